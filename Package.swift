@@ -1,0 +1,57 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "ws-emit",
+    products: [
+        .library(name: "PickleCodec", targets: ["PickleCodec"]),
+        .executable(name: "ws-emit", targets: ["ws-emit"]),
+        .executable(name: "subspy", targets: ["subspy"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    ],
+    targets: [
+        // Leaves: bytes in, values out. No Foundation, no NIO.
+        .target(name: "JSONCodec", swiftSettings: strict),
+        .target(name: "PickleCodec", dependencies: ["JSONCodec"], swiftSettings: strict),
+        // Sans-IO protocols.
+        .target(name: "SocketIOProtocol", dependencies: ["JSONCodec"], swiftSettings: strict),
+        .target(name: "PubSubMessages", dependencies: ["PickleCodec", "JSONCodec"], swiftSettings: strict),
+        // Input and output.
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+        .target(name: "RedisPubSub", dependencies: ["CHiredis", nio, nioPosix, logging], swiftSettings: strict),
+        .target(
+            name: "Bridge",
+            dependencies: [
+                "JSONCodec", "SocketIOProtocol", "PubSubMessages", "RedisPubSub", nio, nioPosix, logging,
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOWebSocket", package: "swift-nio"),
+            ],
+            swiftSettings: strict),
+        // Programs.
+        .executableTarget(
+            name: "ws-emit", dependencies: ["Bridge", "RedisPubSub", logging, argumentParser], swiftSettings: strict),
+        .executableTarget(
+            name: "subspy",
+            dependencies: ["PubSubMessages", "PickleCodec", "JSONCodec", "RedisPubSub", argumentParser],
+            swiftSettings: strict),
+        // Tests, one folder per target.
+        .testTarget(name: "JSONCodecTests", dependencies: ["JSONCodec"], swiftSettings: strict),
+        .testTarget(name: "PickleCodecTests", dependencies: ["PickleCodec"], swiftSettings: strict),
+        .testTarget(name: "SocketIOProtocolTests", dependencies: ["SocketIOProtocol"], swiftSettings: strict),
+        .testTarget(name: "PubSubMessagesTests", dependencies: ["PubSubMessages"], swiftSettings: strict),
+        .testTarget(name: "RedisPubSubTests", dependencies: ["RedisPubSub", nioEmbedded], swiftSettings: strict),
+        .testTarget(name: "BridgeTests", dependencies: ["Bridge", nioEmbedded], swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)
