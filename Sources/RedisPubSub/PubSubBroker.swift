@@ -1,0 +1,52 @@
+import NIOCore
+
+/// What brings published messages to this process and takes ours out: Redis, or nothing but this process (`--redis none`).
+///
+/// A broker lives on one event loop: every call must be made there, and every answer comes there.
+package protocol PubSubBroker: AnyObject {
+    /// The loop that all calls are made on.
+    var eventLoop: any EventLoop { get }
+
+    /// Subscribes, and keeps the subscription up until `shutdown`, however often it is lost.
+    ///
+    /// - Parameter delegate: kept alive until `shutdown`. Call once.
+    func start(delegate: any PubSubDelegate)
+
+    /// Publishes one message.
+    ///
+    /// - Returns: the number of receivers that the server counted (`PUBLISH`), ours included; 0 without a server.
+    ///   Fails with a ``RedisError`` at once when the server is known to be away, within the command timeout otherwise.
+    ///   After a failure the message may or may not have been published.
+    func publish(_ payload: ByteBuffer, to redisChannel: String) -> EventLoopFuture<Int>
+
+    /// Reads the value of one key (`GET`).
+    ///
+    /// - Returns: the value, or nil when there is no such key. Fails as `publish` does.
+    func get(_ key: [UInt8]) -> EventLoopFuture<ByteBuffer?>
+
+    /// Ends the subscription and all connections; commands still unanswered fail with `RedisError.shutDown`.
+    func shutdown() -> EventLoopFuture<Void>
+}
+
+/// Who receives what a broker's subscription brings. All calls are made on the broker's event loop.
+package protocol PubSubDelegate: AnyObject {
+    /// One published message. Both pointers are valid during the call only: nothing has been copied.
+    func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer)
+
+    /// All messages of one read burst have been handed over: the moment to flush what they led to.
+    func receivedBatch()
+
+    /// The subscription came up or was lost. Called on changes only.
+    func subscriptionChanged(_ state: SubscriptionState)
+}
+
+/// The state of a broker's subscription.
+package enum SubscriptionState: Sendable, Equatable {
+    /// Every channel is subscribed: from now on nothing published is missed.
+    case subscribed
+    /// Messages published from `since` on are not seen, until `subscribed`. The broker is already trying again.
+    ///
+    /// `since` is when the loss was noticed (for a silent peer that is after the ping deadline), or the start of a broker
+    /// that has not been subscribed yet.
+    case lost(cause: RedisError, since: NIODeadline)
+}

@@ -1,0 +1,86 @@
+import Glibc
+import NIOCore
+import NIOPosix
+
+/// Why a connection to Redis failed, or a command on it. The description is one sentence without any credential.
+package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// No connection could be made; the reason is the operating system's or the resolver's.
+    case unreachable(reason: String)
+    /// Connecting, or the commands that open a connection, took longer than the connect timeout.
+    case connectTimedOut
+    /// The server closed the connection.
+    case closedByServer
+    /// Reading or writing failed.
+    case broken(reason: String)
+    /// The server sent nothing, not even the answer to a PING, within the ping deadline.
+    case silent
+    /// The server answered one of our commands with an error.
+    case refused(command: Command, message: String)
+    /// A reply larger than the limit, in bytes.
+    case replyTooLarge(limit: Int)
+    /// The bytes are no RESP, or a reply that no command asked for.
+    case malformedReply(reason: String)
+    /// A command was not answered in time.
+    case commandTimedOut
+    /// A command was not sent: too many are waiting for their reply.
+    case queueFull
+    /// A command was not sent: there is no connection at present.
+    case notConnected
+    /// The broker has been shut down.
+    case shutDown
+
+    /// The commands that a connection sends.
+    package enum Command: String, Sendable {
+        case auth = "AUTH"
+        case select = "SELECT"
+        case subscribe = "SUBSCRIBE"
+        case ping = "PING"
+        case publish = "PUBLISH"
+        case get = "GET"
+    }
+
+    package var description: String {
+        switch self {
+        case .unreachable(let reason): "Redis can't be reached: \(reason)"
+        case .connectTimedOut: "connecting to Redis took too long"
+        case .closedByServer: "Redis closed the connection"
+        case .broken(let reason): "the connection to Redis broke: \(reason)"
+        case .silent: "Redis has gone silent: a PING was not answered in time"
+        case .refused(.auth, let message):
+            "Redis refused AUTH: \(message) (check the user and password of the Redis URL)"
+        case .refused(let command, let message): "Redis refused \(command.rawValue): \(message)"
+        case .replyTooLarge(let limit): "a reply from Redis exceeds the limit of \(limit) bytes"
+        case .malformedReply(let reason): "what answers at the Redis address does not speak RESP: \(reason)"
+        case .commandTimedOut: "Redis did not answer a command in time"
+        case .queueFull: "too many commands wait for Redis"
+        case .notConnected: "there is no connection to Redis at present"
+        case .shutDown: "the connection to Redis has been shut down"
+        }
+    }
+
+    /// The server understood us and said no: trying again soon will not help, so retries are slow.
+    var isRefusal: Bool {
+        if case .refused = self { true } else { false }
+    }
+
+    /// Words an error of NIO's connect as the operating system says it.
+    static func connecting(_ error: any Error) -> RedisError {
+        if let failure = error as? NIOConnectionError {
+            guard let attempt = failure.connectionErrors.last else {
+                return .unreachable(reason: "the host name \(failure.host) can't be resolved")
+            }
+            return connecting(attempt.error)
+        }
+        if case ChannelError.connectTimeout = error { return .connectTimedOut }
+        return .unreachable(reason: reason(of: error))
+    }
+
+    static func reading(_ error: any Error) -> RedisError {
+        .broken(reason: reason(of: error))
+    }
+
+    private static func reason(of error: any Error) -> String {
+        guard let failure = error as? IOError else { return "\(error)" }
+        return strerror(failure.errnoCode).map { String(cString: $0) } ?? "errno \(failure.errnoCode)"
+    }
+}

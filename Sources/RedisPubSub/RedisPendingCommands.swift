@@ -1,0 +1,97 @@
+import NIOCore
+
+/// The commands that wait for their reply, oldest first: RESP answers in order.
+///
+/// A command that has expired keeps its place, since its reply may still come; the bounds therefore hold for it too.
+struct RedisPendingCommands {
+    /// What was sent, and who waits for the answer.
+    enum Command {
+        case auth
+        case select
+        case ping
+        case publish(EventLoopPromise<Int>)
+        case get(EventLoopPromise<ByteBuffer?>)
+
+        /// Tells the one who waits, if any.
+        func fail(_ error: RedisError) {
+            switch self {
+            case .publish(let promise): promise.fail(error)
+            case .get(let promise): promise.fail(error)
+            case .auth, .select, .ping: break
+            }
+        }
+    }
+
+    private struct Entry {
+        let command: Command
+        let byteCount: Int
+        let deadline: NIODeadline
+    }
+
+    private let maximumCount: Int
+    private let maximumBytes: Int
+    private var entries = CircularBuffer<Entry>()
+    /// So many entries at the front have expired already.
+    private var expiredCount = 0
+    private(set) var byteCount = 0
+
+    init(maximumCount: Int, maximumBytes: Int) {
+        self.maximumCount = maximumCount
+        self.maximumBytes = maximumBytes
+    }
+
+    var isEmpty: Bool { entries.isEmpty }
+
+    /// A command of our own (AUTH, SELECT, PING): not bounded, and it does not expire, since other timers watch it.
+    mutating func appendInternal(_ command: Command) {
+        entries.append(Entry(command: command, byteCount: 0, deadline: .distantFuture))
+    }
+
+    /// - Returns: false when one of the bounds is reached; the command is not taken then.
+    mutating func append(_ command: Command, byteCount: Int, deadline: NIODeadline) -> Bool {
+        guard entries.count < maximumCount, self.byteCount + byteCount <= maximumBytes else { return false }
+        entries.append(Entry(command: command, byteCount: byteCount, deadline: deadline))
+        self.byteCount += byteCount
+        return true
+    }
+
+    /// Takes out the command that the next reply belongs to; `isExpired` when nobody waits for it any more.
+    mutating func popFirst() -> (command: Command, isExpired: Bool)? {
+        guard let entry = entries.popFirst() else { return nil }
+        byteCount -= entry.byteCount
+        let isExpired = expiredCount > 0
+        if isExpired { expiredCount -= 1 }
+        return (entry.command, isExpired && entry.deadline != .distantFuture)
+    }
+
+    /// When the next command expires.
+    var nextDeadline: NIODeadline? {
+        entries.dropFirst(expiredCount).first { $0.deadline != .distantFuture }?.deadline
+    }
+
+    /// The next command whose deadline has passed; marks it as expired.
+    mutating func popExpired(now: NIODeadline) -> Command? {
+        while expiredCount < entries.count {
+            let entry = entries[offset: expiredCount]
+            if entry.deadline == .distantFuture {
+                // Ours: passed over, unless nothing behind it has expired.
+                guard let next = nextDeadline, next <= now else { return nil }
+                expiredCount += 1
+                continue
+            }
+            guard entry.deadline <= now else { return nil }
+            expiredCount += 1
+            return entry.command
+        }
+        return nil
+    }
+
+    /// Takes out everything that somebody still waits for.
+    mutating func removeAll() -> [Command] {
+        let waiting = entries.dropFirst(expiredCount).map(\.command)
+        entries.removeAll()
+        expiredCount = 0
+        byteCount = 0
+        return waiting
+    }
+}

@@ -1,0 +1,199 @@
+import CHiredis
+import NIOCore
+
+/// Cuts the server's bytes into replies with hiredis's parser (RESP2), and hands published messages over without copying.
+///
+///     bytes ──feed──▶ redisReader ──callbacks──▶ ["message", channel, payload] ──▶ delegate.received
+///                          └──────next()───────▶ every other reply, as a RedisReply
+///
+/// hiredis builds reply objects through a table of functions. Ours build none: a payload is handed over inside the
+/// callback, where the parser's buffer is known to stand still; only the channel's name is copied, since the parser moves
+/// its buffer when a message arrives in several reads. After a thrown error the reader is dead.
+final class RedisReplyReader {
+    /// Receives the published messages.
+    var delegate: (any PubSubDelegate)?
+
+    private let reader: UnsafeMutablePointer<redisReader>
+    /// hiredis keeps a pointer to the table, so it lives as long as the reader.
+    private let functions: UnsafeMutablePointer<redisReplyObjectFunctions>
+    private let maximumReplyBytes: Int
+    /// Bytes fed since the last reply ended.
+    private var unfinishedBytes = 0
+    private var violation: RedisError?
+
+    /// What is known of the reply being read.
+    private var reply = RedisReply.array
+    private var word = FirstWord.other
+    private var channel = ByteBuffer()
+
+    /// The first element of an array that a subscription brings.
+    private enum FirstWord { case message, subscribe, pong, other }
+
+    /// Enough for each line of RESP, error texts included; only bulk strings are longer.
+    private static let maximumLineBytes = 64 << 10
+    private static let maximumChannelBytes = 64 << 10
+
+    init(maximumReplyBytes: Int) {
+        self.maximumReplyBytes = maximumReplyBytes
+        functions = .allocate(capacity: 1)
+        functions.initialize(to: Self.makeFunctions())
+        guard let reader = redisReaderCreateWithFunctions(functions) else { fatalError("out of memory") }
+        self.reader = reader
+        // Unretained: self owns the reader and frees it.
+        reader.pointee.privdata = Unmanaged.passUnretained(self).toOpaque()
+    }
+
+    deinit {
+        redisReaderFree(reader)
+        functions.deinitialize(count: 1)
+        functions.deallocate()
+    }
+
+    /// Adds bytes as they came from the socket; call `next` until it returns nil before feeding more.
+    func feed(_ bytes: UnsafeRawBufferPointer) throws(RedisError) {
+        guard !bytes.isEmpty else { return }
+        unfinishedBytes += bytes.count
+        guard redisReaderFeed(reader, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count) == REDIS_OK
+        else { throw .malformedReply(reason: errorText) }
+    }
+
+    /// The next complete reply, or nil when more bytes are needed.
+    func next() throws(RedisError) -> RedisReply? {
+        var object: UnsafeMutableRawPointer?
+        let status = redisReaderGetReply(reader, &object)
+        if let violation { throw violation }
+        guard status == REDIS_OK else { throw .malformedReply(reason: errorText) }
+        guard object != nil else {
+            try checkUnfinished()
+            return nil
+        }
+        unfinishedBytes = reader.pointee.len - reader.pointee.pos
+        return reply
+    }
+
+    /// hiredis sets no limits. A reply is bounded as a whole, a line much lower: hiredis searches an unfinished line for its
+    /// end from the start at every feed, which is quadratic for a server that never ends it.
+    private func checkUnfinished() throws(RedisError) {
+        guard unfinishedBytes <= maximumReplyBytes else { throw .replyTooLarge(limit: maximumReplyBytes) }
+        let unread = reader.pointee.len - reader.pointee.pos
+        guard unread > Self.maximumLineBytes, let buffer = reader.pointee.buf else { return }
+        // A bulk string's header ends within its first bytes.
+        let start = UnsafeRawBufferPointer(start: buffer + reader.pointee.pos, count: Self.maximumLineBytes)
+        guard start.contains(UInt8(ascii: "\n")) else { throw .malformedReply(reason: "a line without an end") }
+    }
+
+    private var errorText: String {
+        withUnsafeBytes(of: reader.pointee.errstr) { RedisErrorText.printable($0.prefix { $0 != 0 }) }
+    }
+}
+
+// MARK: - What hiredis calls
+
+extension RedisReplyReader {
+    /// hiredis takes nil for "out of memory" and otherwise only passes the object on.
+    private static var object: UnsafeMutableRawPointer? { UnsafeMutableRawPointer(bitPattern: 1) }
+
+    private static func makeFunctions() -> redisReplyObjectFunctions {
+        var functions = redisReplyObjectFunctions()
+        functions.createString = { task, bytes, count in
+            guard let task else { return nil }
+            RedisReplyReader.with(task) { $0.readString(task, UnsafeRawBufferPointer(start: bytes, count: count)) }
+            return RedisReplyReader.object
+        }
+        functions.createArray = { task, _ in
+            guard let task else { return nil }
+            if task.pointee.parent == nil { RedisReplyReader.with(task) { $0.beginArray() } }
+            return RedisReplyReader.object
+        }
+        functions.createInteger = { task, value in
+            guard let task else { return nil }
+            if task.pointee.parent == nil { RedisReplyReader.with(task) { $0.reply = .integer(value) } }
+            return RedisReplyReader.object
+        }
+        functions.createNil = { task in
+            guard let task else { return nil }
+            if task.pointee.parent == nil { RedisReplyReader.with(task) { $0.reply = .null } }
+            return RedisReplyReader.object
+        }
+        functions.freeObject = { _ in }
+        return functions
+    }
+
+    private static func with(_ task: UnsafePointer<redisReadTask>, _ body: (RedisReplyReader) -> Void) {
+        guard let pointer = task.pointee.privdata else { return }
+        Unmanaged<RedisReplyReader>.fromOpaque(pointer)._withUnsafeGuaranteedRef(body)
+    }
+
+    private func beginArray() {
+        reply = .array
+        word = .other
+    }
+
+    private func readString(_ task: UnsafePointer<redisReadTask>, _ bytes: UnsafeRawBufferPointer) {
+        guard violation == nil else { return }
+        guard bytes.count <= maximumReplyBytes else {
+            violation = .replyTooLarge(limit: maximumReplyBytes)
+            return
+        }
+        guard let array = task.pointee.parent else { return readScalar(type: task.pointee.type, bytes) }
+        guard array.pointee.parent == nil, task.pointee.type == REDIS_REPLY_STRING else { return }
+        switch task.pointee.idx {
+        case 0: readFirstWord(bytes, elementCount: Int(array.pointee.elements))
+        case 1 where word == .message: readChannel(bytes)
+        case 2 where word == .message: deliver(bytes)
+        default: break
+        }
+    }
+
+    private func readScalar(type: CInt, _ bytes: UnsafeRawBufferPointer) {
+        switch type {
+        case REDIS_REPLY_STRING: reply = .bulk(ByteBuffer(bytes: bytes))
+        case REDIS_REPLY_ERROR: reply = .error(RedisErrorText.printable(bytes))
+        default: reply = .status
+        }
+    }
+
+    private func readFirstWord(_ bytes: UnsafeRawBufferPointer, elementCount: Int) {
+        switch (bytes.count, elementCount) {
+        case (7, 3) where bytes.elementsEqual("message".utf8):
+            word = .message
+            channel.clear()
+        case (9, 3) where bytes.elementsEqual("subscribe".utf8):
+            word = .subscribe
+            reply = .subscribed
+        case (4, 2) where bytes.elementsEqual("pong".utf8):
+            word = .pong
+            reply = .pong
+        default: break
+        }
+    }
+
+    private func readChannel(_ bytes: UnsafeRawBufferPointer) {
+        guard bytes.count <= Self.maximumChannelBytes else {
+            violation = .malformedReply(reason: "a channel's name of \(bytes.count) bytes")
+            return
+        }
+        channel.writeBytes(bytes)
+    }
+
+    private func deliver(_ payload: UnsafeRawBufferPointer) {
+        reply = .message(byteCount: payload.count)
+        channel.withUnsafeReadableBytes { name in delegate?.received(payload, on: name) }
+    }
+}
+
+/// Text that a server sends as an error, fit for one line of a log.
+enum RedisErrorText {
+    static let maximumBytes = 200
+
+    /// At most 200 bytes, cut at the first quotation: servers and proxies quote the arguments of commands they don't know,
+    /// and the arguments of AUTH are the password. What is not printable ASCII becomes `?`.
+    static func printable(_ bytes: some Sequence<UInt8>) -> String {
+        var line: [UInt8] = []
+        for byte in bytes.prefix(maximumBytes) {
+            if byte == UInt8(ascii: "`") || byte == UInt8(ascii: "'") || byte == UInt8(ascii: "\"") { break }
+            line.append((0x20..<0x7F).contains(byte) ? byte : UInt8(ascii: "?"))
+        }
+        return String(decoding: line, as: UTF8.self)
+    }
+}
