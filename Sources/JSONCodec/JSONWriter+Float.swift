@@ -6,36 +6,16 @@ extension JSONWriter {
     /// the stock JavaScript client disconnect.
     package mutating func appendFloat(_ value: Double) {
         guard value.isFinite else { return append("null") }
-        // Whole numbers, the commonest case, need no search for the shortest digits.
-        if value.magnitude < 1e15, value == value.rounded(.towardZero) {
+        // Whole numbers below 1e16 are exact in decimal; Swift changes to an exponent already at 2^53. They are also the
+        // commonest floats and need no search for the shortest digits.
+        if value.magnitude < 1e16, value == value.rounded(.towardZero) {
             if value.sign == .minus { append(UInt8(ascii: "-")) }
             appendInteger(UInt64(value.magnitude))
             return append(".0")
         }
         var text = FloatText()
         value.write(to: &text)
-        // Swift writes whole numbers up to 2^54 without an exponent, Python only those below 1e16. Elsewhere both agree.
-        if value.magnitude >= 1e16, value.magnitude <= 0x1p54 {
-            return appendWithExponent16(text)
-        }
         for index in 0..<text.count { append(text.bytes[index]) }
-    }
-
-    /// Rewrites seventeen digits and `.0` with the point after the first digit and the exponent 16.
-    private mutating func appendWithExponent16(_ text: borrowing FloatText) {
-        var index = 0
-        if text.bytes[0] == UInt8(ascii: "-") {
-            append(UInt8(ascii: "-"))
-            index = 1
-        }
-        let first = index
-        var end = first
-        while end < text.count, text.bytes[end] != UInt8(ascii: ".") { end &+= 1 }
-        while end > first &+ 1, text.bytes[end &- 1] == UInt8(ascii: "0") { end &-= 1 }
-        append(text.bytes[first])
-        if end > first &+ 1 { append(UInt8(ascii: ".")) }
-        for position in first &+ 1..<max(end, first &+ 1) { append(text.bytes[position]) }
-        append("e+16")
     }
 }
 
