@@ -1,0 +1,99 @@
+import JSONCodec
+
+extension PickleDocument {
+    @inline(__always) func tapeNode(_ node: Node) -> TapeNode { machine.tape.nodes[node.index] }
+
+    /// What a node is.
+    package func kind(of node: Node) -> Kind { tapeNode(node).kind }
+
+    /// The value of an int, also of a bool as Python has it; nil for other kinds and beyond 64 bits.
+    package func int64(_ node: Node) -> Int64? {
+        let value = tapeNode(node)
+        switch value.kind {
+        case .int: return value.flags.contains(.big) ? nil : Int64(bitPattern: value.word)
+        case .bool: return Int64(value.first)
+        default: return nil
+        }
+    }
+
+    /// The bytes of an int beyond 64 bits: minimal two's complement, little-endian.
+    package func bigInteger(_ node: Node) -> UnsafeRawBufferPointer? {
+        let value = tapeNode(node)
+        guard value.kind == .int, value.flags.contains(.big) else { return nil }
+        return machine.tape.content(of: value)
+    }
+
+    /// The value of a float, bit for bit; nil for other kinds.
+    package func double(_ node: Node) -> Double? {
+        let value = tapeNode(node)
+        return value.kind == .float ? Double(bitPattern: value.word) : nil
+    }
+
+    /// The value of a bool; nil for other kinds.
+    package func bool(_ node: Node) -> Bool? {
+        let value = tapeNode(node)
+        return value.kind == .bool ? value.first != 0 : nil
+    }
+
+    /// The content of str (UTF-8 in which surrogates may stand), Python 2 str, bytes or bytearray.
+    package func bytes(of node: Node) -> UnsafeRawBufferPointer? {
+        let value = tapeNode(node)
+        switch value.kind {
+        case .str, .byteString, .bytes, .bytearray: return machine.tape.content(of: value)
+        default: return nil
+        }
+    }
+
+    /// The content of a str as a text that compares bytewise; also of a Python 2 str that is ASCII.
+    package func byteString(_ node: Node) -> ByteString? {
+        guard isText(tapeNode(node)) else { return nil }
+        return ByteString(machine.tape.content(of: tapeNode(node)))
+    }
+
+    /// Whether a node is a str, or a Python 2 str that is ASCII, which CPython 3 reads as one.
+    package func isText(_ node: Node) -> Bool { isText(tapeNode(node)) }
+
+    func isText(_ value: TapeNode) -> Bool {
+        value.kind == .str || value.kind == .byteString && WTF8.isASCII(machine.tape.content(of: value))
+    }
+
+    /// Items of a tuple, list, set or frozenset, pairs of a dict; 0 for other kinds.
+    package func count(of node: Node) -> Int {
+        let value = tapeNode(node)
+        switch value.kind {
+        case .tuple, .list, .set, .frozenset: return Int(value.count)
+        case .dict: return Int(value.count) / 2
+        default: return 0
+        }
+    }
+
+    /// The value of a text key of a dict; nil when there is none.
+    ///
+    /// A Python 2 str key counts when its bytes are the key's. Linear in the pairs.
+    package func value(forKey key: StaticString, in dict: Node) -> Node? {
+        var found: Node?
+        var pairs = pairs(of: dict)
+        while let (candidate, value) = pairs.next(in: self) {
+            let name = tapeNode(candidate)
+            guard name.kind == .str || name.kind == .byteString else { continue }
+            if equalBytes(machine.tape.content(of: name), key) { found = value }
+        }
+        return found
+    }
+
+    /// Module and name of a global, UTF-8; nil for other kinds.
+    package func global(_ node: Node) -> (module: UnsafeRawBufferPointer, name: UnsafeRawBufferPointer)? {
+        let value = tapeNode(node)
+        guard value.kind == .global else { return nil }
+        return (
+            machine.tape.content(of: machine.tape.nodes[value.first]),
+            machine.tape.content(of: machine.tape.nodes[value.last])
+        )
+    }
+
+    /// The id of a persistent reference; nil for other kinds.
+    package func persistentID(_ node: Node) -> Node? {
+        let value = tapeNode(node)
+        return value.kind == .persistentID ? Node(index: value.first) : nil
+    }
+}

@@ -1,0 +1,146 @@
+extension PickleDocument {
+    /// The plain data an object holds, as far as the pickle shows it.
+    package enum PlainForm {
+        /// A scalar, tuple, list or dict: what a str, int, float or tuple subclass, a Counter or an enum member holds.
+        case node(Node)
+        /// The fields of a namedtuple, or the items of a list subclass.
+        case items(Cursor)
+        /// The pairs of a dict subclass, OrderedDict or defaultdict.
+        case pairs(PairCursor)
+        /// The pairs of an OrderedDict as Python 2 writes it: a list of two-item lists.
+        case pairList(Cursor)
+    }
+
+    /// The plain data an object holds, nil when `json.dumps` would refuse it or the pickle does not show it.
+    ///
+    /// A pickle does not say which base classes a class has. What looks like `Color("red")` is taken for an enum member
+    /// that is also a str, because those are what JSON is sent for; classes of the standard library that look the same
+    /// (a path, an address) are told apart by their module.
+    package func plainForm(of node: Node) -> PlainForm? {
+        guard let parts = object(node) else { return nil }
+        switch parts.constructor {
+        case .reduce: return reducedForm(parts)
+        case .newObj: return newObjectForm(parts, skipping: 0)
+        case .newObjEx, .inst, .obj: return nil
+        }
+    }
+
+    /// The elements of a tuple, of a namedtuple, or of another tuple subclass; nil for everything else.
+    package func tupleElements(of node: Node) -> Cursor? {
+        let value = tapeNode(node)
+        if value.kind == .tuple { return elements(of: node) }
+        guard value.kind == .object, let parts = object(node), parts.items.remaining == 0 else { return nil }
+        switch plainForm(of: node) {
+        case .items(let items): return items
+        case .node(let content) where tapeNode(content).kind == .tuple: return elements(of: content)
+        default: return nil
+        }
+    }
+
+    private func reducedForm(_ parts: ObjectParts) -> PlainForm? {
+        guard tapeNode(parts.callable).kind == .global else { return nil }
+        var arguments = elements(of: parts.arguments)
+        let count = arguments.remaining
+        switch WellKnownName(tapeNode(parts.callable)) {
+        case .orderedDict:
+            guard count > 0 else { return .pairs(parts.pairs) }
+            guard count == 1, let list = arguments.next(in: self), tapeNode(list).kind == .list else { return nil }
+            return .pairList(elements(of: list))
+        case .defaultDict:
+            return count <= 1 ? .pairs(parts.pairs) : nil
+        case .counter:
+            guard count == 1, let counts = arguments.next(in: self) else { return count == 0 ? .pairs(parts.pairs) : nil }
+            return tapeNode(counts).kind == .dict ? .node(counts) : nil
+        case .reconstructor:
+            guard count == 3, arguments.next(in: self) != nil, let base = arguments.next(in: self),
+                let content = arguments.next(in: self)
+            else { return nil }
+            return isContent(tapeNode(content), of: WellKnownName(tapeNode(base))) ? .node(content) : nil
+        case .newObj:
+            return newObjectForm(parts, skipping: 1)
+        case .other:
+            return enumForm(parts, arguments)
+        default:
+            return nil
+        }
+    }
+
+    /// Whether `_reconstructor(Class, base, content)` has content of the base's type.
+    private func isContent(_ content: TapeNode, of base: WellKnownName) -> Bool {
+        switch base {
+        case .dict: content.kind == .dict
+        case .list: content.kind == .list
+        case .tuple: content.kind == .tuple
+        case .text: content.kind == .str || content.kind == .byteString
+        case .integer: content.kind == .int
+        case .float: content.kind == .float
+        case .bytes: content.kind == .bytes
+        default: false
+        }
+    }
+
+    /// `Class(value)` with one plain value and nothing else: an enum member.
+    private func enumForm(_ parts: ObjectParts, _ arguments: Cursor) -> PlainForm? {
+        var arguments = arguments
+        guard arguments.remaining == 1, let value = arguments.next(in: self), parts.states.remaining == 0,
+            parts.items.remaining == 0, parts.pairs.items.remaining == 0, parts.adds.remaining == 0,
+            let name = global(parts.callable), !LibraryModule.contains(name.module)
+        else { return nil }
+        switch tapeNode(value).kind {
+        case .int, .str, .float, .byteString: return .node(value)
+        default: return nil
+        }
+    }
+
+    private func newObjectForm(_ parts: ObjectParts, skipping: Int) -> PlainForm? {
+        var arguments = elements(of: parts.arguments)
+        for _ in 0..<skipping { _ = arguments.next(in: self) }
+        if arguments.remaining == 0 {
+            if parts.pairs.items.remaining > 0 { return .pairs(parts.pairs) }
+            return parts.items.remaining > 0 ? .items(parts.items) : nil
+        }
+        let fields = arguments
+        if fields.remaining == 1, let content = arguments.next(in: self) {
+            switch tapeNode(content).kind {
+            case .int, .str, .float, .byteString, .bytes, .tuple: return .node(content)
+            default: break
+            }
+        }
+        // A namedtuple has no state of its own; what has one is an object with arguments.
+        return parts.states.remaining == 0 ? .items(fields) : nil
+    }
+
+    /// The type of a node in Python's words, for messages.
+    package func typeName(of node: Node) -> String {
+        switch kind(of: node) {
+        case .none: return "None"
+        case .byteString: return "Python 2 str"
+        case .persistentID: return "persistent id"
+        case .global:
+            guard let name = global(node) else { return "name" }
+            return String(decoding: name.module, as: UTF8.self) + "." + String(decoding: name.name, as: UTF8.self)
+        case .object:
+            guard let callable = object(node)?.callable, kind(of: callable) == .global else { return "object" }
+            return typeName(of: callable)
+        default:
+            return "\(kind(of: node))"
+        }
+    }
+}
+
+/// Modules whose classes look like `Class("text")` in a pickle without being enums of text.
+enum LibraryModule {
+    /// Whether the package a module belongs to is one of them.
+    static func contains(_ module: UnsafeRawBufferPointer) -> Bool {
+        let top = module.firstIndex(of: 0x2e).map { UnsafeRawBufferPointer(rebasing: module[..<$0]) } ?? module
+        for name in names where equalBytes(top, name) { return true }
+        return false
+    }
+
+    private static let names: [StaticString] = [
+        "builtins", "__builtin__", "exceptions", "pathlib", "ipaddress", "zoneinfo", "datetime", "decimal", "_decimal",
+        "_pydecimal", "fractions", "uuid", "array", "collections", "_collections", "functools", "operator", "_operator",
+        "types", "re", "os", "posix", "copyreg", "copy_reg", "itertools", "random", "numpy", "pandas", "dateutil",
+        "pytz", "codecs", "_codecs", "io", "_io", "string", "time", "weakref", "typing", "enum",
+    ]
+}

@@ -1,0 +1,84 @@
+/// One pickle parsed into a flat tape of nodes, without a tree, a retain or a `String` per value.
+///
+/// Scratch memory is reused: keep one document per thread or event loop and parse message after message with it. The
+/// bytes given to `parse` stay where they are, text and bytes are read from there: they must stay valid and unchanged
+/// until the next `parse`. A node is an index and valid as long.
+///
+/// Nothing is imported, resolved or called: names, calls and persistent ids become inert `global`, `object` and
+/// `persistentID` nodes. Values may be shared and may contain themselves; `hasSharing` says whether that can be.
+package struct PickleDocument: ~Copyable {
+    var machine: PickleMachine
+
+    /// The value of the last pickle parsed; None before the first and after an error.
+    package private(set) var root = Node(index: PickleTape.none)
+    /// Bytes of the input up to and with STOP; what follows belongs to the caller.
+    package private(set) var consumedBytes = 0
+
+    /// One value of the document.
+    package struct Node: Hashable, Sendable, BitwiseCopyable {
+        package let index: UInt32
+    }
+
+    /// What a node is. `byteString` is a Python 2 str: neither text nor bytes.
+    package enum Kind: UInt8, Sendable, BitwiseCopyable {
+        case none, bool, int, float, str, byteString, bytes, bytearray
+        case tuple, list, dict, set, frozenset
+        case global, object, persistentID
+    }
+
+    /// - Parameter limits: bounds on what is parsed, checked before memory is spent.
+    package init(limits: PickleLimits = .init()) {
+        machine = PickleMachine(limits: limits)
+        machine.tape.reset()
+    }
+
+    /// Parses the pickle at the start of `bytes` (`pickle.loads` without its calls).
+    ///
+    /// Throws `PickleError` with the offset of the opcode that failed; the document is then empty.
+    package mutating func parse(_ bytes: UnsafeRawBufferPointer) throws(PickleError) {
+        try parse(bytes, buffers: [], extensions: .init())
+    }
+
+    /// Parses a pickle that needs what is not in it.
+    ///
+    /// - Parameters:
+    ///   - buffers: out-of-band buffers of protocol 5, in order; their bytes are copied.
+    ///   - extensions: the `copyreg` extension registry.
+    package mutating func parse(
+        _ bytes: UnsafeRawBufferPointer, buffers: [UnsafeRawBufferPointer], extensions: PickleExtensionRegistry
+    ) throws(PickleError) {
+        root = Node(index: PickleTape.none)
+        consumedBytes = 0
+        machine.load(bytes)
+        machine.buffers = buffers
+        machine.extensions = extensions
+        defer {
+            machine.buffers = []
+            machine.extensions = .init()
+        }
+        do throws(PickleFault) {
+            let limit = min(machine.limits.maximumInputBytes, Int(UInt32.max))
+            guard bytes.count <= limit else { throw PickleFault(.inputTooLong, UInt64(bytes.count)) }
+            let result = try machine.run()
+            consumedBytes = machine.at
+            machine.resolveKeys()
+            try machine.checkDepth(of: result)
+            root = Node(index: result)
+        } catch {
+            let offset = machine.opcodeOffset
+            throw PickleError(error, byteOffset: offset, opcodeByte: offset < bytes.count ? bytes[offset] : nil)
+        }
+    }
+
+    /// Whether some container was fetched again, so that a value may occur twice or contain itself.
+    package var hasSharing: Bool { machine.hasShared }
+}
+
+extension PickleMachine {
+    /// Checks the nesting of the finished value: exact, also where lists were filled through the memo.
+    func checkDepth(of root: UInt32) throws(PickleFault) {
+        let noted = tape.nodes[root].depth
+        let depth = hasSharedContainers || noted == .max ? tape.depth(of: root) : Int(noted)
+        if depth > limits.maximumDepth { throw PickleFault(.tooDeep, UInt64(limits.maximumDepth)) }
+    }
+}

@@ -1,0 +1,184 @@
+/// One value on the tape, 16 bytes.
+///
+/// | kind | count | first | last |
+/// |---|---|---|---|
+/// | int | - | low word | high word |
+/// | int, big | bytes of two's complement | offset | - |
+/// | float | - | low word of the bits | high word |
+/// | str, byteString, bytes, bytearray | bytes | offset | - |
+/// | tuple, list, set, frozenset, dict | items (a pair is two) | first segment | last segment |
+/// | global | `WellKnownName` | module node | name node |
+/// | object | - | record in `links` | - |
+/// | persistentID | - | id node | - |
+///
+/// An offset is into the input, or into `scratch` when the flag says so.
+struct TapeNode: BitwiseCopyable {
+    var kind: PickleDocument.Kind
+    var flags: Flags = []
+    /// Nesting below and with this node, exact as long as no container was fetched again; see `PickleTape.depth(of:)`.
+    var depth: UInt16 = 0
+    var count: UInt32 = 0
+    var first: UInt32 = 0
+    var last: UInt32 = 0
+
+    struct Flags: OptionSet, BitwiseCopyable {
+        let rawValue: UInt8
+        /// The bytes are in `scratch`, not in the input.
+        static let inScratch = Flags(rawValue: 1)
+        /// An integer beyond 64 bits.
+        static let big = Flags(rawValue: 2)
+        /// Python cannot hash it, or something in it.
+        static let unhashable = Flags(rawValue: 4)
+        /// Equal keys or elements may still be in it.
+        static let pending = Flags(rawValue: 8)
+    }
+
+    @inline(__always) var word: UInt64 {
+        get { UInt64(first) | UInt64(last) << 32 }
+        set {
+            first = UInt32(truncatingIfNeeded: newValue)
+            last = UInt32(truncatingIfNeeded: newValue >> 32)
+        }
+    }
+}
+
+/// A chain of segments in `PickleTape.links`: `[next segment or 0, items, item, item, ...]`.
+struct ItemChain: BitwiseCopyable {
+    var count: UInt32 = 0
+    var first: UInt32 = 0
+    var last: UInt32 = 0
+}
+
+/// How an object was made. The raw value is the word in its record.
+enum ObjectConstructor: UInt32 {
+    case reduce, newObj, newObjEx, inst, obj
+}
+
+/// Words of an object's record in `PickleTape.links`.
+enum ObjectField {
+    static let constructor = 0
+    static let callable = 1
+    static let arguments = 2
+    /// Node of the keyword dict, or 0.
+    static let keywords = 3
+    /// Chains of three words each.
+    static let states = 4
+    static let items = 7
+    static let pairs = 10
+    static let adds = 13
+    static let words = 16
+}
+
+/// The decoded values: nodes, their child lists, and bytes that are not in the input as such.
+struct PickleTape: ~Copyable {
+    var nodes = RawArray<TapeNode>(capacity: 64)
+    var links = RawArray<UInt32>(capacity: 128)
+    var scratch = RawArray<UInt8>(capacity: 64)
+    var input = UnsafeRawBufferPointer(start: nil, count: 0)
+
+    /// The nodes of None, False and True: values without identity need only one.
+    static let none: UInt32 = 0
+    static let `false`: UInt32 = 1
+    static let `true`: UInt32 = 2
+
+    /// Starts over, with the singletons in place.
+    mutating func reset() {
+        // Two million nodes are 32 MiB: what one unusual message needed is not kept for all that follow.
+        nodes.shrink(to: 1 << 21)
+        links.shrink(to: 1 << 22)
+        scratch.shrink(to: 1 << 22)
+        nodes.append(TapeNode(kind: .none))
+        nodes.append(TapeNode(kind: .bool, first: 0))
+        nodes.append(TapeNode(kind: .bool, first: 1))
+        links.append(0)
+    }
+
+    /// The bytes of a text, bytes or big integer node.
+    @inline(__always) func content(of node: TapeNode) -> UnsafeRawBufferPointer {
+        let length = Int(node.count)
+        let offset = Int(node.first)
+        if node.flags.contains(.inScratch) {
+            precondition(offset + length <= scratch.count)
+            return UnsafeRawBufferPointer(start: scratch.base + offset, count: length)
+        }
+        precondition(offset + length <= input.count)
+        return UnsafeRawBufferPointer(rebasing: input[offset..<(offset + length)])
+    }
+
+    /// The children of a container node as a chain.
+    @inline(__always) func chain(of node: TapeNode) -> ItemChain {
+        ItemChain(count: node.count, first: node.first, last: node.last)
+    }
+
+    /// One of an object's four chains.
+    func chain(_ field: Int, ofRecord record: UInt32) -> ItemChain {
+        let at = Int(record) + field
+        return ItemChain(count: links[at], first: links[at + 1], last: links[at + 2])
+    }
+
+    mutating func setChain(_ chain: ItemChain, _ field: Int, ofRecord record: UInt32) {
+        let at = Int(record) + field
+        links[at] = chain.count
+        links[at + 1] = chain.first
+        links[at + 2] = chain.last
+    }
+
+    /// Appends items to a chain: in place when its last segment ends the links, else as a new segment.
+    mutating func extend(
+        _ chain: inout ItemChain, from items: UnsafePointer<UInt32>, count: Int
+    ) throws(PickleFault) {
+        guard count > 0 else { return }
+        guard links.count + count < Int(UInt32.max) - 64 else { throw PickleFault(.tooManyNodes, UInt64(UInt32.max)) }
+        links.reserve(count + 2)
+        let end = Int(chain.last) + 2
+        if chain.last != 0, end + Int(links[end - 1]) == links.count {
+            links[end - 1] += UInt32(count)
+        } else {
+            let segment = UInt32(links.count)
+            if chain.last == 0 { chain.first = segment } else { links[chain.last] = segment }
+            links.append(0)
+            links.append(UInt32(count))
+            chain.last = segment
+        }
+        links.append(from: items, count: count)
+        chain.count += UInt32(count)
+    }
+
+    /// Visits the items of a chain in order.
+    @inline(__always)
+    func forEach<E: Error>(in chain: ItemChain, _ body: (UInt32) throws(E) -> Void) throws(E) {
+        var segment = Int(chain.first)
+        while segment != 0 {
+            let end = segment + 2 + Int(links[segment + 1])
+            var at = segment + 2
+            while at < end {
+                try body(links[at])
+                at += 1
+            }
+            segment = Int(links[segment])
+        }
+    }
+
+    /// Visits everything a node refers to, in the order of the pickle's parts.
+    func forEachChild<E: Error>(of index: UInt32, _ body: (UInt32) throws(E) -> Void) throws(E) {
+        let node = nodes[index]
+        switch node.kind {
+        case .tuple, .list, .set, .frozenset, .dict:
+            try forEach(in: chain(of: node), body)
+        case .persistentID:
+            try body(node.first)
+        case .object:
+            let record = Int(node.first)
+            try body(links[record + ObjectField.callable])
+            try body(links[record + ObjectField.arguments])
+            let keywords = links[record + ObjectField.keywords]
+            if keywords != 0 { try body(keywords) }
+            try forEach(in: chain(ObjectField.states, ofRecord: node.first), body)
+            try forEach(in: chain(ObjectField.items, ofRecord: node.first), body)
+            try forEach(in: chain(ObjectField.adds, ofRecord: node.first), body)
+            try forEach(in: chain(ObjectField.pairs, ofRecord: node.first), body)
+        default:
+            break
+        }
+    }
+}

@@ -1,0 +1,111 @@
+import Glibc
+
+/// UTF-8 as Python's `surrogatepass` reads it: surrogates may stand like other code points, alone or in pairs.
+enum WTF8 {
+    /// Whether the bytes are valid. With `surrogates` false they must be strict UTF-8.
+    static func isValid(_ bytes: UnsafeRawBufferPointer, surrogates: Bool = true) -> Bool {
+        let count = bytes.count
+        var at = 0
+        while at < count {
+            if count &- at >= 8 {
+                if bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self) & 0x8080_8080_8080_8080 == 0 {
+                    at &+= 8
+                    continue
+                }
+            }
+            let lead = bytes[at]
+            if lead < 0x80 {
+                at &+= 1
+                continue
+            }
+            let length = sequenceLength(bytes, at, surrogates)
+            if length == 0 { return false }
+            at &+= length
+        }
+        return true
+    }
+
+    /// Length of the multi-byte sequence at an offset, 0 if it is not well-formed.
+    private static func sequenceLength(_ bytes: UnsafeRawBufferPointer, _ at: Int, _ surrogates: Bool) -> Int {
+        let lead = bytes[at]
+        let left = bytes.count - at
+        func continues(_ offset: Int) -> Bool { bytes[at + offset] & 0xc0 == 0x80 }
+        switch lead {
+        case 0xc2...0xdf:
+            return left >= 2 && continues(1) ? 2 : 0
+        case 0xe0...0xef:
+            guard left >= 3, continues(1), continues(2) else { return 0 }
+            let second = bytes[at + 1]
+            if lead == 0xe0 && second < 0xa0 { return 0 }
+            if lead == 0xed && second >= 0xa0 && !surrogates { return 0 }
+            return 3
+        case 0xf0...0xf4:
+            guard left >= 4, continues(1), continues(2), continues(3) else { return 0 }
+            let second = bytes[at + 1]
+            if lead == 0xf0 && second < 0x90 || lead == 0xf4 && second > 0x8f { return 0 }
+            return 4
+        default:
+            return 0
+        }
+    }
+
+    /// Whether every byte is below 0x80.
+    static func isASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        var at = 0
+        while bytes.count &- at >= 8 {
+            if bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self) & 0x8080_8080_8080_8080 != 0 { return false }
+            at &+= 8
+        }
+        while at < bytes.count {
+            if bytes[at] >= 0x80 { return false }
+            at &+= 1
+        }
+        return true
+    }
+
+    /// The code point at an offset of valid bytes, and its length.
+    static func decode(_ bytes: UnsafeRawBufferPointer, at: Int) -> (scalar: UInt32, length: Int) {
+        let lead = UInt32(bytes[at])
+        func low(_ offset: Int) -> UInt32 { UInt32(bytes[at + offset] & 0x3f) }
+        if lead < 0x80 { return (lead, 1) }
+        if lead < 0xe0 { return ((lead & 0x1f) << 6 | low(1), 2) }
+        if lead < 0xf0 { return ((lead & 0x0f) << 12 | low(1) << 6 | low(2), 3) }
+        return ((lead & 0x07) << 18 | low(1) << 12 | low(2) << 6 | low(3), 4)
+    }
+}
+
+extension RawArray where Element == UInt8 {
+    /// Appends a code point up to U+10FFFF, surrogates included.
+    mutating func append(codePoint: UInt32) {
+        func tail(_ shift: UInt32) -> UInt8 { UInt8(0x80 | (codePoint >> shift) & 0x3f) }
+        switch codePoint {
+        case ..<0x80:
+            append(UInt8(codePoint))
+        case ..<0x800:
+            append(UInt8(0xc0 | codePoint >> 6))
+            append(tail(0))
+        case ..<0x10000:
+            append(UInt8(0xe0 | codePoint >> 12))
+            append(tail(6))
+            append(tail(0))
+        default:
+            append(UInt8(0xf0 | codePoint >> 18 & 0x07))
+            append(tail(12))
+            append(tail(6))
+            append(tail(0))
+        }
+    }
+}
+
+/// Whether two runs of bytes are the same.
+@inline(__always) func equalBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
+    guard left.count == right.count else { return false }
+    guard left.count > 0, let one = left.baseAddress, let other = right.baseAddress else { return true }
+    return memcmp(one, other, left.count) == 0
+}
+
+/// Whether bytes are those of a literal.
+@inline(__always) func equalBytes(_ left: UnsafeRawBufferPointer, _ literal: StaticString) -> Bool {
+    guard left.count == literal.utf8CodeUnitCount else { return false }
+    return equalBytes(left, UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
+}
