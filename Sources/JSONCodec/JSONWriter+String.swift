@@ -7,6 +7,12 @@ extension JSONWriter {
     package mutating func appendString(wtf8 text: UnsafeRawBufferPointer) {
         reserve(text.count &+ 2)
         append(UInt8(ascii: "\""))
+        appendEscaped(wtf8: text)
+        append(UInt8(ascii: "\""))
+    }
+
+    /// Appends the escaped text without quotes.
+    mutating func appendEscaped(wtf8 text: UnsafeRawBufferPointer) {
         var index = 0
         while index < text.count {
             let plain = plainRunLength(text, from: index)
@@ -16,10 +22,9 @@ extension JSONWriter {
                 if index == text.count { break }
             }
             let (scalar, length) = decodeWTF8(text, at: index)
-            appendEscape(of: scalar)
+            appendScalar(scalar)
             index &+= length
         }
-        append(UInt8(ascii: "\""))
     }
 
     /// Appends a literal in quotes, escaped.
@@ -27,7 +32,8 @@ extension JSONWriter {
         literal.withUTF8Buffer { appendString(wtf8: UnsafeRawBufferPointer($0)) }
     }
 
-    private mutating func appendEscape(of scalar: UInt32) {
+    /// Appends one code point, escaped if it has to be.
+    mutating func appendScalar(_ scalar: UInt32) {
         switch scalar {
         case 0x22: append("\\\"")
         case 0x5C: append("\\\\")
@@ -40,6 +46,7 @@ extension JSONWriter {
             let offset = scalar &- 0x1_0000
             appendUnicodeEscape(0xD800 | (offset >> 10))
             appendUnicodeEscape(0xDC00 | (offset & 0x3FF))
+        case 0x20...0x7E: append(UInt8(truncatingIfNeeded: scalar))
         default: appendUnicodeEscape(scalar)
         }
     }
@@ -54,7 +61,7 @@ extension JSONWriter {
 }
 
 /// How many bytes from `start` need no escape. Eight at a time, since nearly all text is plain.
-private func plainRunLength(_ text: UnsafeRawBufferPointer, from start: Int) -> Int {
+func plainRunLength(_ text: UnsafeRawBufferPointer, from start: Int) -> Int {
     let ones: UInt64 = 0x0101_0101_0101_0101
     let highs: UInt64 = 0x8080_8080_8080_8080
     var index = start

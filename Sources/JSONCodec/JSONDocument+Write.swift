@@ -1,0 +1,111 @@
+extension JSONDocument {
+    /// Prints a value as `json.dumps(value, separators=(',', ':'))` would: no white space, ASCII escapes, Python's
+    /// spelling of numbers (`1.10` is `1.1`, `1E5` is `100000.0`, `-0` is `0`), duplicates resolved. NaN and infinities,
+    /// `1e999` among them, become `null`.
+    ///
+    /// Linear in the input; what is already spelled so is copied.
+    package func write(_ node: Node, to writer: inout JSONWriter) {
+        precondition(node.index < nodes.count, "a node of another text")
+        // Pairs of an open container and, if it is an object, the key whose value is being printed. `parse` has made
+        // room for the deepest nesting.
+        let stack = openContainers.base
+        var depth = 0
+        var current = node.index
+        values: while true {
+            let entry = nodes.base[Int(current)]
+            let isEmpty = entry.link == current + 1
+            switch entry.kind {
+            case .array where !isEmpty:
+                writer.append(UInt8(ascii: "["))
+                stack[depth * 2] = current
+                depth += 1
+                current += 1
+                continue values
+            case .object where !isEmpty:
+                writer.append(UInt8(ascii: "{"))
+                stack[depth * 2] = current
+                stack[depth * 2 + 1] = current + 1
+                depth += 1
+                current = writeKey(current + 1, to: &writer)
+                continue values
+            case .array: writer.append("[]")
+            case .object: writer.append("{}")
+            default: writeScalar(entry, to: &writer)
+            }
+            // The value is complete: go on with its successor, or close what ends with it.
+            while depth > 0 {
+                let container = stack[depth * 2 - 2]
+                let end = nodes.base[Int(container)].link
+                if nodes.base[Int(container)].kind == .array {
+                    let next = nodes.base[Int(current)].link
+                    if next < end {
+                        writer.append(UInt8(ascii: ","))
+                        current = next
+                        continue values
+                    }
+                    writer.append(UInt8(ascii: "]"))
+                } else {
+                    let key = followingKey(stack[depth * 2 - 1], end: end)
+                    if key < end {
+                        writer.append(UInt8(ascii: ","))
+                        stack[depth * 2 - 1] = key
+                        current = writeKey(key, to: &writer)
+                        continue values
+                    }
+                    writer.append(UInt8(ascii: "}"))
+                }
+                depth -= 1
+                current = container
+            }
+            return
+        }
+    }
+
+    /// Prints a key and its colon, returns the value's node.
+    private func writeKey(_ key: UInt32, to writer: inout JSONWriter) -> UInt32 {
+        let entry = nodes.base[Int(key)]
+        writeString(entry, to: &writer)
+        writer.append(UInt8(ascii: ":"))
+        return entry.link
+    }
+
+    private func followingKey(_ key: UInt32, end: UInt32) -> UInt32 {
+        var next = nodes.base[Int(key) + 1].link
+        while next < end, nodes.base[Int(next)].flags.contains(.isSuperseded) { next = nodes.base[Int(next) + 1].link }
+        return next
+    }
+
+    private func writeScalar(_ entry: JSONTapeNode, to writer: inout JSONWriter) {
+        switch entry.kind {
+        case .string: writeString(entry, to: &writer)
+        case _ where entry.flags.contains(.isCanonical): writer.append(raw: bytes(of: entry))
+        case .integer: writer.append(UInt8(ascii: "0"))  // only -0 isn't spelled as Python would
+        default: writer.appendFloat(Double(json: bytes(of: entry)))
+        }
+    }
+
+    private func writeString(_ entry: JSONTapeNode, to writer: inout JSONWriter) {
+        let content = bytes(of: entry)
+        writer.reserve(content.count &+ 2)
+        writer.append(UInt8(ascii: "\""))
+        if entry.flags.contains(.isCanonical) {
+            writer.append(raw: content)
+        } else {
+            writeRespelled(content, to: &writer)
+        }
+        writer.append(UInt8(ascii: "\""))
+    }
+
+    private func writeRespelled(_ content: UnsafeRawBufferPointer, to writer: inout JSONWriter) {
+        var index = 0
+        while index < content.count {
+            var end = index
+            while end < content.count, content[end] != UInt8(ascii: "\\") { end &+= 1 }
+            writer.appendEscaped(wtf8: UnsafeRawBufferPointer(rebasing: content[index..<end]))
+            guard end < content.count else { return }
+            let (scalar, length) = escapedScalar(content, at: end)
+            writer.appendScalar(scalar)
+            index = end &+ length
+        }
+    }
+}

@@ -1,0 +1,110 @@
+/// One JSON text parsed into a flat tape, as Python's `json.loads` accepts it.
+///
+/// ```
+/// {"a":[1,2]}      0 object ──▶ 5
+///                  1 key a ──▶ 2
+///                  2 array ──▶ 5
+///                  3 1   4 2
+/// ```
+///
+/// The scratch is reused: one document per event loop serves all messages. Strings and numbers stay in the input,
+/// whose bytes must stay valid, and so do nodes, until the next `parse`.
+package struct JSONDocument: ~Copyable {
+    /// What a value is. `NaN`, `Infinity` and `-Infinity` are floats.
+    package enum Kind: UInt8, Sendable, BitwiseCopyable {
+        case null, bool, integer, float, string, array, object
+    }
+
+    /// A value's place on the tape.
+    package struct Node: Hashable, Sendable {
+        let index: UInt32
+    }
+
+    /// What one text may cost.
+    package let limits: JSONLimits
+    var nodes = JSONTape<JSONTapeNode>(capacity: 256)
+    /// Open containers while printing; as large as the deepest nesting parsed.
+    var openContainers = JSONTape<UInt32>(capacity: 32)
+    /// Slots of the hash table that finds duplicate keys of wide objects.
+    var keySlots = JSONTape<UInt32>(capacity: 64)
+    /// An unescaped key, and the text as UTF-8 if it came in another encoding.
+    var keyText = JSONWriter(capacity: 64)
+    var otherKeyText = JSONWriter(capacity: 64)
+    var transcoded = JSONWriter(capacity: 64)
+    var text = UnsafeRawBufferPointer(start: nil, count: 0)
+
+    package init(limits: JSONLimits = .init()) {
+        self.limits = limits
+    }
+
+    /// The outermost value. Valid after a `parse` that didn't throw.
+    package var root: Node { Node(index: 0) }
+
+    /// What the value is.
+    package func kind(of node: Node) -> Kind { self[node].kind }
+
+    /// The value of `true` or `false`, nil for other kinds.
+    package func bool(_ node: Node) -> Bool? {
+        let entry = self[node]
+        return entry.kind == .bool ? entry.length == 4 : nil
+    }
+
+    /// The value of an integer within 64 bits, nil otherwise. `-0` is 0.
+    package func int64(_ node: Node) -> Int64? {
+        let entry = self[node]
+        return entry.kind == .integer ? Int64(decimal: bytes(of: entry)) : nil
+    }
+
+    /// The value of a float or an integer, nil for other kinds. Beyond the range it is infinite, as in Python.
+    package func double(_ node: Node) -> Double? {
+        let entry = self[node]
+        guard entry.kind == .float || entry.kind == .integer else { return nil }
+        return Double(json: bytes(of: entry))
+    }
+
+    /// A string's content as WTF-8, escapes resolved; nil for other kinds.
+    package func byteString(_ node: Node) -> ByteString? {
+        let entry = self[node]
+        guard entry.kind == .string else { return nil }
+        if !entry.flags.contains(.hasEscapes) { return ByteString(bytes(of: entry)) }
+        var content = JSONWriter(capacity: Int(entry.length))
+        unescape(bytes(of: entry), into: &content)
+        return content.withUnsafeBytes { ByteString($0) }
+    }
+
+    /// Whether the value is a string with exactly these bytes.
+    package func isString(_ node: Node, equalTo literal: StaticString) -> Bool {
+        let entry = self[node]
+        return entry.kind == .string && literal.withUTF8Buffer { content(of: entry, equals: UnsafeRawBufferPointer($0)) }
+    }
+
+    /// Elements of an array, or members of an object, duplicates resolved; 0 for scalars. Takes linear time.
+    package func count(of node: Node) -> Int {
+        var count = 0
+        switch self[node].kind {
+        case .array: for _ in elements(of: node) { count += 1 }
+        case .object: for _ in members(of: node) { count += 1 }
+        default: break
+        }
+        return count
+    }
+
+    /// The value's extent in the input (in its UTF-8 form, if the input was UTF-16 or UTF-32), quotes included.
+    package func source(of node: Node) -> UnsafeRawBufferPointer {
+        let entry = self[node]
+        let bytes = bytes(of: entry)
+        guard entry.kind == .string else { return bytes }
+        let start = Int(entry.offset) - 1
+        return UnsafeRawBufferPointer(rebasing: text[start..<start + Int(entry.length) + 2])
+    }
+
+    subscript(node: Node) -> JSONTapeNode {
+        precondition(node.index < nodes.count, "a node of another text")
+        return nodes.base[Int(node.index)]
+    }
+
+    func bytes(of entry: JSONTapeNode) -> UnsafeRawBufferPointer {
+        let start = Int(entry.offset)
+        return UnsafeRawBufferPointer(rebasing: text[start..<start + Int(entry.length)])
+    }
+}
