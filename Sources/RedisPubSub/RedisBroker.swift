@@ -5,7 +5,8 @@ import NIOCore
 ///
 /// Both live on the given event loop, by TCP or unix socket, and connect again for ever: after 0.1 s, doubling up to 5 s,
 /// each delay cut by up to a half at random; every 10 s when the server refuses the login or the subscription. An outage is
-/// logged once when it begins, once more for each further kind of cause, and once when it is over.
+/// logged once when it begins, again when its cause turns into one that needs a person (a refused login, a server that is
+/// no Redis, a reply over the limit), and once when it is over.
 ///
 /// `shutdown` must be called before the broker is dropped.
 package final class RedisBroker: PubSubBroker {
@@ -45,7 +46,7 @@ package final class RedisBroker: PubSubBroker {
         var logger = logger
         logger[metadataKey: "redis"] = "\(url)"
         self.logger = logger
-        outage = Outage(since: .now())
+        outage = Outage(since: eventLoop.now)
     }
 
     /// What both connections have done so far.
@@ -59,7 +60,7 @@ package final class RedisBroker: PubSubBroker {
     package func start(delegate: any PubSubDelegate) {
         guard !isShutDown, commands == nil else { return }
         self.delegate = delegate
-        outage = Outage(since: .now())
+        outage = Outage(since: eventLoop.now)
         let commands = makeLink(.commands) { $0.commandsChanged($1) }
         self.commands = commands
         if !channels.isEmpty {
@@ -121,7 +122,7 @@ package final class RedisBroker: PubSubBroker {
             noteDown(cause, wasReady: wasReady)
             // One interval per outage: failed attempts to reconnect neither begin a new one nor change its cause.
             if case .lost = subscriptionState { return }
-            report(.lost(cause: cause, since: wasReady ? .now() : outage.since))
+            report(.lost(cause: cause, since: wasReady ? eventLoop.now : outage.since))
         }
     }
 
@@ -139,9 +140,11 @@ package final class RedisBroker: PubSubBroker {
 
     /// Both connections share a server, so they share an outage: the same cause is told once.
     private func noteDown(_ cause: RedisError, wasReady: Bool) {
-        if wasReady, outage.causes.isEmpty { outage = Outage(since: .now()) }
+        if wasReady, outage.causes.isEmpty { outage = Outage(since: eventLoop.now) }
         let text = cause.description
-        guard !outage.causes.contains(text), outage.causes.count < 8 else {
+        // After the first cause only those that need a person: that a server which went away can't be reached is no news.
+        let isNews = outage.causes.isEmpty || cause.needsAttention && outage.causes.count < 8
+        guard isNews, !outage.causes.contains(text) else {
             logger.debug("Redis is still away", metadata: ["cause": "\(text)"])
             return
         }
@@ -154,7 +157,7 @@ package final class RedisBroker: PubSubBroker {
         if outage.causes.isEmpty {
             logger.info("Connected to Redis", metadata: ["channels": "\(channels.joined(separator: " "))"])
         } else {
-            let seconds = (NIODeadline.now() - outage.since).nanoseconds / 1_000_000_000
+            let seconds = (eventLoop.now - outage.since).nanoseconds / 1_000_000_000
             logger.notice("Redis is back", metadata: ["away_seconds": "\(seconds)"])
         }
         outage.causes = []

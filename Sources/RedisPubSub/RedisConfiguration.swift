@@ -7,7 +7,7 @@ package struct RedisConfiguration: Sendable {
     /// A connection that has brought nothing for this long is sent a PING; a quiet channel is no fault. Default 5 s.
     package var pingInterval: Duration = .seconds(5)
     /// A PING unanswered for this long means that the peer is gone. Default 3 s, so that a peer that dies without a word
-    /// is noticed within `2 * pingInterval + pingTimeout`.
+    /// is noticed within 13 s: `2 * pingInterval + pingTimeout` while the timeout is the shorter one.
     package var pingTimeout: Duration = .seconds(3)
     /// The largest reply in bytes, hence the largest published message. Default 64 MiB; a larger one costs the connection,
     /// since RESP has no way to skip it unread. Memory: up to this much, twice for a moment while the parser's buffer grows.

@@ -51,8 +51,15 @@ final class RedisConnection: ChannelInboundHandler {
         reader = RedisReplyReader(maximumReplyBytes: configuration.maximumReplyBytes)
         pending = RedisPendingCommands(
             maximumCount: configuration.maximumPendingCommands, maximumBytes: configuration.maximumPendingBytes)
-        if case .subscription(_, let delegate) = role { reader.delegate = delegate }
+        // Before any command that is given to us while we connect: replies come in the order of sending.
+        if sendsAuth { pending.appendInternal(.auth) }
+        switch role {
+        case .subscription(_, let delegate): reader.delegate = delegate
+        case .commands: pending.appendInternal(.select)
+        }
     }
+
+    private var sendsAuth: Bool { url.user != nil || url.password != nil }
 
     var isClosed: Bool { if case .closed = state { true } else { false } }
 
@@ -85,10 +92,7 @@ final class RedisConnection: ChannelInboundHandler {
         guard case .connecting = state else { return }
         state = .handshake
         var buffer = ByteBuffer()
-        if url.user != nil || url.password != nil {
-            RedisCommand.auth(user: url.user, password: url.password, to: &buffer)
-            pending.appendInternal(.auth)
-        }
+        if sendsAuth { RedisCommand.auth(user: url.user, password: url.password, to: &buffer) }
         switch role {
         case .subscription(let channels, _):
             unconfirmedChannels = channels.count
@@ -96,7 +100,6 @@ final class RedisConnection: ChannelInboundHandler {
         case .commands:
             // Sent for database 0 too: it proves that this is a Redis that lets us in. Publishing needs no database.
             RedisCommand.words(["SELECT", String(url.database)], to: &buffer)
-            pending.appendInternal(.select)
         }
         write(buffer)
     }
@@ -118,7 +121,7 @@ final class RedisConnection: ChannelInboundHandler {
     /// Sends a command, or keeps it until the handshake is over; fails it at once when too many wait.
     func send(_ command: RedisPendingCommands.Command, _ bytes: ByteBuffer) {
         guard !isClosed else { return command.fail(.notConnected) }
-        let deadline = NIODeadline.now() + TimeAmount(configuration.commandTimeout)
+        let deadline = eventLoop.now + TimeAmount(configuration.commandTimeout)
         let isAccepted = pending.append(command, byteCount: bytes.readableBytes, deadline: deadline)
         guard isAccepted else {
             owner.counters.refusedCommands += 1
@@ -137,11 +140,11 @@ final class RedisConnection: ChannelInboundHandler {
     private func scheduleExpiry() {
         expiryTimer = nil
         guard let deadline = pending.nextDeadline else { return }
-        expiryTimer = schedule(after: .nanoseconds((deadline - .now()).nanoseconds)) { $0.expireCommands() }
+        expiryTimer = schedule(after: .nanoseconds((deadline - eventLoop.now).nanoseconds)) { $0.expireCommands() }
     }
 
     private func expireCommands() {
-        let now = NIODeadline.now()
+        let now = eventLoop.now
         while let command = pending.popExpired(now: now) {
             owner.counters.expiredCommands += 1
             command.fail(.commandTimedOut)

@@ -63,6 +63,14 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
         if case .refused = self { true } else { false }
     }
 
+    /// What does not mend itself by waiting.
+    var needsAttention: Bool {
+        switch self {
+        case .refused, .malformedReply, .replyTooLarge: true
+        default: false
+        }
+    }
+
     /// Words an error of NIO's connect as the operating system says it.
     static func connecting(_ error: any Error) -> RedisError {
         if let failure = error as? NIOConnectionError {

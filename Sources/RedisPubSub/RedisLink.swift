@@ -98,12 +98,12 @@ final class RedisLink {
     // MARK: Told by the connection
 
     func connectionIsReady(_ connection: RedisConnection) {
-        readySince = .now()
+        readySince = eventLoop.now
         notify?(.ready)
     }
 
     func connectionHasEnded(_ connection: RedisConnection, _ cause: RedisError) {
-        let readyFor = readySince.map { NIODeadline.now() - $0 }
+        let readyFor = readySince.map { eventLoop.now - $0 }
         readySince = nil
         self.connection = nil
         guard !isStopped else { return }

@@ -109,7 +109,7 @@ package struct RedisURL: Hashable, Sendable {
         var number: Int?
         for option in query.split(separator: UInt8(ascii: "&")) {
             let (name, value) = cut(option, atFirst: UInt8(ascii: "="))
-            guard name.elementsEqual("db".utf8) else { throw .unknownOption(named: name, hasValue: value != nil) }
+            guard name.elementsEqual("db".utf8) else { throw .unknownOption(named: name, in: query) }
             guard number == nil else { throw .twoDatabases }
             number = try database(value ?? [])
         }

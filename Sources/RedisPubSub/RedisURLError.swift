@@ -24,9 +24,9 @@ package struct RedisURLError: Error, Hashable, Sendable, CustomStringConvertible
         return RedisURLError(description: "\(named) of the Redis URL is not supported yet: \(supported)")
     }
 
-    static func unknownOption(named name: ArraySlice<UInt8>, hasValue: Bool) -> RedisURLError {
+    static func unknownOption(named name: ArraySlice<UInt8>, in query: ArraySlice<UInt8>) -> RedisURLError {
         // An unescaped ? in a password puts its rest here: repeat only what looks like an option.
-        let isPlain = hasValue && name.allSatisfy { (0x61...0x7A).contains($0) || $0 == 0x5F }
+        let isPlain = !query.contains(UInt8(ascii: "@")) && name.allSatisfy { (0x61...0x7A).contains($0) || $0 == 0x5F }
         let named = isPlain && !name.isEmpty ? " \(String(decoding: name, as: UTF8.self))" : ""
         return RedisURLError(
             description: "unknown option\(named) in the Redis URL: only db is known (write ? in a password as %3F)")

@@ -1,0 +1,242 @@
+import Foundation
+import NIOCore
+import RedisPubSub
+import Testing
+
+/// Against a real redis-server.
+@Suite(.serialized, .enabled(if: RedisServer.isInstalled, "redis-server is not installed"), .timeLimit(.minutes(2)))
+struct RedisBrokerTests {
+    @Test func `what is published on a subscribed channel arrives, by TCP and by unix socket`() async throws {
+        let server = try await RedisServer.started()
+        for url in [
+            "redis://127.0.0.1:\(server.port)/0", "redis://localhost:\(server.port)", "unix://\(server.socket)?db=1",
+        ] {
+            let probe = try await BrokerProbe(url, channels: ["a", "b"])
+            try await probe.until("subscribed") { $0.subscribedCount == 1 }
+            #expect(try await probe.publish("one", to: "a") == 1)
+            #expect(try await probe.publish("", to: "b") == 1)
+            #expect(try await probe.publish("elsewhere", to: "c") == 0)
+            let large = String(repeating: "x", count: 1_000_000)
+            #expect(try await probe.publish(large, to: "a") == 1)
+            try await probe.until("all have come") { $0.messages.count == 3 && $0.batches >= 3 }
+            #expect(try await probe.on { $0.recorder.messages } == ["a=one", "b=", "a=" + large])
+            let counters = try await probe.counters()
+            #expect(counters.messages == 3 && counters.messageBytes == 1_000_003)
+            #expect(counters.commands == 4 && counters.subscriptions == 1 && counters.losses == 0)
+            try await probe.shutdown()
+            #expect(probe.log.lines.count == 1)
+        }
+    }
+
+    @Test func `a burst arrives whole and in order, in fewer batches than messages`() async throws {
+        let server = try await RedisServer.started()
+        let probe = try await BrokerProbe("redis://127.0.0.1:\(server.port)") { $0.maximumPendingCommands = 20_000 }
+        try await probe.until("subscribed") { $0.subscribedCount == 1 }
+        try await probe.on { parts in
+            for number in 0..<20_000 {
+                _ = parts.broker.publish(ByteBuffer(string: "\(number)"), to: "flask-socketio")
+            }
+        }
+        try await probe.until("all have come") { $0.messages.count == 20_000 }
+        #expect(try await probe.on { $0.recorder.messages } == (0..<20_000).map { "flask-socketio=\($0)" })
+        #expect(try await probe.on { $0.recorder.batches } < 10_000)
+        try await probe.shutdown()
+    }
+
+    @Test func `a key is read from the database of the URL`() async throws {
+        let server = try await RedisServer.started()
+        try server.command("-n", "2", "SET", "k", "value")
+        let probe = try await BrokerProbe("redis://127.0.0.1:\(server.port)/2")
+        #expect(try await probe.get("k") == "value")
+        #expect(try await probe.get("none") == nil)
+        try server.command("-n", "2", "LPUSH", "list", "x")
+        let error = await #expect(throws: RedisError.self) { try await probe.get("list") }
+        #expect(error?.description.hasPrefix("Redis refused GET: WRONGTYPE") == true)
+        try await probe.shutdown()
+    }
+
+    @Test func `a killed server is noticed at once and a new one is subscribed again`() async throws {
+        let server = try await RedisServer.started()
+        let probe = try await BrokerProbe("redis://127.0.0.1:\(server.port)")
+        try await probe.until("subscribed") { $0.subscribedCount == 1 }
+        #expect(try await probe.publish("before") == 1)
+        try await probe.until("the first has come") { $0.messages.count == 1 }
+
+        server.kill9()
+        try await probe.until("lost") { $0.causes.count == 1 }
+        await #expect(throws: RedisError.self) { try await probe.publish("meanwhile") }
+        await #expect(throws: RedisError.self) { try await probe.get("k") }
+        try await server.start()
+        try await probe.until("subscribed again") { $0.subscribedCount == 2 }
+        while (try? await probe.publish("after")) != 1 { try server.command("PING") }
+        try await probe.until("the next has come") { $0.messages.contains("flask-socketio=after") }
+        #expect(try await probe.on { $0.recorder.causes.count } == 1)
+        let counters = try await probe.counters()
+        #expect(counters.subscriptions == 2 && counters.losses == 1)
+        try await probe.shutdown()
+        #expect(probe.log.lines.map { $0.prefix(6) } == ["info C", "warnin", "notice"])
+    }
+
+    @Test func `a server that starts later is said to be away once and then found`() async throws {
+        let server = try RedisServer()
+        let probe = try await BrokerProbe("redis://127.0.0.1:\(server.port)")
+        try await probe.until("lost") { $0.causes == [.unreachable(reason: "Connection refused")] }
+        await #expect(throws: RedisError.self) { try await probe.get("k") }
+        try await server.start()
+        try await probe.until("subscribed") { $0.subscribedCount == 1 }
+        #expect(try await probe.on { $0.recorder.states.count } == 2)
+        try await probe.shutdown()
+        #expect(probe.log.lines.count { $0.hasPrefix("warning") } == 1)
+        #expect(probe.log.lines.first?.contains("Connection refused") == true)
+    }
+
+    @Test func `a missing unix socket is retried too`() async throws {
+        let server = try RedisServer()
+        let probe = try await BrokerProbe("unix://\(server.socket)")
+        try await probe.until("lost") { $0.causes == [.unreachable(reason: "No such file or directory")] }
+        try await server.start()
+        try await probe.until("subscribed") { $0.subscribedCount == 1 }
+        try await probe.shutdown()
+    }
+
+    @Test func `a password and an ACL user are let in, a wrong one is told without showing it`() async throws {
+        let server = try await RedisServer.started(options: ["--requirepass", "top/s3cret"])
+        try server.command(
+            "-a", "top/s3cret", "ACL", "SETUSER", "me", "on", ">my@s3cret", "allcommands", "allchannels", "allkeys")
+        for login in [":top%2Fs3cret", "default:top%2Fs3cret", "me:my@s3cret"] {
+            let probe = try await BrokerProbe("redis://\(login)@127.0.0.1:\(server.port)")
+            try await probe.until("subscribed") { $0.subscribedCount == 1 }
+            #expect(try await probe.publish("x") == 1)
+            try await probe.shutdown()
+        }
+        for (login, text) in [
+            (":wr0ng-s3cret@", "Redis refused AUTH: WRONGPASS"), ("me:wr0ng-s3cret@", "Redis refused AUTH: WRONGPASS"),
+            ("", "Redis refused SUBSCRIBE: NOAUTH"),
+        ] {
+            let probe = try await BrokerProbe("redis://\(login)127.0.0.1:\(server.port)")
+            try await probe.until("refused") { $0.causes.count == 1 }
+            #expect(try await probe.on { $0.recorder.causes[0].description }.hasPrefix(text))
+            try await probe.shutdown()
+            #expect(probe.log.lines.contains { $0.contains(text) })
+            #expect(!probe.log.lines.contains { $0.contains("s3cret") })
+        }
+    }
+
+    @Test func `a login that is mended on the server works without a restart`() async throws {
+        let server = try await RedisServer.started(options: ["--requirepass", "old"])
+        let probe = try await BrokerProbe("redis://:new@127.0.0.1:\(server.port)")
+        try await probe.until("refused") { $0.causes.count == 1 }
+        try server.command("-a", "old", "CONFIG", "SET", "requirepass", "new")
+        try await probe.until("subscribed") { $0.subscribedCount == 1 }
+        try await probe.shutdown()
+    }
+
+    @Test func `an ACL user who may not subscribe is told so`() async throws {
+        let server = try await RedisServer.started()
+        try server.command("ACL", "SETUSER", "me", "on", ">pw", "allcommands", "resetchannels")
+        let probe = try await BrokerProbe("redis://me:pw@127.0.0.1:\(server.port)")
+        try await probe.until("refused") { $0.causes.count == 1 }
+        #expect(try await probe.on { $0.recorder.causes[0].description }.hasPrefix("Redis refused SUBSCRIBE: NOPERM"))
+        try await probe.shutdown()
+    }
+
+    @Test func `a stopped server is noticed by the PING deadline and found when it goes on`() async throws {
+        let server = try await RedisServer.started()
+        let probe = try await BrokerProbe("redis://127.0.0.1:\(server.port)") {
+            $0.pingInterval = .milliseconds(100)
+            $0.pingTimeout = .milliseconds(200)
+            $0.connectTimeout = .milliseconds(500)
+            $0.commandTimeout = .milliseconds(150)
+        }
+        try await probe.until("subscribed") { $0.subscribedCount == 1 }
+        #expect(try await probe.publish("before") == 1)
+        server.send(SIGSTOP)
+        let error = await #expect(throws: RedisError.self) { try await probe.get("k") }
+        #expect(error == .commandTimedOut || error == .silent)
+        try await probe.until("lost") { $0.causes == [.silent] }
+        server.send(SIGCONT)
+        try await probe.until("subscribed again") { $0.subscribedCount == 2 }
+        while (try? await probe.publish("after")) != 1 { try server.command("PING") }
+        try await probe.until("the next has come") { $0.messages.contains("flask-socketio=after") }
+        #expect(try await probe.counters().silentPeers >= 1)
+        try await probe.shutdown()
+    }
+
+    @Test func `a quiet channel is no fault`() async throws {
+        let server = try await RedisServer.started()
+        let probe = try await BrokerProbe("redis://127.0.0.1:\(server.port)") {
+            $0.pingInterval = .milliseconds(20)
+            $0.pingTimeout = .milliseconds(300)
+        }
+        try await probe.until("subscribed") { $0.subscribedCount == 1 }
+        // Eight answered PINGs, counted by the server, on connections that carry nothing else.
+        while try server.pingCount() < 8 {}
+        #expect(try await probe.on { $0.recorder.states } == [.subscribed])
+        #expect(try await probe.counters().connectionAttempts == 2)
+        try await probe.shutdown()
+    }
+
+    @Test func `a connection cut by the server comes back`() async throws {
+        let server = try await RedisServer.started()
+        let probe = try await BrokerProbe("redis://127.0.0.1:\(server.port)")
+        for count in 1...3 {
+            try await probe.until("subscribed") { $0.subscribedCount == count }
+            try server.command("CLIENT", "KILL", "TYPE", "pubsub")
+            try await probe.until("lost") { $0.causes.count == count }
+        }
+        try await probe.until("subscribed") { $0.subscribedCount == 4 }
+        try await probe.shutdown()
+    }
+
+    @Test func `a message over the limit costs the connection, is counted and named`() async throws {
+        let server = try await RedisServer.started()
+        let probe = try await BrokerProbe("redis://127.0.0.1:\(server.port)") { $0.maximumReplyBytes = 100_000 }
+        try await probe.until("subscribed") { $0.subscribedCount == 1 }
+        _ = try await probe.publish(String(repeating: "x", count: 200_000))
+        try await probe.until("dropped") { $0.causes == [.replyTooLarge(limit: 100_000)] }
+        try await probe.until("subscribed again") { $0.subscribedCount == 2 }
+        #expect(try await probe.publish("small") == 1)
+        try await probe.until("the next has come") { $0.messages == ["flask-socketio=small"] }
+        #expect(try await probe.counters().oversizeReplies == 1)
+        try await probe.shutdown()
+        #expect(probe.log.lines.contains { $0.contains("exceeds the limit of 100000 bytes") })
+    }
+
+    @Test func `after shutdown everything fails at once and nothing reconnects`() async throws {
+        let server = try await RedisServer.started()
+        let probe = try await BrokerProbe("redis://127.0.0.1:\(server.port)")
+        try await probe.until("subscribed") { $0.subscribedCount == 1 }
+        let waiting = try await probe.on { parts in
+            let waiting = parts.broker.get(Array("k".utf8))
+            _ = parts.broker.shutdown()
+            return (waiting, parts.broker.publish(ByteBuffer(), to: "c"))
+        }
+        await #expect(throws: RedisError.shutDown) { try await waiting.0.get() }
+        await #expect(throws: RedisError.shutDown) { try await waiting.1.get() }
+        #expect(try await probe.on { $0.recorder.states } == [.subscribed])
+        try await probe.shutdown()
+    }
+}
+
+extension RedisServer {
+    /// Runs one command by redis-cli and waits for its end.
+    @discardableResult func command(_ arguments: String...) throws -> String {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["redis-cli", "--no-auth-warning", "-p", "\(port)"] + arguments
+        let output = Pipe()
+        process.standardOutput = output
+        try process.run()
+        let answer = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { throw Failure(description: "redis-cli: \(answer)") }
+        return answer
+    }
+
+    func pingCount() throws -> Int {
+        let line = try command("INFO", "commandstats").split(whereSeparator: \.isNewline).first {
+            $0.hasPrefix("cmdstat_ping:calls=")
+        }
+        return line.flatMap { Int($0.dropFirst(19).prefix { $0.isNumber }) } ?? 0
+    }
+}

@@ -1,0 +1,261 @@
+import NIOCore
+import NIOEmbedded
+import Testing
+
+@testable import RedisPubSub
+
+/// One connection on an embedded channel: a scripted server and a clock of our own.
+@Suite struct RedisConnectionTests {
+    final class Recorder: PubSubDelegate {
+        var messages: [String] = []
+        var batches = 0
+
+        func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
+            messages.append(String(decoding: payload, as: UTF8.self))
+        }
+
+        func receivedBatch() { batches += 1 }
+        func subscriptionChanged(_ state: SubscriptionState) {}
+    }
+
+    final class Subject {
+        let loop = EmbeddedEventLoop()
+        let channel: EmbeddedChannel
+        let link: RedisLink
+        let connection: RedisConnection
+        let recorder: Recorder
+        /// A command given before there is a connection.
+        private(set) var early: EventLoopFuture<ByteBuffer?>?
+        private let log: Log
+
+        private final class Log { var events: [RedisLink.Event] = [] }
+
+        init(
+            subscribing channels: [String]? = nil, url: String = "redis://", getsEarly: Bool = false,
+            _ adjust: (inout RedisConfiguration) -> Void = { _ in }
+        ) throws {
+            let recorder = Recorder()
+            self.recorder = recorder
+            let role: RedisConnection.Role =
+                channels.map { .subscription(channels: $0, delegate: recorder) } ?? .commands
+            var configuration = RedisConfiguration()
+            // A retry would leave the embedded world.
+            configuration.backoff.initial = .seconds(3_600)
+            configuration.backoff.maximum = .seconds(3_600)
+            configuration.backoff.afterRefusal = .seconds(3_600)
+            adjust(&configuration)
+            let log = Log()
+            self.log = log
+            let url = try RedisURL(url)
+            link = RedisLink(role: role, url: url, configuration: configuration, eventLoop: loop) {
+                log.events.append($0)
+            }
+            connection = RedisConnection(
+                role: role, url: url, configuration: configuration, eventLoop: loop, owner: link)
+            channel = EmbeddedChannel(loop: loop)
+            connection.start()
+            if getsEarly { early = get("early") }
+            try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+            try channel.pipeline.syncOperations.addHandler(connection)
+        }
+
+        var readyCount: Int {
+            log.events.count { if case .ready = $0 { true } else { false } }
+        }
+
+        var cause: RedisError? {
+            for case .down(let cause, _) in log.events { return cause }
+            return nil
+        }
+
+        /// What has been sent since the last call.
+        func sent() throws -> String {
+            var text = ""
+            while let buffer = try channel.readOutbound(as: ByteBuffer.self) { text += String(buffer: buffer) }
+            return text
+        }
+
+        func answer(_ text: String) throws {
+            try channel.writeInbound(ByteBuffer(string: text))
+        }
+
+        func get(_ key: String) -> EventLoopFuture<ByteBuffer?> {
+            let promise = loop.makePromise(of: ByteBuffer?.self)
+            connection.send(.get(promise), RedisCommand.get(Array(key.utf8)))
+            return promise.futureResult
+        }
+    }
+
+    @Test func `a subscription logs in, subscribes and is ready when each channel is confirmed`() throws {
+        let subject = try Subject(subscribing: ["a", "bc"], url: "redis://me:pw@h/3")
+        #expect(
+            try subject.sent()
+                == "*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$2\r\npw\r\n*3\r\n$9\r\nSUBSCRIBE\r\n$1\r\na\r\n$2\r\nbc\r\n")
+        try subject.answer("+OK\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n")
+        #expect(subject.readyCount == 0)
+        try subject.answer("*3\r\n$9\r\nsubscribe\r\n$2\r\nbc\r\n:2\r\n" + RedisReplyReaderTests.message("m"))
+        #expect(subject.readyCount == 1)
+        #expect(subject.recorder.messages == ["m"])
+        #expect(subject.recorder.batches == 1)
+        #expect(subject.link.counters.messages == 1 && subject.link.counters.messageBytes == 1)
+    }
+
+    @Test func `commands wait for the handshake and are answered in order`() throws {
+        let subject = try Subject(url: "redis://:pw@h/3")
+        let early = subject.get("k")
+        #expect(try subject.sent() == "*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n")
+        try subject.answer("+OK\r\n+OK\r\n")
+        #expect(try subject.sent() == "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n")
+        let promise = subject.loop.makePromise(of: Int.self)
+        subject.connection.send(.publish(promise), RedisCommand.publish(ByteBuffer(string: "hi"), to: "c"))
+        #expect(try subject.sent() == "*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$2\r\nhi\r\n")
+        let refused = subject.get("x")
+        try subject.answer("$1\r\nv\r\n:2\r\n-WRONGTYPE not a string\r\n")
+        #expect(try early.wait() == ByteBuffer(string: "v"))
+        #expect(try promise.futureResult.wait() == 2)
+        #expect(throws: RedisError.refused(command: .get, message: "WRONGTYPE not a string")) { try refused.wait() }
+        #expect(subject.cause == nil)
+    }
+
+    @Test func `a command given before there is a connection is answered after the login`() throws {
+        let subject = try Subject(url: "redis://:pw@h", getsEarly: true)
+        try subject.answer("+OK\r\n+OK\r\n$1\r\nv\r\n")
+        #expect(try subject.early?.wait() == ByteBuffer(string: "v"))
+        #expect(subject.cause == nil)
+    }
+
+    @Test func `an expired command fails and its late reply goes to nobody else`() throws {
+        let subject = try Subject { $0.commandTimeout = .seconds(2) }
+        try subject.answer("+OK\r\n")
+        let first = subject.get("1")
+        subject.loop.advanceTime(by: .seconds(1))
+        let second = subject.get("2")
+        subject.loop.advanceTime(by: .seconds(1))
+        #expect(throws: RedisError.commandTimedOut) { try first.wait() }
+        try subject.answer("$1\r\na\r\n$1\r\nb\r\n")
+        #expect(try second.wait() == ByteBuffer(string: "b"))
+        #expect(subject.link.counters.expiredCommands == 1)
+        #expect(subject.cause == nil)
+    }
+
+    @Test func `a command expires behind an unanswered PING of our own`() throws {
+        let subject = try Subject {
+            $0.commandTimeout = .seconds(2)
+            $0.pingInterval = .seconds(1)
+            $0.pingTimeout = .seconds(10)
+        }
+        try subject.answer("+OK\r\n")
+        _ = try subject.sent()
+        subject.loop.advanceTime(by: .seconds(1))
+        subject.loop.advanceTime(by: .seconds(1))
+        #expect(try subject.sent() == "*1\r\n$4\r\nPING\r\n")
+        let expired = subject.get("1")
+        subject.loop.advanceTime(by: .seconds(2))
+        #expect(throws: RedisError.commandTimedOut) { try expired.wait() }
+        let live = subject.get("2")
+        try subject.answer("+PONG\r\n$1\r\na\r\n$1\r\nb\r\n")
+        #expect(try live.wait() == ByteBuffer(string: "b"))
+    }
+
+    @Test func `commands over the bounds fail at once`() throws {
+        let subject = try Subject {
+            $0.maximumPendingCommands = 3
+            $0.maximumPendingBytes = 100
+        }
+        try subject.answer("+OK\r\n")
+        let big = subject.get(String(repeating: "x", count: 100))
+        #expect(throws: RedisError.queueFull) { try big.wait() }
+        let taken = (0..<3).map { subject.get("\($0)") }
+        let over = subject.get("3")
+        #expect(throws: RedisError.queueFull) { try over.wait() }
+        try subject.answer("$-1\r\n$-1\r\n$-1\r\n")
+        for future in taken { #expect(try future.wait() == nil) }
+        #expect(subject.link.counters.refusedCommands == 2)
+    }
+
+    @Test(arguments: [nil, ["c"]] as [[String]?])
+    func `a quiet peer is sent a PING and kept when it answers`(_ channels: [String]?) throws {
+        let subject = try Subject(subscribing: channels)
+        try subject.answer(channels == nil ? "+OK\r\n" : "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n")
+        _ = try subject.sent()
+        subject.loop.advanceTime(by: .seconds(5))
+        for _ in 0..<5 {
+            subject.loop.advanceTime(by: .seconds(5))
+            #expect(try subject.sent() == "*1\r\n$4\r\nPING\r\n")
+            try subject.answer(channels == nil ? "+PONG\r\n" : "*2\r\n$4\r\npong\r\n$0\r\n\r\n")
+            subject.loop.advanceTime(by: .seconds(3))
+        }
+        #expect(subject.cause == nil)
+        subject.loop.advanceTime(by: .seconds(13))
+        #expect(subject.cause == .silent)
+        #expect(!subject.channel.isActive)
+        #expect(subject.link.counters.silentPeers == 1)
+    }
+
+    @Test func `a peer that never finishes the handshake is given up`() throws {
+        let subject = try Subject()
+        let waiting = subject.get("k")
+        subject.loop.advanceTime(by: .seconds(5))
+        #expect(subject.cause == .connectTimedOut)
+        #expect(throws: RedisError.self) { try waiting.wait() }
+    }
+
+    static let hostile: [(String, RedisError)] = [
+        (
+            "-ERR max number of clients reached\r\n",
+            .refused(command: .subscribe, message: "ERR max number of clients reached")
+        ),
+        ("+OK\r\n", .malformedReply(reason: "a reply that nothing asked for")),
+        (":1\r\n", .malformedReply(reason: "a reply that nothing asked for")),
+        ("*1\r\n$1\r\nx\r\n", .malformedReply(reason: "a reply that nothing asked for")),
+    ]
+
+    @Test(arguments: hostile)
+    func `a subscription ends at a reply that it did not ask for`(_ text: String, _ cause: RedisError) throws {
+        let subject = try Subject(subscribing: ["c"])
+        try subject.answer(text)
+        #expect(subject.cause == cause)
+        #expect(!subject.channel.isActive)
+    }
+
+    @Test func `more confirmations than channels and messages before them do no harm`() throws {
+        let subject = try Subject(subscribing: ["c"])
+        let confirmation = "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n"
+        try subject.answer(RedisReplyReaderTests.message("m") + confirmation + confirmation + confirmation)
+        #expect(subject.readyCount == 1)
+        #expect(subject.cause == nil)
+    }
+
+    @Test func `a reply that does not fit its command ends the connection and fails what waits`() throws {
+        let subject = try Subject()
+        try subject.answer("+OK\r\n")
+        let (first, second) = (subject.get("1"), subject.get("2"))
+        try subject.answer(":1\r\n$1\r\nx\r\n")
+        #expect(throws: RedisError.self) { try first.wait() }
+        #expect(throws: RedisError.self) { try second.wait() }
+        #expect(subject.cause == .malformedReply(reason: "a reply that does not fit its command"))
+    }
+
+    @Test func `a refused login ends the connection without showing what the server quotes`() throws {
+        let subject = try Subject(url: "redis://:s3cret@h")
+        try subject.answer("-ERR unknown command `AUTH`, with args beginning with: `s3cret`, \r\n-NOAUTH x\r\n")
+        #expect(subject.cause == .refused(command: .auth, message: "ERR unknown command "))
+        #expect(subject.cause?.isRefusal == true)
+    }
+
+    @Test func `random replies never trap`() throws {
+        let parts = [
+            "+OK\r\n", "-ERR\r\n", ":1\r\n", "$1\r\nx\r\n", "$-1\r\n", "*2\r\n$4\r\npong\r\n$0\r\n\r\n",
+            "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n", RedisReplyReaderTests.message("m"), "*0\r\n", "junk",
+        ]
+        for round in 0..<500 {
+            let subject = try Subject(
+                subscribing: round % 2 == 0 ? ["c"] : nil, url: round % 3 == 0 ? "redis://:x@h" : "redis://")
+            for _ in 0..<8 where !subject.connection.isClosed {
+                if round % 2 == 1 { _ = subject.get("k") }
+                try subject.answer(parts[Int.random(in: 0..<parts.count)])
+            }
+            subject.connection.end(.closedByServer)
+        }
+    }
+}
