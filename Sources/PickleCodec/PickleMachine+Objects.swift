@@ -199,7 +199,7 @@ extension PickleMachine {
     private func isLatin1(_ node: TapeNode) -> Bool {
         guard node.kind == .str || node.kind == .byteString else { return false }
         let name = tape.content(of: node)
-        return equalBytes(name, "latin1") || equalBytes(name, "latin-1")
+        return equalBytes(name, "latin1") || equalBytes(name, "latin-1") || equalBytes(name, "iso-8859-1")
     }
 
     /// The latin-1 bytes of a text; those of an ASCII text are the text's own.
