@@ -55,11 +55,14 @@ final class RedisConnection: ChannelInboundHandler {
         if sendsAuth { pending.appendInternal(.auth) }
         switch role {
         case .subscription(_, let delegate): reader.delegate = delegate
-        case .commands: pending.appendInternal(.select)
+        case .commands: pending.appendInternal(selectsDatabase ? .select : .ping)
         }
     }
 
     private var sendsAuth: Bool { url.user != nil || url.password != nil }
+
+    /// Database 0 is where a connection begins: an ACL that lacks SELECT is no obstacle then.
+    private var selectsDatabase: Bool { url.database != 0 }
 
     var isClosed: Bool { if case .closed = state { true } else { false } }
 
@@ -98,8 +101,8 @@ final class RedisConnection: ChannelInboundHandler {
             unconfirmedChannels = channels.count
             RedisCommand.words(["SUBSCRIBE"] + channels, to: &buffer)
         case .commands:
-            // Sent for database 0 too: it proves that this is a Redis that lets us in. Publishing needs no database.
-            RedisCommand.words(["SELECT", String(url.database)], to: &buffer)
+            // One of them is sent always: its answer proves that this is a Redis that lets us in.
+            RedisCommand.words(selectsDatabase ? ["SELECT", String(url.database)] : ["PING"], to: &buffer)
         }
         write(buffer)
     }
@@ -198,19 +201,20 @@ final class RedisConnection: ChannelInboundHandler {
             if unconfirmedChannels == 0 { becomeReady() }
         case .pong: break
         case .status, .error, .integer, .bulk, .null, .array:
-            guard let (command, isExpired) = pending.popFirst() else { throw unasked(reply) }
+            guard let (command, isExpired) = pending.popFirst() else { return try handleUnasked(reply) }
             if !isExpired { try settle(command, reply) }
         }
     }
 
     private func settle(_ command: RedisPendingCommands.Command, _ reply: RedisReply) throws(RedisError) {
         switch (command, reply) {
-        case (.auth, .status), (.ping, .status): break
-        case (.select, .status): becomeReady()
+        case (.auth, .status): break
+        case (.select, .status), (.ping, .status): becomeReady()
         case (.auth, .error(let message)): throw .refused(command: .auth, message: message)
         case (.select, .error(let message)): throw .refused(command: .select, message: message)
-        // A server that is loading its data, or an ACL without PING, is alive all the same.
-        case (.ping, .error): break
+        case (.ping, .error(let message)):
+            guard Self.isAliveAllTheSame(message) else { throw .refused(command: .ping, message: message) }
+            becomeReady()
         case (.publish(let promise), .integer(let count)): promise.succeed(Int(count))
         case (.publish(let promise), .error(let message)):
             promise.fail(RedisError.refused(command: .publish, message: message))
@@ -225,11 +229,19 @@ final class RedisConnection: ChannelInboundHandler {
         }
     }
 
-    /// A reply that no command waits for. An error is the server's own word, as when it has too many clients.
-    private func unasked(_ reply: RedisReply) -> RedisError {
-        guard case .error(let message) = reply else { return .malformedReply(reason: "a reply that nothing asked for") }
-        if case .subscription = role { return .refused(command: .subscribe, message: message) }
-        return .broken(reason: message)
+    /// A reply that no command waits for: inside a subscription the errors of SUBSCRIBE and PING come so, anywhere the
+    /// server's own word, as when it has too many clients.
+    private func handleUnasked(_ reply: RedisReply) throws(RedisError) {
+        guard case .error(let message) = reply else { throw .malformedReply(reason: "a reply that nothing asked for") }
+        guard case .subscription = role else { throw .broken(reason: message) }
+        if case .ready = state, isPingUnanswered, Self.isAliveAllTheSame(message) { return }
+        throw .refused(command: .subscribe, message: message)
+    }
+
+    /// Whether the error with which a server answers PING proves that it lives: an ACL such as `+@pubsub +get` has no
+    /// PING in it, and a server that is loading its data, running a script or cut from its master says so.
+    private static func isAliveAllTheSame(_ message: String) -> Bool {
+        ["NOPERM", "LOADING", "BUSY", "MASTERDOWN"].contains { message.utf8.starts(with: $0.utf8) }
     }
 
     // MARK: The peer's life

@@ -40,8 +40,6 @@ struct RedisPendingCommands {
         self.maximumBytes = maximumBytes
     }
 
-    var isEmpty: Bool { entries.isEmpty }
-
     /// A command of our own (AUTH, SELECT, PING): not bounded, and it does not expire, since other timers watch it.
     mutating func appendInternal(_ command: Command) {
         entries.append(Entry(command: command, byteCount: 0, deadline: .distantFuture))

@@ -131,6 +131,21 @@ struct RedisBrokerTests {
         try await probe.shutdown()
     }
 
+    @Test func `an ACL of pub/sub and GET is enough`() async throws {
+        let server = try await RedisServer.started()
+        try server.command("ACL", "SETUSER", "me", "on", ">pw", "+@pubsub", "+get", "allchannels", "allkeys")
+        let probe = try await BrokerProbe("redis://me:pw@127.0.0.1:\(server.port)") {
+            $0.pingInterval = .milliseconds(20)
+            $0.pingTimeout = .milliseconds(300)
+        }
+        try await probe.until("subscribed") { $0.subscribedCount == 1 }
+        #expect(try await probe.get("k") == nil)
+        while try server.rejectedPingCount() < 4 {}
+        #expect(try await probe.publish("x") == 1)
+        #expect(try await probe.counters().connectionAttempts == 2)
+        try await probe.shutdown()
+    }
+
     @Test func `an ACL user who may not subscribe is told so`() async throws {
         let server = try await RedisServer.started()
         try server.command("ACL", "SETUSER", "me", "on", ">pw", "allcommands", "resetchannels")
@@ -238,5 +253,14 @@ extension RedisServer {
             $0.hasPrefix("cmdstat_ping:calls=")
         }
         return line.flatMap { Int($0.dropFirst(19).prefix { $0.isNumber }) } ?? 0
+    }
+
+    /// The PINGs that an ACL did not permit.
+    func rejectedPingCount() throws -> Int {
+        let line = try command("INFO", "commandstats").split(whereSeparator: \.isNewline).first {
+            $0.hasPrefix("cmdstat_ping:")
+        }
+        guard let line, let start = line.range(of: "rejected_calls=")?.upperBound else { return 0 }
+        return Int(line[start...].prefix { $0.isNumber }) ?? 0
     }
 }

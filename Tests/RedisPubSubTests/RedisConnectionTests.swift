@@ -119,6 +119,7 @@ import Testing
 
     @Test func `a command given before there is a connection is answered after the login`() throws {
         let subject = try Subject(url: "redis://:pw@h", getsEarly: true)
+        #expect(try subject.sent() == "*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n*1\r\n$4\r\nPING\r\n")
         try subject.answer("+OK\r\n+OK\r\n$1\r\nv\r\n")
         #expect(try subject.early?.wait() == ByteBuffer(string: "v"))
         #expect(subject.cause == nil)
@@ -190,6 +191,20 @@ import Testing
         #expect(subject.cause == .silent)
         #expect(!subject.channel.isActive)
         #expect(subject.link.counters.silentPeers == 1)
+    }
+
+    @Test func `a PING that is not permitted proves life as well as one that is`() throws {
+        for channels in [nil, ["c"]] as [[String]?] {
+            let subject = try Subject(subscribing: channels)
+            try subject.answer(channels == nil ? "-NOPERM no\r\n" : "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n")
+            #expect(subject.readyCount == 1)
+            subject.loop.advanceTime(by: .seconds(10))
+            try subject.answer("-NOPERM no\r\n")
+            subject.loop.advanceTime(by: .seconds(3))
+            #expect(subject.cause == nil)
+            try subject.answer("-NOPERM no\r\n-NOAUTH no\r\n")
+            #expect(subject.cause != nil)
+        }
     }
 
     @Test func `a peer that never finishes the handshake is given up`() throws {
