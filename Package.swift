@@ -17,6 +17,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     ],
@@ -34,13 +35,15 @@ let package = Package(
             name: "Bridge",
             dependencies: [
                 "JSONCodec", "SocketIOProtocol", "PubSubMessages", "RedisPubSub", nio, nioPosix, logging,
+                .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOWebSocket", package: "swift-nio"),
             ],
             swiftSettings: strict),
         // Programs.
         .executableTarget(
-            name: "ws-emit", dependencies: ["Bridge", "RedisPubSub", logging, argumentParser], swiftSettings: strict),
+            name: "ws-emit", dependencies: ["Bridge", "JSONCodec", "RedisPubSub", "SocketIOProtocol", nio, nioPosix, logging, argumentParser],
+            swiftSettings: strict),
         .executableTarget(
             name: "subspy",
             dependencies: ["PubSubMessages", "PickleCodec", "JSONCodec", "RedisPubSub", argumentParser],

@@ -1,0 +1,52 @@
+import JSONCodec
+import SocketIOProtocol
+
+/// Every number and name the bridge can be told; units and reasons beside each.
+package struct BridgeConfiguration: Sendable {
+    /// Origins that browsers may come from; `*` allows any. Default: the original's.
+    package var origins: [String] = ["http://localhost:7788"]
+    /// What `POST /emit` asks for; nil or empty turns the endpoint off (404).
+    package var emitSecret: String?
+    /// Where Engine.IO answers, with slashes at both ends.
+    package var path = "/socket.io/"
+    /// Redis channels to subscribe to; HTTP emits and acks are published on the first.
+    package var redisChannels = ["flask-socketio"]
+    /// Namespaces a browser may open; nil allows any, since emitters choose them.
+    package var namespaces: Set<ByteString>?
+
+    /// Heartbeat and handshake deadlines.
+    package var timing = EngineIOTiming()
+    /// Bytes of one packet or POST body from a client; announced in the handshake. Default: python-engineio's.
+    package var maxPayload = 1_000_000
+    /// Bytes of a `POST /emit` body. Default: 1 MB, far above what belongs in an event.
+    package var maxEmitBodyBytes = 1_000_000
+    /// Bytes a socket's outgoing queue may hold before its transport is closed. Default: 1 MiB, some thousands of
+    /// typical events, or seconds of a stalled phone; 10,000 such clients are 10 GiB, so raise it with care.
+    package var maxQueuedBytes = 1 << 20
+    /// Bytes NIO may hold for one websocket before packets wait in the queue above.
+    package var writeBufferBytes = 64 << 10
+    /// Open connections. Default: what the descriptor limit leaves, decided at start.
+    package var maxConnections = 1_000_000
+    /// Rooms one client may have joined. Default: above any real page, and bounds what one client can make us store.
+    package var maxRoomsPerSocket = 1024
+    /// Bytes of a room's or namespace's name that clients send.
+    package var maxNameBytes = 1024
+    /// Namespaces one connection may open.
+    package var maxNamespacesPerSession = 64
+    /// Acks a client owes us; the oldest is forgotten beyond. Pages that never ack must not fill memory.
+    package var maxPendingAcks = 256
+
+    /// Joins of one socket that wait for Redis at a time; each costs two GETs.
+    package var maxPendingJoins = 64
+
+    /// How long a request's head may take, from the first byte or the accept.
+    package var headTimeout = Duration.seconds(10)
+    /// How long a request's body may take.
+    package var bodyTimeout = Duration.seconds(30)
+    /// How long a kept-alive connection may be idle.
+    package var idleTimeout = Duration.seconds(75)
+    /// How long a websocket may take to answer our close frame, and a shutdown to finish.
+    package var closeTimeout = Duration.seconds(3)
+
+    package init() {}
+}

@@ -1,0 +1,215 @@
+import JSONCodec
+import Logging
+import NIOCore
+import PubSubMessages
+import SocketIOProtocol
+
+/// What clients may ask for: `join`, `leave`, and the acks of events that asked for one.
+///
+/// Mirrors the handlers of the original `ws-emit.py`; other events are ignored and acked with `[]`, as its era's
+/// python-socketio did.
+final class ClientEvents {
+    weak var shard: Shard?
+    private let eventLoop: any EventLoop
+    private let configuration: BridgeConfiguration
+    private let router: RouterReference
+    private let logger: Logger
+    private var document = JSONDocument(limits: JSONLimits())
+
+    init(eventLoop: any EventLoop, configuration: BridgeConfiguration, router: RouterReference, logger: Logger) {
+        self.eventLoop = eventLoop
+        self.configuration = configuration
+        self.router = router
+        self.logger = logger
+    }
+
+    /// Whether a CONNECT payload is absent or a JSON object (authentication data, of no use here).
+    func isObjectOrEmpty(_ json: ArraySlice<UInt8>) throws(SocketIOError) -> Bool {
+        if json.isEmpty { return true }
+        return try withDocument(json) { document in document.kind(of: document.root) == .object }
+    }
+
+    func received(_ packet: SocketIOPacket, from socket: Socket) throws(SocketIOError) {
+        let event = try withDocument(packet.json) { document -> Event in
+            guard document.kind(of: document.root) == .array,
+                let name = document.elements(of: document.root).first(where: { _ in true })
+            else { return .invalid }
+            let request = Result { () throws(JoinRequest.Refusal) -> JoinRequest in
+                try JoinRequest(arguments: document, maxNameBytes: configuration.maxNameBytes)
+            }
+            switch document.byteString(name) {
+            case ByteString("join"): return .join(request)
+            case ByteString("leave"): return .leave(request)
+            default: return .other
+            }
+        }
+        switch event {
+        case .invalid: throw .payload
+        case .join(let request): join(request, by: socket, ackID: packet.ackID)
+        case .leave(let request): leave(request, by: socket, ackID: packet.ackID)
+        case .other: if let id = packet.ackID { acknowledge(id, to: socket, "[]") }
+        }
+    }
+
+    private enum Event {
+        case join(Result<JoinRequest, JoinRequest.Refusal>)
+        case leave(Result<JoinRequest, JoinRequest.Refusal>)
+        case other, invalid
+    }
+
+    // MARK: join
+
+    private func join(_ request: Result<JoinRequest, JoinRequest.Refusal>, by socket: Socket, ackID: Int?) {
+        do throws(JoinRequest.Refusal) {
+            let request = try request.get()
+            // The socket's own membership in everybody's room doesn't count.
+            if socket.memberships.count > configuration.maxRoomsPerSocket { throw .tooManyRooms }
+            if let space = request.roomSpace {
+                try openRoomSpace(space, request, socket, ackID)
+            } else if let owner = SessionID.loop(of: request.room, loopCount: router.loopCount) {
+                checkOwner(owner, request, socket, ackID)
+            } else {
+                enter(request.room, socket, ackID)
+            }
+        } catch {
+            refuse(error, socket, ackID)
+        }
+    }
+
+    private func openRoomSpace(
+        _ space: ByteString, _ request: JoinRequest, _ socket: Socket, _ ackID: Int?
+    ) throws(JoinRequest.Refusal) {
+        guard let secret = request.secret, !secret.isEmpty else { throw .secretMissing }
+        try startWaiting(request, socket)
+        router.roomSecrets(of: space).hop(to: eventLoop).assumeIsolated().whenComplete {
+            self.secretsArrived($0, request: request, secret: secret, socket: socket, ackID: ackID)
+        }
+    }
+
+    /// The name looks like a sid: if a client has it, the room is that client's alone.
+    private func checkOwner(_ loop: Int, _ request: JoinRequest, _ socket: Socket, _ ackID: Int?) {
+        if request.room == socket.sid { return enter(request.room, socket, ackID) }
+        guard (try? startWaiting(request, socket)) != nil else { return refuse(.tooManyRooms, socket, ackID) }
+        router.hasSocket(request.room, in: socket.namespace.name, loop: loop).hop(to: eventLoop).assumeIsolated()
+            .whenComplete { result in
+                guard self.stopWaiting(request, socket) else { return }
+                if case .success(false) = result {
+                    self.enter(request.room, socket, ackID)
+                } else {
+                    self.refuse(.ownedRoom, socket, ackID)
+                }
+                self.shard?.flush()
+            }
+    }
+
+    /// A `leave` that overtakes the answer cancels the join.
+    private func startWaiting(_ request: JoinRequest, _ socket: Socket) throws(JoinRequest.Refusal) {
+        guard socket.pendingJoins.count < configuration.maxPendingJoins else { throw .tooManyRooms }
+        socket.pendingJoins.append(request.room)
+    }
+
+    private func stopWaiting(_ request: JoinRequest, _ socket: Socket) -> Bool {
+        guard !socket.isDisconnected, let place = socket.pendingJoins.firstIndex(of: request.room) else { return false }
+        socket.pendingJoins.remove(at: place)
+        return true
+    }
+
+    private func secretsArrived(
+        _ secrets: Result<[ByteBuffer], any Error>, request: JoinRequest, secret: ByteString, socket: Socket,
+        ackID: Int?
+    ) {
+        guard stopWaiting(request, socket) else { return }
+        switch secrets {
+        case .failure: refuse(.secretUnavailable, socket, ackID)
+        case .success(let values):
+            var isOpen = false
+            for value in values where value.readableBytes > 0 {
+                // No early exit: the time must not tell which key matched.
+                if ConstantTime.areEqual(value.readableBytesView, secret.bytes) { isOpen = true }
+            }
+            if isOpen { enter(request.room, socket, ackID) } else { refuse(.secretWrong, socket, ackID) }
+        }
+        shard?.flush()
+    }
+
+    private func enter(_ room: ByteString, _ socket: Socket, _ ackID: Int?) {
+        guard let shard else { return }
+        if room != socket.sid { shard.registry.enter(socket, room: room) }
+        shard.counters.joins += 1
+        guard let ackID else { return }
+        shard.whenRoutable { self.acknowledge(ackID, to: socket, #"[{"ok":true}]"#) }
+    }
+
+    private func refuse(_ refusal: JoinRequest.Refusal, _ socket: Socket, _ ackID: Int?) {
+        if refusal == .tooManyRooms { shard?.counters.roomLimitReached += 1 }
+        shard?.counters.joinsRefused += 1
+        logger.debug("join refused", metadata: ["sid": "\(socket.sid)", "reason": "\(refusal.rawValue)"])
+        acknowledge(refusal, socket, ackID)
+    }
+
+    private func acknowledge(_ refusal: JoinRequest.Refusal, _ socket: Socket, _ ackID: Int?) {
+        guard let ackID else { return }
+        var writer = JSONWriter()
+        writer.append(#"[{"ok":false,"error":"#)
+        ByteString(refusal.rawValue).withUnsafeBytes { writer.appendString(wtf8: $0) }
+        writer.append("}]")
+        acknowledge(ackID, to: socket, writer)
+    }
+
+    // MARK: leave
+
+    private func leave(_ request: Result<JoinRequest, JoinRequest.Refusal>, by socket: Socket, ackID: Int?) {
+        switch request {
+        case .failure(let refusal): acknowledge(refusal, socket, ackID)
+        case .success(let request) where request.room == socket.sid: acknowledge(.notAllowed, socket, ackID)
+        case .success(let request):
+            socket.pendingJoins.removeAll { $0 == request.room }
+            shard?.registry.leave(socket, room: request.room)
+            if let ackID { acknowledge(ackID, to: socket, #"[{"ok":true}]"#) }
+        }
+    }
+
+    // MARK: Acks
+
+    private func acknowledge(_ id: Int, to socket: Socket, _ json: StaticString) {
+        var writer = JSONWriter()
+        writer.append(json)
+        acknowledge(id, to: socket, writer)
+    }
+
+    private func acknowledge(_ id: Int, to socket: Socket, _ json: borrowing JSONWriter) {
+        guard !socket.isDisconnected else { return }
+        var packet = JSONWriter()
+        SocketIOPacketWriter.writeHead(.ack, namespace: socket.namespace.name, ackID: id, to: &packet)
+        json.withUnsafeBytes { packet.append(raw: $0) }
+        socket.session.enqueue(packet.withUnsafeBytes { EncodedPacket(text: $0) })
+    }
+
+    /// A client's answer to an event with a callback: back to the emitter, over Redis.
+    func receivedAck(_ message: SocketIOPacketAssembler.Message, from socket: Socket) throws(SocketIOError) {
+        let isArray = try withDocument(message.packet.json) { document in
+            document.kind(of: document.root) == .array
+        }
+        guard isArray else { throw .payload }
+        guard let id = message.packet.ackID, let address = socket.takeAck(id) else {
+            return logger.debug("ack of an event that asked for none", metadata: ["sid": "\(socket.sid)"])
+        }
+        router.publishAnswer(to: address, json: Array(message.packet.json), attachments: message.attachments)
+    }
+
+    private func withDocument<R>(
+        _ json: ArraySlice<UInt8>, _ body: (borrowing JSONDocument) -> R
+    ) throws(SocketIOError) -> R {
+        var result: R?
+        json.withUnsafeBytes { bytes in
+            do {
+                try document.parse(bytes)
+                result = body(document)
+            } catch {
+                result = nil
+            }
+        }
+        guard let result else { throw .json }
+        return result
+    }
+}

@@ -1,0 +1,38 @@
+import NIOHTTP1
+
+/// Which pages may use the server; as python-engineio's `cors_allowed_origins` with the original's options.
+struct CORSPolicy: Sendable {
+    private let origins: Set<String>
+    private let allowsAny: Bool
+
+    init(origins: [String]) {
+        self.origins = Set(origins)
+        allowsAny = origins.contains("*")
+    }
+
+    /// A request without Origin comes from no page; anything else must match to the letter.
+    func accepts(_ origin: String?) -> Bool {
+        guard let origin, !origin.isEmpty else { return true }
+        return allowsAny || origins.contains(origin)
+    }
+
+    func headers(for origin: String?) -> [(name: String, value: String)] {
+        var headers = [(name: "Access-Control-Allow-Credentials", value: "true")]
+        if let origin, !origin.isEmpty {
+            headers.append((name: "Access-Control-Allow-Origin", value: origin))
+            headers.append((name: "Vary", value: "Origin"))
+        }
+        return headers
+    }
+
+    /// The answer to OPTIONS; the browser's wishes are granted as they are.
+    func preflight(origin: String?, requestedHeaders: String?) -> HTTPAnswer {
+        var answer = HTTPAnswer(.ok, contentType: "text/plain", text: "OK")
+        answer.headers = headers(for: origin)
+        answer.headers.append((name: "Access-Control-Allow-Methods", value: "OPTIONS, GET, POST"))
+        if let requestedHeaders, origin?.isEmpty == false {
+            answer.headers.append((name: "Access-Control-Allow-Headers", value: requestedHeaders))
+        }
+        return answer
+    }
+}

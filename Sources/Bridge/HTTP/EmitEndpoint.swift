@@ -1,0 +1,61 @@
+import JSONCodec
+import NIOCore
+import NIOHTTP1
+import PubSubMessages
+
+/// `POST /emit`: checks of the original, in its order: content type, JSON, secret.
+struct EmitEndpoint: Sendable {
+    let secret: [UInt8]
+    let hostID: ByteString
+
+    /// The message to publish, or the answer that refuses the request.
+    func message(contentType: String?, body: ByteBuffer) -> Result<[UInt8], HTTPAnswer> {
+        guard Self.isJSON(contentType) else {
+            return .failure(.errorPage(.unsupportedMediaType, "Send the message with Content-Type: application/json."))
+        }
+        let bytes = Array(body.readableBytesView)
+        var document = JSONDocument()
+        return bytes.withUnsafeBytes { buffer in
+            do {
+                try document.parse(buffer)
+            } catch {
+                return .failure(.errorPage(.badRequest, "The body is not JSON: \(HTMLText.escaped("\(error)"))."))
+            }
+            guard document.kind(of: document.root) == .object else {
+                return .failure(.errorPage(.badRequest, "The body must be a JSON object."))
+            }
+            let given = document.value(forKey: "secret", in: document.root).flatMap { document.byteString($0) }
+            guard let given, ConstantTime.areEqual(given.bytes, secret) else {
+                return .failure(HTTPAnswer(.forbidden, contentType: HTTPAnswer.html, text: "Incorrect secret\n"))
+            }
+            do {
+                return .success(try PubSubMessageEncoder.emit(document, hostID: hostID))
+            } catch {
+                return .failure(.errorPage(.badRequest, "The message can't be emitted: \(HTMLText.escaped("\(error)"))."))
+            }
+        }
+    }
+
+    /// `application/json` and `application/*+json`, with any parameters.
+    static func isJSON(_ contentType: String?) -> Bool {
+        guard let contentType else { return false }
+        let type = contentType.prefix { $0 != ";" }.lowercased().filter { $0 != " " && $0 != "\t" }
+        return type == "application/json" || (type.hasPrefix("application/") && type.hasSuffix("+json"))
+    }
+}
+
+extension HTTPAnswer: Error {}
+
+/// Text inside an HTML page.
+enum HTMLText {
+    static func escaped(_ text: String) -> String {
+        text.reduce(into: "") { result, character in
+            switch character {
+            case "<": result += "&lt;"
+            case ">": result += "&gt;"
+            case "&": result += "&amp;"
+            default: result.append(character)
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+import JSONCodec
+import NIOCore
+import NIOHTTP1
+import SocketIOProtocol
+
+/// Engine.IO over HTTP: handshakes, polls, posts and websocket upgrades, as python-engineio's `handle_request`.
+final class TransportEndpoint: Sendable {
+    private let cors: CORSPolicy
+    private let shards: [NIOLoopBound<Shard>]
+
+    init(configuration: BridgeConfiguration, shards: [NIOLoopBound<Shard>]) {
+        cors = CORSPolicy(origins: configuration.origins)
+        self.shards = shards
+    }
+
+    func route(_ head: HTTPRequestHead, body: ByteBuffer, on shard: Shard) -> HTTPAction {
+        let origin = head.headers.first(name: "origin")
+        guard cors.accepts(origin) else { return .answer(HTTPAnswer(.originNotAccepted)) }
+        let method: EngineIORequest.Method
+        switch head.method {
+        case .GET: method = .get
+        case .POST: method = .post
+        case .OPTIONS:
+            let requested = head.headers.first(name: "access-control-request-headers")
+            return .answer(cors.preflight(origin: origin, requestedHeaders: requested))
+        default:
+            let status = HTTPResponseStatus.custom(code: 405, reasonPhrase: "METHOD NOT FOUND")
+            return .answer(HTTPAnswer(status, contentType: "text/plain", text: "Method Not Found"))
+        }
+        do throws(EngineIORefusal) {
+            let query = head.uri.utf8.drop { $0 != UInt8(ascii: "?") }.dropFirst()
+            let isUpgrade = WebSocketHandshake.isRequested(by: head)
+            let request = try EngineIORequest(method: method, query: query, isWebSocketUpgrade: isUpgrade)
+            return try route(request, method, origin, body, on: shard)
+        } catch {
+            return .answer(finished(HTTPAnswer(error), origin))
+        }
+    }
+
+    private func route(
+        _ request: EngineIORequest, _ method: EngineIORequest.Method, _ origin: String?, _ body: ByteBuffer,
+        on shard: Shard
+    ) throws(EngineIORefusal) -> HTTPAction {
+        var session: SessionReference?
+        if let sid = request.sid {
+            session = SessionReference(sid: sid, shards: shards)
+            if session == nil { throw .invalidSession(sid) }
+        }
+        switch (method, request.transport, session) {
+        case (.get, .websocket, _): return .webSocket(session)
+        case (.get, .polling, nil): return .answer(finished(openSession(on: shard, request.jsonpIndex), origin))
+        case (.get, .polling, let session?): return .poll(session, jsonpIndex: request.jsonpIndex)
+        case (.post, _, nil): throw .invalidSession(nil)
+        case (.post, _, let session?):
+            let promise = shard.eventLoop.makePromise(of: HTTPAnswer.self)
+            session.post(body, promise: promise)
+            return .later(promise.futureResult.map { self.finished($0, origin) })
+        }
+    }
+
+    private func openSession(on shard: Shard, _ jsonpIndex: Int?) -> HTTPAnswer {
+        let session = shard.openSession(transport: .polling)
+        var payload = ByteBuffer()
+        shard.openPacket(of: session, transport: .polling).appendPart(0, to: &payload)
+        return Session.pollAnswer(payload, jsonpIndex: jsonpIndex)
+    }
+
+    /// Adds the headers that every answer of this endpoint has.
+    func finished(_ answer: HTTPAnswer, _ origin: String?) -> HTTPAnswer {
+        var answer = answer
+        answer.headers += cors.headers(for: origin)
+        answer.headers.append((name: "Cache-Control", value: "no-store"))
+        return answer
+    }
+}

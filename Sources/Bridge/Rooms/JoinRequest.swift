@@ -1,0 +1,54 @@
+import JSONCodec
+
+/// What a client's `join` or `leave` asks for, checked; one argument, `{"room": text, "secret": text}`.
+struct JoinRequest: Equatable {
+    let room: ByteString
+    let secret: ByteString?
+
+    /// Why a request is refused, in words for the author of the page. Says nothing about secrets or other clients.
+    enum Refusal: String, Error {
+        case arguments = #"expected one argument like {"room": "name"}"#
+        case room = "room must be a text"
+        case roomTooLong = "the room's name is too long"
+        case tooManyRooms = "this client is in too many rooms already"
+        case ownedRoom = "a room named after a client's sid belongs to that client"
+        case notAllowed = "this room can't be left"
+        case secretMissing = "this room-space needs a secret"
+        case secretWrong = "the secret doesn't open this room-space"
+        case secretUnavailable = "the secret can't be checked now, try again"
+    }
+
+    init(arguments document: borrowing JSONDocument, maxNameBytes: Int) throws(Refusal) {
+        let arguments = Array(document.elements(of: document.root).dropFirst())
+        guard arguments.count == 1, document.kind(of: arguments[0]) == .object,
+            let room = document.value(forKey: "room", in: arguments[0])
+        else { throw .arguments }
+        guard let name = document.byteString(room) else { throw .room }
+        guard name.count <= maxNameBytes else { throw .roomTooLong }
+        self.room = name
+        secret = document.value(forKey: "secret", in: arguments[0]).flatMap { document.byteString($0) }
+    }
+
+    /// The part before the first `::`, nil for a public room.
+    var roomSpace: ByteString? {
+        let bytes = room.bytes
+        let colon = UInt8(ascii: ":")
+        for index in bytes.indices.dropLast() where bytes[index] == colon && bytes[index + 1] == colon {
+            return ByteString(bytes: bytes[..<index])
+        }
+        return nil
+    }
+
+    /// Redis keys that may hold the secret of a room-space: the documented one, then the later original's.
+    static func secretKeys(of roomSpace: ByteString) -> [[UInt8]] {
+        ["ws-emit::room_secret::", "ws-emit::secret::"].map { Array($0.utf8) + roomSpace.bytes }
+    }
+}
+
+/// The Redis key that holds a room-space's secret.
+package enum RoomSecretKey {
+    /// `ws-emit::room_secret::<space>`, the documented one.
+    package static func key(of roomSpace: ByteString) -> [UInt8] {
+        JoinRequest.secretKeys(of: roomSpace)[0]
+    }
+}

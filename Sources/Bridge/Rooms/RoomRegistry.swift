@@ -1,0 +1,92 @@
+import JSONCodec
+
+/// The sockets and rooms of one namespace on one event loop.
+final class Namespace {
+    let name: ByteString
+    let everyone: Room
+    /// Sockets by sid. Each sid is a room of its own, without a `Room`.
+    fileprivate(set) var sockets: [ByteString: Socket] = [:]
+    fileprivate(set) var rooms: [ByteString: Room] = [:]
+
+    fileprivate init(name: ByteString) {
+        self.name = name
+        everyone = Room(name: "")
+    }
+}
+
+/// Who is where on one event loop.
+///
+/// Other loops route to this one by what `changed` reports: a namespace or room that came to life or died here.
+final class RoomRegistry {
+    /// A namespace (`room` nil) or room that has its first member or lost its last.
+    struct Change { let namespace: ByteString, room: ByteString?, isAlive: Bool }
+
+    private(set) var namespaces: [ByteString: Namespace] = [:]
+    var changed: (Change) -> Void = { _ in }
+
+    func connect(_ session: Session, to name: ByteString, sid: ByteString) -> Socket {
+        let namespace: Namespace
+        if let known = namespaces[name] {
+            namespace = known
+        } else {
+            namespace = Namespace(name: name)
+            namespaces[name] = namespace
+            changed(Change(namespace: name, room: nil, isAlive: true))
+        }
+        let socket = Socket(sid: sid, namespace: namespace, session: session)
+        namespace.sockets[sid] = socket
+        namespace.everyone.append(socket)
+        return socket
+    }
+
+    func disconnect(_ socket: Socket) {
+        let namespace = socket.namespace
+        guard namespace.sockets.removeValue(forKey: socket.sid) != nil else { return }
+        while let last = socket.memberships.last {
+            last.room.remove(socket, slot: socket.memberships.count - 1)
+            if last.room !== namespace.everyone { removeIfEmpty(last.room, of: namespace) }
+        }
+        if namespace.sockets.isEmpty {
+            namespaces.removeValue(forKey: namespace.name)
+            changed(Change(namespace: namespace.name, room: nil, isAlive: false))
+        }
+    }
+
+    /// - Returns: whether the room is new on this loop.
+    @discardableResult
+    func enter(_ socket: Socket, room name: ByteString) -> Bool {
+        let namespace = socket.namespace
+        if let room = namespace.rooms[name] {
+            if room.slot(of: socket) == nil { room.append(socket) }
+            return false
+        }
+        let room = Room(name: name)
+        namespace.rooms[name] = room
+        room.append(socket)
+        changed(Change(namespace: namespace.name, room: name, isAlive: true))
+        return true
+    }
+
+    func leave(_ socket: Socket, room name: ByteString) {
+        guard let room = socket.namespace.rooms[name], let slot = room.slot(of: socket) else { return }
+        room.remove(socket, slot: slot)
+        removeIfEmpty(room, of: socket.namespace)
+    }
+
+    /// Every member leaves. The room named by a sid is that socket's own and stays.
+    func close(room name: ByteString, namespace: ByteString) {
+        guard let namespace = namespaces[namespace], let room = namespace.rooms[name] else { return }
+        while let member = room.members.last { room.remove(member.socket, slot: member.slot) }
+        removeIfEmpty(room, of: namespace)
+    }
+
+    func isAnyone(in rooms: [ByteString], of namespace: Namespace) -> Bool {
+        rooms.contains { namespace.rooms[$0] != nil || namespace.sockets[$0] != nil }
+    }
+
+    private func removeIfEmpty(_ room: Room, of namespace: Namespace) {
+        guard room.members.isEmpty else { return }
+        namespace.rooms.removeValue(forKey: room.name)
+        changed(Change(namespace: namespace.name, room: room.name, isAlive: false))
+    }
+}

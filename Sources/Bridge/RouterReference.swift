@@ -1,0 +1,66 @@
+import JSONCodec
+import NIOCore
+import PubSubMessages
+
+/// The router and the shards as other event loops may hold them: every call hops to where its state lives.
+final class RouterReference: Sendable {
+    let loopCount: Int
+    private let router: NIOLoopBound<Router>
+
+    /// To be made on the router's loop.
+    init(_ router: Router) {
+        loopCount = router.loopCount
+        self.router = NIOLoopBound(router, eventLoop: router.eventLoop)
+    }
+
+    func isLocal(to eventLoop: any EventLoop) -> Bool { router.eventLoop === eventLoop }
+
+    func roomChanged(namespace: ByteString, room: ByteString?, isAlive: Bool, loop: Int) {
+        router.eventLoop.execute { [router] in
+            router.value.roomChanged(isAlive ? 1 : -1, namespace: namespace, room: room, loop: loop)
+        }
+    }
+
+    /// An `enter_room` was carried out; the room speaks for itself now.
+    func enterPerformed(namespace: ByteString, room: ByteString, loop: Int) {
+        router.eventLoop.execute { [router] in
+            router.value.enterPerformed(namespace: namespace, room: room, loop: loop)
+        }
+    }
+
+    /// Runs `body` on `eventLoop` after everything this loop told the router before.
+    func roundTrip(to eventLoop: any EventLoop, _ body: @escaping @Sendable () -> Void) {
+        router.eventLoop.execute { eventLoop.execute(body) }
+    }
+
+    /// - Parameter payload: a message in the form that is published.
+    func emit(_ payload: [UInt8]) -> EventLoopFuture<Void> {
+        router.eventLoop.submit { [router] in try router.value.emit(payload) }
+    }
+
+    func publishAnswer(to address: CallbackAddress, json: [UInt8], attachments: [[UInt8]]) {
+        router.eventLoop.execute { [router] in
+            router.value.publishAnswer(to: address, json: json, attachments: attachments)
+        }
+    }
+
+    func roomSecrets(of space: ByteString) -> EventLoopFuture<[ByteBuffer]> {
+        router.eventLoop.flatSubmit { [router] in router.value.roomSecrets(of: space) }
+    }
+
+    func hasSocket(_ sid: ByteString, in namespace: ByteString, loop: Int) -> EventLoopFuture<Bool> {
+        router.eventLoop.flatSubmit { [router] in router.value.hasSocket(sid, in: namespace, loop: loop) }
+    }
+
+    func start(shards: [NIOLoopBound<Shard>]) -> EventLoopFuture<Void> {
+        router.eventLoop.submit { [router] in router.value.start(shards: shards) }
+    }
+
+    func counters() -> EventLoopFuture<RouterCounters> {
+        router.eventLoop.submit { [router] in router.value.counters }
+    }
+
+    func shutdown() -> EventLoopFuture<Void> {
+        router.eventLoop.flatSubmit { [router] in router.value.shutdown() }
+    }
+}

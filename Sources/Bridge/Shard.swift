@@ -1,0 +1,240 @@
+import JSONCodec
+import Logging
+import NIOCore
+import SocketIOProtocol
+
+/// One event loop's share of the server: its sessions, its rooms, its timers. Everything here stays on that loop.
+final class Shard {
+    let eventLoop: any EventLoop
+    let loopIndex: Int
+    let configuration: BridgeConfiguration
+    let registry = RoomRegistry()
+    let logger: Logger
+    let allocator = ByteBufferAllocator()
+    let pingPacket = EncodedPacket.bare(.ping)
+    var counters = BridgeCounters()
+    /// Client events and acks; set once by the server, which knows the router.
+    private(set) var events: ClientEvents
+    private let router: RouterReference
+    private var sessions: [Session] = []
+    private var sessionsBySid: [ByteString: Session] = [:]
+    private var touched: [Session] = []
+    private var connections: [HTTPConnection] = []
+    private var lastDelivery: UInt64 = 0
+    private var scratch = JSONWriter(capacity: 4096)
+    private var timer: RepeatedTask?
+    private(set) var isShuttingDown = false
+    private(set) var openConnections = 0
+    private var allClosed: EventLoopPromise<Void>?
+
+    init(
+        eventLoop: any EventLoop, loopIndex: Int, configuration: BridgeConfiguration, router: RouterReference,
+        logger: Logger
+    ) {
+        self.eventLoop = eventLoop
+        self.loopIndex = loopIndex
+        self.configuration = configuration
+        self.router = router
+        self.logger = logger
+        events = ClientEvents(eventLoop: eventLoop, configuration: configuration, router: router, logger: logger)
+    }
+
+    func start() {
+        events.shard = self
+        if !router.isLocal(to: eventLoop) {
+            registry.changed = { [router, loopIndex] change in
+                router.roomChanged(
+                    namespace: change.namespace, room: change.room, isAlive: change.isAlive, loop: loopIndex)
+            }
+        }
+        // Deadlines are checked at a fraction of the shortest interval; the cost is one look at each session.
+        let shortest = min(configuration.timing.pingInterval, configuration.timing.pingTimeout)
+        let tick = TimeAmount(max(.milliseconds(20), min(.seconds(1), shortest / 10)))
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        timer = eventLoop.scheduleRepeatedTask(initialDelay: tick, delay: tick) { _ in bound.value.timerFired() }
+    }
+
+    // MARK: Sessions
+
+    func openSession(transport: EngineIORequest.Transport) -> Session {
+        let session = Session(
+            sid: SessionID.make(loop: loopIndex), shard: self, transport: transport, at: .now)
+        session.index = sessions.count
+        sessions.append(session)
+        sessionsBySid[session.sid] = session
+        counters.sessionsOpened += 1
+        return session
+    }
+
+    /// A session on a websocket of its own; its handshake leaves at once.
+    func openSession(over webSocket: WebSocketConnection) -> Session? {
+        let session = openSession(transport: .websocket)
+        guard session.attach(webSocket) else { return nil }
+        session.enqueue(openPacket(of: session, transport: .websocket))
+        flush()
+        return session
+    }
+
+    func openPacket(of session: Session, transport: EngineIORequest.Transport) -> EncodedPacket {
+        let text = EngineIOHandshake.openPacket(
+            sid: session.sid, transport: transport, timing: configuration.timing, maxPayload: configuration.maxPayload)
+        return text.withUnsafeBytes { EncodedPacket(text: $0) }
+    }
+
+    func session(_ sid: ByteString) -> Session? { sessionsBySid[sid] }
+
+    /// False when the session was removed before.
+    func remove(_ session: Session) -> Bool {
+        guard sessionsBySid.removeValue(forKey: session.sid) != nil else { return false }
+        sessions.swapRemove(at: session.index)
+        if session.index < sessions.count { sessions[session.index].index = session.index }
+        counters.sessionsClosed += 1
+        return true
+    }
+
+    // MARK: Delivery
+
+    /// Carries out what one batch of messages asks of this loop, then writes to each client once.
+    func perform(_ commands: [ShardCommand]) {
+        for command in commands { perform(command) }
+        flush()
+    }
+
+    private func perform(_ command: ShardCommand) {
+        switch command {
+        case .deliver(let delivery): deliver(delivery)
+        case .disconnect(let sid, let namespace):
+            guard let socket = socket(sid, in: namespace) else { return }
+            let session = socket.session
+            session.remove(socket)
+            enqueue(to: session) { SocketIOPacketWriter.writeDisconnect(namespace: namespace, to: &$0) }
+        case .enterRoom(let sid, let room, let namespace):
+            if let socket = socket(sid, in: namespace) { registry.enter(socket, room: room) }
+            router.enterPerformed(namespace: namespace, room: room, loop: loopIndex)
+        case .leaveRoom(let sid, let room, let namespace):
+            if let socket = socket(sid, in: namespace) { registry.leave(socket, room: room) }
+        case .closeRoom(let room, let namespace):
+            registry.close(room: room, namespace: namespace)
+        }
+    }
+
+    private func socket(_ sid: ByteString, in namespace: ByteString) -> Socket? {
+        registry.namespaces[namespace]?.sockets[sid]
+    }
+
+    private func deliver(_ delivery: Delivery) {
+        guard let namespace = registry.namespaces[delivery.namespace] else { return }
+        switch delivery.rooms {
+        case .everyone:
+            deliver(delivery, toMembersOf: namespace.everyone)
+        case .these(let names):
+            // A list reaches each socket once, whichever of its rooms comes first.
+            lastDelivery += 1
+            let isList = names.count > 1
+            for name in names {
+                if let room = namespace.rooms[name] { deliver(delivery, toMembersOf: room, once: true) }
+                if let socket = namespace.sockets[name] { deliver(delivery, to: socket, once: isList || namespace.rooms[name] != nil) }
+            }
+        }
+    }
+
+    private func deliver(_ delivery: Delivery, toMembersOf room: Room, once: Bool = false) {
+        // Queueing can close a slow client, which takes it out of the room under our hands.
+        var index = 0
+        while index < room.members.count {
+            let socket = room.members[index].socket
+            deliver(delivery, to: socket, once: once)
+            if index < room.members.count, room.members[index].socket === socket { index += 1 }
+        }
+    }
+
+    private func deliver(_ delivery: Delivery, to socket: Socket, once: Bool) {
+        if once {
+            if socket.lastDelivery == lastDelivery { return }
+            socket.lastDelivery = lastDelivery
+        }
+        if !delivery.skip.isEmpty, delivery.skip.contains(socket.sid) { return }
+        switch delivery.content {
+        case .packet(let packet): socket.session.enqueue(packet)
+        case .expectingAck(let body, let address):
+            let (id, forgotOne) = socket.expectAck(for: address, limit: configuration.maxPendingAcks)
+            if forgotOne { counters.acksForgotten += 1 }
+            socket.session.enqueue(
+                .event(body, namespace: delivery.namespace, ackID: id, scratch: &scratch))
+        }
+    }
+
+    /// Queues a packet that only this session gets.
+    func enqueue(to session: Session, _ write: (inout JSONWriter) -> Void) {
+        scratch.removeAll()
+        write(&scratch)
+        session.enqueue(scratch.withUnsafeBytes { EncodedPacket(text: $0) })
+    }
+
+    func touch(_ session: Session) { touched.append(session) }
+
+    /// Writes what was queued since the last time: one write per client.
+    func flush() {
+        guard !touched.isEmpty else { return }
+        let sessions = touched
+        touched.removeAll(keepingCapacity: true)
+        for session in sessions { session.flush() }
+    }
+
+    /// Calls `body` when the router has heard of every room that came to life here before.
+    func whenRoutable(_ body: @escaping () -> Void) {
+        if router.isLocal(to: eventLoop) { return body() }
+        let bound = NIOLoopBound((shard: self, body: body), eventLoop: eventLoop)
+        router.roundTrip(to: eventLoop) {
+            bound.value.body()
+            bound.value.shard.flush()
+        }
+    }
+
+    // MARK: Connections and time
+
+    /// Counts an accepted or adopted connection until it closes.
+    func connectionOpened(_ channel: any Channel) {
+        openConnections += 1
+        channel.closeFuture.assumeIsolated().whenComplete { _ in
+            self.openConnections -= 1
+            if self.openConnections == 0 { self.allClosed?.succeed() }
+        }
+    }
+
+    /// Succeeds the promise when no connection is open.
+    func whenAllClosed(_ promise: EventLoopPromise<Void>) {
+        if openConnections == 0 { promise.succeed() } else { allClosed = promise }
+    }
+
+    func add(_ connection: HTTPConnection) {
+        connection.index = connections.count
+        connections.append(connection)
+        counters.connectionsAccepted += 1
+    }
+
+    func remove(_ connection: HTTPConnection) {
+        guard connection.index < connections.count, connections[connection.index] === connection else { return }
+        connections.swapRemove(at: connection.index)
+        if connection.index < connections.count { connections[connection.index].index = connection.index }
+    }
+
+    private func timerFired() {
+        let now = EngineIOSession.Instant.now
+        for index in stride(from: sessions.count - 1, through: 0, by: -1) where index < sessions.count {
+            sessions[index].timerFired(at: now)
+        }
+        let deadline = NIODeadline.now()
+        for index in stride(from: connections.count - 1, through: 0, by: -1) where index < connections.count {
+            if connections[index].closeIfOverdue(at: deadline) { counters.requestsTimedOut += 1 }
+        }
+        flush()
+    }
+
+    func shutdown() {
+        isShuttingDown = true
+        timer?.cancel()
+        for session in sessions { session.close(.serverShutdown) }
+        for connection in connections { connection.closeWhenIdle() }
+    }
+}

@@ -1,0 +1,286 @@
+import JSONCodec
+import NIOCore
+import NIOHTTP1
+import SocketIOProtocol
+
+/// A GET that waits for packets, on whatever loop its connection lives.
+struct PendingPoll {
+    /// Names the request, so that a late abort of an earlier one does no harm.
+    let id: UInt64
+    let jsonpIndex: Int?
+    let promise: EventLoopPromise<HTTPAnswer>
+}
+
+/// One Engine.IO session on its event loop: the queue of packets, the transport that takes them, its sockets.
+final class Session {
+    let sid: ByteString
+    let shard: Shard
+    /// Place in `shard.sessions`.
+    var index = 0
+    private(set) var sockets: [Socket] = []
+    private var engine: EngineIOSession
+    private var assembler: SocketIOPacketAssembler
+    private var hasEverConnected = false
+    private var queue = OutgoingQueue()
+    private var poll: PendingPoll?
+    /// The websocket that carries the session or probes to.
+    private var webSocket: WebSocketConnection?
+    private var isTouched = false
+
+    init(sid: ByteString, shard: Shard, transport: EngineIORequest.Transport, at now: EngineIOSession.Instant) {
+        self.sid = sid
+        self.shard = shard
+        engine = EngineIOSession(transport: transport, timing: shard.configuration.timing, at: now)
+        assembler = SocketIOPacketAssembler(maximumBytes: shard.configuration.maxPayload)
+    }
+
+    var isClosed: Bool { engine.phase == .closed }
+
+    // MARK: Outgoing
+
+    /// Queues a packet; it leaves at the next `shard.flush()`.
+    func enqueue(_ packet: EncodedPacket) {
+        guard !isClosed else { return }
+        let limit = shard.configuration.maxQueuedBytes
+        let waiting = queue.byteCount + (webSocket?.bufferedBytes ?? 0)
+        if waiting > 0, waiting + packet.byteCount > limit {
+            shard.counters.slowClientsClosed += 1
+            shard.logger.info(
+                "client too slow, transport closed",
+                metadata: ["sid": "\(sid)", "queued_bytes": "\(waiting)", "limit_bytes": "\(limit)"])
+            return close(.slowClient)
+        }
+        shard.counters.packetsQueued += 1
+        queue.append(packet)
+        if !isTouched {
+            isTouched = true
+            shard.touch(self)
+        }
+    }
+
+    func flush() {
+        isTouched = false
+        guard !queue.isEmpty else { return }
+        switch engine.takeFlushTarget() {
+        case .nothing: break
+        case .waitingPoll: answerPoll(with: queue.popPayload(allocator: shard.allocator))
+        case .webSocket: writeQueueToWebSocket()
+        }
+    }
+
+    /// Writes until the websocket is full; the rest waits for `webSocketWritable`.
+    private func writeQueueToWebSocket() {
+        guard let webSocket else { return }
+        var hasWritten = false
+        while webSocket.isWritable, let frames = queue.popFrames() {
+            webSocket.write(frames)
+            hasWritten = true
+        }
+        if hasWritten { webSocket.flush() }
+    }
+
+    func webSocketWritable() {
+        if engine.phase == .websocket { writeQueueToWebSocket() }
+    }
+
+    private func answerPoll(with payload: ByteBuffer) {
+        poll?.promise.succeed(Self.pollAnswer(payload, jsonpIndex: poll?.jsonpIndex))
+        poll = nil
+    }
+
+    static func pollAnswer(_ payload: ByteBuffer, jsonpIndex: Int?) -> HTTPAnswer {
+        guard let jsonpIndex else { return HTTPAnswer(.ok, contentType: HTTPAnswer.plainText, body: payload) }
+        var writer = JSONWriter(capacity: payload.readableBytes + 64)
+        payload.withUnsafeReadableBytes { writer.appendString(wtf8: $0) }
+        var body = ByteBuffer(string: "___eio[\(jsonpIndex)](")
+        writer.withUnsafeBytes { _ = body.writeBytes($0) }
+        body.writeString(");")
+        return HTTPAnswer(.ok, contentType: "text/javascript; charset=UTF-8", body: body)
+    }
+
+    // MARK: Polling
+
+    func received(_ poll: PendingPoll) {
+        switch engine.pollArrived(hasQueuedPackets: !queue.isEmpty) {
+        case .hold: self.poll = poll
+        case .answer:
+            let payload =
+                queue.isEmpty ? ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])
+                : queue.popPayload(allocator: shard.allocator)
+            poll.promise.succeed(Self.pollAnswer(payload, jsonpIndex: poll.jsonpIndex))
+        case .refuse(let refusal): poll.promise.succeed(HTTPAnswer(refusal))
+        case .closeOverlapping:
+            poll.promise.succeed(HTTPAnswer(.overlappingPoll))
+            close(.overlappingPolls)
+        }
+    }
+
+    func pollAborted(id: UInt64) {
+        guard poll?.id == id else { return }
+        poll = nil
+        if let reason = engine.pollAborted() { close(reason) }
+    }
+
+    /// A POST body. Everything before a broken packet has its effect; the session ends there.
+    func received(body: ArraySlice<UInt8>) -> HTTPAnswer {
+        guard engine.acceptsPosts else { return HTTPAnswer(.unexpectedRequest) }
+        do {
+            for packet in try EngineIOPayload.decode(body) where !isClosed {
+                received(packet, on: .polling)
+            }
+        } catch {
+            refuse(error)
+        }
+        shard.flush()
+        return isClosed && closedByInvalidPacket
+            ? HTTPAnswer(.invalidPayload) : HTTPAnswer(.ok, contentType: "text/plain", body: ByteBuffer(string: "OK"))
+    }
+
+    private var closedByInvalidPacket = false
+
+    // MARK: Websocket
+
+    var acceptsUpgrade: Bool { engine.phase == .polling }
+
+    /// A websocket takes part in the session: as its only transport, or probing. False: refuse it.
+    func attach(_ webSocket: WebSocketConnection) -> Bool {
+        guard engine.phase == .websocket || engine.webSocketArrived(at: .now) else { return false }
+        self.webSocket = webSocket
+        return true
+    }
+
+    func received(_ packet: EngineIOPacket, from webSocket: WebSocketConnection) {
+        guard webSocket === self.webSocket, !isClosed else { return }
+        received(packet, on: .websocket)
+    }
+
+    func refuse(_ error: any Error) {
+        guard !isClosed else { return }
+        shard.counters.invalidPackets += 1
+        shard.logger.debug("invalid packet ends the session", metadata: ["sid": "\(sid)", "cause": "\(error)"])
+        closedByInvalidPacket = true
+        close(.invalidPacket)
+    }
+
+    /// A broken packet on a websocket: a probing one goes alone, the session's own takes the session with it.
+    func refuse(_ error: any Error, from webSocket: WebSocketConnection) {
+        guard webSocket === self.webSocket else { return }
+        if engine.phase == .websocket { refuse(error) } else { dropProbe() }
+    }
+
+    func closed(_ webSocket: WebSocketConnection) {
+        guard webSocket === self.webSocket else { return }
+        self.webSocket = nil
+        if engine.webSocketClosed() { close(.transportClosed) }
+    }
+
+    private func dropProbe() {
+        let probe = webSocket
+        webSocket = nil
+        _ = engine.webSocketClosed()
+        probe?.close(.policyViolation)
+    }
+
+    // MARK: Packets
+
+    private func received(_ packet: EngineIOPacket, on transport: EngineIORequest.Transport) {
+        switch engine.received(packet, on: transport, at: .now) {
+        case .none: break
+        case .message: receivedMessage(packet)
+        case .confirmProbe(let answerPoll):
+            webSocket?.writeText("3probe")
+            if answerPoll { self.answerPoll(with: ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])) }
+        case .upgraded(let answerPoll):
+            if answerPoll { self.answerPoll(with: ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])) }
+            writeQueueToWebSocket()
+        case .dropWebSocket:
+            let probe = webSocket
+            webSocket = nil
+            probe?.close(.policyViolation)
+        case .close(let reason): close(reason)
+        }
+    }
+
+    private func receivedMessage(_ packet: EngineIOPacket) {
+        do {
+            guard let message = try assembler.received(packet) else { return }
+            try received(message)
+        } catch {
+            refuse(error)
+        }
+    }
+
+    private func received(_ message: SocketIOPacketAssembler.Message) throws(SocketIOError) {
+        let packet = message.packet
+        let socket = sockets.first { $0.namespace.name == packet.namespace }
+        switch packet.type {
+        case .connect: try connect(packet, existing: socket)
+        case .disconnect:
+            if let socket { remove(socket) }
+        case .event, .binaryEvent:
+            // The first packet of a session must be CONNECT; later ones may cross our own DISCONNECT.
+            guard hasEverConnected else { throw .payload }
+            if let socket { try shard.events.received(packet, from: socket) }
+        case .ack, .binaryAck:
+            if let socket { try shard.events.receivedAck(message, from: socket) }
+        case .connectError: throw .payload
+        }
+    }
+
+    private func connect(_ packet: SocketIOPacket, existing: Socket?) throws(SocketIOError) {
+        guard try shard.events.isObjectOrEmpty(packet.json) else { throw .payload }
+        let namespace = packet.namespace
+        let configuration = shard.configuration
+        let isAllowed = configuration.namespaces?.contains(namespace) ?? true
+        guard existing == nil, isAllowed, namespace.count <= configuration.maxNameBytes,
+            sockets.count < configuration.maxNamespacesPerSession
+        else {
+            return shard.enqueue(to: self) { SocketIOPacketWriter.writeConnectError(namespace: namespace, to: &$0) }
+        }
+        hasEverConnected = true
+        engine.namespaceConnected()
+        let socket = shard.registry.connect(self, to: namespace, sid: SessionID.make(loop: shard.loopIndex))
+        sockets.append(socket)
+        // The client may hand its sid to a backend at once, so it learns it when messages for it find their way.
+        shard.whenRoutable { [sid = socket.sid] in
+            guard self.sockets.contains(where: { $0.sid == sid }) else { return }
+            self.shard.enqueue(to: self) { SocketIOPacketWriter.writeConnect(namespace: namespace, sid: sid, to: &$0) }
+        }
+    }
+
+    /// Takes a socket out of its rooms; the transport stays open.
+    func remove(_ socket: Socket) {
+        shard.registry.disconnect(socket)
+        sockets.removeAll { $0 === socket }
+    }
+
+    // MARK: Time and end
+
+    func timerFired(at now: EngineIOSession.Instant) {
+        switch engine.timerFired(at: now) {
+        case .none: break
+        case .sendPing: enqueue(shard.pingPacket)
+        case .dropWebSocket:
+            let probe = webSocket
+            webSocket = nil
+            probe?.close(.policyViolation)
+        case .close(let reason):
+            if reason == .pingTimeout { shard.counters.pingTimeouts += 1 }
+            close(reason)
+        }
+    }
+
+    /// Ends the session: rooms, waiting poll, websocket. Idempotent.
+    func close(_ reason: EngineIOSession.CloseReason) {
+        guard shard.remove(self) else { return }
+        engine.close()
+        for socket in sockets { shard.registry.disconnect(socket) }
+        sockets = []
+        answerPoll(with: ByteBuffer(bytes: [EngineIOPacketType.close.rawValue]))
+        queue.removeAll()
+        let webSocket = self.webSocket
+        self.webSocket = nil
+        webSocket?.close(reason)
+        shard.logger.debug("session closed", metadata: ["sid": "\(sid)", "reason": "\(reason)"])
+    }
+}

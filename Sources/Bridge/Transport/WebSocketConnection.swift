@@ -1,0 +1,207 @@
+import NIOCore
+import NIOWebSocket
+import SocketIOProtocol
+
+/// The last handler of a websocket's pipeline: frames in, bytes out. Writes frames that are encoded already.
+final class WebSocketConnection: ChannelInboundHandler {
+    typealias InboundIn = WebSocketFrame
+    typealias OutboundOut = ByteBuffer
+
+    /// What the connection was opened for.
+    enum Purpose { case newSession, upgrade(Session) }
+
+    private let shard: Shard
+    private let purpose: Purpose
+    private let handshakeResponse: ByteBuffer
+    private var context: ChannelHandlerContext?
+    private var session: Session?
+    private var assembler: WebSocketMessageAssembler
+    private var isClosing = false
+
+    init(shard: Shard, purpose: Purpose, handshakeResponse: ByteBuffer) {
+        self.shard = shard
+        self.purpose = purpose
+        self.handshakeResponse = handshakeResponse
+        assembler = WebSocketMessageAssembler(maximumBytes: shard.configuration.maxPayload)
+    }
+
+    /// Adds the websocket handlers at the end of a pipeline that has no others, or none that pass frames on.
+    func addToPipeline(of channel: any Channel) throws {
+        let maximumBytes = shard.configuration.maxPayload
+        let pipeline = channel.pipeline.syncOperations
+        try pipeline.addHandler(ByteToMessageHandler(WebSocketFrameDecoder(maxFrameSize: maximumBytes)))
+        try pipeline.addHandler(self)
+    }
+
+    // MARK: Outgoing
+
+    var isWritable: Bool { context?.channel.isWritable ?? false }
+
+    /// Bytes that the channel holds because the client doesn't read.
+    var bufferedBytes: Int {
+        guard let context, !context.channel.isWritable else { return 0 }
+        return (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+    }
+
+    func write(_ frames: ByteBuffer) {
+        context?.write(wrapOutboundOut(frames), promise: nil)
+    }
+
+    func flush() { context?.flush() }
+
+    func writeText(_ text: StaticString) {
+        var frame = ByteBuffer()
+        WebSocketFrameHeader.write(.text, payloadBytes: text.utf8CodeUnitCount, to: &frame)
+        frame.writeStaticString(text)
+        write(frame)
+        flush()
+    }
+
+    func close(_ reason: EngineIOSession.CloseReason) {
+        let code: WebSocketErrorCode =
+            switch reason {
+            case .clientClosed: .normalClosure
+            case .serverShutdown: .goingAway
+            case .invalidPacket, .overlappingPolls: .protocolError
+            case .transportClosed, .pollAborted, .pingTimeout, .noNamespace, .slowClient: .policyViolation
+            }
+        close(code)
+    }
+
+    /// Sends a close frame and waits for the client's, within a deadline. A client that doesn't read gets none.
+    func close(_ code: WebSocketErrorCode) {
+        guard !isClosing, let context else { return }
+        isClosing = true
+        session = nil
+        guard context.channel.isWritable else { return context.close(promise: nil) }
+        var frame = ByteBuffer()
+        WebSocketFrameHeader.write(.close, payloadBytes: 2, to: &frame)
+        frame.writeInteger(UInt16(webSocketErrorCode: code))
+        write(frame)
+        flush()
+        let channel = context.channel
+        context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(shard.configuration.closeTimeout)) {
+            channel.close(promise: nil)
+        }
+    }
+
+    // MARK: Channel events
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        if context.channel.isActive { open(context) }
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        open(context)
+        context.fireChannelActive()
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        disconnected()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        disconnected()
+        context.fireChannelInactive()
+    }
+
+    private func open(_ context: ChannelHandlerContext) {
+        context.writeAndFlush(wrapOutboundOut(handshakeResponse), promise: nil)
+        switch purpose {
+        case .newSession: session = shard.openSession(over: self)
+        case .upgrade(let session):
+            if session.attach(self) { self.session = session } else { close(.policyViolation) }
+        }
+    }
+
+    private func disconnected() {
+        let session = self.session
+        self.session = nil
+        context = nil
+        session?.closed(self)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let frame = unwrapInboundIn(data)
+        guard frame.maskKey != nil, !frame.rsv1, !frame.rsv2, !frame.rsv3 else {
+            return fail(.protocolError, WebSocketViolation.frameBits)
+        }
+        switch frame.opcode {
+        case .text, .binary, .continuation:
+            do {
+                guard let message = try assembler.received(frame) else { return }
+                received(message)
+            } catch {
+                fail(error == .tooLarge ? .messageTooLarge : .protocolError, error)
+            }
+        case .ping:
+            guard !isClosing else { return }
+            var pong = ByteBuffer()
+            WebSocketFrameHeader.write(.pong, payloadBytes: frame.unmaskedData.readableBytes, to: &pong)
+            pong.writeImmutableBuffer(frame.unmaskedData)
+            write(pong)
+            flush()
+        case .pong: break
+        case .connectionClose: receivedClose(context, frame)
+        default: fail(.protocolError, WebSocketViolation.opcode)
+        }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        shard.flush()
+        context.fireChannelReadComplete()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable { session?.webSocketWritable() }
+        context.fireChannelWritabilityChanged()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        switch error {
+        case NIOWebSocketError.invalidFrameLength: fail(.messageTooLarge, error)
+        case is NIOWebSocketError: fail(.protocolError, error)
+        default: context.close(promise: nil)
+        }
+    }
+
+    private func received(_ message: WebSocketMessageAssembler.Message) {
+        guard let session else { return }
+        let bytes = Array(message.payload.readableBytesView)[...]
+        if message.isBinary { return session.received(EngineIOPacket(binary: bytes), from: self) }
+        guard UTF8Validation.isValid(bytes) else { return fail(.dataInconsistentWithMessage, EngineIOError.invalidUTF8) }
+        do {
+            session.received(try EngineIOPacket(text: bytes), from: self)
+        } catch {
+            session.refuse(error, from: self)
+        }
+    }
+
+    private func receivedClose(_ context: ChannelHandlerContext, _ frame: WebSocketFrame) {
+        if isClosing { return context.close(promise: nil) }
+        isClosing = true
+        var answer = ByteBuffer()
+        let payload = frame.unmaskedData
+        let echoed = payload.readableBytes >= 2 ? payload.getSlice(at: payload.readerIndex, length: 2) : nil
+        WebSocketFrameHeader.write(.close, payloadBytes: echoed == nil ? 0 : 2, to: &answer)
+        if let echoed { answer.writeImmutableBuffer(echoed) }
+        context.writeAndFlush(wrapOutboundOut(answer)).assumeIsolated().whenComplete { _ in
+            context.close(promise: nil)
+        }
+        let session = self.session
+        self.session = nil
+        session?.closed(self)
+    }
+
+    /// The frames themselves are broken: nothing that follows can be read.
+    private func fail(_ code: WebSocketErrorCode, _ error: any Error) {
+        let session = self.session
+        close(code)
+        if let session {
+            shard.counters.invalidPackets += 1
+            shard.logger.debug("websocket closed", metadata: ["sid": "\(session.sid)", "cause": "\(error)"])
+            session.closed(self)
+        }
+    }
+}

@@ -1,0 +1,97 @@
+import JSONCodec
+
+/// The query of a request below the Engine.IO path, checked as python-engineio's `handle_request` does.
+package struct EngineIORequest: Equatable, Sendable {
+    package enum Transport: Sendable { case polling, websocket }
+    package enum Method: Sendable { case get, post }
+
+    package var transport: Transport
+    /// The session the request belongs to; nil for a handshake.
+    package var sid: ByteString?
+    /// The callback index of a JSONP client.
+    package var jsonpIndex: Int?
+
+    /// - Throws: the refusal to answer with, texts as python-engineio 4.15 words them.
+    package init(
+        method: Method, query: some Collection<UInt8>, isWebSocketUpgrade: Bool
+    ) throws(EngineIORefusal) {
+        var version: [UInt8]?
+        var transportName: [UInt8]?
+        var jsonp: [UInt8]?
+        var sid: ByteString?
+        FormEncoding.forEachPair(in: query) { name, value in
+            switch name {
+            case Array("EIO".utf8): version = value
+            case Array("transport".utf8): transportName = value
+            case Array("sid".utf8): sid = ByteString(bytes: value)
+            case Array("j".utf8): jsonp = value
+            default: break
+            }
+        }
+        self.sid = sid
+        if let transportName {
+            switch transportName {
+            case Array("polling".utf8): transport = .polling
+            case Array("websocket".utf8): transport = .websocket
+            default: throw .invalidTransport
+            }
+        } else {
+            transport = .polling
+        }
+        // Only the handshake negotiates the version; python-engineio doesn't look at it afterwards.
+        if sid == nil, version != [UInt8(ascii: "4")] { throw .unsupportedVersion }
+        if let jsonp {
+            guard let text = String(validating: jsonp, as: UTF8.self), let index = Int(text), index >= 0 else {
+                throw .invalidJSONPIndex
+            }
+            jsonpIndex = index
+        }
+        switch method {
+        case .get:
+            if transport == .websocket, !isWebSocketUpgrade { throw .invalidWebSocketUpgrade }
+        case .post:
+            if sid == nil { throw .invalidSession(nil) }
+        }
+    }
+}
+
+/// A request that is answered with 400 and a JSON string; texts of python-engineio's `server.py`.
+package enum EngineIORefusal: Error, Equatable, Sendable {
+    case unsupportedVersion
+    case invalidTransport
+    case invalidWebSocketUpgrade
+    case invalidJSONPIndex
+    case invalidSession(ByteString?)
+    case unexpectedRequest
+    case originNotAccepted
+    case overlappingPoll
+    case invalidPayload
+
+    /// The body, quotes included.
+    package var body: [UInt8] {
+        var writer = JSONWriter(capacity: 128)
+        switch self {
+        case .invalidSession(let sid):
+            let text = "Invalid session \((sid ?? "None").description.prefix(64))"
+            ByteString(text).withUnsafeBytes { writer.appendString(wtf8: $0) }
+        default:
+            ByteString(text).withUnsafeBytes { writer.appendString(wtf8: $0) }
+        }
+        return writer.copyBytes()
+    }
+
+    private var text: String {
+        switch self {
+        case .unsupportedVersion:
+            "The client is using an unsupported version of the Socket.IO or Engine.IO protocols"
+        case .invalidTransport: "Invalid transport"
+        case .invalidWebSocketUpgrade: "Invalid websocket upgrade"
+        case .invalidJSONPIndex: "Invalid JSONP index number"
+        case .invalidSession: "Invalid session"
+        case .unexpectedRequest: "Unexpected HTTP request"
+        case .originNotAccepted: "Not an accepted origin."
+        case .overlappingPoll: "Overlapping polls end the session"
+        case .invalidPayload: "Invalid payload"
+        }
+    }
+}

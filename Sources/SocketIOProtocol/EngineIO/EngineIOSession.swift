@@ -1,0 +1,210 @@
+/// The deadlines of a session. Defaults are those of python-engineio and, where it has none, of engine.io.
+package struct EngineIOTiming: Sendable {
+    /// Time from a client's pong (or its handshake) to the next ping.
+    package var pingInterval: Duration = .seconds(25)
+    /// How long a client may take to answer a ping.
+    package var pingTimeout: Duration = .seconds(20)
+    /// How long a websocket may probe before it is dropped; engine.io's `upgradeTimeout`.
+    package var upgradeTimeout: Duration = .seconds(10)
+    /// How long a client may stay without any namespace; socket.io's `connectTimeout`.
+    package var connectTimeout: Duration = .seconds(45)
+
+    package init() {}
+}
+
+/// One Engine.IO v4 session: which transport carries it, heartbeats, and the upgrade. No I/O, no clock.
+///
+///     polling ──websocket opens──▶ probing ──2probe──▶ probed ──5──▶ websocket
+///        ▲                           │                   │
+///        └──── timeout or close ─────┴───────────────────┘
+///
+/// Source: Engine.IO protocol v4, sections "HTTP long-polling", "Upgrade" and "Heartbeat".
+package struct EngineIOSession: Sendable {
+    package typealias Instant = ContinuousClock.Instant
+
+    package enum Phase: Equatable, Sendable { case polling, probing, probed, websocket, closed }
+    package enum CloseReason: Sendable, Equatable {
+        case clientClosed, transportClosed, pingTimeout, invalidPacket, overlappingPolls, pollAborted
+        case noNamespace, slowClient, serverShutdown
+    }
+
+    package private(set) var phase: Phase
+    /// Whether a GET waits for packets.
+    package private(set) var isPollWaiting = false
+    private let timing: EngineIOTiming
+    private var pingDue: Instant
+    private var pongDue: Instant?
+    private var upgradeDue: Instant?
+    private var namespaceDue: Instant?
+
+    package init(transport: EngineIORequest.Transport, timing: EngineIOTiming, at now: Instant) {
+        phase = transport == .websocket ? .websocket : .polling
+        self.timing = timing
+        pingDue = now + timing.pingInterval
+        namespaceDue = now + timing.connectTimeout
+    }
+
+    // MARK: Polling
+
+    package enum PollAction: Equatable, Sendable {
+        /// Keep the request until there is something to say.
+        case hold
+        /// Answer with what is queued, with a noop if that is nothing.
+        case answer
+        case refuse(EngineIORefusal)
+        /// The waiting poll gets a close packet, this one a refusal, and the session ends.
+        case closeOverlapping
+    }
+
+    package mutating func pollArrived(hasQueuedPackets: Bool) -> PollAction {
+        switch phase {
+        case .websocket, .closed: return .refuse(.unexpectedRequest)
+        case .polling, .probing, .probed: break
+        }
+        if isPollWaiting {
+            phase = .closed
+            isPollWaiting = false
+            return .closeOverlapping
+        }
+        // The client waits for its last poll before it sends the upgrade packet.
+        if hasQueuedPackets || phase == .probed { return .answer }
+        isPollWaiting = true
+        return .hold
+    }
+
+    /// Whether a POST may be read.
+    package var acceptsPosts: Bool { phase == .polling || phase == .probing || phase == .probed }
+
+    package enum FlushTarget: Equatable, Sendable { case nothing, waitingPoll, webSocket }
+
+    /// Where queued packets go now. Answering the poll is taken as done.
+    package mutating func takeFlushTarget() -> FlushTarget {
+        switch phase {
+        case .websocket: return .webSocket
+        case .closed: return .nothing
+        case .polling, .probing, .probed:
+            guard isPollWaiting else { return .nothing }
+            isPollWaiting = false
+            return .waitingPoll
+        }
+    }
+
+    /// The connection of the waiting poll went away; engine.io ends the session then.
+    package mutating func pollAborted() -> CloseReason? {
+        guard isPollWaiting else { return nil }
+        isPollWaiting = false
+        phase = .closed
+        return .pollAborted
+    }
+
+    // MARK: Upgrade
+
+    /// A websocket asks to take over. False: it is refused, the session goes on as it was.
+    package mutating func webSocketArrived(at now: Instant) -> Bool {
+        guard phase == .polling else { return false }
+        phase = .probing
+        upgradeDue = now + timing.upgradeTimeout
+        return true
+    }
+
+    /// The probing websocket went away. True: it was the session's only transport and the session ends.
+    package mutating func webSocketClosed() -> Bool {
+        switch phase {
+        case .probing, .probed:
+            phase = .polling
+            upgradeDue = nil
+            return false
+        case .websocket:
+            phase = .closed
+            return true
+        case .polling, .closed: return false
+        }
+    }
+
+    // MARK: Packets
+
+    package enum Action: Equatable, Sendable {
+        case none
+        /// A Socket.IO packet or attachment for the layer above.
+        case message
+        /// Answer `3probe` on the websocket and the waiting poll, if any, with a noop.
+        case confirmProbe(answerPoll: Bool)
+        /// The websocket carries the session from now on.
+        case upgraded(answerPoll: Bool)
+        /// Not what a probe sends: drop the websocket, keep the session.
+        case dropWebSocket
+        case close(CloseReason)
+    }
+
+    package mutating func received(
+        _ packet: EngineIOPacket, on transport: EngineIORequest.Transport, at now: Instant
+    ) -> Action {
+        if transport == .websocket, phase == .probing || phase == .probed { return receivedOnProbe(packet) }
+        switch packet.type {
+        case .message: return .message
+        case .pong:
+            pongDue = nil
+            pingDue = now + timing.pingInterval
+            return .none
+        case .close:
+            phase = .closed
+            return .close(.clientClosed)
+        case .open, .ping, .upgrade, .noop:
+            return .none
+        }
+    }
+
+    private mutating func receivedOnProbe(_ packet: EngineIOPacket) -> Action {
+        let answersPoll = isPollWaiting
+        switch (phase, packet.type) {
+        case (.probing, .ping) where !packet.isBinary && packet.payload.elementsEqual("probe".utf8):
+            phase = .probed
+            isPollWaiting = false
+            return .confirmProbe(answerPoll: answersPoll)
+        case (.probed, .upgrade):
+            phase = .websocket
+            upgradeDue = nil
+            isPollWaiting = false
+            return .upgraded(answerPoll: answersPoll)
+        default:
+            phase = .polling
+            upgradeDue = nil
+            return .dropWebSocket
+        }
+    }
+
+    /// The client has a namespace; it may stay as long as it answers pings.
+    package mutating func namespaceConnected() { namespaceDue = nil }
+
+    package mutating func close() {
+        phase = .closed
+        isPollWaiting = false
+    }
+
+    // MARK: Time
+
+    package enum TimerAction: Equatable, Sendable { case none, sendPing, dropWebSocket, close(CloseReason) }
+
+    /// What is due at `now`; to be asked regularly, at most one thing at a time.
+    package mutating func timerFired(at now: Instant) -> TimerAction {
+        if phase == .closed { return .none }
+        if let pongDue, now >= pongDue {
+            phase = .closed
+            return .close(.pingTimeout)
+        }
+        if let namespaceDue, now >= namespaceDue {
+            phase = .closed
+            return .close(.noNamespace)
+        }
+        if let upgradeDue, now >= upgradeDue {
+            self.upgradeDue = nil
+            phase = .polling
+            return .dropWebSocket
+        }
+        if pongDue == nil, now >= pingDue {
+            pongDue = now + timing.pingTimeout
+            return .sendPing
+        }
+        return .none
+    }
+}

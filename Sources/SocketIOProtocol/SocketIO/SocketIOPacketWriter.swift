@@ -1,0 +1,41 @@
+import JSONCodec
+
+/// Writes Socket.IO v5 packets with their Engine.IO prefix: `4`, type, attachments, namespace, ack id, JSON.
+package enum SocketIOPacketWriter {
+    /// `42["x",1]`, `42/chat,7["x",1]`, `451-["x",{…}]`: the head of an event or ack; the JSON follows.
+    package static func writeHead(
+        _ type: SocketIOPacketType, attachmentCount: Int = 0, namespace: ByteString, ackID: Int? = nil,
+        to writer: inout JSONWriter
+    ) {
+        writer.append(EngineIOPacketType.message.rawValue)
+        writer.append(type.rawValue)
+        if type == .binaryEvent || type == .binaryAck {
+            writer.appendInteger(Int64(attachmentCount))
+            writer.append(UInt8(ascii: "-"))
+        }
+        if namespace != SocketIOPacket.root {
+            namespace.withUnsafeBytes { writer.append(raw: $0) }
+            writer.append(UInt8(ascii: ","))
+        }
+        if let ackID { writer.appendInteger(Int64(ackID)) }
+    }
+
+    /// `40{"sid":"…"}` or `40/chat,{"sid":"…"}`: the answer to CONNECT.
+    package static func writeConnect(namespace: ByteString, sid: ByteString, to writer: inout JSONWriter) {
+        writeHead(.connect, namespace: namespace, to: &writer)
+        writer.append("{\"sid\":")
+        sid.withUnsafeBytes { writer.appendString(wtf8: $0) }
+        writer.append("}")
+    }
+
+    /// `44"Unable to connect"`: the refusal, worded as python-socketio's.
+    package static func writeConnectError(namespace: ByteString, to writer: inout JSONWriter) {
+        writeHead(.connectError, namespace: namespace, to: &writer)
+        writer.append("\"Unable to connect\"")
+    }
+
+    /// `41` or `41/chat,`.
+    package static func writeDisconnect(namespace: ByteString, to writer: inout JSONWriter) {
+        writeHead(.disconnect, namespace: namespace, to: &writer)
+    }
+}

@@ -1,0 +1,158 @@
+import Bridge
+import Glibc
+import JSONCodec
+import RedisPubSub
+import SocketIOProtocol
+
+/// What is wrong with an option, as one sentence.
+struct SettingsError: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// The variables of an environment file; an empty one counts as unset, as in the original.
+struct Environment {
+    func value(_ name: String) -> String? {
+        guard let text = getenv(name).map({ String(cString: $0) }), !text.isEmpty else { return nil }
+        return text
+    }
+}
+
+/// Options, environment and defaults, checked and put together.
+struct Settings: Sendable {
+    enum Broker: Sendable { case redis(RedisURL), none(roomSecrets: [[UInt8]: [UInt8]]) }
+
+    var host: String
+    var port: Int
+    var broker: Broker
+    var threads: Int?
+    var isVerbose: Bool
+    var hasIneffectiveFlaskSecret: Bool
+    var bridge = BridgeConfiguration()
+
+    init(_ command: WSEmitCommand, environment: Environment) throws(SettingsError) {
+        (host, port) = try Self.address(command.address ?? environment.value("ADDRESS") ?? "0.0.0.0:8899")
+        broker = try Self.broker(
+            command.redis ?? environment.value("REDIS") ?? "redis://localhost:6379/0", command.roomSecret)
+        threads = try command.threads.map { value throws(SettingsError) in
+            try Self.number(value, of: "--threads", in: 1...SessionID.maximumLoops)
+        }
+        isVerbose = command.verbose
+        hasIneffectiveFlaskSecret = command.flaskSecret ?? environment.value("FLASK_SECRET") != nil
+
+        let origins = command.cors.isEmpty ? [environment.value("CORS") ?? ""] : command.cors
+        let words = origins.flatMap { $0.split(whereSeparator: \.isWhitespace).map(String.init) }
+        if !words.isEmpty { bridge.origins = words }
+        for origin in bridge.origins where origin != "*" && !origin.contains("://") {
+            throw SettingsError(
+                description: "--cors \(origin) is no origin: write the scheme too, as in http://localhost:7788, or * for any")
+        }
+        bridge.emitSecret = command.secret ?? environment.value("SECRET")
+        if !command.channel.isEmpty { bridge.redisChannels = command.channel }
+        if bridge.redisChannels.contains("") { throw SettingsError(description: "--channel must not be empty") }
+        if !command.namespace.isEmpty { bridge.namespaces = try Self.namespaces(command.namespace) }
+        if let path = command.path { bridge.path = try Self.path(path) }
+        try takeLimits(command)
+    }
+
+    private mutating func takeLimits(_ command: WSEmitCommand) throws(SettingsError) {
+        if let value = command.pingInterval { bridge.timing.pingInterval = try Self.seconds(value, of: "--ping-interval") }
+        if let value = command.pingTimeout { bridge.timing.pingTimeout = try Self.seconds(value, of: "--ping-timeout") }
+        let sizes = 1...(1 << 30)
+        if let value = command.maxPayload { bridge.maxPayload = try Self.number(value, of: "--max-payload", in: sizes) }
+        if let value = command.maxEmitBody {
+            bridge.maxEmitBodyBytes = try Self.number(value, of: "--max-emit-body", in: sizes)
+        }
+        if let value = command.maxQueue { bridge.maxQueuedBytes = try Self.number(value, of: "--max-queue", in: sizes) }
+        if let value = command.maxRooms {
+            bridge.maxRoomsPerSocket = try Self.number(value, of: "--max-rooms", in: 0...10_000_000)
+        }
+        let descriptors = FileDescriptorLimit.raise()
+        // Some descriptors are the program's own: loops, Redis, the listener, duplicates during an upgrade.
+        bridge.maxConnections = max(1, descriptors - 64)
+        if let value = command.maxConnections {
+            bridge.maxConnections = try Self.number(value, of: "--max-connections", in: 1...10_000_000)
+        }
+    }
+
+    private static func address(_ text: String) throws(SettingsError) -> (String, Int) {
+        let wrong = SettingsError(
+            description: "--address \(text) is no address: write host:port, as in 0.0.0.0:8899 or [::1]:8899")
+        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+            (0...65535).contains(port)
+        else { throw wrong }
+        var host = String(text[..<colon])
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = String(host.dropFirst().dropLast())
+        } else if host.contains(":") {
+            throw wrong
+        }
+        guard !host.isEmpty else { throw wrong }
+        return (host, port)
+    }
+
+    private static func broker(_ text: String, _ roomSecrets: [String]) throws(SettingsError) -> Broker {
+        guard text == "none" else {
+            guard roomSecrets.isEmpty else {
+                throw SettingsError(
+                    description: "--room-secret goes with --redis none; otherwise set the Redis key ws-emit::room_secret::SPACE")
+            }
+            do {
+                return .redis(try RedisURL(text))
+            } catch {
+                throw SettingsError(description: "--redis: \(error)")
+            }
+        }
+        var values: [[UInt8]: [UInt8]] = [:]
+        for pair in roomSecrets {
+            guard let equals = pair.firstIndex(of: "="), pair.index(after: equals) < pair.endIndex else {
+                throw SettingsError(description: "--room-secret is written space=secret")
+            }
+            let space = ByteString(String(pair[..<equals]))
+            values[RoomSecretKey.key(of: space)] = Array(pair[pair.index(after: equals)...].utf8)
+        }
+        return .none(roomSecrets: values)
+    }
+
+    private static func namespaces(_ names: [String]) throws(SettingsError) -> Set<ByteString> {
+        for name in names where !name.hasPrefix("/") || name.contains(",") || name.contains("?") {
+            throw SettingsError(description: "--namespace \(name) must begin with / and hold no comma or question mark")
+        }
+        return Set(names.map { ByteString($0) })
+    }
+
+    private static func path(_ text: String) throws(SettingsError) -> String {
+        guard text.hasPrefix("/"), text.count > 1, !text.contains("?") else {
+            throw SettingsError(description: "--path \(text) must begin with / and name something, as in /socket.io/")
+        }
+        return text.hasSuffix("/") ? text : text + "/"
+    }
+
+    private static func number(
+        _ text: String, of option: String, in range: ClosedRange<Int>
+    ) throws(SettingsError) -> Int {
+        guard let value = Int(text), range.contains(value) else {
+            throw SettingsError(
+                description: "\(option) \(text) is not a whole number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return value
+    }
+
+    private static func seconds(_ text: String, of option: String) throws(SettingsError) -> Duration {
+        guard let value = Double(text), value >= 0.05, value <= 86_400 else {
+            throw SettingsError(description: "\(option) \(text) is not a number of seconds from 0.05 to 86400")
+        }
+        return .milliseconds(Int64((value * 1000).rounded()))
+    }
+}
+
+/// The number of files and connections the process may have open.
+enum FileDescriptorLimit {
+    /// Raises the soft limit to the hard one and returns it.
+    static func raise() -> Int {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
+        limit.rlim_cur = limit.rlim_max
+        _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        return Int(clamping: limit.rlim_cur)
+    }
+}

@@ -1,0 +1,115 @@
+import ArgumentParser
+import Bridge
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+import RedisPubSub
+
+/// The command line; flags win over the environment, the environment over defaults.
+@main
+struct WSEmitCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ws-emit",
+        abstract: "Pushes messages from any backend to browsers: Flask-SocketIO's Redis channel to Socket.IO clients.",
+        discussion: """
+            Options can also be set in the environment: ADDRESS, CORS, SECRET, REDIS, FLASK_SECRET.
+
+            Examples:
+              ws-emit --cors http://localhost:7788
+              ws-emit -a '[::]:8899' --cors https://shop.example --redis redis://:password@db:6379/0
+              ws-emit --redis none --secret 123 --room-secret dir=MySecret
+            """,
+        version: "ws-emit \(Version.current)")
+
+    @Option(name: [.short, .long], help: "Where to listen, host:port; IPv6 as [::1]:8899. (default: 0.0.0.0:8899)")
+    var address: String?
+
+    @Option(
+        help: "Redis server: redis://[user:password@]host:port/db, unix:///path, or none. (default: redis://localhost:6379/0)")
+    var redis: String?
+
+    @Option(
+        parsing: .upToNextOption,
+        help: "Origins of pages that may connect, several or one text with spaces; * for any. (default: http://localhost:7788)")
+    var cors: [String] = []
+
+    @Option(help: "Secret for emitting by POST /emit. (default: none, /emit is off)")
+    var secret: String?
+
+    @Option(help: "Accepted for old environment files; has no effect.")
+    var flaskSecret: String?
+
+    @Option(parsing: .singleValue, help: "Redis channel to listen on; repeatable, the first one is published to. (default: flask-socketio)")
+    var channel: [String] = []
+
+    @Option(parsing: .singleValue, help: "Namespace that browsers may open; repeatable. (default: any)")
+    var namespace: [String] = []
+
+    @Option(parsing: .singleValue, help: "space=secret of a room-space, with --redis none; repeatable.")
+    var roomSecret: [String] = []
+
+    @Option(help: "Engine.IO path. (default: /socket.io/)")
+    var path: String?
+
+    @Option(help: "Event loops. (default: one per core)")
+    var threads: String?
+
+    @Option(help: "Seconds between pings to a client. (default: 25)")
+    var pingInterval: String?
+
+    @Option(help: "Seconds a client may take to answer a ping. (default: 20)")
+    var pingTimeout: String?
+
+    @Option(help: "Largest packet or POST of a client, in bytes. (default: 1000000)")
+    var maxPayload: String?
+
+    @Option(help: "Largest body of POST /emit, in bytes. (default: 1000000)")
+    var maxEmitBody: String?
+
+    @Option(help: "Bytes that may wait for one client before it is disconnected. (default: 1048576)")
+    var maxQueue: String?
+
+    @Option(help: "Rooms one client may join. (default: 1024)")
+    var maxRooms: String?
+
+    @Option(help: "Open connections. (default: what the limit on file descriptors allows)")
+    var maxConnections: String?
+
+    @Flag(name: .shortAndLong, help: "Log what clients do.")
+    var verbose = false
+
+    /// One sentence and code 64 for whatever is wrong with the options; usage stays with `--help`.
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            let code = exitCode(for: error)
+            guard code != .success, !(error is ExitCode) else { exit(withError: error) }
+            complain(message(for: error))
+            Glibc.exit(code.rawValue)
+        }
+    }
+
+    func run() async throws {
+        let settings: Settings
+        do {
+            settings = try Settings(self, environment: Environment())
+        } catch {
+            complain("\(error)")
+            throw ExitCode(64)
+        }
+        try await Service(settings: settings).run()
+    }
+}
+
+/// One line on standard error.
+func complain(_ sentence: String) {
+    let line = Array("ws-emit: \(sentence)\n".utf8)
+    _ = line.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+}
