@@ -34,6 +34,7 @@ final class RedisConnection: ChannelInboundHandler {
     /// Commands taken before the handshake was over.
     private var held: ByteBuffer?
     private var unconfirmedChannels = 0
+    private var isFlushPlanned = false
     private var hasDelivered = false
     private var hasHeard = false
     private var isPingUnanswered = false
@@ -155,9 +156,16 @@ final class RedisConnection: ChannelInboundHandler {
         scheduleExpiry()
     }
 
+    /// Flushes once per turn of the loop: commands given together leave in one system call.
     private func write(_ buffer: ByteBuffer) {
         guard let context else { return }
-        context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+        context.write(wrapOutboundOut(buffer), promise: nil)
+        guard !isFlushPlanned else { return }
+        isFlushPlanned = true
+        eventLoop.assumeIsolated().execute { [weak self] in
+            self?.isFlushPlanned = false
+            self?.context?.flush()
+        }
     }
 
     // MARK: Replies

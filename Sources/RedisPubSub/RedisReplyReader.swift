@@ -1,4 +1,5 @@
 import CHiredis
+import Glibc
 import NIOCore
 
 /// Cuts the server's bytes into replies with hiredis's parser (RESP2), and hands published messages over without copying.
@@ -155,17 +156,22 @@ extension RedisReplyReader {
 
     private func readFirstWord(_ bytes: UnsafeRawBufferPointer, elementCount: Int) {
         switch (bytes.count, elementCount) {
-        case (7, 3) where bytes.elementsEqual("message".utf8):
+        case (7, 3) where Self.equal(bytes, "message"):
             word = .message
             channel.clear()
-        case (9, 3) where bytes.elementsEqual("subscribe".utf8):
+        case (9, 3) where Self.equal(bytes, "subscribe"):
             word = .subscribe
             reply = .subscribed
-        case (4, 2) where bytes.elementsEqual("pong".utf8):
+        case (4, 2) where Self.equal(bytes, "pong"):
             word = .pong
             reply = .pong
         default: break
         }
+    }
+
+    private static func equal(_ bytes: UnsafeRawBufferPointer, _ word: StaticString) -> Bool {
+        guard let start = bytes.baseAddress, bytes.count == word.utf8CodeUnitCount else { return false }
+        return memcmp(start, word.utf8Start, bytes.count) == 0
     }
 
     private func readChannel(_ bytes: UnsafeRawBufferPointer) {

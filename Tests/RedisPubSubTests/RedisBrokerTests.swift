@@ -1,5 +1,7 @@
 import Foundation
+import Logging
 import NIOCore
+import NIOPosix
 import RedisPubSub
 import Testing
 
@@ -215,6 +217,46 @@ struct RedisBrokerTests {
         #expect(try await probe.counters().oversizeReplies == 1)
         try await probe.shutdown()
         #expect(probe.log.lines.contains { $0.contains("exceeds the limit of 100000 bytes") })
+    }
+
+    @Test func `nothing stays in memory after shutdown, connected or not`() async throws {
+        let server = try await RedisServer.started()
+        let absent = try RedisServer()
+        for port in [server.port, absent.port] {
+            let loop = MultiThreadedEventLoopGroup.singleton.next()
+            let url = try RedisURL("redis://127.0.0.1:\(port)")
+            let probe = try await loop.flatSubmit {
+                let changed = loop.makePromise(of: Void.self)
+                let delegate = FirstChange(changed)
+                let broker = RedisBroker(
+                    url: url, channels: ["c"], eventLoop: loop, logger: Logger(label: "test") { _ in CapturingLog() })
+                broker.start(delegate: delegate)
+                let weakly = NIOLoopBound(Weakly(broker, delegate), eventLoop: loop)
+                let strongly = NIOLoopBound(broker, eventLoop: loop)
+                return changed.futureResult.flatMap { strongly.value.shutdown() }.map { weakly }
+            }.get()
+            // One turn later the channels' handlers are gone too.
+            let remains = try await loop.submit { probe.value.broker != nil || probe.value.delegate != nil }.get()
+            #expect(!remains)
+        }
+    }
+
+    /// Tells of the first change of a subscription.
+    private final class FirstChange: PubSubDelegate {
+        private var changed: EventLoopPromise<Void>?
+        init(_ changed: EventLoopPromise<Void>) { self.changed = changed }
+        func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {}
+        func receivedBatch() {}
+        func subscriptionChanged(_ state: SubscriptionState) {
+            changed?.succeed()
+            changed = nil
+        }
+    }
+
+    private struct Weakly {
+        weak var broker: RedisBroker?
+        weak var delegate: FirstChange?
+        init(_ broker: RedisBroker, _ delegate: FirstChange) { (self.broker, self.delegate) = (broker, delegate) }
     }
 
     @Test func `after shutdown everything fails at once and nothing reconnects`() async throws {

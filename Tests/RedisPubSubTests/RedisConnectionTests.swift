@@ -70,6 +70,7 @@ import Testing
 
         /// What has been sent since the last call.
         func sent() throws -> String {
+            loop.run()
             var text = ""
             while let buffer = try channel.readOutbound(as: ByteBuffer.self) { text += String(buffer: buffer) }
             return text
