@@ -1,3 +1,18 @@
+/// Replaces objects while a document is printed.
+package protocol JSONSubstitution {
+    /// Prints something else in the object's place and returns true, or returns false and prints nothing.
+    mutating func substitute(
+        _ object: JSONDocument.Node, in document: borrowing JSONDocument, to writer: inout JSONWriter
+    ) -> Bool
+}
+
+/// Prints every object as it is.
+private struct NoSubstitution: JSONSubstitution {
+    func substitute(
+        _ object: JSONDocument.Node, in document: borrowing JSONDocument, to writer: inout JSONWriter
+    ) -> Bool { false }
+}
+
 extension JSONDocument {
     /// Prints a value as `json.dumps(value, separators=(',', ':'))` would: no white space, ASCII escapes, Python's
     /// spelling of numbers (`1.10` is `1.1`, `1E5` is `100000.0`, `-0` is `0`), duplicates resolved. NaN and infinities,
@@ -5,6 +20,14 @@ extension JSONDocument {
     ///
     /// Linear in the input; what is already spelled so is copied.
     package func write(_ node: Node, to writer: inout JSONWriter) {
+        var substitution = NoSubstitution()
+        write(node, to: &writer, substituting: &substitution)
+    }
+
+    /// Prints a value in which objects may be replaced.
+    package func write<Substitution: JSONSubstitution>(
+        _ node: Node, to writer: inout JSONWriter, substituting substitution: inout Substitution
+    ) {
         precondition(node.index < nodes.count, "a node of another text")
         // Pairs of an open container and, if it is an object, the key whose value is being printed. `parse` has made
         // room for the deepest nesting.
@@ -21,6 +44,7 @@ extension JSONDocument {
                 depth += 1
                 current += 1
                 continue values
+            case .object where !isEmpty && substitution.substitute(Node(index: current), in: self, to: &writer): break
             case .object where !isEmpty:
                 writer.append(UInt8(ascii: "{"))
                 stack[depth * 2] = current

@@ -72,6 +72,12 @@ package struct JSONDocument: ~Copyable {
         return content.withUnsafeBytes { ByteString($0) }
     }
 
+    /// A string's content where it stands, if it has no escapes; nil otherwise.
+    package func plainContent(of node: Node) -> UnsafeRawBufferPointer? {
+        let entry = self[node]
+        return entry.kind == .string && !entry.flags.contains(.hasEscapes) ? bytes(of: entry) : nil
+    }
+
     /// Whether the value is a string with exactly these bytes.
     package func isString(_ node: Node, equalTo literal: StaticString) -> Bool {
         let entry = self[node]

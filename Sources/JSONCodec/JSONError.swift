@@ -64,13 +64,21 @@ package struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
 /// What one JSON text may cost.
 package struct JSONLimits: Sendable {
     /// Open arrays and objects at once. Python stops near its recursion limit of 1000.
-    package var maximumDepth = 1000
+    package var maximumDepth: Int
     /// Values and keys together; each takes 16 bytes of scratch.
-    package var maximumNodes = 1 << 22
+    package var maximumNodes: Int
     /// Characters of an integer including its sign: what python-engineio's `json.py` allows since 4.1.
-    package var maximumIntegerDigits = 100
+    package var maximumIntegerDigits: Int
     /// Bytes of the text. At most 2^31-1, since offsets are 32 bits wide.
-    package var maximumBytes = 1 << 30
+    package var maximumBytes: Int
 
-    package init() {}
+    package init(
+        maximumDepth: Int = 1000, maximumNodes: Int = 1 << 22, maximumIntegerDigits: Int = 100,
+        maximumBytes: Int = 1 << 30
+    ) {
+        self.maximumDepth = maximumDepth
+        self.maximumNodes = maximumNodes
+        self.maximumIntegerDigits = maximumIntegerDigits
+        self.maximumBytes = maximumBytes
+    }
 }

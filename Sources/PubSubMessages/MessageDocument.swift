@@ -1,0 +1,207 @@
+import JSONCodec
+import PickleCodec
+
+/// What routing asks of a parsed payload: the same rules read a pickle and a JSON text.
+///
+/// Generic code over it is specialised for both; nothing is boxed.
+protocol MessageDocument: ~Copyable {
+    associatedtype Node
+    associatedtype Items
+    associatedtype Pairs
+
+    var root: Node { get }
+    func shape(of node: Node) -> MessageShape
+    /// The content of a text; nil for everything else.
+    func text(_ node: Node) -> ByteString?
+    func isText(_ node: Node, equalTo bytes: ByteString) -> Bool
+    /// Which key of a message this is, nil for unknown ones.
+    func key(_ node: Node) -> MessageKey?
+    func int64(_ node: Node) -> Int64?
+    func double(_ node: Node) -> Double?
+    func bool(_ node: Node) -> Bool?
+    /// Items of a list or tuple.
+    func items(of node: Node) -> Items
+    func next(_ items: inout Items) -> Node?
+    /// Pairs of a dict, each key once with its last value.
+    func keysAndValues(of node: Node) -> Pairs
+    func next(_ pairs: inout Pairs) -> (key: Node, value: Node)?
+}
+
+/// What a value is to the routing rules.
+enum MessageShape {
+    case none, bool, integer, float, text, list, tuple, dictionary
+    /// bytes: hashable in Python, so a legal room, but no client's.
+    case bytes
+    case other
+}
+
+/// The keys of messages.
+enum MessageKey {
+    case method, event, data, binary, namespace, room, skipSID, callback, hostID, sid, id, args
+
+    init?(_ bytes: UnsafeRawBufferPointer) {
+        func matches(_ literal: StaticString) -> Bool {
+            literal.withUTF8Buffer { literal in
+                // The length has been compared.
+                for index in 0..<min(literal.count, bytes.count) where literal[index] != bytes[index] { return false }
+                return true
+            }
+        }
+        switch bytes.count {
+        case 2 where matches("id"): self = .id
+        case 3 where matches("sid"): self = .sid
+        case 4 where matches("data"): self = .data
+        case 4 where matches("room"): self = .room
+        case 4 where matches("args"): self = .args
+        case 5 where matches("event"): self = .event
+        case 6 where matches("method"): self = .method
+        case 6 where matches("binary"): self = .binary
+        case 7 where matches("host_id"): self = .hostID
+        case 8 where matches("skip_sid"): self = .skipSID
+        case 8 where matches("callback"): self = .callback
+        case 9 where matches("namespace"): self = .namespace
+        default: return nil
+        }
+    }
+}
+
+/// The values of a message by key; what is missing is nil.
+struct MessageFields<Node> {
+    var method: Node?
+    var event: Node?
+    var data: Node?
+    var binary: Node?
+    var namespace: Node?
+    var room: Node?
+    var skipSID: Node?
+    var callback: Node?
+    var hostID: Node?
+    var sid: Node?
+    var id: Node?
+    var args: Node?
+
+    /// One pass over the pairs; unknown keys are passed over.
+    init<Document: MessageDocument & ~Copyable>(of document: borrowing Document) where Document.Node == Node {
+        var pairs = document.keysAndValues(of: document.root)
+        while let (key, value) = document.next(&pairs) {
+            switch document.key(key) {
+            case .method: method = value
+            case .event: event = value
+            case .data: data = value
+            case .binary: binary = value
+            case .namespace: namespace = value
+            case .room: room = value
+            case .skipSID: skipSID = value
+            case .callback: callback = value
+            case .hostID: hostID = value
+            case .sid: sid = value
+            case .id: id = value
+            case .args: args = value
+            case nil: continue
+            }
+        }
+    }
+}
+
+extension JSONDocument: MessageDocument {
+    func shape(of node: Node) -> MessageShape {
+        switch kind(of: node) {
+        case .null: .none
+        case .bool: .bool
+        case .integer: .integer
+        case .float: .float
+        case .string: .text
+        case .array: .list
+        case .object: .dictionary
+        }
+    }
+
+    func text(_ node: Node) -> ByteString? { byteString(node) }
+
+    func isText(_ node: Node, equalTo bytes: ByteString) -> Bool {
+        guard let content = plainContent(of: node) else { return byteString(node) == bytes }
+        return bytes.withUnsafeBytes { $0.elementsEqual(content) }
+    }
+
+    func key(_ node: Node) -> MessageKey? {
+        if let content = plainContent(of: node) { return MessageKey(content) }
+        return byteString(node)?.withUnsafeBytes { MessageKey($0) }
+    }
+
+    func items(of node: Node) -> Elements { elements(of: node) }
+    func next(_ items: inout Elements) -> Node? { items.next() }
+    func keysAndValues(of node: Node) -> Members { members(of: node) }
+    func next(_ pairs: inout Members) -> (key: Node, value: Node)? { pairs.next() }
+
+    /// Truth as Python has it.
+    func isTruthy(_ node: Node) -> Bool {
+        switch kind(of: node) {
+        case .null: return false
+        case .bool: return bool(node) == true
+        case .integer, .float: return double(node) != 0
+        case .string: return source(of: node).count > 2
+        case .array:
+            var items = elements(of: node)
+            return items.next() != nil
+        case .object:
+            var members = members(of: node)
+            return members.next() != nil
+        }
+    }
+}
+
+extension PickleDocument: MessageDocument {
+    /// What an object of a str or int subclass holds; other nodes themselves.
+    private func content(of node: Node) -> Node {
+        guard kind(of: node) == .object, case .node(let content) = plainForm(of: node) else { return node }
+        return content
+    }
+
+    func shape(of node: Node) -> MessageShape {
+        switch kind(of: content(of: node)) {
+        case .none: return .none
+        case .bool: return .bool
+        case .int: return .integer
+        case .float: return .float
+        case .str, .byteString: return .text
+        case .bytes, .bytearray: return .bytes
+        case .tuple: return .tuple
+        case .list: return .list
+        case .dict: return .dictionary
+        case .object:
+            switch plainForm(of: node) {
+            case .pairs, .pairList: return .dictionary
+            default: return tupleElements(of: node) != nil ? .tuple : .other
+            }
+        case .set, .frozenset, .global, .persistentID: return .other
+        }
+    }
+
+    /// A str, or a Python 2 str whatever its bytes: rooms are compared bytewise, so what isn't UTF-8 matches nobody.
+    func text(_ node: Node) -> ByteString? {
+        let node = content(of: node)
+        guard kind(of: node) == .str || kind(of: node) == .byteString, let bytes = bytes(of: node) else { return nil }
+        return ByteString(bytes)
+    }
+
+    func isText(_ node: Node, equalTo other: ByteString) -> Bool {
+        let node = content(of: node)
+        guard kind(of: node) == .str || kind(of: node) == .byteString, let bytes = bytes(of: node) else { return false }
+        return other.withUnsafeBytes { $0.elementsEqual(bytes) }
+    }
+
+    func key(_ node: Node) -> MessageKey? {
+        guard kind(of: node) == .str || kind(of: node) == .byteString, let bytes = bytes(of: node) else { return nil }
+        return MessageKey(bytes)
+    }
+
+    func items(of node: Node) -> Cursor { tupleElements(of: node) ?? elements(of: content(of: node)) }
+    func next(_ items: inout Cursor) -> Node? { items.next(in: self) }
+
+    func keysAndValues(of node: Node) -> PairCursor {
+        if kind(of: node) == .object, case .pairs(let pairs) = plainForm(of: node) { return pairs }
+        return pairs(of: node)
+    }
+
+    func next(_ pairs: inout PairCursor) -> (key: Node, value: Node)? { pairs.next(in: self) }
+}

@@ -1,0 +1,86 @@
+import JSONCodec
+
+/// One message of python-socketio's pub/sub channel, decoded as far as routing needs it.
+///
+/// | case | `method` on the wire | published by |
+/// |---|---|---|
+/// | `emit` | `emit` | every release |
+/// | `callback` | `callback` | a server whose client answered an emit of another process |
+/// | `disconnect` | `disconnect` | 4.5.0 and later |
+/// | `enterRoom`, `leaveRoom` | `enter_room`, `leave_room` | 5.10.0 and later |
+/// | `closeRoom` | `close_room` | every release |
+package enum PubSubMessage: Sendable {
+    case emit(Emit)
+    /// An answer to an emit of this process.
+    case callback(Callback)
+    case disconnect(sid: ByteString, namespace: ByteString)
+    case enterRoom(sid: ByteString, room: ByteString, namespace: ByteString)
+    case leaveRoom(sid: ByteString, room: ByteString, namespace: ByteString)
+    case closeRoom(room: ByteString, namespace: ByteString)
+    /// Well formed, but the receivers of python-socketio do nothing with it either.
+    case ignored(IgnoreReason)
+
+    /// An event for clients. Its content stays in the payload until `PubSubMessageDecoder.encodeEvent` is called.
+    package struct Emit: Sendable {
+        package var namespace: ByteString
+        package var rooms: Rooms
+        /// Sids that don't get it.
+        package var skip: [ByteString]
+        /// Where the clients' answers go; nil when the emitter wants none.
+        package var callback: CallbackAddress?
+        /// The sending process, nil when it doesn't say.
+        package var hostID: ByteString?
+        package var dialect: Dialect
+    }
+
+    /// Who gets an event.
+    package enum Rooms: Hashable, Sendable {
+        /// Everybody in the namespace.
+        case everyone
+        /// The union of these rooms, each client once; a sid is a room too. Empty when no client can be in what was named.
+        case these([ByteString])
+    }
+
+    /// An answer to an emit of this process; `args` stays in the payload.
+    package struct Callback: Sendable {
+        package var namespace: ByteString?
+        package var id: Int64?
+    }
+
+    /// Why nothing is done with a message.
+    package enum IgnoreReason: String, Hashable, Sendable, CaseIterable {
+        case ownMessage = "published by this process, which has handled it already"
+        case notAMessage = "an empty value instead of a message"
+        case noMethod = "no method"
+        case unknownMethod = "a method that python-socketio doesn't have"
+        case callbackOfAnotherHost = "an answer to another process"
+        case incompleteCallback = "an answer without sid, id or args"
+        case noNamespace = "no namespace, so that it reaches nobody (publish / for the default one)"
+        case noTarget = "a sid or room that is no text, so that no client has it"
+        case broadcastRoom = "closes the room that everybody is in, which would silence the namespace"
+    }
+}
+
+/// How a sender writes its messages, which decides how `data` is to be read and what an answer may hold.
+package enum Dialect: String, Hashable, Sendable, CaseIterable {
+    /// python-socketio up to 5.13: a pickle.
+    case pickle = "pickle (python-socketio up to 5.13)"
+    /// 5.14.0 and 5.14.1, and senders that write JSON by hand: no `binary` key, `data` is the value.
+    case json5_14_0 = "JSON without binary (python-socketio 5.14.0, 5.14.1)"
+    /// 5.14.2 to 5.15.0: `binary` key, `data` is the value.
+    case json5_14_2 = "JSON with bare data (python-socketio 5.14.2 to 5.15.0)"
+    /// 5.15.1 and later: `binary` key, `data` is the list of arguments.
+    case json5_15_1 = "JSON with an argument list (python-socketio 5.15.1 and later)"
+}
+
+/// The JSON array of an event, `["update",{"time":1}]`, and its binary attachments in the order of their placeholders.
+/// What stands before it in a packet (types, namespace, ack id) is added per client by the packet's writer.
+package struct EventBody: Hashable, Sendable {
+    package var json: [UInt8]
+    package var attachments: [[UInt8]]
+
+    package init(json: [UInt8], attachments: [[UInt8]] = []) {
+        self.json = json
+        self.attachments = attachments
+    }
+}

@@ -1,0 +1,156 @@
+import JSONCodec
+import PickleCodec
+
+extension PubSubMessageDecoder {
+    /// Writes the event of the last emit decoded: its name and its arguments as python-socketio's receivers make them of
+    /// `data`.
+    ///
+    /// | `data` | arguments |
+    /// |---|---|
+    /// | None | none |
+    /// | tuple (pickle), argument list (JSON of 5.15.1 and later) | its members; `[null]` is none |
+    /// | anything else | one |
+    ///
+    /// Bytes become placeholders and attachments wherever they stand. The payload must still be valid.
+    /// - Throws: values without a JSON form, attachments that aren't there or aren't base64.
+    package func encodeEvent() throws(PubSubMessageError) -> EventBody {
+        writer.removeAll()
+        switch content {
+        case .none: throw PubSubMessageError(.nothingDecoded)
+        case .pickle(let event, let data): return try encodePickle(event: event, data: data)
+        case .json(let event, let data, let isBinary, let isArgumentList):
+            return try encodeJSON(event: event, data: data, isBinary: isBinary, isArgumentList: isArgumentList)
+        }
+    }
+
+    private func encodePickle(
+        event: PickleDocument.Node, data: PickleDocument.Node
+    ) throws(PubSubMessageError) -> EventBody {
+        var attachments: [PickleDocument.Node] = []
+        var policy = PickleJSONPolicy()
+        policy.maximumOutputBytes = limits.maximumOutputBytes
+        // Python 3 receivers refuse the whole message when a Python 2 str isn't ASCII. Its bytes are mostly UTF-8 source
+        // text; what isn't is an error, since any guess would deliver garbage.
+        policy.python2Text = .utf8
+        do throws(PickleJSONError) {
+            writer.append(UInt8(ascii: "["))
+            try pickle.writeJSON(event, to: &writer, attachments: &attachments, policy: policy)
+            if var arguments = pickle.tupleElements(of: data) {
+                while let argument = arguments.next(in: pickle) {
+                    writer.append(UInt8(ascii: ","))
+                    try pickle.writeJSON(argument, to: &writer, attachments: &attachments, policy: policy)
+                }
+            } else if pickle.kind(of: data) != .none {
+                writer.append(UInt8(ascii: ","))
+                try pickle.writeJSON(data, to: &writer, attachments: &attachments, policy: policy)
+            }
+            writer.append(UInt8(ascii: "]"))
+        } catch {
+            throw PubSubMessageError(.unserializable(error), hostID: senderHostID)
+        }
+        return EventBody(
+            json: writer.copyBytes(), attachments: attachments.map { node in pickle.bytes(of: node).map(Array.init) ?? [] })
+    }
+
+    private func encodeJSON(
+        event: JSONDocument.Node, data: JSONDocument.Node, isBinary: Bool, isArgumentList: Bool
+    ) throws(PubSubMessageError) -> EventBody {
+        var structure = data
+        var received: [[UInt8]] = []
+        if isBinary {
+            var elements = json.elements(of: data)
+            guard let first = elements.next() else {
+                throw PubSubMessageError(.binaryWithoutAttachments, hostID: senderHostID)
+            }
+            structure = first
+            while let element = elements.next() { received.append(try attachment(element)) }
+        }
+        var placeholders = PlaceholderWriter(received: received)
+        writer.append(UInt8(ascii: "["))
+        json.write(event, to: &writer)
+        for argument in arguments(of: structure, isArgumentList: isArgumentList) {
+            writer.append(UInt8(ascii: ","))
+            if isBinary {
+                json.write(argument, to: &writer, substituting: &placeholders)
+            } else {
+                json.write(argument, to: &writer)
+            }
+        }
+        writer.append(UInt8(ascii: "]"))
+        if placeholders.isOutOfRange { throw PubSubMessageError(.placeholderOutOfRange, hostID: senderHostID) }
+        return EventBody(json: writer.copyBytes(), attachments: placeholders.sent)
+    }
+
+    private func arguments(of data: JSONDocument.Node, isArgumentList: Bool) -> JSONArguments {
+        if isArgumentList, json.kind(of: data) == .array {
+            var elements = json.elements(of: data)
+            if let only = elements.next(), elements.next() == nil {
+                return json.kind(of: only) == .null ? .none : .one(only)
+            }
+            return .these(json.elements(of: data))
+        }
+        return json.kind(of: data) == .null ? .none : .one(data)
+    }
+
+    private func attachment(_ node: JSONDocument.Node) throws(PubSubMessageError) -> [UInt8] {
+        let decoded: [UInt8]??
+        if let content = json.plainContent(of: node) {
+            decoded = Base64.decode(content)
+        } else {
+            decoded = json.byteString(node).map { text in text.withUnsafeBytes { Base64.decode($0) } }
+        }
+        guard let decoded else { throw PubSubMessageError(.attachmentNotText, hostID: senderHostID) }
+        guard let bytes = decoded else { throw PubSubMessageError(.attachmentNotBase64, hostID: senderHostID) }
+        return bytes
+    }
+}
+
+/// The arguments of an event, without an array.
+private enum JSONArguments: Sequence, IteratorProtocol {
+    case none
+    case one(JSONDocument.Node)
+    case these(JSONDocument.Elements)
+
+    mutating func next() -> JSONDocument.Node? {
+        switch self {
+        case .none: return nil
+        case .one(let node):
+            self = .none
+            return node
+        case .these(var elements):
+            let node = elements.next()
+            self = .these(elements)
+            return node
+        }
+    }
+}
+
+/// Numbers placeholders in the order of the packet and collects what they stand for: an attachment named twice is sent
+/// twice, one that isn't named not at all, as the receivers do.
+private struct PlaceholderWriter: JSONSubstitution {
+    let received: [[UInt8]]
+    var sent: [[UInt8]] = []
+    var isOutOfRange = false
+
+    init(received: [[UInt8]]) {
+        self.received = received
+    }
+
+    /// A dict with a truthy `_placeholder` and a `num` is a placeholder, whoever wrote it.
+    mutating func substitute(
+        _ object: JSONDocument.Node, in document: borrowing JSONDocument, to writer: inout JSONWriter
+    ) -> Bool {
+        guard let number = document.placeholderNumber(object) else { return false }
+        writer.append("{\"_placeholder\":true,\"num\":")
+        writer.appendInteger(Int64(sent.count))
+        writer.append(UInt8(ascii: "}"))
+        // Python counts from the end below zero.
+        let index = number < 0 ? number &+ Int64(received.count) : number
+        if index >= 0, index < received.count {
+            sent.append(received[Int(index)])
+        } else {
+            isOutOfRange = true
+        }
+        return true
+    }
+}

@@ -1,0 +1,159 @@
+import JSONCodec
+import PickleCodec
+
+/// Decodes the payloads of the channel, pickle or JSON, with the semantics of python-socketio's receivers.
+///
+/// Two steps, since most messages are for rooms with nobody here: `decode` reads where a message goes, `encodeEvent`
+/// what it says. Owns the scratch of both parsers: one decoder per event loop.
+package final class PubSubMessageDecoder {
+    let hostID: ByteString
+    let limits: PubSubMessageLimits
+    var pickle: PickleDocument
+    var json: JSONDocument
+    var writer = JSONWriter(capacity: 4096)
+    var content = EmitContent.none
+    var senders: SenderDialects
+    /// The sender of the message in hand, for errors.
+    var senderHostID: ByteString?
+    /// The last sender and namespace seen; their bytes rarely change from message to message.
+    var lastHostID: ByteString = ""
+    var lastNamespace: ByteString = "/"
+
+    /// Where the last emit's event and data are.
+    enum EmitContent {
+        case none
+        case pickle(event: PickleDocument.Node, data: PickleDocument.Node)
+        case json(event: JSONDocument.Node, data: JSONDocument.Node, isBinary: Bool, isArgumentList: Bool)
+    }
+
+    /// - Parameter hostID: this process's own; its messages are ignored, as it has handled them before publishing.
+    package init(hostID: ByteString, limits: PubSubMessageLimits = .init()) {
+        self.hostID = hostID
+        self.limits = limits
+        var pickleLimits = PickleLimits()
+        pickleLimits.maximumInputBytes = limits.maximumPayloadBytes
+        pickleLimits.maximumDepth = limits.maximumDepth
+        pickleLimits.maximumNodes = limits.maximumNodes
+        pickle = PickleDocument(limits: pickleLimits)
+        json = JSONDocument(
+            limits: JSONLimits(
+                maximumDepth: limits.maximumDepth, maximumNodes: limits.maximumNodes,
+                maximumBytes: limits.maximumPayloadBytes))
+        senders = SenderDialects(capacity: limits.maximumSenders)
+    }
+
+    /// Reads where a message goes.
+    ///
+    /// - Parameters:
+    ///   - payload: must stay valid until the next `decode`, since `encodeEvent` reads the content from it.
+    ///   - includingOwn: also what has this process's host id, for a message on its way out.
+    /// - Throws: what python-socketio's receivers would drop with an exception or can't decode.
+    package func decode(
+        _ payload: UnsafeRawBufferPointer, includingOwn: Bool = false
+    ) throws(PubSubMessageError) -> PubSubMessage {
+        content = .none
+        senderHostID = nil
+        guard let first = payload.first else { throw PubSubMessageError(.empty) }
+        guard payload.count <= limits.maximumPayloadBytes else {
+            throw PubSubMessageError(.tooLong(byteCount: payload.count, limit: limits.maximumPayloadBytes))
+        }
+        if Self.isJSON(first) {
+            do throws(JSONError) { try json.parse(payload) } catch { throw PubSubMessageError(.json(error)) }
+            return try decodeJSON(includingOwn: includingOwn)
+        }
+        do throws(PickleError) { try pickle.parse(payload) } catch { throw PubSubMessageError(.pickle(error)) }
+        return try decodePickle(includingOwn: includingOwn)
+    }
+
+    /// Whether a payload is JSON by its first byte. No pickled dict starts with one of these: `{`, `[`, `"`, white
+    /// space, digits and a minus sign are no opcodes that leave a dict, nor are the first bytes of a byte order mark
+    /// and of UTF-16.
+    private static func isJSON(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "\""), 0x20, 0x09, 0x0A, 0x0D: true
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"): true
+        case UInt8(ascii: "t"), UInt8(ascii: "f"), UInt8(ascii: "n"): true
+        case 0xEF, 0xFE, 0xFF, 0x00: true
+        default: false
+        }
+    }
+
+    private func decodePickle(includingOwn: Bool) throws(PubSubMessageError) -> PubSubMessage {
+        guard pickle.shape(of: pickle.root) == .dictionary else {
+            if pickle.isEmptyValue(pickle.root) { return .ignored(.notAMessage) }
+            throw PubSubMessageError(.notADictionary)
+        }
+        let fields = MessageFields(of: pickle)
+        var route = Route(hostID: hostID, senderHostID: lastHostID, namespace: lastNamespace, dialect: .pickle)
+        let message = try route.read(fields, of: pickle, includingOwn: includingOwn)
+        remember(route)
+        if case .emit = message {
+            guard let event = fields.event else { throw PubSubMessageError(.missingKey(.event), hostID: route.hostID) }
+            guard let data = fields.data else { throw PubSubMessageError(.missingKey(.data), hostID: route.hostID) }
+            content = .pickle(event: event, data: data)
+        }
+        return message
+    }
+
+    private func decodeJSON(includingOwn: Bool) throws(PubSubMessageError) -> PubSubMessage {
+        guard json.kind(of: json.root) == .object else {
+            if !json.isTruthy(json.root) { return .ignored(.notAMessage) }
+            throw PubSubMessageError(.notADictionary)
+        }
+        let fields = MessageFields(of: json)
+        let isList = fields.data.map { json.kind(of: $0) == .array } ?? false
+        var route = Route(
+            hostID: hostID, senderHostID: lastHostID, namespace: lastNamespace,
+            dialect: fields.binary == nil ? .json5_14_0 : isList ? .json5_15_1 : .json5_14_2)
+        var message = try route.read(fields, of: json, includingOwn: includingOwn)
+        remember(route)
+        if case .emit(var emit) = message {
+            guard let event = fields.event else { throw PubSubMessageError(.missingKey(.event), hostID: route.hostID) }
+            guard let data = fields.data else { throw PubSubMessageError(.missingKey(.data), hostID: route.hostID) }
+            let isBinary = fields.binary.map { json.isTruthy($0) } ?? false
+            emit.dialect = dialect(of: emit, data: data, isBinary: isBinary)
+            emit.callback?.dialect = emit.dialect
+            content = .json(
+                event: event, data: data, isBinary: isBinary, isArgumentList: emit.dialect == .json5_15_1)
+            message = .emit(emit)
+        }
+        return message
+    }
+
+    /// The form of an emit's data, learnt from this message and the sender's earlier ones.
+    private func dialect(of emit: PubSubMessage.Emit, data: JSONDocument.Node, isBinary: Bool) -> Dialect {
+        guard emit.dialect != .json5_14_0 else { return .json5_14_0 }
+        var isList = json.kind(of: data) == .array
+        if isBinary, isList {
+            // The first element is the data; what follows are its attachments.
+            var elements = json.elements(of: data)
+            isList = elements.next().map { json.kind(of: $0) == .array } ?? true
+        }
+        guard isList else {
+            if let host = emit.hostID { senders.noteBareData(host) }
+            return .json5_14_2
+        }
+        if !senders.isEmpty, let host = emit.hostID, senders.writesBareData(host) { return .json5_14_2 }
+        return .json5_15_1
+    }
+
+    private func remember(_ route: Route) {
+        senderHostID = route.hostID
+        if let host = route.hostID { lastHostID = host }
+        lastNamespace = route.namespace
+    }
+}
+
+extension PickleDocument {
+    /// Whether Python takes the value for false: None, 0, and what is empty.
+    fileprivate func isEmptyValue(_ node: Node) -> Bool {
+        switch kind(of: node) {
+        case .none: true
+        case .bool, .int: int64(node) == 0
+        case .float: double(node) == 0
+        case .str, .byteString, .bytes, .bytearray: bytes(of: node)?.isEmpty ?? false
+        case .tuple, .list, .set, .frozenset, .dict: count(of: node) == 0
+        case .global, .object, .persistentID: false
+        }
+    }
+}

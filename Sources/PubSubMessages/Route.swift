@@ -1,0 +1,180 @@
+import JSONCodec
+
+/// Reads where a message goes: python-socketio's `PubSubManager._thread` and its `_handle_…` methods.
+struct Route {
+    private let ownHostID: ByteString
+    private let dialect: Dialect
+    private let lastHostID: ByteString
+    /// The sender of this message, nil when it doesn't say.
+    private(set) var hostID: ByteString?
+    /// The namespace of this message, or of the last one that had any.
+    private(set) var namespace: ByteString
+
+    /// - Parameters:
+    ///   - hostID: this process.
+    ///   - senderHostID: the last message's sender, whose storage is shared if it is this one's too.
+    ///   - namespace: likewise.
+    init(hostID: ByteString, senderHostID: ByteString, namespace: ByteString, dialect: Dialect) {
+        ownHostID = hostID
+        lastHostID = senderHostID
+        self.namespace = namespace
+        self.dialect = dialect
+    }
+
+    mutating func read<Document: MessageDocument & ~Copyable>(
+        _ fields: MessageFields<Document.Node>, of document: borrowing Document, includingOwn: Bool
+    ) throws(PubSubMessageError) -> PubSubMessage {
+        guard let method = fields.method else { return .ignored(.noMethod) }
+        if let node = fields.hostID {
+            hostID = document.isText(node, equalTo: lastHostID) ? lastHostID : document.text(node)
+        }
+        if document.isText(method, equalTo: Self.callback) { return answer(fields, of: document) }
+        if hostID == ownHostID, !includingOwn { return .ignored(.ownMessage) }
+        if document.isText(method, equalTo: Self.emit) { return try emit(fields, of: document) }
+        let isEntering = document.isText(method, equalTo: Self.enterRoom)
+        let isLeaving = !isEntering && document.isText(method, equalTo: Self.leaveRoom)
+        let isClosing = !isEntering && !isLeaving && document.isText(method, equalTo: Self.closeRoom)
+        guard isEntering || isLeaving || isClosing || document.isText(method, equalTo: Self.disconnect) else {
+            return .ignored(.unknownMethod)
+        }
+        guard readNamespace(fields, of: document) else { return .ignored(.noNamespace) }
+        let sid = fields.sid.flatMap { document.text($0) }
+        let room = fields.room.flatMap { document.text($0) }
+        if isClosing {
+            if let room { return .closeRoom(room: room, namespace: namespace) }
+            // None is the name of the room that everybody of a namespace is in.
+            let isNone = fields.room.map { document.shape(of: $0) == .none } ?? true
+            return .ignored(isNone ? .broadcastRoom : .noTarget)
+        }
+        guard let sid else { return .ignored(.noTarget) }
+        if !isEntering, !isLeaving { return .disconnect(sid: sid, namespace: namespace) }
+        guard let room else { return .ignored(.noTarget) }
+        return isEntering
+            ? .enterRoom(sid: sid, room: room, namespace: namespace)
+            : .leaveRoom(sid: sid, room: room, namespace: namespace)
+    }
+
+    private static let emit: ByteString = "emit"
+    private static let callback: ByteString = "callback"
+    private static let disconnect: ByteString = "disconnect"
+    private static let enterRoom: ByteString = "enter_room"
+    private static let leaveRoom: ByteString = "leave_room"
+    private static let closeRoom: ByteString = "close_room"
+
+    /// Producers fill in `/`; receivers don't: without a namespace, or with an empty one, a message reaches nobody.
+    private mutating func readNamespace<Document: MessageDocument & ~Copyable>(
+        _ fields: MessageFields<Document.Node>, of document: borrowing Document
+    ) -> Bool {
+        guard let node = fields.namespace else { return false }
+        if document.isText(node, equalTo: namespace) { return true }
+        guard let text = document.text(node), !text.isEmpty else { return false }
+        namespace = text
+        return true
+    }
+
+    private mutating func emit<Document: MessageDocument & ~Copyable>(
+        _ fields: MessageFields<Document.Node>, of document: borrowing Document
+    ) throws(PubSubMessageError) -> PubSubMessage {
+        let rooms = try rooms(fields.room, of: document)
+        guard readNamespace(fields, of: document) else { return .ignored(.noNamespace) }
+        return .emit(
+            PubSubMessage.Emit(
+                namespace: namespace, rooms: rooms, skip: skipped(fields.skipSID, of: document),
+                callback: fields.callback.flatMap { address($0, of: document) }, hostID: hostID, dialect: dialect))
+    }
+
+    /// None is everybody; text is a room; a list or tuple is the union of its members, of which None is everybody.
+    /// Other hashable values are rooms that no client is in; what Python can't hash is an error there too.
+    private func rooms<Document: MessageDocument & ~Copyable>(
+        _ node: Document.Node?, of document: borrowing Document
+    ) throws(PubSubMessageError) -> PubSubMessage.Rooms {
+        guard let node else { return .everyone }
+        switch document.shape(of: node) {
+        case .none: return .everyone
+        case .text: return .these(document.text(node).map { [$0] } ?? [])
+        case .bool, .integer, .float, .bytes: return .these([])
+        case .dictionary, .other: throw PubSubMessageError(.badRoom, hostID: hostID)
+        case .list, .tuple: break
+        }
+        var names: [ByteString] = []
+        var count = 0
+        var hasEveryone = false
+        var items = document.items(of: node)
+        while let item = document.next(&items) {
+            count += 1
+            switch document.shape(of: item) {
+            case .text: if let name = document.text(item) { names.append(name) }
+            case .none: hasEveryone = true
+            case .bool, .integer, .float, .bytes, .tuple: continue
+            case .list, .dictionary, .other: throw PubSubMessageError(.badRoom, hostID: hostID)
+            }
+        }
+        guard count > 0 else { throw PubSubMessageError(.emptyRoomList, hostID: hostID) }
+        return hasEveryone ? .everyone : .these(names)
+    }
+
+    /// Text, or a list of texts. A tuple counts as a list: through JSON it is one, and that is what was meant.
+    private func skipped<Document: MessageDocument & ~Copyable>(
+        _ node: Document.Node?, of document: borrowing Document
+    ) -> [ByteString] {
+        guard let node else { return [] }
+        switch document.shape(of: node) {
+        case .text: return document.text(node).map { [$0] } ?? []
+        case .list, .tuple:
+            var sids: [ByteString] = []
+            var items = document.items(of: node)
+            while let item = document.next(&items) {
+                if let sid = document.text(item) { sids.append(sid) }
+            }
+            return sids
+        default: return []
+        }
+    }
+
+    /// Only an answer to this process, with all it takes, is more than noise.
+    private mutating func answer<Document: MessageDocument & ~Copyable>(
+        _ fields: MessageFields<Document.Node>, of document: borrowing Document
+    ) -> PubSubMessage {
+        guard hostID == ownHostID else { return .ignored(.callbackOfAnotherHost) }
+        guard fields.sid != nil, fields.args != nil, let id = fields.id else { return .ignored(.incompleteCallback) }
+        let namespace = fields.namespace.flatMap { document.text($0) }
+        return .callback(PubSubMessage.Callback(namespace: namespace, id: document.int64(id)))
+    }
+
+    /// Any three values are an address; other lengths mean no callback.
+    private func address<Document: MessageDocument & ~Copyable>(
+        _ node: Document.Node, of document: borrowing Document
+    ) -> CallbackAddress? {
+        let shape = document.shape(of: node)
+        guard shape == .list || shape == .tuple else { return nil }
+        var items = document.items(of: node)
+        guard let room = document.next(&items), let namespace = document.next(&items), let id = document.next(&items),
+            document.next(&items) == nil, let room = value(room, of: document, depth: 0),
+            let namespace = value(namespace, of: document, depth: 0), let id = value(id, of: document, depth: 0)
+        else { return nil }
+        return CallbackAddress(hostID: hostID, dialect: dialect, room: room, namespace: namespace, id: id)
+    }
+
+    /// A value to be echoed; nil for what no emitter puts there.
+    private func value<Document: MessageDocument & ~Copyable>(
+        _ node: Document.Node, of document: borrowing Document, depth: Int
+    ) -> CallbackAddress.RouteValue? {
+        switch document.shape(of: node) {
+        case .none: return CallbackAddress.RouteValue.none
+        case .bool: return document.bool(node).map { .bool($0) }
+        case .integer: return document.int64(node).map { .integer($0) }
+        case .float: return document.double(node).map { .float($0) }
+        case .text: return document.text(node).map { .text($0) }
+        case .bytes, .dictionary, .other: return nil
+        case .list, .tuple:
+            guard depth < 4 else { return nil }
+            var values: [CallbackAddress.RouteValue] = []
+            var items = document.items(of: node)
+            while let item = document.next(&items) {
+                guard let value = value(item, of: document, depth: depth + 1) else { return nil }
+                values.append(value)
+            }
+            return document.shape(of: node) == .tuple ? .tuple(values) : .list(values)
+        }
+    }
+}
