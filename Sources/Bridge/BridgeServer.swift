@@ -89,12 +89,11 @@ package final class BridgeServer: Sendable {
 
     private static func addHTTPHandlers(to channel: any Channel, shard: Shard, endpoints: HTTPEndpoints) throws {
         shard.connectionOpened(channel)
-        let encoder = HTTPResponseEncoder()
-        let decoder = ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes))
-        let pipelining = HTTPServerPipelineHandler()
-        let connection = HTTPConnection(
-            shard: shard, endpoints: endpoints, httpHandlers: [encoder, decoder, pipelining])
-        try channel.pipeline.syncOperations.addHandlers([encoder, decoder, pipelining, connection])
+        let handlers = HTTPHandlers()
+        try channel.pipeline.syncOperations.addHandlers([
+            handlers.encoder, handlers.decoder, handlers.pipelining,
+            HTTPConnection(shard: shard, endpoints: endpoints, httpHandlers: handlers),
+        ])
     }
 
     /// Stops accepting, tells every client, waits for them within the close timeout, and leaves Redis.

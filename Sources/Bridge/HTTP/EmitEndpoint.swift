@@ -28,11 +28,7 @@ struct EmitEndpoint: Sendable {
             guard let given, ConstantTime.areEqual(given.bytes, secret) else {
                 return .failure(HTTPAnswer(.forbidden, contentType: HTTPAnswer.html, text: "Incorrect secret\n"))
             }
-            do {
-                return .success(try PubSubMessageEncoder.emit(document, hostID: hostID))
-            } catch {
-                return .failure(.errorPage(.badRequest, "The message can't be emitted: \(HTMLText.escaped("\(error)"))."))
-            }
+            return .success(PubSubMessageEncoder.emit(document, hostID: hostID))
         }
     }
 

@@ -2,6 +2,13 @@ import NIOCore
 import NIOHTTP1
 import SocketIOProtocol
 
+/// NIO's part of an HTTP connection's pipeline, which an upgrade has to remove.
+struct HTTPHandlers {
+    let encoder = HTTPResponseEncoder()
+    let decoder = ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes))
+    let pipelining = HTTPServerPipelineHandler()
+}
+
 /// The last handler of an HTTP connection: one request after the other, until it becomes a websocket.
 final class HTTPConnection: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
@@ -21,7 +28,7 @@ final class HTTPConnection: ChannelInboundHandler, RemovableChannelHandler {
     /// Place among the shard's connections.
     var index = 0
     private let endpoints: HTTPEndpoints
-    private let httpHandlers: [any RemovableChannelHandler]
+    private let httpHandlers: HTTPHandlers
     private var state = State.awaitingHead
     private var deadline: NIODeadline?
     private var context: ChannelHandlerContext?
@@ -30,8 +37,7 @@ final class HTTPConnection: ChannelInboundHandler, RemovableChannelHandler {
     private var waitingPoll: (session: SessionReference, id: UInt64)?
     private var closesWhenIdle = false
 
-    /// - Parameter httpHandlers: what an upgrade has to remove, from the pipeline's head on.
-    init(shard: Shard, endpoints: HTTPEndpoints, httpHandlers: [any RemovableChannelHandler]) {
+    init(shard: Shard, endpoints: HTTPEndpoints, httpHandlers: HTTPHandlers) {
         self.shard = shard
         self.endpoints = endpoints
         self.httpHandlers = httpHandlers
@@ -213,15 +219,15 @@ final class HTTPConnection: ChannelInboundHandler, RemovableChannelHandler {
             guard let known = shard.session(session.sid) else { throw EngineIORefusal.invalidSession(session.sid) }
             purpose = .upgrade(known)
         }
-        let pipeline = context.pipeline.syncOperations
-        // The encoder goes first, so that the 101 response passes as it is; the decoder last, since what it has read
-        // too far must find the websocket's decoder next.
         let channel = context.channel
-        if let encoder = httpHandlers.first { pipeline.removeHandler(encoder, promise: nil) }
-        try WebSocketConnection(shard: shard, purpose: purpose, handshakeResponse: response).addToPipeline(of: channel)
-        for handler in httpHandlers.dropFirst(2) { pipeline.removeHandler(handler, promise: nil) }
+        let pipeline = channel.pipeline.syncOperations
+        // All but the decoder go before the websocket's handlers come, which write at once; the decoder goes last, since
+        // what it has read too far must find the websocket's decoder next.
+        pipeline.removeHandler(httpHandlers.encoder, promise: nil)
+        pipeline.removeHandler(httpHandlers.pipelining, promise: nil)
         pipeline.removeHandler(context: context, promise: nil)
-        if httpHandlers.count > 1 { pipeline.removeHandler(httpHandlers[1], promise: nil) }
+        try WebSocketConnection(shard: shard, purpose: purpose, handshakeResponse: response).addToPipeline(of: channel)
+        pipeline.removeHandler(httpHandlers.decoder, promise: nil)
     }
 
     // MARK: Time
