@@ -88,8 +88,8 @@ package final class PubSubMessageDecoder {
         let message = try route.read(fields, of: pickle, includingOwn: includingOwn)
         remember(route)
         if case .emit = message {
-            guard let event = fields.event else { throw PubSubMessageError(.missingKey(.event), hostID: route.hostID) }
-            guard let data = fields.data else { throw PubSubMessageError(.missingKey(.data), hostID: route.hostID) }
+            // Both are there, or reading the route had thrown.
+            guard let event = fields.event, let data = fields.data else { return message }
             content = .pickle(event: event, data: data)
         }
         return message
@@ -108,8 +108,7 @@ package final class PubSubMessageDecoder {
         var message = try route.read(fields, of: json, includingOwn: includingOwn)
         remember(route)
         if case .emit(var emit) = message {
-            guard let event = fields.event else { throw PubSubMessageError(.missingKey(.event), hostID: route.hostID) }
-            guard let data = fields.data else { throw PubSubMessageError(.missingKey(.data), hostID: route.hostID) }
+            guard let event = fields.event, let data = fields.data else { return message }
             let isBinary = fields.binary.map { json.isTruthy($0) } ?? false
             emit.dialect = dialect(of: emit, data: data, isBinary: isBinary)
             emit.callback?.dialect = emit.dialect

@@ -17,6 +17,7 @@ package struct PubSubMessageError: Error, Sendable, CustomStringConvertible {
         case unserializable(PickleJSONError)
         case emptyRoomList
         case badRoom
+        case badCallback
         case binaryWithoutAttachments
         case attachmentNotText
         case attachmentNotBase64
@@ -52,6 +53,7 @@ package struct PubSubMessageError: Error, Sendable, CustomStringConvertible {
         case .missingKey(let key): "an emit without the key \(key.rawValue)"
         case .unserializable(let error): "\(error)"
         case .emptyRoomList: "an empty list of rooms (publish None for everybody)"
+        case .badCallback: "a callback that is neither None nor a tuple of room, namespace and id"
         case .badRoom: "a room that is neither text nor a list of texts"
         case .binaryWithoutAttachments: "binary is true, but data isn't a list of a structure and its attachments"
         case .attachmentNotText: "an attachment that isn't base64 text"
@@ -75,6 +77,7 @@ package struct PubSubMessageError: Error, Sendable, CustomStringConvertible {
         case .unserializable(let error): "unserializable \(error.cause) \(error.typeName)"
         case .emptyRoomList: "empty room list"
         case .badRoom: "bad room"
+        case .badCallback: "bad callback"
         case .binaryWithoutAttachments: "binary without attachments"
         case .attachmentNotText: "attachment not text"
         case .attachmentNotBase64: "attachment not base64"

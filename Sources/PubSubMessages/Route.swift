@@ -75,12 +75,15 @@ struct Route {
     private mutating func emit<Document: MessageDocument & ~Copyable>(
         _ fields: MessageFields<Document.Node>, of document: borrowing Document
     ) throws(PubSubMessageError) -> PubSubMessage {
+        guard fields.event != nil else { throw PubSubMessageError(.missingKey(.event), hostID: hostID) }
+        guard fields.data != nil else { throw PubSubMessageError(.missingKey(.data), hostID: hostID) }
         let rooms = try rooms(fields.room, of: document)
+        let callback = try address(fields.callback, of: document)
         guard readNamespace(fields, of: document) else { return .ignored(.noNamespace) }
         return .emit(
             PubSubMessage.Emit(
                 namespace: namespace, rooms: rooms, skip: skipped(fields.skipSID, of: document),
-                callback: fields.callback.flatMap { address($0, of: document) }, hostID: hostID, dialect: dialect))
+                callback: callback, hostID: hostID, dialect: dialect))
     }
 
     /// None is everybody; text is a room; a list or tuple is the union of its members, of which None is everybody.
@@ -141,17 +144,32 @@ struct Route {
         return .callback(PubSubMessage.Callback(namespace: namespace, id: document.int64(id)))
     }
 
-    /// Any three values are an address; other lengths mean no callback.
+    /// Any three values are an address, also three characters or keys, since Python unpacks them all; other lengths mean
+    /// no callback, and what has no length is an error.
     private func address<Document: MessageDocument & ~Copyable>(
-        _ node: Document.Node, of document: borrowing Document
-    ) -> CallbackAddress? {
-        let shape = document.shape(of: node)
-        guard shape == .list || shape == .tuple else { return nil }
-        var items = document.items(of: node)
-        guard let room = document.next(&items), let namespace = document.next(&items), let id = document.next(&items),
-            document.next(&items) == nil, let room = value(room, of: document, depth: 0),
-            let namespace = value(namespace, of: document, depth: 0), let id = value(id, of: document, depth: 0)
-        else { return nil }
+        _ node: Document.Node?, of document: borrowing Document
+    ) throws(PubSubMessageError) -> CallbackAddress? {
+        guard let node else { return nil }
+        var parts: [CallbackAddress.RouteValue?] = []
+        switch document.shape(of: node) {
+        case .none: return nil
+        case .bool, .integer, .float: throw PubSubMessageError(.badCallback, hostID: hostID)
+        case .list, .tuple:
+            var items = document.items(of: node)
+            while parts.count < 4, let item = document.next(&items) { parts.append(value(item, of: document, depth: 0)) }
+        case .dictionary:
+            var pairs = document.keysAndValues(of: node)
+            while parts.count < 4, let (key, _) = document.next(&pairs) {
+                parts.append(value(key, of: document, depth: 0))
+            }
+        case .text:
+            let text = document.text(node)?.description ?? ""
+            for scalar in text.unicodeScalars.prefix(4) {
+                parts.append(.text(ByteString(String(scalar))))
+            }
+        case .bytes, .other: return nil
+        }
+        guard parts.count == 3, let room = parts[0], let namespace = parts[1], let id = parts[2] else { return nil }
         return CallbackAddress(hostID: hostID, dialect: dialect, room: room, namespace: namespace, id: id)
     }
 
