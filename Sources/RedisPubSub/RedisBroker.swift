@@ -115,6 +115,8 @@ package final class RedisBroker: PubSubBroker {
         switch event {
         case .ready:
             ownCounters.subscriptions += 1
+            // First, so that a delegate can send commands at once.
+            commands?.serverIsBack()
             report(.subscribed)
             noteReady()
         case .down(let cause, let wasReady):
@@ -128,7 +130,9 @@ package final class RedisBroker: PubSubBroker {
 
     private func commandsChanged(_ event: RedisLink.Event) {
         switch event {
-        case .ready: noteReady()
+        case .ready:
+            noteReady()
+            subscription?.serverIsBack()
         case .down(let cause, let wasReady): noteDown(cause, wasReady: wasReady)
         }
     }

@@ -24,6 +24,7 @@ final class RedisLink {
     private var readySince: NIODeadline?
     private var failuresInARow = 0
     private var retryTimer: Scheduled<Void>?
+    private var lastCauseIsRefusal = false
     private var isStopped = false
 
     init(
@@ -41,7 +42,8 @@ final class RedisLink {
 
     /// Makes one attempt to connect; on failure the next one follows by itself.
     func connect() {
-        guard !isStopped else { return }
+        guard !isStopped, connection == nil else { return }
+        retryTimer = nil
         counters.connectionAttempts += 1
         let connection = RedisConnection(
             role: role, url: url, configuration: configuration, eventLoop: eventLoop, owner: self)
@@ -73,6 +75,13 @@ final class RedisLink {
             channel.close(promise: nil)
             connection.end(.reading(error))
         }
+    }
+
+    /// Ends the wait for the next attempt: the server has been seen to be back.
+    func serverIsBack() {
+        guard let retryTimer, connection == nil, !lastCauseIsRefusal else { return }
+        retryTimer.cancel()
+        connect()
     }
 
     /// Sends a command on the connection, or fails it at once when there is none.
@@ -110,6 +119,7 @@ final class RedisLink {
         // A server that takes us in and drops us at once is no better than none.
         let wasStable = readyFor.map { $0 >= TimeAmount(configuration.backoff.maximum) } ?? false
         failuresInARow = wasStable ? 1 : failuresInARow + 1
+        lastCauseIsRefusal = cause.isRefusal
         count(cause, wasReady: readyFor != nil)
         let delay = configuration.backoff.delay(
             failures: failuresInARow, refused: cause.isRefusal, jitter: .random(in: 0...1))

@@ -33,7 +33,9 @@ struct RedisPendingCommands {
     private var entries = CircularBuffer<Entry>()
     /// So many entries at the front have expired already.
     private var expiredCount = 0
-    private(set) var byteCount = 0
+    /// Those that came through `append`, and their bytes.
+    private var boundedCount = 0
+    private var byteCount = 0
 
     init(maximumCount: Int, maximumBytes: Int) {
         self.maximumCount = maximumCount
@@ -47,8 +49,9 @@ struct RedisPendingCommands {
 
     /// - Returns: false when one of the bounds is reached; the command is not taken then.
     mutating func append(_ command: Command, byteCount: Int, deadline: NIODeadline) -> Bool {
-        guard entries.count < maximumCount, self.byteCount + byteCount <= maximumBytes else { return false }
+        guard boundedCount < maximumCount, self.byteCount + byteCount <= maximumBytes else { return false }
         entries.append(Entry(command: command, byteCount: byteCount, deadline: deadline))
+        boundedCount += 1
         self.byteCount += byteCount
         return true
     }
@@ -56,10 +59,12 @@ struct RedisPendingCommands {
     /// Takes out the command that the next reply belongs to; `isExpired` when nobody waits for it any more.
     mutating func popFirst() -> (command: Command, isExpired: Bool)? {
         guard let entry = entries.popFirst() else { return nil }
+        let isBounded = entry.deadline != .distantFuture
+        if isBounded { boundedCount -= 1 }
         byteCount -= entry.byteCount
         let isExpired = expiredCount > 0
         if isExpired { expiredCount -= 1 }
-        return (entry.command, isExpired && entry.deadline != .distantFuture)
+        return (entry.command, isExpired && isBounded)
     }
 
     /// When the next command expires.
@@ -89,6 +94,7 @@ struct RedisPendingCommands {
         let waiting = entries.dropFirst(expiredCount).map(\.command)
         entries.removeAll()
         expiredCount = 0
+        boundedCount = 0
         byteCount = 0
         return waiting
     }

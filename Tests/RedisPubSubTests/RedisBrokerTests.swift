@@ -92,6 +92,18 @@ struct RedisBrokerTests {
         #expect(probe.log.lines.first?.contains("Connection refused") == true)
     }
 
+    @Test func `commands work as soon as the subscription is back, however long the backoff`() async throws {
+        let server = try await RedisServer.started()
+        let probe = try await BrokerProbe("redis://127.0.0.1:\(server.port)") { $0.backoff.maximum = .seconds(3_600) }
+        try await probe.until("subscribed") { $0.subscribedCount == 1 }
+        server.kill9()
+        try await probe.until("lost") { $0.causes.count == 1 }
+        try await server.start()
+        try await probe.until("subscribed again") { $0.subscribedCount == 2 }
+        #expect(try await probe.get("k") == nil)
+        try await probe.shutdown()
+    }
+
     @Test func `a missing unix socket is retried too`() async throws {
         let server = try RedisServer()
         let probe = try await BrokerProbe("unix://\(server.socket)")

@@ -164,13 +164,13 @@ import Testing
             $0.maximumPendingCommands = 3
             $0.maximumPendingBytes = 100
         }
-        try subject.answer("+OK\r\n")
+        // The PING of the handshake, unanswered as yet, takes no place.
         let big = subject.get(String(repeating: "x", count: 100))
         #expect(throws: RedisError.queueFull) { try big.wait() }
         let taken = (0..<3).map { subject.get("\($0)") }
         let over = subject.get("3")
         #expect(throws: RedisError.queueFull) { try over.wait() }
-        try subject.answer("$-1\r\n$-1\r\n$-1\r\n")
+        try subject.answer("+PONG\r\n$-1\r\n$-1\r\n$-1\r\n")
         for future in taken { #expect(try future.wait() == nil) }
         #expect(subject.link.counters.refusedCommands == 2)
     }
