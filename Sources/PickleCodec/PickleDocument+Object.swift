@@ -1,8 +1,6 @@
 extension PickleDocument {
     /// How the pickle makes an object.
-    package enum Constructor: UInt32, Sendable {
-        case reduce, newObj, newObjEx, inst, obj
-    }
+    package typealias Constructor = PickleConstructor
 
     /// The parts of an object as the pickle has them. Nothing was called.
     package struct ObjectParts {

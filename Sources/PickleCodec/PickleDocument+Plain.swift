@@ -110,6 +110,12 @@ extension PickleDocument {
         return parts.states.remaining == 0 ? .items(fields) : nil
     }
 
+    /// A name from a pickle for a log line: no control characters, not endless.
+    private static func printable(_ bytes: UnsafeRawBufferPointer) -> String {
+        let short = UnsafeRawBufferPointer(rebasing: bytes.prefix(80))
+        return String(decoding: short.map { $0 < 0x20 || $0 == 0x7f ? 0x3f : $0 }, as: UTF8.self)
+    }
+
     /// The type of a node in Python's words, for messages.
     package func typeName(of node: Node) -> String {
         switch kind(of: node) {
@@ -118,7 +124,7 @@ extension PickleDocument {
         case .persistentID: return "persistent id"
         case .global:
             guard let name = global(node) else { return "name" }
-            return String(decoding: name.module, as: UTF8.self) + "." + String(decoding: name.name, as: UTF8.self)
+            return Self.printable(name.module) + "." + Self.printable(name.name)
         case .object:
             guard let callable = object(node)?.callable, kind(of: callable) == .global else { return "object" }
             return typeName(of: callable)

@@ -15,16 +15,9 @@ package struct PickleDocument: ~Copyable {
     package private(set) var consumedBytes = 0
 
     /// One value of the document.
-    package struct Node: Hashable, Sendable, BitwiseCopyable {
-        package let index: UInt32
-    }
-
-    /// What a node is. `byteString` is a Python 2 str: neither text nor bytes.
-    package enum Kind: UInt8, Sendable, BitwiseCopyable {
-        case none, bool, int, float, str, byteString, bytes, bytearray
-        case tuple, list, dict, set, frozenset
-        case global, object, persistentID
-    }
+    package typealias Node = PickleNode
+    /// What a node is.
+    package typealias Kind = PickleKind
 
     /// - Parameter limits: bounds on what is parsed, checked before memory is spent.
     package init(limits: PickleLimits = .init()) {

@@ -109,7 +109,7 @@ extension PickleMachine {
     }
 
     private mutating func pushObject(
-        _ constructor: ObjectConstructor, _ callable: UInt32, _ arguments: UInt32, keywords: UInt32 = 0
+        _ constructor: PickleConstructor, _ callable: UInt32, _ arguments: UInt32, keywords: UInt32 = 0
     ) throws(PickleFault) {
         guard tape.links.count < Int(UInt32.max) - 64 else { throw PickleFault(.tooManyNodes, UInt64(UInt32.max)) }
         let record = tape.links.count

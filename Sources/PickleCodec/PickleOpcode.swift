@@ -2,7 +2,7 @@
 ///
 /// The raw value is the byte in the pickle. `description` is Python's own spelling
 /// (`SHORT_BINUNICODE`), as `pickletools.dis` prints it.
-public enum PickleOpcode: UInt8, Sendable, CaseIterable {
+public enum PickleOpcode: UInt8, Sendable, CaseIterable, BitwiseCopyable {
     case mark = 0x28
     case stop = 0x2e
     case pop = 0x30

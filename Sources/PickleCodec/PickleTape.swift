@@ -49,11 +49,6 @@ struct ItemChain: BitwiseCopyable {
     var last: UInt32 = 0
 }
 
-/// How an object was made. The raw value is the word in its record.
-enum ObjectConstructor: UInt32 {
-    case reduce, newObj, newObjEx, inst, obj
-}
-
 /// Words of an object's record in `PickleTape.links`.
 enum ObjectField {
     static let constructor = 0

@@ -1,0 +1,124 @@
+/// A decoded pickle with its sharing and cycles: a flat, immutable graph of nodes.
+///
+/// A list that occurs twice is one node with one identity; a list can contain itself. Nothing is lost, so that
+/// `encoded(protocolVersion:)` writes everything back. Copying costs a retain, releasing frees three buffers, whatever
+/// the nesting: no recursion. Use `PickleValue` where a plain tree is enough.
+public struct PickleGraph: Sendable {
+    let storage: Storage
+    /// The value of the pickle.
+    public let root: PickleNode
+
+    /// The frozen tape.
+    ///
+    /// `@unchecked Sendable`: the tape owns its memory, is written only before this object exists, and is never
+    /// changed afterwards.
+    final class Storage: @unchecked Sendable {
+        let tape: PickleTape
+        let nodeCount: Int
+
+        init(_ tape: consuming PickleTape) {
+            nodeCount = tape.nodes.count
+            self.tape = tape
+        }
+    }
+
+    init(_ tape: consuming PickleTape, root: PickleNode) {
+        storage = Storage(tape)
+        self.root = root
+    }
+
+    /// Decodes the pickle at the start of some bytes, which are copied.
+    ///
+    /// - Parameters:
+    ///   - bytes: a pickle of any protocol; what follows STOP is ignored.
+    ///   - limits: bounds on what is decoded.
+    ///   - buffers: out-of-band buffers of protocol 5, in order.
+    ///   - extensions: the `copyreg` extension registry.
+    /// - Throws: `PickleError` with the offset of the opcode that failed.
+    public init(
+        decoding bytes: [UInt8], limits: PickleLimits = .init(), buffers: [[UInt8]] = [],
+        extensions: PickleExtensionRegistry = .init()
+    ) throws(PickleError) {
+        var document = PickleDocument(limits: limits)
+        try document.parse(bytes, buffers: buffers, extensions: extensions)
+        self.init(document.machine.tape.frozen(), root: document.root)
+    }
+
+    /// Writes the graph as a pickle; shared and cyclic values stay so.
+    ///
+    /// - Parameters:
+    ///   - protocolVersion: 0 to 5. Default 4, Python's from 3.8 to 3.13.
+    ///   - isFramed: whether protocols 4 and 5 are cut into frames as CPython does. Default true.
+    public func encoded(protocolVersion: Int = 4, isFramed: Bool = true) throws(PickleWriteError) -> [UInt8] {
+        guard 0...5 ~= protocolVersion else { throw PickleWriteError.unsupportedProtocol(protocolVersion) }
+        var encoder = PickleGraphEncoder(
+            version: protocolVersion, isFramed: isFramed, nodes: storage.tape.nodes.count,
+            links: storage.tape.links.count)
+        try encoder.encode(root.index, of: storage.tape)
+        return encoder.emitter.bytes
+    }
+}
+
+extension PickleDocument {
+    /// Parses bytes held in arrays, for the public API.
+    mutating func parse(
+        _ bytes: [UInt8], buffers: [[UInt8]], extensions: PickleExtensionRegistry
+    ) throws(PickleError) {
+        let joined = buffers.flatMap { $0 }
+        var failure: PickleError?
+        bytes.withUnsafeBytes { bytes in
+            joined.withUnsafeBytes { all in
+                var start = 0
+                let pieces = buffers.map { buffer in
+                    defer { start += buffer.count }
+                    return UnsafeRawBufferPointer(rebasing: all[start..<(start + buffer.count)])
+                }
+                do throws(PickleError) {
+                    try parse(bytes, buffers: pieces, extensions: extensions)
+                } catch {
+                    failure = error
+                }
+            }
+        }
+        if let failure { throw failure }
+    }
+}
+
+extension PickleTape {
+    /// A copy of exact size that owns the bytes of the input too.
+    borrowing func frozen() -> PickleTape {
+        var copy = PickleTape()
+        let base = scratch.count
+        copy.nodes.append(from: nodes.base, count: nodes.count)
+        copy.links.append(from: links.base, count: links.count)
+        copy.scratch.reserve(base + input.count)
+        copy.scratch.append(from: scratch.base, count: base)
+        if let bytes = input.bindMemory(to: UInt8.self).baseAddress {
+            copy.scratch.append(from: bytes, count: input.count)
+        }
+        for index in 0..<copy.nodes.count {
+            var node = copy.nodes[index]
+            guard node.hasBytes, !node.flags.contains(.inScratch) else { continue }
+            node.flags.insert(.inScratch)
+            node.first += UInt32(base)
+            copy.nodes[index] = node
+        }
+        return copy
+    }
+}
+
+extension TapeNode {
+    /// Whether `first` and `count` name bytes.
+    var hasBytes: Bool {
+        switch kind {
+        case .str, .byteString, .bytes, .bytearray: true
+        case .int: flags.contains(.big)
+        default: false
+        }
+    }
+}
+
+extension PickleEmitter {
+    /// A copy of what was written.
+    var bytes: [UInt8] { Array(UnsafeBufferPointer(start: output.base, count: output.count)) }
+}

@@ -1,0 +1,218 @@
+extension PickleGraph {
+    /// Builds a `PickleGraph` node by node: the way to write values that are shared or contain themselves.
+    ///
+    /// ```
+    /// var builder = PickleGraph.Builder()
+    /// let list = builder.list()
+    /// builder.append(list, to: list)            // l = []; l.append(l)
+    /// let pickle = try builder.finish(root: list).encoded()
+    /// ```
+    ///
+    /// A node added twice to containers is one object for Python. Strings of equal bytes become one node, as the strings
+    /// of a Python program mostly are.
+    public struct Builder: ~Copyable {
+        var tape = PickleTape()
+        private var texts: [ByteKey: UInt32] = [:]
+
+        // Not private: see `PickleWriter.OpenContainer`.
+        struct ByteKey: Hashable {
+            let bytes: [UInt8]
+        }
+
+        /// An empty builder.
+        public init() {
+            tape.reset()
+        }
+
+        /// The graph with a root. The builder is used up.
+        public consuming func finish(root: PickleNode) -> PickleGraph {
+            PickleGraph(tape, root: root)
+        }
+
+        // MARK: Scalars
+
+        /// None.
+        public var none: PickleNode { PickleNode(index: PickleTape.none) }
+
+        /// A bool.
+        public func bool(_ value: Bool) -> PickleNode {
+            PickleNode(index: value ? PickleTape.true : PickleTape.false)
+        }
+
+        /// An int.
+        public mutating func int(_ value: Int) -> PickleNode {
+            var node = TapeNode(kind: .int)
+            node.word = UInt64(bitPattern: Int64(value))
+            return add(node)
+        }
+
+        /// An int of any size, two's complement, little-endian.
+        public mutating func int(twosComplement bytes: [UInt8]) -> PickleNode {
+            let length = bytes.withUnsafeBytes { TwosComplement.minimalLength($0) }
+            if length <= 8 {
+                return int(Int(truncatingIfNeeded: bytes.withUnsafeBytes { TwosComplement.word($0, length: length) }))
+            }
+            var node = bytesNode(.int, Array(bytes[..<length]))
+            node.flags.insert(.big)
+            return add(node)
+        }
+
+        /// A float, bit for bit.
+        public mutating func float(_ value: Double) -> PickleNode {
+            var node = TapeNode(kind: .float)
+            node.word = value.bitPattern
+            return add(node)
+        }
+
+        /// A str.
+        public mutating func string(_ text: String) -> PickleNode {
+            string(wtf8: Array(text.utf8))
+        }
+
+        /// A str as UTF-8 in which surrogates may stand; other bytes that are not UTF-8 become U+FFFD.
+        public mutating func string(wtf8 bytes: [UInt8]) -> PickleNode {
+            let isValid = bytes.withUnsafeBytes { WTF8.isValid($0) }
+            let content = isValid ? bytes : Array(String(decoding: bytes, as: UTF8.self).utf8)
+            if let known = texts[ByteKey(bytes: content)] { return PickleNode(index: known) }
+            let node = add(bytesNode(.str, content))
+            texts[ByteKey(bytes: content)] = node.index
+            return node
+        }
+
+        /// A Python 2 str.
+        public mutating func byteString(_ bytes: [UInt8]) -> PickleNode { add(bytesNode(.byteString, bytes)) }
+
+        /// bytes.
+        public mutating func bytes(_ bytes: [UInt8]) -> PickleNode { add(bytesNode(.bytes, bytes)) }
+
+        /// A bytearray, an object of its own.
+        public mutating func bytearray(_ bytes: [UInt8]) -> PickleNode {
+            var node = bytesNode(.bytearray, bytes)
+            node.flags.insert(.unhashable)
+            return add(node)
+        }
+
+        /// A name.
+        public mutating func global(_ name: PickleName) -> PickleNode {
+            let module = string(name.module).index
+            let text = string(name.name).index
+            let known = WellKnownName(
+                module: tape.content(of: tape.nodes[module]), name: tape.content(of: tape.nodes[text]))
+            return add(TapeNode(kind: .global, count: UInt32(known.rawValue), first: module, last: text))
+        }
+
+        /// A persistent reference.
+        public mutating func persistentID(_ id: PickleNode) -> PickleNode {
+            add(TapeNode(kind: .persistentID, first: id.index))
+        }
+
+        // MARK: Containers
+
+        /// A tuple of values that exist already.
+        public mutating func tuple(_ items: [PickleNode]) -> PickleNode {
+            var flags: TapeNode.Flags = []
+            for item in items { flags.formUnion(tape.nodes[item.index].flags.intersection(.unhashable)) }
+            return add(container(.tuple, items, flags))
+        }
+
+        /// A frozenset of values that exist already.
+        public mutating func frozenset(_ items: [PickleNode]) -> PickleNode { add(container(.frozenset, items, [])) }
+
+        /// A list, which `append(_:to:)` may fill later.
+        public mutating func list(_ items: [PickleNode] = []) -> PickleNode { add(container(.list, items, .unhashable)) }
+
+        /// A set, which `append(_:to:)` may fill later. Elements must be hashable and different.
+        public mutating func set(_ items: [PickleNode] = []) -> PickleNode { add(container(.set, items, .unhashable)) }
+
+        /// A dict, which `setValue(_:forKey:in:)` may fill later. Keys must be hashable and different.
+        public mutating func dict(_ pairs: [(key: PickleNode, value: PickleNode)] = []) -> PickleNode {
+            add(container(.dict, pairs.flatMap { [$0.key, $0.value] }, .unhashable))
+        }
+
+        /// Appends to a list, set or object (as APPEND). Other kinds are a programmer's error.
+        public mutating func append(_ item: PickleNode, to target: PickleNode) {
+            let kind = tape.nodes[target.index].kind
+            precondition(kind == .list || kind == .set || kind == .object)
+            extend(target, ObjectField.items, [item])
+        }
+
+        /// Adds a pair to a dict or object. The key must not be in it yet.
+        public mutating func setValue(_ value: PickleNode, forKey key: PickleNode, in target: PickleNode) {
+            let kind = tape.nodes[target.index].kind
+            precondition(kind == .dict || kind == .object)
+            extend(target, ObjectField.pairs, [key, value])
+        }
+
+        /// An object: what would be called with what. States, items and pairs may be given later.
+        public mutating func object(
+            _ constructor: PickleConstructor, _ callable: PickleNode, arguments: PickleNode, keywords: PickleNode? = nil
+        ) -> PickleNode {
+            precondition(tape.nodes[arguments.index].kind == .tuple)
+            let record = tape.links.count
+            tape.links.append(repeating: 0, count: ObjectField.words)
+            tape.links[record] = constructor.rawValue
+            tape.links[record + ObjectField.callable] = callable.index
+            tape.links[record + ObjectField.arguments] = arguments.index
+            tape.links[record + ObjectField.keywords] = keywords?.index ?? 0
+            return add(TapeNode(kind: .object, first: UInt32(record)))
+        }
+
+        /// Gives an object a state, as BUILD does.
+        public mutating func setState(_ state: PickleNode, of object: PickleNode) {
+            precondition(tape.nodes[object.index].kind == .object)
+            extend(object, ObjectField.states, [state])
+        }
+
+        /// Adds an element to an object, as ADDITEMS does.
+        public mutating func add(_ element: PickleNode, toSetLike object: PickleNode) {
+            precondition(tape.nodes[object.index].kind == .object)
+            extend(object, ObjectField.adds, [element])
+        }
+
+        // MARK: Tape
+
+        private mutating func add(_ node: TapeNode) -> PickleNode {
+            tape.nodes.append(node)
+            return PickleNode(index: UInt32(tape.nodes.count - 1))
+        }
+
+        private mutating func bytesNode(_ kind: PickleKind, _ bytes: [UInt8]) -> TapeNode {
+            let start = tape.scratch.count
+            bytes.withUnsafeBufferPointer { source in
+                if let base = source.baseAddress { tape.scratch.append(from: base, count: source.count) }
+            }
+            return TapeNode(kind: kind, flags: .inScratch, count: UInt32(bytes.count), first: UInt32(start))
+        }
+
+        private mutating func container(
+            _ kind: PickleKind, _ items: [PickleNode], _ flags: TapeNode.Flags
+        ) -> TapeNode {
+            var chain = ItemChain()
+            extend(&chain, items)
+            return TapeNode(kind: kind, flags: flags, count: chain.count, first: chain.first, last: chain.last)
+        }
+
+        private mutating func extend(_ target: PickleNode, _ field: Int, _ items: [PickleNode]) {
+            var node = tape.nodes[target.index]
+            if node.kind == .object {
+                var chain = tape.chain(field, ofRecord: node.first)
+                extend(&chain, items)
+                tape.setChain(chain, field, ofRecord: node.first)
+            } else {
+                var chain = tape.chain(of: node)
+                extend(&chain, items)
+                node.count = chain.count
+                node.first = chain.first
+                node.last = chain.last
+                tape.nodes[target.index] = node
+            }
+        }
+
+        private mutating func extend(_ chain: inout ItemChain, _ items: [PickleNode]) {
+            items.map(\.index).withUnsafeBufferPointer { source in
+                // Four billion links would need 16 GB first; memory ends before.
+                if let base = source.baseAddress { try? tape.extend(&chain, from: base, count: source.count) }
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+extension PickleGraphEncoder {
+    // MARK: bytes and bytearray
+
+    mutating func saveBytes(_ index: UInt32, _ bytes: UnsafeRawBufferPointer) {
+        if version >= 3 {
+            emitter.emitBytes(bytes)
+            return put(index)
+        }
+        if bytes.isEmpty {
+            saveSpelling(.bytes)
+            emitter.emitEmptyTuple()
+        } else {
+            saveSpelling(.encode)
+            if version < 2 { emitter.emit(.mark) }
+            saveLatin1(bytes)
+            saveSpelling(.latin1)
+            emitter.emit(version < 2 ? .tuple : .tuple2)
+            putUnreachable()
+        }
+        emitter.emit(.reduce)
+        put(index)
+    }
+
+    mutating func saveByteArray(_ index: UInt32, _ bytes: UnsafeRawBufferPointer) {
+        if version >= 5 {
+            emitter.emit(.byteArray8, lengthBytes: 8, payload: bytes)
+            return put(index)
+        }
+        saveSpelling(.bytearray)
+        if version >= 3 {
+            if bytes.isEmpty {
+                emitter.emitEmptyTuple()
+            } else {
+                emitter.valueBegins()
+                emitter.valueBegins()
+                emitter.emitBytes(bytes)
+                putUnreachable()
+                emitter.emit(.tuple1)
+                putUnreachable()
+            }
+        } else {
+            if version < 2 { emitter.emit(.mark) }
+            saveLatin1(bytes)
+            saveSpelling(.latin1Dashed)
+            emitter.emit(version < 2 ? .tuple : .tuple2)
+            putUnreachable()
+        }
+        emitter.emit(.reduce)
+        put(index)
+    }
+
+    private mutating func saveLatin1(_ bytes: UnsafeRawBufferPointer) {
+        var text = RawArray<UInt8>(capacity: bytes.count * 2)
+        for byte in bytes { text.append(codePoint: UInt32(byte)) }
+        emitter.emitText(UnsafeRawBufferPointer(start: text.base, count: text.count))
+        putUnreachable()
+    }
+
+    // MARK: Names and references
+
+    mutating func saveGlobal(
+        _ index: UInt32, _ node: TapeNode, _ tape: borrowing PickleTape
+    ) throws(PickleWriteError) {
+        if version >= 4 {
+            pushPut(index)
+            push(.stackGlobal)
+            pushSave(node.last)
+            pushSave(node.first)
+            return
+        }
+        emitter.emit(.global)
+        try appendNames(node, tape)
+        put(index)
+    }
+
+    /// Module and name as lines.
+    private mutating func appendNames(_ node: TapeNode, _ tape: borrowing PickleTape) throws(PickleWriteError) {
+        for part in [node.first, node.last] {
+            let name = tape.content(of: tape.nodes[part])
+            guard !name.isEmpty, !name.contains(0x0a), WTF8.isValid(name, surrogates: false) else {
+                throw PickleWriteError.unwritableName
+            }
+            emitter.append(name)
+            emitter.appendByte(0x0a)
+        }
+    }
+
+    mutating func savePersistentID(_ node: TapeNode, _ tape: borrowing PickleTape) throws(PickleWriteError) {
+        if version > 0 {
+            push(.binPersID)
+            return pushSave(node.first)
+        }
+        let id = tape.nodes[node.first]
+        guard id.kind == .str, !tape.content(of: id).contains(0x0a), WTF8.isASCII(tape.content(of: id)) else {
+            throw PickleWriteError.unwritablePersistentID
+        }
+        emitter.emit(.persID)
+        emitter.append(tape.content(of: id))
+        emitter.appendByte(0x0a)
+    }
+
+    // MARK: Objects
+
+    /// Class and arguments first; what the object is given follows in `closeObject`, when it can be in the memo.
+    mutating func saveObject(
+        _ index: UInt32, _ node: TapeNode, _ tape: borrowing PickleTape
+    ) throws(PickleWriteError) {
+        let record = Int(node.first)
+        let callable = tape.links[record + ObjectField.callable]
+        let arguments = tape.links[record + ObjectField.arguments]
+        let keywords = tape.links[record + ObjectField.keywords]
+        let constructor = PickleConstructor(rawValue: tape.links[record]) ?? .reduce
+        switch constructor {
+        case .reduce:
+            work.append(Task(action: .closeObject, opcode: .reduce, node: index))
+            pushSave(arguments)
+            pushSave(callable)
+        case .newObj where version >= 2:
+            work.append(Task(action: .closeObject, opcode: .newObj, node: index))
+            pushSave(arguments)
+            pushSave(callable)
+        case .newObjEx where version >= 4:
+            work.append(Task(action: .closeObject, opcode: .newObjEx, node: index))
+            if keywords == 0 { push(.emptyDict) } else { pushSave(keywords) }
+            pushSave(arguments)
+            pushSave(callable)
+        case .newObj:
+            saveConstructorCall("copy_reg\n__newobj__\n", index, [callable], arguments, tape)
+        case .newObjEx:
+            saveConstructorCallEx(index, callable, arguments, keywords, tape)
+        case .inst, .obj:
+            emitter.emit(.mark)
+            if version == 0, tape.nodes[callable].kind == .global {
+                work.append(Task(action: .closeObject, opcode: .inst, node: index))
+                pushItems(tape.chain(of: tape.nodes[arguments]), tape)
+            } else {
+                work.append(Task(action: .closeObject, opcode: .obj, node: index))
+                pushItems(tape.chain(of: tape.nodes[arguments]), tape)
+                pushSave(callable)
+            }
+        }
+    }
+
+    /// `function(class, *arguments)`: what protocols without NEWOBJ have for it.
+    private mutating func saveConstructorCall(
+        _ function: StaticString, _ index: UInt32, _ first: [UInt32], _ arguments: UInt32, _ tape: borrowing PickleTape
+    ) {
+        emitter.emit(.global)
+        emitter.append(function)
+        emitter.emit(.mark)
+        work.append(Task(action: .closeObject, opcode: .reduce, node: index))
+        push(.tuple)
+        pushItems(tape.chain(of: tape.nodes[arguments]), tape)
+        for node in first.reversed() { pushSave(node) }
+    }
+
+    /// `functools.partial(class.__new__, class, *arguments, **keywords)()`, as CPython writes NEWOBJ_EX below protocol 4.
+    private mutating func saveConstructorCallEx(
+        _ index: UInt32, _ callable: UInt32, _ arguments: UInt32, _ keywords: UInt32, _ tape: borrowing PickleTape
+    ) {
+        // partial(getattr(class, '__new__')) and its state (function, arguments, keywords, None).
+        emitter.emit(.global)
+        emitter.append("functools\npartial\n")
+        work.append(Task(action: .closeObject, opcode: .reduce, node: index))
+        push(.tuple)
+        push(.mark)
+        push(.build)
+        push(.tuple)
+        push(.none)
+        if keywords == 0 {
+            push(.dict)
+            push(.mark)
+        } else {
+            pushSave(keywords)
+        }
+        push(.tuple)
+        pushItems(tape.chain(of: tape.nodes[arguments]), tape)
+        pushSave(callable)
+        push(.mark)
+        work.append(Task(action: .newMethod, node: callable))
+        push(.mark)
+        push(.reduce)
+        push(.tuple)
+        work.append(Task(action: .newMethod, node: callable))
+        push(.mark)
+    }
+
+    /// `getattr(class, '__new__')`.
+    mutating func saveNewMethod(_ callable: UInt32) {
+        emitter.emit(.global)
+        if version == 3 { emitter.append("builtins\ngetattr\n") } else { emitter.append("__builtin__\ngetattr\n") }
+        emitter.emit(.mark)
+        push(.reduce)
+        push(.tuple)
+        work.append(Task(action: .newText))
+        pushSave(callable)
+    }
+
+    mutating func saveNewText() {
+        let text: StaticString = "__new__"
+        emitter.emitText(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    /// Makes the object, unless a container in its arguments led back and made it, then gives it what it is given.
+    mutating func closeObject(_ task: Task, _ tape: borrowing PickleTape) throws(PickleWriteError) {
+        let node = tape.nodes[task.node]
+        emitter.emit(task.opcode)
+        if task.opcode == .inst {
+            try appendNames(tape.nodes[tape.links[Int(node.first) + ObjectField.callable]], tape)
+        }
+        if isInMemo(task.node) {
+            emitter.emit(.pop)
+            return getAgain(task.node)
+        }
+        put(task.node)
+        guard node.kind == .object else { return }
+        let states = tape.chain(ObjectField.states, ofRecord: node.first)
+        let start = work.count
+        tape.forEach(in: states) { state in
+            pushSave(state)
+            push(.build)
+        }
+        reverseWork(from: start)
+        let adds = tape.chain(ObjectField.adds, ofRecord: node.first)
+        guard adds.count == 0 || version >= 4 else { throw PickleWriteError.needsProtocol4 }
+        pushFill(.adds, adds)
+        pushFill(.pairs, tape.chain(ObjectField.pairs, ofRecord: node.first))
+        pushFill(.items, tape.chain(ObjectField.items, ofRecord: node.first))
+    }
+}

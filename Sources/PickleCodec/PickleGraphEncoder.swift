@@ -1,0 +1,389 @@
+/// Writes a tape as a pickle the way CPython's C pickler does, value by value and put by put.
+///
+/// Sharing and cycles are kept: a node met again is fetched from the memo. The walk is a worklist, so depth costs no stack.
+/// Where it differs from `pickle.dumps`: the order of set elements (ours is the tape's), and whether two equal strings
+/// are one object, which only Python knows (here: the same node).
+struct PickleGraphEncoder: ~Copyable {
+    var emitter: PickleEmitter
+    /// Memo index plus one for each node.
+    private var memo: RawArray<UInt32>
+    private var memoCount = 0
+    var work = RawArray<Task>(capacity: 64)
+    private var steps = 0
+    private let stepLimit: Int
+    /// Memo indices of names and texts that spell data at old protocols, plus one; by `Spelling`.
+    private var spellings = RawArray<UInt32>(capacity: 16)
+
+    var version: Int { emitter.version }
+
+    struct Task: BitwiseCopyable {
+        enum Action: UInt8, BitwiseCopyable { case save, opcode, fill, closeTuple, closeFrozenSet, closeObject, put, putUnreachable, newMethod, newText }
+        var action: Action
+        var opcode = PickleOpcode.pop
+        var style = Filling.list
+        var isOpen = false
+        var node: UInt32 = 0
+        var batch: UInt32 = 0
+        var total: UInt32 = 0
+        var cursor = TapeCursor(ItemChain())
+    }
+
+    /// Which loop of CPython fills the container.
+    enum Filling: UInt8, BitwiseCopyable { case list, dict, set, items, pairs, adds }
+
+    private static let batch: UInt32 = 1000
+
+    init(version: Int, isFramed: Bool, nodes: Int, links: Int) {
+        emitter = PickleEmitter(version: version, isFramed: isFramed)
+        memo = RawArray(capacity: nodes)
+        memo.append(repeating: 0, count: nodes)
+        spellings.append(repeating: 0, count: 16)
+        // Each step saves, fills or closes something once; more means a cycle that never ends.
+        stepLimit = 64 + 16 * (nodes + links)
+    }
+
+    /// Writes the value of a node as one pickle.
+    mutating func encode(_ root: UInt32, of tape: borrowing PickleTape) throws(PickleWriteError) {
+        emitter.begin()
+        pushSave(root)
+        while !work.isEmpty {
+            steps += 1
+            if steps > stepLimit { throw PickleWriteError.unwritableCycle }
+            let task = work.removeLast()
+            switch task.action {
+            case .save: try save(task.node, tape)
+            case .opcode: emitter.emit(task.opcode)
+            case .put: put(task.node)
+            case .putUnreachable: putUnreachable()
+            case .newMethod: saveNewMethod(task.node)
+            case .newText: saveNewText()
+            case .fill: try fill(task, tape)
+            case .closeTuple: closeTuple(task)
+            case .closeFrozenSet: closeFrozenSet(task)
+            case .closeObject: try closeObject(task, tape)
+            }
+        }
+        emitter.end()
+    }
+
+    // MARK: Memo
+
+    mutating func put(_ node: UInt32) {
+        emitter.emitPut(memoCount)
+        memoCount += 1
+        memo[node] = UInt32(memoCount)
+    }
+
+    func isInMemo(_ node: UInt32) -> Bool { memo[node] != 0 }
+
+    mutating func getAgain(_ node: UInt32) { get(node) }
+
+    private mutating func get(_ node: UInt32) {
+        emitter.emitGet(Int(memo[node]) - 1)
+    }
+
+    mutating func pushSave(_ node: UInt32) {
+        work.append(Task(action: .save, node: node))
+    }
+
+    mutating func push(_ opcode: PickleOpcode) {
+        work.append(Task(action: .opcode, opcode: opcode))
+    }
+
+    mutating func pushPut(_ node: UInt32) {
+        work.append(Task(action: .put, node: node))
+    }
+
+    // MARK: One value
+
+    private mutating func save(_ index: UInt32, _ tape: borrowing PickleTape) throws(PickleWriteError) {
+        emitter.valueBegins()
+        let node = tape.nodes[index]
+        switch node.kind {
+        case .none: return emitter.emit(.none)
+        case .bool: return emitter.emitBool(node.first != 0)
+        case .int:
+            guard node.flags.contains(.big) else { return emitter.emitInteger(Int64(bitPattern: node.word)) }
+            guard node.count <= UInt32(Int32.max) else { throw PickleWriteError.tooLong }
+            return emitter.emitBigInteger(tape.content(of: node))
+        case .float: return emitter.emitFloat(Double(bitPattern: node.word))
+        default: break
+        }
+        if isInMemo(index) { return get(index) }
+        switch node.kind {
+        case .str:
+            emitter.emitText(tape.content(of: node))
+            put(index)
+        case .byteString:
+            guard node.count <= UInt32(Int32.max) else { throw PickleWriteError.tooLong }
+            emitter.emitByteString(tape.content(of: node))
+            put(index)
+        case .bytes: saveBytes(index, tape.content(of: node))
+        case .bytearray: saveByteArray(index, tape.content(of: node))
+        case .tuple: saveTuple(index, node, tape)
+        case .list: saveList(index, node)
+        case .dict: try saveDict(index, node, tape)
+        case .set, .frozenset: try saveSet(index, node, tape)
+        case .global: try saveGlobal(index, node, tape)
+        case .object: try saveObject(index, node, tape)
+        case .persistentID: try savePersistentID(node, tape)
+        case .none, .bool, .int, .float: break
+        }
+    }
+
+    private mutating func saveTuple(_ index: UInt32, _ node: TapeNode, _ tape: borrowing PickleTape) {
+        if node.count == 0 { return emitter.emitEmptyTuple() }
+        if node.count > 3 || version < 2 { emitter.emit(.mark) }
+        work.append(Task(action: .closeTuple, node: index, total: node.count))
+        pushItems(tape.chain(of: node), tape)
+    }
+
+    /// Pushes the items of a chain so that they are saved in order.
+    mutating func pushItems(_ chain: ItemChain, _ tape: borrowing PickleTape) {
+        let start = work.count
+        tape.forEach(in: chain) { pushSave($0) }
+        reverseWork(from: start)
+    }
+
+    /// Turns the tasks pushed since a height round, so that the first is done first.
+    mutating func reverseWork(from start: Int) {
+        var low = start
+        var high = work.count - 1
+        while low < high {
+            let task = work[low]
+            work[low] = work[high]
+            work[high] = task
+            low += 1
+            high -= 1
+        }
+    }
+
+    private mutating func closeTuple(_ task: Task) {
+        let isSmall = task.total <= 3 && version >= 2
+        if isInMemo(task.node) {
+            // A list or dict in it led back here and finished it: drop what was built and fetch that.
+            if isSmall || version == 0 {
+                for _ in 0..<(isSmall ? task.total : task.total + 1) { emitter.emit(.pop) }
+            } else {
+                emitter.emit(.popMark)
+            }
+            return get(task.node)
+        }
+        if isSmall {
+            emitter.emit(task.total == 1 ? .tuple1 : task.total == 2 ? .tuple2 : .tuple3)
+        } else {
+            emitter.emit(.tuple)
+        }
+        put(task.node)
+    }
+
+    private mutating func saveList(_ index: UInt32, _ node: TapeNode) {
+        if version == 0 {
+            emitter.emit(.mark)
+            emitter.emit(.list)
+        } else {
+            emitter.emit(.emptyList)
+        }
+        put(index)
+        pushFill(.list, ItemChain(count: node.count, first: node.first, last: node.last))
+    }
+
+    private mutating func saveDict(
+        _ index: UInt32, _ node: TapeNode, _ tape: borrowing PickleTape
+    ) throws(PickleWriteError) {
+        var isKey = true
+        try tape.forEach(in: tape.chain(of: node)) { (item) throws(PickleWriteError) in
+            if isKey, tape.nodes[item].flags.contains(.unhashable) { throw PickleWriteError.unhashable }
+            isKey.toggle()
+        }
+        if version == 0 {
+            emitter.emit(.mark)
+            emitter.emit(.dict)
+        } else {
+            emitter.emit(.emptyDict)
+        }
+        put(index)
+        pushFill(.dict, tape.chain(of: node))
+    }
+
+    private mutating func saveSet(
+        _ index: UInt32, _ node: TapeNode, _ tape: borrowing PickleTape
+    ) throws(PickleWriteError) {
+        try tape.forEach(in: tape.chain(of: node)) { (item) throws(PickleWriteError) in
+            if tape.nodes[item].flags.contains(.unhashable) { throw PickleWriteError.unhashable }
+        }
+        let chain = tape.chain(of: node)
+        if version < 4 {
+            // set([...]): the list and the tuple take memo indices but are never met again.
+            saveSpelling(node.kind == .set ? .set : .frozenset)
+            work.append(Task(action: .closeObject, opcode: .reduce, node: index))
+            work.append(Task(action: .putUnreachable))
+            push(version < 2 ? .tuple : .tuple1)
+            if version < 2 { emitter.emit(.mark) }
+            if version == 0 {
+                emitter.emit(.mark)
+                emitter.emit(.list)
+            } else {
+                emitter.emit(.emptyList)
+            }
+            putUnreachable()
+            pushFill(.list, chain)
+        } else if node.kind == .set {
+            emitter.emit(.emptySet)
+            put(index)
+            pushFill(.set, chain)
+        } else {
+            emitter.emit(.mark)
+            work.append(Task(action: .closeFrozenSet, node: index))
+            pushItems(chain, tape)
+        }
+    }
+
+    private mutating func closeFrozenSet(_ task: Task) {
+        if isInMemo(task.node) {
+            emitter.emit(.popMark)
+            return get(task.node)
+        }
+        emitter.emit(.frozenSet)
+        put(task.node)
+    }
+
+    // MARK: Filling
+
+    mutating func pushFill(_ style: Filling, _ chain: ItemChain) {
+        guard chain.count > 0 else { return }
+        let size: UInt32 = style == .dict || style == .pairs ? 2 : 1
+        work.append(Task(action: .fill, style: style, total: chain.count / size, cursor: TapeCursor(chain)))
+    }
+
+    /// One step of filling a container: batches of 1000, the last one as CPython's loops end.
+    private mutating func fill(_ task: Task, _ tape: borrowing PickleTape) throws(PickleWriteError) {
+        var task = task
+        let isPaired = task.style == .dict || task.style == .pairs
+        let remaining = task.cursor.remaining / (isPaired ? 2 : 1)
+        let many: PickleOpcode =
+            isPaired ? .setItems : task.style == .set || task.style == .adds ? .addItems : .appends
+        if task.isOpen {
+            if task.batch < Self.batch, remaining > 0 { return saveNext(&task, isPaired, tape) }
+            emitter.emit(many)
+            let wasFull = task.batch == Self.batch
+            task.isOpen = false
+            task.batch = 0
+            if remaining == 0 {
+                // CPython's dict and set loops end only with a batch that is not full, empty if need be.
+                if wasFull, task.style == .dict || task.style == .set {
+                    emitter.emit(.mark)
+                    emitter.emit(many)
+                }
+                return
+            }
+        }
+        guard remaining > 0 else { return }
+        let isSingle: Bool
+        switch task.style {
+        case .list, .dict: isSingle = version == 0 || task.total == 1
+        case .items, .pairs: isSingle = version == 0 || remaining == 1
+        case .set, .adds: isSingle = false
+        }
+        if isSingle {
+            var rest = task
+            let first = rest.cursor.next(in: tape)
+            let second = isPaired ? rest.cursor.next(in: tape) : nil
+            work.append(rest)
+            push(isPaired ? .setItem : .append)
+            if let second { pushSave(second) }
+            if let first { pushSave(first) }
+            return
+        }
+        emitter.emit(.mark)
+        task.isOpen = true
+        saveNext(&task, isPaired, tape)
+    }
+
+    private mutating func saveNext(_ task: inout Task, _ isPaired: Bool, _ tape: borrowing PickleTape) {
+        let first = task.cursor.next(in: tape)
+        let second = isPaired ? task.cursor.next(in: tape) : nil
+        task.batch += 1
+        work.append(task)
+        if let second { pushSave(second) }
+        if let first { pushSave(first) }
+    }
+
+    // MARK: Names that spell data at old protocols
+
+    enum Spelling: Int {
+        case set, frozenset, bytes, bytearray, encode
+        case latin1, latin1Dashed, builtins, setName, frozensetName, bytearrayName
+    }
+
+    /// A put for a value that nothing in the tape stands for.
+    mutating func putUnreachable() {
+        emitter.emitPut(memoCount)
+        memoCount += 1
+    }
+
+    /// Writes one of the fixed names or texts, or fetches it.
+    mutating func saveSpelling(_ spelling: Spelling) {
+        emitter.valueBegins()
+        if spellings[spelling.rawValue] != 0 { return emitter.emitGet(Int(spellings[spelling.rawValue]) - 1) }
+        switch spelling {
+        case .encode:
+            emitter.emit(.global)
+            emitter.append("_codecs\nencode\n")
+        case .latin1, .latin1Dashed, .builtins, .setName, .frozensetName, .bytearrayName:
+            let text: StaticString =
+                switch spelling {
+                case .latin1: "latin1"
+                case .latin1Dashed: "latin-1"
+                case .builtins: "builtins"
+                case .setName: "set"
+                case .frozensetName: "frozenset"
+                default: "bytearray"
+                }
+            emitter.emitText(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+        case .set, .frozenset, .bytes, .bytearray:
+            if version >= 4 {
+                saveSpelling(.builtins)
+                saveSpelling(spelling == .bytearray ? .bytearrayName : spelling == .set ? .setName : .frozensetName)
+                emitter.emit(.stackGlobal)
+            } else {
+                emitter.emit(.global)
+                if version == 3 { emitter.append("builtins\n") } else { emitter.append("__builtin__\n") }
+                switch spelling {
+                case .set: emitter.append("set\n")
+                case .frozenset: emitter.append("frozenset\n")
+                case .bytes: emitter.append("bytes\n")
+                default: emitter.append("bytearray\n")
+                }
+            }
+        }
+        putUnreachable()
+        spellings[spelling.rawValue] = UInt32(memoCount)
+    }
+}
+
+/// A place in a chain of items of a tape.
+struct TapeCursor: BitwiseCopyable {
+    private var at: UInt32 = 0
+    private var end: UInt32 = 0
+    private var nextSegment: UInt32
+    private(set) var remaining: UInt32
+
+    init(_ chain: ItemChain) {
+        nextSegment = chain.first
+        remaining = chain.count
+    }
+
+    mutating func next(in tape: borrowing PickleTape) -> UInt32? {
+        while at == end {
+            guard nextSegment != 0 else { return nil }
+            at = nextSegment + 2
+            end = at + tape.links[nextSegment + 1]
+            nextSegment = tape.links[nextSegment]
+        }
+        let index = tape.links[at]
+        at += 1
+        remaining &-= 1
+        return index
+    }
+}
