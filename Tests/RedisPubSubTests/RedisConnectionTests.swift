@@ -59,6 +59,13 @@ import Testing
             try channel.pipeline.syncOperations.addHandler(connection)
         }
 
+        /// A connection and its link hold each other until the end.
+        deinit {
+            _ = link.stop()
+            connection.end(.shutDown)
+            loop.run()
+        }
+
         var readyCount: Int {
             log.events.count { if case .ready = $0 { true } else { false } }
         }
