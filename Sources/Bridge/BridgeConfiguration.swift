@@ -25,6 +25,10 @@ package struct BridgeConfiguration: Sendable {
     package var maxQueuedBytes = 1 << 20
     /// Bytes NIO may hold for one websocket before packets wait in the queue above.
     package var writeBufferBytes = 64 << 10
+    /// Whether websockets are written to without NIO's pipeline while the kernel takes the bytes.
+    package var sendsDirectly = true
+    /// Bytes of events for the same rooms that are joined into one packet; bounds what a slow client gets at once.
+    package var maxJoinedBytes = 16 << 10
     /// Open connections. Default: what the descriptor limit leaves, decided at start.
     package var maxConnections = 1_000_000
     /// Rooms one client may have joined. Default: above any real page, and bounds what one client can make us store.

@@ -20,7 +20,8 @@ final class Router: PubSubDelegate {
     private var localShard: Shard?
     private var interest: RoomInterest
     private var batches: [[ShardCommand]]
-    private var scratch = JSONWriter(capacity: 4096)
+    private var open: OpenDelivery?
+    private var scratch = JSONWriter(capacity: 256)
     private var hasWarnedOfPublishing = false
     private(set) var counters = RouterCounters()
 
@@ -61,6 +62,7 @@ final class Router: PubSubDelegate {
     }
 
     func receivedBatch() {
+        closeDelivery()
         for loop in batches.indices where !batches[loop].isEmpty {
             let commands = batches[loop]
             batches[loop].removeAll(keepingCapacity: true)
@@ -102,24 +104,34 @@ final class Router: PubSubDelegate {
     }
 
     private func route(_ emit: PubSubMessage.Emit) throws(PubSubMessageError) {
-        var delivery: Delivery?
-        for loop in 0..<loopCount where isAnyone(in: emit.rooms, of: emit.namespace, loop: loop) {
-            if delivery == nil { delivery = try makeDelivery(emit) }
-            if let delivery { append(.deliver(delivery), loop: loop) }
+        if open?.takes(emit, limitBytes: configuration.maxJoinedBytes) == true {
+            let body = try decoder.encodeEvent()
+            open?.packet.append(body, namespace: emit.namespace, scratch: &scratch)
+            counters.messagesDelivered += 1
+            return
         }
-        if delivery == nil { counters.messagesForNobody += 1 } else { counters.messagesDelivered += 1 }
-    }
-
-    /// Only now is the message's data looked at.
-    private func makeDelivery(_ emit: PubSubMessage.Emit) throws(PubSubMessageError) -> Delivery {
+        let loops = (0..<loopCount).filter { isAnyone(in: emit.rooms, of: emit.namespace, loop: $0) }
+        guard !loops.isEmpty else { return counters.messagesForNobody += 1 }
+        // Only now is the message's data looked at.
         let body = try decoder.encodeEvent()
+        counters.messagesDelivered += 1
+        if emit.callback == nil, emit.skip.isEmpty {
+            closeDelivery()
+            let packet = PacketBuilder(body, namespace: emit.namespace, scratch: &scratch)
+            open = OpenDelivery(namespace: emit.namespace, rooms: emit.rooms, loops: loops, packet: packet)
+            return
+        }
         let content: Delivery.Content =
             if let address = emit.callback {
                 .expectingAck(body, address)
             } else {
-                .packet(.event(body, namespace: emit.namespace, scratch: &scratch))
+                .packet(PacketBuilder(body, namespace: emit.namespace, scratch: &scratch).build())
             }
-        return Delivery(namespace: emit.namespace, rooms: emit.rooms, skip: emit.skip, content: content)
+        for loop in loops {
+            append(
+                .deliver(Delivery(namespace: emit.namespace, rooms: emit.rooms, skip: emit.skip, content: content)),
+                loop: loop)
+        }
     }
 
     private func isAnyone(in rooms: PubSubMessage.Rooms, of namespace: ByteString, loop: Int) -> Bool {
@@ -146,7 +158,21 @@ final class Router: PubSubDelegate {
         append(command, loop: loop)
     }
 
-    private func append(_ command: ShardCommand, loop: Int) { batches[loop].append(command) }
+    private func append(_ command: ShardCommand, loop: Int) {
+        closeDelivery()
+        batches[loop].append(command)
+    }
+
+    /// Hands what was collected for the same rooms to their loops.
+    private func closeDelivery() {
+        guard let delivery = open else { return }
+        open = nil
+        let content = Delivery.Content.packet(delivery.packet.build())
+        for loop in delivery.loops {
+            batches[loop].append(
+                .deliver(Delivery(namespace: delivery.namespace, rooms: delivery.rooms, skip: [], content: content)))
+        }
+    }
 
     func roomChanged(_ amount: Int, namespace: ByteString, room: ByteString?, loop: Int) {
         interest.add(amount, namespace: namespace, room: room, loop: loop)
@@ -200,6 +226,19 @@ final class Router: PubSubDelegate {
     func roomSecrets(of space: ByteString) -> EventLoopFuture<[ByteBuffer]> {
         let values = JoinRequest.secretKeys(of: space).map { broker.get($0) }
         return EventLoopFuture.whenAllSucceed(values, on: eventLoop).map { $0.compactMap { $0 } }
+    }
+}
+
+/// Events of one read for the same rooms, one behind the other, so that each client gets one write.
+private struct OpenDelivery {
+    let namespace: ByteString
+    let rooms: PubSubMessage.Rooms
+    let loops: [Int]
+    var packet: PacketBuilder
+
+    func takes(_ emit: PubSubMessage.Emit, limitBytes: Int) -> Bool {
+        emit.callback == nil && emit.skip.isEmpty && emit.rooms == rooms && emit.namespace == namespace
+            && packet.byteCount < limitBytes
     }
 }
 

@@ -21,7 +21,9 @@ final class Shard {
     private var touched: [Session] = []
     private var connections: [HTTPConnection] = []
     private var lastDelivery: UInt64 = 0
-    private var scratch = JSONWriter(capacity: 4096)
+    private var scratch = JSONWriter(capacity: 256)
+    /// Where a client's packets are joined for one write.
+    var joinedFrames = ByteBuffer()
     private var timer: RepeatedTask?
     private(set) var isShuttingDown = false
     private(set) var openConnections = 0
@@ -160,7 +162,7 @@ final class Shard {
             let (id, forgotOne) = socket.expectAck(for: address, limit: configuration.maxPendingAcks)
             if forgotOne { counters.acksForgotten += 1 }
             socket.session.enqueue(
-                .event(body, namespace: delivery.namespace, ackID: id, scratch: &scratch))
+                PacketBuilder(body, namespace: delivery.namespace, ackID: id, scratch: &scratch).build())
         }
     }
 

@@ -17,10 +17,25 @@ struct OutgoingQueue {
         byteCount += packet.byteCount
     }
 
-    /// The oldest packet for a websocket, in one piece.
+    /// Frames for one write to a websocket: the oldest packet as it is, or several small ones joined in `scratch`.
     ///
     /// A client that upgrades has read every part of what its last poll began, or gets the rest as frames.
-    mutating func popFrames() -> ByteBuffer? {
+    mutating func popFrames(joining scratch: inout ByteBuffer) -> ByteBuffer? {
+        guard let first = popFrames() else { return nil }
+        guard let next = packets.first, first.readableBytes + next.byteCount <= Self.joinLimitBytes else { return first }
+        scratch.clear(minimumCapacity: Self.joinLimitBytes)
+        scratch.writeImmutableBuffer(first)
+        while let next = packets.first, scratch.readableBytes + next.byteCount <= Self.joinLimitBytes {
+            guard let frames = popFrames() else { break }
+            scratch.writeImmutableBuffer(frames)
+        }
+        return scratch
+    }
+
+    /// Copying up to this many bytes costs less than the system call that it saves.
+    private static let joinLimitBytes = 16 << 10
+
+    private mutating func popFrames() -> ByteBuffer? {
         guard let packet = packets.popFirst() else { return nil }
         byteCount -= packet.byteCount
         defer { partsTaken = 0 }

@@ -71,12 +71,9 @@ final class Session {
     /// Writes until the websocket is full; the rest waits for `webSocketWritable`.
     private func writeQueueToWebSocket() {
         guard let webSocket else { return }
-        var hasWritten = false
-        while webSocket.isWritable, let frames = queue.popFrames() {
+        while webSocket.isWritable, let frames = queue.popFrames(joining: &shard.joinedFrames) {
             webSocket.write(frames)
-            hasWritten = true
         }
-        if hasWritten { webSocket.flush() }
     }
 
     func webSocketWritable() {

@@ -83,6 +83,11 @@ struct SessionReference: Sendable {
 
 /// A second descriptor of a channel's connection; closing the channel leaves the connection open.
 enum ConnectionDescriptor {
+    /// The descriptor itself, nil where bytes are not written to it as they are (TLS).
+    static func borrow(from channel: any Channel) -> CInt? {
+        try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
+    }
+
     static func duplicate(of channel: any Channel) throws -> CInt {
         let descriptor = try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
             of: NIOBSDSocket.Handle.self

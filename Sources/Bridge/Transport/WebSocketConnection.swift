@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import NIOWebSocket
 import SocketIOProtocol
@@ -17,6 +18,10 @@ final class WebSocketConnection: ChannelInboundHandler {
     private var session: Session?
     private var assembler: WebSocketMessageAssembler
     private var isClosing = false
+    /// The connection's descriptor for direct sends; valid while the channel is active.
+    private var descriptor: CInt?
+    /// Writes that the channel has not finished.
+    private var writesPending = 0
 
     init(shard: Shard, purpose: Purpose, handshakeResponse: ByteBuffer) {
         self.shard = shard
@@ -35,26 +40,44 @@ final class WebSocketConnection: ChannelInboundHandler {
 
     // MARK: Outgoing
 
-    var isWritable: Bool { context?.channel.isWritable ?? false }
+    /// Whether another write is welcome: the channel holds less than its high watermark.
+    var isWritable: Bool { writesPending == 0 || context?.channel.isWritable ?? false }
 
     /// Bytes that the channel holds because the client doesn't read.
     var bufferedBytes: Int {
-        guard let context, !context.channel.isWritable else { return 0 }
+        guard let context, writesPending > 0 else { return 0 }
         return (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
     }
 
+    /// Sends frames: straight to the socket while the kernel takes everything, through the channel otherwise.
+    ///
+    /// A direct send costs a tenth of NIO's write path in user space. What keeps the stream whole: `isActive` is read
+    /// before each send, since NIO clears it on this loop before the descriptor's number can be anybody else's; and once
+    /// a byte has gone into the channel, everything goes there until the channel has written it all.
     func write(_ frames: ByteBuffer) {
-        context?.write(wrapOutboundOut(frames), promise: nil)
+        guard let context else { return }
+        guard let descriptor, writesPending == 0, context.channel.isActive else { return writeThroughChannel(frames) }
+        let sent = frames.withUnsafeReadableBytes { bytes in
+            send(descriptor, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL | MSG_DONTWAIT))
+        }
+        if sent == frames.readableBytes { return }
+        guard sent >= 0 || errno == EAGAIN || errno == EINTR else { return context.close(promise: nil) }
+        var rest = frames
+        rest.moveReaderIndex(forwardBy: max(sent, 0))
+        writeThroughChannel(rest)
     }
 
-    func flush() { context?.flush() }
+    private func writeThroughChannel(_ frames: ByteBuffer) {
+        guard let context else { return }
+        writesPending += 1
+        context.writeAndFlush(wrapOutboundOut(frames)).assumeIsolated().whenComplete { _ in self.writesPending -= 1 }
+    }
 
     func writeText(_ text: StaticString) {
         var frame = ByteBuffer()
         WebSocketFrameHeader.write(.text, payloadBytes: text.utf8CodeUnitCount, to: &frame)
         frame.writeStaticString(text)
         write(frame)
-        flush()
     }
 
     func close(_ reason: EngineIOSession.CloseReason) {
@@ -78,7 +101,6 @@ final class WebSocketConnection: ChannelInboundHandler {
         WebSocketFrameHeader.write(.close, payloadBytes: 2, to: &frame)
         frame.writeInteger(UInt16(webSocketErrorCode: code))
         write(frame)
-        flush()
         let channel = context.channel
         context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(shard.configuration.closeTimeout)) {
             channel.close(promise: nil)
@@ -107,7 +129,8 @@ final class WebSocketConnection: ChannelInboundHandler {
     }
 
     private func open(_ context: ChannelHandlerContext) {
-        context.writeAndFlush(wrapOutboundOut(handshakeResponse), promise: nil)
+        write(handshakeResponse)
+        if shard.configuration.sendsDirectly { descriptor = ConnectionDescriptor.borrow(from: context.channel) }
         switch purpose {
         case .newSession: session = shard.openSession(over: self)
         case .upgrade(let session):
@@ -141,7 +164,6 @@ final class WebSocketConnection: ChannelInboundHandler {
             WebSocketFrameHeader.write(.pong, payloadBytes: frame.unmaskedData.readableBytes, to: &pong)
             pong.writeImmutableBuffer(frame.unmaskedData)
             write(pong)
-            flush()
         case .pong: break
         case .connectionClose: receivedClose(context, frame)
         default: fail(.protocolError, WebSocketViolation.opcode)
@@ -186,6 +208,7 @@ final class WebSocketConnection: ChannelInboundHandler {
         let echoed = payload.readableBytes >= 2 ? payload.getSlice(at: payload.readerIndex, length: 2) : nil
         WebSocketFrameHeader.write(.close, payloadBytes: echoed == nil ? 0 : 2, to: &answer)
         if let echoed { answer.writeImmutableBuffer(echoed) }
+        descriptor = nil
         context.writeAndFlush(wrapOutboundOut(answer)).assumeIsolated().whenComplete { _ in
             context.close(promise: nil)
         }

@@ -1,0 +1,71 @@
+import JSONCodec
+import NIOCore
+import PubSubMessages
+import SocketIOProtocol
+
+/// Collects events into one `EncodedPacket`.
+struct PacketBuilder {
+    private var frames: ByteBuffer
+    private var firstPart: EncodedPacket.Part
+    private var furtherParts: [EncodedPacket.Part] = []
+
+    var byteCount: Int { frames.readableBytes }
+
+    /// Starts with an event of a namespace, with the ack id that one client gets or none for all.
+    init(_ body: EventBody, namespace: ByteString, ackID: Int? = nil, scratch: inout JSONWriter) {
+        Self.writeHead(of: body, namespace: namespace, ackID: ackID, to: &scratch)
+        frames = ByteBufferAllocator().buffer(
+            capacity: scratch.count + body.json.count + body.attachments.reduce(10) { $0 + $1.count + 10 })
+        firstPart = Self.appendText(body, head: scratch, to: &frames)
+        appendAttachments(of: body)
+    }
+
+    /// Adds an event behind what is here.
+    mutating func append(_ body: EventBody, namespace: ByteString, scratch: inout JSONWriter) {
+        Self.writeHead(of: body, namespace: namespace, ackID: nil, to: &scratch)
+        furtherParts.append(Self.appendText(body, head: scratch, to: &frames))
+        appendAttachments(of: body)
+    }
+
+    func build() -> EncodedPacket {
+        EncodedPacket(frames: frames, firstPart: firstPart, furtherParts: furtherParts)
+    }
+
+    private static func writeHead(
+        of body: EventBody, namespace: ByteString, ackID: Int?, to head: inout JSONWriter
+    ) {
+        head.removeAll()
+        SocketIOPacketWriter.writeHead(
+            body.attachments.isEmpty ? .event : .binaryEvent, attachmentCount: body.attachments.count,
+            namespace: namespace, ackID: ackID, to: &head)
+    }
+
+    private static func appendText(
+        _ body: EventBody, head: borrowing JSONWriter, to frames: inout ByteBuffer
+    ) -> EncodedPacket.Part {
+        head.withUnsafeBytes { head in
+            body.json.withUnsafeBytes { json in appendFrame(head, json, to: &frames) }
+        }
+    }
+
+    private mutating func appendAttachments(of body: EventBody) {
+        for attachment in body.attachments {
+            furtherParts.append(
+                attachment.withUnsafeBytes { Self.appendFrame($0, isAttachment: true, to: &frames) })
+        }
+    }
+
+    static func appendFrame(
+        _ head: UnsafeRawBufferPointer, _ tail: UnsafeRawBufferPointer? = nil, isAttachment: Bool = false,
+        to frames: inout ByteBuffer
+    ) -> EncodedPacket.Part {
+        let frameStart = frames.writerIndex
+        let count = head.count + (tail?.count ?? 0)
+        WebSocketFrameHeader.write(isAttachment ? .binary : .text, payloadBytes: count, to: &frames)
+        let start = frames.writerIndex
+        frames.writeBytes(head)
+        if let tail { frames.writeBytes(tail) }
+        return EncodedPacket.Part(
+            frameStart: frameStart, content: start..<(start + count), isAttachment: isAttachment)
+    }
+}
