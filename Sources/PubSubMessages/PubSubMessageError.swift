@@ -12,7 +12,7 @@ package struct PubSubMessageError: Error, Sendable, CustomStringConvertible {
         case tooLong(byteCount: Int, limit: Int)
         /// A value that isn't a dict.
         case notADictionary
-        case missingKey(StaticStringKey)
+        case missingKey(RequiredKey)
         /// A pickled value that has no JSON form (an object, a set).
         case unserializable(PickleJSONError)
         case emptyRoomList
@@ -29,7 +29,7 @@ package struct PubSubMessageError: Error, Sendable, CustomStringConvertible {
     }
 
     /// A key of a message that must be there.
-    package enum StaticStringKey: String, Sendable {
+    package enum RequiredKey: String, Sendable {
         case event, data
     }
 

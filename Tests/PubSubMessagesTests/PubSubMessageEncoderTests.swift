@@ -1,0 +1,119 @@
+import Foundation
+import JSONCodec
+import PickleCodec
+import Testing
+
+@testable import PubSubMessages
+
+@Suite struct PubSubMessageEncoderTests {
+    private func published(_ body: String) throws -> String {
+        var document = JSONDocument()
+        return try Array(body.utf8).withUnsafeBytes { bytes in
+            try document.parse(bytes)
+            return String(decoding: PubSubMessageEncoder.emit(document, hostID: "ours"), as: UTF8.self)
+        }
+    }
+
+    @Test(arguments: [
+        (#"{"event": "x", "data": {"t": 1.0}, "room": "r"}"#, #"["x",{"t":1.0}]"#),
+        (#"{"event": "x", "data": [1, 2]}"#, #"["x",[1,2]]"#), (#"{"event": "x", "data": []}"#, #"["x",[]]"#),
+        (#"{"event": "x", "data": [null]}"#, #"["x",[null]]"#), (#"{"event": "x"}"#, #"["x"]"#), (#"{"event": "x", "data": null}"#, #"["x"]"#),
+        (#"{"data": "s"}"#, #"[null,"s"]"#), (#"{"event": 5, "data": [NaN]}"#, #"[5,[null]]"#),
+        (#"{"event": "x", "data": {"_placeholder": true, "num": 0}}"#, #"["x",{"_placeholder":true,"num":0}]"#),
+    ])
+    func `an HTTP emit comes back as the event it asks for`(body: String, event: String) throws {
+        let text = try published(body)
+        #expect(try PubSubMessageDecoder(hostID: "other").event(text: text) == event)
+    }
+
+    @Test func `an HTTP emit has python-socketio's keys in their order`() throws {
+        #expect(
+            try published(#"{"secret": "s", "event": "x", "data": [1], "namespace": "/chat", "room": ["a"]}"#)
+                == #"{"method":"emit","event":"x","data":[[1]],"binary":false,"namespace":"/chat","room":["a"],"skip_sid":null,"callback":null,"host_id":"ours"}"#
+        )
+        for falsy in ["null", "\"\"", "0", "false", "[]", "{}"] {
+            let text = try published("{\"event\": \"x\", \"room\": \(falsy), \"namespace\": \(falsy)}")
+            #expect(text.contains(#""namespace":"/","room":null"#))
+        }
+    }
+
+    private func address(_ dialect: Dialect) -> CallbackAddress {
+        CallbackAddress(hostID: "h", dialect: dialect, room: .list([.text("r"), .none]), namespace: .text("/"), id: .integer(7))
+    }
+
+    @Test func `an answer echoes the address and is JSON`() throws {
+        let payload = try PubSubMessageEncoder.callback(to: address(.json5_15_1), arguments: Array(#"["ok", 1.50]"#.utf8))
+        #expect(
+            String(decoding: payload, as: UTF8.self)
+                == #"{"method":"callback","host_id":"h","sid":["r",null],"namespace":"/","id":7,"args":["ok",1.5]}"#)
+    }
+
+    @Test func `an answer with bytes goes only to who reads pickles`() throws {
+        let arguments = Array(#"["b", {"_placeholder": true, "num": 0}, {"k": [1.5, null, true, 12345678901234567890, -5000000000]}, []]"#.utf8)
+        let payload = try PubSubMessageEncoder.callback(
+            to: address(.pickle), arguments: arguments, attachments: [[1, 2, 255]])
+        let body = try canonical(payload)
+        #expect(
+            String(decoding: body.json, as: UTF8.self)
+                == #"{"method":"callback","host_id":"h","sid":["r",null],"namespace":"/","id":7,"args":["b",{"_placeholder":true,"num":0},{"k":[1.5,null,true,12345678901234567890,-5000000000]},[]]}"#
+        )
+        #expect(body.attachments == [[1, 2, 255]])
+        let error = #expect(throws: PubSubMessageError.self) {
+            try PubSubMessageEncoder.callback(to: address(.json5_15_1), arguments: arguments, attachments: [[1]])
+        }
+        #expect(error?.causeName == "binary answer")
+        #expect(throws: PubSubMessageError.self) {
+            try PubSubMessageEncoder.callback(
+                to: address(.pickle), arguments: Array(#"[{"_placeholder": true, "num": 1}]"#.utf8), attachments: [[1]])
+        }
+        for arguments in ["", "{}", "5", "[1"] {
+            #expect(throws: PubSubMessageError.self) {
+                try PubSubMessageEncoder.callback(to: address(.pickle), arguments: Array(arguments.utf8))
+            }
+        }
+    }
+
+    /// Captures hold the emit (`…/m0`), what the client answered, and the callback message that the server published (`…/m1`).
+    @Test func `answers are the messages that real servers published`() throws {
+        let records = try WireFixture.load().records
+        let byID = Dictionary(uniqueKeysWithValues: records.map { ($0.id, $0) })
+        let decoder = PubSubMessageDecoder(hostID: "own")
+        var checked = 0
+        for record in records where record.id.hasSuffix("/m0") {
+            guard let ack = record.clientAck, let payload = record.payload,
+                let answer = byID[record.id.dropLast(2) + "m1"], let expected = answer.payload,
+                case .emit(let emit) = try decoder.decode(bytes: payload), let address = emit.callback
+            else { continue }
+            let isBinary = ack == "BINARY"
+            let ours = try PubSubMessageEncoder.callback(
+                to: address, arguments: Array((isBinary ? #"["b",{"_placeholder":true,"num":0}]"# : ack).utf8),
+                attachments: isBinary ? [Array("ACKBIN".utf8)] : [])
+            #expect(try canonical(ours) == canonical(expected), "\(record.id)")
+            checked += 1
+        }
+        print("wire.jsonl: \(checked) answers checked")
+        #expect(checked > 0)
+    }
+
+    @Test func `the pickled answer is what Python reads`() throws {
+        guard FileManager.default.isExecutableFile(atPath: "/usr/bin/python3") else { return }
+        let payload = try PubSubMessageEncoder.callback(
+            to: address(.pickle), arguments: Array(#"[{"_placeholder": true, "num": 0}, "é", {"a": [123456789012345678901]}]"#.utf8),
+            attachments: [[0, 255]])
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/python3")
+        process.arguments = [
+            "-c", "import base64,pickle,sys; print(ascii(pickle.loads(base64.b64decode(sys.argv[1]))))",
+            Data(payload).base64EncodedString(),
+        ]
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        try process.run()
+        let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(
+            output
+                == ##"{'method': 'callback', 'host_id': 'h', 'sid': ['r', None], 'namespace': '/', 'id': 7, 'args': (b'\x00\xff', '\xe9', {'a': [123456789012345678901]})}"##
+                + "\n")
+    }
+}

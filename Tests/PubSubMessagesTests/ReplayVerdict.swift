@@ -1,0 +1,113 @@
+import Foundation
+import JSONCodec
+import PickleCodec
+import Testing
+
+@testable import PubSubMessages
+
+/// Compares one outcome with its capture. Where the reference itself went wrong, asserts what the sender intended.
+struct ReplayVerdict {
+    let record: WireRecord
+    let outcome: ReplayOutcome
+    let reference: ReferenceIndex
+
+    init(_ record: WireRecord, _ outcome: ReplayOutcome, _ reference: ReferenceIndex) {
+        self.record = record
+        self.outcome = outcome
+        self.reference = reference
+    }
+
+    /// Checks the record and says how; a mismatch is a test failure.
+    func check() -> String {
+        if let verdict = checkEffect() { return verdict }
+        if outcome.packets == record.packets { return checkEquals() }
+        if outcome.packets == record.packets.map(Self.withoutNonFinite) { return "checked: NaN and infinities are null" }
+        if let verdict = checkNewerReceiver() ?? checkRepaired() { return verdict }
+        Issue.record(
+            """
+            \(record.id) \(record.call)
+              ours \(outcome.packets) \(outcome.error.map { "\($0)" } ?? "") \(outcome.ignored.map { "\($0)" } ?? "")
+              real \(record.packets) \(record.problem ?? "")
+            """)
+        return "FAILED"
+    }
+
+    private func checkEquals() -> String {
+        if !record.packets.isEmpty { return "checked: the same packets" }
+        if record.isDelivered {
+            #expect(outcome.reachesLibraryClient, "\(record.id) \(record.call) \(outcome.error.map { "\($0)" } ?? "")")
+            return "checked: only the other client gets it"
+        }
+        if outcome.error != nil {
+            return record.problem == nil
+                ? "checked: refused with a reason, silently dropped by the reference"
+                : "checked: refused with a reason, an exception in the reference"
+        }
+        return outcome.ignored == nil ? "checked: routed, nobody here gets it" : "checked: ignored, as by the reference"
+    }
+
+    /// enter_room, leave_room and close_room: who is in the room afterwards.
+    private func checkEffect() -> String? {
+        guard let effect = record.effect, let room = (effect["room"] as? String).map({ ByteString($0) }),
+            let name = (effect["namespace"] as? String).map({ ByteString($0) })
+        else { return nil }
+        let isRawIn = outcome.model.raw.rooms[name]?.contains(room) ?? false
+        let isLibraryIn = outcome.model.library.rooms[name]?.contains(room) ?? false
+        #expect(isRawIn == effect["raw_client_in_room_after"] as? Bool, "\(record.id)")
+        #expect(isLibraryIn == effect["lib_client_in_room_after"] as? Bool, "\(record.id)")
+        #expect(outcome.packets == record.packets, "\(record.id)")
+        return "checked: the same clients are in the room afterwards"
+    }
+
+    /// What the same call, or the same payload, does at another release.
+    private func checkNewerReceiver() -> String? {
+        let isText = record.payload?.first == UInt8(ascii: "{")
+        if isText, outcome.emit?.dialect == .json5_14_0,
+            record.receivers.contains(where: { $0.versions.contains("5.14.0") && $0.packets == outcome.packets })
+        {
+            return "checked: JSON without binary, read as its own releases do"
+        }
+        if record.receivers.contains(where: { !$0.packets.isEmpty && $0.packets == outcome.packets }) {
+            return "checked: the packets of another receiver release"
+        }
+        if reference.records(like: record).contains(where: { !$0.packets.isEmpty && $0.packets == outcome.packets }) {
+            return "checked: the packets of the same call at another release"
+        }
+        return nil
+    }
+
+    /// What no release delivers though it is clear what was meant.
+    private func checkRepaired() -> String? {
+        let problem = record.problem ?? ""
+        if record.packets.isEmpty, problem.contains("bytes is not JSON") || problem.contains("bytearray is not JSON") {
+            #expect(!outcome.packets.dropFirst().isEmpty, "\(record.id)")
+            return "checked: bytes that the reference can't encode are attachments"
+        }
+        if let undecodable = (record.decoded as? [String: Any])?["$undecodable"] as? String,
+            undecodable.contains("UnicodeDecodeError: 'ascii'"), !outcome.packets.isEmpty
+        {
+            return "checked: Python 2 text in UTF-8, undecodable for the reference"
+        }
+        // Hand-made calls of a class or function, in the place of data: whoever doesn't call can't know the result.
+        if record.kind == "raw.pickle_hostile" || record.kind == "raw.pickle_opcode",
+            case .unserializable(let error) = outcome.error?.cause, !error.typeName.isEmpty
+        {
+            return "checked: refused, since only a call would give the value"
+        }
+        if record.call.contains("skip_sid=("), outcome.packets.isEmpty, outcome.emit?.skip.isEmpty == false {
+            return "checked: a tuple skip_sid skips, as it does through JSON"
+        }
+        return nil
+    }
+
+    /// Bare NaN and infinities as null, outside of strings.
+    private static func withoutNonFinite(_ frame: WireRecord.Frame) -> WireRecord.Frame {
+        guard case .text(let text) = frame, text.contains("NaN") || text.contains("Infinity") else { return frame }
+        let parts = text.split(separator: "\"", omittingEmptySubsequences: false)
+        return .text(
+            parts.enumerated().map { index, part in
+                guard index % 2 == 0 else { return String(part) }
+                return ["-Infinity", "Infinity", "NaN"].reduce(String(part)) { $0.replacing($1, with: "null") }
+            }.joined(separator: "\""))
+    }
+}
