@@ -98,7 +98,8 @@ class LibraryClient:
     def __init__(self, bridge, namespaces=("/",), transports=("websocket",), answer=None):
         self.events = queue.Queue()
         self.disconnects = queue.Queue()
-        self.client = socketio.Client(reconnection=False)
+        # The websocket library would send the server's own address as origin, which is not an allowed one.
+        self.client = socketio.Client(reconnection=False, websocket_extra_options={"suppress_origin": True})
         for namespace in namespaces:
             def heard(event, *args, namespace=namespace):
                 self.events.put((namespace, event, args))

@@ -1,0 +1,246 @@
+"""POST /emit, request by request."""
+import json
+import socket
+
+import pytest
+
+from support.clients import http_request
+from support.waiting import PATIENCE
+
+JSON = {"Content-Type": "application/json"}
+
+
+def post(bridge, body, headers=JSON, path="/emit"):
+    return http_request(bridge, "POST", path, body if isinstance(body, (bytes, str)) else json.dumps(body), headers)
+
+
+def message(room, **changes):
+    return {"event": "update", "room": room, "data": {"time": 1}, "namespace": None, "secret": "123", **changes}
+
+
+@pytest.fixture
+def member(raw, room):
+    client = raw()
+    client.join(room)
+    return client
+
+
+def test_a_message_reaches_the_room(bridge, member, room):
+    answer = post(bridge, message(room))
+    assert (answer.status, answer.body, answer.headers["Content-Type"]) == (200, b"OK\n", "text/html; charset=utf-8")
+    assert member.receive() == '42["update",{"time":1}]'
+
+
+@pytest.mark.parametrize("namespace", [None, "", "/"])
+def test_no_namespace_is_the_main_one(bridge, member, room, namespace):
+    assert post(bridge, message(room, namespace=namespace)).status == 200
+    assert member.receive() == '42["update",{"time":1}]'
+
+
+def test_a_missing_namespace_is_the_main_one(bridge, member, room):
+    body = message(room)
+    del body["namespace"]
+    assert post(bridge, body).status == 200
+    assert member.receive() == '42["update",{"time":1}]'
+
+
+@pytest.mark.parametrize("nobody", [None, ""])
+def test_no_room_is_everyone(bridge, raw, nobody):
+    client = raw()
+    assert post(bridge, message(nobody)).status == 200
+    assert client.receive() == '42["update",{"time":1}]'
+
+
+def test_a_list_of_rooms(bridge, member, room):
+    assert post(bridge, message([room, room + "-x"])).status == 200
+    assert post(bridge, message(room, data="marker")).status == 200
+    assert [member.receive(), member.receive()] == ['42["update",{"time":1}]', '42["update","marker"]']
+
+
+@pytest.mark.parametrize("nobody", [5, "nobody-is-here"])
+def test_a_room_without_members_is_fine(bridge, member, room, nobody):
+    assert post(bridge, message(nobody)).body == b"OK\n"
+    assert post(bridge, message(room)).status == 200
+    assert member.receive() == '42["update",{"time":1}]'
+
+
+@pytest.mark.parametrize("data, frame", [
+    (None, '42["update"]'), ("s", '42["update","s"]'), (5, '42["update",5]'), ([1, 2], '42["update",[1,2]]'),
+    ({"t": "é😀"}, '42["update",{"t":"\\u00e9\\ud83d\\ude00"}]'), (True, '42["update",true]'),
+])
+def test_data_of_each_kind(bridge, member, room, data, frame):
+    assert post(bridge, message(room, data=data)).status == 200
+    assert member.receive() == frame
+
+
+def test_numbers_keep_their_value(bridge, member, room):
+    body = json.dumps(message(room, data="DATA")).replace('"DATA"', "[12345678901234567890,1.10,1e5,-0.0]")
+    assert post(bridge, body).status == 200
+    assert member.receive() == '42["update",[12345678901234567890,1.1,100000.0,-0.0]]'
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_what_json_cannot_say_is_null(bridge, member, room, number):
+    body = json.dumps(message(room, data="DATA")).replace('"DATA"', f'{{"n":{number}}}')
+    assert post(bridge, body).status == 200
+    assert member.receive() == '42["update",{"n":null}]'
+
+
+def test_extra_and_repeated_keys(bridge, member, room):
+    body = json.dumps(message(room, extra=1))[:-1] + ',"data":"last"}'
+    assert post(bridge, body).status == 200
+    assert member.receive() == '42["update","last"]'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_other_encodings_of_json(bridge, member, room, encoding):
+    assert post(bridge, json.dumps(message(room, data="é")).encode(encoding)).status == 200
+    assert member.receive() == '42["update","\\u00e9"]'
+
+
+@pytest.mark.parametrize("event", [None, 5, "", ["a"]])
+def test_an_odd_event_name_harms_nobody(bridge, member, room, event):
+    assert post(bridge, message(room, event=event)).status in (200, 400)
+    assert post(bridge, message(room, data="marker")).status == 200
+    while (frame := member.receive()) != '42["update","marker"]':
+        assert frame.startswith("42["), frame
+
+
+SECRETS = ["nope", None, 123, "", "123 ", ["123"], {"a": 1}, True, "it's \"q\" \n é"]
+
+
+@pytest.mark.parametrize("secret", SECRETS, ids=repr)
+def test_a_wrong_secret_is_forbidden(bridge, member, room, secret):
+    answer = post(bridge, message(room, secret=secret))
+    assert answer.status == 403 and answer.body.startswith(b"Incorrect secret"), answer
+    assert post(bridge, message(room, data="marker")).status == 200
+    assert member.receive() == '42["update","marker"]'
+
+
+@pytest.mark.ours
+def test_a_tried_secret_is_not_echoed(bridge, room):
+    answer = post(bridge, message(room, secret="almost-the-right-one"))
+    assert b"almost" not in answer.body and answer.body == b"Incorrect secret\n"
+
+
+@pytest.mark.parametrize("body", [{}, {"event": "x"}])
+def test_a_missing_secret_is_forbidden(bridge, body):
+    assert post(bridge, body).status == 403
+
+
+def test_a_secret_beside_the_body_does_not_count(bridge, room):
+    body = message(room)
+    del body["secret"]
+    assert post(bridge, body, {**JSON, "secret": "123", "Authorization": "Bearer 123"}).status == 403
+    assert post(bridge, body, path="/emit?secret=123").status == 403
+
+
+@pytest.mark.parametrize("body", [b"{", b"", b'{"event":"x",}', b'"\xff"', b"{} {}"])
+def test_broken_json_is_a_bad_request(bridge, body):
+    assert post(bridge, body).status == 400
+
+
+@pytest.mark.ours
+def test_deeply_nested_json_is_a_bad_request(bridge):
+    assert post(bridge, b"[" * 100_000).status == 400
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("body", [b"null", b"[]", b'"abc"', b"5"])
+def test_json_that_is_no_object_is_a_bad_request_with_a_sentence(bridge, body):
+    answer = post(bridge, body)
+    assert answer.status == 400 and "JSON object" in answer.text, answer
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("kind", [None, "text/plain", "text/json", "application/x-www-form-urlencoded"])
+def test_another_content_type_is_refused_with_a_sentence(bridge, room, kind):
+    answer = post(bridge, message(room), {"Content-Type": kind} if kind else {})
+    assert answer.status == 415 and "application/json" in answer.text, answer
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "application/vnd.api+json", "APPLICATION/JSON"])
+def test_other_spellings_of_the_content_type(bridge, member, room, kind):
+    assert post(bridge, message(room), {"Content-Type": kind}).status == 200
+    assert member.receive() == '42["update",{"time":1}]'
+
+
+@pytest.mark.ours
+def test_a_chunked_body_is_read(bridge, member, room):
+    whole = json.dumps(message(room)).encode()
+    answer = post(bridge, b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in (whole[:9], whole[9:])) + b"0\r\n\r\n",
+                  {**JSON, "Transfer-Encoding": "chunked"})
+    assert answer.status in (200, 400), answer
+    if answer.status == 200:
+        assert member.receive() == '42["update",{"time":1}]'
+
+
+def test_expect_continue_is_answered_first(bridge, member, room):
+    body = json.dumps(message(room)).encode()
+    with socket.create_connection((bridge.host, bridge.port), PATIENCE) as connection:
+        connection.sendall(b"POST /emit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                           b"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n" % len(body))
+        stream = connection.makefile("rb")
+        assert stream.readline().startswith(b"HTTP/1.1 100 ")
+        connection.sendall(body)
+        assert stream.readline() == b"\r\n"
+        assert stream.readline().startswith(b"HTTP/1.1 200 ")
+    assert member.receive() == '42["update",{"time":1}]'
+
+
+def test_a_connection_may_carry_several_messages(bridge, member, room):
+    import http.client
+    connection = http.client.HTTPConnection(bridge.host, bridge.port, timeout=PATIENCE)
+    for number in range(3):
+        connection.request("POST", "/emit", json.dumps(message(room, data=number)), JSON)
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (200, b"OK\n")
+    connection.close()
+    assert [member.receive() for _ in range(3)] == [f'42["update",{n}]' for n in range(3)]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "HEAD"])
+def test_other_methods_are_not_allowed(bridge, method):
+    answer = http_request(bridge, method, "/emit")
+    assert answer.status == 405, answer
+    assert {m.strip() for m in answer.headers["Allow"].split(",")} == {"POST", "OPTIONS"}
+
+
+def test_options_lists_the_methods(bridge):
+    answer = http_request(bridge, "OPTIONS", "/emit", headers={"Origin": "http://evil.example"})
+    assert answer.status == 200 and {m.strip() for m in answer.headers["Allow"].split(",")} == {"POST", "OPTIONS"}
+
+
+def test_the_origin_does_not_matter(bridge, room):
+    answer = post(bridge, message(room), {**JSON, "Origin": "http://evil.example"})
+    assert answer.status == 200
+    assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+
+
+@pytest.mark.parametrize("path", ["/emit/", "/", "/other"])
+def test_other_paths_are_not_found(bridge, path):
+    assert post(bridge, message("x"), path=path).status == 404
+
+
+@pytest.mark.ours
+def test_a_body_over_the_limit_is_refused_at_once(bridge):
+    with socket.create_connection((bridge.host, bridge.port), PATIENCE) as connection:
+        connection.sendall(b"POST /emit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                           b"Content-Length: 5000000\r\n\r\n")
+        assert connection.makefile("rb").readline().startswith(b"HTTP/1.1 413 ")
+
+
+def test_without_a_secret_there_is_no_such_page(redis_server, start_bridge):
+    for secret, env in ((None, {}), ("", {}), (None, {"SECRET": ""})):
+        bridge = start_bridge(redis_server, secret=secret, env=env)
+        assert post(bridge, message("x")).status == 404
+        assert post(bridge, message("x", secret="")).status == 404
+        assert http_request(bridge, "GET", "/emit").status == 404
+
+
+def test_another_ws_emit_delivers_it_too(bridge, redis_server, start_bridge, member, room):
+    assert post(start_bridge(redis_server, secret="other"), message(room, secret="other")).status == 200
+    assert member.receive() == '42["update",{"time":1}]'
+    assert post(bridge, message(room, data="marker")).status == 200
+    assert member.receive() == '42["update","marker"]'
