@@ -66,6 +66,7 @@ struct Settings: Sendable {
         if let value = command.maxRooms {
             bridge.maxRoomsPerSocket = try Self.number(value, of: "--max-rooms", in: 0...10_000_000)
         }
+        bridge.sendsDirectly = !command.noDirectSend
         let descriptors = FileDescriptorLimit.raise()
         // Some descriptors are the program's own: loops, Redis, the listener, duplicates during an upgrade.
         bridge.maxConnections = max(1, descriptors - 64)

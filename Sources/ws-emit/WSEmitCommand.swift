@@ -76,6 +76,9 @@ struct WSEmitCommand: AsyncParsableCommand {
     @Option(help: "Open connections. (default: what the limit on file descriptors allows)")
     var maxConnections: String?
 
+    @Flag(help: "Write to websockets through the network library only, not straight to their sockets.")
+    var noDirectSend = false
+
     @Flag(name: .shortAndLong, help: "Log what clients do.")
     var verbose = false
 

@@ -132,7 +132,8 @@ final class HTTPConnection: ChannelInboundHandler, RemovableChannelHandler {
 
     private func write(_ future: EventLoopFuture<HTTPAnswer>) {
         let id = requestID
-        future.assumeIsolated().whenComplete { result in
+        // An endpoint's answer may come from another loop.
+        future.hop(to: shard.eventLoop).assumeIsolated().whenComplete { result in
             guard self.requestID == id else { return }
             self.waitingPoll = nil
             switch result {
