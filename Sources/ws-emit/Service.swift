@@ -29,7 +29,8 @@ struct Service {
         do {
             listener = try await server.listen(host: settings.host, port: settings.port)
         } catch {
-            complain("can't listen on \(settings.host):\(settings.port): \(error); choose another one with --address")
+            let cause = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
+            complain("can't listen on \(settings.host):\(settings.port): \(cause); choose another one with --address")
             throw ExitCode(1)
         }
         announce(listener, logger)
@@ -43,7 +44,7 @@ struct Service {
         let address = listener.localAddress.map { Self.text(of: $0) } ?? "\(settings.host):\(settings.port)"
         logger.info("ws-emit started on \(address) cors: \(settings.bridge.origins)")
         if settings.bridge.emitSecret?.isEmpty == false { logger.info("Enable HTTP emitting with secret") }
-        if settings.hasIneffectiveFlaskSecret { logger.info("--flask-secret and FLASK_SECRET have no effect") }
+        for warning in settings.warnings { logger.warning("\(warning)") }
     }
 
     private static func text(of address: SocketAddress) -> String {

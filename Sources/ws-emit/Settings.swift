@@ -26,7 +26,8 @@ struct Settings: Sendable {
     var broker: Broker
     var threads: Int?
     var isVerbose: Bool
-    var hasIneffectiveFlaskSecret: Bool
+    /// What is accepted and surely not meant, for the log.
+    var warnings: [String] = []
     var bridge = BridgeConfiguration()
 
     init(_ command: WSEmitCommand, environment: Environment) throws(SettingsError) {
@@ -37,14 +38,16 @@ struct Settings: Sendable {
             try Self.number(value, of: "--threads", in: 1...SessionID.maximumLoops)
         }
         isVerbose = command.verbose
-        hasIneffectiveFlaskSecret = command.flaskSecret ?? environment.value("FLASK_SECRET") != nil
+        if (command.flaskSecret ?? environment.value("FLASK_SECRET")) != nil {
+            warnings.append("--flask-secret and FLASK_SECRET have no effect")
+        }
 
         let origins = command.cors.isEmpty ? [environment.value("CORS") ?? ""] : command.cors
         let words = origins.flatMap { $0.split(whereSeparator: \.isWhitespace).map(String.init) }
         if !words.isEmpty { bridge.origins = words }
-        for origin in bridge.origins where origin != "*" && !origin.contains("://") {
-            throw SettingsError(
-                description: "--cors \(origin) is no origin: write the scheme too, as in http://localhost:7788, or * for any")
+        // The original took any text, and files with such a line are in use: it just matches no page.
+        warnings += bridge.origins.filter { $0 != "*" && $0 != "null" && !$0.contains("://") }.map {
+            "the origin \($0) matches no page: write the scheme too, as in http://localhost:7788"
         }
         bridge.emitSecret = command.secret ?? environment.value("SECRET")
         if !command.channel.isEmpty { bridge.redisChannels = command.channel }

@@ -17,7 +17,8 @@ struct WSEmitCommand: AsyncParsableCommand {
 
             Examples:
               ws-emit --cors http://localhost:7788
-              ws-emit -a '[::]:8899' --cors https://shop.example --redis redis://:password@db:6379/0
+              ws-emit -a '[::]:8899' --cors https://shop.example
+              ws-emit --redis redis://:password@db:6379/0
               ws-emit --redis none --secret 123 --room-secret dir=MySecret
             """,
         version: "ws-emit \(Version.current)")
