@@ -38,6 +38,8 @@ extension PickleFault.Code {
         case .extensionUnknown: "unregistered extension code"
         case .unhashable: "unhashable key or set element"
         case .notLatin1: "a character above U+00FF in latin-1 text"
+        case .cyclic: "a container contains itself"
+        case .sharedTooOften: "shared values would make too large a tree: more than"
         case .inputTooLong: "the pickle is too long: bytes"
         case .tooManyNodes: "too many values: more than"
         case .tooDeep: "nested too deeply: more than"
@@ -61,6 +63,7 @@ extension PickleFault.Code {
         case .noBuffer: "give the buffers of the pickle to the decoder"
         case .extensionUnknown: "give the extension registry to the decoder"
         case .unhashable: "expected no list, dict, set or bytearray there, as in Python"
+        case .cyclic, .sharedTooOften: "decode to a PickleGraph"
         case .inputTooLong, .tooManyNodes, .tooDeep, .tooManyMemoEntries, .integerTooLong:
             "raise the limit in PickleLimits if the source is trusted"
         default: ""
@@ -98,6 +101,10 @@ extension PickleError.Cause {
     public static var unknownOpcode: Self { Self(.unknownOpcode) }
     /// A key or set element that Python cannot hash.
     public static var unhashable: Self { Self(.unhashable) }
+    /// A container contains itself, which a tree cannot say.
+    public static var cyclic: Self { Self(.cyclic) }
+    /// `PickleLimits.maximumTreeValues`.
+    public static var sharedTooOften: Self { Self(.sharedTooOften) }
     /// `PickleLimits.maximumInputBytes`.
     public static var inputTooLong: Self { Self(.inputTooLong) }
     /// `PickleLimits.maximumNodes`.

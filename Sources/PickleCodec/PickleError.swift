@@ -56,6 +56,7 @@ struct PickleFault: Error {
         case notAList, notADict, notASet, notBuildable, notCallable, argumentsNotATuple, keywordsNotADict
         case noClass, namesNotText, notABuffer, noBuffer, extensionNotPositive, extensionUnknown
         case unhashable, notLatin1
+        case cyclic, sharedTooOften
         case inputTooLong, tooManyNodes, tooDeep, tooManyMemoEntries, integerTooLong
     }
 }

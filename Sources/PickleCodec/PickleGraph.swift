@@ -40,8 +40,8 @@ public struct PickleGraph: Sendable {
         extensions: PickleExtensionRegistry = .init()
     ) throws(PickleError) {
         var document = PickleDocument(limits: limits)
-        try document.parse(bytes, buffers: buffers, extensions: extensions)
-        self.init(document.machine.tape.frozen(), root: document.root)
+        self.init(
+            try document.parseAndFreeze(bytes, buffers: buffers, extensions: extensions), root: document.root)
     }
 
     /// Writes the graph as a pickle; shared and cyclic values stay so.
@@ -60,12 +60,13 @@ public struct PickleGraph: Sendable {
 }
 
 extension PickleDocument {
-    /// Parses bytes held in arrays, for the public API.
-    mutating func parse(
+    /// Parses bytes held in arrays and copies the tape while they are certain to be there.
+    mutating func parseAndFreeze(
         _ bytes: [UInt8], buffers: [[UInt8]], extensions: PickleExtensionRegistry
-    ) throws(PickleError) {
+    ) throws(PickleError) -> PickleTape {
         let joined = buffers.flatMap { $0 }
         var failure: PickleError?
+        var tape = PickleTape()
         bytes.withUnsafeBytes { bytes in
             joined.withUnsafeBytes { all in
                 var start = 0
@@ -75,12 +76,14 @@ extension PickleDocument {
                 }
                 do throws(PickleError) {
                     try parse(bytes, buffers: pieces, extensions: extensions)
+                    tape = machine.tape.frozen()
                 } catch {
                     failure = error
                 }
             }
         }
         if let failure { throw failure }
+        return tape
     }
 }
 

@@ -9,15 +9,10 @@ extension PickleGraphEncoder {
         if bytes.isEmpty {
             saveSpelling(.bytes)
             emitter.emitEmptyTuple()
+            emitter.emit(.reduce)
         } else {
-            saveSpelling(.encode)
-            if version < 2 { emitter.emit(.mark) }
-            saveLatin1(bytes)
-            saveSpelling(.latin1)
-            emitter.emit(version < 2 ? .tuple : .tuple2)
-            putUnreachable()
+            saveEncodedText(bytes)
         }
-        emitter.emit(.reduce)
         put(index)
     }
 
@@ -26,34 +21,55 @@ extension PickleGraphEncoder {
             emitter.emit(.byteArray8, lengthBytes: 8, payload: bytes)
             return put(index)
         }
+        // bytearray(bytes), and bytes spelled as the protocol can.
         saveSpelling(.bytearray)
-        if version >= 3 {
-            if bytes.isEmpty {
-                emitter.emitEmptyTuple()
-            } else {
-                emitter.valueBegins()
-                emitter.valueBegins()
-                emitter.emitBytes(bytes)
-                putUnreachable()
-                emitter.emit(.tuple1)
-                putUnreachable()
-            }
+        if bytes.isEmpty {
+            emitter.emitEmptyTuple()
         } else {
             if version < 2 { emitter.emit(.mark) }
-            saveLatin1(bytes)
-            saveSpelling(.latin1Dashed)
-            emitter.emit(version < 2 ? .tuple : .tuple2)
+            emitter.valueBegins()
+            emitter.valueBegins()
+            if version >= 3 { emitter.emitBytes(bytes) } else { saveEncodedText(bytes) }
+            putUnreachable()
+            emitter.emit(version < 2 ? .tuple : .tuple1)
             putUnreachable()
         }
         emitter.emit(.reduce)
         put(index)
     }
 
-    private mutating func saveLatin1(_ bytes: UnsafeRawBufferPointer) {
+    /// `_codecs.encode(text, 'latin1')`.
+    private mutating func saveEncodedText(_ bytes: UnsafeRawBufferPointer) {
+        saveSpelling(.encode)
+        if version < 2 { emitter.emit(.mark) }
+        saveLatin1(bytes)
+        saveSpelling(.latin1)
+        emitter.emit(version < 2 ? .tuple : .tuple2)
+        putUnreachable()
+        emitter.emit(.reduce)
+    }
+
+    mutating func saveLatin1(_ bytes: UnsafeRawBufferPointer) {
+        if bytes.count == 1, let memo = characters[bytes[0]] { return emitter.emitGet(memo) }
         var text = RawArray<UInt8>(capacity: bytes.count * 2)
         for byte in bytes { text.append(codePoint: UInt32(byte)) }
         emitter.emitText(UnsafeRawBufferPointer(start: text.base, count: text.count))
         putUnreachable()
+        if bytes.count == 1 { characters[bytes[0]] = memoCount - 1 }
+    }
+
+    /// A str. CPython keeps one object for each str of one latin-1 character, whoever made it.
+    mutating func saveText(_ index: UInt32, _ text: UnsafeRawBufferPointer) {
+        guard text.count == 1 || text.count == 2, WTF8.decode(text, at: 0).length == text.count,
+            let character = UInt8(exactly: WTF8.decode(text, at: 0).scalar)
+        else {
+            emitter.emitText(text)
+            return put(index)
+        }
+        if let memo = characters[character] { return emitter.emitGet(memo) }
+        emitter.emitText(text)
+        put(index)
+        characters[character] = memoCount - 1
     }
 
     // MARK: Names and references

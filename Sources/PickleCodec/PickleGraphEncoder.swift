@@ -7,7 +7,9 @@ struct PickleGraphEncoder: ~Copyable {
     var emitter: PickleEmitter
     /// Memo index plus one for each node.
     private var memo: RawArray<UInt32>
-    private var memoCount = 0
+    private(set) var memoCount = 0
+    /// Memo indices of the str of one latin-1 character.
+    var characters: [UInt8: Int] = [:]
     var work = RawArray<Task>(capacity: 64)
     private var steps = 0
     private let stepLimit: Int
@@ -111,9 +113,7 @@ struct PickleGraphEncoder: ~Copyable {
         }
         if isInMemo(index) { return get(index) }
         switch node.kind {
-        case .str:
-            emitter.emitText(tape.content(of: node))
-            put(index)
+        case .str: saveText(index, tape.content(of: node))
         case .byteString:
             guard node.count <= UInt32(Int32.max) else { throw PickleWriteError.tooLong }
             emitter.emitByteString(tape.content(of: node))
@@ -313,7 +313,7 @@ struct PickleGraphEncoder: ~Copyable {
 
     enum Spelling: Int {
         case set, frozenset, bytes, bytearray, encode
-        case latin1, latin1Dashed, builtins, setName, frozensetName, bytearrayName
+        case latin1, builtins, setName, frozensetName, bytearrayName
     }
 
     /// A put for a value that nothing in the tape stands for.
@@ -330,11 +330,10 @@ struct PickleGraphEncoder: ~Copyable {
         case .encode:
             emitter.emit(.global)
             emitter.append("_codecs\nencode\n")
-        case .latin1, .latin1Dashed, .builtins, .setName, .frozensetName, .bytearrayName:
+        case .latin1, .builtins, .setName, .frozensetName, .bytearrayName:
             let text: StaticString =
                 switch spelling {
                 case .latin1: "latin1"
-                case .latin1Dashed: "latin-1"
                 case .builtins: "builtins"
                 case .setName: "set"
                 case .frozensetName: "frozenset"

@@ -15,6 +15,9 @@ public struct PickleLimits: Sendable, Hashable {
     public var maximumDecimalDigits = 4300
     /// Longest binary integer in LONG1 and LONG4, in bytes. Default 16 MiB; reading is linear, printing is bounded elsewhere.
     public var maximumIntegerBytes = 1 << 24
+    /// Most values of a `PickleValue` tree beyond those in the pickle: shared values are counted at each place. Default
+    /// one million: 100 bytes of pickle can share so that the tree has 2 to the 40 leaves.
+    public var maximumTreeValues = 1 << 20
 
     /// The default limits.
     public init() {}
