@@ -10,8 +10,9 @@ struct HTTPHandlers {
 }
 
 /// The last handler of an HTTP connection: one request after the other, until it becomes a websocket.
-final class HTTPConnection: ChannelInboundHandler, RemovableChannelHandler {
+final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundIn = HTTPServerResponsePart
     typealias OutboundOut = HTTPServerResponsePart
 
     private enum State {
@@ -36,6 +37,7 @@ final class HTTPConnection: ChannelInboundHandler, RemovableChannelHandler {
     private var requestID: UInt64 = 0
     private var waitingPoll: (session: SessionReference, id: UInt64)?
     private var closesWhenIdle = false
+    private var hasHeldRead = false
 
     init(shard: Shard, endpoints: HTTPEndpoints, httpHandlers: HTTPHandlers) {
         self.shard = shard
@@ -52,6 +54,7 @@ final class HTTPConnection: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
+        if hasHeldRead { context.read() }
         self.context = nil
         shard.remove(self)
     }
@@ -80,6 +83,19 @@ final class HTTPConnection: ChannelInboundHandler, RemovableChannelHandler {
     func channelReadComplete(context: ChannelHandlerContext) {
         shard.flush()
         context.fireChannelReadComplete()
+    }
+
+    /// A client that asks without reading the answers is asked nothing more until it does.
+    func read(context: ChannelHandlerContext) {
+        if context.channel.isWritable { context.read() } else { hasHeldRead = true }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if hasHeldRead, context.channel.isWritable {
+            hasHeldRead = false
+            context.read()
+        }
+        context.fireChannelWritabilityChanged()
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
