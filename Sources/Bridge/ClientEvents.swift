@@ -32,7 +32,8 @@ final class ClientEvents {
     func received(_ packet: SocketIOPacket, from socket: Socket) throws(SocketIOError) {
         let event = try withDocument(packet.json) { document -> Event in
             guard document.kind(of: document.root) == .array,
-                let name = document.elements(of: document.root).first(where: { _ in true })
+                let name = document.elements(of: document.root).first(where: { _ in true }),
+                Self.isEventName(document.kind(of: name))
             else { return .invalid }
             let request = Result { () throws(JoinRequest.Refusal) -> JoinRequest in
                 try JoinRequest(arguments: document, maxNameBytes: configuration.maxNameBytes)
@@ -49,6 +50,11 @@ final class ClientEvents {
         case .leave(let request): leave(request, by: socket, ackID: packet.ackID)
         case .other: if let id = packet.ackID { acknowledge(id, to: socket, "[]") }
         }
+    }
+
+    /// The stock client's parser knows names that are texts or numbers.
+    private static func isEventName(_ kind: JSONDocument.Kind) -> Bool {
+        kind == .string || kind == .integer || kind == .float
     }
 
     private enum Event {

@@ -26,6 +26,9 @@ final class Session {
     /// The websocket that carries the session or probes to.
     private var webSocket: WebSocketConnection?
     private var isTouched = false
+    /// CONNECT answers that wait until the router knows their sockets. Nothing leaves meanwhile: the answer must be
+    /// the first packet of its namespace.
+    private var unroutableConnects = 0
 
     init(sid: ByteString, shard: Shard, transport: EngineIORequest.Transport, at now: EngineIOSession.Instant) {
         self.sid = sid
@@ -52,15 +55,28 @@ final class Session {
         }
         shard.counters.packetsQueued += 1
         queue.append(packet)
-        if !isTouched {
-            isTouched = true
-            shard.touch(self)
+        touch()
+    }
+
+    private func touch() {
+        guard !isTouched else { return }
+        isTouched = true
+        shard.touch(self)
+    }
+
+    /// Sends a packet at once if nothing is before it, queues it otherwise: for a batch that is this packet alone.
+    func send(_ packet: EncodedPacket) {
+        if engine.phase == .websocket, queue.isEmpty, let webSocket, webSocket.isIdle {
+            shard.counters.packetsQueued += 1
+            webSocket.write(packet.frames)
+        } else {
+            enqueue(packet)
         }
     }
 
     func flush() {
         isTouched = false
-        guard !queue.isEmpty else { return }
+        guard hasSendablePackets else { return }
         switch engine.takeFlushTarget() {
         case .nothing: break
         case .waitingPoll: answerPoll(with: queue.popPayload(allocator: shard.allocator))
@@ -68,9 +84,11 @@ final class Session {
         }
     }
 
+    private var hasSendablePackets: Bool { !queue.isEmpty && unroutableConnects == 0 }
+
     /// Writes until the websocket is full; the rest waits for `webSocketWritable`.
     private func writeQueueToWebSocket() {
-        guard let webSocket else { return }
+        guard let webSocket, hasSendablePackets else { return }
         while webSocket.isWritable, let frames = queue.popFrames(joining: &shard.joinedFrames) {
             webSocket.write(frames)
         }
@@ -98,12 +116,14 @@ final class Session {
     // MARK: Polling
 
     func received(_ poll: PendingPoll) {
-        switch engine.pollArrived(hasQueuedPackets: !queue.isEmpty) {
+        timerFired(at: .now)
+        if isClosed { return poll.promise.succeed(HTTPAnswer(.invalidSession(sid))) }
+        switch engine.pollArrived(hasQueuedPackets: hasSendablePackets) {
         case .hold: self.poll = poll
         case .answer:
             let payload =
-                queue.isEmpty ? ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])
-                : queue.popPayload(allocator: shard.allocator)
+                hasSendablePackets ? queue.popPayload(allocator: shard.allocator)
+                : ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])
             poll.promise.succeed(Self.pollAnswer(payload, jsonpIndex: poll.jsonpIndex))
         case .refuse(let refusal): poll.promise.succeed(HTTPAnswer(refusal))
         case .closeOverlapping:
@@ -120,10 +140,12 @@ final class Session {
 
     /// A POST body. Everything before a broken packet has its effect; the session ends there.
     func received(body: ArraySlice<UInt8>) -> HTTPAnswer {
+        timerFired(at: .now)
+        if isClosed { return HTTPAnswer(.invalidSession(sid)) }
         guard engine.acceptsPosts else { return HTTPAnswer(.unexpectedRequest) }
         do {
-            for packet in try EngineIOPayload.decode(body) where !isClosed {
-                received(packet, on: .polling)
+            try EngineIOPayload.forEachPacket(in: body) { packet in
+                if !isClosed { received(packet, on: .polling) }
             }
         } catch {
             refuse(error)
@@ -141,7 +163,8 @@ final class Session {
 
     /// A websocket takes part in the session: as its only transport, or probing. False: refuse it.
     func attach(_ webSocket: WebSocketConnection) -> Bool {
-        guard engine.phase == .websocket || engine.webSocketArrived(at: .now) else { return false }
+        let isOnlyTransport = engine.phase == .websocket && self.webSocket == nil
+        guard isOnlyTransport || engine.webSocketArrived(at: .now) else { return false }
         self.webSocket = webSocket
         return true
     }
@@ -238,10 +261,12 @@ final class Session {
         engine.namespaceConnected()
         let socket = shard.registry.connect(self, to: namespace, sid: SessionID.make(loop: shard.loopIndex))
         sockets.append(socket)
+        shard.enqueue(to: self) { SocketIOPacketWriter.writeConnect(namespace: namespace, sid: socket.sid, to: &$0) }
         // The client may hand its sid to a backend at once, so it learns it when messages for it find their way.
-        shard.whenRoutable { [sid = socket.sid] in
-            guard self.sockets.contains(where: { $0.sid == sid }) else { return }
-            self.shard.enqueue(to: self) { SocketIOPacketWriter.writeConnect(namespace: namespace, sid: sid, to: &$0) }
+        unroutableConnects += 1
+        shard.whenRoutable {
+            self.unroutableConnects -= 1
+            self.touch()
         }
     }
 
@@ -273,7 +298,9 @@ final class Session {
         engine.close()
         for socket in sockets { shard.registry.disconnect(socket) }
         sockets = []
-        answerPoll(with: ByteBuffer(bytes: [EngineIOPacketType.close.rawValue]))
+        // A client that closes knows; its poll just ends, as the protocol's test suite asks.
+        let lastPacket: EngineIOPacketType = reason == .clientClosed ? .noop : .close
+        answerPoll(with: ByteBuffer(bytes: [lastPacket.rawValue]))
         queue.removeAll()
         let webSocket = self.webSocket
         self.webSocket = nil

@@ -6,14 +6,17 @@ package enum EngineIOPayload {
     /// python-engineio's clients refuse a body with more packets than this (`max_decode_packets`).
     package static let maximumPacketsInAnswer = 16
 
-    /// Splits a request body. The number of packets is bounded by the body's own limit (`maxPayload`).
-    package static func decode(_ body: ArraySlice<UInt8>) throws(EngineIOError) -> [EngineIOPacket] {
-        var packets: [EngineIOPacket] = []
-        var rest = body
+    /// Calls `body` with each packet of a request body up to the first broken one, at which it throws.
+    ///
+    /// The number of packets is bounded by the limit of the text itself (`maxPayload`).
+    package static func forEachPacket(
+        in payload: ArraySlice<UInt8>, _ body: (EngineIOPacket) -> Void
+    ) throws(EngineIOError) {
+        var rest = payload
         while true {
             let end = rest.firstIndex(of: separator) ?? rest.endIndex
-            packets.append(try decodePacket(rest[rest.startIndex..<end]))
-            guard end < rest.endIndex else { return packets }
+            body(try decodePacket(rest[rest.startIndex..<end]))
+            guard end < rest.endIndex else { return }
             rest = rest[(end + 1)...]
         }
     }

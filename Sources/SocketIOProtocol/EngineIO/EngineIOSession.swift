@@ -202,7 +202,9 @@ package struct EngineIOSession: Sendable {
             return .dropWebSocket
         }
         if pongDue == nil, now >= pingDue {
-            pongDue = now + timing.pingTimeout
+            // Counted from when the ping was due, so that a silent client is gone after interval and timeout however
+            // coarse our clock; a loop that was stalled must not cost its clients their time to answer.
+            pongDue = max(pingDue + timing.pingTimeout, now + timing.pingTimeout / 10 * 9)
             return .sendPing
         }
         return .none

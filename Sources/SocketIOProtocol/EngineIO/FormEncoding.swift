@@ -20,11 +20,13 @@ package enum FormEncoding {
         return result
     }
 
-    /// Calls `body` with each decoded name and value of a query string, in order.
+    /// Calls `body` with each decoded name and value of a query string, in order. A name without a value is passed over,
+    /// as Python's `parse_qs` does.
     package static func forEachPair(in query: some Collection<UInt8>, _ body: ([UInt8], [UInt8]) -> Void) {
         for pair in Array(query).split(separator: UInt8(ascii: "&")) {
             let equals = pair.firstIndex(of: UInt8(ascii: "=")) ?? pair.endIndex
-            body(decode(pair[pair.startIndex..<equals]), decode(pair[equals...].dropFirst()))
+            let value = pair[equals...].dropFirst()
+            if !value.isEmpty { body(decode(pair[pair.startIndex..<equals]), decode(value)) }
         }
     }
 
