@@ -334,7 +334,7 @@ def test_a_jsonp_client_polls_by_script_and_posts_by_form(server, closing, room)
     assert say("40").status == 200
     assert hear(2).startswith('40{"sid":')
     assert say("420%5B%22join%22%2C%7B%22room%22%3A%22" + room + "%22%7D%5D%1E421%5B%22a%5C%5Cnb%22%5D").status == 200
-    assert hear(3) == '430[{"ok":true}]' + SEPARATOR + "431[]"
+    assert sorted(hear(3).split(SEPARATOR)) == ['430[{"ok":true}]', "431[]"]
     emit(server, 'é\u2028</script>"', room)
     assert hear(4) == '42["x","\\u00e9\\u2028</script>\\""]'
 
@@ -587,9 +587,9 @@ def test_a_client_that_asks_without_reading_is_held_back(server, wire):
     connection.socket.settimeout(2)
     sent = 0
     with pytest.raises(TimeoutError):
-        while sent < 100_000_000:
+        while sent < 30_000_000:
             sent += connection.socket.send(requests)
-    assert resident_kilobytes(server) - before < 32_000
+            assert resident_kilobytes(server) - before < 32_000, f"after {sent} bytes of requests"
     assert http_request(server, "GET", POLLING).status == 200, "others are served"
 
 
