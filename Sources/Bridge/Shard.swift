@@ -21,6 +21,8 @@ final class Shard {
     private var touched: [Session] = []
     private var connections: [HTTPConnection] = []
     private var lastDelivery: UInt64 = 0
+    /// Nothing else will be queued before the next flush, so packets need no queue.
+    private var isSingleCommand = false
     private var scratch = JSONWriter(capacity: 256)
     /// Where a client's packets are joined for one write.
     var joinedFrames = ByteBuffer()
@@ -98,7 +100,9 @@ final class Shard {
 
     /// Carries out what one batch of messages asks of this loop, then writes to each client once.
     func perform(_ commands: [ShardCommand]) {
+        isSingleCommand = commands.count == 1 && touched.isEmpty
         for command in commands { perform(command) }
+        isSingleCommand = false
         flush()
     }
 
@@ -157,7 +161,8 @@ final class Shard {
         }
         if !delivery.skip.isEmpty, delivery.skip.contains(socket.sid) { return }
         switch delivery.content {
-        case .packet(let packet): socket.session.enqueue(packet)
+        case .packet(let packet):
+            if isSingleCommand { socket.session.send(packet) } else { socket.session.enqueue(packet) }
         case .expectingAck(let body, let address):
             let (id, forgotOne) = socket.expectAck(for: address, limit: configuration.maxPendingAcks)
             if forgotOne { counters.acksForgotten += 1 }

@@ -11,7 +11,8 @@ final class Socket {
 
     let sid: ByteString
     let namespace: Namespace
-    unowned let session: Session
+    /// A cycle until the session lets go of its sockets, when it closes.
+    let session: Session
     /// `namespace.everyone` stands among them, so none means disconnected.
     var memberships: ContiguousArray<Membership> = []
     /// The delivery that reached this socket last, so that a list of rooms reaches it once.

@@ -20,6 +20,7 @@ final class WebSocketConnection: ChannelInboundHandler {
     private var isClosing = false
     /// The connection's descriptor for direct sends; valid while the channel is active.
     private var descriptor: CInt?
+    private var channel: (any Channel)?
     /// Writes that the channel has not finished.
     private var writesPending = 0
 
@@ -40,6 +41,9 @@ final class WebSocketConnection: ChannelInboundHandler {
 
     // MARK: Outgoing
 
+    /// Whether the channel holds nothing for the client.
+    var isIdle: Bool { writesPending == 0 }
+
     /// Whether another write is welcome: the channel holds less than its high watermark.
     var isWritable: Bool { writesPending == 0 || context?.channel.isWritable ?? false }
 
@@ -55,13 +59,14 @@ final class WebSocketConnection: ChannelInboundHandler {
     /// before each send, since NIO clears it on this loop before the descriptor's number can be anybody else's; and once
     /// a byte has gone into the channel, everything goes there until the channel has written it all.
     func write(_ frames: ByteBuffer) {
-        guard let context else { return }
-        guard let descriptor, writesPending == 0, context.channel.isActive else { return writeThroughChannel(frames) }
+        guard let channel, let descriptor, writesPending == 0, channel.isActive else {
+            return writeThroughChannel(frames)
+        }
         let sent = frames.withUnsafeReadableBytes { bytes in
             send(descriptor, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL | MSG_DONTWAIT))
         }
         if sent == frames.readableBytes { return }
-        guard sent >= 0 || errno == EAGAIN || errno == EINTR else { return context.close(promise: nil) }
+        guard sent >= 0 || errno == EAGAIN || errno == EINTR else { return channel.close(promise: nil) }
         var rest = frames
         rest.moveReaderIndex(forwardBy: max(sent, 0))
         writeThroughChannel(rest)
@@ -111,6 +116,7 @@ final class WebSocketConnection: ChannelInboundHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        channel = context.channel
         if context.channel.isActive { open(context) }
     }
 
@@ -142,6 +148,7 @@ final class WebSocketConnection: ChannelInboundHandler {
         let session = self.session
         self.session = nil
         context = nil
+        channel = nil
         session?.closed(self)
     }
 
