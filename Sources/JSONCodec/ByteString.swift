@@ -38,6 +38,11 @@ package struct ByteString: Hashable, Sendable, ExpressibleByStringLiteral, Custo
         try storage.withUnsafeBytes(body)
     }
 
+    /// Whether these are the same bytes.
+    package func hasBytes(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        storage.withUnsafeBytes { sameBytes($0, bytes) }
+    }
+
     @inlinable package func hash(into hasher: inout Hasher) {
         storage.withUnsafeBytes { hasher.combine(bytes: $0) }
     }

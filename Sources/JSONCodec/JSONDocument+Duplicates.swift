@@ -10,15 +10,24 @@ extension JSONDocument {
             width += 1
             key = nodes.base[Int(key) + 1].link
         }
-        if width <= 8 { resolvePairwise(from: first, to: end) } else { resolveByHash(from: first, to: end, width: width) }
+        // Comparing lengths and first bytes of a few keys is cheaper than hashing them all.
+        if width <= 16 {
+            resolvePairwise(from: first, to: end)
+        } else {
+            resolveByHash(from: first, to: end, width: width)
+        }
     }
 
     private mutating func resolvePairwise(from first: UInt32, to end: UInt32) {
         var key = first
         while key < end {
+            let entry = nodes.base[Int(key)]
             var earlier = first
             while earlier < key {
-                if !nodes.base[Int(earlier)].flags.contains(.isSuperseded), sameKeys(earlier, key) {
+                let other = nodes.base[Int(earlier)]
+                let differs =
+                    entry.length != other.length && !entry.flags.union(other.flags).contains(.hasEscapes)
+                if !differs, !other.flags.contains(.isSuperseded), sameKeys(earlier, key) {
                     supersede(key, by: earlier)
                     break
                 }

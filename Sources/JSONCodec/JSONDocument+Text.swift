@@ -36,7 +36,9 @@ func escapedScalar(_ content: UnsafeRawBufferPointer, at index: Int) -> (scalar:
     case UInt8(ascii: "b"): return (0x08, 2)
     case UInt8(ascii: "f"): return (0x0C, 2)
     case UInt8(ascii: "u"):
-        guard index &+ 6 <= content.count, let unit = hexadecimalUnit(content, at: index &+ 2) else { return (0xFFFD, 2) }
+        guard index &+ 6 <= content.count, let unit = hexadecimalUnit(content, at: index &+ 2) else {
+            return (0xFFFD, 2)
+        }
         guard unit & 0xFC00 == 0xD800, index &+ 12 <= content.count, content[index &+ 6] == UInt8(ascii: "\\"),
             content[index &+ 7] == UInt8(ascii: "u"), let low = hexadecimalUnit(content, at: index &+ 8),
             low & 0xFC00 == 0xDC00

@@ -81,7 +81,8 @@ package struct JSONDocument: ~Copyable {
     /// Whether the value is a string with exactly these bytes.
     package func isString(_ node: Node, equalTo literal: StaticString) -> Bool {
         let entry = self[node]
-        return entry.kind == .string && literal.withUTF8Buffer { content(of: entry, equals: UnsafeRawBufferPointer($0)) }
+        return entry.kind == .string
+            && literal.withUTF8Buffer { content(of: entry, equals: UnsafeRawBufferPointer($0)) }
     }
 
     /// Elements of an array, or members of an object, duplicates resolved; 0 for scalars. Takes linear time.

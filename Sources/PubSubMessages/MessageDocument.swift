@@ -40,12 +40,14 @@ enum MessageKey {
     case method, event, data, binary, namespace, room, skipSID, callback, hostID, sid, id, args
 
     init?(_ bytes: UnsafeRawBufferPointer) {
+        // Every message has nine keys: words instead of bytes, after the length has been compared.
         func matches(_ literal: StaticString) -> Bool {
-            literal.withUTF8Buffer { literal in
-                // The length has been compared.
-                for index in 0..<min(literal.count, bytes.count) where literal[index] != bytes[index] { return false }
-                return true
-            }
+            let key = UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount)
+            guard key.count == bytes.count else { return false }
+            guard key.count >= 4 else { return key.elementsEqual(bytes) }
+            return Self.word(key, 0) == Self.word(bytes, 0)
+                && Self.word(key, key.count &- 4) == Self.word(bytes, key.count &- 4)
+                && (key.count <= 8 || Self.word(key, 4) == Self.word(bytes, 4))
         }
         switch bytes.count {
         case 2 where matches("id"): self = .id
@@ -62,6 +64,10 @@ enum MessageKey {
         case 9 where matches("namespace"): self = .namespace
         default: return nil
         }
+    }
+
+    private static func word(_ bytes: UnsafeRawBufferPointer, _ offset: Int) -> UInt32 {
+        bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
     }
 }
 
@@ -120,7 +126,7 @@ extension JSONDocument: MessageDocument {
 
     func isText(_ node: Node, equalTo bytes: ByteString) -> Bool {
         guard let content = plainContent(of: node) else { return byteString(node) == bytes }
-        return bytes.withUnsafeBytes { $0.elementsEqual(content) }
+        return bytes.hasBytes(content)
     }
 
     func key(_ node: Node) -> MessageKey? {
@@ -187,7 +193,7 @@ extension PickleDocument: MessageDocument {
     func isText(_ node: Node, equalTo other: ByteString) -> Bool {
         let node = content(of: node)
         guard kind(of: node) == .str || kind(of: node) == .byteString, let bytes = bytes(of: node) else { return false }
-        return other.withUnsafeBytes { $0.elementsEqual(bytes) }
+        return other.hasBytes(bytes)
     }
 
     func key(_ node: Node) -> MessageKey? {

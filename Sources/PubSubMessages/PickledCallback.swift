@@ -1,10 +1,10 @@
 import JSONCodec
+import PickleCodec
 
-/// Writes an answer that holds bytes, as a pickle of protocol 3: what emitters that read pickles have on Python 3.
-///
-/// Only the handful of opcodes that JSON values need. Arguments are a tuple, as python-socketio writes them.
+/// Writes an answer that holds bytes, as a pickle of protocol 2, which every emitter that reads pickles reads, on
+/// Python 2 too. Arguments are a tuple, as python-socketio writes them.
 struct PickledCallback: ~Copyable {
-    private var writer = JSONWriter()
+    private var writer = PickleWriter(version: 2)
     private let attachments: [[UInt8]]
     private var isOutOfRange = false
 
@@ -16,97 +16,59 @@ struct PickledCallback: ~Copyable {
         _ address: CallbackAddress, arguments: borrowing JSONDocument, attachments: [[UInt8]]
     ) throws(PubSubMessageError) -> [UInt8] {
         var pickle = PickledCallback(attachments: attachments)
-        pickle.writer.append(0x80)  // PROTO
-        pickle.writer.append(3)
-        pickle.writer.append("}(")  // EMPTY_DICT MARK
-        pickle.put(key: "method")
-        pickle.put(key: "callback")
-        pickle.put(key: "host_id")
+        pickle.writer.beginDict()
+        pickle.writer.append("method")
+        pickle.writer.append("callback")
+        pickle.writer.append("host_id")
         pickle.put(address.hostID.map { .text($0) } ?? .none)
-        pickle.put(key: "sid")
+        pickle.writer.append("sid")
         pickle.put(address.room)
-        pickle.put(key: "namespace")
+        pickle.writer.append("namespace")
         pickle.put(address.namespace)
-        pickle.put(key: "id")
+        pickle.writer.append("id")
         pickle.put(address.id)
-        pickle.put(key: "args")
+        pickle.writer.append("args")
         pickle.putTuple(arguments)
-        pickle.writer.append("u.")  // SETITEMS STOP
+        pickle.writer.endDict()
+        pickle.writer.finish()
         guard !pickle.isOutOfRange else { throw PubSubMessageError(.placeholderOutOfRange, hostID: address.hostID) }
         return pickle.writer.copyBytes()
     }
 
-    private mutating func put(key: StaticString) {
-        key.withUTF8Buffer { put(text: UnsafeRawBufferPointer($0)) }
-    }
-
-    private mutating func put(text: UnsafeRawBufferPointer) {
-        writer.append("X")  // BINUNICODE
-        put(word: UInt32(clamping: text.count))
-        writer.append(raw: text)
-    }
-
-    private mutating func put(word: UInt32) {
-        withUnsafeBytes(of: word.littleEndian) { writer.append(raw: $0) }
-    }
-
-    private mutating func put(integer: Int64) {
-        if let small = Int32(exactly: integer) {
-            writer.append("J")  // BININT
-            put(word: UInt32(bitPattern: small))
-        } else {
-            writer.append(0x8A)  // LONG1
-            writer.append(8)
-            withUnsafeBytes(of: integer.littleEndian) { writer.append(raw: $0) }
-        }
-    }
-
-    private mutating func put(float: Double) {
-        writer.append("G")  // BINFLOAT
-        withUnsafeBytes(of: float.bitPattern.bigEndian) { writer.append(raw: $0) }
-    }
-
-    private mutating func put(_ bool: Bool) {
-        writer.append(bool ? 0x88 : 0x89)  // NEWTRUE, NEWFALSE
-    }
-
     private mutating func put(_ value: CallbackAddress.RouteValue) {
         switch value {
-        case .none: writer.append("N")
-        case .bool(let bool): put(bool)
-        case .integer(let integer): put(integer: integer)
-        case .float(let float): put(float: float)
-        case .text(let text): text.withUnsafeBytes { put(text: $0) }
+        case .none: writer.appendNone()
+        case .bool(let bool): writer.append(bool)
+        case .integer(let integer): writer.append(integer)
+        case .float(let float): writer.append(float)
+        case .text(let text): writer.appendText(text)
         case .tuple(let values):
-            writer.append("(")
+            writer.beginTuple()
             for value in values { put(value) }
-            writer.append("t")
+            writer.endTuple()
         case .list(let values):
-            writer.append("](")
+            writer.beginList()
             for value in values { put(value) }
-            writer.append("e")
+            writer.endList()
         }
     }
 
     private mutating func putTuple(_ document: borrowing JSONDocument) {
         // Items of the containers around the one in hand; nesting costs no stack.
         var open: [Container] = []
-        writer.append("(")
+        writer.beginTuple()
         var current = Container.list(document.elements(of: document.root))
         while true {
             switch current.next() {
             case .end:
-                guard let outer = open.popLast() else {
-                    writer.append("t")
-                    return
-                }
+                guard let outer = open.popLast() else { return writer.endTuple() }
                 switch current {
-                case .list: writer.append("e")
-                case .dict: writer.append("u")
+                case .list: writer.endList()
+                case .dict: writer.endDict()
                 }
                 current = outer
             case .value(let key, let node):
-                if let key { document.byteString(key)?.withUnsafeBytes { put(text: $0) } }
+                if let key { putText(key, of: document) }
                 if let inner = put(node, of: document) {
                     open.append(current)
                     current = inner
@@ -118,40 +80,40 @@ struct PickledCallback: ~Copyable {
     /// Writes a scalar, or the start of a container and returns its items.
     private mutating func put(_ node: JSONDocument.Node, of document: borrowing JSONDocument) -> Container? {
         switch document.kind(of: node) {
-        case .null: writer.append("N")
-        case .bool: put(document.bool(node) == true)
-        case .integer:
-            if let integer = document.int64(node) {
-                put(integer: integer)
-            } else {
-                writer.append("L")  // LONG: decimal digits, L, line feed
-                writer.append(raw: document.source(of: node))
-                writer.append("L\n")
-            }
-        case .float: put(float: document.double(node) ?? .nan)
-        case .string: document.byteString(node)?.withUnsafeBytes { put(text: $0) }
+        case .null: writer.appendNone()
+        case .bool: writer.append(document.bool(node) == true)
+        case .integer: putInteger(node, of: document)
+        case .float: writer.append(document.double(node) ?? .nan)
+        case .string: putText(node, of: document)
         case .array:
-            writer.append("](")
+            writer.beginList()
             return .list(document.elements(of: node))
         case .object:
             if let number = document.placeholderNumber(node) {
                 put(attachment: number)
             } else {
-                writer.append("}(")
+                writer.beginDict()
                 return .dict(document.members(of: node))
             }
         }
         return nil
     }
 
+    private mutating func putText(_ node: JSONDocument.Node, of document: borrowing JSONDocument) {
+        writer.appendText(document.byteString(node) ?? "")
+    }
+
+    private mutating func putInteger(_ node: JSONDocument.Node, of document: borrowing JSONDocument) {
+        if let integer = document.int64(node) { return writer.append(integer) }
+        twosComplement(decimal: document.source(of: node)).withUnsafeBytes { writer.appendInteger(twosComplement: $0) }
+    }
+
     private mutating func put(attachment number: Int64) {
         guard number >= 0, number < attachments.count else {
             isOutOfRange = true
-            return writer.append("N")
+            return writer.appendNone()
         }
-        writer.append("B")  // BINBYTES
-        put(word: UInt32(clamping: attachments[Int(number)].count))
-        attachments[Int(number)].withUnsafeBytes { writer.append(raw: $0) }
+        attachments[Int(number)].withUnsafeBytes { writer.appendBytes($0) }
     }
 
     private enum Container {
@@ -187,4 +149,34 @@ extension JSONDocument {
         else { return nil }
         return int64(number) ?? .min
     }
+}
+
+/// A decimal integer as minimal little-endian two's complement. Quadratic; the parser bounds the digits.
+private func twosComplement(decimal text: UnsafeRawBufferPointer) -> [UInt8] {
+    let isNegative = text.first == UInt8(ascii: "-")
+    var bytes: [UInt8] = [0]
+    for digit in text[(isNegative ? 1 : 0)...] {
+        var carry = UInt32(digit &- UInt8(ascii: "0"))
+        for index in bytes.indices {
+            carry += UInt32(bytes[index]) * 10
+            bytes[index] = UInt8(truncatingIfNeeded: carry)
+            carry >>= 8
+        }
+        if carry > 0 { bytes.append(UInt8(truncatingIfNeeded: carry)) }
+    }
+    if isNegative {
+        var carry: UInt16 = 1
+        for index in bytes.indices {
+            carry += UInt16(~bytes[index])
+            bytes[index] = UInt8(truncatingIfNeeded: carry)
+            carry >>= 8
+        }
+    }
+    // One byte more where the highest bit would lie about the sign, none where it says the same twice.
+    if bytes.last.map({ ($0 >= 0x80) != isNegative }) ?? false { bytes.append(isNegative ? 0xFF : 0) }
+    let filler: UInt8 = isNegative ? 0xFF : 0
+    while bytes.count > 1, bytes[bytes.count - 1] == filler, (bytes[bytes.count - 2] >= 0x80) == isNegative {
+        bytes.removeLast()
+    }
+    return bytes
 }

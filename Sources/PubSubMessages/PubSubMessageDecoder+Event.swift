@@ -49,7 +49,8 @@ extension PubSubMessageDecoder {
             throw PubSubMessageError(.unserializable(error), hostID: senderHostID)
         }
         return EventBody(
-            json: writer.copyBytes(), attachments: attachments.map { node in pickle.bytes(of: node).map(Array.init) ?? [] })
+            json: writer.copyBytes(),
+            attachments: attachments.map { node in pickle.bytes(of: node).map(Array.init) ?? [] })
     }
 
     private func encodeJSON(

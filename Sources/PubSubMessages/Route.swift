@@ -156,7 +156,9 @@ struct Route {
         case .bool, .integer, .float: throw PubSubMessageError(.badCallback, hostID: hostID)
         case .list, .tuple:
             var items = document.items(of: node)
-            while parts.count < 4, let item = document.next(&items) { parts.append(value(item, of: document, depth: 0)) }
+            while parts.count < 4, let item = document.next(&items) {
+                parts.append(value(item, of: document, depth: 0))
+            }
         case .dictionary:
             var pairs = document.keysAndValues(of: node)
             while parts.count < 4, let (key, _) = document.next(&pairs) {

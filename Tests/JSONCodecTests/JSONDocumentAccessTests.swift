@@ -15,7 +15,8 @@ import Testing
             #expect(document.kind(of: root) == .object)
             #expect(document.count(of: root) == 10)
             let kinds: [(StaticString, JSONDocument.Kind)] = [
-                ("n", .null), ("t", .bool), ("f", .bool), ("i", .integer), ("big", .integer), ("x", .float), ("e", .string),
+                ("n", .null), ("t", .bool), ("f", .bool), ("i", .integer), ("big", .integer), ("x", .float),
+                ("e", .string),
                 ("a", .array), ("key", .integer), ("o", .object),
             ]
             for (key, kind) in kinds {
@@ -88,10 +89,11 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ("0", 0), ("-0", 0), ("9223372036854775807", Int64.max), ("-9223372036854775808", Int64.min),
-        ("9223372036854775808", nil), ("-9223372036854775809", nil),
-    ] as [(String, Int64?)])
+    @Test(
+        arguments: [
+            ("0", 0), ("-0", 0), ("9223372036854775807", Int64.max), ("-9223372036854775808", Int64.min),
+            ("9223372036854775808", nil), ("-9223372036854775809", nil),
+        ] as [(String, Int64?)])
     func `integers are exact up to 64 bits`(text: String, expected: Int64?) throws {
         var document = JSONDocument()
         let bytes = Array(text.utf8)

@@ -35,17 +35,20 @@ func python(_ script: String, input: String) throws -> String? {
         ("", #""""#), ("plain text, 12345678", #""plain text, 12345678""#),
         ("\"\\\n\r\t\u{8}\u{c}/", ##""\"\\\n\r\t\b\f/""##), ("\u{0}\u{1f}\u{7f}", ##""\u0000\u001f\u007f""##),
         ("é😀", ##""\u00e9\ud83d\ude00""##), ("1234567é", ##""1234567\u00e9""##),
-        ("12345678\"12345678", ##""12345678\"12345678""##), ("~~~~~~~~~~~~~~~~ \u{FFFF}", ##""~~~~~~~~~~~~~~~~ \uffff""##),
+        ("12345678\"12345678", ##""12345678\"12345678""##),
+        ("~~~~~~~~~~~~~~~~ \u{FFFF}", ##""~~~~~~~~~~~~~~~~ \uffff""##),
     ])
     func `text is escaped as json.dumps does`(text: String, expected: String) {
         #expect(written { writer in Array(text.utf8).withUnsafeBytes { writer.appendString(wtf8: $0) } } == expected)
     }
 
-    @Test(arguments: [
-        ([0xED, 0xA0, 0x80], ##""\ud800""##), ([0xED, 0xA0, 0xBD, 0xED, 0xB8, 0x80], ##""\ud83d\ude00""##),
-        ([0xFF, 0x41], ##""\ufffdA""##), ([0xC0, 0x80], ##""\ufffd\ufffd""##), ([0xE2, 0x82], ##""\ufffd\ufffd""##),
-        ([0xF4, 0x90, 0x80, 0x80], ##""\ufffd\ufffd\ufffd\ufffd""##),
-    ] as [([UInt8], String)])
+    @Test(
+        arguments: [
+            ([0xED, 0xA0, 0x80], ##""\ud800""##), ([0xED, 0xA0, 0xBD, 0xED, 0xB8, 0x80], ##""\ud83d\ude00""##),
+            ([0xFF, 0x41], ##""\ufffdA""##), ([0xC0, 0x80], ##""\ufffd\ufffd""##),
+            ([0xE2, 0x82], ##""\ufffd\ufffd""##),
+            ([0xF4, 0x90, 0x80, 0x80], ##""\ufffd\ufffd\ufffd\ufffd""##),
+        ] as [([UInt8], String)])
     func `lone surrogates stay and bytes that are no text are replaced`(bytes: [UInt8], expected: String) {
         #expect(written { writer in bytes.withUnsafeBytes { writer.appendString(wtf8: $0) } } == expected)
     }
@@ -74,25 +77,30 @@ func python(_ script: String, input: String) throws -> String? {
         }
     }
 
-    @Test(arguments: [
-        ([], "0"), ([0], "0"), ([0xFF], "-1"), ([0x80], "-128"), ([0x7F], "127"), ([0xFF, 0x00], "255"),
-        ([0, 0, 0, 0, 0, 0, 0, 0x80], "-9223372036854775808"), ([0, 0, 0, 0, 0, 0, 0, 0x80, 0], "9223372036854775808"),
-        ([0, 0, 0, 0, 0, 0, 0, 0, 1], "18446744073709551616"), ([0, 0, 0, 0, 0, 0, 0, 0, 0xFF], "-18446744073709551616"),
-        ([0, 0, 0xE8, 0x89, 0x04, 0x23, 0xC7, 0x8A, 0x00], "10000000000000000000"),
-        ([1, 0, 0xE8, 0x89, 0x04, 0x23, 0xC7, 0x8A, 0xFF], "-8446744073709551615"),
-    ] as [([UInt8], String)])
+    @Test(
+        arguments: [
+            ([], "0"), ([0], "0"), ([0xFF], "-1"), ([0x80], "-128"), ([0x7F], "127"), ([0xFF, 0x00], "255"),
+            ([0, 0, 0, 0, 0, 0, 0, 0x80], "-9223372036854775808"),
+            ([0, 0, 0, 0, 0, 0, 0, 0x80, 0], "9223372036854775808"),
+            ([0, 0, 0, 0, 0, 0, 0, 0, 1], "18446744073709551616"),
+            ([0, 0, 0, 0, 0, 0, 0, 0, 0xFF], "-18446744073709551616"),
+            ([0, 0, 0xE8, 0x89, 0x04, 0x23, 0xC7, 0x8A, 0x00], "10000000000000000000"),
+            ([1, 0, 0xE8, 0x89, 0x04, 0x23, 0xC7, 0x8A, 0xFF], "-8446744073709551615"),
+        ] as [([UInt8], String)])
     func `two's complement of any size is written in decimal`(bytes: [UInt8], expected: String) {
         #expect(written { writer in bytes.withUnsafeBytes { writer.appendDecimal(twosComplement: $0) } } == expected)
     }
 
-    @Test(arguments: [
-        (0.0, "0.0"), (-0.0, "-0.0"), (1, "1.0"), (1.1, "1.1"), (1e5, "100000.0"), (1e15, "1000000000000000.0"),
-        (9_999_999_999_999_998, "9999999999999998.0"), (1e16, "1e+16"), (-1e16, "-1e+16"), (1.2e16, "1.2e+16"),
-        (10_000_000_000_000_002, "1.0000000000000002e+16"), (0x1p54, "1.8014398509481984e+16"), (1e17, "1e+17"),
-        (1e-4, "0.0001"), (1e-5, "1e-05"), (1.5e-7, "1.5e-07"), (Double.leastNonzeroMagnitude, "5e-324"), (1e100, "1e+100"),
-        (Double.greatestFiniteMagnitude, "1.7976931348623157e+308"), (1_637_000_000.123456, "1637000000.123456"),
-        (.nan, "null"), (.infinity, "null"), (-.infinity, "null"),
-    ] as [(Double, String)])
+    @Test(
+        arguments: [
+            (0.0, "0.0"), (-0.0, "-0.0"), (1, "1.0"), (1.1, "1.1"), (1e5, "100000.0"), (1e15, "1000000000000000.0"),
+            (9_999_999_999_999_998, "9999999999999998.0"), (1e16, "1e+16"), (-1e16, "-1e+16"), (1.2e16, "1.2e+16"),
+            (10_000_000_000_000_002, "1.0000000000000002e+16"), (0x1p54, "1.8014398509481984e+16"), (1e17, "1e+17"),
+            (1e-4, "0.0001"), (1e-5, "1e-05"), (1.5e-7, "1.5e-07"), (Double.leastNonzeroMagnitude, "5e-324"),
+            (1e100, "1e+100"),
+            (Double.greatestFiniteMagnitude, "1.7976931348623157e+308"), (1_637_000_000.123456, "1637000000.123456"),
+            (.nan, "null"), (.infinity, "null"), (-.infinity, "null"),
+        ] as [(Double, String)])
     func `floats are written as repr does`(value: Double, expected: String) {
         #expect(written { $0.appendFloat(value) } == expected)
     }
@@ -109,7 +117,8 @@ func python(_ script: String, input: String) throws -> String? {
             .map { (Double(bitPattern: $0) / 100).bitPattern }
         let values = bits.map(Double.init(bitPattern:)).filter(\.isFinite)
         let input = values.map { String($0.bitPattern) }.joined(separator: " ")
-        let script = "import struct,sys\nfor b in sys.stdin.read().split(): "
+        let script =
+            "import struct,sys\nfor b in sys.stdin.read().split(): "
             + "print(repr(struct.unpack('<d', struct.pack('<Q', int(b)))[0]))"
         guard let output = try python(script, input: input) else { return }
         let expected = output.split(separator: "\n")

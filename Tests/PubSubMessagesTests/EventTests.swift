@@ -7,7 +7,8 @@ import Testing
     let decoder = PubSubMessageDecoder(hostID: "own")
 
     @Test(arguments: [
-        ("null", #"["x"]"#), ("5", #"["x",5]"#), ("[1, 2]", #"["x",[1,2]]"#), ("[]", #"["x",[]]"#), ("[null]", #"["x",[null]]"#),
+        ("null", #"["x"]"#), ("5", #"["x",5]"#), ("[1, 2]", #"["x",[1,2]]"#), ("[]", #"["x",[]]"#),
+        ("[null]", #"["x",[null]]"#),
         (#"{"a": NaN, "b": "é"}"#, ##"["x",{"a":null,"b":"\u00e9"}]"##),
     ])
     func `without the key binary the data is the argument`(data: String, expected: String) throws {
@@ -15,8 +16,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("[null]", #"["x"]"#), ("[]", #"["x"]"#), ("[5]", #"["x",5]"#), ("[[1, 2]]", #"["x",[1,2]]"#), ("[1, 2]", #"["x",1,2]"#),
-        ("[null, null]", #"["x",null,null]"#), ("[[]]", #"["x",[]]"#), (#"[{"a": 1}]"#, #"["x",{"a":1}]"#), ("[[null]]", #"["x",[null]]"#),
+        ("[null]", #"["x"]"#), ("[]", #"["x"]"#), ("[5]", #"["x",5]"#), ("[[1, 2]]", #"["x",[1,2]]"#),
+        ("[1, 2]", #"["x",1,2]"#),
+        ("[null, null]", #"["x",null,null]"#), ("[[]]", #"["x",[]]"#), (#"[{"a": 1}]"#, #"["x",{"a":1}]"#),
+        ("[[null]]", #"["x",[null]]"#),
     ])
     func `a list beside the key binary is the argument list`(data: String, expected: String) throws {
         #expect(try decoder.event(text: emitText(#""binary": false"#, data: data)) == expected)
@@ -54,12 +57,15 @@ import Testing
         (#"[[{"_placeholder": true, "num": 0}], "Q\nU\u0049="]"#, #"["x",{"_placeholder":true,"num":0}]|41,42"#),
     ])
     func `binary data is a structure and its attachments`(data: String, expected: String) throws {
-        #expect(try PubSubMessageDecoder(hostID: "own").event(text: emitText(#""binary": true"#, data: data)) == expected)
+        #expect(
+            try PubSubMessageDecoder(hostID: "own").event(text: emitText(#""binary": true"#, data: data)) == expected)
     }
 
     @Test(arguments: [
-        (#"{"a": 1}"#, "binary without attachments"), ("[]", "binary without attachments"), ("null", "binary without attachments"),
-        (#"[[1], 5]"#, "attachment not text"), (#"[[1], "QQ"]"#, "attachment not base64"), (#"[[1], "é"]"#, "attachment not base64"),
+        (#"{"a": 1}"#, "binary without attachments"), ("[]", "binary without attachments"),
+        ("null", "binary without attachments"),
+        (#"[[1], 5]"#, "attachment not text"), (#"[[1], "QQ"]"#, "attachment not base64"),
+        (#"[[1], "é"]"#, "attachment not base64"),
         (#"[[{"_placeholder": true, "num": 1}], "QQ=="]"#, "placeholder out of range"),
         (#"[[{"_placeholder": true, "num": -2}], "QQ=="]"#, "placeholder out of range"),
         (#"[[{"_placeholder": true, "num": "0"}], "QQ=="]"#, "placeholder out of range"),
@@ -72,10 +78,13 @@ import Testing
         #expect(error?.hostID == "h")
     }
 
-    @Test(arguments: [
-        ("", ""), ("QQ==", "A"), ("QUI=", "AB"), ("QUJD", "ABC"), ("QUJDRA==", "ABCD"), ("Q U\nI=", "AB"), ("QQ==QQ==", "A"),
-        ("Q", nil), ("QQ", nil), ("QQ=", nil), ("=QQ==", "A"), ("Q=Q==", "A"), ("!!!", ""), ("QQé==", nil), ("QQ==é", nil), ("-_QQ==", "A"),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("", ""), ("QQ==", "A"), ("QUI=", "AB"), ("QUJD", "ABC"), ("QUJDRA==", "ABCD"), ("Q U\nI=", "AB"),
+            ("QQ==QQ==", "A"),
+            ("Q", nil), ("QQ", nil), ("QQ=", nil), ("=QQ==", "A"), ("Q=Q==", "A"), ("!!!", ""), ("QQé==", nil),
+            ("QQ==é", nil), ("-_QQ==", "A"),
+        ] as [(String, String?)])
     func `base64 is read as Python reads it`(text: String, expected: String?) {
         let decoded = Array(text.utf8).withUnsafeBytes { Base64.decode($0) }
         #expect(decoded.map { String(decoding: $0, as: UTF8.self) } == expected)

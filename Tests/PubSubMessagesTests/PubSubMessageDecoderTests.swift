@@ -17,11 +17,15 @@ import Testing
         return reason
     }
 
-    @Test(arguments: [
-        (#""room": null"#, .everyone), ("", .everyone), (#""room": "a""#, .these(["a"])), (#""room": """#, .these([""])),
-        (#""room": ["a", "b"]"#, .these(["a", "b"])), (#""room": ["a", null]"#, .everyone), (#""room": 5"#, .these([])),
-        (#""room": ["a", 5]"#, .these(["a"])), (#""room": false"#, .these([])), (#""room": "\u0061""#, .these(["a"])),
-    ] as [(String, PubSubMessage.Rooms)])
+    @Test(
+        arguments: [
+            (#""room": null"#, .everyone), ("", .everyone), (#""room": "a""#, .these(["a"])),
+            (#""room": """#, .these([""])),
+            (#""room": ["a", "b"]"#, .these(["a", "b"])), (#""room": ["a", null]"#, .everyone),
+            (#""room": 5"#, .these([])),
+            (#""room": ["a", 5]"#, .these(["a"])), (#""room": false"#, .these([])),
+            (#""room": "\u0061""#, .these(["a"])),
+        ] as [(String, PubSubMessage.Rooms)])
     func `a room is None, a text or a list`(fields: String, rooms: PubSubMessage.Rooms) throws {
         #expect(try emit(fields)?.rooms == rooms)
     }
@@ -36,10 +40,12 @@ import Testing
         #expect(error?.hostID == "h")
     }
 
-    @Test(arguments: [
-        (#""skip_sid": null"#, []), (#""skip_sid": "s""#, ["s"]), (#""skip_sid": ["s", "t"]"#, ["s", "t"]), (#""skip_sid": []"#, []),
-        (#""skip_sid": true"#, []), (#""skip_sid": 5"#, []),
-    ] as [(String, [ByteString])])
+    @Test(
+        arguments: [
+            (#""skip_sid": null"#, []), (#""skip_sid": "s""#, ["s"]), (#""skip_sid": ["s", "t"]"#, ["s", "t"]),
+            (#""skip_sid": []"#, []),
+            (#""skip_sid": true"#, []), (#""skip_sid": 5"#, []),
+        ] as [(String, [ByteString])])
     func `skip_sid is a sid or a list of them`(fields: String, sids: [ByteString]) throws {
         #expect(try emit(fields)?.skip == sids)
     }
@@ -57,38 +63,45 @@ import Testing
     }
 
     @Test func `other methods name a sid, a room and a namespace`() throws {
-        guard case .disconnect("s", "/chat") = try decoder.decode(
-            text: #"{"method": "disconnect", "sid": "s", "namespace": "/chat"}"#)
+        guard
+            case .disconnect("s", "/chat") = try decoder.decode(
+                text: #"{"method": "disconnect", "sid": "s", "namespace": "/chat"}"#)
         else { return #expect(Bool(false)) }
-        guard case .enterRoom("s", "r", "/") = try decoder.decode(
-            text: #"{"method": "enter_room", "sid": "s", "room": "r", "namespace": "/", "host_id": "h"}"#)
+        guard
+            case .enterRoom("s", "r", "/") = try decoder.decode(
+                text: #"{"method": "enter_room", "sid": "s", "room": "r", "namespace": "/", "host_id": "h"}"#)
         else { return #expect(Bool(false)) }
-        guard case .leaveRoom("s", "r", "/") = try decoder.decode(
-            text: #"{"method": "leave_room", "sid": "s", "room": "r", "namespace": "/"}"#)
+        guard
+            case .leaveRoom("s", "r", "/") = try decoder.decode(
+                text: #"{"method": "leave_room", "sid": "s", "room": "r", "namespace": "/"}"#)
         else { return #expect(Bool(false)) }
-        guard case .closeRoom("r", "/") = try decoder.decode(
-            text: #"{"method": "close_room", "room": "r", "namespace": "/"}"#)
+        guard
+            case .closeRoom("r", "/") = try decoder.decode(
+                text: #"{"method": "close_room", "room": "r", "namespace": "/"}"#)
         else { return #expect(Bool(false)) }
-        guard case .callback(let callback) = try decoder.decode(
-            text: #"{"method": "callback", "host_id": "own", "sid": "r", "namespace": "/", "id": 3, "args": [1]}"#)
+        guard
+            case .callback(let callback) = try decoder.decode(
+                text: #"{"method": "callback", "host_id": "own", "sid": "r", "namespace": "/", "id": 3, "args": [1]}"#)
         else { return #expect(Bool(false)) }
         #expect(callback.id == 3)
     }
 
-    @Test(arguments: [
-        (#"{"method": "emit", "event": "x", "data": 1, "namespace": "/", "host_id": "own"}"#, .ownMessage),
-        (#"{"method": "close_room", "room": "r", "namespace": "/", "host_id": "own"}"#, .ownMessage),
-        ("{}", .noMethod), ("null", .notAMessage), ("[]", .notAMessage), ("0", .notAMessage), (#"{"method": "canary"}"#, .unknownMethod),
-        (#"{"method": 5}"#, .unknownMethod), (#"{"a": 1}"#, .noMethod),
-        (#"{"method": "emit", "event": "x", "data": 1, "namespace": null}"#, .noNamespace),
-        (#"{"method": "emit", "event": "x", "data": 1, "namespace": ""}"#, .noNamespace),
-        (#"{"method": "emit", "event": "x", "data": 1}"#, .noNamespace),
-        (#"{"method": "callback", "host_id": "h", "sid": "r", "id": 3, "args": [1]}"#, .callbackOfAnotherHost),
-        (#"{"method": "callback", "host_id": "own", "sid": "r", "id": 3}"#, .incompleteCallback),
-        (#"{"method": "close_room", "namespace": "/"}"#, .broadcastRoom),
-        (#"{"method": "disconnect", "namespace": "/"}"#, .noTarget),
-        (#"{"method": "enter_room", "sid": "s", "room": 5, "namespace": "/"}"#, .noTarget),
-    ] as [(String, PubSubMessage.IgnoreReason)])
+    @Test(
+        arguments: [
+            (#"{"method": "emit", "event": "x", "data": 1, "namespace": "/", "host_id": "own"}"#, .ownMessage),
+            (#"{"method": "close_room", "room": "r", "namespace": "/", "host_id": "own"}"#, .ownMessage),
+            ("{}", .noMethod), ("null", .notAMessage), ("[]", .notAMessage), ("0", .notAMessage),
+            (#"{"method": "canary"}"#, .unknownMethod),
+            (#"{"method": 5}"#, .unknownMethod), (#"{"a": 1}"#, .noMethod),
+            (#"{"method": "emit", "event": "x", "data": 1, "namespace": null}"#, .noNamespace),
+            (#"{"method": "emit", "event": "x", "data": 1, "namespace": ""}"#, .noNamespace),
+            (#"{"method": "emit", "event": "x", "data": 1}"#, .noNamespace),
+            (#"{"method": "callback", "host_id": "h", "sid": "r", "id": 3, "args": [1]}"#, .callbackOfAnotherHost),
+            (#"{"method": "callback", "host_id": "own", "sid": "r", "id": 3}"#, .incompleteCallback),
+            (#"{"method": "close_room", "namespace": "/"}"#, .broadcastRoom),
+            (#"{"method": "disconnect", "namespace": "/"}"#, .noTarget),
+            (#"{"method": "enter_room", "sid": "s", "room": 5, "namespace": "/"}"#, .noTarget),
+        ] as [(String, PubSubMessage.IgnoreReason)])
     func `what receivers pass over in silence is ignored with a reason`(
         text: String, reason: PubSubMessage.IgnoreReason
     ) throws {
@@ -104,7 +117,8 @@ import Testing
 
     @Test(arguments: [
         ("", "empty"), ("5", "not a dict"), ("[\"method\"]", "not a dict"), ("\"method\"", "not a dict"), ("{", "json"),
-        (#"{"method": "emit", "data": 1, "namespace": "/"}"#, "event"), (#"{"method": "emit", "event": 1, "namespace": "/"}"#, "data"),
+        (#"{"method": "emit", "data": 1, "namespace": "/"}"#, "event"),
+        (#"{"method": "emit", "event": 1, "namespace": "/"}"#, "data"),
     ])
     func `what is no message is refused with a cause`(text: String, cause: String) {
         let error = #expect(throws: PubSubMessageError.self) { try decoder.decode(text: text) }
@@ -129,22 +143,33 @@ import Testing
 
     @Test func `random damage never traps`() throws {
         let texts = [
-            Array(emitText(#""binary": true, "callback": ["r", "/", 1], "room": ["a"]"#, data: #"[[{"_placeholder": true, "num": 0}], "QQ=="]"#).utf8),
+            Array(
+                emitText(
+                    #""binary": true, "callback": ["r", "/", 1], "room": ["a"]"#,
+                    data: #"[[{"_placeholder": true, "num": 0}], "QQ=="]"#
+                ).utf8),
             // emit('x', (b'AB', {'a': [1.5, None, {'b': 'é'}]}), room=['a', 'b'], callback=…) at protocol 4.
             Array(
                 try #require(
                     Data(
-                        base64Encoded: "gASVngAAAAAAAAB9lCiMBm1ldGhvZJSMBGVtaXSUjAVldmVudJSMAXiUjARkYXRhlEMCQUKUfZSMAWGUXZQoRz/4AAAAAAAATn2UjAFilIwCw6mUc2"
-                            + "VzhpSMCW5hbWVzcGFjZZSMAS+UjARyb29tlF2UKGgIaAtljAhza2lwX3NpZJROjAhjYWxsYmFja5SMAXKUaA9LAYeUjAdob3N0X2lklIwBaJR1Lg=="))),
+                        base64Encoded:
+                            "gASVngAAAAAAAAB9lCiMBm1ldGhvZJSMBGVtaXSUjAVldmVudJSMAXiUjARkYXRhlEMCQUKUfZSMAWGUXZQoRz/4AAAAAAAATn2UjAFilIwCw6mUc2"
+                            + "VzhpSMCW5hbWVzcGFjZZSMAS+UjARyb29tlF2UKGgIaAtljAhza2lwX3NpZJROjAhjYWxsYmFja5SMAXKUaA9LAYeUjAdob3N0X2lklIwBaJR1Lg=="
+                    ))),
         ]
-        #expect(try decoder.event(texts[1]) == ##"["x",{"_placeholder":true,"num":0},{"a":[1.5,null,{"b":"\u00e9"}]}]|41,42"##)
+        #expect(
+            try decoder.event(texts[1])
+                == ##"["x",{"_placeholder":true,"num":0},{"a":[1.5,null,{"b":"\u00e9"}]}]|41,42"##)
         var generator = SystemRandomNumberGenerator()
         for text in texts {
-            for length in 0..<text.count { #expect(throws: PubSubMessageError.self) { try decoder.event(Array(text[..<length])) } }
+            for length in 0..<text.count {
+                #expect(throws: PubSubMessageError.self) { try decoder.event(Array(text[..<length])) }
+            }
             for _ in 0..<3_000 {
                 var bytes = text
                 for _ in 0..<Int.random(in: 1...3) where !bytes.isEmpty {
-                    bytes[Int.random(in: 0..<bytes.count, using: &generator)] = UInt8.random(in: 0...255, using: &generator)
+                    bytes[Int.random(in: 0..<bytes.count, using: &generator)] = UInt8.random(
+                        in: 0...255, using: &generator)
                 }
                 _ = try? decoder.event(bytes)
             }

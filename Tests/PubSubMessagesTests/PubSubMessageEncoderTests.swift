@@ -17,7 +17,8 @@ import Testing
     @Test(arguments: [
         (#"{"event": "x", "data": {"t": 1.0}, "room": "r"}"#, #"["x",{"t":1.0}]"#),
         (#"{"event": "x", "data": [1, 2]}"#, #"["x",[1,2]]"#), (#"{"event": "x", "data": []}"#, #"["x",[]]"#),
-        (#"{"event": "x", "data": [null]}"#, #"["x",[null]]"#), (#"{"event": "x"}"#, #"["x"]"#), (#"{"event": "x", "data": null}"#, #"["x"]"#),
+        (#"{"event": "x", "data": [null]}"#, #"["x",[null]]"#), (#"{"event": "x"}"#, #"["x"]"#),
+        (#"{"event": "x", "data": null}"#, #"["x"]"#),
         (#"{"data": "s"}"#, #"[null,"s"]"#), (#"{"event": 5, "data": [NaN]}"#, #"[5,[null]]"#),
         (#"{"event": "x", "data": {"_placeholder": true, "num": 0}}"#, #"["x",{"_placeholder":true,"num":0}]"#),
     ])
@@ -38,18 +39,22 @@ import Testing
     }
 
     private func address(_ dialect: Dialect) -> CallbackAddress {
-        CallbackAddress(hostID: "h", dialect: dialect, room: .list([.text("r"), .none]), namespace: .text("/"), id: .integer(7))
+        CallbackAddress(
+            hostID: "h", dialect: dialect, room: .list([.text("r"), .none]), namespace: .text("/"), id: .integer(7))
     }
 
     @Test func `an answer echoes the address and is JSON`() throws {
-        let payload = try PubSubMessageEncoder.callback(to: address(.json5_15_1), arguments: Array(#"["ok", 1.50]"#.utf8))
+        let payload = try PubSubMessageEncoder.callback(
+            to: address(.json5_15_1), arguments: Array(#"["ok", 1.50]"#.utf8))
         #expect(
             String(decoding: payload, as: UTF8.self)
                 == #"{"method":"callback","host_id":"h","sid":["r",null],"namespace":"/","id":7,"args":["ok",1.5]}"#)
     }
 
     @Test func `an answer with bytes goes only to who reads pickles`() throws {
-        let arguments = Array(#"["b", {"_placeholder": true, "num": 0}, {"k": [1.5, null, true, 12345678901234567890, -5000000000]}, []]"#.utf8)
+        let arguments = Array(
+            #"["b", {"_placeholder": true, "num": 0}, {"k": [1.5, null, true, 12345678901234567890, -5000000000]}, []]"#
+                .utf8)
         let payload = try PubSubMessageEncoder.callback(
             to: address(.pickle), arguments: arguments, attachments: [[1, 2, 255]])
         let body = try canonical(payload)
@@ -98,7 +103,10 @@ import Testing
     @Test func `the pickled answer is what Python reads`() throws {
         guard FileManager.default.isExecutableFile(atPath: "/usr/bin/python3") else { return }
         let payload = try PubSubMessageEncoder.callback(
-            to: address(.pickle), arguments: Array(#"[{"_placeholder": true, "num": 0}, "é", {"a": [123456789012345678901]}]"#.utf8),
+            to: address(.pickle),
+            arguments: Array(
+                #"[{"_placeholder": true, "num": 0}, "é", {"a": [123456789012345678901, -9223372036854775809, -18446744073709551616]}]"#
+                    .utf8),
             attachments: [[0, 255]])
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/python3")
@@ -113,7 +121,7 @@ import Testing
         process.waitUntilExit()
         #expect(
             output
-                == ##"{'method': 'callback', 'host_id': 'h', 'sid': ['r', None], 'namespace': '/', 'id': 7, 'args': (b'\x00\xff', '\xe9', {'a': [123456789012345678901]})}"##
+                == ##"{'method': 'callback', 'host_id': 'h', 'sid': ['r', None], 'namespace': '/', 'id': 7, 'args': (b'\x00\xff', '\xe9', {'a': [123456789012345678901, -9223372036854775809, -18446744073709551616]})}"##
                 + "\n")
     }
 }

@@ -21,7 +21,9 @@ struct ReplayVerdict {
     func check() -> String {
         if let verdict = checkEffect() { return verdict }
         if outcome.packets == record.packets { return checkEquals() }
-        if outcome.packets == record.packets.map(Self.withoutNonFinite) { return "checked: NaN and infinities are null" }
+        if outcome.packets == record.packets.map(Self.withoutNonFinite) {
+            return "checked: NaN and infinities are null"
+        }
         if let verdict = checkNewerReceiver() ?? checkRepaired() { return verdict }
         Issue.record(
             """

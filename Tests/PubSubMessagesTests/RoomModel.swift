@@ -13,7 +13,8 @@ struct RoomModel {
             self.sids = Dictionary(uniqueKeysWithValues: sids.map { (ByteString($0), ByteString($1)) })
             rooms = [
                 "/": [
-                    "time", "news", "dir::/tmp/ws-emit", "sec::a::b", ByteString("комната-😀"), ByteString("café"), extraRoom,
+                    "time", "news", "dir::/tmp/ws-emit", "sec::a::b", ByteString("комната-😀"), ByteString("café"),
+                    extraRoom,
                 ],
                 "/chat": ["lobby"],
             ]

@@ -52,6 +52,7 @@ func canonical(_ payload: [UInt8]) throws -> EventBody {
         try document.parse(bytes)
         var nodes: [PickleDocument.Node] = []
         try document.writeJSON(document.root, to: &writer, attachments: &nodes)
-        return EventBody(json: writer.copyBytes(), attachments: nodes.map { document.bytes(of: $0).map(Array.init) ?? [] })
+        return EventBody(
+            json: writer.copyBytes(), attachments: nodes.map { document.bytes(of: $0).map(Array.init) ?? [] })
     }
 }

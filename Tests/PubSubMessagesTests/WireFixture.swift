@@ -8,7 +8,8 @@ struct WireFixture {
     static func load() throws -> WireFixture {
         let folder =
             ProcessInfo.processInfo.environment["WS_EMIT_FIXTURES"].map { URL(filePath: $0) }
-            ?? URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().appending(path: "Fixtures")
+            ?? URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().appending(
+                path: "Fixtures")
         let text = try Data(contentsOf: folder.appending(path: "wire.jsonl"))
         var objects: [[String: Any]] = []
         for line in text.split(separator: UInt8(ascii: "\n")) {

@@ -87,7 +87,9 @@ struct ReplayOutcome {
             if Self.isVerbose { print("  \(record.id): \(verdict)") }
         }
         print("wire.jsonl: \(records.count) records")
-        for (verdict, count) in tally.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) { print("  \(count) \(verdict)") }
+        for (verdict, count) in tally.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
+            print("  \(count) \(verdict)")
+        }
     }
 }
 

@@ -1,0 +1,99 @@
+import JSONCodec
+import PickleCodec
+
+/// Shows payloads of the channel whole, for tools that print messages rather than deliver them.
+///
+/// It reads with the decoder of the bridge, so that what it shows is what the bridge sees. Nothing is dropped: what a
+/// receiver would refuse is still shown as far as it can be read.
+package final class MessageInspector {
+    private let decoder: PubSubMessageDecoder
+
+    /// How a payload could be read.
+    package enum Form: Sendable {
+        case pickle
+        case json
+        /// Neither; the error has place and hint.
+        case undecodable(PubSubMessageError)
+    }
+
+    /// One payload, read. The documents' nodes are valid until the next `inspect`.
+    package struct Inspection: Sendable {
+        package let form: Form
+        package let summary: MessageSummary
+        /// What makes the receivers drop or ignore a payload that could be read; nil for a good message.
+        package let complaint: String?
+    }
+
+    /// - Parameter limits: what one payload may cost.
+    package init(limits: PubSubMessageLimits = .init()) {
+        // No sender has this id: nothing is our own.
+        decoder = PubSubMessageDecoder(hostID: "", limits: limits)
+    }
+
+    /// Reads a payload, whose bytes must stay valid until the next call.
+    package func inspect(_ payload: UnsafeRawBufferPointer) -> Inspection {
+        let isJSON = payload.first.map { PubSubMessageDecoder.isJSON($0) } ?? false
+        var dialect: Dialect? = isJSON ? nil : .pickle
+        var complaint: String?
+        do throws(PubSubMessageError) {
+            switch try decoder.decode(payload, includingOwn: true) {
+            case .emit(let emit): dialect = emit.dialect
+            case .ignored(let reason) where reason != .callbackOfAnotherHost: complaint = reason.rawValue
+            case .ignored, .callback, .disconnect, .enterRoom, .leaveRoom, .closeRoom: break
+            }
+        } catch {
+            switch error.cause {
+            case .empty, .tooLong, .pickle, .json:
+                return Inspection(form: .undecodable(error), summary: MessageSummary(), complaint: error.description)
+            default: complaint = error.description
+            }
+        }
+        var summary = isJSON ? MessageSummary(of: decoder.json) : MessageSummary(of: decoder.pickle)
+        summary.dialect = dialect
+        return Inspection(form: isJSON ? .json : .pickle, summary: summary, complaint: complaint)
+    }
+
+    /// Calls `body` with the pickle inspected last.
+    package func withPickle<R>(_ body: (borrowing PickleDocument) throws -> R) rethrows -> R {
+        try body(decoder.pickle)
+    }
+
+    /// Calls `body` with the JSON text inspected last.
+    package func withJSON<R>(_ body: (borrowing JSONDocument) throws -> R) rethrows -> R {
+        try body(decoder.json)
+    }
+}
+
+/// The parts of a message that people look for; nil or empty where they are missing or no text.
+package struct MessageSummary: Sendable {
+    package var method: ByteString?
+    package var event: ByteString?
+    package var namespace: ByteString?
+    /// The texts of `room`, which may be a list. Empty for a broadcast.
+    package var rooms: [ByteString] = []
+    package var sid: ByteString?
+    package var hostID: ByteString?
+    /// What the sender is by its way of writing; nil where a JSON message doesn't tell.
+    package var dialect: Dialect?
+
+    init() {}
+
+    init<Document: MessageDocument & ~Copyable>(of document: borrowing Document) {
+        guard document.shape(of: document.root) == .dictionary else { return }
+        let fields = MessageFields(of: document)
+        method = fields.method.flatMap { document.text($0) }
+        event = fields.event.flatMap { document.text($0) }
+        namespace = fields.namespace.flatMap { document.text($0) }
+        sid = fields.sid.flatMap { document.text($0) }
+        hostID = fields.hostID.flatMap { document.text($0) }
+        guard let room = fields.room else { return }
+        if let text = document.text(room) {
+            rooms = [text]
+        } else if [.list, .tuple].contains(document.shape(of: room)) {
+            var items = document.items(of: room)
+            while let item = document.next(&items) {
+                if let text = document.text(item) { rooms.append(text) }
+            }
+        }
+    }
+}
