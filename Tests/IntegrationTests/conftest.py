@@ -1,5 +1,4 @@
 """What the tests share: a Redis, a ws-emit, emitters of three releases, a browser. Everything is ended by its process id."""
-import itertools
 import os
 import uuid
 
@@ -135,9 +134,3 @@ def chromium():
 def page(chromium, page_server):
     """The test page, freshly loaded."""
     return chromium.load(page_server.origin + "/")
-
-
-@pytest.fixture
-def marks():
-    """Numbered marker values, for "nothing came before this"."""
-    return itertools.count(1)

@@ -64,7 +64,7 @@ def test_a_client_is_disconnected(emitter, raw, library, room):
     emitter.server("disconnect", bare.sid)
     assert bare.receive() == "41"
     emitter.server("disconnect", client.sid())
-    assert client.disconnects.get(timeout=15) == "/"
+    assert client.disconnects.get(timeout=30) == "/"
 
 
 def test_a_disconnected_namespace_leaves_the_others(late_emitter, raw):

@@ -127,9 +127,9 @@ class Bridge:
     """One ws-emit, ready for clients once constructed."""
 
     def __init__(self, redis_server=None, *flags, origins=(), secret="123", env=None, redis_url=None, host="127.0.0.1",
-                 subscribes=True):
+                 port=None, subscribes=True):
         self.host = host
-        self.port = free_port(host)
+        self.port = port or free_port(host)
         self.address = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
         arguments = [ws_emit_program(), "-a", self.address]
         if origins:

@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 
-PATIENCE = 15.0
+PATIENCE = 30.0
 """Seconds after which something that should happen counts as not happening. Passing tests never wait this long."""
 
 
