@@ -29,7 +29,16 @@ package struct PickleDocument: ~Copyable {
     ///
     /// Throws `PickleError` with the offset of the opcode that failed; the document is then empty.
     package mutating func parse(_ bytes: UnsafeRawBufferPointer) throws(PickleError) {
-        try parse(bytes, buffers: [], extensions: .init())
+        root = Node(index: PickleTape.none)
+        consumedBytes = 0
+        machine.load(bytes)
+        do throws(PickleFault) {
+            root = try machine.parse()
+            consumedBytes = machine.at
+        } catch {
+            let offset = machine.opcodeOffset
+            throw PickleError(error, byteOffset: offset, opcodeByte: offset < bytes.count ? bytes[offset] : nil)
+        }
     }
 
     /// Parses a pickle that needs what is not in it.
@@ -40,27 +49,13 @@ package struct PickleDocument: ~Copyable {
     package mutating func parse(
         _ bytes: UnsafeRawBufferPointer, buffers: [UnsafeRawBufferPointer], extensions: PickleExtensionRegistry
     ) throws(PickleError) {
-        root = Node(index: PickleTape.none)
-        consumedBytes = 0
-        machine.load(bytes)
         machine.buffers = buffers
         machine.extensions = extensions
         defer {
             machine.buffers = []
             machine.extensions = .init()
         }
-        do throws(PickleFault) {
-            let limit = min(machine.limits.maximumInputBytes, Int(UInt32.max))
-            guard bytes.count <= limit else { throw PickleFault(.inputTooLong, UInt64(bytes.count)) }
-            let result = try machine.run()
-            consumedBytes = machine.at
-            machine.resolveKeys()
-            try machine.checkDepth(of: result)
-            root = Node(index: result)
-        } catch {
-            let offset = machine.opcodeOffset
-            throw PickleError(error, byteOffset: offset, opcodeByte: offset < bytes.count ? bytes[offset] : nil)
-        }
+        try parse(bytes)
     }
 
     /// Whether some container was fetched again, so that a value may occur twice or contain itself.
@@ -68,6 +63,16 @@ package struct PickleDocument: ~Copyable {
 }
 
 extension PickleMachine {
+    /// Runs the loaded pickle, resolves equal keys and checks the nesting of its value.
+    mutating func parse() throws(PickleFault) -> PickleNode {
+        let limit = min(limits.maximumInputBytes, Int(UInt32.max))
+        guard end <= limit else { throw PickleFault(.inputTooLong, UInt64(end)) }
+        let result = try run()
+        if !pending.isEmpty { resolveKeys() }
+        try checkDepth(of: result)
+        return PickleNode(index: result)
+    }
+
     /// Checks the nesting of the finished value: exact, also where lists were filled through the memo.
     func checkDepth(of root: UInt32) throws(PickleFault) {
         let noted = tape.nodes[root].depth

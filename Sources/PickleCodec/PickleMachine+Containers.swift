@@ -137,8 +137,11 @@ extension PickleMachine {
         let kind: PickleDocument.Kind =
             field == ObjectField.items ? .list : field == ObjectField.pairs ? .dict : .set
         guard node.kind == kind else { return try fillObject(field, target, node, from: height) }
-        if kind != .list { try checkHashable(from: height, step: kind == .dict ? 2 : 1) }
-        let depth = raised(traits(from: height, to: stack.count).depth)
+        let traits = traits(from: height, to: stack.count)
+        if kind != .list, traits.flags.contains(.unhashable) {
+            try checkHashable(from: height, step: kind == .dict ? 2 : 1)
+        }
+        let depth = raised(traits.depth)
         var chain = tape.chain(of: node)
         try moveItems(from: height, to: &chain)
         tape.nodes[target].count = chain.count

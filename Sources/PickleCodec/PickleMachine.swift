@@ -148,7 +148,7 @@ extension PickleMachine {
         return stack[stack.count &- 1]
     }
 
-    mutating func pushMark() {
+    @inline(__always) mutating func pushMark() {
         fence = stack.count
         marks.append(UInt32(truncatingIfNeeded: fence))
     }
@@ -161,14 +161,14 @@ extension PickleMachine {
         return height
     }
 
-    mutating func store(at index: UInt64) throws(PickleFault) {
+    @inline(__always) mutating func store(at index: UInt64) throws(PickleFault) {
         let node = try top()
         if !memo.store(node, at: index, limit: limits.maximumMemoEntries) {
             throw PickleFault(.tooManyMemoEntries, UInt64(limits.maximumMemoEntries))
         }
     }
 
-    mutating func fetch(at index: UInt64) throws(PickleFault) {
+    @inline(__always) mutating func fetch(at index: UInt64) throws(PickleFault) {
         guard let node = memo.value(at: index) else { throw PickleFault(.memoMissing, index) }
         noteShared(node)
         stack.append(node)

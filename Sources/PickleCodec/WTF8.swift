@@ -3,18 +3,19 @@ import Glibc
 /// UTF-8 as Python's `surrogatepass` reads it: surrogates may stand like other code points, alone or in pairs.
 enum WTF8 {
     /// Whether the bytes are valid. With `surrogates` false they must be strict UTF-8.
-    static func isValid(_ bytes: UnsafeRawBufferPointer, surrogates: Bool = true) -> Bool {
+    @inline(__always) static func isValid(_ bytes: UnsafeRawBufferPointer, surrogates: Bool = true) -> Bool {
+        isASCII(bytes) || isValidSlowly(bytes, surrogates)
+    }
+
+    @inline(never) private static func isValidSlowly(_ bytes: UnsafeRawBufferPointer, _ surrogates: Bool) -> Bool {
         let count = bytes.count
         var at = 0
         while at < count {
-            if count &- at >= 8 {
-                if bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self) & 0x8080_8080_8080_8080 == 0 {
-                    at &+= 8
-                    continue
-                }
+            if count &- at >= 8, bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self) & highBits == 0 {
+                at &+= 8
+                continue
             }
-            let lead = bytes[at]
-            if lead < 0x80 {
+            if bytes[at] < 0x80 {
                 at &+= 1
                 continue
             }
@@ -24,6 +25,8 @@ enum WTF8 {
         }
         return true
     }
+
+    private static var highBits: UInt64 { 0x8080_8080_8080_8080 }
 
     /// Length of the multi-byte sequence at an offset, 0 if it is not well-formed.
     private static func sequenceLength(_ bytes: UnsafeRawBufferPointer, _ at: Int, _ surrogates: Bool) -> Int {
@@ -49,18 +52,33 @@ enum WTF8 {
         }
     }
 
-    /// Whether every byte is below 0x80.
-    static func isASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        var at = 0
-        while bytes.count &- at >= 8 {
-            if bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self) & 0x8080_8080_8080_8080 != 0 { return false }
-            at &+= 8
+    /// Whether every byte is below 0x80: words, the last of which may overlap the one before.
+    @inline(__always) static func isASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        let count = bytes.count
+        if count >= 8 {
+            var at = 0
+            while count &- at >= 32 {
+                let one = bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+                let two = bytes.loadUnaligned(fromByteOffset: at &+ 8, as: UInt64.self)
+                let three = bytes.loadUnaligned(fromByteOffset: at &+ 16, as: UInt64.self)
+                let four = bytes.loadUnaligned(fromByteOffset: at &+ 24, as: UInt64.self)
+                if (one | two | three | four) & highBits != 0 { return false }
+                at &+= 32
+            }
+            while count &- at >= 8 {
+                if bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self) & highBits != 0 { return false }
+                at &+= 8
+            }
+            return bytes.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self) & highBits == 0
         }
-        while at < bytes.count {
-            if bytes[at] >= 0x80 { return false }
-            at &+= 1
+        if count >= 4 {
+            let head = bytes.loadUnaligned(as: UInt32.self)
+            let tail = bytes.loadUnaligned(fromByteOffset: count &- 4, as: UInt32.self)
+            return (head | tail) & 0x8080_8080 == 0
         }
-        return true
+        var all: UInt8 = 0
+        for byte in bytes { all |= byte }
+        return all < 0x80
     }
 
     /// The code point at an offset of valid bytes, and its length.
