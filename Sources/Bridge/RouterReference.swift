@@ -35,7 +35,9 @@ final class RouterReference: Sendable {
 
     /// - Parameter payload: a message in the form that is published.
     func emit(_ payload: [UInt8]) -> EventLoopFuture<Void> {
-        router.eventLoop.submit { [router] in try router.value.emit(payload) }
+        let eventLoop = router.eventLoop
+        guard eventLoop.inEventLoop else { return eventLoop.submit { [router] in try router.value.emit(payload) } }
+        return eventLoop.makeCompletedFuture { try router.value.emit(payload) }
     }
 
     func publishAnswer(to address: CallbackAddress, json: [UInt8], attachments: [[UInt8]]) {

@@ -14,7 +14,7 @@ struct Service {
     func run() async throws {
         let logger = makeLogger()
         let signals = TerminationSignals()
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads ?? System.coreCount)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads ?? AvailableCores.count)
         let broker = settings.broker
         let channels = settings.bridge.redisChannels
         let server = try await BridgeServer.make(
