@@ -14,6 +14,7 @@ package final class RedisBroker: PubSubBroker {
 
     private let url: RedisURL
     private let channels: [String]
+    private let patterns: [String]
     private let configuration: RedisConfiguration
     private let logger: Logger
     private var subscription: RedisLink?
@@ -33,14 +34,17 @@ package final class RedisBroker: PubSubBroker {
     }
 
     /// - Parameters:
-    ///   - channels: what to subscribe to; with none there is no subscription, only commands.
+    ///   - channels: what to subscribe to; with none, and no patterns, there is no subscription, only commands.
+    ///   - patterns: globs of channels to subscribe to (`PSUBSCRIBE`). A message of a channel that several of them name, or
+    ///     that `channels` has too, comes once for each.
     ///   - eventLoop: where both connections live and all calls are made.
     package init(
-        url: RedisURL, channels: [String], eventLoop: any EventLoop, logger: Logger,
+        url: RedisURL, channels: [String], patterns: [String] = [], eventLoop: any EventLoop, logger: Logger,
         configuration: RedisConfiguration = .init()
     ) {
         self.url = url
         self.channels = channels
+        self.patterns = patterns
         self.eventLoop = eventLoop
         self.configuration = configuration
         var logger = logger
@@ -63,8 +67,9 @@ package final class RedisBroker: PubSubBroker {
         outage = Outage(since: eventLoop.now)
         let commands = makeLink(.commands) { $0.commandsChanged($1) }
         self.commands = commands
-        if !channels.isEmpty {
-            let subscription = makeLink(.subscription(channels: channels, delegate: delegate)) {
+        if !channels.isEmpty || !patterns.isEmpty {
+            let role = RedisConnection.Role.subscription(channels: channels, patterns: patterns, delegate: delegate)
+            let subscription = makeLink(role) {
                 $0.subscriptionChanged($1)
             }
             self.subscription = subscription
@@ -90,6 +95,15 @@ package final class RedisBroker: PubSubBroker {
     package func get(_ key: [UInt8]) -> EventLoopFuture<ByteBuffer?> {
         let promise = eventLoop.makePromise(of: ByteBuffer?.self)
         send(.get(promise)) { RedisCommand.get(key) }
+        return promise.futureResult
+    }
+
+    /// Lists the channels that somebody is subscribed to at present (`PUBSUB CHANNELS`), in the server's order.
+    ///
+    /// Patterns do not count as subscriptions there. Fails as `publish` does.
+    package func activeChannels() -> EventLoopFuture<[ByteBuffer]> {
+        let promise = eventLoop.makePromise(of: [ByteBuffer].self)
+        send(.channels(promise)) { RedisCommand.channels() }
         return promise.futureResult
     }
 
@@ -159,7 +173,7 @@ package final class RedisBroker: PubSubBroker {
     private func noteReady() {
         guard subscription?.isReady ?? true, commands?.isReady ?? false else { return }
         if outage.causes.isEmpty {
-            logger.info("Connected to Redis", metadata: ["channels": "\(channels.joined(separator: " "))"])
+            logger.info("Connected to Redis", metadata: ["channels": "\((channels + patterns).joined(separator: " "))"])
         } else {
             let seconds = (eventLoop.now - outage.since).nanoseconds / 1_000_000_000
             logger.notice("Redis is back", metadata: ["away_seconds": "\(seconds)"])

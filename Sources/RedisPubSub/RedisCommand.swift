@@ -41,6 +41,12 @@ enum RedisCommand {
         return buffer
     }
 
+    static func channels() -> ByteBuffer {
+        var buffer = ByteBuffer()
+        words(["PUBSUB", "CHANNELS"], to: &buffer)
+        return buffer
+    }
+
     static func publish(_ payload: ByteBuffer, to redisChannel: String) -> ByteBuffer {
         var buffer = ByteBuffer()
         buffer.reserveCapacity(64 + redisChannel.utf8.count + payload.readableBytes)

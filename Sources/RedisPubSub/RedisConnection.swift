@@ -12,9 +12,9 @@ final class RedisConnection: ChannelInboundHandler {
 
     /// What a connection is for.
     enum Role {
-        /// Subscribes these channels and hands their messages over.
-        case subscription(channels: [String], delegate: any PubSubDelegate)
-        /// Sends PUBLISH and GET.
+        /// Subscribes these channels and patterns, not none of both, and hands their messages over.
+        case subscription(channels: [String], patterns: [String], delegate: any PubSubDelegate)
+        /// Sends PUBLISH, GET and PUBSUB.
         case commands
     }
 
@@ -55,8 +55,10 @@ final class RedisConnection: ChannelInboundHandler {
         // Before any command that is given to us while we connect: replies come in the order of sending.
         if sendsAuth { pending.appendInternal(.auth) }
         switch role {
-        case .subscription(_, let delegate): reader.delegate = delegate
-        case .commands: pending.appendInternal(selectsDatabase ? .select : .ping)
+        case .subscription(_, _, let delegate): reader.delegate = delegate
+        case .commands:
+            reader.keepsArrays = true
+            pending.appendInternal(selectsDatabase ? .select : .ping)
         }
     }
 
@@ -98,9 +100,10 @@ final class RedisConnection: ChannelInboundHandler {
         var buffer = ByteBuffer()
         if sendsAuth { RedisCommand.auth(user: url.user, password: url.password, to: &buffer) }
         switch role {
-        case .subscription(let channels, _):
-            unconfirmedChannels = channels.count
-            RedisCommand.words(["SUBSCRIBE"] + channels, to: &buffer)
+        case .subscription(let channels, let patterns, _):
+            unconfirmedChannels = channels.count + patterns.count
+            if !channels.isEmpty { RedisCommand.words(["SUBSCRIBE"] + channels, to: &buffer) }
+            if !patterns.isEmpty { RedisCommand.words(["PSUBSCRIBE"] + patterns, to: &buffer) }
         case .commands:
             // One of them is sent always: its answer proves that this is a Redis that lets us in.
             RedisCommand.words(selectsDatabase ? ["SELECT", String(url.database)] : ["PING"], to: &buffer)
@@ -193,7 +196,7 @@ final class RedisConnection: ChannelInboundHandler {
     }
 
     private func endBatch() {
-        guard hasDelivered, case .subscription(_, let delegate) = role else { return }
+        guard hasDelivered, case .subscription(_, _, let delegate) = role else { return }
         hasDelivered = false
         delegate.receivedBatch()
     }
@@ -208,7 +211,7 @@ final class RedisConnection: ChannelInboundHandler {
             unconfirmedChannels -= 1
             if unconfirmedChannels == 0 { becomeReady() }
         case .pong: break
-        case .status, .error, .integer, .bulk, .null, .array:
+        case .status, .error, .integer, .bulk, .null, .texts, .array:
             guard let (command, isExpired) = pending.popFirst() else { return try handleUnasked(reply) }
             if !isExpired { try settle(command, reply) }
         }
@@ -230,6 +233,9 @@ final class RedisConnection: ChannelInboundHandler {
         case (.get(let promise), .null): promise.succeed(nil)
         case (.get(let promise), .error(let message)):
             promise.fail(RedisError.refused(command: .get, message: message))
+        case (.channels(let promise), .texts(let names)): promise.succeed(names)
+        case (.channels(let promise), .error(let message)):
+            promise.fail(RedisError.refused(command: .channels, message: message))
         default:
             let error = RedisError.malformedReply(reason: "a reply that does not fit its command")
             command.fail(error)

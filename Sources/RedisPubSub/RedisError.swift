@@ -37,6 +37,7 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
         case ping = "PING"
         case publish = "PUBLISH"
         case get = "GET"
+        case channels = "PUBSUB"
     }
 
     package var description: String {

@@ -11,12 +11,14 @@ struct RedisPendingCommands {
         case ping
         case publish(EventLoopPromise<Int>)
         case get(EventLoopPromise<ByteBuffer?>)
+        case channels(EventLoopPromise<[ByteBuffer]>)
 
         /// Tells the one who waits, if any.
         func fail(_ error: RedisError) {
             switch self {
             case .publish(let promise): promise.fail(error)
             case .get(let promise): promise.fail(error)
+            case .channels(let promise): promise.fail(error)
             case .auth, .select, .ping: break
             }
         }

@@ -15,6 +15,8 @@ enum RedisReply: Equatable {
     case integer(Int64)
     case bulk(ByteBuffer)
     case null
+    /// The texts of an array of texts, on a connection for commands.
+    case texts([ByteBuffer])
     /// Any other array.
     case array
 }

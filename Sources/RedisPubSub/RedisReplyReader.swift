@@ -13,6 +13,8 @@ import NIOCore
 final class RedisReplyReader {
     /// Receives the published messages.
     var delegate: (any PubSubDelegate)?
+    /// Whether arrays become replies with their texts in them. What a subscription brings is told apart otherwise.
+    var keepsArrays = false
 
     private let reader: UnsafeMutablePointer<redisReader>
     /// hiredis keeps a pointer to the table, so it lives as long as the reader.
@@ -26,9 +28,10 @@ final class RedisReplyReader {
     private var reply = RedisReply.array
     private var word = FirstWord.other
     private var channel = ByteBuffer()
+    private var texts: [ByteBuffer] = []
 
     /// The first element of an array that a subscription brings.
-    private enum FirstWord { case message, subscribe, pong, other }
+    private enum FirstWord { case message, patternMessage, subscribe, pong, other }
 
     /// Enough for each line of RESP, error texts included; only bulk strings are longer.
     private static let maximumLineBytes = 64 << 10
@@ -69,7 +72,7 @@ final class RedisReplyReader {
             return nil
         }
         unfinishedBytes = reader.pointee.len - reader.pointee.pos
-        return reply
+        return keepsArrays && reply == .array ? .texts(texts) : reply
     }
 
     /// hiredis sets no limits. A reply is bounded as a whole, a line much lower: hiredis searches an unfinished line for its
@@ -127,6 +130,7 @@ extension RedisReplyReader {
 
     private func beginArray() {
         reply = .array
+        texts.removeAll()
         word = .other
     }
 
@@ -138,10 +142,13 @@ extension RedisReplyReader {
         }
         guard let array = task.pointee.parent else { return readScalar(type: task.pointee.type, bytes) }
         guard array.pointee.parent == nil, task.pointee.type == REDIS_REPLY_STRING else { return }
+        if keepsArrays {
+            return texts.append(ByteBuffer(bytes: bytes))
+        }
         switch task.pointee.idx {
         case 0: readFirstWord(bytes, elementCount: Int(array.pointee.elements))
-        case 1 where word == .message: readChannel(bytes)
-        case 2 where word == .message: deliver(bytes)
+        case 1 where word == .message, 2 where word == .patternMessage: readChannel(bytes)
+        case 2 where word == .message, 3 where word == .patternMessage: deliver(bytes)
         default: break
         }
     }
@@ -159,7 +166,10 @@ extension RedisReplyReader {
         case (7, 3) where Self.equal(bytes, "message"):
             word = .message
             channel.clear()
-        case (9, 3) where Self.equal(bytes, "subscribe"):
+        case (8, 4) where Self.equal(bytes, "pmessage"):
+            word = .patternMessage
+            channel.clear()
+        case (9, 3) where Self.equal(bytes, "subscribe"), (10, 3) where Self.equal(bytes, "psubscribe"):
             word = .subscribe
             reply = .subscribed
         case (4, 2) where Self.equal(bytes, "pong"):

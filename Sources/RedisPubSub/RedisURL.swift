@@ -51,6 +51,18 @@ package struct RedisURL: Hashable, Sendable {
         }
     }
 
+    private init(endpoint: Endpoint, user: [UInt8]?, password: [UInt8]?, database: Int) {
+        self.endpoint = endpoint
+        self.user = user
+        self.password = password
+        self.database = database
+    }
+
+    /// The same server with a password that is kept elsewhere, in a file for instance.
+    package func withPassword(_ password: [UInt8]) -> RedisURL {
+        RedisURL(endpoint: endpoint, user: user, password: password, database: database)
+    }
+
     private static func cut(
         _ bytes: ArraySlice<UInt8>, atFirst byte: UInt8
     ) -> (before: ArraySlice<UInt8>, after: ArraySlice<UInt8>?) {
