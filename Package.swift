@@ -46,7 +46,7 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "subspy",
-            dependencies: ["PubSubMessages", "PickleCodec", "JSONCodec", "RedisPubSub", argumentParser],
+            dependencies: ["PubSubMessages", "PickleCodec", "JSONCodec", "RedisPubSub", nio, nioPosix, logging, argumentParser],
             swiftSettings: strict),
         // Tests, one folder per target.
         .testTarget(name: "JSONCodecTests", dependencies: ["JSONCodec"], swiftSettings: strict),

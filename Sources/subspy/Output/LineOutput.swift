@@ -1,0 +1,51 @@
+import Glibc
+import JSONCodec
+
+/// Standard output, written in whole lines: once for each burst of messages, never later.
+final class LineOutput {
+    private var buffer = JSONWriter(capacity: 1 << 16)
+    /// Called once when the reader of the pipe has gone (nil), or writing failed with this error number.
+    var ended: (CInt?) -> Void = { _ in }
+    private var hasEnded = false
+
+    /// Bytes that are held back at most within a burst.
+    private static let maximumHeld = 1 << 16
+
+    func append(_ bytes: UnsafeRawBufferPointer) { buffer.append(raw: bytes) }
+
+    func append(_ text: String) {
+        for byte in text.utf8 { buffer.append(byte) }
+    }
+
+    func endLine() {
+        buffer.append(UInt8(ascii: "\n"))
+        if buffer.count >= Self.maximumHeld { flush() }
+    }
+
+    /// Writes everything out; waits while the reader of a pipe is slow.
+    func flush() {
+        defer { buffer.removeAll() }
+        guard !hasEnded else { return }
+        let failure: CInt? = buffer.withUnsafeBytes { bytes in
+            var rest = bytes[...]
+            while !rest.isEmpty {
+                let slice = UnsafeRawBufferPointer(rebasing: rest)
+                let count = Glibc.write(STDOUT_FILENO, slice.baseAddress, slice.count)
+                if count < 0 {
+                    if errno == EINTR { continue }
+                    if errno == EAGAIN {
+                        var entry = pollfd(fd: STDOUT_FILENO, events: Int16(POLLOUT), revents: 0)
+                        _ = poll(&entry, 1, -1)
+                        continue
+                    }
+                    return errno
+                }
+                rest = rest.dropFirst(count)
+            }
+            return nil
+        }
+        guard let failure else { return }
+        hasEnded = true
+        ended(failure == EPIPE ? nil : failure)
+    }
+}

@@ -1,0 +1,31 @@
+import Glibc
+import Logging
+
+/// Sentences for the person at the terminal, on standard error.
+enum StandardError {
+    /// One line: `subspy: sentence`.
+    static func say(_ sentence: String) {
+        let line = Array("subspy: \(sentence)\n".utf8)
+        _ = line.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+}
+
+/// Turns what the Redis layer logs into such sentences.
+struct ProgramLog: LogHandler {
+    var logLevel: Logger.Level
+    var metadata: Logger.Metadata = [:]
+
+    subscript(metadataKey key: String) -> Logger.MetadataValue? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        var values = metadata.merging(event.metadata ?? [:]) { $1 }
+        var sentence = "\(event.message)"
+        if let cause = values.removeValue(forKey: "cause") { sentence += ": \(cause)" }
+        if let server = values.removeValue(forKey: "redis") { sentence += " (\(server))" }
+        for (key, value) in values.sorted(by: { $0.key < $1.key }) { sentence += " \(key)=\(value)" }
+        StandardError.say(sentence)
+    }
+}

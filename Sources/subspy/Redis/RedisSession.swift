@@ -1,0 +1,101 @@
+import Logging
+import NIOCore
+import RedisPubSub
+
+/// The connections of one run, on its loop: one for commands from the start, one that listens when asked.
+final class RedisSession {
+    let run: Run
+    private let url: RedisURL
+    private let isPatient: Bool
+    private let logger: Logger
+    private let commands: RedisBroker
+    private let commandsDelegate = NoMessages()
+
+    /// Messages that may wait for their answer while publishing.
+    static let window = 1_024
+
+    /// Connects for commands.
+    ///
+    /// - Parameter isPatient: whether to wait for a server that is away at the start; otherwise the run ends with 69.
+    init(run: Run, url: RedisURL, isPatient: Bool, logger: Logger) {
+        self.run = run
+        self.url = url
+        self.isPatient = isPatient
+        // The sentence that ends the run says it all.
+        self.logger = logger
+        var commandLogger = logger
+        if !isPatient { commandLogger.logLevel = .critical }
+        var configuration = RedisConfiguration()
+        configuration.maximumPendingCommands = Self.window + 16
+        commands = RedisBroker(
+            url: url, channels: [], eventLoop: run.eventLoop, logger: commandLogger, configuration: configuration)
+        commands.start(delegate: commandsDelegate)
+        let commands = commands
+        run.closeAtEnd { commands.shutdown() }
+    }
+
+    /// Subscribes and stays; the delegate hears of messages and of losses.
+    func listen(channels: [String], patterns: [String], delegate: any PubSubDelegate) {
+        let broker = RedisBroker(
+            url: url, channels: channels, patterns: patterns, eventLoop: run.eventLoop, logger: logger)
+        broker.start(delegate: delegate)
+        run.closeAtEnd { broker.shutdown() }
+    }
+
+    /// The channels that somebody listens to, in the server's order; none where an ACL hides them.
+    func activeChannels(_ body: @escaping ([[UInt8]]) -> Void) {
+        untilAnswered({ $0.activeChannels() }) { result in
+            switch result {
+            case .success(let names): body(names.map { Array($0.readableBytesView) })
+            case .failure: body([])
+            }
+        }
+    }
+
+    /// Publishes one message.
+    func publish(_ payload: [UInt8], to redisChannel: String, _ body: @escaping (Result<Int, RedisError>) -> Void) {
+        untilAnswered({ $0.publish(ByteBuffer(bytes: payload), to: redisChannel) }, body)
+    }
+
+    /// Publishes one message without trying again.
+    func publishOnce(_ payload: ByteBuffer, to redisChannel: String) -> EventLoopFuture<Int> {
+        commands.publish(payload, to: redisChannel)
+    }
+
+    /// Sends a command again and again until the server answers it, or once if the run isn't patient.
+    private func untilAnswered<Answer: Sendable>(
+        _ command: @escaping (RedisBroker) -> EventLoopFuture<Answer>,
+        _ body: @escaping (Result<Answer, RedisError>) -> Void
+    ) {
+        command(commands).assumeIsolated().whenComplete { [self] result in
+            switch result {
+            case .success(let answer): body(.success(answer))
+            case .failure(let error as RedisError): retry(command, after: error, body)
+            case .failure(let error): retry(command, after: .broken(reason: "\(error)"), body)
+            }
+        }
+    }
+
+    private func retry<Answer: Sendable>(
+        _ command: @escaping (RedisBroker) -> EventLoopFuture<Answer>, after error: RedisError,
+        _ body: @escaping (Result<Answer, RedisError>) -> Void
+    ) {
+        switch error {
+        case .shutDown: return
+        case .refused(.publish, _), .refused(.channels, _): return body(.failure(error))
+        default: break
+        }
+        guard isPatient else {
+            StandardError.say("\(error) (\(url)); start it, or name another one with --redis or REDIS")
+            return run.end(69)
+        }
+        run.after(.milliseconds(50)) { [self] in untilAnswered(command, body) }
+    }
+}
+
+/// A connection for commands has nothing to hand over.
+private final class NoMessages: PubSubDelegate {
+    func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {}
+    func receivedBatch() {}
+    func subscriptionChanged(_ state: SubscriptionState) {}
+}

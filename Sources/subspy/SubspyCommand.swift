@@ -1,0 +1,33 @@
+import ArgumentParser
+import Glibc
+
+/// The command line: sniffing, unless a subcommand is named.
+@main
+struct SubspyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "subspy",
+        abstract: "Shows what Flask-SocketIO's emitters publish on a Redis channel.",
+        discussion: """
+            Without a subcommand it prints the channel; the options for that are those of `subspy sniff --help`.
+
+            Examples:
+              subspy
+              subspy --redis redis://db:6379/0 --channel flask-socketio -v
+            """,
+        version: "subspy 0.1.0",
+        subcommands: [SniffCommand.self],
+        defaultSubcommand: SniffCommand.self)
+
+    /// One sentence and code 64 for whatever is wrong with the options; usage stays with `--help`.
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch {
+            let code = exitCode(for: error)
+            guard code != .success, !(error is ExitCode) else { exit(withError: error) }
+            StandardError.say(message(for: error))
+            Glibc.exit(code.rawValue)
+        }
+    }
+}
