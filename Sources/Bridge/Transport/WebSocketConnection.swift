@@ -18,6 +18,7 @@ final class WebSocketConnection: ChannelInboundHandler {
     private var session: Session?
     private var assembler: WebSocketMessageAssembler
     private var isClosing = false
+    private var unansweredPing: ByteBuffer?
     /// The connection's descriptor for direct sends; valid while the channel is active.
     private var descriptor: CInt?
     private var channel: (any Channel)?
@@ -106,6 +107,11 @@ final class WebSocketConnection: ChannelInboundHandler {
         WebSocketFrameHeader.write(.close, payloadBytes: 2, to: &frame)
         frame.writeInteger(UInt16(webSocketErrorCode: code))
         write(frame)
+        closeAtDeadline(context)
+    }
+
+    /// A client that doesn't read our close frame or send its own is not waited for longer.
+    private func closeAtDeadline(_ context: ChannelHandlerContext) {
         let channel = context.channel
         context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(shard.configuration.closeTimeout)) {
             channel.close(promise: nil)
@@ -167,10 +173,8 @@ final class WebSocketConnection: ChannelInboundHandler {
             }
         case .ping:
             guard !isClosing else { return }
-            var pong = ByteBuffer()
-            WebSocketFrameHeader.write(.pong, payloadBytes: frame.unmaskedData.readableBytes, to: &pong)
-            pong.writeImmutableBuffer(frame.unmaskedData)
-            write(pong)
+            // A client that asks without reading gets an answer to its last ping when it reads again.
+            if isWritable { writePong(frame.unmaskedData) } else { unansweredPing = frame.unmaskedData }
         case .pong: break
         case .connectionClose: receivedClose(context, frame)
         default: fail(.protocolError, WebSocketViolation.opcode)
@@ -183,7 +187,11 @@ final class WebSocketConnection: ChannelInboundHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { session?.webSocketWritable() }
+        if context.channel.isWritable {
+            if let ping = unansweredPing, !isClosing { writePong(ping) }
+            unansweredPing = nil
+            session?.webSocketWritable()
+        }
         context.fireChannelWritabilityChanged()
     }
 
@@ -193,6 +201,13 @@ final class WebSocketConnection: ChannelInboundHandler {
         case is NIOWebSocketError: fail(.protocolError, error)
         default: context.close(promise: nil)
         }
+    }
+
+    private func writePong(_ payload: ByteBuffer) {
+        var pong = ByteBuffer()
+        WebSocketFrameHeader.write(.pong, payloadBytes: payload.readableBytes, to: &pong)
+        pong.writeImmutableBuffer(payload)
+        write(pong)
     }
 
     private func received(_ message: WebSocketMessageAssembler.Message) {
@@ -211,14 +226,14 @@ final class WebSocketConnection: ChannelInboundHandler {
         if isClosing { return context.close(promise: nil) }
         isClosing = true
         var answer = ByteBuffer()
-        let payload = frame.unmaskedData
-        let echoed = payload.readableBytes >= 2 ? payload.getSlice(at: payload.readerIndex, length: 2) : nil
-        WebSocketFrameHeader.write(.close, payloadBytes: echoed == nil ? 0 : 2, to: &answer)
-        if let echoed { answer.writeImmutableBuffer(echoed) }
+        let code = WebSocketCloseFrame.answerCode(to: frame.unmaskedData)
+        WebSocketFrameHeader.write(.close, payloadBytes: code == nil ? 0 : 2, to: &answer)
+        if let code { answer.writeInteger(code) }
         descriptor = nil
         context.writeAndFlush(wrapOutboundOut(answer)).assumeIsolated().whenComplete { _ in
             context.close(promise: nil)
         }
+        closeAtDeadline(context)
         let session = self.session
         self.session = nil
         session?.closed(self)
