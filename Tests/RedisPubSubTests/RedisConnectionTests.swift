@@ -37,7 +37,7 @@ import Testing
             let recorder = Recorder()
             self.recorder = recorder
             let role: RedisConnection.Role =
-                channels.map { .subscription(channels: $0, delegate: recorder) } ?? .commands
+                channels.map { .subscription(channels: $0, patterns: [], delegate: recorder) } ?? .commands
             var configuration = RedisConfiguration()
             // A retry would leave the embedded world.
             configuration.backoff.initial = .seconds(3_600)
