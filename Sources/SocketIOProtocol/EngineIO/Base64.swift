@@ -38,7 +38,7 @@ package enum Base64 {
             }
         }
         switch digits % 4 {
-        case 0: break
+        case 0: guard rest.count == text.count else { return nil }  // padding where none is due
         case 2: result.append(UInt8(truncatingIfNeeded: accumulator >> 4))
         case 3:
             result.append(UInt8(truncatingIfNeeded: accumulator >> 10))
