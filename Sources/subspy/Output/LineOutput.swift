@@ -44,8 +44,21 @@ final class LineOutput {
             }
             return nil
         }
-        guard let failure else { return }
+        if let failure { end(failure) }
+    }
+
+    private func end(_ failure: CInt) {
+        guard !hasEnded else { return }
         hasEnded = true
         ended(failure == EPIPE ? nil : failure)
+    }
+
+    /// Looks once a second whether the reader of the pipe is still there: on a quiet channel no write would tell.
+    func watchReader(_ run: Run) {
+        run.after(.seconds(1)) { [self] in
+            var entry = pollfd(fd: STDOUT_FILENO, events: 0, revents: 0)
+            if poll(&entry, 1, 0) > 0, entry.revents & Int16(POLLERR) != 0 { return end(EPIPE) }
+            watchReader(run)
+        }
     }
 }

@@ -47,7 +47,7 @@ extension PythonRepr {
         switch kind {
         case .bytearray:
             append("bytearray(")
-            append(bytes: content)
+            append(bytes: content, escapesApostrophes: true)
             append(")")
         // Python 3 reads a Python 2 str as text, where it is ASCII.
         case .str: append(text: content)

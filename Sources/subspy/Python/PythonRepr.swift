@@ -94,12 +94,19 @@ struct PythonRepr: ~Copyable {
     }
 
     /// bytes, or a Python 2 str that isn't ASCII.
-    mutating func append(bytes: UnsafeRawBufferPointer) {
+    ///
+    /// - Parameter escapesApostrophes: also between double quotes, as CPython does in a bytearray.
+    mutating func append(bytes: UnsafeRawBufferPointer, escapesApostrophes: Bool = false) {
         let quote = Self.quote(for: bytes)
+        let escaped = escapesApostrophes ? UInt8(ascii: "'") : quote
         append("b")
         output.append(quote)
         for byte in bytes {
-            if Self.isPlain(byte, quote: quote) { output.append(byte) } else { appendEscape(UInt32(byte), quote: quote) }
+            if Self.isPlain(byte, quote: escaped) {
+                output.append(byte)
+            } else {
+                appendEscape(UInt32(byte), quote: escaped)
+            }
         }
         output.append(quote)
     }

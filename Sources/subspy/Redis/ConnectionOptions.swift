@@ -35,7 +35,7 @@ struct ConnectionOptions: ParsableArguments {
         }
         guard let passwordFile else { return url }
         guard let bytes = InputFile.read(passwordFile) else {
-            throw ValidationError("--password-file: \(passwordFile) can't be read: \(InputFile.lastError)")
+            throw ValidationError("--password-file: \(passwordFile) can't be read: \(SystemError.last)")
         }
         let password = Array(bytes.prefix { $0 != 0x0A && $0 != 0x0D })
         guard !password.isEmpty else { throw ValidationError("--password-file: \(passwordFile) has no password in its first line") }
@@ -44,27 +44,5 @@ struct ConnectionOptions: ParsableArguments {
 
     var logger: Logger {
         Logger(label: "subspy") { _ in ProgramLog(logLevel: verbose ? .info : .notice) }
-    }
-}
-
-/// Whole files as bytes.
-enum InputFile {
-    /// Why the last system call failed, in the system's words.
-    static var lastError: String { strerror(errno).map { String(cString: $0) } ?? "error \(errno)" }
-
-    /// The content of a file, `-` being standard input; nil when it can't be read, with the reason in `lastError`.
-    static func read(_ path: String) -> [UInt8]? {
-        let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { if descriptor != STDIN_FILENO { close(descriptor) } }
-        var content: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 1 << 16)
-        while true {
-            let count = chunk.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { return nil }
-            if count == 0 { return content }
-            content.append(contentsOf: chunk[..<count])
-        }
     }
 }

@@ -9,19 +9,31 @@ struct SniffCommand: ParsableCommand {
             Each message is one line: Python's repr of what it holds, whether it came as a pickle or as JSON. Nothing in a
             pickle is ever executed. First comes the list of channels that somebody listens to, then one line for each
             subscription.
+
+            --event, --room and the like take a glob (room-*) or a regular expression between slashes (/^room-[0-9]+$/);
+            given several times any of them will do, and each --not-… excludes.
+
+            Exit codes: 0 when what --until or --count waits for has come, or without them at the end; 1 when the run ended
+            without it (--duration, --idle), 130 when it was interrupted; 69 without Redis and with --no-wait.
+
+            Examples:
+              subspy --event update --room 'time' --count 10
+              subspy --until ready --duration 30s && echo ready
+              subspy --raw --count 1 | python3 -m pickletools
             """)
 
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var source: ChannelOptions
+    @OptionGroup(title: "Filters") var filter: FilterOptions
+    @OptionGroup(title: "Stopping") var stopping: StopOptions
+    @Flag(exclusivity: .exclusive) var form = PayloadForm.python
 
     func run() throws {
         let url = try connection.url()
         let code = Run.untilEnd { run in
             let session = RedisSession(
                 run: run, url: url, isPatient: !connection.noWait, logger: connection.logger)
-            let sniffer = Sniffer(
-                run: run, session: session, channels: source.channels, patterns: source.pattern)
-            sniffer.start()
+            Sniffer(run: run, session: session, options: self).start()
         }
         if code != 0 { throw ExitCode(code) }
     }

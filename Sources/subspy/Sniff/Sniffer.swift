@@ -9,24 +9,33 @@ final class Sniffer: PubSubDelegate {
     private let session: RedisSession
     private let channels: [String]
     private let patterns: [String]
+    private let filter: MessageFilter
     private let output = LineOutput()
     private let printer: MessagePrinter
     private let inspector = MessageInspector()
+    private var condition: StopCondition?
 
-    init(run: Run, session: RedisSession, channels: [String], patterns: [String]) {
+    init(run: Run, session: RedisSession, options: SniffCommand) {
         self.run = run
         self.session = session
-        self.channels = channels
-        self.patterns = patterns
-        printer = MessagePrinter(output: output)
+        channels = options.source.channels
+        patterns = options.source.pattern
+        filter = MessageFilter(options.filter)
+        printer = MessagePrinter(output: output, form: options.form)
         output.ended = { [weak run] failure in
-            if let failure { StandardError.say("standard output: \(strerror(failure).map { String(cString: $0) } ?? "")") }
+            if let failure { StandardError.say("standard output: \(SystemError.text(of: failure))") }
             run?.end(failure == nil ? 0 : 74)
         }
+        condition = StopCondition(options.stopping, run: run) { [output] code in
+            output.flush()
+            run.end(code)
+        }
+        output.watchReader(run)
     }
 
     /// Says who is there, then subscribes: the order of the original.
     func start() {
+        guard printer.printsSubscriptions else { return listen() }
         session.activeChannels { [self] names in
             var repr = PythonRepr()
             repr.append("All channels: [")
@@ -38,16 +47,23 @@ final class Sniffer: PubSubDelegate {
             repr.output.withUnsafeBytes { output.append($0) }
             output.endLine()
             output.flush()
-            session.listen(channels: channels, patterns: patterns, delegate: self)
+            listen()
         }
+    }
+
+    private func listen() {
+        session.listen(channels: channels, patterns: patterns, delegate: self)
     }
 
     // MARK: PubSubDelegate
 
     func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
-        guard run.exitCode == nil else { return }
+        guard run.exitCode == nil, filter.accepts(byteCount: payload.count) else { return }
         let inspection = inspector.inspect(payload)
-        printer.print(payload, inspection.form, of: inspector)
+        guard filter.accepts(inspection.summary),
+            printer.print(payload, inspection, of: inspector, filter: filter)
+        else { return }
+        _ = condition?.shown(inspection.summary)
     }
 
     func receivedBatch() { output.flush() }
@@ -55,10 +71,13 @@ final class Sniffer: PubSubDelegate {
     /// Redis confirms each subscription with its number, which the original prints, also after reconnecting.
     func subscriptionChanged(_ state: SubscriptionState) {
         guard state == .subscribed else { return }
-        for number in 1...max(channels.count + patterns.count, 1) {
-            output.append("INT: \(number)")
-            output.endLine()
+        if printer.printsSubscriptions {
+            for number in 1...max(channels.count + patterns.count, 1) {
+                output.append("INT: \(number)")
+                output.endLine()
+            }
+            output.flush()
         }
-        output.flush()
+        condition?.subscribed()
     }
 }

@@ -1,0 +1,62 @@
+import NIOCore
+import PubSubMessages
+
+/// Ends a run when what it waited for has come, or won't.
+///
+/// | code | meaning |
+/// |---|---|
+/// | 0 | `--until`'s event came; without `--until`, `--count` was reached; without both, the time is over |
+/// | 1 | the run ended without it |
+/// | 130 | interrupted without it |
+final class StopCondition {
+    private let options: StopOptions
+    private let run: Run
+    /// Called with the exit code.
+    private let stop: (Int32) -> Void
+    private var shownCount = 0
+    private var idleTimer: Scheduled<Void>?
+    private var hasStarted = false
+    private var lastShown: NIODeadline
+
+    init(_ options: StopOptions, run: Run, stop: @escaping (Int32) -> Void) {
+        self.options = options
+        self.run = run
+        self.stop = stop
+        lastShown = run.eventLoop.now
+        let code: Int32 = options.until != nil || options.count != nil ? 130 : 0
+        run.interrupted = { stop(code) }
+    }
+
+    private var isWaiting: Bool { options.until != nil || options.count != nil }
+
+    /// Starts the clocks, once: time without a subscription before that doesn't count.
+    func subscribed() {
+        guard !hasStarted else { return }
+        hasStarted = true
+        lastShown = run.eventLoop.now
+        if let duration = options.duration { run.after(duration) { [self] in stop(isWaiting ? 1 : 0) } }
+        if let idle = options.idle { watchIdleness(idle, after: idle) }
+    }
+
+    /// Counts a printed message. Returns whether another one is wanted.
+    func shown(_ summary: MessageSummary) -> Bool {
+        shownCount += 1
+        if options.idle != nil { lastShown = run.eventLoop.now }
+        if let until = options.until, let event = summary.event, until.matches(event) {
+            stop(0)
+            return false
+        }
+        if let count = options.count, shownCount >= count {
+            stop(options.until == nil ? 0 : 1)
+            return false
+        }
+        return true
+    }
+
+    private func watchIdleness(_ idle: Duration, after delay: Duration) {
+        idleTimer = run.after(delay) { [self] in
+            let quiet = Duration.nanoseconds((run.eventLoop.now - lastShown).nanoseconds)
+            if quiet >= idle { stop(isWaiting ? 1 : 0) } else { watchIdleness(idle, after: idle - quiet) }
+        }
+    }
+}

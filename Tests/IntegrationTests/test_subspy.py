@@ -1,0 +1,371 @@
+"""subspy from outside: what it prints for real messages on a real Redis, whole outputs and exit codes."""
+import json
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import threading
+
+import pytest
+
+from support.processes import ROOT, RedisServer
+from support.waiting import PATIENCE, eventually, free_port
+
+TIME = {"method": "emit", "event": "update", "data": {"time": 1639178370}, "namespace": "/", "room": "time",
+        "skip_sid": None, "callback": None, "host_id": "ce56fbc176624c7e8511a583cd5030a8"}
+
+
+def program():
+    path = os.environ.get("SUBSPY")
+    assert path, "SUBSPY is not set: it names the subspy program to test (make test sets it)"
+    assert os.access(path, os.X_OK), f"SUBSPY={path} is not a program: build it first"
+    return path
+
+
+class Subspy:
+    """One running subspy with its two outputs apart."""
+
+    def __init__(self, *arguments, redis=None, env=None, stdin=None):
+        clean = {k: v for k, v in os.environ.items() if k != "REDIS"}
+        if redis:
+            clean["REDIS"] = redis.url
+        self.process = subprocess.Popen(
+            [program(), *map(str, arguments)], env={**clean, **(env or {})}, stdin=subprocess.PIPE if stdin else
+            subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.lines = queue.Queue()
+        self.errors = []
+        self._readers = [threading.Thread(target=self._read_output, daemon=True),
+                         threading.Thread(target=self._read_errors, daemon=True)]
+        for reader in self._readers:
+            reader.start()
+        if stdin:
+            self.process.stdin.write(stdin)
+            self.process.stdin.close()
+
+    def _read_output(self):
+        for line in self.process.stdout:
+            self.lines.put(line)
+        self.lines.put(None)
+
+    def _read_errors(self):
+        for line in self.process.stderr:
+            self.errors.append(line.decode())
+
+    def line(self):
+        """The next line of the output, None at its end."""
+        line = self.lines.get(timeout=PATIENCE)
+        return None if line is None else line.decode("utf-8", "surrogateescape").rstrip("\n")
+
+    def rest(self):
+        """All lines up to the end."""
+        return list(iter(self.line, None))
+
+    def wait_for_error(self, text):
+        eventually(lambda: any(text in line for line in self.errors), f"{text!r} on standard error: {self.errors}")
+
+    def code(self):
+        code = self.process.wait(PATIENCE)
+        for reader in self._readers:
+            reader.join(PATIENCE)
+        return code
+
+    @property
+    def error(self):
+        return "".join(self.errors)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+@pytest.fixture
+def subspy():
+    started = []
+    def start(*arguments, **kwargs):
+        started.append(Subspy(*arguments, **kwargs))
+        return started[-1]
+    yield start
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture(scope="module")
+def subspy_redis():
+    server = RedisServer().start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def quiet_redis(subspy_redis):
+    """A Redis nobody else is subscribed to."""
+    eventually(lambda: not subspy_redis.client.pubsub_channels() and not subspy_redis.client.pubsub_numpat(),
+               "the subscribers of the test before are gone")
+    return subspy_redis
+
+
+def listening(redis_server, spy, channel="flask-socketio", count=1):
+    eventually(lambda: redis_server.subscribers(channel) >= count, f"subspy subscribes: {spy.error}")
+    return spy
+
+
+def sniff(subspy, redis_server, *arguments, **kwargs):
+    """A subspy that has printed its first lines."""
+    spy = subspy(*arguments, redis=redis_server, **kwargs)
+    assert spy.line() == "All channels: []"
+    assert spy.line() == "INT: 1"
+    return spy
+
+
+def publish(redis_server, *payloads, channel="flask-socketio"):
+    for payload in payloads:
+        redis_server.client.publish(channel, payload)
+
+
+VALUES = [
+    TIME,
+    {"text": ["it's", '"', "it's \"both\"", "\\ \t\r\n\0\x7f", "é \xa0\xad\u2028 комната-😀 \U000e0001 \ud800", ""]},
+    {"numbers": [0, -1, True, False, None, 2**63, -2**64, 10**99, 0.0, -0.0, 1.5, 1e-05, 1e16, 1.7976931348623157e308,
+                 5e-324, float("inf"), -float("inf"), float("nan")]},
+    {"bytes": [b"", b"A'\"\\\n\x00\xff", b"it's", bytearray(b"x'")]},
+    {"containers": [(), (1,), (1, (2,)), [], [[]], {}, {"a": {}}, set(), {7}, frozenset(), frozenset({7})],
+     1: 2, None: 3, (4, 5): 6, 1.5: 7, b"k": 8},
+    [1, 2], "text", 5, None,
+]
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_pickles_are_printed_as_python_prints_them(subspy, quiet_redis, protocol):
+    values = [value for value in VALUES if value != "text"]
+    ring = [1]
+    ring.append(ring)
+    knot = {"l": ring}
+    knot["k"] = (knot, [knot])
+    values += [ring, knot]
+    spy = sniff(subspy, quiet_redis, "--count", len(values))
+    publish(quiet_redis, *(pickle.dumps(value, protocol) for value in values))
+    assert spy.rest() == [str(value) for value in values]
+    assert spy.code() == 0
+    assert spy.error == ""
+
+
+def test_json_is_printed_as_the_same_value(subspy, quiet_redis):
+    texts = [json.dumps(TIME), json.dumps(TIME, ensure_ascii=False).encode("utf-16"), '{"a": -0, "b": 1.10, "c": 1E5}',
+             '{"k": 1, "x": "it\'s \\ud83d\\ude00 \\ud800", "k": [NaN, -Infinity, 1e999, true, null]}', "[]"]
+    spy = sniff(subspy, quiet_redis, "--count", len(texts))
+    publish(quiet_redis, *texts)
+    assert spy.rest() == [str(json.loads(text)) for text in texts]
+    assert spy.code() == 0
+
+
+def test_the_first_lines_are_those_of_the_original(subspy, quiet_redis, closing):
+    other = closing(quiet_redis.client.pubsub())
+    other.subscribe("flask-socketio")
+    eventually(lambda: quiet_redis.subscribers() == 1, "the other subscribes")
+    spy = subspy("--redis", quiet_redis.url, "--channel", "flask-socketio", "-v")
+    assert [spy.line(), spy.line()] == ["All channels: [b'flask-socketio']", "INT: 1"]
+    publish(quiet_redis, pickle.dumps(TIME))
+    assert spy.line() == (
+        "{'method': 'emit', 'event': 'update', 'data': {'time': 1639178370}, 'namespace': '/', 'room': 'time', "
+        "'skip_sid': None, 'callback': None, 'host_id': 'ce56fbc176624c7e8511a583cd5030a8'}")
+    spy.process.send_signal(signal.SIGINT)
+    assert spy.rest() == []
+    assert spy.code() == 0
+
+
+def test_real_emitters_are_printed(subspy, redis_server, emitter):
+    room = f"subspy-{emitter.release}"
+    spy = subspy("--room", room, "--count", 1, redis=redis_server)
+    assert spy.line().startswith("All channels: [")
+    assert spy.line() == "INT: 1"
+    emitter.emit("update", {"time": 1}, room=room)
+    line = spy.line()
+    assert line.startswith("{'method': 'emit', 'event': 'update', 'data': ")
+    assert f"'room': '{room}'" in line
+    assert spy.code() == 0
+
+
+def test_several_channels_and_patterns(subspy, quiet_redis):
+    spy = subspy("--channel", "one", "--channel", "two", "--pattern", "t[he]*", "--count", 3, redis=quiet_redis)
+    assert [spy.line() for _ in range(4)] == ["All channels: []", "INT: 1", "INT: 2", "INT: 3"]
+    publish(quiet_redis, "[1]", channel="one")
+    publish(quiet_redis, "[0]", channel="other")
+    publish(quiet_redis, "[2]", channel="two")
+    publish(quiet_redis, "[3]", channel="three")
+    assert spy.rest() == ["[1]", "[2]", "[3]"]
+
+
+def test_what_can_not_be_decoded_is_a_line_with_its_bytes(subspy, quiet_redis):
+    spy = sniff(subspy, quiet_redis, "--count", 4)
+    publish(quiet_redis, b"", b"\x80\x04\x95", b'{"a": }', b"hello\n")
+    lines = spy.rest()
+    assert lines == [
+        "undecodable, 0 bytes: an empty message: b''",
+        "undecodable, 3 bytes: pickle: byte 2: FRAME: the data ends too early "
+        "(expected more data, up to STOP; was the message cut?): b'\\x80\\x04\\x95'",
+        "undecodable, 7 bytes: JSON: byte 6: } where a value was expected: b'{\"a\": }'",
+        "undecodable, 6 bytes: pickle: byte 0: BINGET: memo has no entry 101 (expected an index stored earlier): b'hello\\n'",
+    ]
+
+
+def test_nothing_in_a_pickle_is_executed(subspy, quiet_redis, tmp_path):
+    class Hostile:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path}/executed",)
+    spy = sniff(subspy, quiet_redis, "--count", 2)
+    publish(quiet_redis, pickle.dumps({"event": Hostile()}), b"cos\nsystem\n.")
+    assert spy.rest() == [f"{{'event': <{os.system.__module__}.system('touch {tmp_path}/executed')>}}", "<os.system>"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_raw_and_hex_print_the_payload_and_nothing_else(subspy, quiet_redis):
+    raw = listening(quiet_redis, subspy("--raw", "--count", 2, redis=quiet_redis))
+    hexadecimal = listening(quiet_redis, subspy("--hex", "--count", 2, redis=quiet_redis), count=2)
+    publish(quiet_redis, b"\x80\x04N.", b"oops\xff")
+    assert raw.rest() == [b"\x80\x04N.".decode("utf-8", "surrogateescape"), b"oops\xff".decode("utf-8", "surrogateescape")]
+    assert hexadecimal.rest() == ["80044e2e", "6f6f7073ff"]
+
+
+def message(**changes):
+    return {**TIME, **changes}
+
+
+FILTERED = [
+    message(event="a", room="room-1", host_id="h1"),
+    message(event="b", room=["room-2", "x"], namespace="/chat"),
+    message(event="c", room=None, data="комната"),
+    {"method": "close_room", "room": "room-1", "namespace": "/"},
+]
+
+
+@pytest.mark.parametrize("arguments, expected", [
+    (["--event", "a"], [0]),
+    (["--event", "[ab]"], [0, 1]),
+    (["--event", "/^[bc]$/"], [1, 2]),
+    (["--event", "a", "--event", "c"], [0, 2]),
+    (["--not-event", "a"], [1, 2, 3]),
+    (["--room", "room-?"], [0, 1, 3]),
+    (["--room", "x"], [1]),
+    (["--not-room", "*"], [2]),
+    (["--namespace", "/chat"], [1]),
+    (["--not-namespace", "/"], [1]),
+    (["--method", "*_room"], [3]),
+    (["--host", "h*"], [0]),
+    (["--not-host", "h1", "--method", "emit"], [1, 2]),
+    (["--grep", "комната"], [2]),
+    (["--grep", "/room-[12]/"], [0, 1, 3]),
+    (["--max-size", "120"], [3]),
+    (["--min-size", "120"], [0, 1, 2]),
+    (["--sample", "0%"], []),
+    (["--sample", "1"], [0, 1, 2, 3]),
+])
+@pytest.mark.parametrize("encode", [pickle.dumps, json.dumps])
+def test_filters(subspy, quiet_redis, arguments, expected, encode):
+    spy = sniff(subspy, quiet_redis, *arguments)
+    # The second round shows that nothing else was printed after the first one.
+    publish(quiet_redis, *(encode(one) for one in FILTERED * 2))
+    for number in expected * 2:
+        assert spy.line() == str(FILTERED[number])
+    spy.process.send_signal(signal.SIGINT)
+    assert spy.rest() == []
+    assert spy.code() == 0
+
+
+def test_what_can_not_be_decoded_passes_no_positive_filter(subspy, quiet_redis):
+    positive = listening(quiet_redis, subspy("--room", "*", "--count", 1, "--hex", redis=quiet_redis))
+    negative = listening(quiet_redis, subspy("--not-room", "x", "--count", 1, "--hex", redis=quiet_redis), count=2)
+    publish(quiet_redis, b"oops", b'{"room": "r"}')
+    assert positive.rest() == [b'{"room": "r"}'.hex()]
+    assert negative.rest() == [b"oops".hex()]
+
+
+def test_count_ends_with_code_0(subspy, quiet_redis):
+    spy = sniff(subspy, quiet_redis, "--count", 2)
+    publish(quiet_redis, "[1]", "[2]", "[3]")
+    assert spy.rest() == ["[1]", "[2]"]
+    assert spy.code() == 0
+
+
+@pytest.mark.parametrize("arguments, code", [
+    (["--duration", "100ms"], 0), (["--idle", "0.1"], 0), (["--duration", "100ms", "--count", 1], 1),
+    (["--idle", "100ms", "--until", "x"], 1)])
+def test_time_ends_it(subspy, quiet_redis, arguments, code):
+    spy = sniff(subspy, quiet_redis, *arguments)
+    assert spy.rest() == []
+    assert spy.code() == code
+
+
+def test_until_an_event_comes(subspy, quiet_redis):
+    spy = sniff(subspy, quiet_redis, "--until", "rea*")
+    publish(quiet_redis, json.dumps({"event": "other"}), json.dumps({"event": "ready"}), json.dumps({"event": "late"}))
+    assert spy.rest() == ["{'event': 'other'}", "{'event': 'ready'}"]
+    assert spy.code() == 0
+
+
+def test_an_interrupt_before_the_event_is_code_130(subspy, quiet_redis):
+    spy = sniff(subspy, quiet_redis, "--until", "ready")
+    spy.process.send_signal(signal.SIGTERM)
+    assert spy.rest() == []
+    assert spy.code() == 130
+
+
+def test_a_closed_pipe_ends_it_quietly(subspy, quiet_redis):
+    reader = subprocess.Popen(["head", "-n", "3"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen([program(), "--redis", quiet_redis.url], stdout=reader.stdin, stderr=subprocess.PIPE)
+    reader.stdin.close()
+    eventually(lambda: quiet_redis.subscribers() == 1, "subspy subscribes")
+    publish(quiet_redis, "[1]")
+    assert reader.stdout.read() == b"All channels: []\nINT: 1\n[1]\n"
+    assert process.wait(PATIENCE) == 0
+    assert process.stderr.read() == b""
+    reader.wait(PATIENCE)
+
+
+def test_redis_may_come_late_and_go(subspy):
+    server = RedisServer(free_port())
+    spy = subspy("--redis", server.url, "--until", "end")
+    spy.wait_for_error("Redis is away, trying again until it is back: Redis can't be reached: Connection refused")
+    server.start()
+    try:
+        assert [spy.line(), spy.line()] == ["All channels: []", "INT: 1"]
+        server.kill()
+        server.start()
+        assert spy.line() == "INT: 1"
+        publish(server, json.dumps({"event": "end"}))
+        assert spy.rest() == ["{'event': 'end'}"]
+        assert spy.code() == 0
+        assert "Redis is back" in spy.error
+    finally:
+        server.close()
+
+
+def test_no_wait_fails_with_69(subspy):
+    port = free_port()
+    spy = subspy("--redis", f"redis://:geheim@127.0.0.1:{port}/0", "--no-wait")
+    assert spy.rest() == []
+    assert spy.code() == 69
+    assert spy.error == (f"subspy: Redis can't be reached: Connection refused (redis://:***@127.0.0.1:{port}/0); "
+                         "start it, or name another one with --redis or REDIS\n")
+
+
+def test_a_password_from_a_file(subspy, own_redis, tmp_path):
+    own_redis.client.config_set("requirepass", "geheim")
+    file = tmp_path / "password"
+    file.write_text("geheim\n")
+    spy = sniff(subspy, own_redis, "--password-file", file, "--duration", "10ms")
+    assert spy.code() == 0
+    assert "geheim" not in spy.error
+
+
+@pytest.mark.parametrize("arguments, sentence", [
+    (["--redis", "http://x"], "--redis"), (["--count", "0"], "--count must be at least 1"), (["--event", "/(/"], "--event"),
+    (["--sample", "2"], "--sample"), (["--nonsense"], "--nonsense"), (["--raw", "--hex"], "--hex"),
+    (["--duration", "soon"], "--duration"), (["--password-file", "/nonexistent"], "--password-file")])
+def test_a_bad_option_is_one_sentence_and_code_64(subspy, arguments, sentence):
+    spy = subspy(*arguments)
+    assert spy.rest() == []
+    assert spy.code() == 64
+    assert spy.error.startswith("subspy: ") and sentence in spy.error
+    assert spy.error.count("\n") == 1
