@@ -165,7 +165,9 @@ extension PickleMachine {
     /// list or text again and again, which would make time quadratic.
     private mutating func charge(_ count: Int) throws(PickleFault) {
         copied += count
-        if copied > tape.input.count + 1024 { throw PickleFault(.tooManyNodes, UInt64(tape.input.count + 1024)) }
+        // A latin-1 text of protocol 0 has two bytes in UTF-8 for one in the pickle.
+        let limit = 2 * tape.input.count + 1024
+        if copied > limit { throw PickleFault(.tooManyNodes, UInt64(limit)) }
     }
 
     private mutating func pushItems(of chain: ItemChain) {
