@@ -86,7 +86,7 @@ final class BrokerProbe: Sendable {
         return try await loop.submit { try body(parts.value) }.get()
     }
 
-    /// Returns once the condition holds, and fails after ten seconds.
+    /// Returns once the condition holds, and fails after a minute: machines are shared.
     func until(
         _ what: String, _ condition: @escaping @Sendable (Recorder) -> Bool
     ) async throws {
@@ -94,11 +94,11 @@ final class BrokerProbe: Sendable {
         try await loop.flatSubmit {
             let promise = loop.makePromise(of: Void.self)
             parts.value.recorder.wait(promise, for: condition)
-            let timer = loop.assumeIsolated().scheduleTask(in: .seconds(10)) {
+            let timer = loop.assumeIsolated().scheduleTask(in: .seconds(60)) {
                 let recorder = parts.value.recorder
                 promise.fail(
                     RedisServer.Failure(
-                        description: "waited in vain until \(what): \(recorder.states) \(recorder.messages.suffix(5))"))
+                        description: "waited in vain until \(what): \(recorder.states) \(recorder.messages.suffix(5).map { $0.prefix(80) })"))
             }
             promise.futureResult.whenComplete { _ in timer.cancel() }
             return promise.futureResult
