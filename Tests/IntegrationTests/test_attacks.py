@@ -39,8 +39,8 @@ def test_garbage_is_answered_or_closed(bridge, raw, some_emitter, room, bytes_se
             garbage.shutdown(socket.SHUT_WR)
             while garbage.recv(65536):
                 pass
-        except ConnectionError:
-            pass
+        except OSError as gone:  # closed before we had finished: good too
+            assert not isinstance(gone, TimeoutError)
     still_serves(raw, some_emitter, room)
 
 
@@ -53,8 +53,8 @@ def test_garbage_after_the_websocket_handshake(bridge, raw, some_emitter, room):
         try:
             while client.socket.sock.recv(65536):
                 pass
-        except ConnectionError:
-            pass
+        except OSError as gone:
+            assert not isinstance(gone, TimeoutError)
     still_serves(raw, some_emitter, room)
 
 
@@ -114,13 +114,16 @@ def test_a_client_that_does_not_read_is_closed_and_the_others_get_everything(bri
     for number in range(150):
         some_emitter.emit("x", [number, text], room=room)
         assert witness.receive_event()[1][0] == number
-    # Whatever the kernel held comes, and then the end.
-    def drained():
-        try:
-            return deaf.socket.sock.recv(1 << 20) == b""
-        except ConnectionError:
-            return True
-    eventually(drained, "the deaf client is closed")
+    bridge.running.wait_for_line(deaf.handshake["sid"])
+    # What the kernel held comes, and then the end; through a small window that would take minutes.
+    deaf.socket.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    read = 0
+    try:
+        while piece := deaf.socket.sock.recv(1 << 20):
+            read += len(piece)
+    except ConnectionError:
+        pass
+    assert read < 100 * len(text), "the deaf client was sent nearly everything"
 
 
 def test_a_poller_that_does_not_come_is_closed(bridge, polling, raw, some_emitter, room):

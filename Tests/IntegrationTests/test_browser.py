@@ -62,7 +62,6 @@ def test_namespaces_share_a_connection(page, bridge, some_emitter):
         sockets.push(chat);
         chat.on("connect", () => hear(1, "connect", chat.id));
         chat.onAny((event, ...args) => hear(1, "event", event, ...args));
-        chat.connect();
         return 1""")
     number, kind, sid = page.next()
     assert (number, kind) == (chat, "connect") and sid != main

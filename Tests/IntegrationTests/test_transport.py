@@ -268,7 +268,7 @@ def test_a_close_packet_ends_the_session(bridge, polling):
 
 @pytest.mark.ours
 @pytest.mark.parametrize("packet", ["x", "9", "4", "4x", "47", '42["join"', "42[]", "42{}", "44{}", "bnot base64!", "",
-                                    '42[null]', '450-["x"]', '451-["x"]\x1e42["y"]', '5', '4' + '9' * 200])
+                                    '42[null]', '451-["x"]\x1e42["y"]', '4' + '9' * 200])
 def test_an_invalid_packet_ends_the_session(bridge, polling, packet):
     client = polling()
     client.post(packet)
@@ -284,7 +284,7 @@ def test_a_websocket_has_nothing_to_upgrade_to(raw):
 
 @pytest.mark.ours
 @pytest.mark.parametrize("frame", ["x", "9", "4", "4x", "47", '42["join"', "42[]", "42{}", "44{}", "",
-                                   b"binary without an event", '450-["x"]', '42[null]', '4' + '9' * 200], ids=repr)
+                                   b"binary without an event", '42[null]', '4' + '9' * 200], ids=repr)
 def test_an_invalid_packet_closes_the_websocket(raw, frame):
     client = raw()
     client.send(frame)
