@@ -1,0 +1,63 @@
+import JSONCodec
+import Logging
+import NIOCore
+import NIOEmbedded
+import RedisPubSub
+
+@testable import Bridge
+
+/// One event loop's share of a bridge, without sockets: time and input come from the test.
+final class BridgeBench {
+    let eventLoop = EmbeddedEventLoop()
+    let shard: Shard
+    let router: RouterReference
+    var configuration: BridgeConfiguration { shard.configuration }
+
+    init(_ configuration: BridgeConfiguration = BridgeConfiguration(), secrets: [[UInt8]: [UInt8]] = [:]) {
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let router = RouterReference(
+            Router(
+                broker: LocalBroker(eventLoop: eventLoop, values: secrets), configuration: configuration,
+                hostID: "0123456789abcdef0123456789abcdef", loopCount: 1, logger: logger))
+        self.router = router
+        shard = Shard(eventLoop: eventLoop, loopIndex: 0, configuration: configuration, router: router, logger: logger)
+        shard.start()
+        _ = router.start(shards: [NIOLoopBound(shard, eventLoop: eventLoop)])
+        eventLoop.run()
+    }
+
+    func makeSession() -> Session { shard.openSession(transport: .polling) }
+
+    /// A socket in the namespace, of a session of its own.
+    func makeSocket(in namespace: ByteString = "/") -> Socket {
+        shard.registry.connect(makeSession(), to: namespace, sid: SessionID.make(loop: 0))
+    }
+
+    private var lastPoll: UInt64 = 0
+
+    /// Polls; nil while the poll waits.
+    func poll(_ session: Session) -> Answer {
+        lastPoll += 1
+        let answer = Answer()
+        let promise = eventLoop.makePromise(of: HTTPAnswer.self)
+        promise.futureResult.assumeIsolated().whenSuccess { answer.value = $0 }
+        session.received(PendingPoll(id: lastPoll, jsonpIndex: nil, promise: promise))
+        shard.flush()
+        return answer
+    }
+
+    func post(_ packets: String..., to session: Session) -> String {
+        let body = Array(packets.joined(separator: "\u{1E}").utf8)
+        let answer = session.received(body: body[...])
+        shard.flush()
+        eventLoop.run()
+        return String(buffer: answer.body)
+    }
+
+    /// The answer to a poll, once there is one.
+    final class Answer {
+        fileprivate(set) var value: HTTPAnswer?
+        var text: String? { value.map { String(buffer: $0.body) } }
+        var packets: [String] { (text ?? "").split(separator: "\u{1E}").map(String.init) }
+    }
+}

@@ -1,0 +1,44 @@
+import NIOHTTP1
+import Testing
+
+@testable import Bridge
+
+@Suite struct CORSPolicyTests {
+    @Test(arguments: [
+        (nil, true), ("", true), ("http://a.example", true), ("http://b.example:8080", true),
+        ("https://a.example", false), ("http://A.example", false), ("http://a.example/", false), ("null", false),
+        ("http://a.example:80", false), ("http://b.example", false), ("http://evil.example", false), ("*", false),
+    ] as [(String?, Bool)])
+    func `an origin must match to the letter`(origin: String?, isAccepted: Bool) {
+        let policy = CORSPolicy(origins: ["http://a.example", "http://b.example:8080"])
+        #expect(policy.accepts(origin) == isAccepted)
+    }
+
+    @Test func `a star anywhere allows any origin, echoed`() {
+        let policy = CORSPolicy(origins: ["http://a.example", "*"])
+        #expect(policy.accepts("https://any.example"))
+        #expect(
+            policy.headers(for: "https://any.example").contains {
+                $0.name == "Access-Control-Allow-Origin" && $0.value == "https://any.example"
+            })
+    }
+
+    @Test func `a request without origin gets no origin back`() {
+        for origin in [nil, ""] as [String?] {
+            #expect(
+                CORSPolicy(origins: ["*"]).headers(for: origin).map(\.name) == ["Access-Control-Allow-Credentials"])
+        }
+    }
+
+    @Test func `a preflight grants what is asked`() {
+        let policy = CORSPolicy(origins: ["http://a.example"])
+        let answer = policy.preflight(origin: "http://a.example", requestedHeaders: "content-type, x-a")
+        let headers = HTTPHeaders(answer.headers)
+        #expect(answer.status == .ok && String(buffer: answer.body) == "OK")
+        #expect(headers["access-control-allow-headers"] == ["content-type, x-a"])
+        #expect(headers["access-control-allow-methods"] == ["OPTIONS, GET, POST"])
+        #expect(headers["access-control-allow-credentials"] == ["true"])
+        let plain = HTTPHeaders(policy.preflight(origin: nil, requestedHeaders: "x-a").headers)
+        #expect(plain["access-control-allow-headers"].isEmpty)
+    }
+}

@@ -1,0 +1,129 @@
+import JSONCodec
+import NIOCore
+import PubSubMessages
+import Testing
+
+@testable import Bridge
+
+@Suite struct OutgoingQueueTests {
+    private static func text(_ text: String) -> EncodedPacket {
+        Array(text.utf8).withUnsafeBytes { EncodedPacket(text: $0) }
+    }
+
+    private static func event(_ json: String, attachments: [[UInt8]] = [], ackID: Int? = nil) -> EncodedPacket {
+        var scratch = JSONWriter()
+        return PacketBuilder(
+            EventBody(json: Array(json.utf8), attachments: attachments), namespace: "/", ackID: ackID, scratch: &scratch
+        ).build()
+    }
+
+    private static func payload(_ queue: inout OutgoingQueue) -> [String] {
+        String(buffer: queue.popPayload(allocator: ByteBufferAllocator())).split(separator: "\u{1E}").map(String.init)
+    }
+
+    /// All frames the queue gives, as (opcode, payload).
+    private static func frames(_ queue: inout OutgoingQueue) -> [String] {
+        var scratch = ByteBuffer()
+        var found: [String] = []
+        while var bytes = queue.popFrames(joining: &scratch) {
+            while let first = bytes.readInteger(as: UInt8.self), let second = bytes.readInteger(as: UInt8.self) {
+                var length = Int(second)
+                if second == 126 { length = bytes.readInteger(as: UInt16.self).map(Int.init) ?? 0 }
+                if second == 127 { length = bytes.readInteger(as: UInt64.self).map(Int.init) ?? 0 }
+                found.append("\(first & 15):" + (bytes.readString(length: length) ?? "?"))
+            }
+        }
+        return found
+    }
+
+    @Test func `a poll takes 16 packets and leaves the rest`() {
+        var queue = OutgoingQueue()
+        for number in 0..<40 { queue.append(Self.text("4\(number)")) }
+        #expect(Self.payload(&queue) == (0..<16).map { "4\($0)" })
+        #expect(Self.payload(&queue) == (16..<32).map { "4\($0)" })
+        #expect(Self.payload(&queue) == (32..<40).map { "4\($0)" })
+        #expect(queue.isEmpty && queue.byteCount == 0)
+        #expect(Self.payload(&queue) == [])
+    }
+
+    @Test func `exactly 16 packets fit one answer`() {
+        var queue = OutgoingQueue()
+        for number in 0..<16 { queue.append(Self.text("4\(number)")) }
+        #expect(Self.payload(&queue).count == 16)
+        #expect(queue.isEmpty)
+    }
+
+    @Test func `attachments are base64 parts of their own`() {
+        var queue = OutgoingQueue()
+        queue.append(Self.event(#"["x",{"_placeholder":true,"num":0}]"#, attachments: [[0, 255]]))
+        #expect(Self.payload(&queue) == [#"451-["x",{"_placeholder":true,"num":0}]"#, "bAP8="])
+    }
+
+    @Test func `a packet with many attachments spans polls`() {
+        var queue = OutgoingQueue()
+        queue.append(Self.event("[]", attachments: (0..<20).map { [$0] }))
+        queue.append(Self.text("4z"))
+        let bytes = queue.byteCount
+        #expect(Self.payload(&queue).count == 16)
+        #expect(queue.byteCount == bytes, "a packet counts until its last part is gone")
+        let rest = Self.payload(&queue)
+        #expect(rest == ["bDw==", "bEA==", "bEQ==", "bEg==", "bEw==", "4z"])
+        #expect(queue.byteCount == 0)
+    }
+
+    @Test(arguments: [0, 1, 2, 3, 4])
+    func `an upgrade between two polls goes on with the part that is next`(polled: Int) {
+        var queue = OutgoingQueue()
+        // Fill the answer so that it ends after `polled` parts of the packet with three.
+        for _ in 0..<(16 - polled) { queue.append(Self.text("2")) }
+        queue.append(Self.event("[]", attachments: [[65], [66]]))
+        queue.append(Self.text("4z"))
+        #expect(Self.payload(&queue).count == 16)
+        let all = ["1:452-[]", "2:A", "2:B", "1:4z"]
+        #expect(Self.frames(&queue) == Array(all.dropFirst(polled)))
+        #expect(queue.isEmpty && queue.byteCount == 0)
+        queue.append(Self.event("[]", attachments: [[67]]))
+        #expect(Self.frames(&queue) == ["1:451-[]", "2:C"], "the next packet starts at its beginning")
+    }
+
+    @Test(arguments: [0, 1, 125, 126, 127, 65535, 65536, 70_000])
+    func `a frame of any length says its length`(length: Int) {
+        var queue = OutgoingQueue()
+        let text = String(repeating: "a", count: length)
+        queue.append(Self.text(text))
+        queue.append(Self.text("4z"))
+        #expect(Self.frames(&queue) == ["1:" + text, "1:4z"])
+    }
+
+    @Test func `events joined into one packet come out one by one`() {
+        var scratch = JSONWriter()
+        var builder = PacketBuilder(
+            EventBody(json: Array("[1]".utf8), attachments: [[65]]), namespace: "/a", scratch: &scratch)
+        builder.append(EventBody(json: Array("[2]".utf8)), namespace: "/a", scratch: &scratch)
+        builder.append(EventBody(json: Array("[3]".utf8), attachments: [[66]]), namespace: "/a", scratch: &scratch)
+        let packet = builder.build()
+        #expect(packet.partCount == 5)
+        var polled = OutgoingQueue()
+        polled.append(packet)
+        #expect(Self.payload(&polled) == ["451-/a,[1]", "bQQ==", "42/a,[2]", "451-/a,[3]", "bQg=="])
+        var framed = OutgoingQueue()
+        framed.append(packet)
+        #expect(Self.frames(&framed) == ["1:451-/a,[1]", "2:A", "1:42/a,[2]", "1:451-/a,[3]", "2:B"])
+    }
+
+    @Test func `an ack id stands between namespace and data`() {
+        var queue = OutgoingQueue()
+        queue.append(Self.event(#"["x"]"#, ackID: 17))
+        #expect(Self.payload(&queue) == [#"4217["x"]"#])
+    }
+
+    @Test func `an emptied queue is as new`() {
+        var queue = OutgoingQueue()
+        queue.append(Self.event("[]", attachments: (0..<20).map { [$0] }))
+        _ = Self.payload(&queue)
+        queue.removeAll()
+        #expect(queue.isEmpty && queue.byteCount == 0)
+        queue.append(Self.event("[]", attachments: [[65]]))
+        #expect(Self.payload(&queue) == ["451-[]", "bQQ=="])
+    }
+}

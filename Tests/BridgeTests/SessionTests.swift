@@ -1,0 +1,126 @@
+import JSONCodec
+import NIOCore
+import NIOEmbedded
+import PubSubMessages
+import Testing
+
+@testable import Bridge
+
+@Suite struct SessionTests {
+    private static func connected(_ bench: BridgeBench) -> Session {
+        let session = bench.makeSession()
+        #expect(bench.post("40", to: session) == "OK")
+        #expect(bench.poll(session).text?.hasPrefix(#"40{"sid":""#) == true)
+        return session
+    }
+
+    @Test func `a poll waits, is answered once, and the next one waits again`() {
+        let bench = BridgeBench()
+        let session = Self.connected(bench)
+        let poll = bench.poll(session)
+        #expect(poll.value == nil)
+        _ = bench.post(#"420["any"]"#, to: session)
+        #expect(poll.packets == ["430[]"])
+        #expect(bench.poll(session).value == nil)
+    }
+
+    @Test func `an overlapping poll closes the session and answers both`() {
+        let bench = BridgeBench()
+        let session = Self.connected(bench)
+        let (first, second) = (bench.poll(session), bench.poll(session))
+        #expect(first.text == "1")
+        #expect(second.value?.status == .badRequest)
+        #expect(bench.shard.session(session.sid) == nil)
+    }
+
+    @Test func `an abort of an earlier poll does no harm`() {
+        let bench = BridgeBench()
+        let session = Self.connected(bench)
+        let poll = bench.poll(session)
+        session.pollAborted(id: 999)
+        #expect(poll.value == nil && !session.isClosed)
+        session.pollAborted(id: 2)
+        #expect(session.isClosed)
+    }
+
+    @Test func `a client that closes gets a noop for its poll, and leaves its rooms`() {
+        let bench = BridgeBench()
+        let session = Self.connected(bench)
+        _ = bench.post(#"420["join",{"room":"r"}]"#, to: session)
+        #expect(bench.poll(session).packets == [#"430[{"ok":true}]"#])
+        let poll = bench.poll(session)
+        #expect(bench.post("1", "420[\"any\"]", to: session) == "OK")
+        #expect(poll.text == "6")
+        #expect(bench.shard.registry.namespaces.isEmpty)
+        #expect(bench.shard.counters.sessionsClosed == 1)
+    }
+
+    @Test func `packets before a broken one count, those after it don't`() {
+        let bench = BridgeBench()
+        let session = Self.connected(bench)
+        #expect(bench.post(#"42["join",{"room":"r"}]"#, "x", #"42["join",{"room":"s"}]"#, to: session) == #""Invalid payload""#)
+        #expect(bench.shard.counters.joins == 1)
+        #expect(bench.shard.counters.invalidPackets == 1)
+    }
+
+    @Test func `the queue is bounded in bytes, and passing the bound closes the session`() {
+        var configuration = BridgeConfiguration()
+        configuration.maxQueuedBytes = 1000
+        let bench = BridgeBench(configuration)
+        let session = Self.connected(bench)
+        let packet = Array(repeating: UInt8(ascii: "4"), count: 496).withUnsafeBytes { EncodedPacket(text: $0) }
+        #expect(packet.byteCount == 500)
+        session.enqueue(packet)
+        session.enqueue(packet)
+        #expect(!session.isClosed, "exactly the limit")
+        session.enqueue(.bare(.ping))
+        #expect(session.isClosed)
+        #expect(bench.shard.counters.slowClientsClosed == 1)
+    }
+
+    @Test func `one packet above the bound is delivered when nothing waits`() {
+        var configuration = BridgeConfiguration()
+        configuration.maxQueuedBytes = 10
+        let bench = BridgeBench(configuration)
+        let session = bench.makeSession()
+        session.enqueue(Array(repeating: UInt8(ascii: "4"), count: 500).withUnsafeBytes { EncodedPacket(text: $0) })
+        #expect(bench.poll(session).text?.count == 500)
+    }
+
+    @Test func `rooms, namespaces and names of a client are bounded`() {
+        var configuration = BridgeConfiguration()
+        configuration.maxRoomsPerSocket = 2
+        configuration.maxNamespacesPerSession = 2
+        configuration.maxNameBytes = 8
+        let bench = BridgeBench(configuration)
+        let session = Self.connected(bench)
+        let joins = (0..<3).map { "42\($0)[\"join\",{\"room\":\"r\($0)\"}]" }
+        for join in joins { _ = bench.post(join, to: session) }
+        #expect(bench.poll(session).packets.map { $0.contains(#""ok":true"#) } == [true, true, false])
+        _ = bench.post("40/a,", "40/b,", to: session)
+        let answers = bench.poll(session).packets
+        #expect(answers.first?.hasPrefix("40/a,") == true && answers.last?.hasPrefix("44/b,") == true)
+        _ = bench.post(#"427["join",{"room":"012345678"}]"#, to: session)
+        #expect(bench.poll(session).text?.contains("too long") == true)
+    }
+
+    @Test func `a room-space opens with its secret and with no other`() {
+        let bench = BridgeBench(secrets: [Array("ws-emit::secret::dir".utf8): Array("S3cret".utf8)])
+        let session = Self.connected(bench)
+        let tries = [#""S3cret""#, #""S3cret ""#, #""s3cret""#, #""""#, "null", "123"]
+        for (number, secret) in tries.enumerated() {
+            _ = bench.post("42\(number)[\"join\",{\"room\":\"dir::x\",\"secret\":\(secret)}]", to: session)
+            #expect(bench.poll(session).text?.contains(#""ok":true"#) == (number == 0), "\(secret)")
+        }
+    }
+
+    @Test func `the room of another client's sid stays that client's`() throws {
+        let bench = BridgeBench()
+        let (owner, other) = (Self.connected(bench), Self.connected(bench))
+        let sid = try #require(owner.sockets.first?.sid)
+        _ = bench.post("420[\"join\",{\"room\":\"\(sid)\"}]", to: other)
+        #expect(bench.poll(other).text?.contains(#""ok":false"#) == true)
+        _ = bench.post("420[\"leave\",{\"room\":\"\(sid)\"}]", to: owner)
+        #expect(bench.poll(owner).text?.contains(#""ok":false"#) == true)
+    }
+}
