@@ -71,12 +71,25 @@ extension PickleDocument {
     ///
     /// A Python 2 str key counts when its bytes are the key's. Linear in the pairs.
     package func value(forKey key: StaticString, in dict: Node) -> Node? {
+        let node = tapeNode(dict)
+        guard node.kind == .dict else { return nil }
+        let length = UInt32(truncatingIfNeeded: key.utf8CodeUnitCount)
         var found: Node?
-        var pairs = pairs(of: dict)
-        while let (candidate, value) = pairs.next(in: self) {
-            let name = tapeNode(candidate)
-            guard name.kind == .str || name.kind == .byteString else { continue }
-            if equalBytes(machine.tape.content(of: name), key) { found = value }
+        var segment = Int(node.first)
+        while segment != 0 {
+            let end = segment + 2 + Int(machine.tape.links[segment + 1])
+            var at = segment + 2
+            // Keys and values may be in different segments only where a batch was odd, which is an error.
+            while at + 1 < end {
+                let name = machine.tape.nodes[machine.tape.links[at]]
+                if name.count == length, name.kind == .str || name.kind == .byteString,
+                    equalBytes(machine.tape.content(of: name), key)
+                {
+                    found = Node(index: machine.tape.links[at + 1])
+                }
+                at += 2
+            }
+            segment = Int(machine.tape.links[segment])
         }
         return found
     }

@@ -21,7 +21,7 @@ extension PickleDocument {
         let limit = writer.count + max(policy.maximumOutputBytes, 8 * machine.tape.input.count)
         guard var frame = try writeValue(node, to: &writer, &attachments, policy) else { return }
         // The containers around `frame`. No recursion: nesting costs no stack.
-        var outer = RawArray<JSONFrame>(capacity: 16)
+        var outer = RawArray<JSONFrame>()
         while true {
             guard let item = frame.cursor.next(in: self) else {
                 writer.append(frame.form == .array ? UInt8(ascii: "]") : UInt8(ascii: "}"))

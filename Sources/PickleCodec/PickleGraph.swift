@@ -39,9 +39,10 @@ public struct PickleGraph: Sendable {
         decoding bytes: [UInt8], limits: PickleLimits = .init(), buffers: [[UInt8]] = [],
         extensions: PickleExtensionRegistry = .init()
     ) throws(PickleError) {
-        var document = PickleDocument(limits: limits)
-        self.init(
-            try document.parseAndFreeze(bytes, buffers: buffers, extensions: extensions), root: document.root)
+        let scratch = PickleScratch.borrow(limits: limits)
+        defer { scratch.giveBack() }
+        let tape = try scratch.document.parseAndFreeze(bytes, buffers: buffers, extensions: extensions)
+        self.init(tape, root: scratch.document.root)
     }
 
     /// Writes the graph as a pickle; shared and cyclic values stay so.

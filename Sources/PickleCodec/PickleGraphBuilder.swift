@@ -12,15 +12,19 @@ extension PickleGraph {
     /// of a Python program mostly are.
     public struct Builder: ~Copyable {
         var tape = PickleTape()
-        private var texts: [ByteKey: UInt32] = [:]
+        /// Open-addressed table of text nodes by content; 0 is free.
+        private var texts = RawArray<UInt32>()
+        private var textCount = 0
+        private let key: (UInt64, UInt64)
 
-        // Not private: see `PickleWriter.OpenContainer`.
-        struct ByteKey: Hashable {
-            let bytes: [UInt8]
-        }
+        private static let processKey = (UInt64.random(in: .min ... .max), UInt64.random(in: .min ... .max) | 1)
+
+        /// Longest text looked up among those before; longer ones are rarely repeated.
+        private static var longestShared: Int { 128 }
 
         /// An empty builder.
         public init() {
+            key = Self.processKey
             tape.reset()
         }
 
@@ -66,17 +70,66 @@ extension PickleGraph {
 
         /// A str.
         public mutating func string(_ text: String) -> PickleNode {
-            string(wtf8: Array(text.utf8))
+            var text = text
+            return text.withUTF8 { string(valid: UnsafeRawBufferPointer($0)) }
         }
 
         /// A str as UTF-8 in which surrogates may stand; other bytes that are not UTF-8 become U+FFFD.
         public mutating func string(wtf8 bytes: [UInt8]) -> PickleNode {
-            let isValid = bytes.withUnsafeBytes { WTF8.isValid($0) }
-            let content = isValid ? bytes : Array(String(decoding: bytes, as: UTF8.self).utf8)
-            if let known = texts[ByteKey(bytes: content)] { return PickleNode(index: known) }
-            let node = add(bytesNode(.str, content))
-            texts[ByteKey(bytes: content)] = node.index
+            guard bytes.withUnsafeBytes({ WTF8.isValid($0) }) else { return string(String(decoding: bytes, as: UTF8.self)) }
+            return bytes.withUnsafeBytes { string(valid: $0) }
+        }
+
+        private mutating func string(valid bytes: UnsafeRawBufferPointer) -> PickleNode {
+            guard bytes.count <= Self.longestShared else { return add(bytesNode(.str, bytes)) }
+            if textCount * 2 >= texts.count { growTexts() }
+            let slot = slot(of: bytes)
+            if texts[slot] != 0 { return PickleNode(index: texts[slot]) }
+            let node = add(bytesNode(.str, bytes))
+            texts[slot] = node.index
+            textCount += 1
             return node
+        }
+
+        /// Where a text is in the table, or belongs.
+        private func slot(of bytes: UnsafeRawBufferPointer) -> Int {
+            let mask = texts.count - 1
+            var slot = Int(truncatingIfNeeded: hash(bytes)) & mask
+            while texts[slot] != 0, !equalBytes(tape.content(of: tape.nodes[texts[slot]]), bytes) {
+                slot = (slot + 1) & mask
+            }
+            return slot
+        }
+
+        /// A keyed hash by folded multiplications: a third of `Hasher`'s time on short texts. The key is random, so that
+        /// nobody can choose texts that collide.
+        private func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+            var state = key.0 ^ UInt64(bytes.count)
+            var at = 0
+            while bytes.count - at >= 8 {
+                state = fold(state ^ bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+                at += 8
+            }
+            var rest: UInt64 = 0
+            while at < bytes.count {
+                rest = rest << 8 | UInt64(bytes[at])
+                at += 1
+            }
+            return fold(fold(state ^ rest))
+        }
+
+        private func fold(_ word: UInt64) -> UInt64 {
+            let product = (word ^ 0x2d35_8dcc_aa6c_78a5).multipliedFullWidth(by: key.1)
+            return product.high ^ product.low ^ key.0
+        }
+
+        private mutating func growTexts() {
+            var known = RawArray<UInt32>()
+            for slot in 0..<texts.count where texts[slot] != 0 { known.append(texts[slot]) }
+            let size = max(64, texts.count * 2)
+            texts.truncate(to: 0)
+            texts.append(repeating: 0, count: size)
+            for place in 0..<known.count { texts[slot(of: tape.content(of: tape.nodes[known[place]]))] = known[place] }
         }
 
         /// A Python 2 str.
@@ -126,8 +179,11 @@ extension PickleGraph {
 
         /// A dict, which `setValue(_:forKey:in:)` may fill later. Keys must be hashable and different.
         public mutating func dict(_ pairs: [(key: PickleNode, value: PickleNode)] = []) -> PickleNode {
-            add(container(.dict, pairs.flatMap { [$0.key, $0.value] }, .unhashable))
+            dict(flat: pairs.flatMap { [$0.key, $0.value] })
         }
+
+        /// A dict of keys and values in turn.
+        mutating func dict(flat items: [PickleNode]) -> PickleNode { add(container(.dict, items, .unhashable)) }
 
         /// Appends to a list, set or object (as APPEND). Other kinds are a programmer's error.
         public mutating func append(_ item: PickleNode, to target: PickleNode) {
@@ -177,9 +233,13 @@ extension PickleGraph {
         }
 
         private mutating func bytesNode(_ kind: PickleKind, _ bytes: [UInt8]) -> TapeNode {
+            bytes.withUnsafeBytes { bytesNode(kind, $0) }
+        }
+
+        private mutating func bytesNode(_ kind: PickleKind, _ bytes: UnsafeRawBufferPointer) -> TapeNode {
             let start = tape.scratch.count
-            bytes.withUnsafeBufferPointer { source in
-                if let base = source.baseAddress { tape.scratch.append(from: base, count: source.count) }
+            if let base = bytes.bindMemory(to: UInt8.self).baseAddress {
+                tape.scratch.append(from: base, count: bytes.count)
             }
             return TapeNode(kind: kind, flags: .inScratch, count: UInt32(bytes.count), first: UInt32(start))
         }
@@ -209,9 +269,12 @@ extension PickleGraph {
         }
 
         private mutating func extend(_ chain: inout ItemChain, _ items: [PickleNode]) {
-            items.map(\.index).withUnsafeBufferPointer { source in
+            // A node is its index, four bytes.
+            items.withUnsafeBytes { bytes in
                 // Four billion links would need 16 GB first; memory ends before.
-                if let base = source.baseAddress { try? tape.extend(&chain, from: base, count: source.count) }
+                if let base = bytes.bindMemory(to: UInt32.self).baseAddress {
+                    try? tape.extend(&chain, from: base, count: items.count)
+                }
             }
         }
     }

@@ -14,7 +14,7 @@ struct PickleGraphEncoder: ~Copyable {
     private var steps = 0
     private let stepLimit: Int
     /// Memo indices of names and texts that spell data at old protocols, plus one; by `Spelling`.
-    private var spellings = RawArray<UInt32>(capacity: 16)
+    private var spellings = RawArray<UInt32>()
 
     var version: Int { emitter.version }
 

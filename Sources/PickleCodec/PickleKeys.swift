@@ -1,12 +1,15 @@
 /// Scratch of key resolution, reused between pickles.
 struct KeyScratch: ~Copyable {
     /// Open-addressed table of positions in `resolved`, plus one; 0 is free.
-    var slots = RawArray<UInt32>(capacity: 64)
+    var slots = RawArray<UInt32>()
     /// Keys and values of the container being resolved, each key once.
-    var resolved = RawArray<UInt32>(capacity: 64)
+    var resolved = RawArray<UInt32>()
     /// For each node the first node that is equal to it; empty until a tuple or frozenset is a key.
-    var classes = RawArray<UInt32>(capacity: 8)
-    var classSlots = RawArray<UInt32>(capacity: 8)
+    var classes = RawArray<UInt32>()
+    var classSlots = RawArray<UInt32>()
+    /// Where the last small dict with different text keys lies in the links; count 0 when there was none.
+    var previousBase = 0
+    var previousCount = 0
 }
 
 // Equal keys: the last value wins at the first position; in a set the first element stays. Done when the pickle has
@@ -16,6 +19,7 @@ extension PickleMachine {
     /// Resolves equal keys in all dicts and sets of the pickle.
     mutating func resolveKeys() {
         keys.classes.truncate(to: 0)
+        keys.previousCount = 0
         var at = 0
         while at < pending.count {
             let index = pending[at]
@@ -27,19 +31,39 @@ extension PickleMachine {
     }
 
     /// A quick look at small dicts whose keys are all text: true when no two are equal.
-    private func hasDistinctTextKeys(_ node: TapeNode) -> Bool {
+    private mutating func hasDistinctTextKeys(_ node: TapeNode) -> Bool {
         let count = Int(node.count)
         // One segment, at most 16 pairs: otherwise the table is faster.
         guard count <= 32, node.first == node.last else { return false }
         let base = Int(node.first) + 2
-        var seen: UInt64 = 0
+        if hasKeysOfPrevious(base, count) { return true }
+        guard areDistinctTexts(base, count) else { return false }
+        keys.previousBase = base
+        keys.previousCount = count
+        return true
+    }
+
+    /// Whether the keys are the very nodes of the dict looked at before, as in rows whose keys come from the memo.
+    private func hasKeysOfPrevious(_ base: Int, _ count: Int) -> Bool {
+        guard count == keys.previousCount else { return false }
+        var at = 0
+        while at < count {
+            if tape.links[base + at] != tape.links[keys.previousBase + at] { return false }
+            at += 2
+        }
+        return true
+    }
+
+    private func areDistinctTexts(_ base: Int, _ count: Int) -> Bool {
+        var seen: UInt128 = 0
         var at = 0
         while at < count {
             let key = tape.nodes[tape.links[base + at]]
             guard key.kind == .str else { return false }
             let bytes = tape.content(of: key)
             if let first = bytes.first, let last = bytes.last {
-                let bit = UInt64(1) << (UInt64(first &* 7 &+ last &* 13 &+ UInt8(truncatingIfNeeded: bytes.count) &* 29) & 63)
+                let mixed = UInt32(first) &* 0x9e37 ^ UInt32(last) &* 0x85eb ^ UInt32(truncatingIfNeeded: bytes.count) &* 0xc2b3
+                let bit = UInt128(1) &<< UInt128((mixed &* 0x9e37_79b1) >> 25)
                 if seen & bit != 0, hasEqualText(bytes, before: at, base) { return false }
                 seen |= bit
             } else if hasEqualText(bytes, before: at, base) {

@@ -14,7 +14,13 @@ extension PickleMachine {
             let byte = tape.input.loadUnaligned(fromByteOffset: at, as: UInt8.self)
             at &+= 1
             switch byte {
-            case 0x8c /* SHORT_BINUNICODE */: try pushText(length: Int(try takeInteger(UInt8.self)))
+            case 0x8c /* SHORT_BINUNICODE */:
+                // Texts come in rows, each with its MEMOIZE: half the jumps of a message, which predict badly, are saved
+                // by looking at the next byte here.
+                repeat {
+                    try pushText(length: Int(try takeInteger(UInt8.self)))
+                    if isNext(0x94) { try store(at: UInt64(memo.count)) }
+                } while isNext(0x8c)
             case 0x94 /* MEMOIZE */: try store(at: UInt64(memo.count))
             case 0x68 /* BINGET */: try fetch(at: UInt64(try takeInteger(UInt8.self)))
             case 0x4e /* NONE */: stack.append(PickleTape.none)
@@ -33,7 +39,9 @@ extension PickleMachine {
             case 0x46 /* FLOAT */: try pushFloatLine()
 
             // Text and bytes
-            case 0x58 /* BINUNICODE */: try pushText(length: Int(try takeInteger(UInt32.self)))
+            case 0x58 /* BINUNICODE */:
+                try pushText(length: Int(try takeInteger(UInt32.self)))
+                if isNext(0x71) { try store(at: UInt64(try takeInteger(UInt8.self))) }
             case 0x8d /* BINUNICODE8 */: try pushText(length: try takeLength8())
             case 0x56 /* UNICODE */: try pushUnicodeLine()
             case 0x53 /* STRING */: try pushStringLine()
@@ -104,6 +112,14 @@ extension PickleMachine {
             default: throw PickleFault(.unknownOpcode)
             }
         }
+    }
+
+    /// Whether this opcode comes next in the frame; if so it is begun.
+    @inline(__always) private mutating func isNext(_ opcode: UInt8) -> Bool {
+        guard at < end, tape.input.loadUnaligned(fromByteOffset: at, as: UInt8.self) == opcode else { return false }
+        opcodeOffset = at
+        at &+= 1
+        return true
     }
 
     private mutating func popItemOrMark() throws(PickleFault) {

@@ -6,16 +6,16 @@ import Glibc
 /// has changed everywhere. The opcodes are in `PickleMachine+Run.swift`.
 struct PickleMachine: ~Copyable {
     var tape = PickleTape()
-    var stack = RawArray<UInt32>(capacity: 64)
+    var stack = RawArray<UInt32>()
     /// Stack heights at which a MARK lies; kept apart, so that the topmost is found without a scan.
-    var marks = RawArray<UInt32>(capacity: 16)
+    var marks = RawArray<UInt32>()
     /// Height of the topmost mark: nothing below it may be popped as an item.
     var fence = 0
     var memo = PickleMemo()
     /// Dicts and sets in which equal keys are still to be resolved.
-    var pending = RawArray<UInt32>(capacity: 16)
+    var pending = RawArray<UInt32>()
     var keys = KeyScratch()
-    let limits: PickleLimits
+    var limits: PickleLimits
 
     /// Where the next byte is read, and where reading must stop: the end of the frame or of the input.
     var at = 0
@@ -41,8 +41,8 @@ struct PickleMachine: ~Copyable {
 
     /// Forgets the previous pickle and takes a new one.
     mutating func load(_ bytes: UnsafeRawBufferPointer) {
-        tape.reset()
         tape.input = bytes
+        tape.reset()
         stack.shrink(to: 1 << 21)
         marks.shrink(to: 1 << 20)
         pending.shrink(to: 1 << 20)

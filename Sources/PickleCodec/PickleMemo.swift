@@ -3,7 +3,7 @@
 /// `LONG_BINPUT 4294967295` takes one dictionary entry. A slot is dense when its index is at most twice the number
 /// of entries, so that memory follows the entries and not the indices.
 struct PickleMemo: ~Copyable {
-    private var dense = RawArray<UInt32>(capacity: 64)
+    private var dense = RawArray<UInt32>()
     private var sparse: [UInt64: UInt32] = [:]
     /// Number of entries, which MEMOIZE takes for its index.
     private(set) var count = 0

@@ -66,9 +66,9 @@ enum ObjectField {
 
 /// The decoded values: nodes, their child lists, and bytes that are not in the input as such.
 struct PickleTape: ~Copyable {
-    var nodes = RawArray<TapeNode>(capacity: 64)
-    var links = RawArray<UInt32>(capacity: 128)
-    var scratch = RawArray<UInt8>(capacity: 64)
+    var nodes = RawArray<TapeNode>()
+    var links = RawArray<UInt32>()
+    var scratch = RawArray<UInt8>()
     var input = UnsafeRawBufferPointer(start: nil, count: 0)
 
     /// The nodes of None, False and True: values without identity need only one.
@@ -82,6 +82,9 @@ struct PickleTape: ~Copyable {
         nodes.shrink(to: 1 << 21)
         links.shrink(to: 1 << 22)
         scratch.shrink(to: 1 << 22)
+        // A byte makes at most one node; texts take several. Growing costs a copy, so a short pickle starts with enough.
+        nodes.reserve(min(input.count, 1024) / 4 + 8)
+        links.reserve(min(input.count, 1024) / 4 + 8)
         nodes.append(TapeNode(kind: .none))
         nodes.append(TapeNode(kind: .bool, first: 0))
         nodes.append(TapeNode(kind: .bool, first: 1))

@@ -12,8 +12,9 @@ extension PickleValue {
         decoding bytes: [UInt8], limits: PickleLimits = .init(), buffers: [[UInt8]] = [],
         extensions: PickleExtensionRegistry = .init()
     ) throws(PickleError) {
-        var document = PickleDocument(limits: limits)
-        self = try document.decodeTree(bytes, buffers: buffers, extensions: extensions)
+        let scratch = PickleScratch.borrow(limits: limits)
+        defer { scratch.giveBack() }
+        self = try scratch.document.decodeTree(bytes, buffers: buffers, extensions: extensions)
     }
 }
 
@@ -34,9 +35,21 @@ extension PickleDocument {
     mutating func decodeTree(
         _ bytes: [UInt8], buffers: [[UInt8]], extensions: PickleExtensionRegistry
     ) throws(PickleError) -> PickleValue {
-        let joined = buffers.isEmpty ? [] : buffers.flatMap { $0 }
         var failure: PickleError?
         var value = PickleValue.null
+        if buffers.isEmpty, extensions.names.isEmpty {
+            bytes.withUnsafeBytes { bytes in
+                do throws(PickleError) {
+                    try parse(bytes)
+                    value = try tree(of: root)
+                } catch {
+                    failure = error
+                }
+            }
+            if let failure { throw failure }
+            return value
+        }
+        let joined = buffers.flatMap { $0 }
         bytes.withUnsafeBytes { bytes in
             joined.withUnsafeBytes { all in
                 var start = 0
@@ -141,9 +154,10 @@ extension PickleTape {
         }
     }
 
+    /// Checked bytes as text: all but those with surrogates are a Swift string.
     private static func text(_ bytes: UnsafeRawBufferPointer) -> PickleValue {
-        if let text = String(validating: bytes.bindMemory(to: UInt8.self), as: UTF8.self) { return .string(text) }
-        return .surrogateString(Array(bytes))
+        if !WTF8.isASCII(bytes), WTF8.hasSurrogates(bytes) { return .surrogateString(Array(bytes)) }
+        return .string(String(decoding: bytes.bindMemory(to: UInt8.self), as: UTF8.self))
     }
 
     private func treeItems(_ chain: ItemChain) -> [PickleValue] {

@@ -32,7 +32,7 @@ extension PickleGraph.Builder {
         case .list(let items): return list(add(items))
         case .set(let items): return set(add(items))
         case .frozenset(let items): return frozenset(add(items))
-        case .dict(let pairs): return dict(add(pairs.pairs))
+        case .dict(let pairs): return dict(flat: add(pairs.pairs))
         case .global(let name): return global(name)
         case .object(let parts): return add(parts)
         case .persistentID(let id): return persistentID(add(id))
@@ -46,17 +46,21 @@ extension PickleGraph.Builder {
         return nodes
     }
 
-    private mutating func add(_ pairs: [PickleDict.Pair]) -> [(key: PickleNode, value: PickleNode)] {
-        var nodes: [(key: PickleNode, value: PickleNode)] = []
-        nodes.reserveCapacity(pairs.count)
-        for pair in pairs { nodes.append((add(pair.key), add(pair.value))) }
+    /// Keys and values in turn.
+    private mutating func add(_ pairs: [PickleDict.Pair]) -> [PickleNode] {
+        var nodes: [PickleNode] = []
+        nodes.reserveCapacity(pairs.count * 2)
+        for pair in pairs {
+            nodes.append(add(pair.key))
+            nodes.append(add(pair.value))
+        }
         return nodes
     }
 
     private mutating func add(_ parts: PickleObject) -> PickleNode {
         let callable = add(parts.callable)
         let arguments = tuple(add(parts.arguments))
-        let keywords = parts.keywords.map { dict(add($0.pairs)) }
+        let keywords = parts.keywords.map { dict(flat: add($0.pairs)) }
         let node = object(parts.constructor, callable, arguments: arguments, keywords: keywords)
         for item in parts.items { append(add(item), to: node) }
         for pair in parts.pairs {

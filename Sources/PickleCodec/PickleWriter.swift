@@ -16,7 +16,7 @@ import JSONCodec
 /// call of `_codecs.encode`, as CPython does.
 package struct PickleWriter: ~Copyable {
     private var emitter: PickleEmitter
-    private var open = RawArray<OpenContainer>(capacity: 16)
+    private var open = RawArray<OpenContainer>()
     private var isFinished = false
 
     // Not private: importing modules destroy the array, and the compiler needs the type for that.

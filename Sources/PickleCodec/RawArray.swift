@@ -7,13 +7,19 @@ struct RawArray<Element: BitwiseCopyable>: ~Copyable {
     private(set) var count = 0
     private(set) var capacity: Int
 
-    init(capacity: Int) {
-        self.capacity = max(capacity, 8)
-        base = .allocate(capacity: self.capacity)
+    /// - Parameter capacity: elements reserved at once; none are with 0, which costs no allocation.
+    init(capacity: Int = 0) {
+        self.capacity = capacity
+        base = capacity > 0 ? .allocate(capacity: capacity) : Self.nowhere
     }
 
     deinit {
-        base.deallocate()
+        if capacity > 0 { base.deallocate() }
+    }
+
+    /// A place that is never read or written.
+    @inline(__always) private static var nowhere: UnsafeMutablePointer<Element> {
+        UnsafeMutablePointer(bitPattern: 64) ?? .allocate(capacity: 1)
     }
 
     @inline(__always) var isEmpty: Bool { count == 0 }
@@ -71,20 +77,23 @@ struct RawArray<Element: BitwiseCopyable>: ~Copyable {
     }
 
     @inline(never) private mutating func grow(_ more: Int) {
-        let wanted = max(capacity * 2, count + more)
+        let wanted = max(capacity * 2, count + more, 16)
         let larger = UnsafeMutablePointer<Element>.allocate(capacity: wanted)
         larger.update(from: base, count: count)
-        base.deallocate()
+        if capacity > 0 { base.deallocate() }
         base = larger
         capacity = wanted
     }
 
     /// Gives memory above `limit` elements back, so that one large pickle does not hold it for ever.
-    mutating func shrink(to limit: Int) {
+    @inline(__always) mutating func shrink(to limit: Int) {
         count = 0
-        guard capacity > limit else { return }
+        if capacity > limit { release() }
+    }
+
+    @inline(never) private mutating func release() {
         base.deallocate()
-        capacity = max(limit, 8)
-        base = .allocate(capacity: capacity)
+        capacity = 0
+        base = Self.nowhere
     }
 }

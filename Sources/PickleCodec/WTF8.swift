@@ -11,19 +11,47 @@ enum WTF8 {
         let count = bytes.count
         var at = 0
         while at < count {
-            if count &- at >= 8, bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self) & highBits == 0 {
-                at &+= 8
-                continue
+            let lead = bytes[at]
+            if lead < 0x80 {
+                if count &- at >= 8, bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self) & highBits == 0 {
+                    at &+= 8
+                } else {
+                    at &+= 1
+                }
+            } else if lead < 0xe0 {
+                // The commonest ones by hand: two bytes, four characters at once where there are four, and below three.
+                if count &- at >= 8 {
+                    let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+                    let leads = (word & 0x001e_001e_001e_001e) &+ 0x7fff_7fff_7fff_7fff
+                    if word & 0xc0e0_c0e0_c0e0_c0e0 == 0x80c0_80c0_80c0_80c0,
+                        leads & 0x8000_8000_8000_8000 == 0x8000_8000_8000_8000
+                    {
+                        at &+= 8
+                        continue
+                    }
+                }
+                guard lead >= 0xc2, count &- at >= 2, bytes[at &+ 1] & 0xc0 == 0x80 else { return false }
+                at &+= 2
+            } else if lead < 0xf0, lead != 0xe0, lead != 0xed {
+                guard count &- at >= 3, bytes[at &+ 1] & 0xc0 == 0x80, bytes[at &+ 2] & 0xc0 == 0x80 else { return false }
+                at &+= 3
+            } else {
+                let length = sequenceLength(bytes, at, surrogates)
+                if length == 0 { return false }
+                at &+= length
             }
-            if bytes[at] < 0x80 {
-                at &+= 1
-                continue
-            }
-            let length = sequenceLength(bytes, at, surrogates)
-            if length == 0 { return false }
-            at &+= length
         }
         return true
+    }
+
+    /// Whether a surrogate stands in valid bytes.
+    static func hasSurrogates(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        var at = 0
+        while at &+ 2 < bytes.count {
+            if bytes[at] == 0xed, bytes[at &+ 1] >= 0xa0 { return true }
+            at &+= 1
+        }
+        return false
     }
 
     private static var highBits: UInt64 { 0x8080_8080_8080_8080 }

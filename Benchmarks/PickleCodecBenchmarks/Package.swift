@@ -1,0 +1,16 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A package of its own, so that the main manifest never learns about it. The codecs are linked in as targets: what the
+// bridge uses of them has `package` access.
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+let package = Package(
+    name: "pickle-benchmarks",
+    targets: [
+        .target(name: "JSONCodec", swiftSettings: strict),
+        .target(name: "PickleCodec", dependencies: ["JSONCodec"], swiftSettings: strict),
+        .executableTarget(name: "pickle-bench", dependencies: ["PickleCodec", "JSONCodec"], swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)
