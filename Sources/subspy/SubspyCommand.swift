@@ -6,16 +6,20 @@ import Glibc
 struct SubspyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "subspy",
-        abstract: "Shows what Flask-SocketIO's emitters publish on a Redis channel.",
+        abstract: "Shows what Flask-SocketIO's emitters publish on a Redis channel, and publishes there itself.",
         discussion: """
             Without a subcommand it prints the channel; the options for that are those of `subspy sniff --help`.
 
             Examples:
               subspy
               subspy --redis redis://db:6379/0 --channel flask-socketio -v
+              subspy emit update --room time --data '{"time": 1}'
             """,
         version: "subspy 0.1.0",
-        subcommands: [SniffCommand.self],
+        subcommands: [
+            SniffCommand.self, EmitCommand.self, CloseRoomCommand.self, DisconnectCommand.self, EnterRoomCommand.self,
+            LeaveRoomCommand.self,
+        ],
         defaultSubcommand: SniffCommand.self)
 
     /// One sentence and code 64 for whatever is wrong with the options; usage stays with `--help`.

@@ -1,128 +1,18 @@
 """subspy from outside: what it prints for real messages on a real Redis, whole outputs and exit codes."""
+import io
 import json
 import os
 import pickle
-import queue
+import pickletools
 import signal
 import subprocess
-import threading
 
 import pytest
 
-from support.processes import ROOT, RedisServer
+from support.processes import RedisServer
+from support.subspy import (TIME, listening, program, publish, quiet_redis, sniff, subspy,  # noqa: F401 (fixtures)
+                            subspy_redis)
 from support.waiting import PATIENCE, eventually, free_port
-
-TIME = {"method": "emit", "event": "update", "data": {"time": 1639178370}, "namespace": "/", "room": "time",
-        "skip_sid": None, "callback": None, "host_id": "ce56fbc176624c7e8511a583cd5030a8"}
-
-
-def program():
-    path = os.environ.get("SUBSPY")
-    assert path, "SUBSPY is not set: it names the subspy program to test (make test sets it)"
-    assert os.access(path, os.X_OK), f"SUBSPY={path} is not a program: build it first"
-    return path
-
-
-class Subspy:
-    """One running subspy with its two outputs apart."""
-
-    def __init__(self, *arguments, redis=None, env=None, stdin=None):
-        clean = {k: v for k, v in os.environ.items() if k != "REDIS"}
-        if redis:
-            clean["REDIS"] = redis.url
-        self.process = subprocess.Popen(
-            [program(), *map(str, arguments)], env={**clean, **(env or {})}, stdin=subprocess.PIPE if stdin else
-            subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.lines = queue.Queue()
-        self.errors = []
-        self._readers = [threading.Thread(target=self._read_output, daemon=True),
-                         threading.Thread(target=self._read_errors, daemon=True)]
-        for reader in self._readers:
-            reader.start()
-        if stdin:
-            self.process.stdin.write(stdin)
-            self.process.stdin.close()
-
-    def _read_output(self):
-        for line in self.process.stdout:
-            self.lines.put(line)
-        self.lines.put(None)
-
-    def _read_errors(self):
-        for line in self.process.stderr:
-            self.errors.append(line.decode())
-
-    def line(self):
-        """The next line of the output, None at its end."""
-        line = self.lines.get(timeout=PATIENCE)
-        return None if line is None else line.decode("utf-8", "surrogateescape").rstrip("\n")
-
-    def rest(self):
-        """All lines up to the end."""
-        return list(iter(self.line, None))
-
-    def wait_for_error(self, text):
-        eventually(lambda: any(text in line for line in self.errors), f"{text!r} on standard error: {self.errors}")
-
-    def code(self):
-        code = self.process.wait(PATIENCE)
-        for reader in self._readers:
-            reader.join(PATIENCE)
-        return code
-
-    @property
-    def error(self):
-        return "".join(self.errors)
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-
-
-@pytest.fixture
-def subspy():
-    started = []
-    def start(*arguments, **kwargs):
-        started.append(Subspy(*arguments, **kwargs))
-        return started[-1]
-    yield start
-    for one in started:
-        one.stop()
-
-
-@pytest.fixture(scope="module")
-def subspy_redis():
-    server = RedisServer().start()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def quiet_redis(subspy_redis):
-    """A Redis nobody else is subscribed to."""
-    eventually(lambda: not subspy_redis.client.pubsub_channels() and not subspy_redis.client.pubsub_numpat(),
-               "the subscribers of the test before are gone")
-    return subspy_redis
-
-
-def listening(redis_server, spy, channel="flask-socketio", count=1):
-    eventually(lambda: redis_server.subscribers(channel) >= count, f"subspy subscribes: {spy.error}")
-    return spy
-
-
-def sniff(subspy, redis_server, *arguments, **kwargs):
-    """A subspy that has printed its first lines."""
-    spy = subspy(*arguments, redis=redis_server, **kwargs)
-    assert spy.line() == "All channels: []"
-    assert spy.line() == "INT: 1"
-    return spy
-
-
-def publish(redis_server, *payloads, channel="flask-socketio"):
-    for payload in payloads:
-        redis_server.client.publish(channel, payload)
-
 
 VALUES = [
     TIME,
@@ -226,6 +116,28 @@ def test_raw_and_hex_print_the_payload_and_nothing_else(subspy, quiet_redis):
     publish(quiet_redis, b"\x80\x04N.", b"oops\xff")
     assert raw.rest() == [b"\x80\x04N.".decode("utf-8", "surrogateescape"), b"oops\xff".decode("utf-8", "surrogateescape")]
     assert hexadecimal.rest() == ["80044e2e", "6f6f7073ff"]
+
+
+def test_opcodes_are_those_of_pickletools(subspy, quiet_redis):
+    payloads = [pickle.dumps(TIME, protocol) for protocol in (0, 2, 4)]
+    spy = listening(quiet_redis, subspy("--opcodes", "--count", 4, redis=quiet_redis))
+    publish(quiet_redis, *payloads, "{}")
+    expected = ""
+    for payload in payloads:
+        listing = io.StringIO()
+        pickletools.dis(payload, listing)
+        expected += listing.getvalue() + "\n"
+    assert "\n".join(spy.rest()) + "\n" == expected + "JSON, 2 bytes: no opcodes\n\n"
+
+
+def test_an_audit_names_what_would_be_imported_and_called(subspy, quiet_redis):
+    spy = listening(quiet_redis, subspy("--audit", "--count", 5, redis=quiet_redis))
+    publish(quiet_redis, pickle.dumps(TIME), "{}", b"cos\nsystem\n(S'id'\ntR0N.", b"cos\nsystem\n.", b"cos\nsystem\n")
+    assert spy.rest() == [
+        f"pickle, {len(pickle.dumps(TIME))} bytes: plain data", "JSON, 2 bytes: plain data",
+        "pickle, 23 bytes: imports os.system; calls os.system", "pickle, 12 bytes: imports os.system",
+        "pickle, 11 bytes: imports os.system; pickle: byte 11: the data ends too early "
+        "(expected more data, up to STOP; was the message cut?)"]
 
 
 def message(**changes):

@@ -10,6 +10,8 @@ final class RedisSession {
     private let logger: Logger
     private let commands: RedisBroker
     private let commandsDelegate = NoMessages()
+    /// Before the first answer the connection has never been up: nothing can have been carried out.
+    private var hasAnswered = false
 
     /// Messages that may wait for their answer while publishing.
     static let window = 1_024
@@ -69,7 +71,9 @@ final class RedisSession {
     ) {
         command(commands).assumeIsolated().whenComplete { [self] result in
             switch result {
-            case .success(let answer): body(.success(answer))
+            case .success(let answer):
+                hasAnswered = true
+                body(.success(answer))
             case .failure(let error as RedisError): retry(command, after: error, body)
             case .failure(let error): retry(command, after: .broken(reason: "\(error)"), body)
             }
@@ -82,8 +86,11 @@ final class RedisSession {
     ) {
         switch error {
         case .shutDown: return
+        // What may have been published isn't published again.
         case .refused(.publish, _), .refused(.channels, _): return body(.failure(error))
-        default: break
+        case .closedByServer, .broken, .silent, .commandTimedOut, .malformedReply, .replyTooLarge:
+            if hasAnswered { return body(.failure(error)) }
+        case .unreachable, .connectTimedOut, .notConnected, .queueFull, .refused: break
         }
         guard isPatient else {
             StandardError.say("\(error) (\(url)); start it, or name another one with --redis or REDIS")

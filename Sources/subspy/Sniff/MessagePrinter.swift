@@ -35,6 +35,8 @@ final class MessagePrinter {
             repr.removeAll()
             for byte in payload { repr.append(hexadecimal: UInt32(byte), digits: 2) }
             repr.output.withUnsafeBytes { output.append($0) }
+        case .opcodes: output.append(PickleReport.opcodes(of: payload, inspection.form))
+        case .audit: output.append(PickleReport.audit(of: payload, inspection.form))
         }
         output.endLine()
         return true

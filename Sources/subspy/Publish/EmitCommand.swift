@@ -1,0 +1,118 @@
+import ArgumentParser
+import JSONCodec
+
+/// Publishes events.
+struct EmitCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "emit",
+        abstract: "Publishes an event, as Flask-SocketIO's emit does.",
+        discussion: """
+            It prints how many subscribers Redis counted; when there are none, it warns and exits with 3. A subscriber is a
+            server such as ws-emit, not a browser.
+
+            Examples:
+              subspy emit update --room time --data '{"time": 1}'
+              subspy emit update --data @update.json --as pickle --protocol 4
+              subspy emit tick --repeat 10 --every 1s
+              tail -f log.jsonl | subspy emit log --room admins --data -
+            """)
+
+    @Argument(help: "Name of the event.")
+    var event: String
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var publishing: PublishOptions
+
+    @Option(parsing: .singleValue, help: ArgumentHelp("Room, or a client's sid; repeatable. (default: everybody in the namespace)", valueName: "name"))
+    var room: [String] = []
+
+    // Unconditionally the next word: a negative number is no option.
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("The event's argument: JSON, @file with JSON, or - for a line of JSON for each event. (default: none)", valueName: "json"))
+    var data: String?
+
+    @Option(help: ArgumentHelp("Number of events.", valueName: "n"))
+    var `repeat` = 1
+
+    @Option(help: ArgumentHelp("Time between them: 500ms, 1s. (default: none)", valueName: "time"), transform: TimeSpan.parse)
+    var every: Duration?
+
+    func validate() throws {
+        guard !room.contains("") else { throw ValidationError("--room must not be empty: leave it out to reach everybody") }
+        guard self.repeat >= 1 else { throw ValidationError("--repeat must be at least 1") }
+        if data == "-", self.repeat > 1 { throw ValidationError("--repeat does not go with --data -") }
+    }
+
+    func run() throws {
+        let url = try connection.url()
+        let message = OutgoingMessage.emit(
+            event: event, rooms: room, namespace: publishing.namespace, hostID: HostID.random())
+        let payload = data == "-" ? nil : try self.payload(message)
+        let code = Run.untilEnd { run in
+            let session = RedisSession(run: run, url: url, isPatient: !connection.noWait, logger: connection.logger)
+            let publisher = Publisher(session: session, redisChannel: publishing.channel)
+            if let payload {
+                publishRepeatedly(payload, publisher, run, remaining: self.repeat)
+            } else {
+                publishLines(message, publisher, run)
+            }
+        }
+        if code != 0 { throw ExitCode(code) }
+    }
+
+    private func payload(_ message: OutgoingMessage) throws -> [UInt8] {
+        var json = Array((data ?? "").utf8)
+        if let data, data.hasPrefix("@") {
+            guard let content = InputFile.read(String(data.dropFirst())) else {
+                throw ValidationError("--data: \(data.dropFirst()) can't be read: \(SystemError.last)")
+            }
+            json = content
+        }
+        if data != nil, json.isEmpty { throw ValidationError("--data is empty: leave it out for an event without argument") }
+        do {
+            return try message.encode(as: publishing.encoding, data: json)
+        } catch {
+            throw ValidationError("--data: \(error) (a text is JSON in double quotes: '\"text\"')")
+        }
+    }
+
+    private func publishRepeatedly(_ payload: [UInt8], _ publisher: Publisher, _ run: Run, remaining: Int) {
+        var remaining = remaining
+        while remaining > 0 {
+            if publisher.isFull {
+                publisher.wantsMore = { publishRepeatedly(payload, publisher, run, remaining: remaining) }
+                return
+            }
+            publisher.publish(payload)
+            remaining -= 1
+            if let every, remaining > 0 {
+                let rest = remaining
+                run.after(every) { publishRepeatedly(payload, publisher, run, remaining: rest) }
+                return
+            }
+        }
+        publisher.complete()
+    }
+
+    private func publishLines(_ message: OutgoingMessage, _ publisher: Publisher, _ run: Run) {
+        var lineNumber = 0
+        var input: LineInput?
+        let lines = LineInput(run) { line in
+            lineNumber += 1
+            guard line.contains(where: { $0 > 0x20 }) else { return }
+            do {
+                publisher.publish(try message.encode(as: publishing.encoding, data: line))
+            } catch {
+                StandardError.say("line \(lineNumber): \(error); not published")
+                publisher.noteRefusal()
+            }
+            if publisher.isFull { input?.pause() }
+        } end: {
+            publisher.complete()
+        }
+        input = lines
+        publisher.wantsMore = { lines.resume() }
+        lines.start()
+    }
+}

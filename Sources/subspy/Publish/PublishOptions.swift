@@ -1,0 +1,37 @@
+import ArgumentParser
+import JSONCodec
+
+/// Where and how a message of ours is published.
+struct PublishOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Redis channel.", valueName: "name"))
+    var channel = "flask-socketio"
+
+    @Option(help: ArgumentHelp("Namespace of the clients.", valueName: "name"))
+    var namespace = "/"
+
+    @Option(
+        help: ArgumentHelp(
+            "json, which every python-socketio from 1.8.4 on and ws-emit read, or pickle, for up to 5.13.", valueName: "form"))
+    var `as` = Form.json
+
+    @Option(name: .customLong("protocol"), help: ArgumentHelp("Pickle protocol, 0 to 5. (default: 2)", valueName: "n"))
+    var version: Int?
+
+    /// The two forms.
+    enum Form: String, ExpressibleByArgument { case json, pickle }
+
+    var encoding: MessageEncoding {
+        switch `as` {
+        case .json: .json
+        case .pickle: .pickle(version: version ?? 2)
+        }
+    }
+
+    func validate() throws {
+        guard !channel.isEmpty else { throw ValidationError("--channel must not be empty") }
+        guard namespace.hasPrefix("/") else { throw ValidationError("--namespace must begin with /: others reach nobody") }
+        guard let version else { return }
+        guard case .pickle = `as` else { throw ValidationError("--protocol goes with --as pickle") }
+        guard 0...5 ~= version else { throw ValidationError("--protocol must be 0 to 5") }
+    }
+}
