@@ -78,7 +78,7 @@ extension PickleDocument {
         case .object:
             return try writeObject(node, to: &writer, &attachments, policy)
         case .set, .frozenset, .global, .persistentID:
-            throw PickleJSONError(.notSerializable, typeName(of: node))
+            throw refusal(.notSerializable, node)
         }
         return nil
     }
@@ -146,15 +146,15 @@ extension PickleDocument {
             writer.append(UInt8(ascii: "\""))
         case .object:
             guard case .node(let content) = plainForm(of: node) else {
-                throw PickleJSONError(.invalidKey, typeName(of: node))
+                throw refusal(.invalidKey, node)
             }
             switch tapeNode(content).kind {
             case .str: writer.appendString(wtf8: machine.tape.content(of: tapeNode(content)))
             case .byteString, .int, .float: try writeOtherKey(content, tapeNode(content), to: &writer, policy)
-            default: throw PickleJSONError(.invalidKey, typeName(of: node))
+            default: throw refusal(.invalidKey, node)
             }
         default:
-            throw PickleJSONError(.invalidKey, typeName(of: node))
+            throw refusal(.invalidKey, node)
         }
     }
 
@@ -175,7 +175,7 @@ extension PickleDocument {
             writer.append(UInt8(ascii: "{"))
             return JSONFrame(cursor: items, form: .pairList)
         case nil:
-            throw PickleJSONError(.notSerializable, typeName(of: node))
+            throw refusal(.notSerializable, node)
         }
     }
 
@@ -183,7 +183,7 @@ extension PickleDocument {
     private func writeValueSlowly(
         _ node: Node, to writer: inout JSONWriter, _ attachments: inout [Node], _ policy: PickleJSONPolicy
     ) throws(PickleJSONError) -> JSONFrame? {
-        if tapeNode(node).kind == .object { throw PickleJSONError(.notSerializable, typeName(of: node)) }
+        if tapeNode(node).kind == .object { throw refusal(.notSerializable, node) }
         return try writeValue(node, to: &writer, &attachments, policy)
     }
 
@@ -191,7 +191,7 @@ extension PickleDocument {
     private func pairItem(_ item: Node) throws(PickleJSONError) -> (Node, Node) {
         var parts = elements(of: item)
         guard parts.remaining == 2, let key = parts.next(in: self), let value = parts.next(in: self) else {
-            throw PickleJSONError(.notSerializable, typeName(of: item))
+            throw refusal(.notSerializable, item)
         }
         return (key, value)
     }

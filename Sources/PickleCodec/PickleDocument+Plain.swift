@@ -116,6 +116,24 @@ extension PickleDocument {
         return String(decoding: short.map { $0 < 0x20 || $0 == 0x7f ? 0x3f : $0 }, as: UTF8.self)
     }
 
+    /// An error about a node, with its type and its place where the pickle shows one.
+    func refusal(_ cause: PickleJSONError.Cause, _ node: Node) -> PickleJSONError {
+        PickleJSONError(cause, typeName(of: node), byteOffset: byteOffset(of: node))
+    }
+
+    /// Where the name of a class or function stands in the pickle; values without a name have no place of their own.
+    private func byteOffset(of node: Node) -> Int? {
+        switch kind(of: node) {
+        case .global:
+            let input = machine.tape.input
+            guard let start = input.baseAddress, let name = global(node)?.module.baseAddress else { return nil }
+            let offset = name - start
+            return (0..<input.count).contains(offset) ? offset : nil
+        case .object: return object(node).flatMap { byteOffset(of: $0.callable) }
+        default: return nil
+        }
+    }
+
     /// The type of a node in Python's words, for messages.
     package func typeName(of node: Node) -> String {
         switch kind(of: node) {

@@ -48,20 +48,28 @@ package struct PickleJSONError: Error, CustomStringConvertible {
     /// The type that is refused, in Python's words, e.g. `decimal.Decimal`; empty when the cause is not a type.
     package let typeName: String
 
-    init(_ cause: Cause, _ typeName: String = "") {
+    /// Where in the pickle the type is named, in bytes from its start; nil for values without a name.
+    package let byteOffset: Int?
+
+    init(_ cause: Cause, _ typeName: String = "", byteOffset: Int? = nil) {
         self.cause = cause
         self.typeName = typeName
+        self.byteOffset = byteOffset
     }
 
-    /// The error as one line.
+    /// The error as one line, with the place where one is known.
     package var description: String {
+        "pickle to JSON: " + (byteOffset.map { "byte \($0): " } ?? "") + sentence
+    }
+
+    private var sentence: String {
         switch cause {
-        case .notSerializable: "pickle to JSON: \(typeName) is not JSON serializable (publish dicts, lists, text, numbers)"
-        case .invalidKey: "pickle to JSON: keys must be str, int, float, bool or None, not \(typeName)"
-        case .undecodableText: "pickle to JSON: a Python 2 str is not text (publish unicode, or choose another policy)"
-        case .integerTooLong: "pickle to JSON: an integer has too many digits"
-        case .outputTooLong: "pickle to JSON: the output is too long (shared values are written at each place)"
-        case .tooDeep: "pickle to JSON: nested too deeply, or a container contains itself"
+        case .notSerializable: "\(typeName) is not JSON serializable (publish dicts, lists, text, numbers)"
+        case .invalidKey: "keys must be str, int, float, bool or None, not \(typeName)"
+        case .undecodableText: "a Python 2 str is not text (publish unicode, or choose another policy)"
+        case .integerTooLong: "an integer has too many digits"
+        case .outputTooLong: "the output is too long (shared values are written at each place)"
+        case .tooDeep: "nested too deeply, or a container contains itself"
         }
     }
 }
