@@ -58,8 +58,13 @@ struct Settings: Sendable {
     }
 
     private mutating func takeLimits(_ command: WSEmitCommand) throws(SettingsError) {
-        if let value = command.pingInterval { bridge.timing.pingInterval = try Self.seconds(value, of: "--ping-interval") }
-        if let value = command.pingTimeout { bridge.timing.pingTimeout = try Self.seconds(value, of: "--ping-timeout") }
+        try Self.take(command.pingInterval, "--ping-interval", into: &bridge.timing.pingInterval)
+        try Self.take(command.pingTimeout, "--ping-timeout", into: &bridge.timing.pingTimeout)
+        try Self.take(command.connectTimeout, "--connect-timeout", into: &bridge.timing.connectTimeout)
+        try Self.take(command.upgradeTimeout, "--upgrade-timeout", into: &bridge.timing.upgradeTimeout)
+        try Self.take(command.headTimeout, "--head-timeout", into: &bridge.headTimeout)
+        try Self.take(command.bodyTimeout, "--body-timeout", into: &bridge.bodyTimeout)
+        try Self.take(command.idleTimeout, "--idle-timeout", into: &bridge.idleTimeout)
         let sizes = 1...(1 << 30)
         if let value = command.maxPayload { bridge.maxPayload = try Self.number(value, of: "--max-payload", in: sizes) }
         if let value = command.maxEmitBody {
@@ -141,11 +146,14 @@ struct Settings: Sendable {
         return value
     }
 
-    private static func seconds(_ text: String, of option: String) throws(SettingsError) -> Duration {
+    private static func take(
+        _ text: String?, _ option: String, into setting: inout Duration
+    ) throws(SettingsError) {
+        guard let text else { return }
         guard let value = Double(text), value >= 0.05, value <= 86_400 else {
             throw SettingsError(description: "\(option) \(text) is not a number of seconds from 0.05 to 86400")
         }
-        return .milliseconds(Int64((value * 1000).rounded()))
+        setting = .milliseconds(Int64((value * 1000).rounded()))
     }
 }
 

@@ -77,6 +77,21 @@ struct WSEmitCommand: AsyncParsableCommand {
     @Option(help: "Open connections. (default: what the limit on file descriptors allows)")
     var maxConnections: String?
 
+    @Option(help: "Seconds a client may stay without any namespace. (default: 45)")
+    var connectTimeout: String?
+
+    @Option(help: "Seconds a websocket may take to upgrade a session. (default: 10)")
+    var upgradeTimeout: String?
+
+    @Option(help: "Seconds the head of a connection's first request may take. (default: 10)")
+    var headTimeout: String?
+
+    @Option(help: "Seconds the body of a request may take. (default: 30)")
+    var bodyTimeout: String?
+
+    @Option(help: "Seconds a kept-alive connection may be idle. (default: 75)")
+    var idleTimeout: String?
+
     @Flag(help: "Write to websockets through the network library only, not straight to their sockets.")
     var noDirectSend = false
 
