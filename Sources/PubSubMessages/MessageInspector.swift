@@ -76,7 +76,8 @@ package struct MessageSummary: Sendable {
     /// What the sender is by its way of writing; nil where a JSON message doesn't tell.
     package var dialect: Dialect?
 
-    init() {}
+    /// Nothing known.
+    package init() {}
 
     init<Document: MessageDocument & ~Copyable>(of document: borrowing Document) {
         guard document.shape(of: document.root) == .dictionary else { return }

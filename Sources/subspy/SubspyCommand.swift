@@ -18,7 +18,8 @@ struct SubspyCommand: ParsableCommand {
         version: "subspy 0.1.0",
         subcommands: [
             SniffCommand.self, EmitCommand.self, CloseRoomCommand.self, DisconnectCommand.self, EnterRoomCommand.self,
-            LeaveRoomCommand.self,
+            LeaveRoomCommand.self, RecordCommand.self,
+            ReplayCommand.self,
         ],
         defaultSubcommand: SniffCommand.self)
 

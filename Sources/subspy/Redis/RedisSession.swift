@@ -54,6 +54,11 @@ final class RedisSession {
         }
     }
 
+    /// Waits for the server, or ends the run.
+    func whenConnected(_ body: @escaping () -> Void) {
+        activeChannels { _ in body() }
+    }
+
     /// Publishes one message.
     func publish(_ payload: [UInt8], to redisChannel: String, _ body: @escaping (Result<Int, RedisError>) -> Void) {
         untilAnswered({ $0.publish(ByteBuffer(bytes: payload), to: redisChannel) }, body)

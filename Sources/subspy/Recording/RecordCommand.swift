@@ -1,0 +1,56 @@
+import ArgumentParser
+
+/// Keeps every message in a file.
+struct RecordCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "record",
+        abstract: "Records the channel in a file, for replay.",
+        discussion: """
+            The file is lines of JSON: a header, then each message's exact bytes with its channel and its time in
+            microseconds. An existing file is appended to. When Redis drops the subscription, the gap is recorded and told.
+
+            Examples:
+              subspy record monday.jsonl --rotate 100M
+              subspy record - --duration 1h | gzip > hour.jsonl.gz
+              subspy record errors.jsonl --event 'error*' --count 100
+            """)
+
+    @Argument(help: "File to append to, or - for standard output.")
+    var file: String
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var source: ChannelOptions
+    @OptionGroup(title: "Filters") var filter: FilterOptions
+    @OptionGroup(title: "Stopping") var stopping: StopOptions
+
+    @Option(
+        help: ArgumentHelp("Size from which on the next file begins: FILE, FILE.1, FILE.2, ...", valueName: "bytes"),
+        transform: ByteCount.parse)
+    var rotate: Int?
+
+    func validate() throws {
+        guard !file.isEmpty else { throw ValidationError("the file must have a name") }
+        guard !file.hasSuffix(".gz") else { throw ValidationError("to compress, write: subspy record - | gzip > \(file)") }
+        if let rotate {
+            guard file != "-" else { throw ValidationError("--rotate needs a file") }
+            guard rotate >= 1024 else { throw ValidationError("--rotate must be at least 1k") }
+        }
+    }
+
+    func run() throws {
+        let url = try connection.url()
+        let recording: RecordingFile
+        do {
+            recording = try RecordingFile(
+                path: file, rotateAtBytes: rotate, channels: source.channels, patterns: source.pattern)
+        } catch {
+            StandardError.say("\(error)")
+            throw ExitCode(73)
+        }
+        let code = Run.untilEnd { run in
+            let session = RedisSession(run: run, url: url, isPatient: !connection.noWait, logger: connection.logger)
+            Recorder(run: run, recording: recording, options: self).start(session)
+        }
+        if code != 0 { throw ExitCode(code) }
+    }
+}

@@ -1,0 +1,92 @@
+import PubSubMessages
+import RedisPubSub
+
+/// Writes what passes on the channels into a recording.
+final class Recorder: PubSubDelegate {
+    private let run: Run
+    private let recording: RecordingFile
+    private let channels: [String]
+    private let patterns: [String]
+    private let filter: MessageFilter
+    private let needsMessage: Bool
+    private let inspector = MessageInspector()
+    private let progress: Progress
+    private var renderer = MessageRenderer()
+    private var condition: StopCondition?
+    private var gapCount = 0
+    private var isInGap = false
+
+    init(run: Run, recording: RecordingFile, options: RecordCommand) {
+        self.run = run
+        self.recording = recording
+        channels = options.source.channels
+        patterns = options.source.pattern
+        filter = MessageFilter(options.filter)
+        needsMessage = filter.needsMessage || options.stopping.until != nil
+        progress = Progress(run)
+        condition = StopCondition(options.stopping, run: run) { [weak self] code in self?.end(code) }
+    }
+
+    func start(_ session: RedisSession) {
+        session.whenConnected { [self] in
+            session.listen(channels: channels, patterns: patterns, delegate: self)
+        }
+    }
+
+    // MARK: PubSubDelegate
+
+    func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
+        guard run.exitCode == nil, filter.accepts(byteCount: payload.count) else { return }
+        var summary = MessageSummary()
+        if needsMessage {
+            let inspection = inspector.inspect(payload)
+            summary = inspection.summary
+            guard filter.accepts(summary) else { return }
+            if filter.needsText {
+                renderer.render(payload, inspection.form, of: inspector)
+                guard renderer.withBytes({ filter.accepts(text: $0, payload: payload) }) else { return }
+            }
+        }
+        guard filter.drawsLot() else { return }
+        attempt { () throws(RecordingFile.Failure) in try recording.append(payload, on: redisChannel) }
+        progress.count(bytes: payload.count)
+        _ = condition?.shown(summary)
+    }
+
+    func receivedBatch() {
+        attempt { () throws(RecordingFile.Failure) in try recording.flush() }
+    }
+
+    func subscriptionChanged(_ state: SubscriptionState) {
+        switch state {
+        case .subscribed:
+            if isInGap { attempt { () throws(RecordingFile.Failure) in try recording.appendReturn() } }
+            isInGap = false
+            condition?.subscribed()
+        case .lost(let cause, _):
+            guard progress.hasStarted else { return }
+            isInGap = true
+            gapCount += 1
+            StandardError.say("messages are being missed until Redis is back: \(cause)")
+            attempt { () throws(RecordingFile.Failure) in try recording.appendLoss("\(cause)") }
+        }
+        progress.start()
+    }
+
+    private func attempt(_ body: () throws(RecordingFile.Failure) -> Void) {
+        do throws(RecordingFile.Failure) {
+            try body()
+        } catch {
+            guard run.exitCode == nil else { return }
+            StandardError.say("\(error)")
+            run.end(74)
+        }
+    }
+
+    private func end(_ code: Int32) {
+        receivedBatch()
+        let gaps = gapCount == 0 ? "" : gapCount == 1 ? ", with 1 gap" : ", with \(gapCount) gaps"
+        progress.finish("recorded \(progress.summary)\(gaps)")
+        run.end(code)
+    }
+}
