@@ -103,7 +103,9 @@ struct ValueDecoder: Decoder {
     func mismatch(_ type: Any.Type) -> DecodingError {
         .typeMismatch(
             type,
-            .init(codingPath: codingPath, debugDescription: "expected \(type), found \(value.description(maximumBytes: 80))"))
+            .init(
+                codingPath: codingPath,
+                debugDescription: "expected \(type), found \(value.description(maximumBytes: 80))"))
     }
 
     func decode<T: Decodable>(_ type: T.Type) throws -> T {
@@ -150,7 +152,9 @@ struct ValueDecoder: Decoder {
 
     private func lossy(_ type: Any.Type) -> DecodingError {
         .dataCorrupted(
-            .init(codingPath: codingPath, debugDescription: "\(value.description(maximumBytes: 80)) does not fit \(type)"))
+            .init(
+                codingPath: codingPath, debugDescription: "\(value.description(maximumBytes: 80)) does not fit \(type)")
+        )
     }
 }
 

@@ -49,7 +49,9 @@ extension PickleDocument {
         case .defaultDict:
             return count <= 1 ? .pairs(parts.pairs) : nil
         case .counter:
-            guard count == 1, let counts = arguments.next(in: self) else { return count == 0 ? .pairs(parts.pairs) : nil }
+            guard count == 1, let counts = arguments.next(in: self) else {
+                return count == 0 ? .pairs(parts.pairs) : nil
+            }
             return tapeNode(counts).kind == .dict ? .node(counts) : nil
         case .reconstructor:
             guard count == 3, arguments.next(in: self) != nil, let base = arguments.next(in: self),

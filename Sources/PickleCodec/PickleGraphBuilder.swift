@@ -19,6 +19,9 @@ extension PickleGraph {
 
         private static let processKey = (UInt64.random(in: .min ... .max), UInt64.random(in: .min ... .max) | 1)
 
+        /// The text keys met last, by their place in the dict.
+        private var lastKeys = RawArray<UInt32>()
+
         /// Longest text looked up among those before; longer ones are rarely repeated.
         private static var longestShared: Int { 128 }
 
@@ -76,8 +79,28 @@ extension PickleGraph {
 
         /// A str as UTF-8 in which surrogates may stand; other bytes that are not UTF-8 become U+FFFD.
         public mutating func string(wtf8 bytes: [UInt8]) -> PickleNode {
-            guard bytes.withUnsafeBytes({ WTF8.isValid($0) }) else { return string(String(decoding: bytes, as: UTF8.self)) }
+            guard bytes.withUnsafeBytes({ WTF8.isValid($0) }) else {
+                return string(String(decoding: bytes, as: UTF8.self))
+            }
             return bytes.withUnsafeBytes { string(valid: $0) }
+        }
+
+        /// The node of a text key at a place in a dict.
+        mutating func keyNode(_ text: String, _ place: Int) -> PickleNode {
+            var text = text
+            return text.withUTF8 { utf8 in
+                let bytes = UnsafeRawBufferPointer(utf8)
+                if place < lastKeys.count {
+                    let last = lastKeys[place]
+                    if equalBytes(tape.content(of: tape.nodes[last]), bytes) { return PickleNode(index: last) }
+                    let node = string(valid: bytes)
+                    lastKeys[place] = node.index
+                    return node
+                }
+                let node = string(valid: bytes)
+                if place == lastKeys.count, place < 64 { lastKeys.append(node.index) }
+                return node
+            }
         }
 
         private mutating func string(valid bytes: UnsafeRawBufferPointer) -> PickleNode {
@@ -172,7 +195,9 @@ extension PickleGraph {
         public mutating func frozenset(_ items: [PickleNode]) -> PickleNode { add(container(.frozenset, items, [])) }
 
         /// A list, which `append(_:to:)` may fill later.
-        public mutating func list(_ items: [PickleNode] = []) -> PickleNode { add(container(.list, items, .unhashable)) }
+        public mutating func list(_ items: [PickleNode] = []) -> PickleNode {
+            add(container(.list, items, .unhashable))
+        }
 
         /// A set, which `append(_:to:)` may fill later. Elements must be hashable and different.
         public mutating func set(_ items: [PickleNode] = []) -> PickleNode { add(container(.set, items, .unhashable)) }

@@ -19,7 +19,9 @@ struct PickleGraphEncoder: ~Copyable {
     var version: Int { emitter.version }
 
     struct Task: BitwiseCopyable {
-        enum Action: UInt8, BitwiseCopyable { case save, opcode, fill, closeTuple, closeFrozenSet, closeObject, put, putUnreachable, newMethod, newText }
+        enum Action: UInt8, BitwiseCopyable {
+            case save, opcode, fill, closeTuple, closeFrozenSet, closeObject, put, putUnreachable, newMethod, newText
+        }
         var action: Action
         var opcode = PickleOpcode.pop
         var style = Filling.list
@@ -120,7 +122,7 @@ struct PickleGraphEncoder: ~Copyable {
             put(index)
         case .bytes: saveBytes(index, tape.content(of: node))
         case .bytearray: saveByteArray(index, tape.content(of: node))
-        case .tuple: saveTuple(index, node, tape)
+        case .tuple: try saveTuple(index, node, tape)
         case .list: saveList(index, node)
         case .dict: try saveDict(index, node, tape)
         case .set, .frozenset: try saveSet(index, node, tape)
@@ -131,11 +133,23 @@ struct PickleGraphEncoder: ~Copyable {
         }
     }
 
-    private mutating func saveTuple(_ index: UInt32, _ node: TapeNode, _ tape: borrowing PickleTape) {
+    private mutating func saveTuple(
+        _ index: UInt32, _ node: TapeNode, _ tape: borrowing PickleTape
+    ) throws(PickleWriteError) {
         if node.count == 0 { return emitter.emitEmptyTuple() }
         if node.count > 3 || version < 2 { emitter.emit(.mark) }
         work.append(Task(action: .closeTuple, node: index, total: node.count))
-        pushItems(tape.chain(of: node), tape)
+        try saveItems(tape.chain(of: node), tape)
+    }
+
+    /// Saves the items of a chain in order: simple ones at once, up to the first that is not.
+    private mutating func saveItems(_ chain: ItemChain, _ tape: borrowing PickleTape) throws(PickleWriteError) {
+        let start = work.count
+        var cursor = TapeCursor(chain)
+        while let item = cursor.next(in: tape) {
+            if work.count == start, tape.nodes[item].isSimple { try save(item, tape) } else { pushSave(item) }
+        }
+        reverseWork(from: start)
     }
 
     /// Pushes the items of a chain so that they are saved in order.
@@ -235,7 +249,7 @@ struct PickleGraphEncoder: ~Copyable {
         } else {
             emitter.emit(.mark)
             work.append(Task(action: .closeFrozenSet, node: index))
-            pushItems(chain, tape)
+            try saveItems(chain, tape)
         }
     }
 
@@ -260,11 +274,11 @@ struct PickleGraphEncoder: ~Copyable {
     private mutating func fill(_ task: Task, _ tape: borrowing PickleTape) throws(PickleWriteError) {
         var task = task
         let isPaired = task.style == .dict || task.style == .pairs
-        let remaining = task.cursor.remaining / (isPaired ? 2 : 1)
+        var remaining: UInt32 { task.cursor.remaining / (isPaired ? 2 : 1) }
         let many: PickleOpcode =
             isPaired ? .setItems : task.style == .set || task.style == .adds ? .addItems : .appends
         if task.isOpen {
-            if task.batch < Self.batch, remaining > 0 { return saveNext(&task, isPaired, tape) }
+            if task.batch < Self.batch, remaining > 0, try !saveBatch(&task, isPaired, tape) { return }
             emitter.emit(many)
             let wasFull = task.batch == Self.batch
             task.isOpen = false
@@ -297,16 +311,30 @@ struct PickleGraphEncoder: ~Copyable {
         }
         emitter.emit(.mark)
         task.isOpen = true
-        saveNext(&task, isPaired, tape)
+        // The batch is closed in the next step, also where nothing in it needed one of its own.
+        if try saveBatch(&task, isPaired, tape) { work.append(task) }
     }
 
-    private mutating func saveNext(_ task: inout Task, _ isPaired: Bool, _ tape: borrowing PickleTape) {
-        let first = task.cursor.next(in: tape)
-        let second = isPaired ? task.cursor.next(in: tape) : nil
-        task.batch += 1
-        work.append(task)
-        if let second { pushSave(second) }
-        if let first { pushSave(first) }
+    /// Saves what is left of a batch as long as it is simple; true when the batch is done, false when something was
+    /// pushed that has to come first.
+    private mutating func saveBatch(
+        _ task: inout Task, _ isPaired: Bool, _ tape: borrowing PickleTape
+    ) throws(PickleWriteError) -> Bool {
+        while task.batch < Self.batch, let first = task.cursor.next(in: tape) {
+            let second = isPaired ? task.cursor.next(in: tape) : nil
+            task.batch += 1
+            let isFirstSimple = tape.nodes[first].isSimple
+            if isFirstSimple { try save(first, tape) }
+            if isFirstSimple, second.map({ tape.nodes[$0].isSimple }) ?? true {
+                if let second { try save(second, tape) }
+                continue
+            }
+            work.append(task)
+            if let second { pushSave(second) }
+            if !isFirstSimple { pushSave(first) }
+            return false
+        }
+        return true
     }
 
     // MARK: Names that spell data at old protocols
@@ -359,6 +387,11 @@ struct PickleGraphEncoder: ~Copyable {
         putUnreachable()
         spellings[spelling.rawValue] = UInt32(memoCount)
     }
+}
+
+extension TapeNode {
+    /// Whether writing it needs no further step.
+    @inline(__always) fileprivate var isSimple: Bool { kind.rawValue <= PickleKind.bytearray.rawValue }
 }
 
 /// A place in a chain of items of a tape.

@@ -55,17 +55,22 @@ extension PickleMachine {
     }
 
     private func areDistinctTexts(_ base: Int, _ count: Int) -> Bool {
-        var seen: UInt128 = 0
+        // 128 bits: eight keys then meet by chance in one of five dicts.
+        var seenLow: UInt64 = 0
+        var seenHigh: UInt64 = 0
         var at = 0
         while at < count {
             let key = tape.nodes[tape.links[base + at]]
             guard key.kind == .str else { return false }
             let bytes = tape.content(of: key)
             if let first = bytes.first, let last = bytes.last {
-                let mixed = UInt32(first) &* 0x9e37 ^ UInt32(last) &* 0x85eb ^ UInt32(truncatingIfNeeded: bytes.count) &* 0xc2b3
-                let bit = UInt128(1) &<< UInt128((mixed &* 0x9e37_79b1) >> 25)
-                if seen & bit != 0, hasEqualText(bytes, before: at, base) { return false }
-                seen |= bit
+                let mixed =
+                    UInt32(first) &* 0x9e37 ^ UInt32(last) &* 0x85eb ^ UInt32(truncatingIfNeeded: bytes.count) &* 0xc2b3
+                let place = (mixed &* 0x9e37_79b1) >> 25
+                let bit = UInt64(1) &<< UInt64(place & 63)
+                let isMet = place < 64 ? seenLow & bit != 0 : seenHigh & bit != 0
+                if isMet, hasEqualText(bytes, before: at, base) { return false }
+                if place < 64 { seenLow |= bit } else { seenHigh |= bit }
             } else if hasEqualText(bytes, before: at, base) {
                 return false
             }

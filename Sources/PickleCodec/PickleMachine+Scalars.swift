@@ -5,7 +5,7 @@ extension PickleMachine {
         try push(node)
     }
 
-    mutating func pushFloat(bits: UInt64) throws(PickleFault) {
+    @inline(__always) mutating func pushFloat(bits: UInt64) throws(PickleFault) {
         var node = TapeNode(kind: .float)
         node.word = bits
         try push(node)
@@ -43,7 +43,8 @@ extension PickleMachine {
         let offset = try take(length)
         let bytes = UnsafeRawBufferPointer(rebasing: tape.input[offset..<(offset + length)])
         if !WTF8.isValid(bytes) { throw PickleFault(.invalidText) }
-        try push(TapeNode(kind: .str, count: UInt32(truncatingIfNeeded: length), first: UInt32(truncatingIfNeeded: offset)))
+        try push(
+            TapeNode(kind: .str, count: UInt32(truncatingIfNeeded: length), first: UInt32(truncatingIfNeeded: offset)))
     }
 
     mutating func pushBytes(_ kind: PickleDocument.Kind, length: Int) throws(PickleFault) {

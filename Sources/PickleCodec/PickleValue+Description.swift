@@ -45,9 +45,10 @@ private struct PicklePrinter {
         case .tuple(let items):
             list("(", items, items.count == 1 ? ",)" : ")")
         case .list(let items): list("[", items, "]")
-        case .set(let items): items.isEmpty ? text += "set()" : list("{", items, "}")
+        case .set(let items):
+            if items.isEmpty { text += "set()" } else { list("{", items, "}") }
         case .frozenset(let items):
-            items.isEmpty ? text += "frozenset()" : list("frozenset({", items, "})")
+            if items.isEmpty { text += "frozenset()" } else { list("frozenset({", items, "})") }
         case .dict(let dict): pairs(dict.pairs)
         case .global(let name): text += "<\(name)>"
         case .object(let object): printObject(object)

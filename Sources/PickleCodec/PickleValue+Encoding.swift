@@ -46,12 +46,18 @@ extension PickleGraph.Builder {
         return nodes
     }
 
+    /// A key. Rows have the same text at the same place, which is found without the table of texts.
+    private mutating func addKey(_ key: PickleValue, _ place: Int) -> PickleNode {
+        guard case .string(let text) = key else { return add(key) }
+        return keyNode(text, place)
+    }
+
     /// Keys and values in turn.
     private mutating func add(_ pairs: [PickleDict.Pair]) -> [PickleNode] {
         var nodes: [PickleNode] = []
         nodes.reserveCapacity(pairs.count * 2)
-        for pair in pairs {
-            nodes.append(add(pair.key))
+        for (place, pair) in pairs.enumerated() {
+            nodes.append(addKey(pair.key, place))
             nodes.append(add(pair.value))
         }
         return nodes

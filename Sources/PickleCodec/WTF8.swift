@@ -33,7 +33,9 @@ enum WTF8 {
                 guard lead >= 0xc2, count &- at >= 2, bytes[at &+ 1] & 0xc0 == 0x80 else { return false }
                 at &+= 2
             } else if lead < 0xf0, lead != 0xe0, lead != 0xed {
-                guard count &- at >= 3, bytes[at &+ 1] & 0xc0 == 0x80, bytes[at &+ 2] & 0xc0 == 0x80 else { return false }
+                guard count &- at >= 3, bytes[at &+ 1] & 0xc0 == 0x80, bytes[at &+ 2] & 0xc0 == 0x80 else {
+                    return false
+                }
                 at &+= 3
             } else {
                 let length = sequenceLength(bytes, at, surrogates)
@@ -46,10 +48,11 @@ enum WTF8 {
 
     /// Whether a surrogate stands in valid bytes.
     static func hasSurrogates(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard let base = bytes.baseAddress else { return false }
         var at = 0
-        while at &+ 2 < bytes.count {
-            if bytes[at] == 0xed, bytes[at &+ 1] >= 0xa0 { return true }
-            at &+= 1
+        while at < bytes.count, let found = memchr(base + at, 0xed, bytes.count - at) {
+            at = UnsafeRawPointer(found) - base + 1
+            if at < bytes.count, bytes[at] >= 0xa0 { return true }
         }
         return false
     }

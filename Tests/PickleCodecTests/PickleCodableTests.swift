@@ -19,7 +19,8 @@ import Testing
     }
 
     static let update = Update(
-        method: "emit", skipSid: nil, time: 1.5, counts: [1: .max, 2: 0], rows: [Row(id: 1, ok: true), Row(id: -2, ok: false)],
+        method: "emit", skipSid: nil, time: 1.5, counts: [1: .max, 2: 0],
+        rows: [Row(id: 1, ok: true), Row(id: -2, ok: false)],
         blob: [0, 255], extra: .tuple([1, .null]))
 
     @Test(arguments: 0...5) func `a struct written is the struct read`(version: Int) throws {
@@ -34,7 +35,8 @@ import Testing
 
     @Test func `what Python wrote is read with one call`() throws {
         // pickle.dumps({'id': 7, 'ok': True}, 2)
-        let pickle: [UInt8] = [0x80, 2] + Array("}q\0(X\u{2}\0\0\0idq\u{1}K\u{7}X\u{2}\0\0\0okq\u{2}".utf8) + [0x88] + Array("u.".utf8)
+        let pickle: [UInt8] =
+            [0x80, 2] + Array("}q\0(X\u{2}\0\0\0idq\u{1}K\u{7}X\u{2}\0\0\0okq\u{2}".utf8) + [0x88] + Array("u.".utf8)
         #expect(try PickleDecoder().decode(Row.self, from: pickle) == Row(id: 7, ok: true))
     }
 

@@ -71,8 +71,9 @@ import Testing
             let elapsed = ThreadTime.now - start
             if elapsed > ThreadTime.bound { failures.append("\(record.id): took \(elapsed) s") }
         }
-        print("pickle-invalid.jsonl: \(counts.values.reduce(0, +)) records checked \(counts), 0 set aside, "
-            + "\(failures.count) failed")
+        print(
+            "pickle-invalid.jsonl: \(counts.values.reduce(0, +)) records checked \(counts), 0 set aside, "
+                + "\(failures.count) failed")
         #expect(failures.isEmpty, "\(failures.prefix(40).joined(separator: "\n"))")
     }
 

@@ -40,9 +40,11 @@ import Testing
     /// Without the arguments of text opcodes, whose spelling is ours, and trailing blanks.
     private static func normalized(_ listing: String) -> [String] {
         listing.split(separator: "\n").map { line in
-            let kept = line.contains("UNICODE") || line.contains("STRING") || line.contains("FLOAT")
-                || line.contains("LONG") || line.contains(" INT ")
-                ? line.prefix { $0 != "'" && $0 != "\"" }.split(separator: " ").prefix(3).joined(separator: " ") : String(line)
+            let kept =
+                line.contains("UNICODE") || line.contains("STRING") || line.contains("FLOAT")
+                    || line.contains("LONG") || line.contains(" INT ")
+                ? line.prefix { $0 != "'" && $0 != "\"" }.split(separator: " ").prefix(3).joined(separator: " ")
+                : String(line)
             return kept.trimmingCharacters(in: .whitespaces)
         }
     }

@@ -52,6 +52,37 @@ import Testing
         #expect(differing.count * 200 <= checked, "\(differing)")
     }
 
+    @Test func `batches and frames are cut where CPython cuts them`() throws {
+        guard let python = Self.python else { return }
+        let program = """
+            import base64, pickle
+            sizes = [0, 1, 2, 999, 1000, 1001, 1002, 2000, 2001]
+            values = [list(range(n)) for n in sizes] + [{i: i for i in range(n)} for n in sizes]
+            values += [tuple(range(n)) for n in range(6)] + [set(range(n)) for n in sizes]
+            values += [[str(i) * 1000 for i in range(300)], ["x" * n for n in (65535, 65536, 70000)]]
+            values += [[b"x" * n for n in (255, 256, 65535, 65536)], [bytearray(b"y" * 70000), bytearray()]]
+            values += [[[], {}, ()], [1 << n for n in range(0, 2100, 7)], [-(1 << n) for n in range(0, 2100, 7)]]
+            values += [[float(n) / 7 for n in range(100)], [True, False, None], {"k": {"k": ["k"] * 1500}}]
+            for value in values:
+                for protocol in range(2, 6):
+                    print(protocol, base64.b64encode(pickle.dumps(value, protocol)).decode())
+            """
+        let (status, output) = try Self.run(python, ["-c", program])
+        #expect(status == 0, "\(output.prefix(500))")
+        var checked = 0
+        for line in output.split(separator: "\n") {
+            let parts = line.split(separator: " ")
+            guard parts.count == 2, let version = Int(parts[0]) else { continue }
+            let pickle = FixtureRecord.bytes(String(parts[1]))
+            let graph = try PickleGraph(decoding: pickle)
+            #expect(
+                try graph.encoded(protocolVersion: version) == pickle, "protocol \(version): \(parts[1].prefix(100))")
+            checked += 1
+        }
+        print("batches and frames: \(checked) pickles written as CPython writes them")
+        #expect(checked > 150)
+    }
+
     static let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .appendingPathComponent("Fixtures/check_pickle_encode.py").path
 

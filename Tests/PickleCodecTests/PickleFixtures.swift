@@ -28,7 +28,9 @@ struct FixtureRecord: @unchecked Sendable {
     /// The extension registry as code, module and name.
     var extensions: [(code: Int32, module: String, name: String)] {
         (fields["extensions"] as? [[Any]] ?? []).compactMap { entry in
-            guard let code = entry.first as? Int, let names = entry.last as? [String], names.count == 2 else { return nil }
+            guard let code = entry.first as? Int, let names = entry.last as? [String], names.count == 2 else {
+                return nil
+            }
             return (Int32(code), names[0], names[1])
         }
     }

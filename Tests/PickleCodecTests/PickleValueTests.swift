@@ -43,7 +43,9 @@ import Testing
         case "uuid": return same(value.uuidString, "text")
         case "complex":
             // NaN is NaN: text opcodes keep no sign of it.
-            let own = [value.complex?.real, value.complex?.imaginary].map { $0.map { $0.isNaN ? .nan : $0 }?.bitPattern }
+            let own = [value.complex?.real, value.complex?.imaginary].map {
+                $0.map { $0.isNaN ? .nan : $0 }?.bitPattern
+            }
             let wanted = [wanted["re"], wanted["im"]].map { ($0 as? String).flatMap { UInt64($0, radix: 16) } }
                 .map { $0.map { Double(bitPattern: $0) }.map { $0.isNaN ? .nan : $0 }?.bitPattern }
             return own == wanted ? nil : "\(own)"
@@ -61,7 +63,8 @@ import Testing
         let value: PickleValue = [
             "none": .null, "yes": true, "numbers": [0, -1, 255, 65536, .int(.max), 1.5, .float(-0.0)],
             "text": "z\u{e9}\u{1f600}\n", "bytes": .bytes([0, 255]), "set": .set([1, "a"]),
-            "tuple": .tuple([.tuple([]), .frozenset([])]), "object": .object(
+            "tuple": .tuple([.tuple([]), .frozenset([])]),
+            "object": .object(
                 PickleObject(.reduce, .global(PickleName(module: "app", name: "Point")), arguments: [1, 2])),
             "lone": .surrogateString([0xed, 0xa0, 0x80]), "array": .bytearray([1, 2, 3]),
         ]

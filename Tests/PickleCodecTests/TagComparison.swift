@@ -67,7 +67,9 @@ struct TagComparison: ~Copyable {
             }
             if document.kind(of: node) == .dict {
                 var cursor = document.pairs(of: node)
-                guard let (key, value) = cursor.next(in: document), let wanted = tag["key"] as? Tag else { return "key" }
+                guard let (key, value) = cursor.next(in: document), let wanted = tag["key"] as? Tag else {
+                    return "key"
+                }
                 if let found = difference(wanted, key, in: document, path: path) { return found }
                 node = value
             } else if let inner = document.firstElement(of: node) {
@@ -108,7 +110,8 @@ struct TagComparison: ~Copyable {
     private mutating func object(
         _ tag: Tag, _ node: PickleDocument.Node, _ document: borrowing PickleDocument, _ path: String
     ) -> String? {
-        guard let parts = document.object(node), let callable = tag["class"] as? Tag, let arguments = tag["args"] as? Tag
+        guard let parts = document.object(node), let callable = tag["class"] as? Tag,
+            let arguments = tag["args"] as? Tag
         else { return "\(path): no object" }
         let constructor: [PickleDocument.Constructor: String] = [
             .reduce: "reduce", .newObj: "newobj", .newObjEx: "newobj_ex", .inst: "inst", .obj: "obj",
