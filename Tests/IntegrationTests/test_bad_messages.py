@@ -6,6 +6,22 @@ import pickle
 import pytest
 
 from support.clients import RawClient
+from support.processes import Bridge, RedisServer
+
+
+@pytest.fixture(scope="module")
+def redis_server():
+    """One that no emitter of the other tests listens to: real receivers of pickles run what these messages name."""
+    server = RedisServer().start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def bridge(redis_server):
+    bridge = Bridge(redis_server)
+    yield bridge
+    assert bridge.stop() == 0, bridge.running.output[-3000:]
 
 
 class Exploit:
