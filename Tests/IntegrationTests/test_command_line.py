@@ -43,7 +43,7 @@ WRONG = [
     ("--redis", "redis://localhost:6379/x"), ("--redis", "rediss://localhost"), ("--redis", "redis+sentinel://a/0/b"),
     ("--ping-interval", "0"), ("--ping-interval", "soon"), ("--ping-timeout", "-1"), ("--ping-interval", "nan"),
     ("--max-payload", "0"), ("--max-payload", "1MB"), ("--threads", "0"), ("--threads", "x"),
-    ("--path", ""), ("--channel", ""), ("--namespace", "chat"), ("--room-secret", "nothing"), ("--cors", "good.example"),
+    ("--path", ""), ("--channel", ""), ("--namespace", "chat"), ("--room-secret", "nothing"),
     ("--unknown",), ("stray",), ("-a",),
 ]
 
@@ -57,7 +57,7 @@ def test_a_bad_value_is_one_sentence_and_code_64(arguments):
 
 
 @pytest.mark.ours
-@pytest.mark.parametrize("name, value", [("ADDRESS", "8899"), ("REDIS", "http://localhost"), ("CORS", "good.example")])
+@pytest.mark.parametrize("name, value", [("ADDRESS", "8899"), ("REDIS", "http://localhost")])
 def test_a_bad_value_in_the_environment_too(name, value):
     result = run(env={name: value})
     assert result.returncode == 64 and len(result.stderr.strip().splitlines()) == 1, result
@@ -112,6 +112,13 @@ def test_several_origins_in_both_spellings(redis_server, start_bridge, origins):
 def test_cors_may_be_repeated(redis_server, start_bridge):
     bridge = start_bridge(redis_server, "--cors", "http://a.example", "--cors", "http://b.example", subscribes=False)
     assert accepts(bridge, "http://a.example") and accepts(bridge, "http://b.example")
+
+
+@pytest.mark.ours
+def test_an_origin_that_matches_no_page_is_only_warned_about(redis_server, start_bridge):
+    bridge = start_bridge(redis_server, origins=["good.example", "http://good.example"], subscribes=False)
+    assert accepts(bridge, "http://good.example")
+    bridge.running.wait_for_line("matches no page")
 
 
 def test_a_star_anywhere_accepts_every_origin_and_echoes_it(redis_server, start_bridge):
