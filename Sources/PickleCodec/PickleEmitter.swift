@@ -3,10 +3,10 @@
 /// Knows nothing of values or memo; `PickleWriter` and the graph encoder decide what is written.
 struct PickleEmitter: ~Copyable {
     private(set) var output: RawArray<UInt8>
-    let version: Int
+    private(set) var version: Int
     /// Offset of the open frame's header, -1 when none is open.
     private var frameStart = -1
-    private let isFramed: Bool
+    private var isFramed: Bool
 
     /// CPython's `_Framer._FRAME_SIZE_TARGET`: a frame ends at the first value after so many bytes.
     private static let frameTarget = 64 * 1024
@@ -17,6 +17,12 @@ struct PickleEmitter: ~Copyable {
     ///   - isFramed: whether protocols 4 and 5 are framed; pickles are legal without.
     init(version: Int, isFramed: Bool, capacity: Int = 512) {
         output = RawArray(capacity: capacity)
+        self.version = min(max(version, 0), 5)
+        self.isFramed = isFramed && version >= 4
+    }
+
+    /// Changes the protocol of the pickles to come.
+    mutating func configure(version: Int, isFramed: Bool) {
         self.version = min(max(version, 0), 5)
         self.isFramed = isFramed && version >= 4
     }

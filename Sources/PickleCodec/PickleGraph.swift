@@ -52,11 +52,9 @@ public struct PickleGraph: Sendable {
     ///   - isFramed: whether protocols 4 and 5 are cut into frames as CPython does. Default true.
     public func encoded(protocolVersion: Int = 4, isFramed: Bool = true) throws(PickleWriteError) -> [UInt8] {
         guard 0...5 ~= protocolVersion else { throw PickleWriteError.unsupportedProtocol(protocolVersion) }
-        var encoder = PickleGraphEncoder(
-            version: protocolVersion, isFramed: isFramed, nodes: storage.tape.nodes.count,
-            links: storage.tape.links.count)
-        try encoder.encode(root.index, of: storage.tape)
-        return encoder.emitter.bytes
+        let scratch = PickleEncodeScratch.borrow()
+        defer { scratch.giveBack() }
+        return try scratch.encode(root.index, of: storage.tape, protocolVersion, isFramed)
     }
 }
 

@@ -31,6 +31,17 @@ extension PickleGraph {
             tape.reset()
         }
 
+        /// Forgets everything and keeps the memory.
+        mutating func reset() {
+            tape.reset()
+            lastKeys.truncate(to: 0)
+            // Clearing a large table costs more than the next message may need.
+            let size = min(texts.count, 256)
+            texts.truncate(to: 0)
+            texts.append(repeating: 0, count: size)
+            textCount = 0
+        }
+
         /// The graph with a root. The builder is used up.
         public consuming func finish(root: PickleNode) -> PickleGraph {
             PickleGraph(tape, root: root)

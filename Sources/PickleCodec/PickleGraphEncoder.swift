@@ -6,13 +6,13 @@
 struct PickleGraphEncoder: ~Copyable {
     var emitter: PickleEmitter
     /// Memo index plus one for each node.
-    private var memo: RawArray<UInt32>
+    private var memo = RawArray<UInt32>()
     private(set) var memoCount = 0
     /// Memo indices of the str of one latin-1 character.
     var characters: [UInt8: Int] = [:]
-    var work = RawArray<Task>(capacity: 64)
+    var work = RawArray<Task>()
     private var steps = 0
-    private let stepLimit: Int
+    private var stepLimit = 0
     /// Memo indices of names and texts that spell data at old protocols, plus one; by `Spelling`.
     private var spellings = RawArray<UInt32>()
 
@@ -37,13 +37,28 @@ struct PickleGraphEncoder: ~Copyable {
 
     private static let batch: UInt32 = 1000
 
-    init(version: Int, isFramed: Bool, nodes: Int, links: Int) {
-        emitter = PickleEmitter(version: version, isFramed: isFramed)
-        memo = RawArray(capacity: nodes)
+    init() {
+        emitter = PickleEmitter(version: 4, isFramed: true, capacity: 0)
+    }
+
+    /// Forgets the last pickle; `nodes` and `links` are the size of the tape of the next.
+    mutating func prepare(version: Int, isFramed: Bool, nodes: Int, links: Int) {
+        emitter.configure(version: version, isFramed: isFramed)
+        memo.truncate(to: 0)
         memo.append(repeating: 0, count: nodes)
+        memoCount = 0
+        spellings.truncate(to: 0)
         spellings.append(repeating: 0, count: 16)
+        characters.removeAll(keepingCapacity: true)
+        work.truncate(to: 0)
+        steps = 0
         // Each step saves, fills or closes something once; more means a cycle that never ends.
         stepLimit = 64 + 16 * (nodes + links)
+    }
+
+    /// Memory the encoder keeps for the next pickle.
+    var heldBytes: Int {
+        emitter.output.capacity + memo.capacity * 4 + work.capacity * MemoryLayout<Task>.stride
     }
 
     /// Writes the value of a node as one pickle.

@@ -30,6 +30,50 @@ final class PickleScratch: @unchecked Sendable {
     }
 }
 
+/// The same for writing: a builder and an encoder.
+///
+/// `@unchecked Sendable` for the same reason.
+final class PickleEncodeScratch: @unchecked Sendable {
+    private var builder = PickleGraph.Builder()
+    private var encoder = PickleGraphEncoder()
+
+    private static let pool = Mutex<[PickleEncodeScratch]>([])
+    private static let poolSize = 16
+    /// Bytes above which the memory is not kept.
+    private static let keptBytes = 4 << 20
+
+    static func borrow() -> PickleEncodeScratch {
+        pool.withLock { $0.popLast() } ?? PickleEncodeScratch()
+    }
+
+    func giveBack() {
+        let builderBytes = builder.tape.nodes.capacity * 16 + builder.tape.scratch.capacity
+        guard builderBytes + encoder.heldBytes <= Self.keptBytes else { return }
+        Self.pool.withLock { pool in
+            if pool.count < Self.poolSize { pool.append(self) }
+        }
+    }
+
+    /// Writes a tree.
+    func encode(_ value: PickleValue, _ version: Int, _ isFramed: Bool) throws(PickleWriteError) -> [UInt8] {
+        builder.reset()
+        let root = builder.add(value)
+        encoder.prepare(
+            version: version, isFramed: isFramed, nodes: builder.tape.nodes.count, links: builder.tape.links.count)
+        try encoder.encode(root.index, of: builder.tape)
+        return encoder.emitter.bytes
+    }
+
+    /// Writes a graph.
+    func encode(
+        _ root: UInt32, of tape: borrowing PickleTape, _ version: Int, _ isFramed: Bool
+    ) throws(PickleWriteError) -> [UInt8] {
+        encoder.prepare(version: version, isFramed: isFramed, nodes: tape.nodes.count, links: tape.links.count)
+        try encoder.encode(root, of: tape)
+        return encoder.emitter.bytes
+    }
+}
+
 extension PickleDocument {
     /// Forgets the input, whose bytes are about to go.
     mutating func forgetInput() {

@@ -8,9 +8,10 @@ extension PickleValue {
     ///   - protocolVersion: 0 to 5. Default 4, Python's from 3.8 to 3.13.
     ///   - isFramed: whether protocols 4 and 5 are cut into frames. Default true.
     public func encoded(protocolVersion: Int = 4, isFramed: Bool = true) throws(PickleWriteError) -> [UInt8] {
-        var builder = PickleGraph.Builder()
-        let root = builder.add(self)
-        return try builder.finish(root: root).encoded(protocolVersion: protocolVersion, isFramed: isFramed)
+        guard 0...5 ~= protocolVersion else { throw PickleWriteError.unsupportedProtocol(protocolVersion) }
+        let scratch = PickleEncodeScratch.borrow()
+        defer { scratch.giveBack() }
+        return try scratch.encode(self, protocolVersion, isFramed)
     }
 }
 
