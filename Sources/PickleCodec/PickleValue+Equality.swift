@@ -1,60 +1,183 @@
 extension PickleValue: Hashable {
     public static func == (left: PickleValue, right: PickleValue) -> Bool {
-        switch (left, right) {
-        case (.null, .null): true
-        case (.bool(let one), .bool(let other)): one == other
-        case (.int(let one), .int(let other)): one == other
-        case (.bigInt(let one), .bigInt(let other)): one == other
-        case (.float(let one), .float(let other)): one.bitPattern == other.bitPattern
-        case (.string(let one), .string(let other)): one.utf8.elementsEqual(other.utf8)
-        case (.surrogateString(let one), .surrogateString(let other)), (.byteString(let one), .byteString(let other)),
-            (.bytes(let one), .bytes(let other)), (.bytearray(let one), .bytearray(let other)):
-            one == other
-        case (.tuple(let one), .tuple(let other)), (.list(let one), .list(let other)): one == other
-        case (.dict(let one), .dict(let other)): one == other
-        case (.set(let one), .set(let other)), (.frozenset(let one), .frozenset(let other)):
-            one.count == other.count && Set(one) == Set(other)
-        case (.global(let one), .global(let other)): one == other
-        case (.object(let one), .object(let other)): one == other
-        case (.persistentID(let one), .persistentID(let other)): one == other
-        default: false
-        }
+        var comparer = PickleComparer()
+        return comparer.areEqual(left, right)
     }
 
     public func hash(into hasher: inout Hasher) {
-        switch self {
-        case .null: hasher.combine(0)
-        case .bool(let value): hasher.combine(value)
-        case .int(let value): hasher.combine(value)
-        case .bigInt(let value): hasher.combine(value)
-        case .float(let value): hasher.combine(value.bitPattern)
-        case .string(let value): for byte in value.utf8 { hasher.combine(byte) }
-        case .surrogateString(let bytes), .byteString(let bytes), .bytes(let bytes), .bytearray(let bytes):
-            hasher.combine(bytes)
-        case .tuple(let items), .list(let items): hasher.combine(items)
-        case .dict(let dict): hasher.combine(dict)
-        case .set(let items), .frozenset(let items): hasher.combine(Self.unorderedHash(items))
-        case .global(let name): hasher.combine(name)
-        case .object(let object): hasher.combine(object)
-        case .persistentID(let id): hasher.combine(id)
-        }
-    }
-
-    /// A hash that does not depend on the order of the items.
-    static func unorderedHash(_ items: [PickleValue]) -> Int {
-        items.reduce(items.count) { $0 &+ $1.hashValue }
+        var comparer = PickleComparer()
+        hasher.combine(comparer.hash(self))
     }
 }
 
 extension PickleDict: Hashable {
     /// Whether both hold the same pairs, in whatever order, as in Python.
     public static func == (left: PickleDict, right: PickleDict) -> Bool {
-        guard left.count == right.count else { return false }
-        if left.pairs == right.pairs { return true }
-        return Set(left.pairs) == Set(right.pairs)
+        var comparer = PickleComparer()
+        return comparer.areEqual(left, right)
     }
 
     public func hash(into hasher: inout Hasher) {
-        hasher.combine(pairs.reduce(pairs.count) { $0 &+ $1.hashValue })
+        var comparer = PickleComparer()
+        hasher.combine(comparer.hash(self))
+    }
+}
+
+/// Compares and hashes trees in linear time, whatever they are nested of.
+///
+/// Sets and dicts are compared without order, by hash. Without a cache the same subtree would be hashed again for each set
+/// around it, and comparing in order first and without order then would take 2**depth. So hashes of sets and dicts are
+/// kept by the address of their storage, which the values being compared hold, and each pair is compared once.
+struct PickleComparer {
+    private var hashes: [UnsafeRawPointer: Int] = [:]
+
+    // MARK: Equality
+
+    mutating func areEqual(_ left: PickleValue, _ right: PickleValue) -> Bool {
+        switch (left, right) {
+        case (.null, .null): return true
+        case (.bool(let one), .bool(let other)): return one == other
+        case (.int(let one), .int(let other)): return one == other
+        case (.bigInt(let one), .bigInt(let other)): return one == other
+        case (.float(let one), .float(let other)): return one.bitPattern == other.bitPattern
+        case (.string(let one), .string(let other)): return one.utf8.elementsEqual(other.utf8)
+        case (.surrogateString(let one), .surrogateString(let other)), (.byteString(let one), .byteString(let other)),
+            (.bytes(let one), .bytes(let other)), (.bytearray(let one), .bytearray(let other)):
+            return one == other
+        case (.tuple(let one), .tuple(let other)), (.list(let one), .list(let other)): return areEqual(one, other)
+        case (.set(let one), .set(let other)), (.frozenset(let one), .frozenset(let other)):
+            return areEqualSets(one, other)
+        case (.dict(let one), .dict(let other)): return areEqual(one, other)
+        case (.global(let one), .global(let other)): return one == other
+        case (.object(let one), .object(let other)): return areEqual(one, other)
+        case (.persistentID(let one), .persistentID(let other)): return areEqual(one, other)
+        default: return false
+        }
+    }
+
+    private mutating func areEqual(_ left: [PickleValue], _ right: [PickleValue]) -> Bool {
+        guard left.count == right.count else { return false }
+        for index in left.indices where !areEqual(left[index], right[index]) { return false }
+        return true
+    }
+
+    private mutating func areEqualSets(_ left: [PickleValue], _ right: [PickleValue]) -> Bool {
+        guard left.count == right.count else { return false }
+        if left.count == 1 { return areEqual(left[0], right[0]) }
+        guard let places = match(left.map { hash($0) }, right.map { hash($0) }) else { return false }
+        for index in left.indices where !areEqual(left[index], right[places[index]]) { return false }
+        return true
+    }
+
+    mutating func areEqual(_ left: PickleDict, _ right: PickleDict) -> Bool {
+        areEqualPairs(left.pairs, right.pairs)
+    }
+
+    private mutating func areEqualPairs(_ left: [PickleDict.Pair], _ right: [PickleDict.Pair]) -> Bool {
+        guard left.count == right.count else { return false }
+        guard let places = match(left.map { hash($0.key) }, right.map { hash($0.key) }) else { return false }
+        for index in left.indices {
+            let other = right[places[index]]
+            guard areEqual(left[index].key, other.key), areEqual(left[index].value, other.value) else { return false }
+        }
+        return true
+    }
+
+    private mutating func areEqual(_ left: PickleObject, _ right: PickleObject) -> Bool {
+        guard left.constructor == right.constructor, areEqual(left.callable, right.callable),
+            areEqual(left.arguments, right.arguments), (left.keywords == nil) == (right.keywords == nil),
+            areEqual(left.keywords ?? PickleDict(), right.keywords ?? PickleDict()),
+            areEqual(left.states, right.states), areEqual(left.items, right.items), areEqual(left.adds, right.adds),
+            left.pairs.count == right.pairs.count
+        else { return false }
+        // Pairs that would be set one after the other: in order.
+        for index in left.pairs.indices {
+            guard areEqual(left.pairs[index].key, right.pairs[index].key),
+                areEqual(left.pairs[index].value, right.pairs[index].value)
+            else { return false }
+        }
+        return true
+    }
+
+    /// For each hash on the left the place of the same one on the right, each place once; nil when there is none.
+    /// Keyed hashes of 64 bits: equal ones are taken for the same value, and compared afterwards.
+    private func match(_ left: [Int], _ right: [Int]) -> [Int]? {
+        if left == right { return Array(left.indices) }
+        var places: [Int: [Int]] = [:]
+        for (place, hash) in right.enumerated().reversed() { places[hash, default: []].append(place) }
+        var result: [Int] = []
+        result.reserveCapacity(left.count)
+        for hash in left {
+            guard let place = places[hash]?.popLast() else { return nil }
+            result.append(place)
+        }
+        return result
+    }
+
+    // MARK: Hash
+
+    mutating func hash(_ value: PickleValue) -> Int {
+        var hasher = Hasher()
+        switch value {
+        case .null: hasher.combine(0)
+        case .bool(let value): hasher.combine(value)
+        case .int(let value): hasher.combine(value)
+        case .bigInt(let value): hasher.combine(value)
+        case .float(let value): hasher.combine(value.bitPattern)
+        case .string(var text): text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+        case .surrogateString(let bytes), .byteString(let bytes), .bytes(let bytes), .bytearray(let bytes):
+            hasher.combine(bytes)
+        case .tuple(let items): combine(items, UInt8(ascii: "t"), &hasher)
+        case .list(let items): combine(items, UInt8(ascii: "l"), &hasher)
+        case .set(let items), .frozenset(let items): return hash(unordered: items)
+        case .dict(let dict): return hash(dict)
+        case .global(let name): hasher.combine(name)
+        case .object(let object): combine(object, &hasher)
+        case .persistentID(let id): hasher.combine(hash(id))
+        }
+        return hasher.finalize()
+    }
+
+    private mutating func combine(_ items: [PickleValue], _ kind: UInt8, _ hasher: inout Hasher) {
+        hasher.combine(kind)
+        hasher.combine(items.count)
+        for item in items { hasher.combine(hash(item)) }
+    }
+
+    private mutating func combine(_ object: PickleObject, _ hasher: inout Hasher) {
+        hasher.combine(object.constructor)
+        hasher.combine(hash(object.callable))
+        combine(object.arguments, UInt8(ascii: "a"), &hasher)
+        hasher.combine(hash(object.keywords ?? PickleDict()))
+        combine(object.states, UInt8(ascii: "s"), &hasher)
+        combine(object.items, UInt8(ascii: "i"), &hasher)
+        combine(object.adds, UInt8(ascii: "e"), &hasher)
+        for pair in object.pairs {
+            hasher.combine(hash(pair.key))
+            hasher.combine(hash(pair.value))
+        }
+    }
+
+    private mutating func hash(unordered items: [PickleValue]) -> Int {
+        let address = items.withUnsafeBytes { $0.baseAddress }
+        if !items.isEmpty, let address, let known = hashes[address] { return known }
+        var sum = items.count
+        for item in items { sum &+= hash(item) }
+        if !items.isEmpty, let address { hashes[address] = sum }
+        return sum
+    }
+
+    mutating func hash(_ dict: PickleDict) -> Int {
+        let address = dict.pairs.withUnsafeBytes { $0.baseAddress }
+        if dict.count > 0, let address, let known = hashes[address] { return known }
+        var sum = ~dict.count
+        for pair in dict.pairs {
+            var hasher = Hasher()
+            hasher.combine(hash(pair.key))
+            hasher.combine(hash(pair.value))
+            sum &+= hasher.finalize()
+        }
+        if dict.count > 0, let address { hashes[address] = sum }
+        return sum
     }
 }

@@ -69,10 +69,12 @@ extension PickleDateTime: CustomStringConvertible {
 extension PickleTimeDelta {
     /// The offset of a time zone as `isoformat()` shows it.
     fileprivate var offsetText: String {
-        let total = days * 86_400 + seconds
-        let size = abs(total)
+        let total = (days * 86_400 + seconds) * 1_000_000 + microseconds
+        let size = abs(total) / 1_000_000
+        let rest = abs(total) % 1_000_000
         var text = (total < 0 ? "-" : "+") + padded(size / 3600, 2) + ":" + padded(size / 60 % 60, 2)
-        if size % 60 != 0 { text += ":" + padded(size % 60, 2) }
+        if size % 60 != 0 || rest != 0 { text += ":" + padded(size % 60, 2) }
+        if rest != 0 { text += "." + padded(rest, 6) }
         return text
     }
 }

@@ -144,6 +144,29 @@ import Testing
         #expect(Self.cause(pickle + [0x2e]) { _ in } == .tooManyNodes)
     }
 
+    @Test func `comparing dicts and sets nested a thousand deep takes linear time`() throws {
+        // The same keys in another order at each level, and the deep value first: once in order and once without would
+        // be two comparisons of it at each level.
+        func nested(_ isSwapped: Bool) -> PickleValue {
+            var value: PickleValue = [:]
+            var set = PickleValue.frozenset([])
+            for level in 0..<900 {
+                value =
+                    isSwapped
+                    ? ["deep": value, "b": 1, "a": .int(level)] : ["deep": value, "a": .int(level), "b": 1]
+                set = .frozenset(isSwapped ? [1, set] : [set, 1])
+            }
+            return [value, set]
+        }
+        let start = ThreadTime.now
+        let one = nested(false)
+        let other = nested(true)
+        #expect(one == other)
+        #expect(one.hashValue == other.hashValue)
+        #expect(one != nested(false)[0])
+        #expect(ThreadTime.now - start < ThreadTime.bound / 10)
+    }
+
     @Test func `numbers of equal hash in Python do not make a dict slow`() throws {
         // Multiples of 2**61 - 1 all hash to 0 in CPython.
         var writer = PickleWriter(version: 2)
