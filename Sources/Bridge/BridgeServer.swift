@@ -79,7 +79,7 @@ package final class BridgeServer: Sendable {
                     guard let shard = shards.first(where: { $0.eventLoop === channel.eventLoop })?.value else { return }
                     guard shard.openConnections < connectionsPerLoop, !shard.isShuttingDown else {
                         shard.counters.connectionsRefused += 1
-                        throw ChannelError.connectTimeout(.zero)
+                        throw TooManyConnections()
                     }
                     try Self.addHTTPHandlers(to: channel, shard: shard, endpoints: endpoints)
                 }
@@ -126,6 +126,9 @@ package final class BridgeServer: Sendable {
         logger.info("ws-emit stopped", metadata: metadata)
     }
 }
+
+/// Closes a connection beyond the limit as soon as it is accepted.
+private struct TooManyConnections: Error {}
 
 /// The identity under which this process publishes: 32 hexadecimal digits, as python-socketio's `uuid4().hex`.
 enum HostID {
