@@ -78,7 +78,7 @@ package final class BridgeServer: Sendable {
                 channel.eventLoop.makeCompletedFuture {
                     guard let shard = shards.first(where: { $0.eventLoop === channel.eventLoop })?.value else { return }
                     guard shard.openConnections < connectionsPerLoop, !shard.isShuttingDown else {
-                        shard.counters.connectionsRefused += 1
+                        shard.connectionRefused(limit: configuration.maxConnections)
                         throw TooManyConnections()
                     }
                     try Self.addHTTPHandlers(to: channel, shard: shard, endpoints: endpoints)

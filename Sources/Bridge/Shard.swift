@@ -209,6 +209,14 @@ final class Shard {
         }
     }
 
+    func connectionRefused(limit: Int) {
+        counters.connectionsRefused += 1
+        guard counters.connectionsRefused == 1, !isShuttingDown else { return }
+        logger.warning(
+            "connections beyond the limit are refused (said once): raise --max-connections or the limit on open files",
+            metadata: ["limit": "\(limit)"])
+    }
+
     /// Succeeds the promise when no connection is open.
     func whenAllClosed(_ promise: EventLoopPromise<Void>) {
         if openConnections == 0 { promise.succeed() } else { allClosed = promise }
