@@ -45,10 +45,12 @@ struct Settings: Sendable {
         let origins = command.cors.isEmpty ? [environment.value("CORS") ?? ""] : command.cors
         let words = origins.flatMap { $0.split(whereSeparator: \.isWhitespace).map(String.init) }
         if !words.isEmpty { bridge.origins = words }
-        // The original took any text, and files with such a line are in use: it just matches no page.
-        warnings += bridge.origins.filter { $0 != "*" && $0 != "null" && !$0.contains("://") }.map {
+        let hopeless = bridge.origins.filter { $0 != "*" && $0 != "null" && !$0.contains("://") }.map {
             "the origin \($0) matches no page: write the scheme too, as in http://localhost:7788"
         }
+        if !command.cors.isEmpty, let first = hopeless.first { throw SettingsError(description: "--cors: \(first)") }
+        // The original took any text, and environment files with such a line are in use.
+        warnings += hopeless
         bridge.emitSecret = command.secret ?? environment.value("SECRET")
         if !command.channel.isEmpty { bridge.redisChannels = command.channel }
         if bridge.redisChannels.contains("") { throw SettingsError(description: "--channel must not be empty") }

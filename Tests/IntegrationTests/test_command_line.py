@@ -43,7 +43,7 @@ WRONG = [
     ("--redis", "redis://localhost:6379/x"), ("--redis", "rediss://localhost"), ("--redis", "redis+sentinel://a/0/b"),
     ("--ping-interval", "0"), ("--ping-interval", "soon"), ("--ping-timeout", "-1"), ("--ping-interval", "nan"),
     ("--max-payload", "0"), ("--max-payload", "1MB"), ("--threads", "0"), ("--threads", "x"),
-    ("--path", ""), ("--channel", ""), ("--namespace", "chat"), ("--room-secret", "nothing"),
+    ("--cors", "good.example"), ("--path", ""), ("--channel", ""), ("--namespace", "chat"), ("--room-secret", "nothing"),
     ("--unknown",), ("stray",), ("-a",),
 ]
 
@@ -115,8 +115,8 @@ def test_cors_may_be_repeated(redis_server, start_bridge):
 
 
 @pytest.mark.ours
-def test_an_origin_that_matches_no_page_is_only_warned_about(redis_server, start_bridge):
-    bridge = start_bridge(redis_server, origins=["good.example", "http://good.example"], subscribes=False)
+def test_an_origin_in_an_old_environment_file_that_matches_no_page_is_only_warned_about(redis_server, start_bridge):
+    bridge = start_bridge(redis_server, subscribes=False, env={"CORS": "good.example http://good.example"})
     assert accepts(bridge, "http://good.example")
     bridge.running.wait_for_line("matches no page")
 
