@@ -37,6 +37,10 @@ struct FilterOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("Part of the messages, chosen at random: 1% or 0.01.", valueName: "share"), transform: Share.parse)
     var sample: Double?
+
+    func validate() throws {
+        if let minSize, let maxSize, minSize > maxSize { throw ValidationError("--min-size is larger than --max-size") }
+    }
 }
 
 /// Sizes as people write them.

@@ -3,57 +3,64 @@ import PubSubMessages
 
 /// Decides which messages are meant. What can't be read has no event, room or sender: only `--not-…` lets it pass.
 struct MessageFilter {
-    private let options: FilterOptions
+    /// Texts of one field that are wanted, or not.
+    private struct Choice {
+        let wanted: [TextPattern]
+        let unwanted: [TextPattern]
+
+        var isEmpty: Bool { wanted.isEmpty && unwanted.isEmpty }
+
+        func accepts(_ texts: [ByteString]) -> Bool {
+            func isMatched(by patterns: [TextPattern]) -> Bool {
+                patterns.contains { pattern in texts.contains { pattern.matches($0) } }
+            }
+            return (wanted.isEmpty || isMatched(by: wanted)) && (unwanted.isEmpty || !isMatched(by: unwanted))
+        }
+    }
+
+    // Copied out of the options, whose property wrappers cost more than a message.
+    private let event, room, namespace, method, host: Choice
+    private let grep: [ContentPattern]
+    private let sizes: ClosedRange<Int>
+    private let share: Double?
     private let hasPatterns: Bool
 
     init(_ options: FilterOptions) {
-        self.options = options
-        hasPatterns = ![
-            options.event, options.room, options.namespace, options.method, options.host, options.notEvent,
-            options.notRoom, options.notNamespace, options.notMethod, options.notHost,
-        ].allSatisfy(\.isEmpty)
+        event = Choice(wanted: options.event, unwanted: options.notEvent)
+        room = Choice(wanted: options.room, unwanted: options.notRoom)
+        namespace = Choice(wanted: options.namespace, unwanted: options.notNamespace)
+        method = Choice(wanted: options.method, unwanted: options.notMethod)
+        host = Choice(wanted: options.host, unwanted: options.notHost)
+        hasPatterns = ![event, room, namespace, method, host].allSatisfy(\.isEmpty)
+        grep = options.grep
+        let minimum = options.minSize ?? 0
+        sizes = minimum...max(minimum, options.maxSize ?? Int.max)
+        share = options.sample
     }
 
     /// Whether a decision takes more than the payload's size.
     var needsMessage: Bool { hasPatterns || needsText }
 
     /// Whether a decision takes the message's text too.
-    var needsText: Bool { !options.grep.isEmpty }
+    var needsText: Bool { !grep.isEmpty }
 
     /// Whether a payload of this size may be meant.
-    func accepts(byteCount: Int) -> Bool {
-        if let minimum = options.minSize, byteCount < minimum { return false }
-        if let maximum = options.maxSize, byteCount > maximum { return false }
-        return true
-    }
+    func accepts(byteCount: Int) -> Bool { sizes.contains(byteCount) }
 
     func accepts(_ summary: MessageSummary) -> Bool {
         guard hasPatterns else { return true }
-        return Self.accepts(summary.event, options.event, options.notEvent)
-            && Self.accepts(summary.namespace, options.namespace, options.notNamespace)
-            && Self.accepts(summary.method, options.method, options.notMethod)
-            && Self.accepts(summary.hostID, options.host, options.notHost)
-            && Self.accepts(anyOf: summary.rooms, options.room, options.notRoom)
+        func texts(_ text: ByteString?) -> [ByteString] { text.map { [$0] } ?? [] }
+        return event.accepts(texts(summary.event)) && namespace.accepts(texts(summary.namespace))
+            && method.accepts(texts(summary.method)) && host.accepts(texts(summary.hostID)) && room.accepts(summary.rooms)
     }
 
     /// Whether the message holds one of the wanted texts, as it is printed or in its bytes.
     func accepts(text: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer) -> Bool {
-        options.grep.isEmpty || options.grep.contains { $0.isFound(in: text) || $0.isFound(in: payload) }
+        grep.isEmpty || grep.contains { $0.isFound(in: text) || $0.isFound(in: payload) }
     }
 
     /// The last question: chosen from those that are meant.
     func drawsLot() -> Bool {
-        options.sample.map { Double.random(in: 0..<1) < $0 } ?? true
-    }
-
-    private static func accepts(_ text: ByteString?, _ wanted: [TextPattern], _ unwanted: [TextPattern]) -> Bool {
-        accepts(anyOf: text.map { [$0] } ?? [], wanted, unwanted)
-    }
-
-    private static func accepts(anyOf texts: [ByteString], _ wanted: [TextPattern], _ unwanted: [TextPattern]) -> Bool {
-        func isMatched(by patterns: [TextPattern]) -> Bool {
-            patterns.contains { pattern in texts.contains { pattern.matches($0) } }
-        }
-        return (wanted.isEmpty || isMatched(by: wanted)) && (unwanted.isEmpty || !isMatched(by: unwanted))
+        share.map { Double.random(in: 0..<1) < $0 } ?? true
     }
 }

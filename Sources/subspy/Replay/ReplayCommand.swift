@@ -8,13 +8,15 @@ struct ReplayCommand: ParsableCommand {
         commandName: "replay",
         abstract: "Publishes a recording, in its own time or faster.",
         discussion: """
-            Each message's exact bytes go to the channel they came from. A Redis on another machine takes --yes: real clients
+            Each message's exact bytes go to the channel they came from, unless they are to be rewritten; what can't be
+            rewritten as asked is left out, with a warning. A Redis on another machine takes --yes: real clients
             may be listening there.
 
             Examples:
               subspy replay monday.jsonl
               subspy replay monday.jsonl --speed 10x --max-gap 1s --from 5m --to 10m
               subspy replay monday.jsonl --speed max --channel test
+              subspy replay monday.jsonl --map-room orders=test --new-host-id --as json
               gunzip -c hour.jsonl.gz | subspy replay - --room 'order-*' --dry-run
             """)
 
@@ -48,6 +50,8 @@ struct ReplayCommand: ParsableCommand {
     var limit: Int?
 
     @OptionGroup(title: "Filters") var filter: FilterOptions
+
+    @OptionGroup(title: "Rewriting") var rewriting: RewriteOptions
 
     @Flag(help: "Print what would be published, and when, and publish nothing.")
     var dryRun = false

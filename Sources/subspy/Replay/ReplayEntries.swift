@@ -10,7 +10,14 @@ final class ReplayEntries {
         let payload: [UInt8]
     }
 
-    private let options: ReplayCommand
+    // Copied out of the options, whose property wrappers cost more than a message.
+    private let path: String
+    private let isLooping: Bool
+    private let limit: Int
+    private let redisChannel: String?
+    private let recordedTimes: Range<Int64>
+    private let maximumGap: Int64
+    private let rewriter: MessageRewriter?
     private let filter: MessageFilter
     private let inspector = MessageInspector()
     private var renderer = MessageRenderer()
@@ -20,48 +27,59 @@ final class ReplayEntries {
     private var recordedBefore: Int64?
     private var replayedBefore: Int64 = 0
     private var hasWarned = false
+    /// Messages that could not be rewritten.
+    private(set) var refusedCount = 0
     private var countAtStartOfRound = 0
 
     init(options: ReplayCommand) throws(RecordingReader.Failure) {
-        self.options = options
+        func microseconds(_ time: Duration) -> Int64 { Int64(time / .microseconds(1)) }
+        path = options.file
+        isLooping = options.loop
+        limit = options.limit ?? Int.max
+        redisChannel = options.channel
+        recordedTimes = (options.from.map(microseconds) ?? 0)..<(options.to.map(microseconds) ?? Int64.max)
+        maximumGap = options.maxGap.map(microseconds) ?? Int64.max
+        rewriter = options.rewriting.isEmpty ? nil : MessageRewriter(options.rewriting)
         filter = MessageFilter(options.filter)
         reader = try RecordingReader(path: options.file)
     }
 
     /// The next message, nil at the end.
     func next() throws(RecordingReader.Failure) -> Entry? {
-        if let limit = options.limit, count >= limit { return nil }
+        guard count < limit else { return nil }
         while true {
-            guard let entry = try reader.next(), isBeforeEnd(entry) else {
+            guard let entry = try reader.next(), entry.microseconds < recordedTimes.upperBound else {
                 warnOfDamage()
                 // A round without any message would go on for ever.
-                guard options.loop, count > countAtStartOfRound else { return nil }
+                guard isLooping, count > countAtStartOfRound else { return nil }
                 countAtStartOfRound = count
-                reader = try RecordingReader(path: options.file)
+                reader = try RecordingReader(path: path)
                 recordedBefore = nil
                 continue
             }
-            guard isAfterBeginning(entry), isMeant(entry.payload) else { continue }
+            guard entry.microseconds >= recordedTimes.lowerBound, isMeant(entry.payload),
+                let payload = rewritten(entry.payload)
+            else { continue }
             count += 1
             return Entry(
-                microseconds: time(of: entry), redisChannel: options.channel ?? entry.redisChannel,
-                payload: entry.payload)
+                microseconds: time(of: entry), redisChannel: redisChannel ?? entry.redisChannel, payload: payload)
         }
     }
 
-    private func isAfterBeginning(_ entry: RecordingReader.Entry) -> Bool {
-        options.from.map { Duration.microseconds(entry.microseconds) >= $0 } ?? true
-    }
-
-    private func isBeforeEnd(_ entry: RecordingReader.Entry) -> Bool {
-        options.to.map { Duration.microseconds(entry.microseconds) < $0 } ?? true
+    /// nil for what can't be changed as asked.
+    private func rewritten(_ payload: [UInt8]) -> [UInt8]? {
+        guard let rewriter else { return payload }
+        do {
+            return try rewriter.rewrite(payload)
+        } catch {
+            if refusedCount == 0 { StandardError.say("a message can't be rewritten and is left out: \(error)") }
+            refusedCount += 1
+            return nil
+        }
     }
 
     private func time(of entry: RecordingReader.Entry) -> Int64 {
-        var gap = entry.microseconds - (recordedBefore ?? entry.microseconds)
-        if let maxGap = options.maxGap, Duration.microseconds(gap) > maxGap {
-            gap = Int64(maxGap / .microseconds(1))
-        }
+        let gap = min(entry.microseconds - (recordedBefore ?? entry.microseconds), maximumGap)
         recordedBefore = entry.microseconds
         replayedBefore += gap
         return replayedBefore
@@ -85,6 +103,6 @@ final class ReplayEntries {
         guard reader.damagedLines > 0, !hasWarned else { return }
         hasWarned = true
         let others = reader.damagedLines == 1 ? "" : " and \(reader.damagedLines - 1) more"
-        StandardError.say("line \(reader.firstDamagedLine)\(others) of \(options.file) can't be read and was passed over")
+        StandardError.say("line \(reader.firstDamagedLine)\(others) of \(path) can't be read and was passed over")
     }
 }

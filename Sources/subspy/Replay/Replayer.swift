@@ -104,7 +104,8 @@ final class Replayer {
     private func end(_ code: Int32) {
         guard session.run.exitCode == nil else { return }
         let unheard = unheardCount == 0 ? "" : "; \(unheardCount) of them reached nobody"
-        progress.finish("published \(progress.summary)\(unheard)")
+        let refused = entries.refusedCount == 0 ? "" : "; \(entries.refusedCount) could not be rewritten"
+        progress.finish("published \(progress.summary)\(unheard)\(refused)")
         session.run.end(code == 0 && unheardCount > 0 && unheardCount == progress.messages ? 3 : code)
     }
 }

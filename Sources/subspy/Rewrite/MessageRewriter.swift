@@ -1,0 +1,134 @@
+import JSONCodec
+import PickleCodec
+import PubSubMessages
+
+/// Changes recorded messages: rooms, namespace, sender, and the form they are written in.
+final class MessageRewriter {
+    private let inspector = MessageInspector()
+    private let form: RewriteOptions.Form
+    private let room: PickleValue?
+    private let mapping: [ByteString: PickleValue]
+    private let namespace: PickleValue?
+    private let renewsHosts: Bool
+    /// One new id for each sender.
+    private var hosts: [ByteString: PickleValue] = [:]
+
+    /// Pickle protocol of converted messages: what Python 3.8 to 3.13 write.
+    private static let protocolVersion = 4
+
+    init(_ options: RewriteOptions) {
+        form = options.as
+        room = options.setRoom.map { .string($0) }
+        var mapping: [ByteString: PickleValue] = [:]
+        for pair in options.mapRoom { mapping[ByteString(pair.old)] = .string(pair.new) }
+        self.mapping = mapping
+        namespace = options.setNamespace.map { .string($0) }
+        renewsHosts = options.newHostId
+    }
+
+    /// The changed payload.
+    ///
+    /// - Throws: why it can't be changed: no message, or a value the wanted form can't say.
+    func rewrite(_ payload: [UInt8]) throws -> [UInt8] {
+        try payload.withUnsafeBytes { bytes in
+            let inspection = inspector.inspect(bytes)
+            switch inspection.form {
+            case .undecodable(let error): throw EventArguments.Refusal("\(error)")
+            case .pickle:
+                let message = try changed(PickleValue(decoding: payload))
+                // PROTO and its argument; protocols 0 and 1 have none.
+                let version = payload.first == 0x80 && payload.count > 1 ? min(Int(payload[1]), 5) : 0
+                if form != .json { return try PickleValue.dict(message).encoded(protocolVersion: version) }
+                var arguments: EventArguments?
+                if let data = message["data"] { arguments = EventArguments(ofPickled: data) }
+                return try json(message, arguments)
+            case .json:
+                let message = try changed(inspector.withJSON { PickleValue($0.root, of: $0) })
+                if form == .original { return try json(message, nil) }
+                let arguments = try arguments(ofJSON: message, inspection.summary.dialect)
+                return form == .json ? try json(message, arguments) : try pickle(message, arguments)
+            }
+        }
+    }
+
+    private func arguments(ofJSON message: PickleDict, _ dialect: Dialect?) throws -> EventArguments? {
+        guard let data = message["data"] else { return nil }
+        var isBinary = false
+        if case .bool(true)? = message["binary"] { isBinary = true }
+        return try EventArguments(ofJSON: data, isBinary: isBinary, isArgumentList: dialect == .json5_15_1)
+    }
+
+    private func changed(_ value: PickleValue) throws -> PickleDict {
+        guard case .dict(let dict) = value else { throw EventArguments.Refusal("it is no dict") }
+        return PickleDict(dict.pairs.map { PickleDict.Pair(key: $0.key, value: changed($0.value, forKey: $0.key)) })
+    }
+
+    private func changed(_ value: PickleValue, forKey key: PickleValue) -> PickleValue {
+        if key.isText("room") { return room ?? mapped(value) }
+        if key.isText("namespace"), let namespace { return namespace }
+        guard renewsHosts, key.isText("host_id"), let host = value.textContent else { return value }
+        if let known = hosts[host] { return known }
+        let new = PickleValue.text(HostID.random())
+        hosts[host] = new
+        return new
+    }
+
+    private func mapped(_ room: PickleValue) -> PickleValue {
+        switch room {
+        case .list(let rooms): return .list(rooms.map(mapped))
+        case .tuple(let rooms): return .tuple(rooms.map(mapped))
+        default: return room.textContent.flatMap { mapping[$0] } ?? room
+        }
+    }
+
+    /// As python-socketio 5.15.1 and later write it; without arguments every value stays as it is.
+    private func json(_ message: PickleDict, _ arguments: EventArguments?) throws -> [UInt8] {
+        var writer = JSONWriter()
+        var none: [[UInt8]] = []
+        var isFirst = true
+        for pair in message.pairs {
+            if arguments != nil, pair.key.isText("binary") { continue }
+            writer.append(isFirst ? "{" : ",")
+            isFirst = false
+            let key = try PickleValue.dict([pair.key: .null]).json(attachments: &none)
+            // `{"key":null}` without the brace and `null}`.
+            key.dropFirst().dropLast(5).withUnsafeBytes { writer.append(raw: $0) }
+            if let arguments, pair.key.isText("data") {
+                try append(arguments, to: &writer)
+            } else {
+                try pair.value.json(attachments: &none).withUnsafeBytes { writer.append(raw: $0) }
+                guard none.isEmpty else { throw EventArguments.Refusal("bytes stand outside of the data") }
+            }
+        }
+        writer.append(isFirst ? "{}" : "}")
+        return writer.copyBytes()
+    }
+
+    private func append(_ arguments: EventArguments, to writer: inout JSONWriter) throws {
+        var attachments: [[UInt8]] = []
+        let list = PickleValue.list(arguments.values.isEmpty ? [.null] : arguments.values)
+        let structure = try list.json(attachments: &attachments)
+        if !attachments.isEmpty { writer.append("[") }
+        structure.withUnsafeBytes { writer.append(raw: $0) }
+        for attachment in attachments {
+            writer.append(",\"")
+            attachment.withUnsafeBytes { Base64Text.append($0, to: &writer) }
+            writer.append("\"")
+        }
+        if attachments.isEmpty { writer.append(",\"binary\":false") } else { writer.append("],\"binary\":true") }
+    }
+
+    /// As python-socketio up to 5.13 writes it.
+    private func pickle(_ message: PickleDict, _ arguments: EventArguments?) throws -> [UInt8] {
+        var pairs: [PickleDict.Pair] = []
+        for pair in message.pairs {
+            var value = pair.value
+            if pair.key.isText("binary"), arguments != nil { continue }
+            if pair.key.isText("data"), let arguments { value = arguments.pickled }
+            // Tuples there; lists are what JSON makes of them.
+            if pair.key.isText("callback") || pair.key.isText("args"), case .list(let items) = value { value = .tuple(items) }
+            pairs.append(PickleDict.Pair(key: pair.key, value: value))
+        }
+        return try PickleValue.dict(PickleDict(pairs)).encoded(protocolVersion: Self.protocolVersion)
+    }
+}
