@@ -13,13 +13,17 @@ struct SubspyCommand: ParsableCommand {
             Examples:
               subspy
               subspy --redis redis://db:6379/0 --channel flask-socketio -v
+              subspy --event update --until done --duration 1m
               subspy emit update --room time --data '{"time": 1}'
+              subspy record monday.jsonl
+              subspy replay monday.jsonl --speed 10x
+
+            Completion: subspy --generate-completion-script bash (or zsh, fish).
             """,
         version: "subspy 0.1.0",
         subcommands: [
             SniffCommand.self, EmitCommand.self, CloseRoomCommand.self, DisconnectCommand.self, EnterRoomCommand.self,
-            LeaveRoomCommand.self, RecordCommand.self,
-            ReplayCommand.self,
+            LeaveRoomCommand.self, RecordCommand.self, ReplayCommand.self,
         ],
         defaultSubcommand: SniffCommand.self)
 

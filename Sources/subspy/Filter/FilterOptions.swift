@@ -8,7 +8,9 @@ struct FilterOptions: ParsableArguments {
     var room: [TextPattern] = []
     @Option(parsing: .singleValue, help: "Namespace.", transform: TextPattern.init(argument:))
     var namespace: [TextPattern] = []
-    @Option(parsing: .singleValue, help: "Method: emit, callback, disconnect, enter_room, leave_room, close_room.", transform: TextPattern.init(argument:))
+    @Option(
+        parsing: .singleValue, help: "Method: emit, callback, disconnect, enter_room, leave_room, close_room.",
+        transform: TextPattern.init(argument:))
     var method: [TextPattern] = []
     @Option(parsing: .singleValue, help: "Host id of the sender.", transform: TextPattern.init(argument:))
     var host: [TextPattern] = []
@@ -26,7 +28,8 @@ struct FilterOptions: ParsableArguments {
 
     @Option(
         parsing: .singleValue,
-        help: ArgumentHelp("Text in the message as it is printed, or in its bytes; /regex/ too. Repeatable, any of them.", valueName: "text"),
+        help: ArgumentHelp(
+            "Text in the message as it is printed, or in its bytes; /regex/ too. Repeatable, any of them.", valueName: "text"),
         transform: ContentPattern.init(argument:))
     var grep: [ContentPattern] = []
 

@@ -23,13 +23,18 @@ struct EmitCommand: ParsableCommand {
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var publishing: PublishOptions
 
-    @Option(parsing: .singleValue, help: ArgumentHelp("Room, or a client's sid; repeatable. (default: everybody in the namespace)", valueName: "name"))
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            "Room, or a client's sid; repeatable. (default: everybody in the namespace)", valueName: "name"))
     var room: [String] = []
 
     // Unconditionally the next word: a negative number is no option.
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("The event's argument: JSON, @file with JSON, or - for a line of JSON for each event. (default: none)", valueName: "json"))
+        help: ArgumentHelp(
+            "The event's argument: JSON, @file with JSON, or - for a line of JSON for each event. (default: none)",
+            valueName: "json"))
     var data: String?
 
     @Option(help: ArgumentHelp("Number of events.", valueName: "n"))

@@ -50,7 +50,7 @@ final class Recorder: PubSubDelegate {
         guard filter.drawsLot() else { return }
         attempt { () throws(RecordingFile.Failure) in try recording.append(payload, on: redisChannel) }
         progress.count(bytes: payload.count)
-        _ = condition?.shown(summary)
+        condition?.shown(summary)
     }
 
     func receivedBatch() {

@@ -31,7 +31,9 @@ struct ReplayCommand: ParsableCommand {
     @Option(help: ArgumentHelp("How fast: 2x, 0.5x, or max.", valueName: "factor"), transform: ReplaySpeed.init(argument:))
     var speed = ReplaySpeed.factor(1)
 
-    @Option(help: ArgumentHelp("So many messages a second, evenly, instead of the recorded times: 100/s.", valueName: "rate"), transform: ReplaySpeed.rate)
+    @Option(
+        help: ArgumentHelp("So many messages a second, evenly, instead of the recorded times: 100/s.", valueName: "rate"),
+        transform: ReplaySpeed.rate)
     var rate: Double?
 
     @Option(help: ArgumentHelp("Longest pause between two messages.", valueName: "time"), transform: TimeSpan.parse)
@@ -40,7 +42,9 @@ struct ReplayCommand: ParsableCommand {
     @Flag(help: "Start over at the end, until interrupted or --limit is reached.")
     var loop = false
 
-    @Option(help: ArgumentHelp("Skip what was recorded before this time after the start: 90s, 5m.", valueName: "time"), transform: TimeSpan.parse)
+    @Option(
+        help: ArgumentHelp("Skip what was recorded before this time after the start: 90s, 5m.", valueName: "time"),
+        transform: TimeSpan.parse)
     var from: Duration?
 
     @Option(help: ArgumentHelp("Stop before this time after the start.", valueName: "time"), transform: TimeSpan.parse)

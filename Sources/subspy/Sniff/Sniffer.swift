@@ -63,7 +63,7 @@ final class Sniffer: PubSubDelegate {
         guard filter.accepts(inspection.summary),
             printer.print(payload, inspection, of: inspector, filter: filter)
         else { return }
-        _ = condition?.shown(inspection.summary)
+        condition?.shown(inspection.summary)
     }
 
     func receivedBatch() { output.flush() }

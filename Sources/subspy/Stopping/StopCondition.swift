@@ -14,7 +14,6 @@ final class StopCondition {
     /// Called with the exit code.
     private let stop: (Int32) -> Void
     private var shownCount = 0
-    private var idleTimer: Scheduled<Void>?
     private var hasStarted = false
     private var lastShown: NIODeadline
 
@@ -38,23 +37,18 @@ final class StopCondition {
         if let idle = options.idle { watchIdleness(idle, after: idle) }
     }
 
-    /// Counts a printed message. Returns whether another one is wanted.
-    func shown(_ summary: MessageSummary) -> Bool {
+    /// Counts a message that was printed, or recorded.
+    func shown(_ summary: MessageSummary) {
         shownCount += 1
         if options.idle != nil { lastShown = run.eventLoop.now }
         if let until = options.until, let event = summary.event, until.matches(event) {
-            stop(0)
-            return false
+            return stop(0)
         }
-        if let count = options.count, shownCount >= count {
-            stop(options.until == nil ? 0 : 1)
-            return false
-        }
-        return true
+        if let count = options.count, shownCount >= count { stop(options.until == nil ? 0 : 1) }
     }
 
     private func watchIdleness(_ idle: Duration, after delay: Duration) {
-        idleTimer = run.after(delay) { [self] in
+        run.after(delay) { [self] in
             let quiet = Duration.nanoseconds((run.eventLoop.now - lastShown).nanoseconds)
             if quiet >= idle { stop(isWaiting ? 1 : 0) } else { watchIdleness(idle, after: idle - quiet) }
         }
