@@ -107,7 +107,9 @@ import Testing
 
     @Test func `a thousand levels are compared, hashed, printed and released on a small stack`() throws {
         let pickle = [UInt8](repeating: 0x5d, count: 1000) + [UInt8](repeating: 0x61, count: 999) + [0x2e]
+        let finished = DispatchSemaphore(value: 0)
         let thread = Thread {
+            defer { finished.signal() }
             guard let one = try? PickleValue(decoding: pickle), let other = try? PickleValue(decoding: pickle) else {
                 return
             }
@@ -120,7 +122,7 @@ import Testing
         // Debug frames are several times those of a release build.
         thread.stackSize = 4 << 20
         thread.start()
-        while !thread.isFinished { Thread.sleep(forTimeInterval: 0.001) }
+        finished.wait()
         #expect(thread.threadDictionary["done"] as? Bool == true)
     }
 
