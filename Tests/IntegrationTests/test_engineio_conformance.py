@@ -490,6 +490,24 @@ def test_a_probe_that_goes_away_leaves_the_session_polling(upgrading, server):
     again.close(timeout=1)
 
 
+@pytest.mark.parametrize("probes", [False, True])
+def test_a_websocket_that_does_not_finish_its_upgrade_is_dropped_alone(probes, closing):
+    bridge = closing(Bridge(None, "--upgrade-timeout", "0.3", "--ping-interval", "5", redis_url="none"))
+    client = closing(Upgrading(bridge))
+    if probes:
+        client.probe()
+    assert client.socket.recv() == "", "the server sends a close frame"
+    client.polling.post('420["any"]')
+    assert client.polling.get().text == "430[]"
+
+
+def test_a_client_that_opens_no_namespace_in_time_is_gone(closing):
+    bridge = closing(Bridge(None, "--connect-timeout", "0.3", "--ping-interval", "5", redis_url="none"))
+    client = closing(PollingClient(bridge, connect=False))
+    assert client.get().text == "1"
+    assert is_gone(client)
+
+
 def test_what_no_poll_took_follows_on_the_websocket(upgrading, server, room):
     client = upgrading()
     client.polling.join(room)

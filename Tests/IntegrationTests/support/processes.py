@@ -158,6 +158,8 @@ class Bridge:
     def stop(self):
         return self.running.stop()
 
+    close = stop
+
 
 class Emitter:
     """A real Flask-SocketIO emitter and a real python-socketio server of one release, in a process of their own.
