@@ -13,9 +13,39 @@ extension JSONWriter {
             appendInteger(UInt64(value.magnitude))
             return append(".0")
         }
+        if appendShortDecimal(value) { return }
         var text = FloatText()
         value.write(to: &text)
         for index in 0..<text.count { append(text.bytes[index]) }
+    }
+}
+
+extension JSONWriter {
+    /// Appends a fraction of few decimals, as prices, percentages and times are; false if it is none.
+    ///
+    /// Exact: no two decimals of at most 15 digits are the same double, so one that reads back as the value is the
+    /// shortest but for its trailing zeros. Dividing integers below 2^53 by a power of ten is how it would be read.
+    private mutating func appendShortDecimal(_ value: Double) -> Bool {
+        let magnitude = value.magnitude
+        guard magnitude >= 1e-4, magnitude < 1e12 else { return false }
+        let isSmall = magnitude < 1e9
+        let scale: Double = isSmall ? 1e6 : 1e3
+        let scaled = (magnitude * scale).rounded()
+        guard scaled < 1e15, scaled / scale == magnitude else { return false }
+        let number = UInt64(scaled)
+        let divisor: UInt64 = isSmall ? 1_000_000 : 1000
+        let whole = number / divisor
+        var rest = number % divisor
+        var decimals = isSmall ? 6 : 3
+        while decimals > 1, rest % 10 == 0 {
+            rest /= 10
+            decimals &-= 1
+        }
+        if value.sign == .minus { append(UInt8(ascii: "-")) }
+        appendInteger(whole)
+        append(UInt8(ascii: "."))
+        appendDigits(rest, minimumCount: decimals)
+        return true
     }
 }
 

@@ -32,7 +32,7 @@ extension JSONWriter {
         for group in groups.reversed() { appendDigits(group, minimumCount: 19) }
     }
 
-    private mutating func appendDigits(_ value: UInt64, minimumCount: Int) {
+    mutating func appendDigits(_ value: UInt64, minimumCount: Int) {
         reserve(20)
         var digits = 1
         var bound: UInt64 = 10

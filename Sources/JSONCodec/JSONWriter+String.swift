@@ -7,6 +7,13 @@ extension JSONWriter {
     package mutating func appendString(wtf8 text: UnsafeRawBufferPointer) {
         reserve(text.count &+ 2)
         append(UInt8(ascii: "\""))
+        if plainRunLength(text, from: 0) == text.count {
+            // Room for text and quotes is there.
+            appendReserved(text)
+            storage.storeBytes(of: UInt8(ascii: "\""), toByteOffset: used, as: UInt8.self)
+            used &+= 1
+            return
+        }
         appendEscaped(wtf8: text)
         append(UInt8(ascii: "\""))
     }
@@ -21,9 +28,36 @@ extension JSONWriter {
                 index &+= plain
                 if index == text.count { break }
             }
-            let (scalar, length) = decodeWTF8(text, at: index)
-            appendScalar(scalar)
-            index &+= length
+            // What needs an escape comes in runs too: nearly all of a text in Greek or Chinese.
+            repeat {
+                let (scalar, length) = decodeWTF8(text, at: index)
+                appendScalar(scalar)
+                index &+= length
+            } while index < text.count && text[index] >= 0x80
+        }
+    }
+
+    /// Appends bytes for which there is room already. Short ones, as most are, without a call.
+    @inline(__always) private mutating func appendReserved(_ bytes: UnsafeRawBufferPointer) {
+        let count = bytes.count
+        precondition(capacity &- used >= count)
+        guard let source = bytes.baseAddress else { return }
+        let target = storage + used
+        used &+= count
+        switch count {
+        case 8...16:
+            // Two words that overlap.
+            let tail = source.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
+            target.storeBytes(of: source.loadUnaligned(as: UInt64.self), as: UInt64.self)
+            target.storeBytes(of: tail, toByteOffset: count &- 8, as: UInt64.self)
+        case 4..<8:
+            let tail = source.loadUnaligned(fromByteOffset: count &- 4, as: UInt32.self)
+            target.storeBytes(of: source.loadUnaligned(as: UInt32.self), as: UInt32.self)
+            target.storeBytes(of: tail, toByteOffset: count &- 4, as: UInt32.self)
+        case 0..<4:
+            for index in 0..<count { target.storeBytes(of: bytes[index], toByteOffset: index, as: UInt8.self) }
+        default:
+            target.copyMemory(from: source, byteCount: count)
         }
     }
 
@@ -33,7 +67,7 @@ extension JSONWriter {
     }
 
     /// Appends one code point, escaped if it has to be.
-    mutating func appendScalar(_ scalar: UInt32) {
+    @inline(__always) mutating func appendScalar(_ scalar: UInt32) {
         switch scalar {
         case 0x22: append("\\\"")
         case 0x5C: append("\\\\")
@@ -51,31 +85,39 @@ extension JSONWriter {
         }
     }
 
-    private mutating func appendUnicodeEscape(_ unit: UInt32) {
-        append("\\u")
-        for position: UInt32 in 0..<4 {
-            let digit = UInt8(truncatingIfNeeded: (unit >> (12 &- position &* 4)) & 0xF)
-            append(digit < 10 ? UInt8(ascii: "0") &+ digit : UInt8(ascii: "a") &+ digit &- 10)
-        }
+    /// Appends `\uXXXX` as one word of 8 bytes, of which the last two are overwritten by what follows.
+    @inline(__always) private mutating func appendUnicodeEscape(_ unit: UInt32) {
+        reserve(8)
+        // A nibble in each byte, the highest first; letters lie 0x27 behind the digits.
+        let nibbles = unit >> 12 & 0xF | unit & 0xF00 | unit << 12 & 0xF_0000 | unit << 24 & 0xF00_0000
+        let letters = (nibbles &+ 0x0606_0606) >> 4 & 0x0101_0101
+        let digits = nibbles &+ 0x3030_3030 &+ letters &* 0x27
+        let word = UInt64(digits) << 16 | 0x755C
+        storage.storeBytes(of: word.littleEndian, toByteOffset: used, as: UInt64.self)
+        used &+= 6
     }
 }
 
 /// How many bytes from `start` need no escape. Eight at a time, since nearly all text is plain.
+@inline(__always)
 func plainRunLength(_ text: UnsafeRawBufferPointer, from start: Int) -> Int {
-    let ones: UInt64 = 0x0101_0101_0101_0101
-    let highs: UInt64 = 0x8080_8080_8080_8080
     var index = start
     while index &+ 8 <= text.count {
-        let word = text.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-        let quote = word ^ (ones &* 0x22)
-        let backslash = word ^ (ones &* 0x5C)
-        let delete = word ^ (ones &* 0x7F)
-        // A high bit is set where a byte is below 0x20, or zero in one of the differences, or not ASCII. A borrow may
-        // flag a byte above a true one too; the byte loop below then finds the exact place.
-        let special =
-            (word &- (ones &* 0x20)) | (quote &- ones) | (backslash &- ones) | (delete &- ones) | word
-        if special & highs != 0 { break }
+        if hasSpecial(text.loadUnaligned(fromByteOffset: index, as: UInt64.self)) { break }
         index &+= 8
+    }
+    let left = text.count &- index
+    // The rest as one word: with bytes looked at already, or of two halves that overlap.
+    if left < 8, left > 0 {
+        if text.count &- start >= 8 {
+            if !hasSpecial(text.loadUnaligned(fromByteOffset: text.count &- 8, as: UInt64.self)) {
+                return text.count &- start
+            }
+        } else if left >= 4 {
+            let head = text.loadUnaligned(fromByteOffset: index, as: UInt32.self)
+            let tail = text.loadUnaligned(fromByteOffset: text.count &- 4, as: UInt32.self)
+            if !hasSpecial(UInt64(head) << 32 | UInt64(tail)) { return text.count &- start }
+        }
     }
     while index < text.count {
         let byte = text[index]
@@ -85,10 +127,28 @@ func plainRunLength(_ text: UnsafeRawBufferPointer, from start: Int) -> Int {
     return index &- start
 }
 
+/// Whether one of eight bytes needs an escape.
+@inline(__always)
+private func hasSpecial(_ word: UInt64) -> Bool {
+    let ones: UInt64 = 0x0101_0101_0101_0101
+    let quote = word ^ (ones &* 0x22)
+    let backslash = word ^ (ones &* 0x5C)
+    let delete = word ^ (ones &* 0x7F)
+    // A high bit is set where a byte is below 0x20, or zero in one of the differences, or not ASCII. A borrow may
+    // flag a byte above a true one too: the answer for the word stays right.
+    let special = (word &- (ones &* 0x20)) | (quote &- ones) | (backslash &- ones) | (delete &- ones) | word
+    return special & (ones &* 0x80) != 0
+}
+
 /// The code point at `index` and its length in bytes. Surrogates pass; what isn't WTF-8 gives U+FFFD, one byte.
+@inline(__always)
 func decodeWTF8(_ text: UnsafeRawBufferPointer, at index: Int) -> (scalar: UInt32, length: Int) {
     let lead = UInt32(text[index])
     if lead < 0x80 { return (lead, 1) }
+    if lead >= 0xC2, lead < 0xE0, index &+ 1 < text.count {
+        let byte = UInt32(text[index &+ 1])
+        return byte & 0xC0 == 0x80 ? ((lead & 0x1F) << 6 | byte & 0x3F, 2) : (0xFFFD, 1)
+    }
     let length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2
     guard lead >= 0xC2, lead <= 0xF4, index &+ length <= text.count else { return (0xFFFD, 1) }
     var scalar = lead & (0x7F >> UInt32(length))

@@ -32,14 +32,14 @@ package struct JSONWriter: ~Copyable {
     }
 
     /// Appends one byte as is.
-    @inlinable package mutating func append(_ byte: UInt8) {
+    @inlinable @inline(__always) package mutating func append(_ byte: UInt8) {
         if used == capacity { grow(toHold: 1) }
         storage.storeBytes(of: byte, toByteOffset: used, as: UInt8.self)
         used &+= 1
     }
 
     /// Appends the bytes of a literal as they are.
-    @inlinable package mutating func append(_ literal: StaticString) {
+    @inlinable @inline(__always) package mutating func append(_ literal: StaticString) {
         literal.withUTF8Buffer { append(raw: UnsafeRawBufferPointer($0)) }
     }
 
@@ -62,7 +62,7 @@ package struct JSONWriter: ~Copyable {
     }
 
     /// Makes room for `additional` more bytes.
-    @inlinable mutating func reserve(_ additional: Int) {
+    @inlinable @inline(__always) mutating func reserve(_ additional: Int) {
         if capacity &- used < additional { grow(toHold: additional) }
     }
 
