@@ -2,7 +2,8 @@
 # make test    installs what is missing and runs all tests: swift test, then real emitters, clients and a browser
 # make build   builds the programs for release
 # make format  formats the Swift sources; make lint only checks them
-.PHONY: demo test build format lint
+# make fuzz    fuzzes the pickle codec with coverage under the address sanitizer for 60 seconds; SECONDS=600 for longer
+.PHONY: demo test build format lint fuzz
 
 demo:
 	@scripts/demo
@@ -19,6 +20,9 @@ build:
 	@scripts/require-swift
 	swift build -c release --product ws-emit
 	swift build -c release --product subspy
+
+fuzz:
+	@Benchmarks/PickleCodecBenchmarks/fuzz $(SECONDS)
 
 format:
 	swift format --in-place --recursive Package.swift Sources Tests
