@@ -42,11 +42,16 @@ let package = Package(
             swiftSettings: strict),
         // Programs.
         .executableTarget(
-            name: "ws-emit", dependencies: ["Bridge", "JSONCodec", "RedisPubSub", "SocketIOProtocol", nio, nioPosix, logging, argumentParser],
+            name: "ws-emit",
+            dependencies: [
+                "Bridge", "JSONCodec", "RedisPubSub", "SocketIOProtocol", nio, nioPosix, logging, argumentParser,
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "subspy",
-            dependencies: ["PubSubMessages", "PickleCodec", "JSONCodec", "RedisPubSub", nio, nioPosix, logging, argumentParser],
+            dependencies: [
+                "PubSubMessages", "PickleCodec", "JSONCodec", "RedisPubSub", nio, nioPosix, logging, argumentParser,
+            ],
             swiftSettings: strict),
         // Tests, one folder per target.
         .testTarget(name: "JSONCodecTests", dependencies: ["JSONCodec"], swiftSettings: strict),

@@ -73,7 +73,8 @@ package final class BridgeServer: Sendable {
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(
                 .writeBufferWaterMark,
-                value: .init(low: configuration.writeBufferBytes / 2, high: configuration.writeBufferBytes))
+                value: .init(low: configuration.writeBufferBytes / 2, high: configuration.writeBufferBytes)
+            )
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let shard = shards.first(where: { $0.eventLoop === channel.eventLoop })?.value else { return }

@@ -111,7 +111,10 @@ final class Router: PubSubDelegate {
             return
         }
         let loops = (0..<loopCount).filter { isAnyone(in: emit.rooms, of: emit.namespace, loop: $0) }
-        guard !loops.isEmpty else { return counters.messagesForNobody += 1 }
+        guard !loops.isEmpty else {
+            counters.messagesForNobody += 1
+            return
+        }
         // Only now is the message's data looked at.
         let body = try decoder.encodeEvent()
         counters.messagesDelivered += 1

@@ -139,7 +139,9 @@ final class Shard {
             let isList = names.count > 1
             for name in names {
                 if let room = namespace.rooms[name] { deliver(delivery, toMembersOf: room, once: true) }
-                if let socket = namespace.sockets[name] { deliver(delivery, to: socket, once: isList || namespace.rooms[name] != nil) }
+                if let socket = namespace.sockets[name] {
+                    deliver(delivery, to: socket, once: isList || namespace.rooms[name] != nil)
+                }
             }
         }
     }

@@ -19,7 +19,10 @@ struct Environment {
 
 /// Options, environment and defaults, checked and put together.
 struct Settings: Sendable {
-    enum Broker: Sendable { case redis(RedisURL), none(roomSecrets: [[UInt8]: [UInt8]]) }
+    enum Broker: Sendable {
+        case redis(RedisURL)
+        case none(roomSecrets: [[UInt8]: [UInt8]])
+    }
 
     var host: String
     var port: Int
@@ -105,7 +108,8 @@ struct Settings: Sendable {
         guard text == "none" else {
             guard roomSecrets.isEmpty else {
                 throw SettingsError(
-                    description: "--room-secret goes with --redis none; otherwise set the Redis key ws-emit::room_secret::SPACE")
+                    description:
+                        "--room-secret goes with --redis none; otherwise set the Redis key ws-emit::room_secret::SPACE")
             }
             do {
                 return .redis(try RedisURL(text))

@@ -27,12 +27,16 @@ struct WSEmitCommand: AsyncParsableCommand {
     var address: String?
 
     @Option(
-        help: "Redis server: redis://[user:password@]host:port/db, unix:///path, or none. (default: redis://localhost:6379/0)")
+        help:
+            "Redis server: redis://[user:password@]host:port/db, unix:///path, or none. (default: redis://localhost:6379/0)"
+    )
     var redis: String?
 
     @Option(
         parsing: .upToNextOption,
-        help: "Origins of pages that may connect, several or one text with spaces; * for any. (default: http://localhost:7788)")
+        help:
+            "Origins of pages that may connect, several or one text with spaces; * for any. (default: http://localhost:7788)"
+    )
     var cors: [String] = []
 
     @Option(help: "Secret for emitting by POST /emit. (default: none, /emit is off)")
@@ -41,7 +45,9 @@ struct WSEmitCommand: AsyncParsableCommand {
     @Option(help: "Accepted for old environment files; has no effect.")
     var flaskSecret: String?
 
-    @Option(parsing: .singleValue, help: "Redis channel to listen on; repeatable, the first one is published to. (default: flask-socketio)")
+    @Option(
+        parsing: .singleValue,
+        help: "Redis channel to listen on; repeatable, the first one is published to. (default: flask-socketio)")
     var channel: [String] = []
 
     @Option(parsing: .singleValue, help: "Namespace that browsers may open; repeatable. (default: any)")

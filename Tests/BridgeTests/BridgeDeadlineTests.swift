@@ -114,7 +114,9 @@ import Testing
 
     @Test(.timeLimit(.minutes(1)))
     func `a connection without requests is closed when it was idle long enough`() async throws {
-        let outcome = try await Self.run("GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n") { $0.idleTimeout = .milliseconds(300) }
+        let outcome = try await Self.run("GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n") {
+            $0.idleTimeout = .milliseconds(300)
+        }
         Self.expect(outcome, after: .milliseconds(300))
         #expect(outcome.text.hasPrefix("HTTP/1.1 404 Not Found\r\n"))
     }
@@ -129,7 +131,9 @@ import Testing
 
     @Test(.timeLimit(.minutes(1)))
     func `a client that answers our close with nothing is cut off`() async throws {
-        let outcome = try await Self.run(Self.webSocket, reply: Self.frame(1, "x")) { $0.closeTimeout = .milliseconds(300) }
+        let outcome = try await Self.run(Self.webSocket, reply: Self.frame(1, "x")) {
+            $0.closeTimeout = .milliseconds(300)
+        }
         Self.expect(outcome, after: .milliseconds(300))
         #expect(outcome.received.suffix(4).elementsEqual([0x88, 2, 0x03, 0xEA]), "a close frame, 1002")
     }

@@ -4,11 +4,12 @@ import Testing
 @testable import Bridge
 
 @Suite struct CORSPolicyTests {
-    @Test(arguments: [
-        (nil, true), ("", true), ("http://a.example", true), ("http://b.example:8080", true),
-        ("https://a.example", false), ("http://A.example", false), ("http://a.example/", false), ("null", false),
-        ("http://a.example:80", false), ("http://b.example", false), ("http://evil.example", false), ("*", false),
-    ] as [(String?, Bool)])
+    @Test(
+        arguments: [
+            (nil, true), ("", true), ("http://a.example", true), ("http://b.example:8080", true),
+            ("https://a.example", false), ("http://A.example", false), ("http://a.example/", false), ("null", false),
+            ("http://a.example:80", false), ("http://b.example", false), ("http://evil.example", false), ("*", false),
+        ] as [(String?, Bool)])
     func `an origin must match to the letter`(origin: String?, isAccepted: Bool) {
         let policy = CORSPolicy(origins: ["http://a.example", "http://b.example:8080"])
         #expect(policy.accepts(origin) == isAccepted)

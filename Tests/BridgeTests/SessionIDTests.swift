@@ -14,7 +14,9 @@ import Testing
         #expect(sid.bytes.allSatisfy(alphabet.contains))
     }
 
-    @Test(arguments: ["", "AA", "A23456789012345678", "AA345678901234567é", "AA3456789012345678 9", "AA34567890123456789+"])
+    @Test(arguments: [
+        "", "AA", "A23456789012345678", "AA345678901234567é", "AA3456789012345678 9", "AA34567890123456789+",
+    ])
     func `what can't be a sid has no loop`(text: String) {
         #expect(SessionID.loop(of: ByteString(text), loopCount: 4096) == nil)
     }

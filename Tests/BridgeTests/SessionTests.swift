@@ -58,7 +58,9 @@ import Testing
     @Test func `packets before a broken one count, those after it don't`() {
         let bench = BridgeBench()
         let session = Self.connected(bench)
-        #expect(bench.post(#"42["join",{"room":"r"}]"#, "x", #"42["join",{"room":"s"}]"#, to: session) == #""Invalid payload""#)
+        #expect(
+            bench.post(#"42["join",{"room":"r"}]"#, "x", #"42["join",{"room":"s"}]"#, to: session)
+                == #""Invalid payload""#)
         #expect(bench.shard.counters.joins == 1)
         #expect(bench.shard.counters.invalidPackets == 1)
     }

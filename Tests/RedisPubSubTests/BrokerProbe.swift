@@ -98,7 +98,9 @@ final class BrokerProbe: Sendable {
                 let recorder = parts.value.recorder
                 promise.fail(
                     RedisServer.Failure(
-                        description: "waited in vain until \(what): \(recorder.states) \(recorder.messages.suffix(5).map { $0.prefix(80) })"))
+                        description:
+                            "waited in vain until \(what): \(recorder.states) \(recorder.messages.suffix(5).map { $0.prefix(80) })"
+                    ))
             }
             promise.futureResult.whenComplete { _ in timer.cancel() }
             return promise.futureResult

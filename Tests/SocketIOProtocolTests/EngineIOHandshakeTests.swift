@@ -6,14 +6,16 @@ import Testing
 @Suite struct EngineIOHandshakeTests {
     private static func openPacket(_ transport: EngineIORequest.Transport, _ timing: EngineIOTiming) -> String {
         String(
-            decoding: EngineIOHandshake.openPacket(sid: "abc", transport: transport, timing: timing, maxPayload: 1_000_000),
+            decoding: EngineIOHandshake.openPacket(
+                sid: "abc", transport: transport, timing: timing, maxPayload: 1_000_000),
             as: UTF8.self)
     }
 
     @Test func `polling offers the websocket, with python-engineio's defaults`() {
         #expect(
             Self.openPacket(.polling, EngineIOTiming())
-                == #"0{"sid":"abc","upgrades":["websocket"],"pingTimeout":20000,"pingInterval":25000,"maxPayload":1000000}"#)
+                == #"0{"sid":"abc","upgrades":["websocket"],"pingTimeout":20000,"pingInterval":25000,"maxPayload":1000000}"#
+        )
     }
 
     @Test func `a websocket offers nothing, and times are in milliseconds`() {

@@ -60,9 +60,11 @@ import Testing
             for type in [EngineIOPacketType.open, .ping, .pong, .upgrade, .noop] {
                 rows.append(Row(phase: phase, transport: .polling, type: type, action: .none, next: phase))
             }
-            rows.append(Row(phase: phase, transport: .polling, type: .ping, payload: "probe", action: .none, next: phase))
+            rows.append(
+                Row(phase: phase, transport: .polling, type: .ping, payload: "probe", action: .none, next: phase))
             rows.append(Row(phase: phase, transport: .polling, type: .message, action: .message, next: phase))
-            rows.append(Row(phase: phase, transport: .polling, type: .close, action: .close(.clientClosed), next: .closed))
+            rows.append(
+                Row(phase: phase, transport: .polling, type: .close, action: .close(.clientClosed), next: .closed))
         }
         for type in [EngineIOPacketType.open, .ping, .pong, .upgrade, .noop] {
             rows.append(Row(phase: .websocket, transport: .websocket, type: type, action: .none, next: .websocket))
@@ -73,7 +75,8 @@ import Testing
         // Only `2probe` and then `5` lead on; anything else costs the websocket, never the session.
         for phase in [EngineIOSession.Phase.probing, .probed] {
             for type in [EngineIOPacketType.open, .close, .ping, .pong, .message, .noop] {
-                rows.append(Row(phase: phase, transport: .websocket, type: type, action: .dropWebSocket, next: .polling))
+                rows.append(
+                    Row(phase: phase, transport: .websocket, type: type, action: .dropWebSocket, next: .polling))
             }
         }
         rows.append(
@@ -140,18 +143,21 @@ import Testing
         #expect(driver.session.pollAborted() == nil)
     }
 
-    @Test(arguments: [
-        (.polling, true), (.probing, true), (.probed, true), (.websocket, false), (.closed, false),
-    ] as [(EngineIOSession.Phase, Bool)])
+    @Test(
+        arguments: [
+            (.polling, true), (.probing, true), (.probed, true), (.websocket, false), (.closed, false),
+        ] as [(EngineIOSession.Phase, Bool)])
     func `HTTP requests are accepted until the websocket has taken over`(phase: EngineIOSession.Phase, accepts: Bool) {
         var driver = Driver(in: phase)
         #expect(driver.session.acceptsPosts == accepts)
         #expect((driver.session.pollArrived(hasQueuedPackets: false) == .refuse(.unexpectedRequest)) == !accepts)
     }
 
-    @Test(arguments: [
-        (.polling, .nothing), (.probing, .nothing), (.probed, .nothing), (.websocket, .webSocket), (.closed, .nothing),
-    ] as [(EngineIOSession.Phase, EngineIOSession.FlushTarget)])
+    @Test(
+        arguments: [
+            (.polling, .nothing), (.probing, .nothing), (.probed, .nothing), (.websocket, .webSocket),
+            (.closed, .nothing),
+        ] as [(EngineIOSession.Phase, EngineIOSession.FlushTarget)])
     func `packets go where the phase says`(phase: EngineIOSession.Phase, target: EngineIOSession.FlushTarget) {
         var driver = Driver(in: phase)
         #expect(driver.session.takeFlushTarget() == target)
@@ -171,19 +177,21 @@ import Testing
         #expect(driver.receive(.upgrade, on: .websocket) == .upgraded(answerPoll: false))
     }
 
-    @Test(arguments: [
-        (.polling, true), (.probing, false), (.probed, false), (.websocket, false), (.closed, false),
-    ] as [(EngineIOSession.Phase, Bool)])
+    @Test(
+        arguments: [
+            (.polling, true), (.probing, false), (.probed, false), (.websocket, false), (.closed, false),
+        ] as [(EngineIOSession.Phase, Bool)])
     func `one websocket may probe at a time`(phase: EngineIOSession.Phase, isAccepted: Bool) {
         var driver = Driver(in: phase)
         #expect(driver.session.webSocketArrived(at: driver.now) == isAccepted)
         #expect(driver.session.phase == (isAccepted ? .probing : phase))
     }
 
-    @Test(arguments: [
-        (.polling, false, .polling), (.probing, false, .polling), (.probed, false, .polling),
-        (.websocket, true, .closed), (.closed, false, .closed),
-    ] as [(EngineIOSession.Phase, Bool, EngineIOSession.Phase)])
+    @Test(
+        arguments: [
+            (.polling, false, .polling), (.probing, false, .polling), (.probed, false, .polling),
+            (.websocket, true, .closed), (.closed, false, .closed),
+        ] as [(EngineIOSession.Phase, Bool, EngineIOSession.Phase)])
     func `a websocket that closes ends what it carried`(
         phase: EngineIOSession.Phase, endsSession: Bool, next: EngineIOSession.Phase
     ) {

@@ -49,7 +49,9 @@ import Testing
         #expect(throws: SocketIOError.unknownType) { try assembler.received(Self.text("x")) }
     }
 
-    @Test(arguments: [([10], true), ([11], false), ([5, 5], true), ([5, 6], false), ([10, 0], true), ([0, 11], false)])
+    @Test(arguments: [
+        ([10], true), ([11], false), ([5, 5], true), ([5, 6], false), ([10, 0], true), ([0, 11], false),
+    ])
     func `the bytes of all attachments count against the limit`(sizes: [Int], fits: Bool) throws {
         var assembler = SocketIOPacketAssembler(maximumBytes: 10)
         #expect(try assembler.received(Self.text("5\(sizes.count)-[\"a\"]")) == nil)

@@ -53,17 +53,19 @@ import Testing
         #expect(String(decoding: packet.json, as: UTF8.self) == row.json)
     }
 
-    @Test(arguments: [
-        ("", .unknownType), ("7", .unknownType), ("x", .unknownType), (" 0", .unknownType), ("-1", .unknownType),
-        ("0[]", .payload), (#"0"x""#, .payload), ("0x", .payload), ("0/a,[]", .payload),
-        ("1{}", .payload), ("1/a,x", .payload),
-        ("2", .payload), ("2{}", .payload), ("2null", .payload), ("2x[]", .payload), (#"2-1["a"]"#, .payload),
-        (#"21234567890123456["a"]"#, .ackID), ("3[]", .payload), ("31", .payload), ("31{}", .payload), ("4", .payload),
-        ("4{}", .payload), ("5", .attachmentCount), (#"5["a"]"#, .attachmentCount), (#"5-["a"]"#, .attachmentCount),
-        ("51", .attachmentCount), (#"51["a"]"#, .attachmentCount), (#"5257-["a"]"#, .tooManyAttachments),
-        (#"59999999999-["a"]"#, .tooManyAttachments), (#"51234567890123456-["a"]"#, .attachmentCount),
-        ("51-", .payload), ("51-{}", .payload), ("61-[]", .payload), ("6", .attachmentCount),
-    ] as [(String, SocketIOError)])
+    @Test(
+        arguments: [
+            ("", .unknownType), ("7", .unknownType), ("x", .unknownType), (" 0", .unknownType), ("-1", .unknownType),
+            ("0[]", .payload), (#"0"x""#, .payload), ("0x", .payload), ("0/a,[]", .payload),
+            ("1{}", .payload), ("1/a,x", .payload),
+            ("2", .payload), ("2{}", .payload), ("2null", .payload), ("2x[]", .payload), (#"2-1["a"]"#, .payload),
+            (#"21234567890123456["a"]"#, .ackID), ("3[]", .payload), ("31", .payload), ("31{}", .payload),
+            ("4", .payload),
+            ("4{}", .payload), ("5", .attachmentCount), (#"5["a"]"#, .attachmentCount), (#"5-["a"]"#, .attachmentCount),
+            ("51", .attachmentCount), (#"51["a"]"#, .attachmentCount), (#"5257-["a"]"#, .tooManyAttachments),
+            (#"59999999999-["a"]"#, .tooManyAttachments), (#"51234567890123456-["a"]"#, .attachmentCount),
+            ("51-", .payload), ("51-{}", .payload), ("61-[]", .payload), ("6", .attachmentCount),
+        ] as [(String, SocketIOError)])
     func `a wrong packet is refused`(text: String, error: SocketIOError) {
         #expect(Self.parse(text) == .failure(error))
     }

@@ -10,12 +10,14 @@ import Testing
         return String(decoding: writer.copyBytes(), as: UTF8.self)
     }
 
-    @Test(arguments: [
-        (.event, 0, "/", nil, "42"), (.event, 0, "/", 7, "427"), (.event, 0, "/chat", nil, "42/chat,"),
-        (.event, 0, "/chat", 12, "42/chat,12"), (.binaryEvent, 1, "/", nil, "451-"),
-        (.binaryEvent, 12, "/chat", 0, "4512-/chat,0"), (.ack, 0, "/", 0, "430"), (.binaryAck, 2, "/", 3, "462-3"),
-        (.connect, 0, "/", nil, "40"), (.disconnect, 0, "/a", nil, "41/a,"), (.event, 0, "/\u{E9}", nil, "42/\u{E9},"),
-    ] as [(SocketIOPacketType, Int, ByteString, Int?, String)])
+    @Test(
+        arguments: [
+            (.event, 0, "/", nil, "42"), (.event, 0, "/", 7, "427"), (.event, 0, "/chat", nil, "42/chat,"),
+            (.event, 0, "/chat", 12, "42/chat,12"), (.binaryEvent, 1, "/", nil, "451-"),
+            (.binaryEvent, 12, "/chat", 0, "4512-/chat,0"), (.ack, 0, "/", 0, "430"), (.binaryAck, 2, "/", 3, "462-3"),
+            (.connect, 0, "/", nil, "40"), (.disconnect, 0, "/a", nil, "41/a,"),
+            (.event, 0, "/\u{E9}", nil, "42/\u{E9},"),
+        ] as [(SocketIOPacketType, Int, ByteString, Int?, String)])
     func `the head has what the packet has`(
         type: SocketIOPacketType, attachments: Int, namespace: ByteString, ackID: Int?, text: String
     ) {
@@ -27,9 +29,11 @@ import Testing
     }
 
     @Test func `the answers to CONNECT and DISCONNECT`() {
-        #expect(Self.write { SocketIOPacketWriter.writeConnect(namespace: "/", sid: "s", to: &$0) } == #"40{"sid":"s"}"#)
         #expect(
-            Self.write { SocketIOPacketWriter.writeConnect(namespace: "/a", sid: "s", to: &$0) } == #"40/a,{"sid":"s"}"#)
+            Self.write { SocketIOPacketWriter.writeConnect(namespace: "/", sid: "s", to: &$0) } == #"40{"sid":"s"}"#)
+        #expect(
+            Self.write { SocketIOPacketWriter.writeConnect(namespace: "/a", sid: "s", to: &$0) } == #"40/a,{"sid":"s"}"#
+        )
         #expect(
             Self.write { SocketIOPacketWriter.writeConnectError(namespace: "/a", to: &$0) }
                 == #"44/a,"Unable to connect""#)

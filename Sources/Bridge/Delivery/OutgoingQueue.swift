@@ -22,7 +22,9 @@ struct OutgoingQueue {
     /// A client that upgrades has read every part of what its last poll began, or gets the rest as frames.
     mutating func popFrames(joining scratch: inout ByteBuffer) -> ByteBuffer? {
         guard let first = popFrames() else { return nil }
-        guard let next = packets.first, first.readableBytes + next.byteCount <= Self.joinLimitBytes else { return first }
+        guard let next = packets.first, first.readableBytes + next.byteCount <= Self.joinLimitBytes else {
+            return first
+        }
         scratch.clear(minimumCapacity: Self.joinLimitBytes)
         scratch.writeImmutableBuffer(first)
         while let next = packets.first, scratch.readableBytes + next.byteCount <= Self.joinLimitBytes {

@@ -18,7 +18,8 @@ final class HTTPEndpoints: Sendable {
     private let router: RouterReference
     private let configuration: BridgeConfiguration
 
-    init(transport: TransportEndpoint, emit: EmitEndpoint?, router: RouterReference, configuration: BridgeConfiguration) {
+    init(transport: TransportEndpoint, emit: EmitEndpoint?, router: RouterReference, configuration: BridgeConfiguration)
+    {
         self.transport = transport
         self.emit = emit
         self.router = router
@@ -52,7 +53,8 @@ final class HTTPEndpoints: Sendable {
         case .failure(let answer): return .answer(answer)
         case .success(let payload):
             return .later(
-                router.emit(payload).map { HTTPAnswer(.ok, contentType: HTTPAnswer.html, text: "OK\n") }.recover { error in
+                router.emit(payload).map { HTTPAnswer(.ok, contentType: HTTPAnswer.html, text: "OK\n") }.recover {
+                    error in
                     .errorPage(.badRequest, "The message can't be emitted: \(HTMLText.escaped("\(error)")).")
                 })
         }

@@ -122,7 +122,8 @@ final class Session {
         case .hold: self.poll = poll
         case .answer:
             let payload =
-                hasSendablePackets ? queue.popPayload(allocator: shard.allocator)
+                hasSendablePackets
+                ? queue.popPayload(allocator: shard.allocator)
                 : ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])
             poll.promise.succeed(Self.pollAnswer(payload, jsonpIndex: poll.jsonpIndex))
         case .refuse(let refusal): poll.promise.succeed(HTTPAnswer(refusal))

@@ -9,7 +9,10 @@ final class WebSocketConnection: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     /// What the connection was opened for.
-    enum Purpose { case newSession, upgrade(Session) }
+    enum Purpose {
+        case newSession
+        case upgrade(Session)
+    }
 
     private let shard: Shard
     private let purpose: Purpose
@@ -214,7 +217,9 @@ final class WebSocketConnection: ChannelInboundHandler {
         guard let session else { return }
         let bytes = Array(message.payload.readableBytesView)[...]
         if message.isBinary { return session.received(EngineIOPacket(binary: bytes), from: self) }
-        guard UTF8Validation.isValid(bytes) else { return fail(.dataInconsistentWithMessage, EngineIOError.invalidUTF8) }
+        guard UTF8Validation.isValid(bytes) else {
+            return fail(.dataInconsistentWithMessage, EngineIOError.invalidUTF8)
+        }
         do {
             session.received(try EngineIOPacket(text: bytes), from: self)
         } catch {

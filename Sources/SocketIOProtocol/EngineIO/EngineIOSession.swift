@@ -183,7 +183,10 @@ package struct EngineIOSession: Sendable {
 
     // MARK: Time
 
-    package enum TimerAction: Equatable, Sendable { case none, sendPing, dropWebSocket, close(CloseReason) }
+    package enum TimerAction: Equatable, Sendable {
+        case none, sendPing, dropWebSocket
+        case close(CloseReason)
+    }
 
     /// What is due at `now`; to be asked regularly, at most one thing at a time.
     package mutating func timerFired(at now: Instant) -> TimerAction {

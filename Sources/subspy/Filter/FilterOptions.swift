@@ -4,7 +4,9 @@ import ArgumentParser
 struct FilterOptions: ParsableArguments {
     @Option(parsing: .singleValue, help: "Event; repeatable, any of them.", transform: TextPattern.init(argument:))
     var event: [TextPattern] = []
-    @Option(parsing: .singleValue, help: "Room, or one of several rooms; a broadcast has none.", transform: TextPattern.init(argument:))
+    @Option(
+        parsing: .singleValue, help: "Room, or one of several rooms; a broadcast has none.",
+        transform: TextPattern.init(argument:))
     var room: [TextPattern] = []
     @Option(parsing: .singleValue, help: "Namespace.", transform: TextPattern.init(argument:))
     var namespace: [TextPattern] = []
@@ -29,16 +31,21 @@ struct FilterOptions: ParsableArguments {
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
-            "Text in the message as it is printed, or in its bytes; /regex/ too. Repeatable, any of them.", valueName: "text"),
+            "Text in the message as it is printed, or in its bytes; /regex/ too. Repeatable, any of them.",
+            valueName: "text"),
         transform: ContentPattern.init(argument:))
     var grep: [ContentPattern] = []
 
-    @Option(help: ArgumentHelp("Least size of the payload: 200, 1k, 2M (of 1024).", valueName: "bytes"), transform: ByteCount.parse)
+    @Option(
+        help: ArgumentHelp("Least size of the payload: 200, 1k, 2M (of 1024).", valueName: "bytes"),
+        transform: ByteCount.parse)
     var minSize: Int?
     @Option(help: ArgumentHelp("Largest size of the payload.", valueName: "bytes"), transform: ByteCount.parse)
     var maxSize: Int?
 
-    @Option(help: ArgumentHelp("Part of the messages, chosen at random: 1% or 0.01.", valueName: "share"), transform: Share.parse)
+    @Option(
+        help: ArgumentHelp("Part of the messages, chosen at random: 1% or 0.01.", valueName: "share"),
+        transform: Share.parse)
     var sample: Double?
 
     func validate() throws {

@@ -1,6 +1,10 @@
 /// A shell pattern over bytes: `*`, `?` (one character of UTF-8), `[a-z]`, `[!a-z]`, and `\` before what is meant itself.
 struct GlobPattern: Hashable, Sendable {
-    private enum Part: Hashable { case byte(UInt8), anyCharacter, anything, set(ranges: [ClosedRange<UInt8>], isNegated: Bool) }
+    private enum Part: Hashable {
+        case byte(UInt8)
+        case anyCharacter, anything
+        case set(ranges: [ClosedRange<UInt8>], isNegated: Bool)
+    }
 
     private let parts: [Part]
 
@@ -31,7 +35,9 @@ struct GlobPattern: Hashable, Sendable {
                 rest = body
                 return .set(ranges: ranges, isNegated: isNegated)
             }
-            if body.first == UInt8(ascii: "-"), let high = body.dropFirst().first, high != UInt8(ascii: "]"), high >= low {
+            if body.first == UInt8(ascii: "-"), let high = body.dropFirst().first, high != UInt8(ascii: "]"),
+                high >= low
+            {
                 ranges.append(low...high)
                 body = body.dropFirst(2)
             } else {

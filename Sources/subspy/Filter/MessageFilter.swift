@@ -51,7 +51,8 @@ struct MessageFilter {
         guard hasPatterns else { return true }
         func texts(_ text: ByteString?) -> [ByteString] { text.map { [$0] } ?? [] }
         return event.accepts(texts(summary.event)) && namespace.accepts(texts(summary.namespace))
-            && method.accepts(texts(summary.method)) && host.accepts(texts(summary.hostID)) && room.accepts(summary.rooms)
+            && method.accepts(texts(summary.method)) && host.accepts(texts(summary.hostID))
+            && room.accepts(summary.rooms)
     }
 
     /// Whether the message holds one of the wanted texts, as it is printed or in its bytes.

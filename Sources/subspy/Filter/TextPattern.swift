@@ -40,7 +40,11 @@ enum ContentPattern {
     case regex(Regex<AnyRegexOutput>)
 
     init(argument: String) throws {
-        if let regex = try TextPattern.regex(argument) { self = .regex(regex) } else { self = .bytes(Array(argument.utf8)) }
+        if let regex = try TextPattern.regex(argument) {
+            self = .regex(regex)
+        } else {
+            self = .bytes(Array(argument.utf8))
+        }
     }
 
     func isFound(in text: UnsafeRawBufferPointer) -> Bool {

@@ -40,11 +40,15 @@ struct EmitCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Number of events.", valueName: "n"))
     var `repeat` = 1
 
-    @Option(help: ArgumentHelp("Time between them: 500ms, 1s. (default: none)", valueName: "time"), transform: TimeSpan.parse)
+    @Option(
+        help: ArgumentHelp("Time between them: 500ms, 1s. (default: none)", valueName: "time"),
+        transform: TimeSpan.parse)
     var every: Duration?
 
     func validate() throws {
-        guard !room.contains("") else { throw ValidationError("--room must not be empty: leave it out to reach everybody") }
+        guard !room.contains("") else {
+            throw ValidationError("--room must not be empty: leave it out to reach everybody")
+        }
         guard self.repeat >= 1 else { throw ValidationError("--repeat must be at least 1") }
         if data == "-", self.repeat > 1 { throw ValidationError("--repeat does not go with --data -") }
     }
@@ -74,7 +78,9 @@ struct EmitCommand: ParsableCommand {
             }
             json = content
         }
-        if data != nil, json.isEmpty { throw ValidationError("--data is empty: leave it out for an event without argument") }
+        if data != nil, json.isEmpty {
+            throw ValidationError("--data is empty: leave it out for an event without argument")
+        }
         do {
             return try message.encode(as: publishing.encoding, data: json)
         } catch {

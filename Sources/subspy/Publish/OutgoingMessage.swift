@@ -42,14 +42,16 @@ struct OutgoingMessage {
 
     static func closeRoom(_ room: String, namespace: String, hostID: ByteString) -> OutgoingMessage {
         OutgoingMessage(fields: [
-            ("method", .text("close_room")), ("room", .text(ByteString(room))), ("namespace", .text(ByteString(namespace))),
+            ("method", .text("close_room")), ("room", .text(ByteString(room))),
+            ("namespace", .text(ByteString(namespace))),
             ("host_id", .text(hostID)),
         ])
     }
 
     static func disconnect(_ sid: String, namespace: String, hostID: ByteString) -> OutgoingMessage {
         OutgoingMessage(fields: [
-            ("method", .text("disconnect")), ("sid", .text(ByteString(sid))), ("namespace", .text(ByteString(namespace))),
+            ("method", .text("disconnect")), ("sid", .text(ByteString(sid))),
+            ("namespace", .text(ByteString(namespace))),
             ("host_id", .text(hostID)),
         ])
     }

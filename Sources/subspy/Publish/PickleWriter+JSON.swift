@@ -11,7 +11,9 @@ extension PickleWriter {
             if let value = document.int64(node) {
                 append(value)
             } else {
-                DecimalInteger.twosComplement(document.source(of: node)).withUnsafeBytes { appendInteger(twosComplement: $0) }
+                DecimalInteger.twosComplement(document.source(of: node)).withUnsafeBytes {
+                    appendInteger(twosComplement: $0)
+                }
             }
         case .float: append(document.double(node) ?? 0)
         case .string: appendText(document.byteString(node) ?? "")

@@ -11,7 +11,8 @@ struct PublishOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "json, which every python-socketio from 1.8.4 on and ws-emit read, or pickle, for up to 5.13.", valueName: "form"))
+            "json, which every python-socketio from 1.8.4 on and ws-emit read, or pickle, for up to 5.13.",
+            valueName: "form"))
     var `as` = Form.json
 
     @Option(name: .customLong("protocol"), help: ArgumentHelp("Pickle protocol, 0 to 5. (default: 2)", valueName: "n"))
@@ -29,7 +30,9 @@ struct PublishOptions: ParsableArguments {
 
     func validate() throws {
         guard !channel.isEmpty else { throw ValidationError("--channel must not be empty") }
-        guard namespace.hasPrefix("/") else { throw ValidationError("--namespace must begin with /: others reach nobody") }
+        guard namespace.hasPrefix("/") else {
+            throw ValidationError("--namespace must begin with /: others reach nobody")
+        }
         guard let version else { return }
         guard case .pickle = `as` else { throw ValidationError("--protocol goes with --as pickle") }
         guard 0...5 ~= version else { throw ValidationError("--protocol must be 0 to 5") }

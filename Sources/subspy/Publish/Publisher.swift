@@ -41,7 +41,11 @@ final class Publisher {
                 StandardError.say("a message may not have been published: \(error)")
                 return end(75)
             }
-            if isComplete, waitingCount == 0 { finish() } else if waitingCount == RedisSession.window / 2 { wantsMore() }
+            if isComplete, waitingCount == 0 {
+                finish()
+            } else if waitingCount == RedisSession.window / 2 {
+                wantsMore()
+            }
         }
     }
 
@@ -66,7 +70,9 @@ final class Publisher {
         guard session.run.exitCode == nil else { return }
         if let subscribers {
             let messages = publishedCount == 1 ? "1 message" : "\(publishedCount) messages"
-            let counts = subscribers.count == 1 ? "\(subscribers.lowerBound)" : "\(subscribers.lowerBound) to \(subscribers.upperBound)"
+            let counts =
+                subscribers.count == 1
+                ? "\(subscribers.lowerBound)" : "\(subscribers.lowerBound) to \(subscribers.upperBound)"
             output.append("\(messages), \(counts) \(counts == "1" ? "subscriber" : "subscribers")")
             output.endLine()
             output.flush()

@@ -68,7 +68,8 @@ extension PythonRepr {
     }
 
     private mutating func appendContainer(
-        _ node: PickleNode, _ kind: PickleKind, of document: borrowing PickleDocument, inside open: inout Set<PickleNode>
+        _ node: PickleNode, _ kind: PickleKind, of document: borrowing PickleDocument,
+        inside open: inout Set<PickleNode>
     ) throws(TooLong) {
         let count = document.count(of: node)
         switch kind {

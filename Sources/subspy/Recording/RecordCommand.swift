@@ -30,7 +30,9 @@ struct RecordCommand: ParsableCommand {
 
     func validate() throws {
         guard !file.isEmpty else { throw ValidationError("the file must have a name") }
-        guard !file.hasSuffix(".gz") else { throw ValidationError("to compress, write: subspy record - | gzip > \(file)") }
+        guard !file.hasSuffix(".gz") else {
+            throw ValidationError("to compress, write: subspy record - | gzip > \(file)")
+        }
         if let rotate {
             guard file != "-" else { throw ValidationError("--rotate needs a file") }
             guard rotate >= 1024 else { throw ValidationError("--rotate must be at least 1k") }

@@ -85,9 +85,12 @@ enum RecordingFormat {
             let digits = String(number)
             return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
         }
-        let date = [padded(Int(parts.tm_year) + 1900, 4), padded(Int(parts.tm_mon) + 1, 2), padded(Int(parts.tm_mday), 2)]
+        let date = [
+            padded(Int(parts.tm_year) + 1900, 4), padded(Int(parts.tm_mon) + 1, 2), padded(Int(parts.tm_mday), 2),
+        ]
         let clock = [parts.tm_hour, parts.tm_min, parts.tm_sec].map { padded(Int($0), 2) }
-        return date.joined(separator: "-") + "T" + clock.joined(separator: ":") + "." + padded(time.tv_nsec / 1000, 6) + "Z"
+        return date.joined(separator: "-") + "T" + clock.joined(separator: ":") + "." + padded(time.tv_nsec / 1000, 6)
+            + "Z"
     }
 }
 
@@ -102,7 +105,8 @@ enum Base64Text {
             var group: UInt32 = 0
             for offset in 0..<3 { group = group << 8 | (offset < count ? UInt32(bytes[start + offset]) : 0) }
             for position in 0..<4 {
-                writer.append(position <= count ? letters[Int(group >> UInt32(18 - 6 * position) & 63)] : UInt8(ascii: "="))
+                writer.append(
+                    position <= count ? letters[Int(group >> UInt32(18 - 6 * position) & 63)] : UInt8(ascii: "="))
             }
         }
     }

@@ -127,7 +127,8 @@ final class RecordingReader {
 
     private func payload(of root: JSONDocument.Node) -> [UInt8]? {
         if let text = document.value(forKey: "text", in: root) { return document.byteString(text)?.bytes }
-        guard let text = document.value(forKey: "base64", in: root), let content = document.plainContent(of: text) else {
+        guard let text = document.value(forKey: "base64", in: root), let content = document.plainContent(of: text)
+        else {
             return nil
         }
         return Base64Text.decode(content)

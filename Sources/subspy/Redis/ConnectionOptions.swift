@@ -38,7 +38,9 @@ struct ConnectionOptions: ParsableArguments {
             throw ValidationError("--password-file: \(passwordFile) can't be read: \(SystemError.last)")
         }
         let password = Array(bytes.prefix { $0 != 0x0A && $0 != 0x0D })
-        guard !password.isEmpty else { throw ValidationError("--password-file: \(passwordFile) has no password in its first line") }
+        guard !password.isEmpty else {
+            throw ValidationError("--password-file: \(passwordFile) has no password in its first line")
+        }
         return url.withPassword(password)
     }
 

@@ -28,11 +28,13 @@ struct ReplayCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Redis channel for all messages. (default: each message's own)", valueName: "name"))
     var channel: String?
 
-    @Option(help: ArgumentHelp("How fast: 2x, 0.5x, or max.", valueName: "factor"), transform: ReplaySpeed.init(argument:))
+    @Option(
+        help: ArgumentHelp("How fast: 2x, 0.5x, or max.", valueName: "factor"), transform: ReplaySpeed.init(argument:))
     var speed = ReplaySpeed.factor(1)
 
     @Option(
-        help: ArgumentHelp("So many messages a second, evenly, instead of the recorded times: 100/s.", valueName: "rate"),
+        help: ArgumentHelp(
+            "So many messages a second, evenly, instead of the recorded times: 100/s.", valueName: "rate"),
         transform: ReplaySpeed.rate)
     var rate: Double?
 
@@ -107,7 +109,9 @@ enum ReplaySpeed {
             self = .maximum
             return
         }
-        guard let factor = Double(argument.hasSuffix("x") ? argument.dropLast() : argument[...]), factor > 0, factor.isFinite else {
+        guard let factor = Double(argument.hasSuffix("x") ? argument.dropLast() : argument[...]), factor > 0,
+            factor.isFinite
+        else {
             throw ValidationError("write a factor, as in 2x or 0.5x, or max")
         }
         self = .factor(factor)

@@ -78,7 +78,8 @@ final class Replayer {
         sentCount += 1
         waitingCount += 1
         let byteCount = entry.payload.count
-        session.publishOnce(ByteBuffer(bytes: entry.payload), to: entry.redisChannel).assumeIsolated().whenComplete { [self] in
+        session.publishOnce(ByteBuffer(bytes: entry.payload), to: entry.redisChannel).assumeIsolated().whenComplete {
+            [self] in
             answered($0, byteCount: byteCount)
         }
     }
@@ -91,7 +92,8 @@ final class Replayer {
             progress.count(bytes: byteCount)
             if subscribers == 0 { unheardCount += 1 }
         case .failure(let error):
-            StandardError.say("\(error); message \(progress.messages + 1) and those after it may not have been published")
+            StandardError.say(
+                "\(error); message \(progress.messages + 1) and those after it may not have been published")
             return end(75)
         }
         if isComplete, waitingCount == 0 { return end(0) }

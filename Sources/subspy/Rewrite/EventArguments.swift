@@ -57,7 +57,8 @@ struct EventArguments {
                 return .bytes(attachments[number])
             }
             return .dict(
-                PickleDict(try dict.pairs.map { PickleDict.Pair(key: $0.key, value: try restore($0.value, attachments)) }))
+                PickleDict(
+                    try dict.pairs.map { PickleDict.Pair(key: $0.key, value: try restore($0.value, attachments)) }))
         default: return value
         }
     }

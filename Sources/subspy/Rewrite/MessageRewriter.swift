@@ -126,7 +126,9 @@ final class MessageRewriter {
             if pair.key.isText("binary"), arguments != nil { continue }
             if pair.key.isText("data"), let arguments { value = arguments.pickled }
             // Tuples there; lists are what JSON makes of them.
-            if pair.key.isText("callback") || pair.key.isText("args"), case .list(let items) = value { value = .tuple(items) }
+            if pair.key.isText("callback") || pair.key.isText("args"), case .list(let items) = value {
+                value = .tuple(items)
+            }
             pairs.append(PickleDict.Pair(key: pair.key, value: value))
         }
         return try PickleValue.dict(PickleDict(pairs)).encoded(protocolVersion: Self.protocolVersion)

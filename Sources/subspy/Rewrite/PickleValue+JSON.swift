@@ -23,7 +23,8 @@ extension PickleValue {
             var pairs: [PickleDict.Pair] = []
             for (key, value) in document.members(of: node) {
                 pairs.append(
-                    PickleDict.Pair(key: .text(document.byteString(key) ?? ""), value: PickleValue(value, of: document)))
+                    PickleDict.Pair(key: .text(document.byteString(key) ?? ""), value: PickleValue(value, of: document))
+                )
             }
             self = .dict(PickleDict(pairs))
         }

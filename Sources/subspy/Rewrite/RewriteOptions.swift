@@ -7,7 +7,8 @@ struct RewriteOptions: ParsableArguments {
 
     @Option(
         parsing: .singleValue,
-        help: ArgumentHelp("Another name for one room; repeatable.", valueName: "old=new"), transform: RoomMapping.init(argument:))
+        help: ArgumentHelp("Another name for one room; repeatable.", valueName: "old=new"),
+        transform: RoomMapping.init(argument:))
     var mapRoom: [RoomMapping] = []
 
     @Option(help: ArgumentHelp("Namespace of every message.", valueName: "name"))

@@ -16,7 +16,8 @@ enum PickleReport {
         var findings: [String] = []
         if !audit.imports.isEmpty { findings.append("imports " + audit.imports.map(name).joined(separator: ", ")) }
         if !audit.calls.isEmpty {
-            findings.append("calls " + audit.calls.map { $0.name.map(name) ?? "the result of a call" }.joined(separator: ", "))
+            findings.append(
+                "calls " + audit.calls.map { $0.name.map(name) ?? "the result of a call" }.joined(separator: ", "))
         }
         if audit.hasPersistentIDs { findings.append("asks the application for persistent objects") }
         if let error = audit.error { findings.append("\(error)") }

@@ -5,10 +5,14 @@ struct StopOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Stop after this many printed messages.", valueName: "n"))
     var count: Int?
 
-    @Option(help: ArgumentHelp("Stop after this time: 500ms, 10s, 2m, 1h, or seconds.", valueName: "time"), transform: TimeSpan.parse)
+    @Option(
+        help: ArgumentHelp("Stop after this time: 500ms, 10s, 2m, 1h, or seconds.", valueName: "time"),
+        transform: TimeSpan.parse)
     var duration: Duration?
 
-    @Option(help: ArgumentHelp("Stop when nothing has been printed for this long.", valueName: "time"), transform: TimeSpan.parse)
+    @Option(
+        help: ArgumentHelp("Stop when nothing has been printed for this long.", valueName: "time"),
+        transform: TimeSpan.parse)
     var idle: Duration?
 
     @Option(
