@@ -43,6 +43,10 @@ package struct BridgeConfiguration: Sendable {
     /// Joins of one socket that wait for Redis at a time; each costs two GETs.
     package var maxPendingJoins = 64
 
+    /// Bytes of one published message; larger ones are refused unread. Default: half of what makes Redis itself cut a
+    /// subscriber off.
+    package var maxMessageBytes = 16 << 20
+
     /// How long a request's head may take, from the first byte or the accept.
     package var headTimeout = Duration.seconds(10)
     /// How long a request's body may take.

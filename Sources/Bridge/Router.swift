@@ -35,7 +35,9 @@ final class Router: PubSubDelegate {
         self.loopCount = loopCount
         self.logger = logger
         eventLoop = broker.eventLoop
-        decoder = PubSubMessageDecoder(hostID: hostID)
+        var limits = PubSubMessageLimits()
+        limits.maximumPayloadBytes = configuration.maxMessageBytes
+        decoder = PubSubMessageDecoder(hostID: hostID, limits: limits)
         refusals = RefusalLog(logger: logger)
         interest = RoomInterest(loopCount: loopCount)
         batches = Array(repeating: [], count: loopCount)

@@ -41,6 +41,7 @@ final class RedisReplyReader {
         self.maximumReplyBytes = maximumReplyBytes
         functions = .allocate(capacity: 1)
         functions.initialize(to: Self.makeFunctions())
+        // Fails only when malloc does, before anything has been received.
         guard let reader = redisReaderCreateWithFunctions(functions) else { fatalError("out of memory") }
         self.reader = reader
         // Unretained: self owns the reader and frees it.

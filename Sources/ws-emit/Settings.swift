@@ -79,6 +79,15 @@ struct Settings: Sendable {
         if let value = command.maxRooms {
             bridge.maxRoomsPerSocket = try Self.number(value, of: "--max-rooms", in: 0...10_000_000)
         }
+        if let value = command.maxNamespaces {
+            bridge.maxNamespacesPerSession = try Self.number(value, of: "--max-namespaces", in: 1...10_000)
+        }
+        if let value = command.maxPendingAcks {
+            bridge.maxPendingAcks = try Self.number(value, of: "--max-pending-acks", in: 1...1_000_000)
+        }
+        if let value = command.maxMessage {
+            bridge.maxMessageBytes = try Self.number(value, of: "--max-message", in: sizes)
+        }
         bridge.sendsDirectly = !command.noDirectSend
         let descriptors = FileDescriptorLimit.raise()
         // Some descriptors are the program's own: loops, Redis, the listener, duplicates during an upgrade.

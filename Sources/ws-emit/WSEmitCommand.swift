@@ -80,6 +80,15 @@ struct WSEmitCommand: AsyncParsableCommand {
     @Option(help: "Rooms one client may join. (default: 1024)")
     var maxRooms: String?
 
+    @Option(help: "Namespaces one client may open. (default: 64)")
+    var maxNamespaces: String?
+
+    @Option(help: "Acks one client may owe; the oldest is forgotten beyond. (default: 256)")
+    var maxPendingAcks: String?
+
+    @Option(help: "Largest message on the Redis channel, in bytes. (default: 16777216)")
+    var maxMessage: String?
+
     @Option(help: "Open connections. (default: what the limit on file descriptors allows)")
     var maxConnections: String?
 

@@ -61,6 +61,17 @@ def test_the_next_message_is_delivered_after(case, redis_server, bridge, raw):
 
 
 @pytest.mark.ours
+def test_a_message_over_the_limit_is_refused_and_one_at_the_limit_is_delivered(redis_server, start_bridge, closing):
+    at_limit = pickle.dumps({**GOOD, "data": "x" * 1000})
+    bridge = start_bridge(redis_server, "--max-message", str(len(at_limit)))
+    client = closing(RawClient(bridge))
+    redis_server.client.publish("flask-socketio", pickle.dumps({**GOOD, "data": "x" * 1001}))
+    redis_server.client.publish("flask-socketio", at_limit)
+    assert client.receive() == '42["x","%s"]' % ("x" * 1000)
+    bridge.running.wait_for_line("bytes; %d are allowed" % len(at_limit))
+
+
+@pytest.mark.ours
 def test_a_bad_message_is_explained_in_the_log(redis_server, start_bridge, closing):
     bridge = start_bridge(redis_server)
     closing(RawClient(bridge))  # a message for nobody need not even be looked at

@@ -43,6 +43,7 @@ WRONG = [
     ("--redis", "redis://localhost:6379/x"), ("--redis", "rediss://localhost"), ("--redis", "redis+sentinel://a/0/b"),
     ("--ping-interval", "0"), ("--ping-interval", "soon"), ("--ping-timeout", "-1"), ("--ping-interval", "nan"),
     ("--max-payload", "0"), ("--max-payload", "1MB"), ("--threads", "0"), ("--threads", "x"),
+    ("--max-message", "0"), ("--max-namespaces", "x"), ("--max-pending-acks", "0"),
     ("--cors", "good.example"), ("--path", ""), ("--channel", ""), ("--namespace", "chat"), ("--room-secret", "nothing"),
     ("--unknown",), ("stray",), ("-a",),
 ]
