@@ -10,7 +10,9 @@ let package = Package(
     targets: [
         .target(name: "JSONCodec", swiftSettings: strict),
         .target(name: "PickleCodec", dependencies: ["JSONCodec"], swiftSettings: strict),
-        .executableTarget(name: "pickle-bench", dependencies: ["PickleCodec", "JSONCodec"], swiftSettings: strict),
+        .target(name: "PubSubMessages", dependencies: ["PickleCodec", "JSONCodec"], swiftSettings: strict),
+        .executableTarget(
+            name: "pickle-bench", dependencies: ["PickleCodec", "JSONCodec", "PubSubMessages"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

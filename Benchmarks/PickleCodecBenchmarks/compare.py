@@ -67,7 +67,8 @@ def spelled(nanoseconds):
 def main():
     program = sys.argv[1]
     print("CPython %s, protocol %d; ours / ratio CPython:ours" % (platform.python_version(), 4))
-    columns = ["payload", "bytes", "loads", "value", "graph", "fields", "loads+json.dumps", "to JSON", "dumps", "encode"]
+    columns = ["payload", "bytes", "loads", "value", "graph", "fields", "route", "loads+json.dumps", "to JSON", "dumps",
+               "encode"]
     print("| " + " | ".join(columns) + " |")
     print("|---|" + "--:|" * (len(columns) - 1))
     with tempfile.TemporaryDirectory() as folder:
@@ -86,10 +87,10 @@ def main():
                     own[key] = min(own.get(key, figure), figure)
 
             def cell(key, reference):
-                return "%s / %.1f" % (spelled(own[key]), reference / own[key])
+                return "%s / %.1f" % (spelled(own[key]), reference / own[key]) if key in own else "-"
             print("| " + " | ".join([
                 name, str(len(data)), spelled(loads), cell("value", loads), cell("graph", loads), cell("fields", loads),
-                spelled(both), cell("json", both), spelled(dumps), cell("encode", dumps)]) + " |")
+                cell("route", loads), spelled(both), cell("json", both), spelled(dumps), cell("encode", dumps)]) + " |")
 
 
 if __name__ == "__main__":

@@ -2,57 +2,59 @@
 ///
 /// Rooms, sids, namespaces and keys are compared byte by byte on the wire. `String` compares by canonical
 /// equivalence and can't hold a lone surrogate, so two different rooms could become one.
-package struct ByteString: Hashable, Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
+///
+/// Public for the sake of inlining, like `JSONWriter`.
+public struct ByteString: Hashable, Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
     @usableFromInline let storage: [UInt8]
 
     /// Copies the bytes; they aren't checked.
-    @inlinable package init(_ bytes: UnsafeRawBufferPointer) {
+    @inlinable public init(_ bytes: UnsafeRawBufferPointer) {
         storage = Array(bytes)
     }
 
     /// The UTF-8 of a text.
-    @inlinable package init(_ string: String) {
+    @inlinable public init(_ string: String) {
         storage = Array(string.utf8)
     }
 
     /// Copies the bytes; they aren't checked.
-    @inlinable package init<S: Sequence>(bytes: S) where S.Element == UInt8 {
+    @inlinable public init<S: Sequence>(bytes: S) where S.Element == UInt8 {
         storage = Array(bytes)
     }
 
-    @inlinable package init(stringLiteral value: StaticString) {
+    @inlinable public init(stringLiteral value: StaticString) {
         storage = value.withUTF8Buffer { Array($0) }
     }
 
     /// Length in bytes.
-    @inlinable package var count: Int { storage.count }
+    @inlinable public var count: Int { storage.count }
 
     /// Whether there is no byte at all.
-    @inlinable package var isEmpty: Bool { storage.isEmpty }
+    @inlinable public var isEmpty: Bool { storage.isEmpty }
 
     /// The bytes as an array.
-    @inlinable package var bytes: [UInt8] { storage }
+    @inlinable public var bytes: [UInt8] { storage }
 
     /// Calls `body` with the bytes, which are valid only during the call.
-    @inlinable package func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+    @inlinable public func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
         try storage.withUnsafeBytes(body)
     }
 
     /// Whether these are the same bytes.
-    package func hasBytes(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    public func hasBytes(_ bytes: UnsafeRawBufferPointer) -> Bool {
         storage.withUnsafeBytes { sameBytes($0, bytes) }
     }
 
-    @inlinable package func hash(into hasher: inout Hasher) {
+    @inlinable public func hash(into hasher: inout Hasher) {
         storage.withUnsafeBytes { hasher.combine(bytes: $0) }
     }
 
-    @inlinable package static func == (left: ByteString, right: ByteString) -> Bool {
+    @inlinable public static func == (left: ByteString, right: ByteString) -> Bool {
         left.storage == right.storage
     }
 
     /// Repaired UTF-8, for logs and messages: what isn't valid becomes U+FFFD.
-    package var description: String {
+    public var description: String {
         String(decoding: storage, as: UTF8.self)
     }
 }

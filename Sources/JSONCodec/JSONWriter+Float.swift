@@ -4,69 +4,89 @@ extension JSONWriter {
     ///
     /// NaN and the infinities become `null`: JSON has no word for them, and the bare tokens that Python writes make
     /// the stock JavaScript client disconnect.
-    package mutating func appendFloat(_ value: Double) {
+    public mutating func appendFloat(_ value: Double) {
         guard value.isFinite else { return append("null") }
-        // Whole numbers below 1e16 are exact in decimal; Swift changes to an exponent already at 2^53. They are also the
-        // commonest floats and need no search for the shortest digits.
+        if appendShortDecimal(value) { return }
+        // Whole numbers below 1e16 are exact in decimal; Swift changes to an exponent already at 2^53.
         if value.magnitude < 1e16, value == value.rounded(.towardZero) {
             if value.sign == .minus { append(UInt8(ascii: "-")) }
             appendInteger(UInt64(value.magnitude))
             return append(".0")
         }
-        if appendShortDecimal(value) { return }
-        var text = FloatText()
+        reserve(FloatText.capacity)
+        var text = FloatText(target: storage + used)
         value.write(to: &text)
-        for index in 0..<text.count { append(text.bytes[index]) }
+        used &+= text.count
     }
 }
 
 extension JSONWriter {
-    /// Appends a fraction of few decimals, as prices, percentages and times are; false if it is none.
+    /// Appends a number of few decimals, as prices, percentages and times are; false if it is none.
     ///
     /// Exact: no two decimals of at most 15 digits are the same double, so one that reads back as the value is the
     /// shortest but for its trailing zeros. Dividing integers below 2^53 by a power of ten is how it would be read.
     private mutating func appendShortDecimal(_ value: Double) -> Bool {
         let magnitude = value.magnitude
         guard magnitude >= 1e-4, magnitude < 1e12 else { return false }
-        let isSmall = magnitude < 1e9
-        let scale: Double = isSmall ? 1e6 : 1e3
-        let scaled = (magnitude * scale).rounded()
-        guard scaled < 1e15, scaled / scale == magnitude else { return false }
-        let number = UInt64(scaled)
-        let divisor: UInt64 = isSmall ? 1_000_000 : 1000
-        let whole = number / divisor
-        var rest = number % divisor
-        var decimals = isSmall ? 6 : 3
-        while decimals > 1, rest % 10 == 0 {
-            rest /= 10
-            decimals &-= 1
+        // Few decimals are the commonest. Rounding is by truncation of half more: a wrong guess reads back differently.
+        let thousandths = UInt64(magnitude * 1e3 + 0.5)
+        if Double(thousandths) / 1e3 == magnitude, thousandths < 1_000_000_000_000_000 {
+            if value.sign == .minus { append(UInt8(ascii: "-")) }
+            appendThousandths(thousandths)
+            return true
         }
+        guard magnitude < 1e9 else { return false }
+        let millionths = UInt64(magnitude * 1e6 + 0.5)
+        guard Double(millionths) / 1e6 == magnitude else { return false }
         if value.sign == .minus { append(UInt8(ascii: "-")) }
-        appendInteger(whole)
+        appendInteger(millionths / 1_000_000)
         append(UInt8(ascii: "."))
-        appendDigits(rest, minimumCount: decimals)
+        var fraction = UInt32(truncatingIfNeeded: millionths % 1_000_000)
+        var digits = 6
+        while digits > 1, fraction % 10 == 0 {
+            fraction /= 10
+            digits &-= 1
+        }
+        appendDigits(UInt64(fraction), count: digits)
         return true
+    }
+
+    /// Appends a number of thousandths as a decimal without zeros at its end, but for one behind the point.
+    @inline(__always) private mutating func appendThousandths(_ value: UInt64) {
+        appendInteger(value / 1000)
+        let fraction = UInt32(truncatingIfNeeded: value % 1000)
+        let hundreds = fraction / 100
+        let tens = fraction / 10 % 10
+        let ones = fraction % 10
+        // Point and three digits as one word; what follows overwrites those that aren't wanted.
+        let word = 0x3030_302e | hundreds << 8 | tens << 16 | ones << 24
+        reserve(4)
+        storage.storeBytes(of: word.littleEndian, toByteOffset: used, as: UInt32.self)
+        used &+= ones != 0 ? 4 : tens != 0 ? 3 : 2
     }
 }
 
 /// Takes a number's digits without a `String` on the heap: the standard library hands ASCII to `_writeASCII` when a
 /// stream has it, and to `write` otherwise.
 private struct FloatText: TextOutputStream {
-    var bytes = InlineArray<32, UInt8>(repeating: 0)
+    /// The longest double takes 24 characters.
+    static let capacity = 32
+    /// Where there is room for as many.
+    let target: UnsafeMutableRawPointer
     var count = 0
 
     mutating func _writeASCII(_ buffer: UnsafeBufferPointer<UInt8>) {
-        for byte in buffer { put(byte) }
+        put(UnsafeRawBufferPointer(buffer))
     }
 
     mutating func write(_ string: String) {
-        for byte in string.utf8 { put(byte) }
+        var string = string
+        string.withUTF8 { put(UnsafeRawBufferPointer($0)) }
     }
 
-    private mutating func put(_ byte: UInt8) {
-        // The longest double takes 24 characters.
-        guard count < 32 else { return }
-        bytes[count] = byte
-        count &+= 1
+    private mutating func put(_ bytes: UnsafeRawBufferPointer) {
+        guard let source = bytes.baseAddress, count + bytes.count <= Self.capacity else { return }
+        (target + count).copyMemory(from: source, byteCount: bytes.count)
+        count &+= bytes.count
     }
 }

@@ -1,19 +1,20 @@
 extension JSONWriter {
     /// Appends an integer in decimal.
-    package mutating func appendInteger(_ value: Int64) {
+    public mutating func appendInteger(_ value: Int64) {
         if value < 0 { append(UInt8(ascii: "-")) }
         appendInteger(value.magnitude)
     }
 
     /// Appends an integer in decimal.
-    package mutating func appendInteger(_ value: UInt64) {
-        appendDigits(value, minimumCount: 1)
+    public mutating func appendInteger(_ value: UInt64) {
+        if value < 10 { return append(UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: value)) }
+        appendDigits(value, minimumCount: 2)
     }
 
     /// Appends an integer of any size, given as little-endian two's complement (pickle's LONG1, LONG4). Empty is 0.
     ///
     /// Takes time quadratic in the length: the caller bounds it.
-    package mutating func appendDecimal(twosComplement bytes: UnsafeRawBufferPointer) {
+    public mutating func appendDecimal(twosComplement bytes: UnsafeRawBufferPointer) {
         let isNegative = (bytes.last ?? 0) & 0x80 != 0
         var limbs = magnitudeLimbs(bytes, isNegative: isNegative)
         if isNegative { append(UInt8(ascii: "-")) }
@@ -32,23 +33,35 @@ extension JSONWriter {
         for group in groups.reversed() { appendDigits(group, minimumCount: 19) }
     }
 
-    mutating func appendDigits(_ value: UInt64, minimumCount: Int) {
-        reserve(20)
+    private mutating func appendDigits(_ value: UInt64, minimumCount: Int) {
         var digits = 1
         var bound: UInt64 = 10
         while digits < 20, value >= bound {
             digits &+= 1
             if digits < 20 { bound &*= 10 }
         }
-        digits = max(digits, minimumCount)
+        appendDigits(value, count: max(digits, minimumCount))
+    }
+
+    /// Appends a number of at most so many digits, at most 20, with zeros before it.
+    mutating func appendDigits(_ value: UInt64, count: Int) {
+        reserve(20)
+        var digits = count
         var rest = value
-        var offset = used &+ digits
-        used = offset
-        for _ in 0..<digits {
-            offset &-= 1
-            let (quotient, digit) = rest.quotientAndRemainder(dividingBy: 10)
-            storage.storeBytes(of: UInt8(ascii: "0") &+ UInt8(digit), toByteOffset: offset, as: UInt8.self)
+        var place = storage + (used &+ digits)
+        used &+= digits
+        // Two digits with each division.
+        while digits >= 2 {
+            let (quotient, pair) = rest.quotientAndRemainder(dividingBy: 100)
+            place -= 2
+            digits &-= 2
+            let tens = (UInt16(truncatingIfNeeded: pair) &* 103) >> 10
+            let ones = UInt16(truncatingIfNeeded: pair) &- tens &* 10
+            place.storeBytes(of: ((ones << 8 | tens) &+ 0x3030).littleEndian, as: UInt16.self)
             rest = quotient
+        }
+        if digits == 1 {
+            (place - 1).storeBytes(of: UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest), as: UInt8.self)
         }
     }
 }

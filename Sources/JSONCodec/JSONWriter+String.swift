@@ -4,12 +4,13 @@ extension JSONWriter {
     /// Everything outside 0x20-0x7E becomes `\uXXXX` in lower case (DEL too), code points above U+FFFF become a
     /// surrogate pair, lone surrogates stay lone; `\" \\ \n \r \t \b \f` are short. A byte that isn't WTF-8 becomes
     /// `\ufffd`.
-    package mutating func appendString(wtf8 text: UnsafeRawBufferPointer) {
+    public mutating func appendString(wtf8 text: UnsafeRawBufferPointer) {
         reserve(text.count &+ 2)
         append(UInt8(ascii: "\""))
+        if appendShort(text) { return }
         if plainRunLength(text, from: 0) == text.count {
             // Room for text and quotes is there.
-            appendReserved(text)
+            append(raw: text)
             storage.storeBytes(of: UInt8(ascii: "\""), toByteOffset: used, as: UInt8.self)
             used &+= 1
             return
@@ -37,32 +38,33 @@ extension JSONWriter {
         }
     }
 
-    /// Appends bytes for which there is room already. Short ones, as most are, without a call.
-    @inline(__always) private mutating func appendReserved(_ bytes: UnsafeRawBufferPointer) {
-        let count = bytes.count
-        precondition(capacity &- used >= count)
-        guard let source = bytes.baseAddress else { return }
+    /// Appends a text of 4 to 16 bytes, as most are, and the closing quote, if nothing in it needs an escape. Head and
+    /// tail are words that overlap; the room is there.
+    @inline(__always) private mutating func appendShort(_ text: UnsafeRawBufferPointer) -> Bool {
+        let count = text.count
+        guard count >= 4, count <= 16, let source = text.baseAddress else { return false }
+        precondition(capacity &- used > count)
         let target = storage + used
-        used &+= count
-        switch count {
-        case 8...16:
-            // Two words that overlap.
+        if count >= 8 {
+            let head = source.loadUnaligned(as: UInt64.self)
             let tail = source.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
-            target.storeBytes(of: source.loadUnaligned(as: UInt64.self), as: UInt64.self)
+            if hasSpecial(head) || hasSpecial(tail) { return false }
+            target.storeBytes(of: head, as: UInt64.self)
             target.storeBytes(of: tail, toByteOffset: count &- 8, as: UInt64.self)
-        case 4..<8:
+        } else {
+            let head = source.loadUnaligned(as: UInt32.self)
             let tail = source.loadUnaligned(fromByteOffset: count &- 4, as: UInt32.self)
-            target.storeBytes(of: source.loadUnaligned(as: UInt32.self), as: UInt32.self)
+            if hasSpecial(UInt64(head) << 32 | UInt64(tail)) { return false }
+            target.storeBytes(of: head, as: UInt32.self)
             target.storeBytes(of: tail, toByteOffset: count &- 4, as: UInt32.self)
-        case 0..<4:
-            for index in 0..<count { target.storeBytes(of: bytes[index], toByteOffset: index, as: UInt8.self) }
-        default:
-            target.copyMemory(from: source, byteCount: count)
         }
+        target.storeBytes(of: UInt8(ascii: "\""), toByteOffset: count, as: UInt8.self)
+        used &+= count &+ 1
+        return true
     }
 
     /// Appends a literal in quotes, escaped.
-    package mutating func appendString(_ literal: StaticString) {
+    public mutating func appendString(_ literal: StaticString) {
         literal.withUTF8Buffer { appendString(wtf8: UnsafeRawBufferPointer($0)) }
     }
 

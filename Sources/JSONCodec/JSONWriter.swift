@@ -2,13 +2,15 @@
 ///
 /// Writes text as Python's `json.dumps(x, separators=(',', ':'))` does: ASCII only, escapes in lower-case
 /// hexadecimal, floats as `repr`. The caller writes brackets, commas and colons itself.
-package struct JSONWriter: ~Copyable {
+///
+/// Public, although this module is no product: the compiler inlines only public functions into other modules.
+public struct JSONWriter: ~Copyable {
     @usableFromInline var storage: UnsafeMutableRawPointer
     @usableFromInline var used = 0
     @usableFromInline var capacity: Int
 
     /// - Parameter capacity: bytes reserved at first; the buffer doubles when they don't suffice.
-    package init(capacity: Int = 1024) {
+    public init(capacity: Int = 1024) {
         self.capacity = max(capacity, 64)
         storage = .allocate(byteCount: self.capacity, alignment: 16)
     }
@@ -18,33 +20,33 @@ package struct JSONWriter: ~Copyable {
     }
 
     /// Bytes written so far.
-    @inlinable package var count: Int { used }
+    @inlinable public var count: Int { used }
 
     /// Forgets what was written and keeps the capacity.
-    @inlinable package mutating func removeAll() {
+    @inlinable public mutating func removeAll() {
         used = 0
     }
 
     /// Forgets what was written after the first `count` bytes.
-    @inlinable package mutating func truncate(to count: Int) {
+    @inlinable public mutating func truncate(to count: Int) {
         precondition(count >= 0 && count <= used)
         used = count
     }
 
     /// Appends one byte as is.
-    @inlinable @inline(__always) package mutating func append(_ byte: UInt8) {
+    @inlinable @inline(__always) public mutating func append(_ byte: UInt8) {
         if used == capacity { grow(toHold: 1) }
         storage.storeBytes(of: byte, toByteOffset: used, as: UInt8.self)
         used &+= 1
     }
 
     /// Appends the bytes of a literal as they are.
-    @inlinable @inline(__always) package mutating func append(_ literal: StaticString) {
+    @inlinable @inline(__always) public mutating func append(_ literal: StaticString) {
         literal.withUTF8Buffer { append(raw: UnsafeRawBufferPointer($0)) }
     }
 
     /// Appends bytes as they are.
-    @inlinable package mutating func append(raw bytes: UnsafeRawBufferPointer) {
+    @inlinable public mutating func append(raw bytes: UnsafeRawBufferPointer) {
         guard let source = bytes.baseAddress, bytes.count > 0 else { return }
         reserve(bytes.count)
         (storage + used).copyMemory(from: source, byteCount: bytes.count)
@@ -52,12 +54,12 @@ package struct JSONWriter: ~Copyable {
     }
 
     /// Calls `body` with what was written; valid only during the call.
-    @inlinable package func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+    @inlinable public func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
         try body(UnsafeRawBufferPointer(start: storage, count: used))
     }
 
     /// A copy of what was written.
-    package func copyBytes() -> [UInt8] {
+    public func copyBytes() -> [UInt8] {
         Array(UnsafeRawBufferPointer(start: storage, count: used))
     }
 

@@ -25,6 +25,7 @@ extension PickleDocument {
         while true {
             guard let item = frame.cursor.next(in: self) else {
                 writer.append(frame.form == .array ? UInt8(ascii: "]") : UInt8(ascii: "}"))
+                if writer.count > limit { throw PickleJSONError(.outputTooLong) }
                 if outer.isEmpty { return }
                 frame = outer.removeLast()
                 continue

@@ -116,7 +116,8 @@ struct ValueEncoder: Encoder {
     func write<T: Encodable>(_ value: T) throws {
         if let value = value as? PickleValue {
             node.content = .value(value)
-        } else if let bytes = value as? [UInt8] {
+        } else if T.self == [UInt8].self, let bytes = value as? [UInt8] {
+            // The cast alone succeeds for an empty array of anything.
             node.content = .value(.bytes(bytes))
         } else {
             try value.encode(to: self)

@@ -7,9 +7,6 @@ struct KeyScratch: ~Copyable {
     /// For each node the first node that is equal to it; empty until a tuple or frozenset is a key.
     var classes = RawArray<UInt32>()
     var classSlots = RawArray<UInt32>()
-    /// Where the last small dict with different text keys lies in the links; count 0 when there was none.
-    var previousBase = 0
-    var previousCount = 0
 }
 
 // Equal keys: the last value wins at the first position; in a set the first element stays. Done when the pickle has
@@ -19,7 +16,6 @@ extension PickleMachine {
     /// Resolves equal keys in all dicts and sets of the pickle.
     mutating func resolveKeys() {
         keys.classes.truncate(to: 0)
-        keys.previousCount = 0
         var at = 0
         while at < pending.count {
             let index = pending[at]
@@ -33,24 +29,12 @@ extension PickleMachine {
     /// A quick look at small dicts whose keys are all text: true when no two are equal.
     private mutating func hasDistinctTextKeys(_ node: TapeNode) -> Bool {
         let count = Int(node.count)
-        // One segment, at most 16 pairs: otherwise the table is faster.
-        guard count <= 32, node.first == node.last else { return false }
+        // One segment of few pairs: otherwise the table is faster.
+        guard count <= 2 * PickleKeyLists.maximumKeys, node.first == node.last else { return false }
         let base = Int(node.first) + 2
-        if hasKeysOfPrevious(base, count) { return true }
+        if keyLists.find(base, count: count / 2, in: tape) != nil { return true }
         guard areDistinctTexts(base, count) else { return false }
-        keys.previousBase = base
-        keys.previousCount = count
-        return true
-    }
-
-    /// Whether the keys are the very nodes of the dict looked at before, as in rows whose keys come from the memo.
-    private func hasKeysOfPrevious(_ base: Int, _ count: Int) -> Bool {
-        guard count == keys.previousCount else { return false }
-        var at = 0
-        while at < count {
-            if tape.links[base + at] != tape.links[keys.previousBase + at] { return false }
-            at += 2
-        }
+        _ = keyLists.keep(base, count: count / 2, of: tape)
         return true
     }
 

@@ -2,18 +2,20 @@ extension PickleMachine {
     /// What a run of stack items means for the container that takes them.
     private struct ItemTraits {
         var depth: UInt16 = 0
-        var flags: TapeNode.Flags = []
+        var flags = TapeNode.Flags(rawValue: 0)
     }
 
     /// The largest depth among stack items and whether one of them cannot be hashed.
     @inline(__always) private func traits(from: Int, to: Int) -> ItemTraits {
+        precondition(from >= 0 && to <= stack.count)
         var traits = ItemTraits()
         var at = from
         while at < to {
-            let node = tape.nodes[stack[at]]
+            // What is on the stack is on the tape.
+            let node = tape.nodes.base[Int(stack.base[at])]
             if node.depth > traits.depth { traits.depth = node.depth }
             traits.flags.formUnion(node.flags)
-            at += 1
+            at &+= 1
         }
         return traits
     }
@@ -81,10 +83,11 @@ extension PickleMachine {
     }
 
     private func checkHashable(from height: Int, step: Int) throws(PickleFault) {
+        precondition(height >= 0)
         var at = height
         while at < stack.count {
-            if tape.nodes[stack[at]].flags.contains(.unhashable) { throw PickleFault(.unhashable) }
-            at += step
+            if tape.nodes.base[Int(stack.base[at])].flags.contains(.unhashable) { throw PickleFault(.unhashable) }
+            at &+= step
         }
     }
 

@@ -19,10 +19,10 @@ extension PickleMachine {
                 // by looking at the next byte here.
                 repeat {
                     try pushText(length: Int(try takeInteger(UInt8.self)))
-                    if isNext(0x94) { try store(at: UInt64(memo.count)) }
+                    if isNext(0x94) { try memoize(UInt32(truncatingIfNeeded: tape.nodes.count &- 1)) }
                 } while isNext(0x8c)
             case 0x94:  // MEMOIZE
-                try store(at: UInt64(memo.count))
+                try memoize(try top())
             case 0x68:  // BINGET
                 try fetch(at: UInt64(try takeInteger(UInt8.self)))
             case 0x4e:  // NONE

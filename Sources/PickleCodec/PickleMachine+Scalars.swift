@@ -42,9 +42,13 @@ extension PickleMachine {
     @inline(__always) mutating func pushText(length: Int) throws(PickleFault) {
         let offset = try take(length)
         let bytes = UnsafeRawBufferPointer(rebasing: tape.input[offset..<(offset + length)])
-        if !WTF8.isValid(bytes) { throw PickleFault(.invalidText) }
+        let isASCII = WTF8.isASCII(bytes)
+        if !isASCII, !WTF8.isValidBeyondASCII(bytes) { throw PickleFault(.invalidText) }
         try push(
-            TapeNode(kind: .str, count: UInt32(truncatingIfNeeded: length), first: UInt32(truncatingIfNeeded: offset)))
+            TapeNode(
+                kind: .str, flags: TapeNode.Flags(rawValue: isASCII ? TapeNode.Flags.ascii.rawValue : 0),
+                count: UInt32(truncatingIfNeeded: length),
+                first: UInt32(truncatingIfNeeded: offset)))
     }
 
     mutating func pushBytes(_ kind: PickleDocument.Kind, length: Int) throws(PickleFault) {

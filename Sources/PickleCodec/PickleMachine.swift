@@ -15,6 +15,7 @@ struct PickleMachine: ~Copyable {
     /// Dicts and sets in which equal keys are still to be resolved.
     var pending = RawArray<UInt32>()
     var keys = KeyScratch()
+    var keyLists = PickleKeyLists()
     var limits: PickleLimits
 
     /// Where the next byte is read, and where reading must stop: the end of the frame or of the input.
@@ -47,6 +48,7 @@ struct PickleMachine: ~Copyable {
         marks.shrink(to: 1 << 20)
         pending.shrink(to: 1 << 20)
         memo.removeAll()
+        keyLists.begin()
         fence = 0
         at = 0
         end = bytes.count
@@ -164,6 +166,13 @@ extension PickleMachine {
     @inline(__always) mutating func store(at index: UInt64) throws(PickleFault) {
         let node = try top()
         if !memo.store(node, at: index, limit: limits.maximumMemoEntries) {
+            throw PickleFault(.tooManyMemoEntries, UInt64(limits.maximumMemoEntries))
+        }
+    }
+
+    /// Stores a node at the next index of the memo.
+    @inline(__always) mutating func memoize(_ node: UInt32) throws(PickleFault) {
+        if !memo.append(node, limit: limits.maximumMemoEntries) {
             throw PickleFault(.tooManyMemoEntries, UInt64(limits.maximumMemoEntries))
         }
     }

@@ -5,6 +5,7 @@
 struct PickleMemo: ~Copyable {
     private var dense = RawArray<UInt32>()
     private var sparse: [UInt64: UInt32] = [:]
+    private var isSparse = false
     /// Number of entries, which MEMOIZE takes for its index.
     private(set) var count = 0
 
@@ -12,7 +13,8 @@ struct PickleMemo: ~Copyable {
 
     mutating func removeAll() {
         dense.shrink(to: 1 << 21)
-        if !sparse.isEmpty { sparse = [:] }
+        if isSparse { sparse = [:] }
+        isSparse = false
         count = 0
     }
 
@@ -22,12 +24,15 @@ struct PickleMemo: ~Copyable {
             let node = dense[Int(index)]
             if node != Self.empty { return node }
         }
-        return sparse.isEmpty ? nil : sparse[index]
+        return isSparse ? sparseValue(at: index) : nil
     }
+
+    // Not inlined: the dictionary would be retained before it is known to be needed.
+    @inline(never) private func sparseValue(at index: UInt64) -> UInt32? { sparse[index] }
 
     /// Stores a node; false when that would be one entry too many.
     @inline(__always) mutating func store(_ node: UInt32, at index: UInt64, limit: Int) -> Bool {
-        if index == UInt64(dense.count), sparse.isEmpty {
+        if index == UInt64(dense.count), !isSparse {
             if count >= limit { return false }
             dense.append(node)
             count &+= 1
@@ -36,12 +41,22 @@ struct PickleMemo: ~Copyable {
         return storeSlowly(node, at: index, limit: limit)
     }
 
+    /// Stores a node at the index that is the number of entries, as MEMOIZE does; false when that is one too many.
+    @inline(__always) mutating func append(_ node: UInt32, limit: Int) -> Bool {
+        guard count == dense.count, !isSparse, count < limit else {
+            return storeSlowly(node, at: UInt64(count), limit: limit)
+        }
+        dense.append(node)
+        count &+= 1
+        return true
+    }
+
     @inline(never) private mutating func storeSlowly(_ node: UInt32, at index: UInt64, limit: Int) -> Bool {
         if index < UInt64(dense.count), dense[Int(index)] != Self.empty {
             dense[Int(index)] = node
             return true
         }
-        if !sparse.isEmpty, sparse[index] != nil {
+        if isSparse, sparse[index] != nil {
             sparse[index] = node
             return true
         }
@@ -53,6 +68,7 @@ struct PickleMemo: ~Copyable {
             dense[Int(index)] = node
         } else {
             sparse[index] = node
+            isSparse = true
         }
         return true
     }

@@ -2,11 +2,14 @@ import Synchronization
 
 /// A document lent to one decoding after the other, so that a single `PickleValue(decoding:)` finds memory ready.
 ///
-/// `@unchecked Sendable`: it is taken out of the pool under its lock and given back when decoding is over; in between only
-/// the borrower has it.
+/// `@unchecked Sendable`: it is taken out of the pool atomically and given back when decoding is over; in between only the
+/// borrower has it.
 final class PickleScratch: @unchecked Sendable {
-    var document = PickleDocument()
+    // Unchecked: only the borrower has it, and a small pickle is decoded in the time of a few checks.
+    @exclusivity(unchecked) var document = PickleDocument()
 
+    /// The one given back last, retained: all there is with one thread, and cheaper than a lock.
+    private static let latest = Atomic<Unmanaged<PickleScratch>?>(nil)
     private static let pool = Mutex<[PickleScratch]>([])
     /// As many as threads may decode at once; more are simply freed.
     private static let poolSize = 16
@@ -15,7 +18,8 @@ final class PickleScratch: @unchecked Sendable {
 
     /// Takes a document with these limits.
     static func borrow(limits: PickleLimits) -> PickleScratch {
-        let scratch = pool.withLock { $0.popLast() } ?? PickleScratch()
+        let latest = latest.exchange(nil, ordering: .acquiring)?.takeRetainedValue()
+        let scratch = latest ?? pool.withLock { $0.popLast() } ?? PickleScratch()
         scratch.document.machine.limits = limits
         return scratch
     }
@@ -24,6 +28,9 @@ final class PickleScratch: @unchecked Sendable {
     func giveBack() {
         guard document.machine.tape.nodes.capacity <= Self.keptNodes else { return }
         document.forgetInput()
+        let own = Unmanaged.passRetained(self)
+        if Self.latest.compareExchange(expected: nil, desired: own, ordering: .releasing).exchanged { return }
+        own.release()
         Self.pool.withLock { pool in
             if pool.count < Self.poolSize { pool.append(self) }
         }

@@ -14,7 +14,7 @@
 /// An offset is into the input, or into `scratch` when the flag says so.
 struct TapeNode: BitwiseCopyable {
     var kind: PickleDocument.Kind
-    var flags: Flags = []
+    var flags = Flags(rawValue: 0)
     /// Nesting below and with this node, exact as long as no container was fetched again; see `PickleTape.depth(of:)`.
     var depth: UInt16 = 0
     var count: UInt32 = 0
@@ -31,6 +31,8 @@ struct TapeNode: BitwiseCopyable {
         static let unhashable = Flags(rawValue: 4)
         /// Equal keys or elements may still be in it.
         static let pending = Flags(rawValue: 8)
+        /// A str that is known to be ASCII.
+        static let ascii = Flags(rawValue: 16)
     }
 
     @inline(__always) var word: UInt64 {
@@ -78,10 +80,20 @@ struct PickleTape: ~Copyable {
 
     /// Starts over, with the singletons in place.
     mutating func reset() {
-        // Two million nodes are 32 MiB: what one unusual message needed is not kept for all that follow.
+        if nodes.count >= 3, nodes.capacity <= 1 << 21, links.capacity <= 1 << 22 {
+            nodes.truncate(to: 3)
+            links.truncate(to: 1)
+        } else {
+            begin()
+        }
+        scratch.shrink(to: 1 << 22)
+    }
+
+    /// Starts with empty memory: two million nodes are 32 MiB, and what one unusual message needed is not kept for all that
+    /// follow.
+    private mutating func begin() {
         nodes.shrink(to: 1 << 21)
         links.shrink(to: 1 << 22)
-        scratch.shrink(to: 1 << 22)
         // A byte makes at most one node; texts take several. Growing costs a copy, so a short pickle starts with enough.
         nodes.reserve(min(input.count, 1024) / 4 + 8)
         links.reserve(min(input.count, 1024) / 4 + 8)

@@ -24,7 +24,9 @@ extension PickleGraph {
     /// - Throws: `PickleError` of cause `.cyclic`, `.tooDeep` or `.sharedTooOften`.
     public func value(of node: PickleNode, limits: PickleLimits = .init()) throws(PickleError) -> PickleValue {
         do throws(PickleFault) {
-            return try storage.tape.tree(of: node.index, limits: limits, isShared: true)
+            var keyLists = PickleKeyLists()
+            keyLists.begin()
+            return try storage.tape.tree(of: node.index, limits: limits, isShared: true, &keyLists)
         } catch {
             throw PickleError(error, byteOffset: 0, opcodeByte: nil)
         }
@@ -70,9 +72,10 @@ extension PickleDocument {
     }
 
     /// The value of a node as a tree.
-    package func tree(of node: Node) throws(PickleError) -> PickleValue {
+    package mutating func tree(of node: Node) throws(PickleError) -> PickleValue {
         do throws(PickleFault) {
-            return try machine.tape.tree(of: node.index, limits: machine.limits, isShared: machine.hasShared)
+            return try machine.tape.tree(
+                of: node.index, limits: machine.limits, isShared: machine.hasShared, &machine.keyLists)
         } catch {
             throw PickleError(error, byteOffset: machine.opcodeOffset, opcodeByte: PickleOpcode.stop.rawValue)
         }
@@ -84,7 +87,9 @@ extension PickleTape {
     static let deepestTree = 10_000
 
     /// Builds the tree of a node. Where values are shared, its size is known before anything is built.
-    func tree(of root: UInt32, limits: PickleLimits, isShared: Bool) throws(PickleFault) -> PickleValue {
+    func tree(
+        of root: UInt32, limits: PickleLimits, isShared: Bool, _ keyLists: inout PickleKeyLists
+    ) throws(PickleFault) -> PickleValue {
         let deepest = min(limits.maximumDepth, Self.deepestTree)
         if isShared {
             if try treeDepth(of: root, budget: limits.maximumTreeValues + nodes.count) > deepest {
@@ -93,7 +98,7 @@ extension PickleTape {
         } else if Int(nodes[root].depth) > deepest {
             throw PickleFault(.tooDeep, UInt64(deepest))
         }
-        return treeValue(root)
+        return treeValue(root, &keyLists)
     }
 
     /// The depth of the tree below a node; throws for a cycle and for more values than the budget.
@@ -130,7 +135,7 @@ extension PickleTape {
         return Int(depths[root])
     }
 
-    private func treeValue(_ index: UInt32) -> PickleValue {
+    private func treeValue(_ index: UInt32, _ keyLists: inout PickleKeyLists) -> PickleValue {
         let node = nodes[index]
         switch node.kind {
         case .none: return .null
@@ -139,45 +144,73 @@ extension PickleTape {
             if node.flags.contains(.big) { return .bigInt(PickleBigInt(content(of: node))) }
             return .int(Int(truncatingIfNeeded: Int64(bitPattern: node.word)))
         case .float: return .float(Double(bitPattern: node.word))
-        case .str: return Self.text(content(of: node))
+        case .str: return text(node)
         case .byteString: return .byteString(Array(content(of: node)))
         case .bytes: return .bytes(Array(content(of: node)))
         case .bytearray: return .bytearray(Array(content(of: node)))
-        case .tuple: return .tuple(treeItems(chain(of: node)))
-        case .list: return .list(treeItems(chain(of: node)))
-        case .set: return .set(treeItems(chain(of: node)))
-        case .frozenset: return .frozenset(treeItems(chain(of: node)))
-        case .dict: return .dict(PickleDict(treePairs(chain(of: node))))
+        case .tuple: return .tuple(treeItems(chain(of: node), &keyLists))
+        case .list: return .list(treeItems(chain(of: node), &keyLists))
+        case .set: return .set(treeItems(chain(of: node), &keyLists))
+        case .frozenset: return .frozenset(treeItems(chain(of: node), &keyLists))
+        case .dict: return .dict(treeDict(chain(of: node), &keyLists))
         case .global: return .global(treeName(node))
-        case .persistentID: return .persistentID(treeValue(node.first))
-        case .object: return .object(treeObject(node))
+        case .persistentID: return .persistentID(treeValue(node.first, &keyLists))
+        case .object: return .object(treeObject(node, &keyLists))
         }
     }
 
     /// Checked bytes as text: all but those with surrogates are a Swift string.
-    private static func text(_ bytes: UnsafeRawBufferPointer) -> PickleValue {
-        if !WTF8.isASCII(bytes), WTF8.hasSurrogates(bytes) { return .surrogateString(Array(bytes)) }
+    private func text(_ node: TapeNode) -> PickleValue {
+        let bytes = content(of: node)
+        if !node.flags.contains(.ascii), WTF8.hasSurrogates(bytes) { return .surrogateString(Array(bytes)) }
         return .string(String(decoding: bytes.bindMemory(to: UInt8.self), as: UTF8.self))
     }
 
-    private func treeItems(_ chain: ItemChain) -> [PickleValue] {
-        guard chain.count > 0 else { return [] }
+    private func treeItems(_ chain: ItemChain, _ keyLists: inout PickleKeyLists) -> [PickleValue] {
+        treeItems(chain, from: 0, step: 1, &keyLists)
+    }
+
+    private func treeDict(_ chain: ItemChain, _ keyLists: inout PickleKeyLists) -> PickleDict {
+        guard chain.count > 1 else { return PickleDict() }
+        return PickleDict(
+            keys: keyLists.values(of: chain, in: self), values: treeItems(chain, from: 1, step: 2, &keyLists))
+    }
+
+    /// The keys of a dict whose pairs are a chain.
+    func treeKeys(_ chain: ItemChain) -> [PickleValue] {
+        // A key holds no dict, but for an object that does.
+        var keyLists = PickleKeyLists()
+        keyLists.begin()
+        return treeItems(chain, from: 0, step: 2, &keyLists)
+    }
+
+    /// Each item of a chain, or each other one.
+    private func treeItems(
+        _ chain: ItemChain, from first: Int, step: Int, _ keyLists: inout PickleKeyLists
+    ) -> [PickleValue] {
+        let count = Int(chain.count) / step
+        guard count > 0 else { return [] }
+        // `reserveCapacity` is specialised; `Array(unsafeUninitializedCapacity:)` looks the array's type up each time.
         var items: [PickleValue] = []
-        items.reserveCapacity(Int(chain.count))
-        var cursor = TapeCursor(chain)
-        while let item = cursor.next(in: self) { items.append(treeValue(item)) }
+        items.reserveCapacity(count)
+        var segment = Int(chain.first)
+        var skipped = first
+        while segment != 0 {
+            let end = segment + 2 + Int(links[segment + 1])
+            precondition(end <= links.count)
+            var at = segment + 2 + skipped
+            while at < end {
+                items.append(treeValue(links.base[at], &keyLists))
+                at &+= step
+            }
+            skipped = at - end
+            segment = Int(links[segment])
+        }
         return items
     }
 
-    private func treePairs(_ chain: ItemChain) -> [PickleDict.Pair] {
-        guard chain.count > 1 else { return [] }
-        var pairs: [PickleDict.Pair] = []
-        pairs.reserveCapacity(Int(chain.count / 2))
-        var cursor = TapeCursor(chain)
-        while let key = cursor.next(in: self), let value = cursor.next(in: self) {
-            pairs.append(.init(key: treeValue(key), value: treeValue(value)))
-        }
-        return pairs
+    private func treePairs(_ chain: ItemChain, _ keyLists: inout PickleKeyLists) -> [PickleDict.Pair] {
+        treeDict(chain, &keyLists).pairs
     }
 
     private func treeName(_ node: TapeNode) -> PickleName {
@@ -186,17 +219,18 @@ extension PickleTape {
             name: String(decoding: content(of: nodes[node.last]), as: UTF8.self))
     }
 
-    private func treeObject(_ node: TapeNode) -> PickleObject {
+    private func treeObject(_ node: TapeNode, _ keyLists: inout PickleKeyLists) -> PickleObject {
         let record = Int(node.first)
         let keywords = links[record + ObjectField.keywords]
         var object = PickleObject(
-            PickleConstructor(rawValue: links[record]) ?? .reduce, treeValue(links[record + ObjectField.callable]),
-            arguments: treeItems(chain(of: nodes[links[record + ObjectField.arguments]])),
-            keywords: keywords == 0 ? nil : PickleDict(treePairs(chain(of: nodes[keywords]))))
-        object.states = treeItems(chain(ObjectField.states, ofRecord: node.first))
-        object.items = treeItems(chain(ObjectField.items, ofRecord: node.first))
-        object.pairs = treePairs(chain(ObjectField.pairs, ofRecord: node.first))
-        object.adds = treeItems(chain(ObjectField.adds, ofRecord: node.first))
+            PickleConstructor(rawValue: links[record]) ?? .reduce,
+            treeValue(links[record + ObjectField.callable], &keyLists),
+            arguments: treeItems(chain(of: nodes[links[record + ObjectField.arguments]]), &keyLists),
+            keywords: keywords == 0 ? nil : treeDict(chain(of: nodes[keywords]), &keyLists))
+        object.states = treeItems(chain(ObjectField.states, ofRecord: node.first), &keyLists)
+        object.items = treeItems(chain(ObjectField.items, ofRecord: node.first), &keyLists)
+        object.pairs = treePairs(chain(ObjectField.pairs, ofRecord: node.first), &keyLists)
+        object.adds = treeItems(chain(ObjectField.adds, ofRecord: node.first), &keyLists)
         return object
     }
 }

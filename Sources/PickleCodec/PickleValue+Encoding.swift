@@ -33,7 +33,7 @@ extension PickleGraph.Builder {
         case .list(let items): return list(add(items))
         case .set(let items): return set(add(items))
         case .frozenset(let items): return frozenset(add(items))
-        case .dict(let pairs): return dict(flat: add(pairs.pairs))
+        case .dict(let pairs): return dict(flat: add(pairs))
         case .global(let name): return global(name)
         case .object(let parts): return add(parts)
         case .persistentID(let id): return persistentID(add(id))
@@ -54,12 +54,12 @@ extension PickleGraph.Builder {
     }
 
     /// Keys and values in turn.
-    private mutating func add(_ pairs: [PickleDict.Pair]) -> [PickleNode] {
+    private mutating func add(_ dict: PickleDict) -> [PickleNode] {
         var nodes: [PickleNode] = []
-        nodes.reserveCapacity(pairs.count * 2)
-        for (place, pair) in pairs.enumerated() {
-            nodes.append(addKey(pair.key, place))
-            nodes.append(add(pair.value))
+        nodes.reserveCapacity(dict.count * 2)
+        for place in dict.keys.indices {
+            nodes.append(addKey(dict.keys[place], place))
+            nodes.append(add(dict.values[place]))
         }
         return nodes
     }
@@ -67,7 +67,7 @@ extension PickleGraph.Builder {
     private mutating func add(_ parts: PickleObject) -> PickleNode {
         let callable = add(parts.callable)
         let arguments = tuple(add(parts.arguments))
-        let keywords = parts.keywords.map { dict(flat: add($0.pairs)) }
+        let keywords = parts.keywords.map { dict(flat: add($0)) }
         let node = object(parts.constructor, callable, arguments: arguments, keywords: keywords)
         for item in parts.items { append(add(item), to: node) }
         for pair in parts.pairs {

@@ -29,7 +29,19 @@ extension PickleDict: Hashable {
 /// around it, and comparing in order first and without order then would take 2**depth. So hashes of sets and dicts are
 /// kept by the address of their storage, which the values being compared hold, and each pair is compared once.
 struct PickleComparer {
-    private var hashes: [UnsafeRawPointer: Int] = [:]
+    private var hashes: [Storage: Int] = [:]
+
+    /// Where the items of a set are, or the keys and values of a dict.
+    private struct Storage: Hashable {
+        let keys: UnsafeRawPointer
+        let values: UnsafeRawPointer?
+
+        init?(_ keys: [PickleValue], _ values: [PickleValue]? = nil) {
+            guard !keys.isEmpty, let address = keys.withUnsafeBytes({ $0.baseAddress }) else { return nil }
+            self.keys = address
+            self.values = values.flatMap { values in values.withUnsafeBytes { $0.baseAddress } }
+        }
+    }
 
     // MARK: Equality
 
@@ -70,15 +82,12 @@ struct PickleComparer {
     }
 
     mutating func areEqual(_ left: PickleDict, _ right: PickleDict) -> Bool {
-        areEqualPairs(left.pairs, right.pairs)
-    }
-
-    private mutating func areEqualPairs(_ left: [PickleDict.Pair], _ right: [PickleDict.Pair]) -> Bool {
         guard left.count == right.count else { return false }
-        guard let places = match(left.map { hash($0.key) }, right.map { hash($0.key) }) else { return false }
-        for index in left.indices {
-            let other = right[places[index]]
-            guard areEqual(left[index].key, other.key), areEqual(left[index].value, other.value) else { return false }
+        guard let places = match(left.keys.map { hash($0) }, right.keys.map { hash($0) }) else { return false }
+        for index in left.keys.indices {
+            guard areEqual(left.keys[index], right.keys[places[index]]),
+                areEqual(left.values[index], right.values[places[index]])
+            else { return false }
         }
         return true
     }
@@ -159,25 +168,25 @@ struct PickleComparer {
     }
 
     private mutating func hash(unordered items: [PickleValue]) -> Int {
-        let address = items.withUnsafeBytes { $0.baseAddress }
-        if !items.isEmpty, let address, let known = hashes[address] { return known }
+        let storage = Storage(items)
+        if let storage, let known = hashes[storage] { return known }
         var sum = items.count
         for item in items { sum &+= hash(item) }
-        if !items.isEmpty, let address { hashes[address] = sum }
+        if let storage { hashes[storage] = sum }
         return sum
     }
 
     mutating func hash(_ dict: PickleDict) -> Int {
-        let address = dict.pairs.withUnsafeBytes { $0.baseAddress }
-        if dict.count > 0, let address, let known = hashes[address] { return known }
+        let storage = Storage(dict.keys, dict.values)
+        if let storage, let known = hashes[storage] { return known }
         var sum = ~dict.count
-        for pair in dict.pairs {
+        for index in dict.keys.indices {
             var hasher = Hasher()
-            hasher.combine(hash(pair.key))
-            hasher.combine(hash(pair.value))
+            hasher.combine(hash(dict.keys[index]))
+            hasher.combine(hash(dict.values[index]))
             sum &+= hasher.finalize()
         }
-        if dict.count > 0, let address { hashes[address] = sum }
+        if let storage { hashes[storage] = sum }
         return sum
     }
 }

@@ -80,57 +80,6 @@ public struct PickleBigInt: Hashable, Sendable {
     }
 }
 
-/// A dict: pairs in insertion order, no two keys equal.
-public struct PickleDict: Sendable, ExpressibleByDictionaryLiteral {
-    /// A key and its value.
-    public struct Pair: Hashable, Sendable {
-        /// The key, a hashable Python value.
-        public let key: PickleValue
-        /// The value.
-        public let value: PickleValue
-
-        /// A pair.
-        public init(key: PickleValue, value: PickleValue) {
-            self.key = key
-            self.value = value
-        }
-    }
-
-    /// The pairs in insertion order.
-    public private(set) var pairs: [Pair]
-
-    /// A dict of pairs whose keys differ.
-    public init(_ pairs: [Pair] = []) {
-        self.pairs = pairs
-    }
-
-    public init(dictionaryLiteral elements: (PickleValue, PickleValue)...) {
-        pairs = elements.map { Pair(key: $0.0, value: $0.1) }
-    }
-
-    /// The number of pairs.
-    public var count: Int { pairs.count }
-
-    /// The value of a text key, also of a Python 2 str with its bytes. Linear in the number of pairs.
-    public subscript(key: String) -> PickleValue? {
-        pairs.last { $0.key.isText(key) }?.value
-    }
-
-    /// The value of any key. Linear in the number of pairs.
-    public subscript(key: PickleValue) -> PickleValue? {
-        get { pairs.first { $0.key == key }?.value }
-        set {
-            let place = pairs.firstIndex { $0.key == key }
-            switch (place, newValue) {
-            case (let place?, let value?): pairs[place] = Pair(key: key, value: value)
-            case (let place?, nil): pairs.remove(at: place)
-            case (nil, let value?): pairs.append(Pair(key: key, value: value))
-            case (nil, nil): break
-            }
-        }
-    }
-}
-
 /// An object as the pickle describes it. Nothing was imported or called; it can be written again as it is.
 public struct PickleObject: Hashable, Sendable {
     /// How it would be made.

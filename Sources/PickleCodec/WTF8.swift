@@ -4,10 +4,11 @@ import Glibc
 enum WTF8 {
     /// Whether the bytes are valid. With `surrogates` false they must be strict UTF-8.
     @inline(__always) static func isValid(_ bytes: UnsafeRawBufferPointer, surrogates: Bool = true) -> Bool {
-        isASCII(bytes) || isValidSlowly(bytes, surrogates)
+        isASCII(bytes) || isValidBeyondASCII(bytes, surrogates: surrogates)
     }
 
-    @inline(never) private static func isValidSlowly(_ bytes: UnsafeRawBufferPointer, _ surrogates: Bool) -> Bool {
+    /// The same for bytes that aren't ASCII.
+    @inline(never) static func isValidBeyondASCII(_ bytes: UnsafeRawBufferPointer, surrogates: Bool = true) -> Bool {
         let count = bytes.count
         var at = 0
         while at < count {
@@ -151,6 +152,24 @@ extension RawArray where Element == UInt8 {
     guard left.count == right.count else { return false }
     guard left.count > 0, let one = left.baseAddress, let other = right.baseAddress else { return true }
     return memcmp(one, other, left.count) == 0
+}
+
+/// The same without a call, which for a key of a message costs more than the comparison.
+@inline(__always) func equalShortBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
+    let count = left.count
+    guard count == right.count, let one = left.baseAddress, let other = right.baseAddress else { return count == 0 }
+    var at = 0
+    while count &- at >= 4 {
+        let word = one.loadUnaligned(fromByteOffset: at, as: UInt32.self)
+        if word != other.loadUnaligned(fromByteOffset: at, as: UInt32.self) { return false }
+        at &+= 4
+    }
+    while at < count {
+        let byte = one.load(fromByteOffset: at, as: UInt8.self)
+        if byte != other.load(fromByteOffset: at, as: UInt8.self) { return false }
+        at &+= 1
+    }
+    return true
 }
 
 /// Whether bytes are those of a literal.

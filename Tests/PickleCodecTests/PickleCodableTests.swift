@@ -33,6 +33,15 @@ import Testing
         #expect(try decoder.decode(Update.self, from: pickle) == Self.update)
     }
 
+    @Test func `an empty array is a list, and bytes only when it is one of bytes`() throws {
+        struct Empty: Encodable {
+            let texts: [String] = []
+            let bytes: [UInt8] = []
+        }
+        #expect(try PickleEncoder().encodeValue(Empty()) == ["texts": .list([]), "bytes": .bytes([])])
+        #expect(try PickleEncoder().encodeValue([Row]()) == .list([]))
+    }
+
     @Test func `what Python wrote is read with one call`() throws {
         // pickle.dumps({'id': 7, 'ok': True}, 2)
         let pickle: [UInt8] =

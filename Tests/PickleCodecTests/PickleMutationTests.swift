@@ -43,7 +43,7 @@ import Testing
     }
 
     /// Changes bytes, cuts, repeats and splices.
-    private static func mutated(_ corpus: [[UInt8]], _ generator: inout SplitMix64) -> [UInt8] {
+    static func mutated(_ corpus: [[UInt8]], _ generator: inout SplitMix64) -> [UInt8] {
         var pickle = corpus[Int.random(in: 0..<corpus.count, using: &generator)]
         for _ in 0..<Int.random(in: 1...4, using: &generator) where !pickle.isEmpty {
             let at = Int.random(in: 0..<pickle.count, using: &generator)

@@ -10,7 +10,10 @@ public func fuzzPickle(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
     _ = disassembler.disassemble(bytes)
     guard let graph = try? PickleGraph(decoding: bytes) else { return 0 }
     _ = PickleAudit(of: bytes)
-    bytes.withUnsafeBytes { writeJSON($0) }
+    bytes.withUnsafeBytes { bytes in
+        writeJSON(bytes)
+        compareScan(bytes)
+    }
     for version in 0...5 {
         guard let written = try? graph.encoded(protocolVersion: version) else { continue }
         guard let again = try? PickleGraph(decoding: written), again.kind(of: again.root) == graph.kind(of: graph.root)
@@ -35,4 +38,29 @@ private func writeJSON(_ bytes: UnsafeRawBufferPointer) {
     policy.maximumOutputBytes = 1 << 16
     guard (try? document.parse(bytes)) != nil else { return }
     try? document.writeJSON(document.root, to: &writer, attachments: &attachments, policy: policy)
+}
+
+/// What the scan of a message finds must be what the full parse does.
+private func compareScan(_ bytes: UnsafeRawBufferPointer) {
+    var scan = PickleScan()
+    var document = PickleDocument()
+    guard scan.scan(bytes), (try? document.parse(bytes)) != nil else { return }
+    var found: [[UInt8]: PickleScan.Node] = [:]
+    for index in 0..<scan.count {
+        found[scan.text(of: scan.key(at: index)).map(Array.init) ?? []] = scan.value(at: index)
+    }
+    guard document.kind(of: document.root) == .dict, document.count(of: document.root) == found.count else {
+        fatalError("the scan found other keys")
+    }
+    var pairs = document.pairs(of: document.root)
+    while let (key, value) = pairs.next(in: document) {
+        guard let node = document.bytes(of: key).flatMap({ found[Array($0)] }) else {
+            fatalError("the scan lost a key")
+        }
+        guard let kind = scan.kind(of: node) else { continue }
+        let isText = kind == .str
+        guard kind == document.kind(of: value), scan.int64(node) == document.int64(value),
+            !isText || scan.text(of: node).map(Array.init) == document.bytes(of: value).map(Array.init)
+        else { fatalError("the scan found another value") }
+    }
 }

@@ -1,11 +1,12 @@
 import Glibc
 import JSONCodec
 import PickleCodec
+import PubSubMessages
 
 /// Measures the codec on the pickles named on the command line: one line `file operation nanoseconds` each.
 ///
 /// Thread CPU time, best of 25 batches of about 10 ms. `compare.py` runs it and CPython side by side. The environment
-/// variable OPERATION limits it to one operation, for a profiler.
+/// variable OPERATION limits it to one operation and RUNS sets how often that is done, for a profiler.
 @main
 struct PickleBench {
     static func main() throws {
@@ -20,11 +21,19 @@ struct PickleBench {
         var writer = JSONWriter()
         var attachments: [PickleDocument.Node] = []
         report(path, "tape") { try? document.parse(raw) }
-        report(path, "fields") {
-            try? document.parse(raw)
-            for key: StaticString in ["method", "event", "namespace", "room", "host_id", "data"] {
-                keep(document.value(forKey: key, in: document.root)?.index ?? 0)
+        var scan = PickleScan()
+        if scan.scan(raw) {
+            report(path, "fields") {
+                _ = scan.scan(raw)
+                keep(scan.index(ofKey: "method").map { scan.value(at: $0).offset } ?? 0)
+                keep(scan.index(ofKey: "event").map { scan.value(at: $0).offset } ?? 0)
+                keep(scan.index(ofKey: "namespace").map { scan.value(at: $0).offset } ?? 0)
+                keep(scan.index(ofKey: "room").map { scan.value(at: $0).offset } ?? 0)
+                keep(scan.index(ofKey: "host_id").map { scan.value(at: $0).offset } ?? 0)
+                keep(scan.index(ofKey: "data").map { UInt32(scan.extent(at: $0).count) } ?? 0)
             }
+            let decoder = PubSubMessageDecoder(hostID: "another")
+            report(path, "route") { keep((try? decoder.decode(raw)) == nil ? 1 : 0) }
         }
         report(path, "json") {
             try? document.parse(raw)
@@ -48,9 +57,10 @@ struct PickleBench {
         let warmUp = nanoseconds()
         body()
         let once = max(nanoseconds() - warmUp, 100)
-        let count = max(1, min(100_000, 10_000_000 / once))
+        let runs = getenv("RUNS").flatMap { UInt64(String(cString: $0)) }
+        let count = runs ?? max(1, min(100_000, 10_000_000 / once))
         var best = UInt64.max
-        for _ in 0..<25 {
+        for _ in 0..<(runs == nil ? 25 : 1) {
             let start = nanoseconds()
             for _ in 0..<count { body() }
             best = min(best, (nanoseconds() - start) / count)

@@ -1,0 +1,305 @@
+/// The stack machine of a `PickleScan`: offsets in place of values.
+///
+/// Stack and memo say at which opcode each value was made, and nothing is built. Every read is within the input, every
+/// item within its memory: an opcode that could leave them, or that plain data doesn't have, ends the walk.
+struct PickleScanWalk {
+    private let base: UnsafeRawPointer
+    private let end: Int
+    private let memory: Memory
+    private var at = 0
+    private var height = 0
+    private var markCount = 0
+    private var memoCount = 0
+    /// The offset of the dict's opcode.
+    private(set) var dict: UInt32 = 0
+    /// Pairs of the dict so far.
+    private(set) var pairCount = 0
+
+    /// A batch of 1000 pairs in a batch of 1000 pairs; what takes more is left to the full parse.
+    private static let stackCapacity = 4096
+    private static let memoCapacity = 4096
+    private static let markCapacity = 256
+    /// Keys of a message are nine.
+    private static let pairCapacity = 32
+
+    /// A key and its value.
+    struct Pair: BitwiseCopyable {
+        let key: PickleScan.Node
+        /// Where the key's text lies.
+        let keyStart: UInt32
+        let keyLength: UInt32
+        let value: PickleScan.Node
+        /// Where the value lies in the pickle.
+        let start: UInt32
+        let end: UInt32
+    }
+
+    /// A value on the stack.
+    fileprivate struct Item: BitwiseCopyable {
+        /// Offset of the opcode that made it; of where it was made first, if it comes from the memo.
+        var maker: UInt32
+        /// Where it starts in the pickle.
+        var start: UInt32
+    }
+
+    /// The height of the stack at a MARK, and where that is in the pickle.
+    fileprivate struct Mark: BitwiseCopyable {
+        var height: UInt32
+        var start: UInt32
+    }
+
+    /// What the walk works in, allocated once.
+    struct Memory: BitwiseCopyable {
+        let pairs = UnsafeMutablePointer<Pair>.allocate(capacity: pairCapacity)
+        fileprivate let items = UnsafeMutablePointer<Item>.allocate(capacity: stackCapacity)
+        fileprivate let memo = UnsafeMutablePointer<UInt32>.allocate(capacity: memoCapacity)
+        fileprivate let marks = UnsafeMutablePointer<Mark>.allocate(capacity: markCapacity)
+
+        func deallocate() {
+            pairs.deallocate()
+            items.deallocate()
+            memo.deallocate()
+            marks.deallocate()
+        }
+    }
+
+    init(_ base: UnsafeRawPointer, _ count: Int, _ memory: Memory) {
+        self.base = base
+        end = count
+        self.memory = memory
+    }
+
+    private var here: UInt32 { UInt32(truncatingIfNeeded: at) }
+
+    private func byte(_ offset: Int) -> UInt8 { base.load(fromByteOffset: offset, as: UInt8.self) }
+
+    /// Walks through the pickle; false when it isn't a dict that ends with STOP, or isn't as plain as that.
+    mutating func run() -> Bool {
+        enterDict() && execute()
+    }
+
+    /// Walks up to and with the opcode that makes the dict.
+    @inline(__always) private mutating func enterDict() -> Bool {
+        if end >= 12, byte(0) == 0x80, byte(1) <= 5 { at = 2 }  // PROTO
+        if end &- at >= 10, byte(at) == 0x95 { at += 9 }  // FRAME
+        guard end &- at >= 2, byte(at) == 0x7d else { return false }  // EMPTY_DICT
+        dict = here
+        return push(skipping: 1)
+    }
+
+    /// Where the content of a text lies that an opcode of the pickle makes; nil if it makes something else.
+    @inline(__always) static func text(at offset: UInt32, _ base: UnsafeRawPointer) -> Range<Int>? {
+        let at = Int(offset)
+        switch base.load(fromByteOffset: at, as: UInt8.self) {
+        case 0x8c:  // SHORT_BINUNICODE
+            let start = at &+ 2
+            return start..<start &+ Int(base.load(fromByteOffset: at &+ 1, as: UInt8.self))
+        case 0x58:  // BINUNICODE
+            let length = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: at &+ 1, as: UInt32.self))
+            let start = at &+ 5
+            return start..<start &+ Int(length)
+        default: return nil
+        }
+    }
+
+    /// Notes the items above the dict as pairs, and returns how many there are now; -1 if they are no pairs with texts as
+    /// keys, or too many.
+    private static func takePairs(
+        _ count: Int, _ height: Int, _ memory: Memory, _ base: UnsafeRawPointer, end: UInt32
+    ) -> Int {
+        guard height & 1 == 1, count &+ height / 2 <= pairCapacity else { return -1 }
+        var place = count
+        var at = 1
+        while at < height {
+            let key = memory.items[at]
+            let value = memory.items[at &+ 1]
+            guard let text = text(at: key.maker, base) else { return -1 }
+            let next = at &+ 2 < height ? memory.items[at &+ 2].start : end
+            memory.pairs[place] = Pair(
+                key: .init(offset: key.maker), keyStart: UInt32(truncatingIfNeeded: text.lowerBound),
+                keyLength: UInt32(truncatingIfNeeded: text.count), value: .init(offset: value.maker),
+                start: value.start, end: next)
+            place &+= 1
+            at &+= 2
+        }
+        return place
+    }
+}
+
+// MARK: Steps: false ends the walk
+
+extension PickleScanWalk {
+    /// Passes some bytes. At least one, STOP, must follow.
+    @inline(__always) private mutating func skip(_ count: Int) -> Bool {
+        if end &- at <= count { return false }
+        at &+= count
+        return true
+    }
+
+    /// Puts the value on the stack that the next bytes make.
+    @inline(__always) private mutating func push(skipping count: Int) -> Bool {
+        if height == Self.stackCapacity { return false }
+        memory.items[height] = Item(maker: here, start: here)
+        height &+= 1
+        return skip(count)
+    }
+
+    /// Puts the value on the stack that an opcode with a length makes.
+    @inline(__always)
+    private mutating func push<T: FixedWidthInteger & BitwiseCopyable>(lengthOf _: T.Type) -> Bool {
+        let size = 1 &+ MemoryLayout<T>.size
+        if end &- at <= size { return false }
+        let length = T(littleEndian: base.loadUnaligned(fromByteOffset: at &+ 1, as: T.self))
+        return push(skipping: size &+ Int(truncatingIfNeeded: length))
+    }
+
+    /// Replaces the topmost values by one that the opcode makes of them.
+    @inline(__always) private mutating func combine(_ count: Int) -> Bool {
+        if height &- count < 1 { return false }
+        height &-= count &- 1
+        memory.items[height &- 1].maker = here
+        return skip(1)
+    }
+
+    /// Drops values that the opcode gives to the one below them.
+    @inline(__always) private mutating func give(_ count: Int) -> Bool {
+        if height &- count < 2 { return false }
+        height &-= count
+        return skip(1)
+    }
+
+    /// Gives everything above the dict to it.
+    @inline(__always) private mutating func giveToDict() -> Bool {
+        pairCount = Self.takePairs(pairCount, height, memory, base, end: here)
+        height = 1
+        return pairCount >= 0 && skip(1)
+    }
+
+    /// The height of the topmost mark, which is removed; -1 when there is none.
+    @inline(__always) private mutating func popMark() -> Int {
+        if markCount == 0 { return -1 }
+        markCount &-= 1
+        return Int(memory.marks[markCount].height)
+    }
+
+    @inline(__always) private mutating func pushMark() -> Bool {
+        if markCount == Self.markCapacity { return false }
+        memory.marks[markCount] = Mark(height: UInt32(truncatingIfNeeded: height), start: here)
+        markCount &+= 1
+        return skip(1)
+    }
+
+    /// Gives the marked values to the one below them.
+    private mutating func giveMarked() -> Bool {
+        let mark = popMark()
+        if mark < 2 || mark > height { return false }
+        height = mark
+        return skip(1)
+    }
+
+    /// Replaces the marked values by one that the opcode makes of them.
+    private mutating func combineMarked() -> Bool {
+        let mark = popMark()
+        if mark < 1 || mark > height { return false }
+        guard mark == height ? push(skipping: 1) : combine(height &- mark) else { return false }
+        memory.items[mark].start = memory.marks[markCount].start
+        return true
+    }
+
+    /// Stores the topmost value in the memo. Indices that don't follow each other are for the full parse.
+    @inline(__always) private mutating func store(at index: Int) -> Bool {
+        if index > memoCount { return false }
+        if index < Self.memoCapacity { memory.memo[index] = memory.items[height &- 1].maker }
+        if index == memoCount { memoCount &+= 1 }
+        return true
+    }
+
+    /// Puts a value from the memo on the stack; not the dict itself, which could then be changed out of sight.
+    @inline(__always) private mutating func fetch(at index: Int, skipping count: Int) -> Bool {
+        if index >= memoCount || index >= Self.memoCapacity || memory.memo[index] == dict { return false }
+        guard push(skipping: count) else { return false }
+        memory.items[height &- 1].maker = memory.memo[index]
+        return true
+    }
+}
+
+// MARK: The opcodes
+
+extension PickleScanWalk {
+    /// Like `PickleMachine.run`, a flat switch over bytes.
+    @inline(never) private mutating func execute() -> Bool {
+        while true {
+            let goesOn: Bool
+            switch byte(at) {
+            case 0x8c:  // SHORT_BINUNICODE
+                repeat {
+                    guard push(lengthOf: UInt8.self) else { return false }
+                    if byte(at) == 0x94 {
+                        guard store(at: memoCount), skip(1) else { return false }
+                    }
+                } while byte(at) == 0x8c
+                continue
+            case 0x94:  // MEMOIZE
+                goesOn = store(at: memoCount) && skip(1)
+            case 0x68:  // BINGET
+                goesOn = end &- at > 2 && fetch(at: Int(byte(at &+ 1)), skipping: 2)
+            case 0x6a:  // LONG_BINGET
+                goesOn = end &- at > 5 && fetch(at: word32(), skipping: 5)
+            case 0x71:  // BINPUT
+                goesOn = end &- at > 2 && store(at: Int(byte(at &+ 1))) && skip(2)
+            case 0x72:  // LONG_BINPUT
+                goesOn = end &- at > 5 && store(at: word32()) && skip(5)
+            case 0x4e, 0x88, 0x89, 0x5d, 0x7d, 0x8f, 0x29:
+                // NONE, NEWTRUE, NEWFALSE, EMPTY_LIST, EMPTY_DICT, EMPTY_SET, EMPTY_TUPLE
+                goesOn = push(skipping: 1)
+            case 0x4b:  // BININT1
+                goesOn = push(skipping: 2)
+            case 0x4d:  // BININT2
+                goesOn = push(skipping: 3)
+            case 0x4a:  // BININT
+                goesOn = push(skipping: 5)
+            case 0x47:  // BINFLOAT
+                goesOn = push(skipping: 9)
+            case 0x58, 0x42, 0x8b:  // BINUNICODE, BINBYTES, LONG4
+                goesOn = push(lengthOf: UInt32.self)
+            case 0x43, 0x8a:  // SHORT_BINBYTES, LONG1
+                goesOn = push(lengthOf: UInt8.self)
+            case 0x28:  // MARK
+                goesOn = pushMark()
+            case 0x75:  // SETITEMS
+                if markCount == 1, memory.marks[0].height == 1 {
+                    markCount = 0
+                    goesOn = giveToDict()
+                } else {
+                    goesOn = giveMarked()
+                }
+            case 0x73:  // SETITEM
+                goesOn = markCount == 0 && height == 3 ? giveToDict() : give(2)
+            case 0x65, 0x90:  // APPENDS, ADDITEMS
+                goesOn = giveMarked()
+            case 0x61, 0x62:  // APPEND, BUILD
+                goesOn = give(1)
+            case 0x74, 0x91:  // TUPLE, FROZENSET
+                goesOn = combineMarked()
+            case 0x85:  // TUPLE1
+                goesOn = combine(1)
+            case 0x86, 0x93, 0x52, 0x81:  // TUPLE2, STACK_GLOBAL, REDUCE, NEWOBJ
+                goesOn = combine(2)
+            case 0x87:  // TUPLE3
+                goesOn = combine(3)
+            case 0x95:  // FRAME
+                goesOn = skip(9)
+            case 0x2e:  // STOP
+                return height == 1 && markCount == 0
+            default:
+                return false
+            }
+            if !goesOn { return false }
+        }
+    }
+
+    /// The four bytes after the opcode.
+    private func word32() -> Int {
+        Int(UInt32(littleEndian: base.loadUnaligned(fromByteOffset: at &+ 1, as: UInt32.self)))
+    }
+}
