@@ -14,6 +14,8 @@ protocol MessageDocument: ~Copyable {
     /// The content of a text; nil for everything else.
     func text(_ node: Node) -> ByteString?
     func isText(_ node: Node, equalTo bytes: ByteString) -> Bool
+    /// The content of a text where it stands, without escapes; nil for everything else.
+    func plainText(_ node: Node) -> UnsafeRawBufferPointer?
     /// Which key of a message this is, nil for unknown ones.
     func key(_ node: Node) -> MessageKey?
     func int64(_ node: Node) -> Int64?
@@ -124,6 +126,8 @@ extension JSONDocument: MessageDocument {
 
     func text(_ node: Node) -> ByteString? { byteString(node) }
 
+    func plainText(_ node: Node) -> UnsafeRawBufferPointer? { plainContent(of: node) }
+
     func isText(_ node: Node, equalTo bytes: ByteString) -> Bool {
         guard let content = plainContent(of: node) else { return byteString(node) == bytes }
         return bytes.hasBytes(content)
@@ -190,6 +194,12 @@ extension PickleDocument: MessageDocument {
         return ByteString(bytes)
     }
 
+    func plainText(_ node: Node) -> UnsafeRawBufferPointer? {
+        let node = content(of: node)
+        guard kind(of: node) == .str || kind(of: node) == .byteString else { return nil }
+        return bytes(of: node)
+    }
+
     func isText(_ node: Node, equalTo other: ByteString) -> Bool {
         let node = content(of: node)
         guard kind(of: node) == .str || kind(of: node) == .byteString, let bytes = bytes(of: node) else { return false }
@@ -210,4 +220,41 @@ extension PickleDocument: MessageDocument {
     }
 
     func next(_ pairs: inout PairCursor) -> (key: Node, value: Node)? { pairs.next(in: self) }
+}
+
+extension PickleScan: MessageDocument {
+    /// Nothing: lists and tuples are not looked into.
+    struct NoItems {}
+
+    func shape(of node: Node) -> MessageShape {
+        switch kind(of: node) {
+        case .some(.none): .none
+        case .bool: .bool
+        case .int: .integer
+        case .float: .float
+        case .str: .text
+        case .bytes: .bytes
+        default: .other
+        }
+    }
+
+    func text(_ node: Node) -> ByteString? { text(of: node).map { ByteString($0) } }
+
+    func plainText(_ node: Node) -> UnsafeRawBufferPointer? { text(of: node) }
+
+    func isText(_ node: Node, equalTo other: ByteString) -> Bool { text(of: node).map { other.hasBytes($0) } ?? false }
+
+    func key(_ node: Node) -> MessageKey? { text(of: node).flatMap { MessageKey($0) } }
+
+    func bool(_ node: Node) -> Bool? { kind(of: node) == .bool ? int64(node) != 0 : nil }
+
+    func items(of node: Node) -> NoItems { NoItems() }
+    func next(_ items: inout NoItems) -> Node? { nil }
+
+    func keysAndValues(of node: Node) -> Range<Int> { 0..<count }
+
+    func next(_ pairs: inout Range<Int>) -> (key: Node, value: Node)? {
+        guard let index = pairs.popFirst() else { return nil }
+        return (key(at: index), value(at: index))
+    }
 }

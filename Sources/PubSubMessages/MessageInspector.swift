@@ -19,9 +19,13 @@ package final class MessageInspector {
     /// One payload, read. The documents' nodes are valid until the next `inspect`.
     package struct Inspection: Sendable {
         package let form: Form
+        /// The release and form by which it was written.
+        package let wireForm: WireForm
         package let summary: MessageSummary
         /// What makes the receivers drop or ignore a payload that could be read; nil for a good message.
         package let complaint: String?
+        /// What is wrong with a message that ws-emit delivers all the same.
+        package let mended: Complaints
     }
 
     /// - Parameter limits: what one payload may cost.
@@ -36,21 +40,34 @@ package final class MessageInspector {
         var dialect: Dialect? = isJSON ? nil : .pickle
         var complaint: String?
         do throws(PubSubMessageError) {
-            switch try decoder.decode(payload, includingOwn: true) {
+            switch try decoder.decodeWhole(payload, includingOwn: true) {
             case .emit(let emit): dialect = emit.dialect
-            case .ignored(let reason) where reason != .callbackOfAnotherHost: complaint = reason.rawValue
-            case .ignored, .callback, .disconnect, .enterRoom, .leaveRoom, .closeRoom: break
+            case .ignored(let reason) where reason != .callbackOfAnotherHost && reason != .canaryOfAnotherHost:
+                complaint = reason.rawValue
+            case .ignored, .callback, .canary, .disconnect, .enterRoom, .leaveRoom, .closeRoom: break
             }
         } catch {
             switch error.cause {
             case .empty, .tooLong, .pickle, .json:
-                return Inspection(form: .undecodable(error), summary: MessageSummary(), complaint: error.description)
+                return Inspection(
+                    form: .undecodable(error), wireForm: .undecodable, summary: MessageSummary(),
+                    complaint: error.description, mended: Complaints())
             default: complaint = error.description
             }
         }
         var summary = isJSON ? MessageSummary(of: decoder.json) : MessageSummary(of: decoder.pickle)
         summary.dialect = dialect
-        return Inspection(form: isJSON ? .json : .pickle, summary: summary, complaint: complaint)
+        return Inspection(
+            form: isJSON ? .json : .pickle,
+            wireForm: isJSON ? .json(dialect) : .pickle(protocolVersion: Self.protocolVersion(of: payload)),
+            summary: summary, complaint: complaint, mended: decoder.complaints)
+    }
+
+    /// The protocol of a pickle: what PROTO says, which protocols 0 and 1 don't have. Those two are told apart by their
+    /// first opcode: protocol 0 builds a message with MARK and DICT, protocol 1 with EMPTY_DICT.
+    private static func protocolVersion(of payload: UnsafeRawBufferPointer) -> Int {
+        guard payload.count > 1, payload[0] == 0x80 else { return payload.first == UInt8(ascii: "}") ? 1 : 0 }
+        return Int(payload[1])
     }
 
     /// Calls `body` with the pickle inspected last.
@@ -61,6 +78,26 @@ package final class MessageInspector {
     /// Calls `body` with the JSON text inspected last.
     package func withJSON<R>(_ body: (borrowing JSONDocument) throws -> R) rethrows -> R {
         try body(decoder.json)
+    }
+}
+
+/// How a payload was written, in a few letters: what tells the releases of a mixed fleet apart.
+package enum WireForm: Hashable, Sendable, CustomStringConvertible {
+    /// python-socketio up to 5.13, of a Python whose default protocol this is.
+    case pickle(protocolVersion: Int)
+    /// From 5.14.0 on; nil for what is no emit, and therefore doesn't tell.
+    case json(Dialect?)
+    case undecodable
+
+    package var description: String {
+        switch self {
+        case .pickle(let version): "pickle \(version)"
+        case .json(.json5_14_0): "JSON 5.14.0"
+        case .json(.json5_14_2): "JSON 5.14.2"
+        case .json(.json5_15_1): "JSON 5.15.1+"
+        case .json: "JSON"
+        case .undecodable: "undecodable"
+        }
     }
 }
 

@@ -17,8 +17,13 @@ package enum PubSubMessage: Sendable {
     case enterRoom(sid: ByteString, room: ByteString, namespace: ByteString)
     case leaveRoom(sid: ByteString, room: ByteString, namespace: ByteString)
     case closeRoom(room: ByteString, namespace: ByteString)
+    /// This process's own sign of life, come back; every python-socketio ignores its method.
+    case canary(id: Int64)
     /// Well formed, but the receivers of python-socketio do nothing with it either.
     case ignored(IgnoreReason)
+
+    /// The `method` of a canary: like no other, so that it can be told from messages at a glance.
+    package static let canaryMethod = "ws-emit-canary"
 
     /// An event for clients. Its content stays in the payload until `PubSubMessageDecoder.encodeEvent` is called.
     package struct Emit: Sendable {
@@ -53,9 +58,10 @@ package enum PubSubMessage: Sendable {
         case notAMessage = "an empty value instead of a message"
         case noMethod = "no method"
         case unknownMethod = "a method that python-socketio doesn't have"
+        case canaryOfAnotherHost = "the sign of life of another ws-emit"
         case callbackOfAnotherHost = "an answer to another process"
         case incompleteCallback = "an answer without sid, id or args"
-        case noNamespace = "no namespace, so that it reaches nobody (publish / for the default one)"
+        case noNamespace = "a namespace that is no text, so that it reaches nobody (publish / for the default one)"
         case noTarget = "a sid or room that is no text, so that no client has it"
         case broadcastRoom = "closes the room that everybody is in, which would silence the namespace"
     }

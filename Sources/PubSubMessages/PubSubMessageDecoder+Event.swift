@@ -17,6 +17,21 @@ extension PubSubMessageDecoder {
         writer.removeAll()
         switch content {
         case .none: throw PubSubMessageError(.nothingDecoded)
+        case .scanned(let payload):
+            do throws(PickleError) { try pickle.parse(payload) } catch {
+                throw PubSubMessageError(.pickle(error), hostID: senderHostID)
+            }
+            let fields = MessageFields(of: pickle)
+            // The scan has seen both.
+            guard let event = fields.event, let data = fields.data else { throw PubSubMessageError(.missingKey(.data)) }
+            return try encodePickle(event: event, data: data)
+        case .scannedJSON(let payload, let isArgumentList):
+            do throws(JSONError) { try json.parse(payload) } catch {
+                throw PubSubMessageError(.json(error), hostID: senderHostID)
+            }
+            let fields = MessageFields(of: json)
+            guard let event = fields.event, let data = fields.data else { throw PubSubMessageError(.missingKey(.data)) }
+            return try encodeJSON(event: event, data: data, isBinary: false, isArgumentList: isArgumentList)
         case .pickle(let event, let data): return try encodePickle(event: event, data: data)
         case .json(let event, let data, let isBinary, let isArgumentList):
             return try encodeJSON(event: event, data: data, isBinary: isBinary, isArgumentList: isArgumentList)
@@ -96,9 +111,9 @@ extension PubSubMessageDecoder {
     private func attachment(_ node: JSONDocument.Node) throws(PubSubMessageError) -> [UInt8] {
         let decoded: [UInt8]??
         if let content = json.plainContent(of: node) {
-            decoded = Base64.decode(content)
+            decoded = PythonBase64.decode(content)
         } else {
-            decoded = json.byteString(node).map { text in text.withUnsafeBytes { Base64.decode($0) } }
+            decoded = json.byteString(node).map { text in text.withUnsafeBytes { PythonBase64.decode($0) } }
         }
         guard let decoded else { throw PubSubMessageError(.attachmentNotText, hostID: senderHostID) }
         guard let bytes = decoded else { throw PubSubMessageError(.attachmentNotBase64, hostID: senderHostID) }

@@ -4,19 +4,36 @@ import PickleCodec
 /// Decodes the payloads of the channel, pickle or JSON, with the semantics of python-socketio's receivers.
 ///
 /// Two steps, since most messages are for rooms with nobody here: `decode` reads where a message goes, `encodeEvent`
-/// what it says. Owns the scratch of both parsers: one decoder per event loop.
+/// what it says. Of most emits `decode` only locates the keys (`PickleScan`, `JSONScan`); their data is parsed, and what
+/// is wrong with it found, by `encodeEvent`. Owns the scratch of all parsers: one decoder per event loop.
 package final class PubSubMessageDecoder {
     let hostID: ByteString
     let limits: PubSubMessageLimits
     // Unchecked: only this class's methods touch the scratch, and none calls back into it while it is in use; the checks
     // took a tenth of the time of a small message.
+    @exclusivity(unchecked) var scan = PickleScan()
+    @exclusivity(unchecked) var jsonScan = JSONScan()
+    let roomNames = RoomNames()
     @exclusivity(unchecked) var pickle: PickleDocument
     @exclusivity(unchecked) var json: JSONDocument
     @exclusivity(unchecked) var writer = JSONWriter(capacity: 4096)
     @exclusivity(unchecked) var content = EmitContent.none
     @exclusivity(unchecked) var senders: SenderDialects
-    /// The sender of the message in hand, for errors.
-    @exclusivity(unchecked) var senderHostID: ByteString?
+    /// What the sender of the last message got wrong, though it is clear what was meant.
+    @exclusivity(unchecked) package private(set) var complaints = Complaints()
+    /// How a list in the `data` of JSON is read (`--dialect`).
+    package var listReading = ListReading.learned
+
+    package enum ListReading: String, CaseIterable, Sendable {
+        /// As each sender has shown, else as the newest release does.
+        case learned = "auto"
+        /// One argument: 5.14.0 to 5.15.0.
+        case oneArgument = "5.14"
+        /// The list of arguments: 5.15.1 and later.
+        case arguments = "5.15.1"
+    }
+    /// The sender of the message in hand, nil when it doesn't say.
+    @exclusivity(unchecked) package internal(set) var senderHostID: ByteString?
     /// The last sender and namespace seen; their bytes rarely change from message to message.
     @exclusivity(unchecked) var lastHostID: ByteString = ""
     @exclusivity(unchecked) var lastNamespace: ByteString = "/"
@@ -24,6 +41,10 @@ package final class PubSubMessageDecoder {
     /// Where the last emit's event and data are.
     enum EmitContent {
         case none
+        /// In a pickle of which only the keys have been located.
+        case scanned(UnsafeRawBufferPointer)
+        /// In a JSON text, likewise.
+        case scannedJSON(UnsafeRawBufferPointer, isArgumentList: Bool)
         case pickle(event: PickleDocument.Node, data: PickleDocument.Node)
         case json(event: JSONDocument.Node, data: JSONDocument.Node, isBinary: Bool, isArgumentList: Bool)
     }
@@ -49,18 +70,43 @@ package final class PubSubMessageDecoder {
     /// - Parameters:
     ///   - payload: must stay valid until the next `decode`, since `encodeEvent` reads the content from it.
     ///   - includingOwn: also what has this process's host id, for a message on its way out.
-    /// - Throws: what python-socketio's receivers would drop with an exception or can't decode.
+    /// - Throws: what python-socketio's receivers would drop with an exception or can't decode. What is wrong within the
+    ///   data of an emit may be thrown by `encodeEvent`.
     package func decode(
         _ payload: UnsafeRawBufferPointer, includingOwn: Bool = false
     ) throws(PubSubMessageError) -> PubSubMessage {
+        guard payload.count <= limits.maximumPayloadBytes else {
+            return try decodeWhole(payload, includingOwn: includingOwn)
+        }
         content = .none
         senderHostID = nil
+        complaints = Complaints()
+        if payload.first == UInt8(ascii: "{") {
+            if jsonScan.scan(payload), let message = decodeScannedJSON(payload, includingOwn: includingOwn) {
+                return message
+            }
+        } else if scan.scan(payload), let message = try decodeScanned(payload, includingOwn: includingOwn) {
+            return message
+        }
+        return try decodeWhole(payload, includingOwn: includingOwn)
+    }
+
+    /// The same, but all of the payload is parsed and may be refused.
+    func decodeWhole(
+        _ payload: UnsafeRawBufferPointer, includingOwn: Bool
+    ) throws(PubSubMessageError) -> PubSubMessage {
+        content = .none
+        senderHostID = nil
+        complaints = Complaints()
         guard let first = payload.first else { throw PubSubMessageError(.empty) }
         guard payload.count <= limits.maximumPayloadBytes else {
-            throw PubSubMessageError(.tooLong(byteCount: payload.count, limit: limits.maximumPayloadBytes))
+            throw PubSubMessageError(
+                .tooLong(byteCount: payload.count, limit: limits.maximumPayloadBytes),
+                hostID: HostIDGlimpse.hostID(in: payload))
         }
         if Self.isJSON(first) {
             do throws(JSONError) { try json.parse(payload) } catch { throw PubSubMessageError(.json(error)) }
+            noteEncoding(payload)
             return try decodeJSON(includingOwn: includingOwn)
         }
         do throws(PickleError) { try pickle.parse(payload) } catch { throw PubSubMessageError(.pickle(error)) }
@@ -87,7 +133,7 @@ package final class PubSubMessageDecoder {
         }
         let fields = MessageFields(of: pickle)
         var route = Route(hostID: hostID, senderHostID: lastHostID, namespace: lastNamespace, dialect: .pickle)
-        let message = try route.read(fields, of: pickle, includingOwn: includingOwn)
+        let message = try route.read(fields, of: pickle, roomNames: roomNames, includingOwn: includingOwn)
         remember(route)
         if case .emit = message {
             // Both are there, or reading the route had thrown.
@@ -107,12 +153,16 @@ package final class PubSubMessageDecoder {
         var route = Route(
             hostID: hostID, senderHostID: lastHostID, namespace: lastNamespace,
             dialect: fields.binary == nil ? .json5_14_0 : isList ? .json5_15_1 : .json5_14_2)
-        var message = try route.read(fields, of: json, includingOwn: includingOwn)
+        var message = try route.read(fields, of: json, roomNames: roomNames, includingOwn: includingOwn)
         remember(route)
         if case .emit(var emit) = message {
             guard let event = fields.event, let data = fields.data else { return message }
-            let isBinary = fields.binary.map { json.isTruthy($0) } ?? false
-            emit.dialect = dialect(of: emit, data: data, isBinary: isBinary)
+            var isBinary = fields.binary.map { json.isTruthy($0) } ?? false
+            if isBinary, !isList {
+                isBinary = false
+                complaints.insert(.binaryWithoutList)
+            }
+            emit.dialect = dialect(of: emit, isList: isBinary ? hasListBesideAttachments(data) : isList)
             emit.callback?.dialect = emit.dialect
             content = .json(
                 event: event, data: data, isBinary: isBinary, isArgumentList: emit.dialect == .json5_15_1)
@@ -121,14 +171,24 @@ package final class PubSubMessageDecoder {
         return message
     }
 
+    /// Whether the first element, which is the data where attachments follow it, is a list.
+    private func hasListBesideAttachments(_ data: JSONDocument.Node) -> Bool {
+        var elements = json.elements(of: data)
+        return elements.next().map { json.kind(of: $0) == .array } ?? true
+    }
+
     /// The form of an emit's data, learnt from this message and the sender's earlier ones.
-    private func dialect(of emit: PubSubMessage.Emit, data: JSONDocument.Node, isBinary: Bool) -> Dialect {
-        guard emit.dialect != .json5_14_0 else { return .json5_14_0 }
-        var isList = json.kind(of: data) == .array
-        if isBinary, isList {
-            // The first element is the data; what follows are its attachments.
-            var elements = json.elements(of: data)
-            isList = elements.next().map { json.kind(of: $0) == .array } ?? true
+    ///
+    /// - Parameter isList: whether the data, without attachments, is a list.
+    func dialect(of emit: PubSubMessage.Emit, isList: Bool) -> Dialect {
+        switch listReading {
+        case .arguments: return .json5_15_1
+        case .oneArgument: return emit.dialect == .json5_14_0 ? .json5_14_0 : .json5_14_2
+        case .learned: break
+        }
+        guard emit.dialect != .json5_14_0 else {
+            if let host = emit.hostID { senders.noteBareData(host) }
+            return .json5_14_0
         }
         guard isList else {
             if let host = emit.hostID { senders.noteBareData(host) }
@@ -138,8 +198,16 @@ package final class PubSubMessageDecoder {
         return .json5_15_1
     }
 
-    private func remember(_ route: Route) {
+    /// `json.loads` reads them all, but the next receiver may not.
+    private func noteEncoding(_ payload: UnsafeRawBufferPointer) {
+        let (first, second) = (payload[0], payload.count > 1 ? payload[1] : 1)
+        if first == 0xEF { complaints.insert(.byteOrderMark) }
+        if first == 0xFE || first == 0xFF || first == 0 || second == 0 { complaints.insert(.notUTF8) }
+    }
+
+    func remember(_ route: Route) {
         senderHostID = route.hostID
+        complaints.formUnion(route.complaints)
         if let host = route.hostID { lastHostID = host }
         lastNamespace = route.namespace
     }

@@ -1,27 +1,23 @@
 import JSONCodec
+import PickleCodec
 
-/// Writes what this process publishes, as JSON text in python-socketio's order of keys.
+/// Writes what this process publishes, in python-socketio's order of keys.
 ///
 /// Every receiver from 1.8.4 on reads JSON: up to 5.13 as its second try, from 5.14 on as the only form.
 package enum PubSubMessageEncoder {
     /// An emit from an HTTP body: `event`, `data`, `namespace` and `room` of the document's root.
     ///
-    /// `data` stays bare, which all receivers take for one argument, unless it is a list: those of 5.15.1 and later
-    /// would spread it, so that it is wrapped as they write it, with the `binary` key that tells the form. A missing
-    /// namespace is `/`, a falsy room everybody, as Flask-SocketIO does it.
+    /// A missing namespace is `/`, a falsy room everybody, as Flask-SocketIO does it.
     package static func emit(_ document: borrowing JSONDocument, hostID: ByteString) -> [UInt8] {
         let root = document.root
         var writer = JSONWriter()
         writer.append("{\"method\":\"emit\",\"event\":")
         write(document.value(forKey: "event", in: root), of: document, to: &writer)
         writer.append(",\"data\":")
-        let data = document.value(forKey: "data", in: root)
-        if let data, document.kind(of: data) == .array {
-            writer.append("[")
-            document.write(data, to: &writer)
-            writer.append("],\"binary\":false")
+        if let data = document.value(forKey: "data", in: root) {
+            writer.appendData(data, of: document)
         } else {
-            write(data, of: document, to: &writer)
+            writer.append("null")
         }
         writer.append(",\"namespace\":")
         if let namespace = document.value(forKey: "namespace", in: root), document.isTruthy(namespace) {
@@ -33,6 +29,88 @@ package enum PubSubMessageEncoder {
         let room = document.value(forKey: "room", in: root)
         write(room.flatMap { document.isTruthy($0) ? $0 : nil }, of: document, to: &writer)
         writer.append(",\"skip_sid\":null,\"callback\":null,\"host_id\":")
+        hostID.withUnsafeBytes { writer.appendString(wtf8: $0) }
+        writer.append("}")
+        return writer.copyBytes()
+    }
+
+    /// How an emit of ours is published (`--publish`). Only the form of a list in `data` and of the whole matter: bare data
+    /// other than a list is read alike by every release.
+    package enum Form: String, CaseIterable, Sendable {
+        /// JSON, a list as the one argument in 5.15.1's list of arguments.
+        case json
+        /// JSON, a list bare: what 5.14.0 to 5.15.0 and, as their second try, all before read as one argument.
+        case bareJSON
+        /// A pickle of protocol 2, which receivers up to 5.13 read, on Python 2 too, and no later ones.
+        case pickle
+    }
+
+    /// An emit in another form.
+    ///
+    /// - Parameter payload: what `emit` has made.
+    package static func emit(_ payload: [UInt8], as form: Form) -> [UInt8] {
+        guard form != .json else { return payload }
+        return payload.withUnsafeBytes { bytes in
+            var document = JSONDocument()
+            // What we have written ourselves can be read.
+            guard (try? document.parse(bytes)) != nil else { return payload }
+            return form == .pickle ? pickled(document) : bare(document) ?? payload
+        }
+    }
+
+    /// Nil when it is bare already.
+    private static func bare(_ document: borrowing JSONDocument) -> [UInt8]? {
+        guard let data = wrappedData(of: document) else { return nil }
+        var writer = JSONWriter()
+        var separator: StaticString = "{"
+        for (key, value) in document.members(of: document.root) where document.byteString(key) != "binary" {
+            writer.append(separator)
+            separator = ","
+            document.write(key, to: &writer)
+            writer.append(":")
+            document.write(document.byteString(key) == "data" ? data : value, to: &writer)
+        }
+        writer.append("}")
+        return writer.copyBytes()
+    }
+
+    private static func pickled(_ document: borrowing JSONDocument) -> [UInt8] {
+        let wrapped = wrappedData(of: document)
+        var writer = PickleWriter(version: 2)
+        writer.beginDict()
+        for (key, value) in document.members(of: document.root) {
+            guard let name = document.byteString(key), name != "binary" else { continue }
+            writer.appendText(name)
+            writer.append(name == "data" ? wrapped ?? value : value, of: document)
+        }
+        writer.endDict()
+        writer.finish()
+        return writer.copyBytes()
+    }
+
+    /// The one argument in the list of arguments; nil where `data` is bare.
+    private static func wrappedData(of document: borrowing JSONDocument) -> JSONDocument.Node? {
+        guard document.value(forKey: "binary", in: document.root) != nil,
+            let data = document.value(forKey: "data", in: document.root)
+        else { return nil }
+        return document.elements(of: data).first { _ in true }
+    }
+
+    /// Whether a payload is a sign of life of some ws-emit, told by how `canary` begins.
+    package static func isCanary(_ payload: UnsafeRawBufferPointer) -> Bool {
+        canaryStart.withUTF8Buffer { payload.starts(with: $0) }
+    }
+
+    private static let canaryStart: StaticString = "{\"method\":\"ws-emit-canary\","
+
+    /// A sign of life of this process to itself: `{"method":"ws-emit-canary","id":17,"host_id":"…"}`.
+    package static func canary(id: Int64, hostID: ByteString) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.append("{\"method\":")
+        ByteString(PubSubMessage.canaryMethod).withUnsafeBytes { writer.appendString(wtf8: $0) }
+        writer.append(",\"id\":")
+        writer.appendInteger(id)
+        writer.append(",\"host_id\":")
         hostID.withUnsafeBytes { writer.appendString(wtf8: $0) }
         writer.append("}")
         return writer.copyBytes()

@@ -37,6 +37,9 @@ package struct PubSubMessageError: Error, Sendable, CustomStringConvertible {
     /// The sending process, if the message could be read as far as that.
     package let hostID: ByteString?
 
+    /// A message that was to be emitted and is another one.
+    package static let notAnEmit = PubSubMessageError(.nothingDecoded)
+
     init(_ cause: Cause, hostID: ByteString? = nil) {
         self.cause = cause
         self.hostID = hostID

@@ -9,6 +9,8 @@ struct Route {
     private(set) var hostID: ByteString?
     /// The namespace of this message, or of the last one that had any.
     private(set) var namespace: ByteString
+    /// What the sender got wrong without doing harm.
+    private(set) var complaints = Complaints()
 
     /// - Parameters:
     ///   - hostID: this process.
@@ -22,20 +24,33 @@ struct Route {
     }
 
     mutating func read<Document: MessageDocument & ~Copyable>(
-        _ fields: MessageFields<Document.Node>, of document: borrowing Document, includingOwn: Bool
+        _ fields: MessageFields<Document.Node>, of document: borrowing Document, roomNames: borrowing RoomNames,
+        includingOwn: Bool
     ) throws(PubSubMessageError) -> PubSubMessage {
-        guard let method = fields.method else { return .ignored(.noMethod) }
         if let node = fields.hostID {
             hostID = document.isText(node, equalTo: lastHostID) ? lastHostID : document.text(node)
         }
+        guard let method = fields.method else {
+            guard fields.event != nil, fields.data != nil else { return .ignored(.noMethod) }
+            if hostID == ownHostID, !includingOwn { return .ignored(.ownMessage) }
+            complaints.insert(.methodMissing)
+            return try emit(fields, of: document, roomNames)
+        }
         if document.isText(method, equalTo: Self.callback) { return answer(fields, of: document) }
-        if hostID == ownHostID, !includingOwn { return .ignored(.ownMessage) }
-        if document.isText(method, equalTo: Self.emit) { return try emit(fields, of: document) }
+        if hostID == ownHostID, !includingOwn {
+            guard document.isText(method, equalTo: Self.canary), let id = fields.id.flatMap({ document.int64($0) })
+            else { return .ignored(.ownMessage) }
+            return .canary(id: id)
+        }
+        if document.isText(method, equalTo: Self.emit) {
+            return try emit(fields, of: document, roomNames)
+        }
         let isEntering = document.isText(method, equalTo: Self.enterRoom)
         let isLeaving = !isEntering && document.isText(method, equalTo: Self.leaveRoom)
         let isClosing = !isEntering && !isLeaving && document.isText(method, equalTo: Self.closeRoom)
         guard isEntering || isLeaving || isClosing || document.isText(method, equalTo: Self.disconnect) else {
-            return .ignored(.unknownMethod)
+            // The canaries of other instances are meant for nobody else.
+            return .ignored(document.isText(method, equalTo: Self.canary) ? .canaryOfAnotherHost : .unknownMethod)
         }
         guard readNamespace(fields, of: document) else { return .ignored(.noNamespace) }
         let sid = fields.sid.flatMap { document.text($0) }
@@ -54,44 +69,60 @@ struct Route {
             : .leaveRoom(sid: sid, room: room, namespace: namespace)
     }
 
-    private static let emit: ByteString = "emit"
+    static let emit: ByteString = "emit"
     private static let callback: ByteString = "callback"
     private static let disconnect: ByteString = "disconnect"
     private static let enterRoom: ByteString = "enter_room"
     private static let leaveRoom: ByteString = "leave_room"
     private static let closeRoom: ByteString = "close_room"
+    private static let canary = ByteString(PubSubMessage.canaryMethod)
 
-    /// Producers fill in `/`; receivers don't: without a namespace, or with an empty one, a message reaches nobody.
+    /// Producers fill in `/`; receivers don't, and without a namespace, or with one that lacks its slash, reach nobody.
+    /// What was meant is clear, so that it is done here. False for what is neither text nor None.
     private mutating func readNamespace<Document: MessageDocument & ~Copyable>(
         _ fields: MessageFields<Document.Node>, of document: borrowing Document
     ) -> Bool {
-        guard let node = fields.namespace else { return false }
-        if document.isText(node, equalTo: namespace) { return true }
-        guard let text = document.text(node), !text.isEmpty else { return false }
-        namespace = text
+        if let node = fields.namespace {
+            if document.isText(node, equalTo: namespace) { return true }
+            let text = document.text(node)
+            guard text != nil || document.shape(of: node) == .none else { return false }
+            if let text, !text.isEmpty {
+                if text.bytes.first == UInt8(ascii: "/") {
+                    namespace = text
+                } else {
+                    complaints.insert(.namespaceWithoutSlash)
+                    namespace = ByteString(bytes: [UInt8(ascii: "/")] + text.bytes)
+                }
+                return true
+            }
+        }
+        complaints.insert(.namespaceMissing)
+        namespace = "/"
         return true
     }
 
     private mutating func emit<Document: MessageDocument & ~Copyable>(
-        _ fields: MessageFields<Document.Node>, of document: borrowing Document
+        _ fields: MessageFields<Document.Node>, of document: borrowing Document, _ roomNames: borrowing RoomNames
     ) throws(PubSubMessageError) -> PubSubMessage {
         guard fields.event != nil else { throw PubSubMessageError(.missingKey(.event), hostID: hostID) }
         guard fields.data != nil else { throw PubSubMessageError(.missingKey(.data), hostID: hostID) }
-        let rooms = try rooms(fields.room, of: document)
+        let rooms = try rooms(fields.room, of: document, roomNames)
         let callback = try address(fields.callback, of: document)
         guard readNamespace(fields, of: document) else { return .ignored(.noNamespace) }
+        let skipped = skipped(fields.skipSID, of: document)
         return .emit(
             PubSubMessage.Emit(
-                namespace: namespace, rooms: rooms, skip: skipped(fields.skipSID, of: document),
-                callback: callback, hostID: hostID, dialect: dialect))
+                namespace: namespace, rooms: rooms, skip: skipped, callback: callback, hostID: hostID, dialect: dialect)
+        )
     }
 
     /// None is everybody; text is a room; a list or tuple is the union of its members, of which None is everybody.
     /// Other hashable values are rooms that no client is in; what Python can't hash is an error there too.
     private func rooms<Document: MessageDocument & ~Copyable>(
-        _ node: Document.Node?, of document: borrowing Document
+        _ node: Document.Node?, of document: borrowing Document, _ roomNames: borrowing RoomNames
     ) throws(PubSubMessageError) -> PubSubMessage.Rooms {
         guard let node else { return .everyone }
+        if let name = document.plainText(node) { return roomNames.rooms(named: name) }
         switch document.shape(of: node) {
         case .none: return .everyone
         case .text: return .these(document.text(node).map { [$0] } ?? [])
@@ -117,20 +148,31 @@ struct Route {
     }
 
     /// Text, or a list of texts. A tuple counts as a list: through JSON it is one, and that is what was meant.
-    private func skipped<Document: MessageDocument & ~Copyable>(
+    private mutating func skipped<Document: MessageDocument & ~Copyable>(
         _ node: Document.Node?, of document: borrowing Document
     ) -> [ByteString] {
         guard let node else { return [] }
         switch document.shape(of: node) {
+        case .none: return []
         case .text: return document.text(node).map { [$0] } ?? []
         case .list, .tuple:
             var sids: [ByteString] = []
+            var count = 0
             var items = document.items(of: node)
             while let item = document.next(&items) {
+                count += 1
                 if let sid = document.text(item) { sids.append(sid) }
             }
+            if count == 0 {
+                complaints.insert(.skipSIDEmpty)
+            } else if sids.count < count {
+                complaints.insert(.skipSIDNotText)
+            }
+            if count > 0, document.shape(of: node) == .tuple { complaints.insert(.skipSIDTuple) }
             return sids
-        default: return []
+        case .bool, .integer, .float, .bytes, .dictionary, .other:
+            complaints.insert(.skipSIDNotText)
+            return []
         }
     }
 

@@ -31,9 +31,29 @@ import Testing
         #expect(try decoder.event(text: emitText(list, host: "old", data: "{}")) == #"["x",{}]"#)
         #expect(try decoder.event(text: emitText(list, host: "old", data: "[1, 2]")) == #"["x",[1,2]]"#)
         #expect(try decoder.event(text: emitText(list, host: "new", data: "[1, 2]")) == #"["x",1,2]"#)
+        // A message without the key shows the older form too.
+        #expect(try decoder.event(text: emitText(host: "5.14.0", data: "1")) == #"["x",1]"#)
+        #expect(try decoder.event(text: emitText(list, host: "5.14.0", data: "[1, 2]")) == #"["x",[1,2]]"#)
         // ws-emit itself leaves the key out with bare data: that proves nothing.
-        #expect(try decoder.event(text: emitText(host: "ours", data: "{}")) == #"["x",{}]"#)
-        #expect(try decoder.event(text: emitText(list, host: "ours", data: "[[1, 2]]")) == #"["x",[1,2]]"#)
+        #expect(try decoder.event(text: emitText(host: "ws-emit-0", data: "{}")) == #"["x",{}]"#)
+        #expect(try decoder.event(text: emitText(list, host: "ws-emit-0", data: "[[1, 2]]")) == #"["x",[1,2]]"#)
+    }
+
+    @Test(
+        arguments: [
+            (.oneArgument, #""binary": false"#, "[1, 2]", #"["x",[1,2]]"#),
+            (.oneArgument, "", "[1, 2]", #"["x",[1,2]]"#),
+            (.arguments, #""binary": false"#, "[1, 2]", #"["x",1,2]"#), (.arguments, "", "[1, 2]", #"["x",1,2]"#),
+            (.arguments, "", "{}", #"["x",{}]"#), (.arguments, #""binary": false"#, "[null]", #"["x"]"#),
+        ] as [(PubSubMessageDecoder.ListReading, String, String, String)])
+    func `a list is read as told, whoever sends it`(
+        reading: PubSubMessageDecoder.ListReading, fields: String, data: String, expected: String
+    ) throws {
+        let decoder = PubSubMessageDecoder(hostID: "own")
+        decoder.listReading = reading
+        // What the sender has shown makes no difference then.
+        _ = try decoder.event(text: emitText(#""binary": false"#, data: "{}"))
+        #expect(try decoder.event(text: emitText(fields, data: data)) == expected)
     }
 
     @Test func `the table of senders forgets the oldest`() throws {
@@ -62,8 +82,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (#"{"a": 1}"#, "binary without attachments"), ("[]", "binary without attachments"),
-        ("null", "binary without attachments"),
+        ("[]", "binary without attachments"),
+
         (#"[[1], 5]"#, "attachment not text"), (#"[[1], "QQ"]"#, "attachment not base64"),
         (#"[[1], "é"]"#, "attachment not base64"),
         (#"[[{"_placeholder": true, "num": 1}], "QQ=="]"#, "placeholder out of range"),
@@ -86,7 +106,7 @@ import Testing
             ("QQ==é", nil), ("-_QQ==", "A"),
         ] as [(String, String?)])
     func `base64 is read as Python reads it`(text: String, expected: String?) {
-        let decoded = Array(text.utf8).withUnsafeBytes { Base64.decode($0) }
+        let decoded = Array(text.utf8).withUnsafeBytes { PythonBase64.decode($0) }
         #expect(decoded.map { String(decoding: $0, as: UTF8.self) } == expected)
     }
 

@@ -38,6 +38,26 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        (#"{"event": "x", "data": {"t": 1.0}, "room": "r"}"#, #"["x",{"t":1.0}]"#),
+        (#"{"event": "x", "data": [1, "\u00e9"]}"#, ##"["x",[1,"\u00e9"]]"##),
+        (#"{"event": "x", "data": []}"#, #"["x",[]]"#),
+        (#"{"event": "x", "data": [[null]]}"#, #"["x",[[null]]]"#), (#"{"event": "x"}"#, #"["x"]"#),
+        (#"{"event": "x", "data": 123456789012345678901234567890}"#, #"["x",123456789012345678901234567890]"#),
+    ])
+    func `an HTTP emit says the same in each form to those who read that form`(body: String, event: String) throws {
+        let payload = Array(try published(body).utf8)
+        let bare = PubSubMessageEncoder.emit(payload, as: .bareJSON)
+        let old = PubSubMessageDecoder(hostID: "other")
+        old.listReading = .oneArgument
+        #expect(try old.event(bare) == event)
+        #expect(!String(decoding: bare, as: UTF8.self).contains("binary"))
+        let pickle = PubSubMessageEncoder.emit(payload, as: .pickle)
+        #expect(pickle.starts(with: [0x80, 2]))
+        #expect(try PubSubMessageDecoder(hostID: "other").event(pickle) == event)
+        #expect(PubSubMessageEncoder.emit(payload, as: .json) == payload)
+    }
+
     private func address(_ dialect: Dialect) -> CallbackAddress {
         CallbackAddress(
             hostID: "h", dialect: dialect, room: .list([.text("r"), .none]), namespace: .text("/"), id: .integer(7))

@@ -11,6 +11,7 @@ struct ReplayOutcome {
     var error: PubSubMessageError?
     var ignored: PubSubMessage.IgnoreReason?
     var emit: PubSubMessage.Emit?
+    var complaints = Complaints()
     var model: RoomModel
 
     init(_ payload: [UInt8], record: WireRecord, decoder: PubSubMessageDecoder) {
@@ -18,6 +19,7 @@ struct ReplayOutcome {
         payload.withUnsafeBytes { bytes in
             do {
                 let message = try decoder.decode(bytes)
+                complaints = decoder.complaints
                 switch message {
                 case .emit(let emit):
                     self.emit = emit

@@ -62,6 +62,8 @@ package enum EngineIORefusal: Error, Equatable, Sendable {
     case invalidWebSocketUpgrade
     case invalidJSONPIndex
     case invalidSession(ByteString?)
+    /// A sid that another process of a cluster has made.
+    case foreignSession(ByteString)
     case unexpectedRequest
     case originNotAccepted
     case overlappingPoll
@@ -73,6 +75,12 @@ package enum EngineIORefusal: Error, Equatable, Sendable {
         switch self {
         case .invalidSession(let sid):
             let text = "Invalid session \((sid ?? "None").description.prefix(64))"
+            ByteString(text).withUnsafeBytes { writer.appendString(wtf8: $0) }
+        case .foreignSession(let sid):
+            let text = """
+                Invalid session \(sid): another ws-emit opened it, or this one before a restart. Behind a load balancer, \
+                send each client to one ws-emit by a cookie, or let pages use transports: ['websocket']
+                """
             ByteString(text).withUnsafeBytes { writer.appendString(wtf8: $0) }
         default:
             ByteString(text).withUnsafeBytes { writer.appendString(wtf8: $0) }
@@ -87,7 +95,7 @@ package enum EngineIORefusal: Error, Equatable, Sendable {
         case .invalidTransport: "Invalid transport"
         case .invalidWebSocketUpgrade: "Invalid websocket upgrade"
         case .invalidJSONPIndex: "Invalid JSONP index number"
-        case .invalidSession: "Invalid session"
+        case .invalidSession, .foreignSession: "Invalid session"
         case .unexpectedRequest: "Unexpected HTTP request"
         case .originNotAccepted: "Not an accepted origin."
         case .overlappingPoll: "Overlapping polls end the session"

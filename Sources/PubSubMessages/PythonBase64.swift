@@ -1,6 +1,6 @@
 /// Base64 as Python's `base64.b64decode` reads it: standard alphabet, other characters passed over, reading ends where
 /// the padding is complete.
-enum Base64 {
+enum PythonBase64 {
     /// The bytes; nil if the padding is wrong or a character isn't ASCII.
     static func decode(_ text: UnsafeRawBufferPointer) -> [UInt8]? {
         var bytes: [UInt8] = []

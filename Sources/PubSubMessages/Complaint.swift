@@ -1,0 +1,52 @@
+/// What a sender gets wrong though it is clear what was meant: the message is delivered, the sender ought to be mended.
+///
+/// Hand-made senders do this; python-socketio's own releases never do, and its receivers drop such messages silently.
+package enum Complaint: UInt8, Hashable, Sendable, CaseIterable {
+    case namespaceMissing
+    case namespaceWithoutSlash
+    case skipSIDEmpty
+    case skipSIDNotText
+    case skipSIDTuple
+    case methodMissing
+    case binaryWithoutList
+    case byteOrderMark
+    case notUTF8
+
+    /// What to mend, for the log.
+    package var advice: String {
+        switch self {
+        case .namespaceMissing: "the namespace is missing, null or empty, taken for /: publish \"/\""
+        case .namespaceWithoutSlash:
+            "the namespace has no slash at its beginning, taken as if it had: publish \"/chat\", not \"chat\""
+        case .skipSIDEmpty: "skip_sid is an empty list: publish null when nobody is to be skipped"
+        case .skipSIDNotText:
+            "skip_sid is neither a text nor a list of texts, nobody is skipped: publish a sid, a list, or null"
+        case .skipSIDTuple:
+            "skip_sid is a tuple, taken for a list: other receivers compare it as one value and skip nobody"
+        case .methodMissing:
+            "there is no method, taken for emit because there are an event and data: publish \"method\": \"emit\""
+        case .binaryWithoutList:
+            "binary is true but data holds no attachments, taken as it is: publish \"binary\": false"
+        case .byteOrderMark: "the JSON begins with a byte order mark: publish it without"
+        case .notUTF8: "the JSON is UTF-16 or UTF-32: publish UTF-8"
+        }
+    }
+}
+
+/// The complaints about one message.
+package struct Complaints: Sendable, Equatable {
+    private var bits: UInt16 = 0
+
+    package init() {}
+
+    package var isEmpty: Bool { bits == 0 }
+
+    package mutating func insert(_ complaint: Complaint) { bits |= 1 << UInt16(complaint.rawValue) }
+
+    package func contains(_ complaint: Complaint) -> Bool { bits & 1 << UInt16(complaint.rawValue) != 0 }
+
+    /// Each of them, in the order of their declaration.
+    package var all: [Complaint] { Complaint.allCases.filter { contains($0) } }
+
+    package mutating func formUnion(_ others: Complaints) { bits |= others.bits }
+}

@@ -1,0 +1,193 @@
+import JSONCodec
+
+/// Locates the pairs of a JSON object in one pass, without a tape: for messages of which most are for somebody else.
+///
+/// What it doesn't understand, as `scan`'s result says, has to be parsed by a `JSONDocument`: text in other encodings than
+/// UTF-8, keys with escapes, `NaN` as a value of the outermost object. It doesn't look into arrays and objects: bytes that
+/// it accepts may still be refused by the full parse, because of anything inside of a value.
+///
+/// The bytes must stay valid and unchanged until the next `scan`.
+struct JSONScan: ~Copyable {
+    /// A value and where it stands; of a text the content without its quotes.
+    struct Node: BitwiseCopyable {
+        let kind: Kind
+        let start: Int
+        let end: Int
+    }
+
+    enum Kind: BitwiseCopyable {
+        case null, bool, number, array, object
+        /// Printable ASCII without escapes: what stands there is what it says.
+        case plainText
+        case otherText
+    }
+
+    private struct Pair: BitwiseCopyable { let key: Node, value: Node }
+
+    private var input = UnsafeRawBufferPointer(start: nil, count: 0)
+    private let pairs = UnsafeMutablePointer<Pair>.allocate(capacity: capacity)
+    /// Pairs found by the last `scan`.
+    private(set) var count = 0
+
+    /// A message has nine or ten.
+    private static let capacity = 32
+
+    deinit { pairs.deallocate() }
+
+    /// Locates the pairs of the object that the bytes are; false when the full parse has to say what they are.
+    mutating func scan(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        input = bytes
+        count = 0
+        var walk = Walk(bytes: bytes)
+        guard walk.take(UInt8(ascii: "{")) else { return false }
+        repeat {
+            walk.skipWhitespace()
+            guard count < Self.capacity, let key = walk.value(), key.kind == .plainText else { return false }
+            walk.skipWhitespace()
+            guard walk.take(UInt8(ascii: ":")) else { return false }
+            walk.skipWhitespace()
+            guard let value = walk.value() else { return false }
+            walk.skipWhitespace()
+            pairs[count] = Pair(key: key, value: value)
+            count &+= 1
+        } while walk.take(UInt8(ascii: ","))
+        guard walk.take(UInt8(ascii: "}")) else { return false }
+        walk.skipWhitespace()
+        return walk.at == bytes.count
+    }
+
+    /// Every read is within the bytes.
+    private struct Walk {
+        let bytes: UnsafeRawBufferPointer
+        var at = 0
+
+        init(bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+        @inline(__always) mutating func take(_ byte: UInt8) -> Bool {
+            guard at < bytes.count, bytes[at] == byte else { return false }
+            at &+= 1
+            return true
+        }
+
+        @inline(__always) mutating func skipWhitespace() {
+            while at < bytes.count, Self.isSpace(bytes[at]) { at &+= 1 }
+        }
+
+        @inline(__always) mutating func value() -> Node? {
+            guard at < bytes.count else { return nil }
+            let start = at
+            switch bytes[at] {
+            case UInt8(ascii: "\""):
+                guard let isPlain = skipText() else { return nil }
+                return Node(kind: isPlain ? .plainText : .otherText, start: start &+ 1, end: at &- 1)
+            case UInt8(ascii: "{"): return skipContainer() ? Node(kind: .object, start: start, end: at) : nil
+            case UInt8(ascii: "["): return skipContainer() ? Node(kind: .array, start: start, end: at) : nil
+            case UInt8(ascii: "n"): return word("null") ? Node(kind: .null, start: start, end: at) : nil
+            case UInt8(ascii: "t"): return word("true") ? Node(kind: .bool, start: start, end: at) : nil
+            case UInt8(ascii: "f"): return word("false") ? Node(kind: .bool, start: start, end: at) : nil
+            case UInt8(ascii: "0")...UInt8(ascii: "9"):
+                while at < bytes.count, Self.isOfNumber(bytes[at]) { at &+= 1 }
+                return Node(kind: .number, start: start, end: at)
+            default: return nil
+            }
+        }
+
+        private static func isSpace(_ byte: UInt8) -> Bool {
+            byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09
+        }
+
+        private static func isOfNumber(_ byte: UInt8) -> Bool {
+            byte &- UInt8(ascii: "0") < 10 || byte == UInt8(ascii: ".") || byte | 0x20 == UInt8(ascii: "e")
+                || byte == UInt8(ascii: "+") || byte == UInt8(ascii: "-")
+        }
+
+        private mutating func word(_ word: StaticString) -> Bool {
+            guard word.utf8CodeUnitCount <= bytes.count &- at else { return false }
+            for index in 0..<word.utf8CodeUnitCount where bytes[at &+ index] != word.utf8Start[index] { return false }
+            at &+= word.utf8CodeUnitCount
+            return true
+        }
+
+        /// Passes a text; whether it is plain, or nil when it has no end.
+        @inline(__always) private mutating func skipText() -> Bool? {
+            var isPlain = true
+            at &+= 1
+            while at < bytes.count {
+                let byte = bytes[at]
+                at &+= 1
+                if byte == UInt8(ascii: "\"") { return isPlain }
+                if byte == UInt8(ascii: "\\") {
+                    isPlain = false
+                    at &+= 1
+                } else if byte &- 0x20 >= 0x5F {
+                    isPlain = false
+                }
+            }
+            return nil
+        }
+
+        /// Passes an array or object with what is in it.
+        private mutating func skipContainer() -> Bool {
+            var depth = 0
+            while at < bytes.count {
+                switch bytes[at] {
+                case UInt8(ascii: "\""):
+                    guard skipText() != nil else { return false }
+                    continue
+                case UInt8(ascii: "{"), UInt8(ascii: "["): depth &+= 1
+                case UInt8(ascii: "}"), UInt8(ascii: "]"):
+                    depth &-= 1
+                    if depth == 0 {
+                        at &+= 1
+                        return true
+                    }
+                default: break
+                }
+                at &+= 1
+            }
+            return false
+        }
+    }
+}
+
+extension JSONScan: MessageDocument {
+    /// Nothing: arrays are not looked into.
+    struct NoItems {}
+
+    var root: Node { Node(kind: .object, start: 0, end: 0) }
+
+    func shape(of node: Node) -> MessageShape {
+        switch node.kind {
+        case .null: .none
+        case .bool: .bool
+        case .plainText: .text
+        default: .other
+        }
+    }
+
+    func plainText(_ node: Node) -> UnsafeRawBufferPointer? {
+        node.kind == .plainText ? UnsafeRawBufferPointer(rebasing: input[node.start..<node.end]) : nil
+    }
+
+    func text(_ node: Node) -> ByteString? { plainText(node).map { ByteString($0) } }
+
+    func isText(_ node: Node, equalTo other: ByteString) -> Bool { plainText(node).map { other.hasBytes($0) } ?? false }
+
+    func key(_ node: Node) -> MessageKey? { plainText(node).flatMap { MessageKey($0) } }
+
+    func bool(_ node: Node) -> Bool? { node.kind == .bool ? input[node.start] == UInt8(ascii: "t") : nil }
+
+    /// Numbers are left to the full parse.
+    func int64(_ node: Node) -> Int64? { nil }
+    func double(_ node: Node) -> Double? { nil }
+
+    func items(of node: Node) -> NoItems { NoItems() }
+    func next(_ items: inout NoItems) -> Node? { nil }
+
+    func keysAndValues(of node: Node) -> Range<Int> { 0..<count }
+
+    func next(_ pairs: inout Range<Int>) -> (key: Node, value: Node)? {
+        guard let index = pairs.popFirst() else { return nil }
+        return (self.pairs[index].key, self.pairs[index].value)
+    }
+}

@@ -1,0 +1,59 @@
+import JSONCodec
+import Testing
+
+@testable import PubSubMessages
+
+@Suite struct CanaryMessageTests {
+    private static let host: ByteString = "0123456789abcdef0123456789abcdef"
+
+    private static func decode(_ payload: [UInt8], as host: ByteString) throws -> PubSubMessage {
+        try payload.withUnsafeBytes { try PubSubMessageDecoder(hostID: host).decode($0) }
+    }
+
+    @Test func `our own comes back with its id, another's is ignored`() throws {
+        let payload = PubSubMessageEncoder.canary(id: .max, hostID: Self.host)
+        guard case .canary(.max) = try Self.decode(payload, as: Self.host) else {
+            Issue.record("no canary")
+            return
+        }
+        guard case .ignored(.canaryOfAnotherHost) = try Self.decode(payload, as: "other") else {
+            Issue.record("another's canary counts")
+            return
+        }
+    }
+
+    @Test(arguments: [
+        #"{"method":"ws-emit-canary","host_id":"HOST"}"#, #"{"method":"ws-emit-canary","id":"1","host_id":"HOST"}"#,
+        #"{"method":"canary","id":1,"host_id":"HOST"}"#,
+    ])
+    func `one without an id is any own message`(text: String) throws {
+        let payload = Array(text.replacing("HOST", with: "\(Self.host)").utf8)
+        guard case .ignored(.ownMessage) = try Self.decode(payload, as: Self.host) else {
+            Issue.record("it counts")
+            return
+        }
+    }
+
+    @Test(arguments: [
+        (#"{"host_id": "HOST"}"#, true), ("S'host_id'\np15\nS'HOST'\np16\nsu.", true),
+        ("Vhost_id\np15\nVHOST\np16\ns.", true), ("\u{8}host_id\u{14}\u{20}HOSTu.", true),
+        (#"{"host_id":"short"}"#, false), ("nothing", false), ("", false), ("host_id", false),
+    ])
+    func `a message too large to be read names its sender`(text: String, isFound: Bool) {
+        let digits = "\(Self.host)"
+        for padding in [0, 5000] {
+            let long = String(repeating: "x", count: padding)
+            for whole in [long + text, text + long] {
+                let payload = Array(whole.replacing("HOST", with: digits).utf8)
+                let found = payload.withUnsafeBytes { HostIDGlimpse.hostID(in: $0) }
+                #expect(found == (isFound ? Self.host : nil), "\(whole.prefix(60))")
+            }
+        }
+    }
+
+    @Test func `a canary is told by its first bytes`() throws {
+        func isCanary(_ payload: [UInt8]) -> Bool { payload.withUnsafeBytes { PubSubMessageEncoder.isCanary($0) } }
+        #expect(isCanary(PubSubMessageEncoder.canary(id: 1, hostID: Self.host)))
+        #expect(!isCanary(Array(#"{"method":"emit"}"#.utf8)) && !isCanary([]))
+    }
+}
