@@ -5,6 +5,7 @@ package final class LocalBroker: PubSubBroker {
     package let eventLoop: any EventLoop
     private let values: [[UInt8]: [UInt8]]
     private var isShutDown = false
+    package var counters: RedisCounters { RedisCounters() }
 
     /// - Parameter values: what `get` answers, by key; for the bridge the secrets of its room-spaces.
     package init(eventLoop: any EventLoop, values: [[UInt8]: [UInt8]] = [:]) {

@@ -7,6 +7,9 @@ package protocol PubSubBroker: AnyObject {
     /// The loop that all calls are made on.
     var eventLoop: any EventLoop { get }
 
+    /// What it has done so far; all zero without a server.
+    var counters: RedisCounters { get }
+
     /// Subscribes, and keeps the subscription up until `shutdown`, however often it is lost.
     ///
     /// - Parameter delegate: kept alive until `shutdown`. Call once.
@@ -38,6 +41,18 @@ package protocol PubSubDelegate: AnyObject {
 
     /// The subscription came up or was lost. Called on changes only.
     func subscriptionChanged(_ state: SubscriptionState)
+
+    /// A loss is over, after `subscriptionChanged(.subscribed)`, and the server has been asked what it knows of it. Called
+    /// once for each loss, with the best cause there is.
+    func subscriptionLossExplained(_ loss: SubscriptionLoss)
+
+    /// What the server's limit for the output of a slow subscriber is: a message near `warningBytes` is too large.
+    func outputBufferLimitChanged(_ limit: RedisOutputBufferLimit)
+}
+
+extension PubSubDelegate {
+    package func subscriptionLossExplained(_ loss: SubscriptionLoss) {}
+    package func outputBufferLimitChanged(_ limit: RedisOutputBufferLimit) {}
 }
 
 /// The state of a broker's subscription.
@@ -46,7 +61,7 @@ package enum SubscriptionState: Sendable, Equatable {
     case subscribed
     /// Messages published from `since` on are not seen, until `subscribed`. The broker is already trying again.
     ///
-    /// `since` is when the loss was noticed (for a silent peer that is after the ping deadline), or the start of a broker
-    /// that has not been subscribed yet.
+    /// `since` is the latest time of which it is proven that all published before has come, at most the proving interval
+    /// before the connection stopped bringing messages; or the start of a broker that has not been subscribed yet.
     case lost(cause: RedisError, since: NIODeadline)
 }

@@ -41,6 +41,14 @@ enum RedisCommand {
         return buffer
     }
 
+    /// The value of a key, which is set first when there is none. A script: in one command, Redis can do it from 7.0 on only.
+    static func get(_ key: [UInt8], orSet value: [UInt8]) -> ByteBuffer {
+        var buffer = ByteBuffer()
+        let script = "redis.call('SETNX', KEYS[1], ARGV[1]) return redis.call('GET', KEYS[1])"
+        write([Array("EVAL".utf8), Array(script.utf8), Array("1".utf8), key, value], to: &buffer)
+        return buffer
+    }
+
     static func channels() -> ByteBuffer {
         var buffer = ByteBuffer()
         words(["PUBSUB", "CHANNELS"], to: &buffer)

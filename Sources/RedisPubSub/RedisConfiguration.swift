@@ -9,6 +9,16 @@ package struct RedisConfiguration: Sendable {
     /// A PING unanswered for this long means that the peer is gone. Default 3 s, so that a peer that dies without a word
     /// is noticed within 13 s: `2 * pingInterval + pingTimeout` while the timeout is the shorter one.
     package var pingTimeout: Duration = .seconds(3)
+    /// So often a subscription is sent a PING whose answer proves that all that was published before has come: the precision
+    /// with which the start of a loss is known. Default 1 s.
+    package var provingInterval: Duration = .seconds(1)
+    /// So often the server is asked how much output waits for our subscription. Default 1 s.
+    package var watchInterval: Duration = .seconds(1)
+    /// So often a sentinel is asked for the master. Default 1 s, to follow a failover within 5 s.
+    package var sentinelInterval: Duration = .seconds(1)
+    /// So long a replaced master is still listened to, unless it drops us before: emitters stay with it until a sentinel
+    /// demotes it and cuts all its clients off, some 10 s after it has named the new one. Default 20 s.
+    package var lingerTime: Duration = .seconds(20)
     /// The largest reply in bytes, hence the largest published message. Default 64 MiB; a larger one costs the connection,
     /// since RESP has no way to skip it unread. Memory: up to this much, twice for a moment while the parser's buffer grows.
     package var maximumReplyBytes = 64 << 20
@@ -20,6 +30,13 @@ package struct RedisConfiguration: Sendable {
     package var backoff = Backoff()
 
     package init() {}
+
+    /// Takes over what the options of a URL say.
+    mutating func apply(_ options: RedisURLOptions) {
+        if let timeout = options.connectTimeout { connectTimeout = timeout }
+        if let timeout = options.commandTimeout { commandTimeout = timeout }
+        if let interval = options.pingInterval { pingInterval = interval }
+    }
 
     /// Delays between attempts to connect: doubling, capped, with jitter, so that a fleet does not come back in step.
     package struct Backoff: Sendable {

@@ -1,4 +1,5 @@
 import NIOCore
+import NIOSSL
 
 /// One connection to Redis, from connecting to its end: logs in, subscribes or takes commands, and notices a silent peer.
 ///
@@ -22,6 +23,9 @@ final class RedisConnection: ChannelInboundHandler {
 
     private let role: Role
     private let url: RedisURL
+    private let wantsMaster: Bool
+    /// Where it leads, once that is known.
+    var endpoint: RedisURL.Endpoint?
     private let configuration: RedisConfiguration
     private let eventLoop: any EventLoop
     /// A cycle until the connection ends.
@@ -38,26 +42,43 @@ final class RedisConnection: ChannelInboundHandler {
     private var hasDelivered = false
     private var hasHeard = false
     private var isPingUnanswered = false
+    private var lastPing = NIODeadline.uptimeNanoseconds(0)
+    /// When each PING was sent that a subscription has not answered, oldest first.
+    private var unprovenPings = CircularBuffer<NIODeadline>()
+    /// Of a subscription: all that was published before has come. The answer to a PING comes behind all messages.
+    private(set) var provenUntil: NIODeadline?
+    /// The server's number for this connection, of a subscription and where an ACL permits the question.
+    private(set) var clientID: Int64?
 
     private var handshakeTimer: Scheduled<Void>?
     private var pingTimer: Scheduled<Void>?
     private var expiryTimer: Scheduled<Void>?
+    private var provingTimer: Scheduled<Void>?
 
-    init(role: Role, url: RedisURL, configuration: RedisConfiguration, eventLoop: any EventLoop, owner: RedisLink) {
+    /// - Parameter wantsMaster: whether a server that is no master (`ROLE`) is left at once.
+    init(
+        role: Role, url: RedisURL, configuration: RedisConfiguration, eventLoop: any EventLoop, owner: RedisLink,
+        wantsMaster: Bool = false
+    ) {
         self.role = role
         self.url = url
         self.configuration = configuration
         self.eventLoop = eventLoop
         self.owner = owner
+        self.wantsMaster = wantsMaster
         reader = RedisReplyReader(maximumReplyBytes: configuration.maximumReplyBytes)
         pending = RedisPendingCommands(
             maximumCount: configuration.maximumPendingCommands, maximumBytes: configuration.maximumPendingBytes)
         // Before any command that is given to us while we connect: replies come in the order of sending.
         if sendsAuth { pending.appendInternal(.auth) }
+        if url.options.clientName != nil { pending.appendInternal(.setName) }
+        if wantsMaster { pending.appendInternal(.role) }
+        reader.keepsArrays = true
         switch role {
-        case .subscription(_, _, let delegate): reader.delegate = delegate
+        case .subscription(_, _, let delegate):
+            reader.delegate = delegate
+            pending.appendInternal(.clientID)
         case .commands:
-            reader.keepsArrays = true
             pending.appendInternal(selectsDatabase ? .select : .ping)
         }
     }
@@ -76,7 +97,12 @@ final class RedisConnection: ChannelInboundHandler {
 
     /// Starts the clock that bounds connecting and the handshake.
     func start() {
-        handshakeTimer = schedule(after: configuration.connectTimeout) { $0.end(.connectTimedOut) }
+        handshakeTimer = schedule(after: configuration.connectTimeout) { connection in
+            let isSilentTLS = connection.context != nil && connection.url.options.tls != nil && !connection.hasHeard
+            connection.end(
+                isSilentTLS
+                    ? .tls(reason: "the server did not answer the handshake; is this its TLS port?") : .connectTimedOut)
+        }
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -97,11 +123,16 @@ final class RedisConnection: ChannelInboundHandler {
     private func beginHandshake() {
         guard case .connecting = state else { return }
         state = .handshake
+        // Before SUBSCRIBE is sent: what comes after it was taken may still be on its way when it is confirmed.
+        if case .subscription = role { provenUntil = eventLoop.now }
         var buffer = ByteBuffer()
         if sendsAuth { RedisCommand.auth(user: url.user, password: url.password, to: &buffer) }
+        if let name = url.options.clientName { RedisCommand.words(["CLIENT", "SETNAME", name], to: &buffer) }
+        if wantsMaster { RedisCommand.words(["ROLE"], to: &buffer) }
         switch role {
         case .subscription(let channels, let patterns, _):
             unconfirmedChannels = channels.count + patterns.count
+            RedisCommand.words(["CLIENT", "ID"], to: &buffer)
             if !channels.isEmpty { RedisCommand.words(["SUBSCRIBE"] + channels, to: &buffer) }
             if !patterns.isEmpty { RedisCommand.words(["PSUBSCRIBE"] + patterns, to: &buffer) }
         case .commands:
@@ -120,6 +151,7 @@ final class RedisConnection: ChannelInboundHandler {
         held = nil
         hasHeard = true
         watchPeer(after: configuration.pingInterval)
+        if case .subscription = role { prove() }
         owner.connectionIsReady(self)
     }
 
@@ -134,13 +166,21 @@ final class RedisConnection: ChannelInboundHandler {
             owner.counters.refusedCommands += 1
             return command.fail(.queueFull)
         }
-        owner.counters.commands += 1
+        owner.counters.commands += command.replyCount
         if case .ready = state {
             write(bytes)
         } else {
             held.setOrWriteImmutableBuffer(bytes)
         }
         if expiryTimer == nil { scheduleExpiry() }
+    }
+
+    /// Sends a question of our own: not counted, not bounded, and ended by its answer or with the connection. Asked once at a
+    /// time, of a ready connection.
+    func sendInternal(_ command: RedisPendingCommands.Command, _ bytes: ByteBuffer) {
+        guard case .ready = state else { return command.fail(.notConnected) }
+        pending.appendInternal(command)
+        write(bytes)
     }
 
     /// One timer for all commands: they expire in the order in which they were sent.
@@ -153,7 +193,7 @@ final class RedisConnection: ChannelInboundHandler {
     private func expireCommands() {
         let now = eventLoop.now
         while let command = pending.popExpired(now: now) {
-            owner.counters.expiredCommands += 1
+            owner.counters.expiredCommands += command.replyCount
             command.fail(.commandTimedOut)
         }
         scheduleExpiry()
@@ -175,19 +215,52 @@ final class RedisConnection: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isClosed else { return }
+        var buffer = unwrapInboundIn(data)
+        // A TLS alert (RFC 8446, section 5.1), which no reply of Redis begins with.
+        if !hasHeard, url.options.tls == nil, buffer.readableBytesView.first == 0x15 { return end(.needsTLS) }
         hasHeard = true
-        let buffer = unwrapInboundIn(data)
-        do throws(RedisError) {
-            var failure: RedisError?
-            buffer.withUnsafeReadableBytes { bytes in
-                do throws(RedisError) { try reader.feed(bytes) } catch { failure = error }
+        takeAnswersOfBatches(&buffer)
+        var messages = 0
+        var messageBytes = 0
+        var failure: RedisError?
+        buffer.withUnsafeReadableBytes { bytes in
+            do throws(RedisError) {
+                try reader.read(bytes) { reply throws(RedisError) in
+                    if case .message(let byteCount) = reply {
+                        messages += 1
+                        messageBytes += byteCount
+                    } else {
+                        try handle(reply)
+                    }
+                    // A delegate may shut the broker down from within a message.
+                    return !isClosed
+                }
+            } catch {
+                failure = error
             }
-            if let failure { throw failure }
-            // A delegate may shut the broker down from within a message.
-            while !isClosed, let reply = try reader.next() { try handle(reply) }
-        } catch {
-            end(error)
         }
+        if messages > 0 {
+            hasDelivered = true
+            owner.counters.messages += messages
+            owner.counters.messageBytes += messageBytes
+        }
+        if let failure { end(failure) } else if isClosed { endBatch() }
+    }
+
+    /// Plain integers for a batch pass by the parser: they are many and all alike.
+    private func takeAnswersOfBatches(_ buffer: inout ByteBuffer) {
+        while reader.isIdle, let batch = pending.firstBatch, buffer.readableBytes > 0 {
+            let taken = buffer.withUnsafeReadableBytes { batch.takeAnswers(from: $0) }
+            buffer.moveReaderIndex(forwardBy: taken)
+            guard batch.isAnswered else { return }
+            settleBatch()
+        }
+    }
+
+    /// Takes out the batch at the front, whose last answer has come.
+    private func settleBatch() {
+        guard case (.publishes(let batch, let promise), let isExpired)? = pending.popFirst(), !isExpired else { return }
+        if let refusal = batch.refusal { promise.fail(refusal) } else { promise.succeed() }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -203,17 +276,20 @@ final class RedisConnection: ChannelInboundHandler {
 
     private func handle(_ reply: RedisReply) throws(RedisError) {
         switch reply {
-        case .message(let byteCount):
-            hasDelivered = true
-            owner.counters.messages += 1
-            owner.counters.messageBytes += byteCount
+        case .message: break  // counted where it was read
         case .subscribed:
             unconfirmedChannels -= 1
             if unconfirmedChannels == 0 { becomeReady() }
-        case .pong: break
+        case .pong: isProven()
         case .status, .error, .integer, .bulk, .null, .texts, .array:
+            if let batch = pending.firstBatch, batch.take(reply) {
+                if batch.isAnswered { settleBatch() }
+                return
+            }
             guard let (command, isExpired) = pending.popFirst() else { return try handleUnasked(reply) }
             if !isExpired { try settle(command, reply) }
+            // What follows the last of them are messages.
+            if case .subscription = role, pending.isEmpty { reader.keepsArrays = false }
         }
     }
 
@@ -226,6 +302,18 @@ final class RedisConnection: ChannelInboundHandler {
         case (.ping, .error(let message)):
             guard Self.isAliveAllTheSame(message) else { throw .refused(command: .ping, message: message) }
             becomeReady()
+        case (.setName, .error(let message)), (.clientID, .error(let message)), (.role, .error(let message)):
+            // An ACL or a proxy may lack these commands; the sentinels' word must do for ROLE then.
+            if message.contains("max number of clients") { throw .broken(reason: message) }
+        case (.setName, .status): break
+        case (.clientID, .integer(let id)): clientID = id
+        case (.role, .texts(let words)):
+            guard words.first == ByteBuffer(string: "master") else {
+                throw .notMaster(endpoint: endpoint?.description ?? "")
+            }
+        case (.query(let name, let promise), .error(let message)):
+            promise.fail(RedisError.refused(command: name, message: message))
+        case (.query(_, let promise), _): promise.succeed(reply)
         case (.publish(let promise), .integer(let count)): promise.succeed(Int(count))
         case (.publish(let promise), .error(let message)):
             promise.fail(RedisError.refused(command: .publish, message: message))
@@ -248,7 +336,7 @@ final class RedisConnection: ChannelInboundHandler {
     private func handleUnasked(_ reply: RedisReply) throws(RedisError) {
         guard case .error(let message) = reply else { throw .malformedReply(reason: "a reply that nothing asked for") }
         guard case .subscription = role else { throw .broken(reason: message) }
-        if case .ready = state, isPingUnanswered, Self.isAliveAllTheSame(message) { return }
+        if case .ready = state, !unprovenPings.isEmpty, Self.isAliveAllTheSame(message) { return isProven() }
         throw .refused(command: .subscribe, message: message)
     }
 
@@ -269,7 +357,8 @@ final class RedisConnection: ChannelInboundHandler {
                 connection.isPingUnanswered = false
                 connection.watchPeer(after: connection.configuration.pingInterval)
             } else if connection.isPingUnanswered {
-                connection.end(.silent)
+                let left = connection.configuration.pingTimeout - connection.sincePing
+                if left > .zero { connection.watchPeer(after: left) } else { connection.end(.silent) }
             } else {
                 connection.sendPing()
                 connection.watchPeer(after: connection.configuration.pingTimeout)
@@ -277,10 +366,25 @@ final class RedisConnection: ChannelInboundHandler {
         }
     }
 
+    /// Sends the next proving PING, unless the last one is still unanswered: a subscription that lags is not proven.
+    private func prove() {
+        provingTimer = schedule(after: configuration.provingInterval) { connection in
+            if connection.unprovenPings.isEmpty { connection.sendPing() }
+            connection.prove()
+        }
+    }
+
+    private func isProven() {
+        if let sentAt = unprovenPings.popFirst() { provenUntil = sentAt }
+    }
+
+    private var sincePing: Duration { .nanoseconds((eventLoop.now - lastPing).nanoseconds) }
+
     private func sendPing() {
         isPingUnanswered = true
+        lastPing = eventLoop.now
         // Inside a subscription the answer is an array, told apart by its first word; elsewhere it comes in order.
-        if case .commands = role { pending.appendInternal(.ping) }
+        if case .commands = role { pending.appendInternal(.ping) } else { unprovenPings.append(lastPing) }
         var buffer = ByteBuffer()
         RedisCommand.words(["PING"], to: &buffer)
         write(buffer)
@@ -295,11 +399,25 @@ final class RedisConnection: ChannelInboundHandler {
     // MARK: The end
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        end(.reading(error))
+        guard url.options.tls != nil else { return end(isUnheard ? .closedUnheard : .reading(error)) }
+        if case NIOSSLError.uncleanShutdown = error { return end(.closedByServer) }
+        guard !(error is IOError) else { return end(.reading(error)) }
+        let certificate = try? context.pipeline.syncOperations.nioSSL_peerCertificate()
+        let server = url.options.tls?.serverName ?? endpoint?.description ?? ""
+        end(.tls(reason: RedisTLSFailure.describe(error, certificate: certificate, server: server)))
     }
 
+    /// What a TLS port does with our first command: it closes without an alert.
+    private var isUnheard: Bool {
+        if case .handshake = state { return !hasHeard && url.options.tls == nil }
+        return false
+    }
+
+    /// Whether a reply has begun and not ended.
+    var isWithinReply: Bool { reader.isWithinReply }
+
     func channelInactive(context: ChannelHandlerContext) {
-        end(.closedByServer)
+        end(isUnheard ? .closedUnheard : .closedByServer)
         context.fireChannelInactive()
     }
 
@@ -308,7 +426,7 @@ final class RedisConnection: ChannelInboundHandler {
         guard !isClosed else { return }
         state = .closed
         endBatch()
-        for timer in [handshakeTimer, pingTimer, expiryTimer] { timer?.cancel() }
+        for timer in [handshakeTimer, pingTimer, expiryTimer, provingTimer] { timer?.cancel() }
         for command in pending.removeAll() { command.fail(cause) }
         held = nil
         reader.delegate = nil

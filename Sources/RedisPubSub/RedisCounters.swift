@@ -18,6 +18,12 @@ package struct RedisCounters: Sendable, Equatable {
     package var malformedReplies = 0
     package var silentPeers = 0
 
+    /// Losses that were the server's output buffer limit.
+    package var outputBufferLosses = 0
+    /// Times that another master was followed, and reads that another node of a cluster had to answer.
+    package var failovers = 0
+    package var redirects = 0
+
     package init() {}
 
     mutating func add(_ other: RedisCounters) {
@@ -33,5 +39,8 @@ package struct RedisCounters: Sendable, Equatable {
         oversizeReplies += other.oversizeReplies
         malformedReplies += other.malformedReplies
         silentPeers += other.silentPeers
+        outputBufferLosses += other.outputBufferLosses
+        failovers += other.failovers
+        redirects += other.redirects
     }
 }

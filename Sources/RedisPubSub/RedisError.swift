@@ -28,6 +28,28 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
     case notConnected
     /// The broker has been shut down.
     case shutDown
+    /// TLS could not be agreed upon; the reason is a sentence.
+    case tls(reason: String)
+    /// A server that speaks TLS only was spoken to without.
+    case needsTLS
+    /// The server closed the connection before it had sent anything, as TLS ports do to those who speak plain.
+    case closedUnheard
+    /// The server is a replica, of which a sentinel or we had thought otherwise.
+    case notMaster(endpoint: String)
+    /// The sentinels answer, and none knows a master of this name.
+    case noMaster(service: String)
+    /// No sentinel can be asked.
+    case noSentinel(reason: String)
+    /// The sentinels name another master.
+    case failedOver(to: String)
+    /// Redis dropped the subscription since too much output waited for us.
+    case outputBufferFull(RedisOutputBufferLimit)
+    /// The server is another process than before.
+    case restarted
+    /// Somebody ended the subscription with CLIENT KILL.
+    case killed
+    /// Redis dropped the subscription to stay below `maxmemory-clients`.
+    case evicted
 
     /// The commands that a connection sends.
     package enum Command: String, Sendable {
@@ -38,6 +60,12 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
         case publish = "PUBLISH"
         case get = "GET"
         case channels = "PUBSUB"
+        case sentinel = "SENTINEL"
+        case info = "INFO"
+        case clientList = "CLIENT LIST"
+        case configuration = "CONFIG GET"
+        case cluster = "CLUSTER NODES"
+        case asking = "ASKING"
     }
 
     package var description: String {
@@ -56,6 +84,20 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
         case .queueFull: "too many commands wait for Redis"
         case .notConnected: "there is no connection to Redis at present"
         case .shutDown: "the connection to Redis has been shut down"
+        case .tls(let reason): "TLS with Redis failed: \(reason)"
+        case .needsTLS: "the server at the Redis address speaks TLS: write rediss:// instead of redis://"
+        case .closedUnheard:
+            "the server at the Redis address closed the connection without a word; if that is a TLS port, write rediss:// instead of redis://"
+        case .notMaster(let endpoint): "the server \(endpoint) is a replica, not the master"
+        case .noMaster(let service):
+            "the sentinels know no master named \(service); its name ends the URL, as in redis+sentinel://host/0/mymaster"
+        case .noSentinel(let reason): "no sentinel names the master: \(reason)"
+        case .failedOver(let endpoint): "the sentinels have made \(endpoint) the master"
+        case .outputBufferFull(let limit):
+            "Redis dropped the subscription because too much output waited for it: \(limit) was passed"
+        case .restarted: "Redis was restarted"
+        case .killed: "somebody ended the subscription with CLIENT KILL"
+        case .evicted: "Redis dropped the subscription to keep its clients below maxmemory-clients"
         }
     }
 
@@ -67,9 +109,13 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
     /// What does not mend itself by waiting.
     var needsAttention: Bool {
         switch self {
-        case .refused, .malformedReply, .replyTooLarge: true
+        case .refused, .malformedReply, .replyTooLarge, .tls, .needsTLS, .noMaster: true
         default: false
         }
+    }
+
+    var isBroken: Bool {
+        if case .broken = self { true } else { false }
     }
 
     /// Words an error of NIO's connect as the operating system says it.

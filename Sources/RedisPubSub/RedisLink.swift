@@ -17,26 +17,37 @@ final class RedisLink {
     private let url: RedisURL
     private let configuration: RedisConfiguration
     private let eventLoop: any EventLoop
-    private var notify: ((Event) -> Void)?
+    private let locator: any RedisLocator
+    var notify: ((Event) -> Void)?
 
-    private var connection: RedisConnection?
+    private(set) var connection: RedisConnection?
+    /// Where `connection` leads, or the last one led.
+    private(set) var target: RedisURL.Endpoint?
+    /// Of a subscription: all that was published before has come. Stays after the end of the connection.
+    private(set) var provenUntil: NIODeadline?
+    /// Whether the last connection ended within a reply.
+    private(set) var hasEndedWithinReply = false
     /// Since when `connection` has been ready.
-    private var readySince: NIODeadline?
+    private(set) var readySince: NIODeadline?
     private var failuresInARow = 0
     private var retryTimer: Scheduled<Void>?
     private var lastCauseIsRefusal = false
     private var isStopped = false
+    private var isRetired = false
 
     init(
         role: RedisConnection.Role, url: RedisURL, configuration: RedisConfiguration, eventLoop: any EventLoop,
-        notify: @escaping (Event) -> Void
+        locator: (any RedisLocator)? = nil, notify: ((Event) -> Void)? = nil
     ) {
         self.role = role
         self.url = url
         self.configuration = configuration
         self.eventLoop = eventLoop
+        self.locator = locator ?? RedisSeeds(url.endpoints, eventLoop: eventLoop)
         self.notify = notify
     }
+
+    var endpointCount: Int { locator.endpointCount }
 
     var isReady: Bool { readySince != nil }
 
@@ -46,20 +57,34 @@ final class RedisLink {
         retryTimer = nil
         counters.connectionAttempts += 1
         let connection = RedisConnection(
-            role: role, url: url, configuration: configuration, eventLoop: eventLoop, owner: self)
+            role: role, url: url, configuration: configuration, eventLoop: eventLoop, owner: self,
+            wantsMaster: locator.wantsMaster)
         self.connection = connection
         connection.start()
-        bootstrap().assumeIsolated().whenComplete { result in
+        locator.locate().assumeIsolated().whenComplete { result in
             switch result {
-            case .success(let channel): Self.attach(connection, to: channel)
+            case .success(let endpoint): self.connect(connection, to: endpoint)
+            case .failure(let error): connection.end(error as? RedisError ?? .connecting(error))
+            }
+        }
+    }
+
+    private func connect(_ connection: RedisConnection, to endpoint: RedisURL.Endpoint) {
+        guard !connection.isClosed else { return }
+        target = endpoint
+        connection.endpoint = endpoint
+        bootstrap(endpoint).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let channel): self.attach(connection, to: channel)
             case .failure(let error): connection.end(.connecting(error))
             }
         }
     }
 
-    private func bootstrap() -> EventLoopFuture<any Channel> {
-        let bootstrap = ClientBootstrap(group: eventLoop).connectTimeout(TimeAmount(configuration.connectTimeout))
-        switch url.endpoint {
+    private func bootstrap(_ endpoint: RedisURL.Endpoint) -> EventLoopFuture<any Channel> {
+        var bootstrap = ClientBootstrap(group: eventLoop).connectTimeout(TimeAmount(configuration.connectTimeout))
+        if url.options.isKeptAlive { bootstrap = bootstrap.channelOption(.socketOption(.so_keepalive), value: 1) }
+        switch endpoint {
         case .tcp(let host, let port): return bootstrap.connect(host: host, port: port)
         case .unixSocket(let path): return bootstrap.connect(unixDomainSocketPath: path)
         }
@@ -67,14 +92,31 @@ final class RedisLink {
 
     /// Adds the handler after connecting: a host with several addresses is tried by several channels, and the channel
     /// reads nothing before this runs, on the same turn of the loop.
-    private static func attach(_ connection: RedisConnection, to channel: any Channel) {
+    private func attach(_ connection: RedisConnection, to channel: any Channel) {
         guard !connection.isClosed else { return channel.close(promise: nil) }
         do {
+            if let tls = url.options.tls, let endpoint = connection.endpoint {
+                try channel.pipeline.syncOperations.addHandler(tls.makeHandler(for: endpoint))
+            }
             try channel.pipeline.syncOperations.addHandler(connection)
         } catch {
             channel.close(promise: nil)
-            connection.end(.reading(error))
+            connection.end((error as? RedisURLError).map { .tls(reason: $0.description) } ?? .reading(error))
         }
+    }
+
+    /// Ends the connection; the next attempt follows by itself.
+    func drop(_ cause: RedisError) {
+        connection?.end(cause)
+    }
+
+    /// Ends the connection, or the wait for the next one, and makes another attempt at once.
+    func leave(_ cause: RedisError) {
+        guard !isStopped else { return }
+        connection?.end(cause)
+        guard connection == nil else { return }
+        retryTimer?.cancel()
+        connect()
     }
 
     /// Ends the wait for the next attempt: the server has been seen to be back.
@@ -92,6 +134,13 @@ final class RedisLink {
             return command.fail(.notConnected)
         }
         connection.send(command, bytes)
+    }
+
+    /// Lets the connection be, for as long as it lasts, and makes no other; the owner hears no more of it.
+    func retire() {
+        isRetired = true
+        notify = nil
+        retryTimer?.cancel()
     }
 
     /// Ends the connection for good. The future succeeds once its socket is closed.
@@ -115,17 +164,29 @@ final class RedisLink {
         let readyFor = readySince.map { eventLoop.now - $0 }
         readySince = nil
         self.connection = nil
-        guard !isStopped else { return }
+        provenUntil = connection.provenUntil
+        hasEndedWithinReply = connection.isWithinReply
+        guard !isStopped, !isRetired else { return }
+        if let endpoint = connection.endpoint {
+            locator.ended(at: endpoint, cause: cause, wasReady: readyFor != nil)
+        }
         // A server that takes us in and drops us at once is no better than none.
         let wasStable = readyFor.map { $0 >= TimeAmount(configuration.backoff.maximum) } ?? false
         failuresInARow = wasStable ? 1 : failuresInARow + 1
         lastCauseIsRefusal = cause.isRefusal
         count(cause, wasReady: readyFor != nil)
         let delay = configuration.backoff.delay(
-            failures: failuresInARow, refused: cause.isRefusal, jitter: .random(in: 0...1))
+            failures: failuresInARow.dividedRoundingUp(by: locator.endpointCount), refused: cause.isRefusal,
+            jitter: .random(in: 0...1))
         retryTimer = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(delay)) { [weak self] in self?.connect() }
         notify?(.down(cause: cause, wasReady: readyFor != nil))
     }
+
+    /// Of a ready subscription: all that was published before has come.
+    var provenUntilNow: NIODeadline? { connection?.provenUntil }
+
+    /// Of a ready subscription: the server's number for it.
+    var clientID: Int64? { connection?.clientID }
 
     private func count(_ cause: RedisError, wasReady: Bool) {
         if !wasReady { counters.failedAttempts += 1 }
@@ -136,4 +197,8 @@ final class RedisLink {
         default: break
         }
     }
+}
+
+extension Int {
+    fileprivate func dividedRoundingUp(by divisor: Int) -> Int { (self + divisor - 1) / Swift.max(divisor, 1) }
 }

@@ -9,17 +9,31 @@ struct RedisPendingCommands {
         case auth
         case select
         case ping
+        case setName
+        case clientID
+        case role
         case publish(EventLoopPromise<Int>)
+        /// Has one answer for each message.
+        case publishes(RedisPublishBatch, EventLoopPromise<Void>)
         case get(EventLoopPromise<ByteBuffer?>)
         case channels(EventLoopPromise<[ByteBuffer]>)
+        /// Whatever else is asked, with the reply as it comes.
+        case query(RedisError.Command, EventLoopPromise<RedisReply>)
+
+        /// The replies that it has.
+        var replyCount: Int {
+            if case .publishes(let batch, _) = self { batch.messageCount } else { 1 }
+        }
 
         /// Tells the one who waits, if any.
         func fail(_ error: RedisError) {
             switch self {
             case .publish(let promise): promise.fail(error)
+            case .publishes(_, let promise): promise.fail(error)
             case .get(let promise): promise.fail(error)
             case .channels(let promise): promise.fail(error)
-            case .auth, .select, .ping: break
+            case .query(_, let promise): promise.fail(error)
+            case .auth, .select, .ping, .setName, .clientID, .role: break
             }
         }
     }
@@ -49,11 +63,15 @@ struct RedisPendingCommands {
         entries.append(Entry(command: command, byteCount: 0, deadline: .distantFuture))
     }
 
+    /// Whether no reply is owed.
+    var isEmpty: Bool { entries.isEmpty }
+
     /// - Returns: false when one of the bounds is reached; the command is not taken then.
     mutating func append(_ command: Command, byteCount: Int, deadline: NIODeadline) -> Bool {
-        guard boundedCount < maximumCount, self.byteCount + byteCount <= maximumBytes else { return false }
+        let count = boundedCount + command.replyCount
+        guard count <= maximumCount, self.byteCount + byteCount <= maximumBytes else { return false }
         entries.append(Entry(command: command, byteCount: byteCount, deadline: deadline))
-        boundedCount += 1
+        boundedCount = count
         self.byteCount += byteCount
         return true
     }
@@ -62,11 +80,16 @@ struct RedisPendingCommands {
     mutating func popFirst() -> (command: Command, isExpired: Bool)? {
         guard let entry = entries.popFirst() else { return nil }
         let isBounded = entry.deadline != .distantFuture
-        if isBounded { boundedCount -= 1 }
+        if isBounded { boundedCount -= entry.command.replyCount }
         byteCount -= entry.byteCount
         let isExpired = expiredCount > 0
         if isExpired { expiredCount -= 1 }
         return (entry.command, isExpired && isBounded)
+    }
+
+    /// The batch that the next reply belongs to, if it is one.
+    var firstBatch: RedisPublishBatch? {
+        if case .publishes(let batch, _)? = entries.first?.command { batch } else { nil }
     }
 
     /// When the next command expires.

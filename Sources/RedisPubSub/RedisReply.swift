@@ -1,7 +1,7 @@
 import NIOCore
 
 /// One complete reply of the server, as far as this module tells replies apart.
-enum RedisReply: Equatable {
+enum RedisReply: Equatable, Sendable {
     /// A published message of this many payload bytes, which the reader's delegate has already been handed.
     case message(byteCount: Int)
     /// The confirmation of one SUBSCRIBE channel.

@@ -2,14 +2,16 @@ import CHiredis
 import Glibc
 import NIOCore
 
-/// Cuts the server's bytes into replies with hiredis's parser (RESP2), and hands published messages over without copying.
+/// Cuts the server's bytes into replies: messages, which are many and all alike, where they stand in what was read
+/// (`RedisMessageFrame`), everything else with hiredis's parser (RESP2).
 ///
-///     bytes ──feed──▶ redisReader ──callbacks──▶ ["message", channel, payload] ──▶ delegate.received
-///                          └──────next()───────▶ every other reply, as a RedisReply
+///     bytes ──┬─ messages ──────────────────────────────────▶ delegate.received
+///             └─ else ──▶ redisReader ──callbacks, handle──▶ every other reply, as a RedisReply
 ///
-/// hiredis builds reply objects through a table of functions. Ours build none: a payload is handed over inside the
-/// callback, where the parser's buffer is known to stand still; only the channel's name is copied, since the parser moves
-/// its buffer when a message arrives in several reads. After a thrown error the reader is dead.
+/// A message whose spelling or size is unusual goes through the parser too. hiredis builds reply objects through a table
+/// of functions. Ours build none: a payload is handed over inside the callback, where the parser's buffer is known to stand
+/// still; only the channel's name is copied, since the parser moves its buffer when a message arrives in several reads.
+/// After a thrown error the reader is dead.
 final class RedisReplyReader {
     /// Receives the published messages.
     var delegate: (any PubSubDelegate)?
@@ -19,10 +21,12 @@ final class RedisReplyReader {
     private let reader: UnsafeMutablePointer<redisReader>
     /// hiredis keeps a pointer to the table, so it lives as long as the reader.
     private let functions: UnsafeMutablePointer<redisReplyObjectFunctions>
-    private let maximumReplyBytes: Int
+    let maximumReplyBytes: Int
     /// Bytes fed since the last reply ended.
-    private var unfinishedBytes = 0
+    var unfinishedBytes = 0
     private var violation: RedisError?
+    /// The beginning of a message whose end the last read did not bring.
+    var cutMessage: [UInt8] = []
 
     /// What is known of the reply being read.
     private var reply = RedisReply.array
@@ -35,7 +39,7 @@ final class RedisReplyReader {
 
     /// Enough for each line of RESP, error texts included; only bulk strings are longer.
     private static let maximumLineBytes = 64 << 10
-    private static let maximumChannelBytes = 64 << 10
+    static let maximumChannelBytes = 64 << 10
 
     init(maximumReplyBytes: Int) {
         self.maximumReplyBytes = maximumReplyBytes
@@ -54,16 +58,53 @@ final class RedisReplyReader {
         functions.deallocate()
     }
 
-    /// Adds bytes as they came from the socket; call `next` until it returns nil before feeding more.
-    func feed(_ bytes: UnsafeRawBufferPointer) throws(RedisError) {
-        guard !bytes.isEmpty else { return }
+    /// Whether no reply has begun and not ended.
+    var isIdle: Bool { !isWithinReply }
+
+    /// Whether bytes have come that are no complete reply yet.
+    var isWithinReply: Bool { unfinishedBytes > 0 || !cutMessage.isEmpty }
+
+    /// Reads bytes as they came from the socket.
+    ///
+    /// - Parameter handle: gets each reply; false when nothing more is wanted.
+    func read(
+        _ bytes: UnsafeRawBufferPointer, _ handle: (RedisReply) throws(RedisError) -> Bool
+    ) throws(RedisError) {
+        var position = 0
+        while position < bytes.count {
+            guard !keepsArrays, let delegate else {
+                try parse(UnsafeRawBufferPointer(rebasing: bytes[position...]), handle)
+                return
+            }
+            if unfinishedBytes == 0 {
+                guard let next = try takeMessages(from: bytes, at: position, delegate, handle) else { return }
+                position = next
+                if position == bytes.count { return }
+            }
+            // Up to the end of a line, so that the messages behind a reply are found again.
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[position...])
+            let line = rest.firstIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? rest.count
+            guard try parse(UnsafeRawBufferPointer(rebasing: rest[..<line]), handle) else { return }
+            position += line
+        }
+    }
+
+    /// Gives bytes to the parser, and its replies to `handle`.
+    @discardableResult
+    func parse(
+        _ bytes: UnsafeRawBufferPointer, _ handle: (RedisReply) throws(RedisError) -> Bool
+    ) throws(RedisError) -> Bool {
         unfinishedBytes += bytes.count
         guard redisReaderFeed(reader, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count) == REDIS_OK
         else { throw .malformedReply(reason: errorText) }
+        while let reply = try next() {
+            guard try handle(reply) else { return false }
+        }
+        return true
     }
 
     /// The next complete reply, or nil when more bytes are needed.
-    func next() throws(RedisError) -> RedisReply? {
+    private func next() throws(RedisError) -> RedisReply? {
         var object: UnsafeMutableRawPointer?
         let status = redisReaderGetReply(reader, &object)
         if let violation { throw violation }

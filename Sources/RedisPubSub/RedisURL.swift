@@ -1,25 +1,46 @@
+import Glibc
+
 /// Where a Redis server is and how to log in, as one text.
 ///
-///     redis://[[user]:password@]host[:port][/db][?db=N]
-///     unix://[[user]:password@]/path/to/socket[?db=N]
+///     redis://[[user]:password@]host[:port][/db][?options]                     one server; rediss:// with TLS
+///     unix://[[user]:password@]/path/to/socket[?db=N]                          one server of this machine
+///     redis+sentinel://[[user]:password@]host[:port],…[/db[/service]]          the master that sentinels name
+///     redis+cluster://[[user]:password@]host[:port],…                          any node of a cluster
 ///
-/// The spelling is that of redis-py's `from_url`: host defaults to `localhost`, port to 6379, db to 0; user, password, host
-/// and path are percent-decoded (a `%` that no two hex digits follow stays); an IPv6 address stands in brackets. Unlike
-/// there, what has no effect is an error: unknown options, a db that is no number, a fragment.
+/// `valkey` may stand for `redis` everywhere, and the `s` of TLS belongs to that word: `valkeys+sentinel://`. The spelling
+/// is that of redis-py's `from_url` and python-socketio's `parse_redis_sentinel_url`: host defaults to `localhost`, port to
+/// 6379, for sentinels 26379, db to 0; user, password, host and path are percent-decoded (a `%` that no two hex digits
+/// follow stays); an IPv6 address stands in brackets. The options are listed in ``RedisURLOptions``. Unlike there, what has
+/// no effect is an error: unknown options, a db that is no number, a fragment.
 package struct RedisURL: Hashable, Sendable {
-    /// How the server is reached.
+    /// How one server is reached.
     package enum Endpoint: Hashable, Sendable {
         case tcp(host: String, port: Int)
         case unixSocket(path: String)
     }
 
-    package let endpoint: Endpoint
+    /// Which server is meant, where there are several.
+    package enum Topology: Hashable, Sendable {
+        case single
+        /// The endpoints are sentinels; they name the master of this service, nil meaning one named as our channel.
+        case sentinel(service: String?)
+        /// The endpoints are nodes, not necessarily all.
+        case cluster
+    }
+
+    package let topology: Topology
+    /// One or more: servers, sentinels or nodes.
+    package let endpoints: [Endpoint]
     /// The ACL user's name; nil logs in as the default user.
     package let user: [UInt8]?
     /// nil, together with a nil user, means that no AUTH is sent.
-    package let password: [UInt8]?
+    package private(set) var password: [UInt8]?
     /// The number of the database that `GET` reads; pub/sub knows no databases.
     package let database: Int
+    package let options: RedisURLOptions
+
+    /// The first of the endpoints.
+    package var endpoint: Endpoint { endpoints[0] }
 
     /// - Throws: ``RedisURLError``, whose sentence never repeats a part that may hold the password.
     package init(_ text: String) throws(RedisURLError) {
@@ -27,67 +48,108 @@ package struct RedisURL: Hashable, Sendable {
         guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")), bytes[colon...].starts(with: "://".utf8) else {
             throw .noScheme
         }
-        let scheme = String(decoding: bytes[..<colon], as: UTF8.self).lowercased()
-        guard scheme == "redis" || scheme == "unix" else { throw .unsupportedScheme(scheme) }
+        let scheme = try Scheme(String(decoding: bytes[..<colon], as: UTF8.self).lowercased())
         guard !bytes.contains(UInt8(ascii: "#")) else { throw .fragment }
 
-        let (location, query) = Self.cut(bytes[(colon + 3)...], atFirst: UInt8(ascii: "?"))
+        let (location, query) = PercentEncoding.cut(bytes[(colon + 3)...], atFirst: UInt8(ascii: "?"))
         let slash = location.firstIndex(of: UInt8(ascii: "/")) ?? location.endIndex
         let (authority, path) = (location[..<slash], location[slash...])
-        let (userInfo, hostAndPort) = Self.splitAuthority(authority)
-        (user, password) = Self.credentials(userInfo)
+        let (userInfo, hosts) = Self.splitAuthority(authority)
+        let (user, password) = Self.credentials(userInfo)
+        let options = try RedisURLOptions(query, scheme: scheme)
+        let parts = try Self.path(path, scheme: scheme)
 
-        let option = try Self.databaseOption(query)
-        if scheme == "unix" {
-            guard hostAndPort.isEmpty else { throw .relativeSocketPath }
-            endpoint = .unixSocket(path: try Self.socketPath(path))
-            database = option ?? 0
-        } else {
-            let (host, port) = try Self.hostAndPort(hostAndPort)
-            endpoint = .tcp(host: host, port: port)
-            let inPath = path.count > 1 ? try Self.database(path.dropFirst()) : nil
-            if let inPath, let option, inPath != option { throw .twoDatabases }
-            database = option ?? inPath ?? 0
+        switch scheme.kind {
+        case .unix:
+            guard hosts.isEmpty else { throw .relativeSocketPath }
+            endpoints = [.unixSocket(path: try Self.socketPath(path))]
+            topology = .single
+        case .single:
+            guard !hosts.contains(UInt8(ascii: ",")) else { throw .severalHosts }
+            endpoints = [try Self.hostAndPort(hosts, defaultPort: 6379)]
+            topology = .single
+        case .sentinel:
+            endpoints = try Self.hostsAndPorts(hosts, defaultPort: 26_379)
+            topology = .sentinel(service: parts.service)
+        case .cluster:
+            endpoints = try Self.hostsAndPorts(hosts, defaultPort: 6379)
+            topology = .cluster
         }
+        if let inPath = parts.database, let option = options.database, inPath != option { throw .twice("database") }
+        database = options.database ?? parts.database ?? 0
+        if case .cluster = topology, database != 0 { throw .clusterDatabase }
+        if user != nil, options.user != nil { throw .twice("user") }
+        if password != nil, options.password != nil { throw .twice("password") }
+        self.user = user ?? options.user
+        self.password = password ?? options.password ?? (self.user == nil ? nil : [])
+        self.options = options
     }
 
-    private init(endpoint: Endpoint, user: [UInt8]?, password: [UInt8]?, database: Int) {
-        self.endpoint = endpoint
-        self.user = user
-        self.password = password
-        self.database = database
+    private init(of other: RedisURL, user: [UInt8]?, password: [UInt8]?, options: RedisURLOptions) {
+        (topology, endpoints, database) = (.single, other.endpoints, 0)
+        (self.user, self.password, self.options) = (user, password, options)
     }
 
     /// The same server with a password that is kept elsewhere, in a file for instance.
     package func withPassword(_ password: [UInt8]) -> RedisURL {
-        RedisURL(endpoint: endpoint, user: user, password: password, database: database)
+        var url = self
+        url.password = password
+        return url
     }
 
-    private static func cut(
-        _ bytes: ArraySlice<UInt8>, atFirst byte: UInt8
-    ) -> (before: ArraySlice<UInt8>, after: ArraySlice<UInt8>?) {
-        guard let index = bytes.firstIndex(of: byte) else { return (bytes, nil) }
-        return (bytes[..<index], bytes[(index + 1)...])
+    /// The same server with the password in the first line of a file, `-` being standard input.
+    package func withPassword(inFile path: String) throws(RedisURLError) -> RedisURL {
+        guard let file = fopen(path == "-" ? "/dev/stdin" : path, "re") else {
+            throw .passwordFile(path, String(cString: strerror(errno)))
+        }
+        defer { fclose(file) }
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        let count = fread(&bytes, 1, bytes.count, file)
+        guard ferror(file) == 0 else { throw .passwordFile(path, String(cString: strerror(errno))) }
+        let password = Array(bytes.prefix(count).prefix { $0 != 0x0A && $0 != 0x0D })
+        guard !password.isEmpty else { throw .passwordFile(path, "there is no password in its first line") }
+        return withPassword(password)
+    }
+
+    /// How the sentinels themselves are logged in to. As in redis-py, user and password of the URL are those of the servers
+    /// that the sentinels watch.
+    func forSentinels() -> RedisURL {
+        var options = options
+        options.tls = self.options.sentinelTLS
+        let user = options.sentinelUser
+        return RedisURL(
+            of: self, user: user, password: options.sentinelPassword ?? user.map { _ in [] }, options: options)
     }
 
     /// The last `@` separates, as in Python's urlsplit: passwords are often pasted unescaped.
     private static func splitAuthority(
         _ authority: ArraySlice<UInt8>
-    ) -> (userInfo: ArraySlice<UInt8>?, hostAndPort: ArraySlice<UInt8>) {
+    ) -> (userInfo: ArraySlice<UInt8>?, hosts: ArraySlice<UInt8>) {
         guard let at = authority.lastIndex(of: UInt8(ascii: "@")) else { return (nil, authority) }
         return (authority[..<at], authority[(at + 1)...])
     }
 
     private static func credentials(_ userInfo: ArraySlice<UInt8>?) -> (user: [UInt8]?, password: [UInt8]?) {
         guard let userInfo else { return (nil, nil) }
-        let (name, secret) = cut(userInfo, atFirst: UInt8(ascii: ":"))
-        let user = percentDecoded(name)
-        let password = secret.map(percentDecoded) ?? []
-        if user.isEmpty { return (nil, password.isEmpty ? nil : password) }
-        return (user, password)
+        let (name, secret) = PercentEncoding.cut(userInfo, atFirst: UInt8(ascii: ":"))
+        let (user, password) = (PercentEncoding.decode(name), secret.map { PercentEncoding.decode($0) } ?? [])
+        return (user.isEmpty ? nil : user, password.isEmpty ? nil : password)
     }
 
-    private static func hostAndPort(_ bytes: ArraySlice<UInt8>) throws(RedisURLError) -> (String, Int) {
+    private static func hostsAndPorts(
+        _ bytes: ArraySlice<UInt8>, defaultPort: Int
+    ) throws(RedisURLError) -> [Endpoint] {
+        let hosts = bytes.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
+        var endpoints: [Endpoint] = []
+        for host in hosts {
+            guard !host.isEmpty || hosts.count == 1 else { throw .invalidHost }
+            endpoints.append(try hostAndPort(host, defaultPort: defaultPort))
+        }
+        guard endpoints.count <= 64 else { throw .tooManyHosts }
+        return endpoints
+    }
+
+    private static func hostAndPort(_ bytes: ArraySlice<UInt8>, defaultPort: Int) throws(RedisURLError) -> Endpoint {
         var host = bytes
         var port: ArraySlice<UInt8> = []
         if bytes.first == UInt8(ascii: "[") {
@@ -101,85 +163,80 @@ package struct RedisURL: Hashable, Sendable {
             port = bytes[(colon + 1)...]
             guard !host.contains(UInt8(ascii: ":")) else { throw .invalidHost }
         }
-        let name = percentDecoded(host)
+        let name = PercentEncoding.decode(host)
         guard !name.contains(where: { $0 <= 0x20 || $0 == 0x7F }) else { throw .invalidHost }
-        let number = port.isEmpty ? 6379 : decimal(port, maximum: 65_535)
+        let number = port.isEmpty ? defaultPort : PercentEncoding.decimal(port, maximum: 65_535)
         guard let number, number > 0 else { throw .invalidPort }
-        return (name.isEmpty ? "localhost" : String(decoding: name, as: UTF8.self), number)
+        return .tcp(host: name.isEmpty ? "localhost" : String(decoding: name, as: UTF8.self), port: number)
     }
 
     private static func socketPath(_ bytes: ArraySlice<UInt8>) throws(RedisURLError) -> String {
-        let path = percentDecoded(bytes)
+        let path = PercentEncoding.decode(bytes)
         guard path.count > 1, !path.contains(0) else { throw .relativeSocketPath }
         // sun_path of sockaddr_un: 108 bytes with the final NUL.
         guard path.count < 108 else { throw .socketPathTooLong }
         return String(decoding: path, as: UTF8.self)
     }
 
-    private static func databaseOption(_ query: ArraySlice<UInt8>?) throws(RedisURLError) -> Int? {
-        guard let query, !query.isEmpty else { return nil }
-        var number: Int?
-        for option in query.split(separator: UInt8(ascii: "&")) {
-            let (name, value) = cut(option, atFirst: UInt8(ascii: "="))
-            guard name.elementsEqual("db".utf8) else { throw .unknownOption(named: name, in: query) }
-            guard number == nil else { throw .twoDatabases }
-            number = try database(value ?? [])
-        }
-        return number
+    /// `/db` and, for sentinels, `/db/service`; both may be empty.
+    private static func path(
+        _ path: ArraySlice<UInt8>, scheme: Scheme
+    ) throws(RedisURLError) -> (database: Int?, service: String?) {
+        guard scheme.kind != .unix, path.count > 1 else { return (nil, nil) }
+        guard scheme.kind == .sentinel else { return (try RedisURLOptions.database(path.dropFirst()), nil) }
+        let (number, service) = PercentEncoding.cut(path.dropFirst(), atFirst: UInt8(ascii: "/"))
+        let name = service.map { String(decoding: PercentEncoding.decode($0), as: UTF8.self) } ?? ""
+        guard !name.contains("/") else { throw .invalidService }
+        return (number.isEmpty ? nil : try RedisURLOptions.database(number), name.isEmpty ? nil : name)
     }
+}
 
-    private static func database(_ bytes: ArraySlice<UInt8>) throws(RedisURLError) -> Int {
-        guard let number = decimal(ArraySlice(percentDecoded(bytes)), maximum: Int(Int32.max)) else {
-            throw .invalidDatabase
-        }
-        return number
-    }
+extension RedisURL {
+    /// What the part before `://` says.
+    struct Scheme: Hashable {
+        enum Kind { case single, unix, sentinel, cluster }
+        let kind: Kind
+        let hasTLS: Bool
 
-    private static func decimal(_ digits: ArraySlice<UInt8>, maximum: Int) -> Int? {
-        guard !digits.isEmpty, digits.count <= 10 else { return nil }
-        var number = 0
-        for digit in digits {
-            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return nil }
-            number = number * 10 + Int(digit - UInt8(ascii: "0"))
-        }
-        return number <= maximum ? number : nil
-    }
-
-    private static func percentDecoded(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
-        var decoded: [UInt8] = []
-        decoded.reserveCapacity(bytes.count)
-        var rest = bytes
-        while let byte = rest.popFirst() {
-            if byte == UInt8(ascii: "%"), let high = hexDigit(rest.first), let low = hexDigit(rest.dropFirst().first) {
-                decoded.append(high << 4 | low)
-                rest = rest.dropFirst(2)
-            } else {
-                decoded.append(byte)
+        init(_ text: String) throws(RedisURLError) {
+            let words = text.split(separator: "+", omittingEmptySubsequences: false)
+            switch (text, words.first, words.dropFirst().first) {
+            case ("unix", _, _): kind = .unix
+            case (_, "redis"?, nil), (_, "rediss"?, nil), (_, "valkey"?, nil), (_, "valkeys"?, nil): kind = .single
+            case (_, "redis"?, "sentinel"?), (_, "rediss"?, "sentinel"?), (_, "valkey"?, "sentinel"?),
+                (_, "valkeys"?, "sentinel"?):
+                kind = .sentinel
+            case (_, "redis"?, "cluster"?), (_, "rediss"?, "cluster"?), (_, "valkey"?, "cluster"?),
+                (_, "valkeys"?, "cluster"?):
+                kind = .cluster
+            default: throw .unsupportedScheme(text)
             }
-        }
-        return decoded
-    }
-
-    private static func hexDigit(_ byte: UInt8?) -> UInt8? {
-        switch byte {
-        case .some(let digit) where (0x30...0x39).contains(digit): digit - 0x30
-        case .some(let letter) where (0x41...0x46).contains(letter): letter - 0x41 + 10
-        case .some(let letter) where (0x61...0x66).contains(letter): letter - 0x61 + 10
-        default: nil
+            guard words.count <= 2 else { throw .unsupportedScheme(text) }
+            hasTLS = words[0] == "rediss" || words[0] == "valkeys"
         }
     }
 }
 
 extension RedisURL: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-    /// The URL with `***` in place of the password: fit for a log.
+    /// The URL with `***` in place of the password, without its options: fit for a log.
     package var description: String {
-        var text = if case .tcp = endpoint { "redis://" } else { "unix://" }
+        var text = options.tls == nil ? "redis" : "rediss"
+        switch (topology, endpoint) {
+        case (_, .unixSocket): text = "unix"
+        case (.sentinel, _): text += "+sentinel"
+        case (.cluster, _): text += "+cluster"
+        case (.single, _): break
+        }
+        text += "://"
         if let user { text += String(decoding: user, as: UTF8.self) }
         if password != nil { text += ":***" }
         if user != nil || password != nil { text += "@" }
-        switch endpoint {
-        case .tcp(let host, let port): text += (host.utf8.contains(0x3A) ? "[\(host)]" : host) + ":\(port)/\(database)"
-        case .unixSocket(let path): text += path + (database == 0 ? "" : "?db=\(database)")
+        text += endpoints.map(\.description).joined(separator: ",")
+        switch (topology, endpoint) {
+        case (_, .unixSocket): text += database == 0 ? "" : "?db=\(database)"
+        case (.sentinel(let service), _): text += "/\(database)" + (service.map { "/\($0)" } ?? "")
+        case (.single, _): text += "/\(database)"
+        case (.cluster, _): break
         }
         return text
     }
@@ -188,4 +245,27 @@ extension RedisURL: CustomStringConvertible, CustomDebugStringConvertible, Custo
 
     /// Empty, so that `dump` does not show the password either.
     package var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+extension RedisURL.Endpoint: CustomStringConvertible {
+    /// `host:port` or the path.
+    package var description: String {
+        switch self {
+        case .tcp(let host, let port): (host.utf8.contains(0x3A) ? "[\(host)]" : host) + ":\(port)"
+        case .unixSocket(let path): path
+        }
+    }
+
+    /// Reads `host:port` as servers write it in MOVED and in `CLUSTER NODES`: an IPv6 address has no brackets there, and an
+    /// empty host means the one that was asked.
+    init?(_ text: Substring, askedAt endpoint: RedisURL.Endpoint) {
+        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+            (1...65_535).contains(port)
+        else { return nil }
+        var host = String(text[..<colon])
+        if host.isEmpty || host == "?" {
+            if case .tcp(let asked, _) = endpoint { host = asked } else { host = "localhost" }
+        }
+        self = .tcp(host: host, port: port)
+    }
 }

@@ -2,33 +2,78 @@
 package struct RedisURLError: Error, Hashable, Sendable, CustomStringConvertible {
     package let description: String
 
-    static let supported = "redis:// and unix:// are supported"
+    static let supported =
+        "redis://, rediss:// (TLS), unix://, redis+sentinel:// and redis+cluster:// are supported, and valkey for redis"
 
     static let noScheme = RedisURLError(description: "a Redis URL begins with its scheme: \(supported)")
     static let fragment = RedisURLError(description: "a Redis URL has no fragment: write # in a password as %23")
     static let invalidHost = RedisURLError(
         description: "the host of the Redis URL is not valid (IPv6 stands in brackets, as in redis://[::1]:6379/0)")
+    static let severalHosts = RedisURLError(
+        description: "only redis+sentinel:// and redis+cluster:// name several hosts")
+    static let tooManyHosts = RedisURLError(description: "the Redis URL names more than 64 hosts")
     static let invalidPort = RedisURLError(
         description: "the port of the Redis URL is no number from 1 to 65535 (write / in a password as %2F)")
     static let invalidDatabase = RedisURLError(
         description: "the database of the Redis URL is no number (write / in a password as %2F)")
-    static let twoDatabases = RedisURLError(description: "the Redis URL names its database twice")
+    static let invalidService = RedisURLError(
+        description: "a redis+sentinel:// URL ends with /db/service, as in redis+sentinel://h1,h2/0/mymaster")
+    static let clusterDatabase = RedisURLError(description: "a cluster has only database 0")
     static let relativeSocketPath = RedisURLError(
         description: "a unix:// URL names an absolute path, as in unix:///run/redis/redis.sock")
     static let socketPathTooLong = RedisURLError(description: "the socket path of the Redis URL exceeds 107 bytes")
+
+    static func twice(_ what: String) -> RedisURLError {
+        RedisURLError(description: "the Redis URL names its \(what) twice")
+    }
+
+    /// - Parameter problem: never the value, which may be a secret.
+    static func option(_ name: String, _ problem: String) -> RedisURLError {
+        RedisURLError(description: "the option \(name) of the Redis URL \(problem)")
+    }
+
+    static func unreadable(_ option: String, _ path: String, _ reason: String) -> RedisURLError {
+        RedisURLError(description: "the option \(option) of the Redis URL: \(path): \(reason)")
+    }
+
+    static func passwordFile(_ path: String, _ reason: String) -> RedisURLError {
+        RedisURLError(description: "the file with the password of Redis: \(path): \(reason)")
+    }
 
     static func unsupportedScheme(_ scheme: String) -> RedisURLError {
         // Only what looks like a scheme is repeated: a password may stand before a colon too.
         let isPlain = scheme.utf8.count <= 16 && scheme.utf8.allSatisfy { (0x61...0x7A).contains($0) || $0 == 0x2B }
         let named = isPlain && !scheme.isEmpty ? "the scheme \(scheme)://" : "the scheme"
-        return RedisURLError(description: "\(named) of the Redis URL is not supported yet: \(supported)")
+        return RedisURLError(description: "\(named) of the Redis URL is not supported: \(supported)")
     }
 
     static func unknownOption(named name: ArraySlice<UInt8>, in query: ArraySlice<UInt8>) -> RedisURLError {
         // An unescaped ? in a password puts its rest here: repeat only what looks like an option.
         let isPlain = !query.contains(UInt8(ascii: "@")) && name.allSatisfy { (0x61...0x7A).contains($0) || $0 == 0x5F }
-        let named = isPlain && !name.isEmpty ? " \(String(decoding: name, as: UTF8.self))" : ""
-        return RedisURLError(
-            description: "unknown option\(named) in the Redis URL: only db is known (write ? in a password as %3F)")
+        guard isPlain, !name.isEmpty else {
+            return RedisURLError(description: "unknown option in the Redis URL (write ? in a password as %3F)")
+        }
+        let text = String(decoding: name, as: UTF8.self)
+        var sentence = "unknown option \(text) in the Redis URL"
+        let near = RedisURLOptions.names.map { (distance(name, Array($0.utf8)), $0) }.min { $0.0 < $1.0 }
+        if let near, near.0 <= 3 { sentence += ", did you mean \(near.1)?" } else { sentence += "." }
+        sentence += " Known are \(RedisURLOptions.names.joined(separator: ", "))"
+        return RedisURLError(description: sentence + " (write ? in a password as %3F)")
+    }
+
+    /// The edits that make one word of the other (Levenshtein).
+    private static func distance(_ one: ArraySlice<UInt8>, _ other: [UInt8]) -> Int {
+        guard one.count <= 64 else { return .max }
+        var row = Array(0...other.count)
+        for (i, byte) in one.enumerated() {
+            var diagonal = row[0]
+            row[0] = i + 1
+            for (j, otherByte) in other.enumerated() {
+                let substituted = diagonal + (byte == otherByte ? 0 : 1)
+                diagonal = row[j + 1]
+                row[j + 1] = min(substituted, row[j] + 1, row[j + 1] + 1)
+            }
+        }
+        return row[other.count]
     }
 }

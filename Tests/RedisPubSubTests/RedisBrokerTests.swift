@@ -20,7 +20,7 @@ struct RedisBrokerTests {
             #expect(try await probe.publish("elsewhere", to: "c") == 0)
             let large = String(repeating: "x", count: 1_000_000)
             #expect(try await probe.publish(large, to: "a") == 1)
-            try await probe.until("all have come") { $0.messages.count == 3 && $0.batches >= 3 }
+            try await probe.until("all have come") { $0.messages.count == 3 && $0.batches >= 1 }
             #expect(try await probe.on { $0.recorder.messages } == ["a=one", "b=", "a=" + large])
             let counters = try await probe.counters()
             #expect(counters.messages == 3 && counters.messageBytes == 1_000_003)
@@ -288,20 +288,6 @@ struct RedisBrokerTests {
 }
 
 extension RedisServer {
-    /// Runs one command by redis-cli and waits for its end.
-    @discardableResult func command(_ arguments: String...) throws -> String {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["redis-cli", "--no-auth-warning", "-p", "\(port)"] + arguments
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        let answer = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw Failure(description: "redis-cli: \(answer)") }
-        return answer
-    }
-
     func pingCount() throws -> Int {
         let line = try command("INFO", "commandstats").split(whereSeparator: \.isNewline).first {
             $0.hasPrefix("cmdstat_ping:calls=")

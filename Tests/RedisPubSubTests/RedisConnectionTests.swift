@@ -43,6 +43,7 @@ import Testing
             configuration.backoff.initial = .seconds(3_600)
             configuration.backoff.maximum = .seconds(3_600)
             configuration.backoff.afterRefusal = .seconds(3_600)
+            configuration.provingInterval = .seconds(3_600)
             adjust(&configuration)
             let log = Log()
             self.log = log
@@ -57,6 +58,8 @@ import Testing
             if getsEarly { early = get("early") }
             try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
             try channel.pipeline.syncOperations.addHandler(connection)
+            // CLIENT ID, where no login goes before it.
+            if channels != nil, !url.description.contains("@") { try answer(":7\r\n") }
         }
 
         /// A connection and its link hold each other until the end.
@@ -98,8 +101,10 @@ import Testing
         let subject = try Subject(subscribing: ["a", "bc"], url: "redis://me:pw@h/3")
         #expect(
             try subject.sent()
-                == "*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$2\r\npw\r\n*3\r\n$9\r\nSUBSCRIBE\r\n$1\r\na\r\n$2\r\nbc\r\n")
-        try subject.answer("+OK\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n")
+                == "*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$2\r\npw\r\n*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n"
+                + "*3\r\n$9\r\nSUBSCRIBE\r\n$1\r\na\r\n$2\r\nbc\r\n")
+        try subject.answer("+OK\r\n:7\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n")
+        #expect(subject.connection.clientID == 7)
         #expect(subject.readyCount == 0)
         try subject.answer("*3\r\n$9\r\nsubscribe\r\n$2\r\nbc\r\n:2\r\n" + RedisReplyReaderTests.message("m"))
         #expect(subject.readyCount == 1)
@@ -213,6 +218,43 @@ import Testing
             try subject.answer("-NOPERM no\r\n-NOAUTH no\r\n")
             #expect(subject.cause != nil)
         }
+    }
+
+    @Test func `a loss begins with the last PING that was answered, however much came since`() throws {
+        let subject = try Subject(subscribing: ["c"]) { $0.provingInterval = .seconds(1) }
+        try subject.answer("*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n")
+        let start = subject.loop.now
+        #expect(subject.connection.provenUntil == start)
+        _ = try subject.sent()
+        for second in 1...3 as ClosedRange<Int64> {
+            subject.loop.advanceTime(by: .seconds(1))
+            #expect(try subject.sent() == "*1\r\n$4\r\nPING\r\n")
+            try subject.answer("*2\r\n$4\r\npong\r\n$0\r\n\r\n")
+            #expect(subject.connection.provenUntil == start + .seconds(second))
+        }
+        let proven = subject.connection.provenUntil
+        // Messages alone prove nothing: they may have waited long.
+        for _ in 0..<30 {
+            subject.loop.advanceTime(by: .seconds(1))
+            try subject.answer(RedisReplyReaderTests.message("m"))
+        }
+        #expect(try subject.sent() == "*1\r\n$4\r\nPING\r\n")
+        subject.connection.end(.closedByServer)
+        #expect(subject.link.provenUntil == proven)
+    }
+
+    @Test func `a message cut in two is known after the end`() throws {
+        let subject = try Subject(subscribing: ["c"])
+        try subject.answer("*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n")
+        #expect(!subject.connection.isWithinReply)
+        try subject.answer("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$100\r\nhalf")
+        #expect(subject.connection.isWithinReply)
+    }
+
+    @Test func `the answer of a TLS server names the scheme to write`() throws {
+        let subject = try Subject()
+        try subject.answer("\u{15}\u{3}\u{1}\u{0}\u{2}\u{2}\u{46}")
+        #expect(subject.cause == .needsTLS)
     }
 
     @Test func `a peer that never finishes the handshake is given up`() throws {

@@ -34,10 +34,16 @@ import Testing
                 let piece = Array(bytes[start..<min(start + size, bytes.count)])
                 var failure: RedisError?
                 piece.withUnsafeBytes { piece in
-                    do throws(RedisError) { try reader.feed(piece) } catch { failure = error }
+                    do throws(RedisError) {
+                        try reader.read(piece) { reply throws(RedisError) in
+                            outcome.replies.append(reply)
+                            return true
+                        }
+                    } catch {
+                        failure = error
+                    }
                 }
                 if let failure { throw failure }
-                while let reply = try reader.next() { outcome.replies.append(reply) }
             }
         } catch {
             outcome.error = error
@@ -66,6 +72,29 @@ import Testing
     @Test(arguments: [1, 2, 3, 7, 64, 1_000, 1 << 20])
     func `replies are the same however their bytes are cut`(_ size: Int) {
         #expect(Self.read(Array(Self.stream.utf8), pieces: size) == Self.expected)
+    }
+
+    @Test func `messages cut at any byte come whole, of channels and patterns, among other replies`() {
+        let one = "*4\r\n$8\r\npmessage\r\n$2\r\nc*\r\n$2\r\ncd\r\n$5\r\nfirst\r\n" + Self.message("a\r\nb")
+        let stream = Array((one + "*2\r\n$4\r\npong\r\n$0\r\n\r\n" + Self.message("last")).utf8)
+        for size in 1...stream.count {
+            let outcome = Self.read(stream, pieces: size)
+            #expect(outcome.messages == ["cd=first", "c=a\r\nb", "c=last"])
+            #expect(
+                outcome.replies == [.message(byteCount: 5), .message(byteCount: 4), .pong, .message(byteCount: 4)])
+        }
+    }
+
+    @Test func `a channel with a very long name is read`() {
+        let name = String(repeating: "n", count: 5_000)
+        let outcome = Self.read(Array(Self.message("x", on: name).utf8), pieces: 1_000)
+        #expect(outcome.messages == [name + "=x"])
+    }
+
+    @Test(arguments: ["$01", "$1x", "$-1", "$+1", "$ 1"])
+    func `an odd spelling of a length is read as by the parser alone`(_ header: String) {
+        let text = Self.message("x").replacing("$1\r\nx", with: header + "\r\nx")
+        #expect(Self.read(Array(text.utf8), pieces: 1_000) == Self.read(Array(text.utf8), pieces: 1))
     }
 
     @Test func `a stream cut short at any byte brings a part of its replies and no error`() {

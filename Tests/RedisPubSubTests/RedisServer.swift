@@ -77,6 +77,20 @@ final class RedisServer: Sendable {
         }
     }
 
+    /// Runs one command by redis-cli and waits for its end.
+    @discardableResult func command(_ arguments: String...) throws -> String {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["redis-cli", "--no-auth-warning", "-p", "\(port)"] + arguments
+        let output = Pipe()
+        process.standardOutput = output
+        try process.run()
+        let answer = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { throw Failure(description: "redis-cli: \(answer)") }
+        return answer
+    }
+
     private static func freePort() throws -> Int {
         let descriptor = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }

@@ -1,5 +1,6 @@
-import RedisPubSub
 import Testing
+
+@testable import RedisPubSub
 
 @Suite struct RedisURLTests {
     struct Valid: Sendable, CustomTestStringConvertible {
@@ -74,9 +75,12 @@ import Testing
         ("", "begins with its scheme"),
         ("localhost:6379", "begins with its scheme"),
         ("/run/redis.sock", "begins with its scheme"),
-        ("rediss://h", "the scheme rediss:// of the Redis URL is not supported yet: redis:// and unix://"),
-        ("redis+sentinel://h", "the scheme redis+sentinel:// "),
-        ("redis+cluster://s3cret@h", "the scheme redis+cluster:// "),
+        (
+            "redissss://h",
+            "the scheme redissss:// of the Redis URL is not supported: redis://, rediss:// (TLS), unix://"
+        ),
+        ("redis+socket://h", "the scheme redis+socket:// "), ("redis+sentinel+x://h", "the scheme"),
+        ("http://s3cret@h", "the scheme http:// "),
         ("S3cret9://h", "the scheme of the Redis URL is not supported"),
         ("redis://h:0", "port"), ("redis://h:65536", "port"), ("redis://h:x", "port"), ("redis://h:-1", "port"),
         ("redis://u:s3/cret@h", "%2F"), ("redis://u:1/s3cret@h", "%2F"), ("redis://u:s3?cret=a@h", "%3F"),
@@ -85,7 +89,24 @@ import Testing
         ("redis://[::1]x", "brackets"), ("redis://a b", "host"),
         ("redis://h/x", "database"), ("redis://h/-1", "database"), ("redis://h/99999999999", "database"),
         ("redis://h?db=", "database"), ("redis://h/1?db=2", "twice"), ("redis://h?db=1&db=1", "twice"),
-        ("redis://h?ssl_cert_reqs=none", "unknown option ssl_cert_reqs"), ("redis://h?DB=1", "unknown option in"),
+        ("redis://h?DB=1", "unknown option in"), ("redis://h?socket_timeuot=1", "did you mean socket_timeout?"),
+        ("redis://h?max_connections=3", "unknown option max_connections in the Redis URL. Known are client_name, db,"),
+        ("redis://h?ssl_cert_reqs=none", "the option ssl_cert_reqs of the Redis URL needs rediss://"),
+        ("rediss://h?ssl_cert_reqs=some", "neither required nor optional nor none"),
+        ("rediss://h?ssl_check_hostname=maybe", "neither true nor false"),
+        ("rediss://h?ssl_certfile=/c", "ssl_certfile of the Redis URL and ssl_keyfile go together"),
+        ("rediss://h?ssl_ca_certs=/c&ssl_ca_path=/d", "exclude each other"), ("rediss://h?ssl=true", "write rediss://"),
+        ("rediss://h?ssl_min_version=TLSv1", "neither TLSv1.2 nor TLSv1.3"),
+        ("redis://h?socket_timeout=", "socket_timeout of the Redis URL has no value"),
+        ("redis://h?socket_timeout=0", "0.05 to 3600"), ("redis://h?socket_connect_timeout=s3", "0.05 to 3600"),
+        ("redis://h?health_check_interval=nan", "0.05 to 3600"), ("redis://h?protocol=3", "can only be 2"),
+        ("redis://h?client_name=a%20b", "printable ASCII"), ("redis://h?db=1&socket_timeout=1&db=1", "database twice"),
+        ("redis://h?socket_timeout=1&socket_timeout=1", "option socket_timeout twice"),
+        ("redis://a@h?username=b", "user twice"), ("redis://:s3@h?password=cret", "password twice"),
+        ("redis://h1,h2", "only redis+sentinel:// and redis+cluster://"), ("redis+cluster://h/1", "only database 0"),
+        ("redis+cluster://h1,,h2", "host"), ("redis+sentinel://h/0/a/b", "/db/service"),
+        ("redis+sentinel://h/mymaster", "database"), ("redis://h?sentinel_password=s3", "needs redis+sentinel://"),
+        ("redis+cluster://" + String(repeating: "h,", count: 64) + "h", "more than 64"),
         ("unix://", "absolute path"), ("unix:///", "absolute path"), ("unix://run/redis.sock", "absolute path"),
         ("unix:///a%00b", "absolute path"), ("unix:///" + String(repeating: "a", count: 107), "107 bytes"),
         ("unix:///s/0?x=1", "unknown option x"),
@@ -100,6 +121,54 @@ import Testing
         #expect(!sentence.contains("s3") && !sentence.contains("cret") && !sentence.contains("\n"))
     }
 
+    @Test func `several servers are named by commas`() throws {
+        let sentinel = try RedisURL("valkey+sentinel://me:pw@h1:1,[::1],h3/2/my%20master?sentinel_password=x")
+        #expect(sentinel.topology == .sentinel(service: "my master"))
+        #expect(
+            sentinel.endpoints == [
+                .tcp(host: "h1", port: 1), .tcp(host: "::1", port: 26_379), .tcp(host: "h3", port: 26_379),
+            ])
+        #expect(sentinel.database == 2)
+        #expect("\(sentinel)" == "redis+sentinel://me:***@h1:1,[::1]:26379,h3:26379/2/my master")
+        for text in ["redis+sentinel://h", "redis+sentinel://h/", "redis+sentinel://h/0", "redis+sentinel://h//"] {
+            #expect(try RedisURL(text).topology == .sentinel(service: nil))
+        }
+        #expect(try RedisURL("redis+sentinel://h//name").topology == .sentinel(service: "name"))
+        let cluster = try RedisURL("rediss+cluster://h1,h2:7/0")
+        #expect(cluster.topology == .cluster)
+        #expect(cluster.endpoints == [.tcp(host: "h1", port: 6_379), .tcp(host: "h2", port: 7)])
+        #expect("\(cluster)" == "rediss+cluster://h1:6379,h2:7")
+    }
+
+    @Test func `user and password of the URL are the master's, sentinels have their own`() throws {
+        let url = try RedisURL("redis+sentinel://me:pw@h?sentinel_username=you&sentinel_password=s+%2b").forSentinels()
+        #expect(url.user == Array("you".utf8) && url.password == Array("s +".utf8))
+        #expect(try RedisURL("redis+sentinel://me:pw@h").forSentinels().password == nil)
+    }
+
+    @Test func `options mean what they mean to redis-py`() throws {
+        let url = try RedisURL(
+            "valkeys://h/1?username=me&password=p%26w&client_name=web&socket_timeout=0.5&socket_connect_timeout=3"
+                + "&health_check_interval=30&socket_keepalive=True&protocol=2&db=1")
+        #expect(url.user == Array("me".utf8) && url.password == Array("p&w".utf8) && url.database == 1)
+        #expect(url.options.clientName == "web" && url.options.commandTimeout == .milliseconds(500))
+        #expect(url.options.connectTimeout == .seconds(3) && url.options.pingInterval == .seconds(30))
+        #expect(url.options.tls?.verifiesCertificate == true && url.options.tls?.checksHostname == true)
+        #expect(try RedisURL("rediss://h?ssl_cert_reqs=none").options.tls?.verifiesCertificate == false)
+        #expect(try RedisURL("rediss://h?ssl_check_hostname=false").options.tls?.checksHostname == false)
+    }
+
+    @Test func `TLS to the master and to the sentinels is told apart`() throws {
+        for (text, master, sentinels) in [
+            ("redis+sentinel://h", false, false), ("rediss+sentinel://h", true, true),
+            ("redis+sentinel://h?ssl=true", true, false), ("redis+sentinel://h?sentinel_ssl=true", false, true),
+            ("valkeys+sentinel://h?sentinel_ssl=no", true, false),
+        ] {
+            let url = try RedisURL(text)
+            #expect((url.options.tls != nil) == master && (url.forSentinels().options.tls != nil) == sentinels)
+        }
+    }
+
     @Test func `no way of printing a URL shows its password`() throws {
         let url = try RedisURL("redis://me:s3cret@h")
         var dumped = ""
@@ -111,9 +180,9 @@ import Testing
 
     @Test func `any bytes after the scheme are a URL or an error`() {
         var generator = SystemRandomNumberGenerator()
-        let alphabet = Array("redis:/@?#[]%&=0a1\u{0}ü ".unicodeScalars)
+        let alphabet = Array("redis:/@?#[]%&=,0a1\u{0}ü ".unicodeScalars)
         for _ in 0..<20_000 {
-            var text = Bool.random() ? "redis://" : "unix://"
+            var text = ["redis://", "unix://", "redis+sentinel://", "redis+cluster://"].randomElement() ?? ""
             for _ in 0..<Int.random(in: 0..<16) {
                 text.unicodeScalars.append(alphabet[Int.random(in: 0..<alphabet.count, using: &generator)])
             }

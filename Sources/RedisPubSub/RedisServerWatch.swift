@@ -1,0 +1,223 @@
+import Logging
+import NIOCore
+
+/// Asks the server how much output waits for our subscription, warns before it is too much, and remembers what tells later
+/// why a subscription was lost.
+///
+/// Everything goes over the connection for commands: `CLIENT LIST` once a second, `INFO` with every fifth of them, and
+/// `CONFIG GET` once per connection. What an ACL or an old server refuses is not asked again on that connection.
+final class RedisServerWatch {
+    /// What `INFO` says that a loss can be judged by.
+    struct Facts: Equatable {
+        var endpoint: RedisURL.Endpoint
+        var runID: Substring = ""
+        /// Redis 7.4 and later; nil elsewhere.
+        var outputBufferDisconnections: Int?
+        var evictedClients: Int?
+        /// Calls of CLIENT KILL, and of those ACL commands that end subscriptions; Redis 7 and later.
+        var clientKills: Int?
+        var accessChanges = 0
+        /// The largest output buffer of any client within the last seconds.
+        var recentOutputBytes: Int?
+    }
+
+    private(set) var limit = RedisOutputBufferLimit()
+    private let eventLoop: any EventLoop
+    private let interval: Duration
+    private let logger: Logger
+    private let send: (RedisPendingCommands.Command, ByteBuffer) -> Void
+    private var refused: Set<RedisError.Command> = []
+    private var unanswered: Set<RedisError.Command> = []
+    private var timer: Scheduled<Void>?
+    private var ticks = 0
+    private var listsByID = true
+    /// The server as it was when last asked, before the loss if there is one.
+    private(set) var facts: Facts?
+    /// The output that waited for the subscription when last asked.
+    private var waitingBytes = 0
+    private var hasWarned = false
+
+    /// The subscription whose output is watched; called for each question.
+    private let subject: () -> (clientID: Int64?, endpoint: RedisURL.Endpoint?)
+
+    init(
+        eventLoop: any EventLoop, interval: Duration, logger: Logger,
+        subject: @escaping () -> (clientID: Int64?, endpoint: RedisURL.Endpoint?),
+        send: @escaping (RedisPendingCommands.Command, ByteBuffer) -> Void
+    ) {
+        self.eventLoop = eventLoop
+        self.interval = interval
+        self.logger = logger
+        self.subject = subject
+        self.send = send
+    }
+
+    func stop() { timer?.cancel() }
+
+    // MARK: While all is well
+
+    /// The connection for commands is ready, to this server.
+    func commandsAreReady(at endpoint: RedisURL.Endpoint, limitChanged: @escaping (RedisOutputBufferLimit) -> Void) {
+        refused = []
+        listsByID = true
+        ask(.configuration, ["CONFIG", "GET", "client-output-buffer-limit"]) { [weak self] reply in
+            guard let self, case .texts(let texts) = reply, texts.count == 2,
+                let limit = RedisOutputBufferLimit(configuration: String(buffer: texts[1])), limit != self.limit
+            else { return }
+            self.limit = limit
+            limitChanged(limit)
+        }
+        beginAnew()
+    }
+
+    /// Asks at once: the server, or the subscription at it, is new.
+    func beginAnew() {
+        ticks = 0
+        tick()
+    }
+
+    private func tick() {
+        timer?.cancel()
+        timer = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(interval)) { [weak self] in self?.tick() }
+        let (clientID, endpoint) = subject()
+        guard let clientID, let endpoint else { return }
+        if ticks % 5 == 0 { info(at: endpoint) { [weak self] in self?.facts = $0 ?? self?.facts } }
+        ticks += 1
+        // One line of `ID`, which came with Redis 6.2, or all subscribers.
+        let selection = listsByID ? ["ID", String(clientID)] : ["TYPE", "pubsub"]
+        ask(.clientList, ["CLIENT", "LIST"] + selection) { [weak self] reply in
+            guard case .bulk(let text) = reply else {
+                if let self, self.listsByID, self.refused.remove(.clientList) != nil { self.listsByID = false }
+                return
+            }
+            let ours = String(buffer: text).split(whereSeparator: \.isNewline).first { $0.hasPrefix("id=\(clientID) ") }
+            self?.note(waitingBytes: ours.flatMap { Self.number(after: "omem=", in: $0) } ?? 0)
+        }
+    }
+
+    private func note(waitingBytes: Int) {
+        self.waitingBytes = waitingBytes
+        guard let warningBytes = limit.warningBytes else { return }
+        if waitingBytes >= warningBytes, !hasWarned {
+            hasWarned = true
+            logger.warning(
+                "Redis holds back output for the subscription: it is read more slowly than published, and dropped at the limit",
+                metadata: ["waiting_bytes": "\(waitingBytes)", "limit": "\(limit)"])
+        } else if waitingBytes < warningBytes / 2 {
+            hasWarned = false
+        }
+    }
+
+    // MARK: After a loss
+
+    /// Finds out why the server ended a subscription that has since come back at the same server.
+    ///
+    /// - Parameter wasWithinReply: whether the connection ended in the middle of a message.
+    /// - Parameter wasAlone: whether the other connection to the same server stayed: no proxy and no network was at fault.
+    /// - Parameter body: told the cause, or nil when there is no better one than that the server closed the connection.
+    func explain(
+        at endpoint: RedisURL.Endpoint, wasWithinReply: Bool, wasAlone: Bool,
+        _ body: @escaping (RedisError?) -> Void
+    ) {
+        let (before, waitingBytes) = (facts, waitingBytes)
+        self.waitingBytes = 0
+        guard let before, before.endpoint == endpoint, !refused.contains(.info) else { return body(nil) }
+        info(at: endpoint) { [weak self] now in
+            guard let self else { return }
+            guard let now else { return body(nil) }
+            self.facts = now
+            let signs = Signs(waitingBytes: waitingBytes, wasWithinReply: wasWithinReply, wasAlone: wasAlone)
+            body(Self.cause(before, now, signs, limit))
+        }
+    }
+
+    /// What was seen of a loss.
+    struct Signs {
+        /// The output that waited when the server was last asked before.
+        var waitingBytes = 0
+        var wasWithinReply = false
+        var wasAlone = true
+    }
+
+    /// Newer servers count what they drop for its output. Of an older one it is known by its signs: much output waited
+    /// shortly before, or it cut a message in two; or because nothing else is left that ends a subscription and not the
+    /// connection beside it. Redis 7 counts the calls of everything else.
+    static func cause(
+        _ before: Facts, _ now: Facts, _ signs: Signs, _ limit: RedisOutputBufferLimit
+    ) -> RedisError? {
+        guard now.runID == before.runID else { return .restarted }
+        if let counted = now.outputBufferDisconnections, let earlier = before.outputBufferDisconnections,
+            counted > earlier
+        {
+            return .outputBufferFull(limit)
+        }
+        if let kills = now.clientKills, kills > before.clientKills ?? 0 { return .killed }
+        if let evicted = now.evictedClients, evicted > before.evictedClients ?? 0 { return .evicted }
+        guard now.outputBufferDisconnections == nil, let warningBytes = limit.warningBytes,
+            now.accessChanges == before.accessChanges
+        else { return nil }
+        let seen = max(signs.waitingBytes, now.recentOutputBytes ?? 0)
+        let isLastCauseLeft = signs.wasAlone && now.clientKills != nil
+        return seen >= warningBytes || signs.wasWithinReply || isLastCauseLeft ? .outputBufferFull(limit) : nil
+    }
+
+    // MARK: Questions
+
+    private func info(at endpoint: RedisURL.Endpoint, _ body: @escaping (Facts?) -> Void) {
+        ask(.info, ["INFO", "all"]) { reply in
+            guard case .bulk(let buffer) = reply else { return body(nil) }
+            body(Self.facts(in: String(buffer: buffer), endpoint: endpoint))
+        }
+    }
+
+    static func facts(in text: String, endpoint: RedisURL.Endpoint) -> Facts {
+        var facts = Facts(endpoint: endpoint)
+        for line in text.split(whereSeparator: \.isNewline) {
+            guard let colon = line.firstIndex(of: ":") else { continue }
+            let value = line[line.index(after: colon)...]
+            switch line[..<colon] {
+            case "run_id": facts.runID = value
+            case "client_output_buffer_limit_disconnections": facts.outputBufferDisconnections = Int(value)
+            case "evicted_clients": facts.evictedClients = Int(value)
+            case "client_recent_max_output_buffer": facts.recentOutputBytes = Int(value)
+            // A server that counts its subcommands has counted them from its start.
+            case let name where name.hasPrefix("cmdstat_client|") && name != "cmdstat_client|kill":
+                facts.clientKills = facts.clientKills ?? 0
+            case "cmdstat_client|kill": facts.clientKills = number(after: "calls=", in: value)
+            case "cmdstat_acl|setuser", "cmdstat_acl|deluser", "cmdstat_acl|load":
+                facts.accessChanges += number(after: "calls=", in: value) ?? 0
+            default: break
+            }
+        }
+        return facts
+    }
+
+    /// The number of one field, as in `calls=3,usec=52` and `id=7 omem=0`.
+    private static func number(after name: String, in text: some StringProtocol) -> Int? {
+        text.split { $0 == "," || $0.isWhitespace }.first { $0.hasPrefix(name) }.flatMap {
+            Int($0.dropFirst(name.count))
+        }
+    }
+
+    /// Answers nil when the command fails, or is still unanswered.
+    private func ask(_ command: RedisError.Command, _ words: [String], _ body: @escaping (RedisReply?) -> Void) {
+        guard !refused.contains(command), unanswered.insert(command).inserted else { return body(nil) }
+        let promise = eventLoop.makePromise(of: RedisReply.self)
+        promise.futureResult.assumeIsolated().whenComplete { [weak self] result in
+            self?.unanswered.remove(command)
+            switch result {
+            case .success(let reply): body(reply)
+            case .failure(let error):
+                if case RedisError.refused(_, let message) = error {
+                    self?.refused.insert(command)
+                    self?.logger.debug(
+                        "Redis does not tell", metadata: ["command": "\(command.rawValue)", "cause": "\(message)"])
+                }
+                body(nil)
+            }
+        }
+        var buffer = ByteBuffer()
+        RedisCommand.words(words, to: &buffer)
+        send(.query(command, promise), buffer)
+    }
+}

@@ -1,0 +1,177 @@
+import Glibc
+import NIOCore
+import NIOSSL
+
+/// How TLS with a Redis server is made, as the `ssl_…` options of a ``RedisURL`` say.
+///
+/// | option | value | meaning |
+/// |---|---|---|
+/// | `ssl_cert_reqs` | `required` (default), `optional`, `none` | whether the server's certificate is verified; for a client `optional` is `required`, as in Python |
+/// | `ssl_ca_certs`, `ssl_ca_path` | file, folder | PEM certificates of the CAs to trust instead of the system's |
+/// | `ssl_certfile`, `ssl_keyfile` | file, file | our certificate, with its chain, and its key, PEM |
+/// | `ssl_password` | text | the passphrase of the key |
+/// | `ssl_check_hostname` | true (default) or false | whether the certificate must name the host |
+/// | `ssl_server_name` | host name | what it must name, when that is not the URL's host; sent as SNI too. Not redis-py's |
+/// | `ssl_min_version` | `TLSv1.2` (default), `TLSv1.3`, or Python's numbers 771, 772 | |
+///
+/// The files are read for each connection, so that a renewed certificate is in use from the next one on.
+package struct RedisTLS: Hashable, Sendable {
+    var verifiesCertificate = true
+    var checksHostname = true
+    var trustedFile: String?
+    var certificateFile: String?
+    var keyFile: String?
+    var keyPassword: [UInt8]?
+    var serverName: String?
+    var requiresTLS13 = false
+
+    mutating func take(_ name: String, _ value: String) throws(RedisURLError) {
+        switch name {
+        case "ssl_cert_reqs":
+            switch value.lowercased() {
+            case "required", "optional": verifiesCertificate = true
+            case "none": verifiesCertificate = false
+            default: throw .option(name, "is neither required nor optional nor none")
+            }
+        case "ssl_ca_certs", "ssl_ca_path":
+            guard trustedFile == nil else { throw .option("ssl_ca_certs", "and ssl_ca_path exclude each other") }
+            trustedFile = value
+        case "ssl_certfile": certificateFile = value
+        case "ssl_keyfile": keyFile = value
+        case "ssl_password": keyPassword = Array(value.utf8)
+        case "ssl_check_hostname": checksHostname = try RedisURLOptions.boolean(value, of: name)
+        case "ssl_server_name":
+            guard value.utf8.count <= 255, !value.utf8.contains(0) else { throw .option(name, "is no host name") }
+            serverName = value
+        default:
+            switch value {
+            case "TLSv1.2", "771": requiresTLS13 = false
+            case "TLSv1.3", "772": requiresTLS13 = true
+            default: throw .option(name, "is neither TLSv1.2 nor TLSv1.3")
+            }
+        }
+    }
+
+    /// A handler that encrypts one connection.
+    ///
+    /// - Throws: ``RedisURLError`` naming the file that can't be read.
+    func makeHandler(for endpoint: RedisURL.Endpoint) throws -> NIOSSLClientHandler {
+        try NIOSSLClientHandler(context: makeContext(), serverHostname: name(of: endpoint))
+    }
+
+    /// What the certificate must name; nil for an address, whose SAN NIOSSL compares with the peer's by itself.
+    private func name(of endpoint: RedisURL.Endpoint) -> String? {
+        if let serverName { return serverName }
+        guard case .tcp(let host, _) = endpoint, (try? SocketAddress(ipAddress: host, port: 0)) == nil else {
+            return nil
+        }
+        return host
+    }
+
+    /// Reads all files.
+    package func makeContext() throws(RedisURLError) -> NIOSSLContext {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        // A peer that has gone silent does not answer a goodbye either, and the program's end waits for it.
+        configuration.shutdownTimeout = .seconds(1)
+        configuration.minimumTLSVersion = requiresTLS13 ? .tlsv13 : .tlsv12
+        configuration.certificateVerification =
+            verifiesCertificate ? (checksHostname ? .fullVerification : .noHostnameVerification) : .none
+        if let trustedFile {
+            try Self.read("ssl_ca_certs", trustedFile, "it holds no certificate in PEM") {
+                configuration.trustRoots = .file(trustedFile)
+                // Read here for its errors; a folder is read by BoringSSL.
+                if !Self.isFolder(trustedFile) { _ = try NIOSSLCertificate.fromPEMFile(trustedFile) }
+            }
+        }
+        if let certificateFile, let keyFile {
+            try Self.read("ssl_certfile", certificateFile, "it holds no certificate in PEM") {
+                configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(certificateFile).map {
+                    .certificate($0)
+                }
+            }
+            let password = keyPassword
+            try Self.read("ssl_keyfile", keyFile, "it holds no key in PEM that opens with ssl_password") {
+                configuration.privateKey = .privateKey(
+                    try NIOSSLPrivateKey(file: keyFile, format: .pem) { (give: (ArraySlice<UInt8>) -> Void) in
+                        give((password ?? [])[...])
+                    })
+            }
+        }
+        do {
+            return try NIOSSLContext(configuration: configuration)
+        } catch {
+            throw .option("ssl_keyfile", "does not fit ssl_certfile, or a file of certificates can't be used: \(error)")
+        }
+    }
+
+    private static func read(
+        _ option: String, _ path: String, _ problem: String, _ body: () throws -> Void
+    ) throws(RedisURLError) {
+        guard access(path, R_OK) == 0 else {
+            throw .unreadable(option, path, strerror(errno).map { String(cString: $0) } ?? "can't be read")
+        }
+        do { try body() } catch { throw .unreadable(option, path, problem) }
+    }
+
+    private static func isFolder(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+}
+
+extension RedisURL {
+    /// Reads the files that the options name, so that a wrong one is an error at the start.
+    package func checkFiles() throws(RedisURLError) {
+        _ = try options.tls?.makeContext()
+        _ = try options.sentinelTLS?.makeContext()
+    }
+}
+
+/// What TLS errors mean, in words.
+enum RedisTLSFailure {
+    /// - Parameter certificate: the server's, as far as the handshake got.
+    static func describe(_ error: any Error, certificate: NIOSSLCertificate?, server: String) -> String {
+        let text = "\(error)"
+        if text.contains("CERTIFICATE_VERIFY_FAILED") {
+            return "the server's certificate is not accepted: \(verdict(certificate))"
+        }
+        if text.contains("failedToValidateHostname") || text.contains("unableToValidateCertificate") {
+            return "the server's certificate does not name \(server) (ssl_server_name says which name to expect)"
+        }
+        if text.contains("WRONG_VERSION_NUMBER") || text.contains("HTTP_REQUEST") {
+            return "the server does not speak TLS on this port: write redis:// or name its TLS port"
+        }
+        if text.contains("CERTIFICATE_REQUIRED") || text.contains("HANDSHAKE_FAILURE") {
+            return "the server wants a client certificate it trusts: name one with ssl_certfile and ssl_keyfile"
+        }
+        if text.contains("ALERT_UNKNOWN_CA") || text.contains("ALERT_BAD_CERTIFICATE")
+            || text.contains("ALERT_CERTIFICATE_")
+        {
+            return "the server does not accept our certificate (ssl_certfile)"
+        }
+        if text.contains("PROTOCOL_VERSION") || text.contains("UNSUPPORTED_PROTOCOL") {
+            return "no TLS version in common with the server (ssl_min_version)"
+        }
+        if text.contains("EOF during handshake") {
+            return "the server closed the connection during the handshake; is this its TLS port?"
+        }
+        return RedisErrorText.printable(text.utf8)
+    }
+
+    private static func verdict(_ certificate: NIOSSLCertificate?) -> String {
+        if let certificate {
+            let now = time(nil)
+            if certificate.notValidAfter < now { return "it expired on \(day(certificate.notValidAfter))" }
+            if certificate.notValidBefore > now { return "it is not valid before \(day(certificate.notValidBefore))" }
+        }
+        return "no trusted CA has signed it; name the file of its CA with ssl_ca_certs"
+    }
+
+    private static func day(_ seconds: time_t) -> String {
+        var seconds = seconds
+        var parts = tm()
+        guard gmtime_r(&seconds, &parts) != nil else { return "?" }
+        let (month, day) = (parts.tm_mon + 1, parts.tm_mday)
+        return "\(parts.tm_year + 1900)-\(month < 10 ? "0" : "")\(month)-\(day < 10 ? "0" : "")\(day)"
+    }
+}
