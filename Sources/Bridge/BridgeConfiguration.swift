@@ -1,4 +1,5 @@
 import JSONCodec
+import PubSubMessages
 import SocketIOProtocol
 
 /// Every number and name the bridge can be told; units and reasons beside each.
@@ -11,6 +12,10 @@ package struct BridgeConfiguration: Sendable {
     package var path = "/socket.io/"
     /// Redis channels to subscribe to; HTTP emits and acks are published on the first.
     package var redisChannels = ["flask-socketio"]
+    /// How a list in the `data` of a JSON message is read.
+    package var listReading = PubSubMessageDecoder.ListReading.learned
+    /// How HTTP emits are published; nil chooses by what the other servers on the channel publish.
+    package var publishForm: PubSubMessageEncoder.Form?
     /// Namespaces a browser may open; nil allows any, since emitters choose them.
     package var namespaces: Set<ByteString>?
 
@@ -47,6 +52,24 @@ package struct BridgeConfiguration: Sendable {
     /// subscriber off.
     package var maxMessageBytes = 16 << 20
 
+    /// How often this process sends itself a message through Redis, to know that it would hear others'; nil turns it off.
+    /// Default: rare enough to be no load, often enough for `canaryLimit`.
+    package var canaryInterval: Duration? = .seconds(5)
+    /// Age of the last such message that came back from which on the process is not ready. Default: two may be lost.
+    package var canaryLimit = Duration.seconds(12)
+    /// How long an event loop may do nothing before `/livez` calls the process dead.
+    package var stuckLoopLimit = Duration.seconds(30)
+    /// Times without a subscription that are remembered.
+    package var maxGaps = 64
+    /// Senders that are accounted for.
+    package var maxSenders = 1024
+    /// Whether `/livez`, `/readyz` and `/metrics` have a listener of their own and the public one doesn't know them.
+    package var hasAdminListener = false
+    /// The Redis server as it may be shown: without password.
+    package var redisName = "none"
+    /// The version as it may be shown.
+    package var version = ""
+
     /// How long a request's head may take, from the first byte or the accept.
     package var headTimeout = Duration.seconds(10)
     /// How long a request's body may take.
@@ -55,6 +78,9 @@ package struct BridgeConfiguration: Sendable {
     package var idleTimeout = Duration.seconds(75)
     /// How long a websocket may take to answer our close frame, and a shutdown to finish.
     package var closeTimeout = Duration.seconds(3)
+
+    /// What tells this process's sids from those of others behind the same load balancer.
+    package var instance = SessionID.Instance()
 
     package init() {}
 }

@@ -2,37 +2,64 @@
 package struct BridgeCounters: Sendable, Equatable {
     package var connectionsAccepted = 0
     package var connectionsRefused = 0
+    package var originsRefused = 0
+    package var bodiesTooLarge = 0
     package var requestsTimedOut = 0
+    package var refusedOriginsUnnamed = 0
     package var sessionsOpened = 0
     package var sessionsClosed = 0
     package var pingTimeouts = 0
     package var invalidPackets = 0
     package var slowClientsClosed = 0
+    package var packetsDroppedSlow = 0
+    package var packetsDroppedClosed = 0
+    package var namespacesRefused = 0
     package var joins = 0
     package var joinsRefused = 0
     package var roomLimitReached = 0
+    package var pendingJoinLimitReached = 0
     package var acksForgotten = 0
     package var packetsQueued = 0
+    package var gapNotices = 0
 
     package init() {}
 
     package static func += (left: inout BridgeCounters, right: BridgeCounters) {
-        for (_, path) in fields { left[keyPath: path] += right[keyPath: path] }
+        for field in fields { left[keyPath: field.path] += right[keyPath: field.path] }
     }
 
     /// Name and value of each counter that isn't zero, for the log.
     package var nonZero: [(name: String, value: Int)] {
-        Self.fields.map { ($0, self[keyPath: $1]) }.filter { $0.1 != 0 }
+        Self.fields.map { ($0.name, self[keyPath: $0.path]) }.filter { $0.1 != 0 }
     }
 
-    private static var fields: [(String, WritableKeyPath<BridgeCounters, Int>)] {
+    /// Name, meaning and place of each counter.
+    static var fields: [(name: String, help: String, path: WritableKeyPath<BridgeCounters, Int>)] {
         [
-            ("connections_accepted", \.connectionsAccepted), ("connections_refused", \.connectionsRefused),
-            ("requests_timed_out", \.requestsTimedOut), ("sessions_opened", \.sessionsOpened),
-            ("sessions_closed", \.sessionsClosed), ("ping_timeouts", \.pingTimeouts),
-            ("invalid_packets", \.invalidPackets), ("slow_clients_closed", \.slowClientsClosed),
-            ("joins", \.joins), ("joins_refused", \.joinsRefused), ("room_limit_reached", \.roomLimitReached),
-            ("acks_forgotten", \.acksForgotten), ("packets_queued", \.packetsQueued),
+            ("connections_accepted", "TCP connections accepted.", \.connectionsAccepted),
+            ("connections_refused", "Connections closed at once: --max-connections was reached.", \.connectionsRefused),
+            ("origins_refused", "Requests from pages whose origin --cors doesn't name.", \.originsRefused),
+            (
+                "refused_origins_unnamed", "Refused origins that the log didn't name: too many within a minute.",
+                \.refusedOriginsUnnamed
+            ),
+            ("bodies_too_large", "Requests refused with 413: --max-payload or --max-emit-body.", \.bodiesTooLarge),
+            ("requests_timed_out", "Connections closed while a head or a body took too long.", \.requestsTimedOut),
+            ("sessions_opened", "Engine.IO sessions opened.", \.sessionsOpened),
+            ("sessions_closed", "Engine.IO sessions closed.", \.sessionsClosed),
+            ("ping_timeouts", "Sessions closed because the client didn't answer a ping.", \.pingTimeouts),
+            ("invalid_packets", "Sessions closed because of a packet that breaks the protocol.", \.invalidPackets),
+            ("slow_clients_closed", "Sessions closed because --max-queue was reached.", \.slowClientsClosed),
+            ("packets_dropped_slow", "Packets that waited for a client closed as too slow.", \.packetsDroppedSlow),
+            ("packets_dropped_closed", "Packets that waited when their session closed.", \.packetsDroppedClosed),
+            ("namespaces_refused", "CONNECTs refused: --namespace, --max-namespaces.", \.namespacesRefused),
+            ("joins", "Rooms joined.", \.joins),
+            ("joins_refused", "Joins refused, for whatever reason.", \.joinsRefused),
+            ("room_limit_reached", "Joins refused because --max-rooms was reached.", \.roomLimitReached),
+            ("pending_join_limit_reached", "Joins refused: too many wait for Redis.", \.pendingJoinLimitReached),
+            ("acks_forgotten", "Owed acks given up because --max-pending-acks was reached.", \.acksForgotten),
+            ("packets_queued", "Packets handed to the clients' transports.", \.packetsQueued),
+            ("gap_notices", "Events ws-emit:gap sent.", \.gapNotices),
         ]
     }
 }

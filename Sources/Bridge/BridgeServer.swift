@@ -3,6 +3,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import PubSubMessages
 import RedisPubSub
 
 /// The server: one shard per event loop, the router on the first, HTTP in front.
@@ -13,51 +14,75 @@ package final class BridgeServer: Sendable {
     private let router: RouterReference
     private let shards: [NIOLoopBound<Shard>]
     private let endpoints: HTTPEndpoints
+    private let adminEndpoints: HTTPEndpoints
+    private let readiness: Readiness
+    private let scrape: Scrape
 
     /// - Parameters:
     ///   - group: the event loops; the first also reads Redis.
+    ///   - metrics: what `/metrics` writes beside the counters of the event loops.
     ///   - makeBroker: called on the first loop.
     package static func make(
-        configuration: BridgeConfiguration, group: MultiThreadedEventLoopGroup, logger: Logger,
+        configuration: BridgeConfiguration, group: MultiThreadedEventLoopGroup,
+        metrics: PrometheusMetrics = PrometheusMetrics(help: BridgeMetrics.help), logger: Logger,
         makeBroker: @escaping @Sendable (any EventLoop) -> any PubSubBroker
     ) async throws -> BridgeServer {
+        HTTPConnection.prepareParser()
         let loops = Array(group.makeIterator())
-        let hostID = HostID.make()
+        let hostID = HostID.random()
+        let readiness = Readiness(loopCount: loops.count, configuration: configuration)
+        let bridgeMetrics = BridgeMetrics(factory: metrics)
         let router = try await loops[0].submit {
             RouterReference(
                 Router(
                     broker: makeBroker(loops[0]), configuration: configuration, hostID: hostID, loopCount: loops.count,
-                    logger: logger))
+                    readiness: readiness, metrics: bridgeMetrics, logger: logger))
         }.get()
         var shards: [NIOLoopBound<Shard>] = []
         for (index, loop) in loops.enumerated() {
             shards.append(
                 try await loop.submit {
                     let shard = Shard(
-                        eventLoop: loop, loopIndex: index, configuration: configuration, router: router, logger: logger)
+                        eventLoop: loop, loopIndex: index, configuration: configuration, router: router,
+                        heartbeat: readiness.heartbeats[index], logger: logger)
                     shard.start()
                     return NIOLoopBound(shard, eventLoop: loop)
                 }.get())
         }
         try await router.start(shards: shards).get()
+        let scrape = Scrape(shards: shards, router: router)
+        let secret = configuration.emitSecret.flatMap { $0.isEmpty ? nil : Array($0.utf8) }
+        let explainer = Explainer(
+            configuration: configuration, hostID: hostID, shards: shards, router: router, scrape: scrape)
+        let operations = OperationsEndpoint(
+            readiness: readiness, scrape: scrape, metrics: metrics, explainer: explainer, secret: secret)
+        let makeEndpoints = { purpose in
+            HTTPEndpoints(
+                purpose: purpose,
+                transport: TransportEndpoint(configuration: configuration, shards: shards, logger: logger),
+                emit: secret.map { EmitEndpoint(secret: $0, hostID: hostID) }, operations: operations,
+                metrics: bridgeMetrics, router: router, configuration: configuration)
+        }
         return BridgeServer(
-            configuration: configuration, group: group, logger: logger, router: router, shards: shards, hostID: hostID)
+            configuration: configuration, group: group, logger: logger, router: router, shards: shards,
+            endpoints: makeEndpoints(configuration.hasAdminListener ? .pages : .everybody),
+            adminEndpoints: makeEndpoints(.operators), readiness: readiness, scrape: scrape)
     }
 
     private init(
         configuration: BridgeConfiguration, group: MultiThreadedEventLoopGroup, logger: Logger,
-        router: RouterReference, shards: [NIOLoopBound<Shard>], hostID: ByteString
+        router: RouterReference, shards: [NIOLoopBound<Shard>], endpoints: HTTPEndpoints,
+        adminEndpoints: HTTPEndpoints, readiness: Readiness, scrape: Scrape
     ) {
         self.configuration = configuration
         self.group = group
         self.logger = logger
         self.router = router
         self.shards = shards
-        let secret = configuration.emitSecret.flatMap { $0.isEmpty ? nil : $0 }
-        endpoints = HTTPEndpoints(
-            transport: TransportEndpoint(configuration: configuration, shards: shards),
-            emit: secret.map { EmitEndpoint(secret: Array($0.utf8), hostID: hostID) },
-            router: router, configuration: configuration)
+        self.endpoints = endpoints
+        self.adminEndpoints = adminEndpoints
+        self.readiness = readiness
+        self.scrape = scrape
     }
 
     /// Binds and accepts.
@@ -71,6 +96,10 @@ package final class BridgeServer: Sendable {
             .serverChannelOption(.backlog, value: 4096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            // A channel keeps what it reads into for as long as it lives, and most have little to read.
+            .childChannelOption(
+                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65536)
+            )
             .childChannelOption(
                 .writeBufferWaterMark,
                 value: .init(low: configuration.writeBufferBytes / 2, high: configuration.writeBufferBytes)
@@ -88,17 +117,42 @@ package final class BridgeServer: Sendable {
             .bind(host: host, port: port).get()
     }
 
+    /// Binds the listener for operators, on an event loop of its own: it answers also when the others hang.
+    package func listenForOperators(host: String, port: Int, eventLoop: any EventLoop) async throws -> any Channel {
+        let (configuration, router, logger, endpoints) = (configuration, router, logger, adminEndpoints)
+        let index = shards.count
+        // It has connections and their deadlines like the others, but no sessions and no part in delivery.
+        let shard = try await eventLoop.submit {
+            let shard = Shard(
+                eventLoop: eventLoop, loopIndex: index, configuration: configuration, router: router, logger: logger)
+            shard.start()
+            return NIOLoopBound(shard, eventLoop: eventLoop)
+        }.get()
+        return try await ServerBootstrap(group: eventLoop)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard shard.value.openConnections < Self.maximumAdminConnections else { throw TooManyConnections() }
+                    try Self.addHTTPHandlers(to: channel, shard: shard.value, endpoints: endpoints)
+                }
+            }
+            .bind(host: host, port: port).get()
+    }
+
+    /// Scrapers and probes are few.
+    private static let maximumAdminConnections = 256
+
     private static func addHTTPHandlers(to channel: any Channel, shard: Shard, endpoints: HTTPEndpoints) throws {
         shard.connectionOpened(channel)
-        let handlers = HTTPHandlers()
-        try channel.pipeline.syncOperations.addHandlers([
-            handlers.encoder, handlers.decoder, handlers.pipelining,
-            HTTPConnection(shard: shard, endpoints: endpoints, httpHandlers: handlers),
-        ])
+        let parser = HTTPConnection.makeParser()
+        try channel.pipeline.syncOperations.addHandler(parser)
+        try channel.pipeline.syncOperations.addHandler(
+            HTTPConnection(shard: shard, endpoints: endpoints, parser: parser))
     }
 
     /// Stops accepting, tells every client, waits for them within the close timeout, and leaves Redis.
     package func shutdown(listener: any Channel) async {
+        readiness.update { $0.isStopping = true }
         try? await listener.close().get()
         for shard in shards { try? await shard.eventLoop.submit { shard.value.shutdown() }.get() }
         let deadline = NIODeadline.now() + TimeAmount(configuration.closeTimeout)
@@ -115,14 +169,10 @@ package final class BridgeServer: Sendable {
     }
 
     private func logCounters() async {
-        var total = BridgeCounters()
-        for shard in shards {
-            if let counters = try? await shard.eventLoop.submit({ shard.value.counters }).get() { total += counters }
-        }
+        guard let numbers = try? await scrape.collect(on: group.any()).get() else { return }
         var metadata: Logger.Metadata = [:]
-        for (name, value) in total.nonZero { metadata[name] = "\(value)" }
-        if let counters = try? await router.counters().get() {
-            for (name, value) in counters.nonZero { metadata[name] = "\(value)" }
+        for (name, value) in numbers.total.counters.nonZero + numbers.center.counters.nonZero {
+            metadata[name] = "\(value)"
         }
         logger.info("ws-emit stopped", metadata: metadata)
     }
@@ -130,16 +180,3 @@ package final class BridgeServer: Sendable {
 
 /// Closes a connection beyond the limit as soon as it is accepted.
 private struct TooManyConnections: Error {}
-
-/// The identity under which this process publishes: 32 hexadecimal digits, as python-socketio's `uuid4().hex`.
-enum HostID {
-    static func make() -> ByteString {
-        var generator = SystemRandomNumberGenerator()
-        var text = ""
-        for _ in 0..<2 {
-            let half = String(generator.next() as UInt64, radix: 16)
-            text += String(repeating: "0", count: 16 - half.count) + half
-        }
-        return ByteString(text)
-    }
-}

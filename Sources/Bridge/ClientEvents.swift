@@ -75,10 +75,10 @@ final class ClientEvents {
             } else if let owner = SessionID.loop(of: request.room, loopCount: router.loopCount) {
                 checkOwner(owner, request, socket, ackID)
             } else {
-                enter(request.room, socket, ackID)
+                enter(request, socket, ackID)
             }
         } catch {
-            refuse(error, socket, ackID)
+            refuse(error, (try? request.get())?.room, socket, ackID)
         }
     }
 
@@ -94,15 +94,17 @@ final class ClientEvents {
 
     /// The name looks like a sid: if a client has it, the room is that client's alone.
     private func checkOwner(_ loop: Int, _ request: JoinRequest, _ socket: Socket, _ ackID: Int?) {
-        if request.room == socket.sid { return enter(request.room, socket, ackID) }
-        guard (try? startWaiting(request, socket)) != nil else { return refuse(.tooManyRooms, socket, ackID) }
+        if request.room == socket.sid { return enter(request, socket, ackID) }
+        guard (try? startWaiting(request, socket)) != nil else {
+            return refuse(.tooManyPendingJoins, request.room, socket, ackID)
+        }
         router.hasSocket(request.room, in: socket.namespace.name, loop: loop).hop(to: eventLoop).assumeIsolated()
             .whenComplete { result in
                 guard self.stopWaiting(request, socket) else { return }
                 if case .success(false) = result {
-                    self.enter(request.room, socket, ackID)
+                    self.enter(request, socket, ackID)
                 } else {
-                    self.refuse(.ownedRoom, socket, ackID)
+                    self.refuse(.ownedRoom, request.room, socket, ackID)
                 }
                 self.shard?.flush()
             }
@@ -110,7 +112,7 @@ final class ClientEvents {
 
     /// A `leave` that overtakes the answer cancels the join.
     private func startWaiting(_ request: JoinRequest, _ socket: Socket) throws(JoinRequest.Refusal) {
-        guard socket.pendingJoins.count < configuration.maxPendingJoins else { throw .tooManyRooms }
+        guard socket.pendingJoins.count < configuration.maxPendingJoins else { throw .tooManyPendingJoins }
         socket.pendingJoins.append(request.room)
     }
 
@@ -126,28 +128,34 @@ final class ClientEvents {
     ) {
         guard stopWaiting(request, socket) else { return }
         switch secrets {
-        case .failure: refuse(.secretUnavailable, socket, ackID)
+        case .failure: refuse(.secretUnavailable, request.room, socket, ackID)
         case .success(let values):
             var isOpen = false
             for value in values where value.readableBytes > 0 {
                 // No early exit: the time must not tell which key matched.
                 if ConstantTime.areEqual(value.readableBytesView, secret.bytes) { isOpen = true }
             }
-            if isOpen { enter(request.room, socket, ackID) } else { refuse(.secretWrong, socket, ackID) }
+            if isOpen { enter(request, socket, ackID) } else { refuse(.secretWrong, request.room, socket, ackID) }
         }
         shard?.flush()
     }
 
-    private func enter(_ room: ByteString, _ socket: Socket, _ ackID: Int?) {
+    private func enter(_ request: JoinRequest, _ socket: Socket, _ ackID: Int?) {
         guard let shard else { return }
+        let room = request.room
+        if request.wantsGaps { socket.wantsGaps = true }
         if room != socket.sid { shard.registry.enter(socket, room: room) }
         shard.counters.joins += 1
         guard let ackID else { return }
         shard.whenRoutable { self.acknowledge(ackID, to: socket, #"[{"ok":true}]"#) }
     }
 
-    private func refuse(_ refusal: JoinRequest.Refusal, _ socket: Socket, _ ackID: Int?) {
+    private func refuse(
+        _ refusal: JoinRequest.Refusal, _ room: ByteString?, _ socket: Socket, _ ackID: Int?
+    ) {
         if refusal == .tooManyRooms { shard?.counters.roomLimitReached += 1 }
+        if refusal == .tooManyPendingJoins { shard?.counters.pendingJoinLimitReached += 1 }
+        if let room { shard?.refusals.note(join: room, namespace: socket.namespace.name, refusal) }
         shard?.counters.joinsRefused += 1
         logger.debug("join refused", metadata: ["sid": "\(socket.sid)", "reason": "\(refusal.rawValue)"])
         acknowledge(refusal, socket, ackID)

@@ -6,16 +6,36 @@ import PubSubMessages
 struct RefusalLog {
     private struct Key: Hashable { let hostID: ByteString?, cause: String }
     private var explained: Set<Key> = []
+    /// Times that all were forgotten.
+    private(set) var forgotten = 0
     private let logger: Logger
     /// Explanations remembered; then all are forgotten, so that a flood of senders repeats itself at worst.
     private let capacity = 1024
 
     init(logger: Logger) { self.logger = logger }
 
+    /// Says what a sender should mend in messages that are delivered all the same.
+    mutating func log(_ complaints: Complaints, of hostID: ByteString?, redisChannel: UnsafeRawBufferPointer) {
+        for complaint in complaints.all where isNew(Key(hostID: hostID, cause: "\(complaint)")) {
+            logger.warning(
+                "message delivered, but its sender should be mended (said once per sender and cause)",
+                metadata: [
+                    "cause": "\(complaint.advice)", "host_id": "\(hostID?.description ?? "unknown")",
+                    "redis_channel": "\(String(decoding: redisChannel, as: UTF8.self))",
+                ])
+        }
+    }
+
+    private mutating func isNew(_ key: Key) -> Bool {
+        if explained.count >= capacity {
+            explained.removeAll()
+            forgotten += 1
+        }
+        return explained.insert(key).inserted
+    }
+
     mutating func log(_ error: PubSubMessageError, redisChannel: UnsafeRawBufferPointer) {
-        let key = Key(hostID: error.hostID, cause: error.causeName)
-        if explained.count >= capacity { explained.removeAll() }
-        guard explained.insert(key).inserted else { return }
+        guard isNew(Key(hostID: error.hostID, cause: error.causeName)) else { return }
         logger.warning(
             "message can't be used, dropped (said once per sender and cause)",
             metadata: [

@@ -10,24 +10,37 @@ import RedisPubSub
 final class Router: PubSubDelegate {
     let eventLoop: any EventLoop
     let loopCount: Int
-    private let broker: any PubSubBroker
-    private let configuration: BridgeConfiguration
-    private let hostID: ByteString
-    private let decoder: PubSubMessageDecoder
-    private let logger: Logger
+    let broker: any PubSubBroker
+    let configuration: BridgeConfiguration
+    let hostID: ByteString
+    let decoder: PubSubMessageDecoder
+    let logger: Logger
+    let readiness: Readiness
+    let metrics: BridgeMetrics
+    var canary: Canary
+    var gaps: SubscriptionGaps
+    /// The gap that ended last waits for its explanation, and pages have not been told of it yet.
+    var gapIsUnexplained = false
+    var gapIsUntold = false
+    var gapTimer: Scheduled<Void>?
+    // Unchecked, as below: these are touched for each message, by methods of this class that don't call back while they do.
+    @exclusivity(unchecked) private(set) var senders: SenderTable
     private var refusals: RefusalLog
-    private var shards: [NIOLoopBound<Shard>] = []
-    private var localShard: Shard?
-    private var interest: RoomInterest
-    private var batches: [[ShardCommand]]
-    private var open: OpenDelivery?
-    private var scratch = JSONWriter(capacity: 256)
+    @exclusivity(unchecked) private(set) var shards: [NIOLoopBound<Shard>] = []
+    @exclusivity(unchecked) private(set) var localShard: Shard?
+    /// The place of `localShard` among the shards.
+    @exclusivity(unchecked) private var localLoop = 0
+    var canaryTimer: RepeatedTask?
+    @exclusivity(unchecked) private var interest: RoomInterest
+    @exclusivity(unchecked) private var batches: [[ShardCommand]]
+    @exclusivity(unchecked) private var open: OpenDelivery?
+    @exclusivity(unchecked) var scratch = JSONWriter(capacity: 256)
     private var hasWarnedOfPublishing = false
-    private(set) var counters = RouterCounters()
+    @exclusivity(unchecked) var counters = RouterCounters()
 
     init(
         broker: any PubSubBroker, configuration: BridgeConfiguration, hostID: ByteString, loopCount: Int,
-        logger: Logger
+        readiness: Readiness, metrics: BridgeMetrics, logger: Logger
     ) {
         self.broker = broker
         self.configuration = configuration
@@ -37,30 +50,68 @@ final class Router: PubSubDelegate {
         eventLoop = broker.eventLoop
         var limits = PubSubMessageLimits()
         limits.maximumPayloadBytes = configuration.maxMessageBytes
+        limits.maximumSenders = configuration.maxSenders
         decoder = PubSubMessageDecoder(hostID: hostID, limits: limits)
+        decoder.listReading = configuration.listReading
         refusals = RefusalLog(logger: logger)
+        self.readiness = readiness
+        self.metrics = metrics
+        canary = Canary(loopCount: loopCount)
+        gaps = SubscriptionGaps(capacity: configuration.maxGaps)
+        senders = SenderTable(capacity: configuration.maxSenders, now: broker.eventLoop.now)
         interest = RoomInterest(loopCount: loopCount)
         batches = Array(repeating: [], count: loopCount)
     }
 
     func start(shards: [NIOLoopBound<Shard>]) {
         self.shards = shards
-        localShard = shards.first { $0.eventLoop === eventLoop }?.value
+        if let index = shards.firstIndex(where: { $0.eventLoop === eventLoop }) {
+            localLoop = index
+            localShard = shards[index].value
+        }
         broker.start(delegate: self)
+        startCanaries()
     }
 
-    func shutdown() -> EventLoopFuture<Void> { broker.shutdown() }
+    func shutdown() -> EventLoopFuture<Void> {
+        canaryTimer?.cancel()
+        gapTimer?.cancel()
+        return broker.shutdown()
+    }
 
     // MARK: PubSubDelegate
 
     func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
         counters.messagesReceived += 1
-        do {
-            try route(decoder.decode(payload))
+        do throws(PubSubMessageError) {
+            let message = try decoder.decode(payload)
+            note(message, payload.count, redisChannel)
+            if !decoder.complaints.isEmpty {
+                counters.messagesMended += 1
+                senders.noteMended(decoder.senderHostID, decoder.complaints)
+                refusals.log(decoder.complaints, of: decoder.senderHostID, redisChannel: redisChannel)
+            }
+            try route(message)
         } catch {
             counters.messagesRefused += 1
+            counters.drops[DropReason(error)] += 1
+            senders.noteRefusal(error.hostID, "\(error)", byteCount: payload.count)
             refusals.log(error, redisChannel: redisChannel)
         }
+    }
+
+    /// Accounts for a message that could be read.
+    private func note(_ message: PubSubMessage, _ byteCount: Int, _ redisChannel: UnsafeRawBufferPointer) {
+        let isNew: Bool
+        switch message {
+        case .canary, .ignored(.ownMessage), .ignored(.canaryOfAnotherHost): return
+        case .emit(let emit):
+            counters.count(emit.dialect)
+            isNew = senders.note(emit.hostID, dialect: emit.dialect, byteCount: byteCount)
+        default: isNew = senders.note(decoder.senderHostID, dialect: nil, byteCount: byteCount)
+        }
+        if isNew { logNewSender(message, redisChannel) }
+        if byteCount > configuration.maxMessageBytes / 4 { noteLarge(byteCount) }
     }
 
     func receivedBatch() {
@@ -69,7 +120,7 @@ final class Router: PubSubDelegate {
             let commands = batches[loop]
             batches[loop].removeAll(keepingCapacity: true)
             let shard = shards[loop]
-            if shard.eventLoop === eventLoop {
+            if loop == localLoop {
                 localShard?.perform(commands)
             } else {
                 shard.eventLoop.execute { shard.value.perform(commands) }
@@ -79,8 +130,15 @@ final class Router: PubSubDelegate {
 
     func subscriptionChanged(_ state: SubscriptionState) {
         counters.subscriptionChanges += 1
-        if state == .subscribed { hasWarnedOfPublishing = false }
+        switch state {
+        case .subscribed:
+            hasWarnedOfPublishing = false
+            subscriptionIsUp()
+        case .lost(let cause, let since): subscriptionWasLost(cause, since: since)
+        }
     }
+
+    func subscriptionLossExplained(_ loss: SubscriptionLoss) { gapIsExplained(loss.cause) }
 
     // MARK: Routing
 
@@ -90,8 +148,11 @@ final class Router: PubSubDelegate {
         case .disconnect(let sid, let namespace):
             send(.disconnect(sid: sid, namespace: namespace), toOwnerOf: sid)
         case .enterRoom(let sid, let room, let namespace):
-            guard let loop = SessionID.loop(of: sid, loopCount: loopCount) else { return }
-            if shards[loop].eventLoop !== eventLoop {
+            guard let loop = SessionID.loop(of: sid, loopCount: loopCount) else {
+                counters.drops[.unknownSid] += 1
+                return
+            }
+            if loop != localLoop {
                 interest.add(1, namespace: namespace, room: room, loop: loop)
             }
             append(.enterRoom(sid: sid, room: room, namespace: namespace), loop: loop)
@@ -101,22 +162,30 @@ final class Router: PubSubDelegate {
             for loop in 0..<loopCount where isAnyone(in: .these([room]), of: namespace, loop: loop) {
                 append(.closeRoom(room: room, namespace: namespace), loop: loop)
             }
-        case .callback, .ignored: counters.messagesIgnored += 1
+        case .canary(let id): canaryArrived(id)
+        case .callback: counters.messagesIgnored += 1
+        case .ignored(let reason):
+            counters.messagesIgnored += 1
+            if let reason = DropReason(reason) { counters.drops[reason] += 1 }
         }
     }
 
     private func route(_ emit: PubSubMessage.Emit) throws(PubSubMessageError) {
-        if open?.takes(emit, limitBytes: configuration.maxJoinedBytes) == true {
+        if let open, open.takes(emit, limitBytes: configuration.maxJoinedBytes) {
             let body = try decoder.encodeEvent()
-            open?.packet.append(body, namespace: emit.namespace, scratch: &scratch)
+            open.packet.append(body, namespace: emit.namespace, scratch: &scratch)
             counters.messagesDelivered += 1
             return
         }
-        let loops = (0..<loopCount).filter { isAnyone(in: emit.rooms, of: emit.namespace, loop: $0) }
-        guard !loops.isEmpty else {
+        guard let first = firstLoop(of: emit) else {
             counters.messagesForNobody += 1
+            counters.drops[isNamespaceKnown(emit.namespace) ? .nobodyInRoom : .noSuchNamespace] += 1
             return
         }
+        if gapIsUntold { tellOfGap() }
+        var loops = [first]
+        for loop in (first + 1)..<max(first + 1, loopCount)
+        where isAnyone(in: emit.rooms, of: emit.namespace, loop: loop) { loops.append(loop) }
         // Only now is the message's data looked at.
         let body = try decoder.encodeEvent()
         counters.messagesDelivered += 1
@@ -139,12 +208,28 @@ final class Router: PubSubDelegate {
         }
     }
 
-    private func isAnyone(in rooms: PubSubMessage.Rooms, of namespace: ByteString, loop: Int) -> Bool {
-        if shards[loop].eventLoop === eventLoop {
-            guard let local = localShard?.registry.namespaces[namespace] else { return false }
+    /// Most messages have none, and take no memory.
+    private func firstLoop(of emit: PubSubMessage.Emit) -> Int? {
+        for loop in 0..<loopCount where isAnyone(in: emit.rooms, of: emit.namespace, loop: loop) { return loop }
+        return nil
+    }
+
+    var refusalsForgotten: Int { refusals.forgotten }
+
+    func tickSenders(at now: NIODeadline) { senders.tick(at: now) }
+
+    func isNamespaceKnown(_ namespace: ByteString) -> Bool {
+        shards.indices.contains { isAnyone(in: .everyone, of: namespace, loop: $0) }
+    }
+
+    func isAnyone(in rooms: PubSubMessage.Rooms, of namespace: ByteString, loop: Int) -> Bool {
+        if loop == localLoop {
+            guard let registry = localShard?.registry, let local = registry.namespace(named: namespace) else {
+                return false
+            }
             switch rooms {
             case .everyone: return true
-            case .these(let names): return localShard?.registry.isAnyone(in: names, of: local) ?? false
+            case .these(let names): return registry.isAnyone(in: names, of: local)
             }
         }
         guard interest.isInterested(loop: loop, namespace: namespace, room: nil) else { return false }
@@ -159,11 +244,14 @@ final class Router: PubSubDelegate {
     }
 
     private func send(_ command: ShardCommand, toOwnerOf sid: ByteString) {
-        guard let loop = SessionID.loop(of: sid, loopCount: loopCount) else { return }
+        guard let loop = SessionID.loop(of: sid, loopCount: loopCount) else {
+            counters.drops[.unknownSid] += 1
+            return
+        }
         append(command, loop: loop)
     }
 
-    private func append(_ command: ShardCommand, loop: Int) {
+    func append(_ command: ShardCommand, loop: Int) {
         closeDelivery()
         batches[loop].append(command)
     }
@@ -185,7 +273,7 @@ final class Router: PubSubDelegate {
 
     /// Takes back what was added when the `enter_room` was passed on.
     func enterPerformed(namespace: ByteString, room: ByteString, loop: Int) {
-        if shards[loop].eventLoop !== eventLoop {
+        if loop != localLoop {
             interest.add(-1, namespace: namespace, room: room, loop: loop)
         }
     }
@@ -202,9 +290,17 @@ final class Router: PubSubDelegate {
     ///
     /// - Parameter payload: the message as it goes to Redis; our clients get it by the same way as any other.
     func emit(_ payload: [UInt8]) throws {
+        counters.httpMessages += 1
         try payload.withUnsafeBytes { try route(try decoder.decode($0, includingOwn: true)) }
         receivedBatch()
-        publish(payload)
+        publish(inPublishForm(payload))
+    }
+
+    /// An emit of ours as the other servers read it. A list means one thing up to 5.15.0 and another from 5.15.1 on: as long
+    /// as only older ones have been seen here it is written for them.
+    func inPublishForm(_ payload: [UInt8]) -> [UInt8] {
+        let form = configuration.publishForm ?? (senders.areAllBefore5_15_1 ? .bareJSON : .json)
+        return PubSubMessageEncoder.emit(payload, as: form)
     }
 
     func publishAnswer(to address: CallbackAddress, json: [UInt8], attachments: [[UInt8]]) {
@@ -215,9 +311,12 @@ final class Router: PubSubDelegate {
         }
     }
 
-    private func publish(_ payload: [UInt8]) {
-        guard let channel = configuration.redisChannels.first else { return }
-        broker.publish(ByteBuffer(bytes: payload), to: channel).assumeIsolated().whenFailure { error in
+    /// Publishes on the first channel; a failure is counted and, once per outage, logged.
+    @discardableResult
+    func publish(_ payload: [UInt8]) -> EventLoopFuture<Int> {
+        guard let channel = configuration.redisChannels.first else { return eventLoop.makeSucceededFuture(0) }
+        let published = broker.publish(ByteBuffer(bytes: payload), to: channel)
+        published.assumeIsolated().whenFailure { error in
             self.counters.publishFailures += 1
             if self.hasWarnedOfPublishing { return }
             self.hasWarnedOfPublishing = true
@@ -225,6 +324,7 @@ final class Router: PubSubDelegate {
                 "not published: other servers on the channel miss this message and, until Redis is back, others",
                 metadata: ["cause": "\(error)"])
         }
+        return published
     }
 
     /// The secrets that open a room-space; none when there is no such key.
@@ -235,35 +335,21 @@ final class Router: PubSubDelegate {
 }
 
 /// Events of one read for the same rooms, one behind the other, so that each client gets one write.
-private struct OpenDelivery {
+private final class OpenDelivery {
     let namespace: ByteString
     let rooms: PubSubMessage.Rooms
     let loops: [Int]
     var packet: PacketBuilder
 
+    init(namespace: ByteString, rooms: PubSubMessage.Rooms, loops: [Int], packet: PacketBuilder) {
+        self.namespace = namespace
+        self.rooms = rooms
+        self.loops = loops
+        self.packet = packet
+    }
+
     func takes(_ emit: PubSubMessage.Emit, limitBytes: Int) -> Bool {
         emit.callback == nil && emit.skip.isEmpty && emit.rooms == rooms && emit.namespace == namespace
             && packet.byteCount < limitBytes
-    }
-}
-
-/// What passed through the router, as plain integers.
-package struct RouterCounters: Sendable {
-    package var messagesReceived = 0
-    package var messagesDelivered = 0
-    package var messagesForNobody = 0
-    package var messagesIgnored = 0
-    package var messagesRefused = 0
-    package var publishFailures = 0
-    package var subscriptionChanges = 0
-
-    /// Name and value of each counter that isn't zero, for the log.
-    package var nonZero: [(name: String, value: Int)] {
-        [
-            ("messages_received", messagesReceived), ("messages_delivered", messagesDelivered),
-            ("messages_for_nobody", messagesForNobody), ("messages_ignored", messagesIgnored),
-            ("messages_refused", messagesRefused), ("publish_failures", publishFailures),
-            ("subscription_changes", subscriptionChanges),
-        ].filter { $0.1 != 0 }
     }
 }

@@ -28,6 +28,16 @@ final class RouterReference: Sendable {
         }
     }
 
+    /// The canary has been looked up a room for.
+    func canaryReached(_ id: Int64, loop: Int) {
+        router.eventLoop.execute { [router] in router.value.canaryReached(id, loop: loop) }
+    }
+
+    /// Sends a canary beside the regular ones; its id, or nil when none could be sent.
+    func sendCanary() -> EventLoopFuture<Int64?> {
+        router.eventLoop.submit { [router] in router.value.sendCanary() }
+    }
+
     /// Runs `body` on `eventLoop` after everything this loop told the router before.
     func roundTrip(to eventLoop: any EventLoop, _ body: @escaping @Sendable () -> Void) {
         router.eventLoop.execute { eventLoop.execute(body) }
@@ -38,6 +48,17 @@ final class RouterReference: Sendable {
         let eventLoop = router.eventLoop
         guard eventLoop.inEventLoop else { return eventLoop.submit { [router] in try router.value.emit(payload) } }
         return eventLoop.makeCompletedFuture { try router.value.emit(payload) }
+    }
+
+    /// As `emit`, with a report.
+    func emitReporting(_ payload: [UInt8]) -> EventLoopFuture<EmitReport> {
+        router.eventLoop.flatSubmit { [router] in
+            do {
+                return try router.value.emitReporting(payload)
+            } catch {
+                return router.eventLoop.makeFailedFuture(error)
+            }
+        }
     }
 
     func publishAnswer(to address: CallbackAddress, json: [UInt8], attachments: [[UInt8]]) {
@@ -58,8 +79,8 @@ final class RouterReference: Sendable {
         router.eventLoop.submit { [router] in router.value.start(shards: shards) }
     }
 
-    func counters() -> EventLoopFuture<RouterCounters> {
-        router.eventLoop.submit { [router] in router.value.counters }
+    func numbers() -> EventLoopFuture<Scrape.Center> {
+        router.eventLoop.submit { [router] in router.value.numbers }
     }
 
     func shutdown() -> EventLoopFuture<Void> {

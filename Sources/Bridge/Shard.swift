@@ -1,6 +1,7 @@
 import JSONCodec
 import Logging
 import NIOCore
+import PubSubMessages
 import SocketIOProtocol
 
 /// One event loop's share of the server: its sessions, its rooms, its timers. Everything here stays on that loop.
@@ -12,20 +13,23 @@ final class Shard {
     let logger: Logger
     let allocator = ByteBufferAllocator()
     let pingPacket = EncodedPacket.bare(.ping)
-    var counters = BridgeCounters()
+    // Unchecked, these and those of a session and its websocket: touched for each delivery, nowhere across a call back.
+    @exclusivity(unchecked) var counters = BridgeCounters()
+    var refusals = RecentRefusals()
+    private let heartbeat: Readiness.Heartbeat?
     /// Client events and acks; set once by the server, which knows the router.
     private(set) var events: ClientEvents
     private let router: RouterReference
-    private var sessions: [Session] = []
+    @exclusivity(unchecked) private var sessions: [Session] = []
     private var sessionsBySid: [ByteString: Session] = [:]
-    private var touched: [Session] = []
+    @exclusivity(unchecked) private var touched: [Session] = []
     private var connections: [HTTPConnection] = []
-    private var lastDelivery: UInt64 = 0
+    @exclusivity(unchecked) private var lastDelivery: UInt64 = 0
     /// Nothing else will be queued before the next flush, so packets need no queue.
-    private var isSingleCommand = false
+    @exclusivity(unchecked) private var isSingleCommand = false
     private var scratch = JSONWriter(capacity: 256)
     /// Where a client's packets are joined for one write.
-    var joinedFrames = ByteBuffer()
+    @exclusivity(unchecked) var joinedFrames = ByteBuffer()
     private var timer: RepeatedTask?
     private(set) var isShuttingDown = false
     private(set) var openConnections = 0
@@ -33,8 +37,9 @@ final class Shard {
 
     init(
         eventLoop: any EventLoop, loopIndex: Int, configuration: BridgeConfiguration, router: RouterReference,
-        logger: Logger
+        heartbeat: Readiness.Heartbeat? = nil, logger: Logger
     ) {
+        self.heartbeat = heartbeat
         self.eventLoop = eventLoop
         self.loopIndex = loopIndex
         self.configuration = configuration
@@ -62,7 +67,7 @@ final class Shard {
 
     func openSession(transport: EngineIORequest.Transport) -> Session {
         let session = Session(
-            sid: SessionID.make(loop: loopIndex), shard: self, transport: transport, at: .now)
+            sid: makeSID(), shard: self, transport: transport, at: .now)
         session.index = sessions.count
         sessions.append(session)
         sessionsBySid[session.sid] = session
@@ -84,6 +89,10 @@ final class Shard {
             sid: session.sid, transport: transport, timing: configuration.timing, maxPayload: configuration.maxPayload)
         return text.withUnsafeBytes { EncodedPacket(text: $0) }
     }
+
+    func makeSID() -> ByteString { SessionID.make(loop: loopIndex, instance: configuration.instance) }
+
+    var sessionCount: Int { sessions.count }
 
     func session(_ sid: ByteString) -> Session? { sessionsBySid[sid] }
 
@@ -121,6 +130,8 @@ final class Shard {
             if let socket = socket(sid, in: namespace) { registry.leave(socket, room: room) }
         case .closeRoom(let room, let namespace):
             registry.close(room: room, namespace: namespace)
+        case .canary(let id): if registry.findsItsRooms() { router.canaryReached(id, loop: loopIndex) }
+        case .tellOfGap(let body): tellOfGap(body)
         }
     }
 
@@ -129,7 +140,7 @@ final class Shard {
     }
 
     private func deliver(_ delivery: Delivery) {
-        guard let namespace = registry.namespaces[delivery.namespace] else { return }
+        guard let namespace = registry.namespace(named: delivery.namespace) else { return }
         switch delivery.rooms {
         case .everyone:
             deliver(delivery, toMembersOf: namespace.everyone)
@@ -138,8 +149,12 @@ final class Shard {
             lastDelivery += 1
             let isList = names.count > 1
             for name in names {
-                if let room = namespace.rooms[name] { deliver(delivery, toMembersOf: room, once: true) }
-                if let socket = namespace.sockets[name] {
+                if let room = namespace.rooms[name] {
+                    // A room that has a sid's name, too, is rare.
+                    let once = isList || namespace.socket(named: name) != nil
+                    deliver(delivery, toMembersOf: room, once: once)
+                }
+                if let socket = namespace.socket(named: name) {
                     deliver(delivery, to: socket, once: isList || namespace.rooms[name] != nil)
                 }
             }
@@ -170,6 +185,19 @@ final class Shard {
             if forgotOne { counters.acksForgotten += 1 }
             socket.session.enqueue(
                 PacketBuilder(body, namespace: delivery.namespace, ackID: id, scratch: &scratch).build())
+        }
+    }
+
+    /// One look at each socket of this loop, after an outage.
+    private func tellOfGap(_ body: EventBody) {
+        for namespace in registry.namespaces.values {
+            var packet: EncodedPacket?
+            for socket in namespace.sockets.values where socket.wantsGaps {
+                let shared = packet ?? PacketBuilder(body, namespace: namespace.name, scratch: &scratch).build()
+                packet = shared
+                counters.gapNotices += 1
+                socket.session.enqueue(shared)
+            }
         }
     }
 
@@ -237,6 +265,7 @@ final class Shard {
     }
 
     private func timerFired() {
+        heartbeat?.beat()
         let now = EngineIOSession.Instant.now
         for index in stride(from: sessions.count - 1, through: 0, by: -1) where index < sessions.count {
             sessions[index].timerFired(at: now)

@@ -18,7 +18,9 @@ final class BridgeBench {
         let router = RouterReference(
             Router(
                 broker: LocalBroker(eventLoop: eventLoop, values: secrets), configuration: configuration,
-                hostID: "0123456789abcdef0123456789abcdef", loopCount: 1, logger: logger))
+                hostID: "0123456789abcdef0123456789abcdef", loopCount: 1,
+                readiness: Readiness(loopCount: 1, configuration: configuration),
+                metrics: BridgeMetrics(factory: PrometheusMetrics()), logger: logger))
         self.router = router
         shard = Shard(eventLoop: eventLoop, loopIndex: 0, configuration: configuration, router: router, logger: logger)
         shard.start()
@@ -30,7 +32,7 @@ final class BridgeBench {
 
     /// A socket in the namespace, of a session of its own.
     func makeSocket(in namespace: ByteString = "/") -> Socket {
-        shard.registry.connect(makeSession(), to: namespace, sid: SessionID.make(loop: 0))
+        shard.registry.connect(makeSession(), to: namespace, sid: SessionID.make(loop: 0, instance: .init()))
     }
 
     private var lastPoll: UInt64 = 0

@@ -6,7 +6,7 @@ import Testing
 @Suite struct SessionIDTests {
     @Test(arguments: [0, 1, 63, 64, 65, 4094, 4095])
     func `a sid names its loop`(loop: Int) {
-        let sid = SessionID.make(loop: loop)
+        let sid = SessionID.make(loop: loop, instance: .init())
         #expect(sid.count == 20)
         #expect(SessionID.loop(of: sid, loopCount: 4096) == loop)
         #expect(SessionID.loop(of: sid, loopCount: loop) == nil, "a loop that isn't there owns nothing")
@@ -22,8 +22,16 @@ import Testing
     }
 
     @Test func `sids don't repeat and use every digit at every place`() {
-        let sids = (0..<5000).map { _ in SessionID.make(loop: 0) }
+        let sids = (0..<5000).map { _ in SessionID.make(loop: 0, instance: .init(value: 5)) }
         #expect(Set(sids).count == sids.count)
-        for place in 2..<20 { #expect(Set(sids.map { $0.bytes[place] }).count == 64) }
+        for place in 4..<20 { #expect(Set(sids.map { $0.bytes[place] }).count == 64) }
+    }
+
+    @Test func `a sid of another process is told from one that is unknown`() {
+        let (ours, other) = (SessionID.Instance(value: 7), SessionID.Instance(value: 4095))
+        let sid = SessionID.make(loop: 70, instance: ours)
+        #expect(!SessionID.isForeign(sid, to: ours))
+        #expect(SessionID.isForeign(sid, to: other))
+        #expect(!SessionID.isForeign("nope", to: ours), "of no process at all")
     }
 }

@@ -24,4 +24,8 @@ enum ShardCommand: Sendable {
     case enterRoom(sid: ByteString, room: ByteString, namespace: ByteString)
     case leaveRoom(sid: ByteString, room: ByteString, namespace: ByteString)
     case closeRoom(room: ByteString, namespace: ByteString)
+    /// Look up a room and tell the router.
+    case canary(id: Int64)
+    /// Tell those who asked of a time in which messages may have been missed.
+    case tellOfGap(EventBody)
 }

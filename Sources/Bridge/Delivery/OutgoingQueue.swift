@@ -11,6 +11,7 @@ struct OutgoingQueue {
     private(set) var byteCount = 0
 
     var isEmpty: Bool { packets.isEmpty }
+    var packetCount: Int { packets.count }
 
     mutating func append(_ packet: EncodedPacket) {
         packets.append(packet)

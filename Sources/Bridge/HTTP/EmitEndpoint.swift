@@ -8,8 +8,15 @@ struct EmitEndpoint: Sendable {
     let secret: [UInt8]
     let hostID: ByteString
 
-    /// The message to publish, or the answer that refuses the request.
-    func message(contentType: String?, body: ByteBuffer) -> Result<[UInt8], HTTPAnswer> {
+    struct Request: Sendable {
+        /// The message as it is published.
+        let payload: [UInt8]
+        /// `"report": true`.
+        let wantsReport: Bool
+    }
+
+    /// What to publish, or the answer that refuses the request.
+    func request(contentType: String?, body: ByteBuffer) -> Result<Request, HTTPAnswer> {
         guard Self.isJSON(contentType) else {
             return .failure(.errorPage(.unsupportedMediaType, "Send the message with Content-Type: application/json."))
         }
@@ -28,7 +35,10 @@ struct EmitEndpoint: Sendable {
             guard let given, ConstantTime.areEqual(given.bytes, secret) else {
                 return .failure(HTTPAnswer(.forbidden, contentType: HTTPAnswer.html, text: "Incorrect secret\n"))
             }
-            return .success(PubSubMessageEncoder.emit(document, hostID: hostID))
+            let report = document.value(forKey: "report", in: document.root).flatMap { document.bool($0) }
+            return .success(
+                Request(
+                    payload: PubSubMessageEncoder.emit(document, hostID: hostID), wantsReport: report ?? false))
         }
     }
 

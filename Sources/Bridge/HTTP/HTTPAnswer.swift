@@ -23,6 +23,32 @@ struct HTTPAnswer: Sendable {
         self.init(status, contentType: contentType, body: ByteBuffer(string: text))
     }
 
+    /// What the answer says about the connection; HTTP/1.1 implies that it stays open.
+    enum Persistence { case implied, keepAlive, close }
+
+    /// The response as it goes out, in one buffer (RFC 9112, section 4).
+    func serialized(
+        _ persistence: Persistence, includingBody: Bool, allocator: ByteBufferAllocator
+    ) -> ByteBuffer {
+        var bytes = allocator.buffer(capacity: 320 + (includingBody ? body.readableBytes : 0))
+        bytes.writeString("HTTP/1.1 \(status.code) \(status.reasonPhrase)\r\nContent-Type: ")
+        bytes.writeString(contentType)
+        bytes.writeString("\r\nContent-Length: \(body.readableBytes)\r\n")
+        for header in headers {
+            bytes.writeString(header.name)
+            bytes.writeStaticString(": ")
+            bytes.writeString(header.value)
+            bytes.writeStaticString("\r\n")
+        }
+        switch persistence {
+        case .implied: bytes.writeStaticString("\r\n")
+        case .keepAlive: bytes.writeStaticString("Connection: keep-alive\r\n\r\n")
+        case .close: bytes.writeStaticString("Connection: close\r\n\r\n")
+        }
+        if includingBody { bytes.writeImmutableBuffer(body) }
+        return bytes
+    }
+
     /// An error page of the shape that Flask's have.
     static func errorPage(_ status: HTTPResponseStatus, _ sentence: String) -> HTTPAnswer {
         let page = """

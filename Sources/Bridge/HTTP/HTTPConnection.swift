@@ -1,24 +1,31 @@
+import DequeModule
 import NIOCore
 import NIOHTTP1
 import SocketIOProtocol
 
-/// NIO's part of an HTTP connection's pipeline, which an upgrade has to remove.
-struct HTTPHandlers {
-    let encoder = HTTPResponseEncoder()
-    let decoder = ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes))
-    let pipelining = HTTPServerPipelineHandler()
-}
-
-/// The last handler of an HTTP connection: one request after the other, until it becomes a websocket.
+/// The last handler of an HTTP connection, behind NIO's parser: one request after the other, until it becomes a websocket.
+///
+/// An answer is one buffer and one write. NIO's encoder and pipelining handler would make three parts of it, at twice the
+/// cost in CPU time.
 final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
-    typealias OutboundIn = HTTPServerResponsePart
-    typealias OutboundOut = HTTPServerResponsePart
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+    typealias Parser = ByteToMessageHandler<HTTPRequestDecoder>
+
+    static func makeParser() -> Parser {
+        ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes))
+    }
+
+    /// Makes the parser's type known to Swift's runtime, to be called before there are connections: when two loops accept
+    /// their first ones at the same moment, it may look up a conformance of the generic class while the other thread is
+    /// still putting that together, and crash (seen with Swift 6 about once in a thousand starts under load).
+    static func prepareParser() { _ = makeParser() }
 
     private enum State {
         case awaitingHead
         case receivingBody(HTTPRequestHead, ByteBuffer, limit: Int)
-        /// The request is with its endpoint; the pipeline handler holds back the next one.
+        /// The request is with its endpoint; what follows waits.
         case answering(HTTPRequestHead)
         /// Nothing more is read or written, but the client may still be sending.
         case draining
@@ -29,7 +36,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     /// Place among the shard's connections.
     var index = 0
     private let endpoints: HTTPEndpoints
-    private let httpHandlers: HTTPHandlers
+    private let parser: Parser
     private var state = State.awaitingHead
     private var deadline: NIODeadline?
     private var context: ChannelHandlerContext?
@@ -38,11 +45,18 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     private var waitingPoll: (session: SessionReference, id: UInt64)?
     private var closesWhenIdle = false
     private var hasHeldRead = false
+    /// What came in the same read behind a request that is not answered yet. Nothing more is read meanwhile, so that one
+    /// read's worth is the most there can be.
+    private var waitingParts: Deque<WaitingPart> = []
 
-    init(shard: Shard, endpoints: HTTPEndpoints, httpHandlers: HTTPHandlers) {
+    private var isReadingOn = false
+
+    private enum WaitingPart { case part(HTTPServerRequestPart), brokenRequest }
+
+    init(shard: Shard, endpoints: HTTPEndpoints, parser: Parser) {
         self.shard = shard
         self.endpoints = endpoints
-        self.httpHandlers = httpHandlers
+        self.parser = parser
     }
 
     // MARK: Channel events
@@ -68,15 +82,47 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch (unwrapInboundIn(data), state) {
+        let part = unwrapInboundIn(data)
+        if isAnswering { waitingParts.append(.part(part)) } else { received(part, context) }
+    }
+
+    private var isAnswering: Bool {
+        if case .answering = state { true } else { false }
+    }
+
+    private func received(_ part: HTTPServerRequestPart, _ context: ChannelHandlerContext) {
+        switch (part, state) {
         case (.head(let head), .awaitingHead): received(head, context)
         case (.body(let part), .receivingBody(let head, var body, let limit)):
             guard body.readableBytes + part.readableBytes <= limit else { return refuseBody(head, limit: limit) }
-            state = .awaitingHead  // releases the buffer, so that appending doesn't copy it
-            body.writeImmutableBuffer(part)
+            // The commonest body comes whole, and needs no copy.
+            if body.readableBytes == 0 {
+                body = part
+            } else {
+                state = .awaitingHead  // releases the buffer, so that appending doesn't copy it
+                body.writeImmutableBuffer(part)
+            }
             state = .receivingBody(head, body, limit: limit)
         case (.end, .receivingBody(let head, let body, _)): received(head, body: body, context)
         default: break
+        }
+    }
+
+    /// Goes on with what was read behind a request that is answered now.
+    private func readOn(_ context: ChannelHandlerContext) {
+        // An answer given on the spot comes back here; thousands may stand in one read.
+        guard !isReadingOn else { return }
+        isReadingOn = true
+        defer { isReadingOn = false }
+        while !isAnswering, let next = waitingParts.popFirst() {
+            switch next {
+            case .part(let part): received(part, context)
+            case .brokenRequest: refuseBrokenRequest(context)
+            }
+        }
+        if hasHeldRead, mayRead(context) {
+            hasHeldRead = false
+            context.read()
         }
     }
 
@@ -87,11 +133,13 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// A client that asks without reading the answers is asked nothing more until it does.
     func read(context: ChannelHandlerContext) {
-        if context.channel.isWritable { context.read() } else { hasHeldRead = true }
+        if mayRead(context) { context.read() } else { hasHeldRead = true }
     }
 
+    private func mayRead(_ context: ChannelHandlerContext) -> Bool { !isAnswering && context.channel.isWritable }
+
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if hasHeldRead, context.channel.isWritable {
+        if hasHeldRead, mayRead(context) {
             hasHeldRead = false
             context.read()
         }
@@ -99,7 +147,12 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        guard error is HTTPParserError, case .awaitingHead = state else { return context.close(promise: nil) }
+        guard error is HTTPParserError else { return context.close(promise: nil) }
+        if isAnswering { waitingParts.append(.brokenRequest) } else { refuseBrokenRequest(context) }
+    }
+
+    private func refuseBrokenRequest(_ context: ChannelHandlerContext) {
+        guard case .awaitingHead = state else { return context.close(promise: nil) }
         state = .answering(HTTPRequestHead(version: .http1_1, method: .GET, uri: "/"))
         var answer = HTTPAnswer.errorPage(.badRequest, "The request is not valid HTTP.")
         answer.closesConnection = true
@@ -117,14 +170,15 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         state = .receivingBody(head, ByteBuffer(), limit: limit)
         setDeadline(shard.configuration.bodyTimeout)
         if head.headers.first(name: "expect")?.lowercased() == "100-continue" {
-            context.writeAndFlush(
-                wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
         }
     }
 
     /// Answers at once; the rest of the body is read and dropped for a while, so that the answer isn't lost to a reset.
     private func refuseBody(_ head: HTTPRequestHead, limit: Int) {
         state = .answering(head)
+        shard.counters.bodiesTooLarge += 1
+        endpoints.noteRefusedBody(of: head)
         var answer = HTTPAnswer.errorPage(.payloadTooLarge, "A body here may have at most \(limit) bytes.")
         answer.closesConnection = true
         write(answer)
@@ -133,7 +187,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     private func received(_ head: HTTPRequestHead, body: ByteBuffer, _ context: ChannelHandlerContext) {
         state = .answering(head)
         deadline = nil
-        switch endpoints.route(head, body: body, on: shard) {
+        switch endpoints.route(head, body: body, from: context.channel.remoteAddress, on: shard) {
         case .answer(let answer): write(answer)
         case .later(let future): write(future)
         case .poll(let session, let jsonpIndex):
@@ -162,21 +216,15 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     private func write(_ answer: HTTPAnswer) {
         guard let context, case .answering(let request) = state else { return }
         let closes = answer.closesConnection || closesWhenIdle || !request.isKeepAlive
-        var head = HTTPResponseHead(version: .http1_1, status: answer.status)
-        head.headers.add(name: "Content-Type", value: answer.contentType)
-        head.headers.add(name: "Content-Length", value: String(answer.body.readableBytes))
-        for header in answer.headers { head.headers.add(name: header.name, value: header.value) }
-        if closes {
-            head.headers.add(name: "Connection", value: "close")
-        } else if request.version != .http1_1 {
-            head.headers.add(name: "Connection", value: "keep-alive")
-        }
-        context.write(wrapOutboundOut(.head(head)), promise: nil)
-        if request.method != .HEAD { context.write(wrapOutboundOut(.body(.byteBuffer(answer.body))), promise: nil) }
+        let persistence: HTTPAnswer.Persistence =
+            closes ? .close : request.version == .http1_1 ? .implied : .keepAlive
+        let bytes = answer.serialized(
+            persistence, includingBody: request.method != .HEAD, allocator: context.channel.allocator)
         // Before the flush: it may read the next request on the spot.
         if closes { drain() } else { awaitNextRequest() }
-        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
         if closes { context.close(mode: .output, promise: nil) }
+        readOn(context)
     }
 
     private func awaitNextRequest() {
@@ -238,13 +286,11 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         }
         let channel = context.channel
         let pipeline = channel.pipeline.syncOperations
-        // All but the decoder go before the websocket's handlers come, which write at once; the decoder goes last, since
-        // what it has read too far must find the websocket's decoder next.
-        pipeline.removeHandler(httpHandlers.encoder, promise: nil)
-        pipeline.removeHandler(httpHandlers.pipelining, promise: nil)
+        // This one goes before the websocket's comes, which writes at once; the parser goes last, since what it has read
+        // too far is the websocket's.
         pipeline.removeHandler(context: context, promise: nil)
-        try WebSocketConnection(shard: shard, purpose: purpose, handshakeResponse: response).addToPipeline(of: channel)
-        pipeline.removeHandler(httpHandlers.decoder, promise: nil)
+        try pipeline.addHandler(WebSocketConnection(shard: shard, purpose: purpose, handshakeResponse: response))
+        pipeline.removeHandler(parser, promise: nil)
     }
 
     // MARK: Time

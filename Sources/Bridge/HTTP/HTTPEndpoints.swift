@@ -11,15 +11,31 @@ enum HTTPAction {
     case webSocket(SessionReference?)
 }
 
-/// The paths the server answers: Engine.IO below its path, `/emit`, and nothing else.
+/// The paths a listener answers: Engine.IO below its path, `/emit`, what operators ask for, and nothing else.
 final class HTTPEndpoints: Sendable {
+    /// Whom a listener serves.
+    enum Purpose {
+        /// Pages and backends, and operators too unless they have a listener of their own.
+        case everybody
+        case pages
+        case operators
+    }
+
     let transport: TransportEndpoint
+    private let operations: OperationsEndpoint
+    private let purpose: Purpose
+    private let metrics: BridgeMetrics
     private let emit: EmitEndpoint?
     private let router: RouterReference
     private let configuration: BridgeConfiguration
 
-    init(transport: TransportEndpoint, emit: EmitEndpoint?, router: RouterReference, configuration: BridgeConfiguration)
-    {
+    init(
+        purpose: Purpose, transport: TransportEndpoint, emit: EmitEndpoint?, operations: OperationsEndpoint,
+        metrics: BridgeMetrics, router: RouterReference, configuration: BridgeConfiguration
+    ) {
+        self.purpose = purpose
+        self.operations = operations
+        self.metrics = metrics
         self.transport = transport
         self.emit = emit
         self.router = router
@@ -30,11 +46,34 @@ final class HTTPEndpoints: Sendable {
         Self.path(of: head) == "/emit" ? configuration.maxEmitBodyBytes : configuration.maxPayload
     }
 
-    func route(_ head: HTTPRequestHead, body: ByteBuffer, on shard: Shard) -> HTTPAction {
+    /// A request whose body is over the limit gets its answer from the connection.
+    func noteRefusedBody(of head: HTTPRequestHead) {
+        if emit != nil, Self.path(of: head) == "/emit" { metrics.emitAnswered(413) }
+    }
+
+    /// - Parameter peer: the other end of the connection.
+    func route(_ head: HTTPRequestHead, body: ByteBuffer, from peer: SocketAddress?, on shard: Shard) -> HTTPAction {
         let path = Self.path(of: head)
+        if purpose == .operators {
+            return operations.route(head, path: path, from: .operators, isTrusted: true, on: shard)
+                ?? .answer(Self.notFound)
+        }
         if path.hasPrefix(configuration.path) { return transport.route(head, body: body, on: shard) }
         if path == "/emit", let emit { return route(head, body: body, to: emit) }
-        return .answer(.errorPage(.notFound, "There is nothing at this address."))
+        guard purpose == .everybody else { return .answer(Self.notFound) }
+        return operations.route(head, path: path, from: Self.audience(head, peer), isTrusted: false, on: shard)
+            ?? .answer(Self.notFound)
+    }
+
+    private static let notFound = HTTPAnswer.errorPage(.notFound, "There is nothing at this address.")
+
+    /// Whoever asks from this machine, unless a proxy asks for somebody else.
+    private static func audience(_ head: HTTPRequestHead, _ peer: SocketAddress?) -> OperationsEndpoint.Audience {
+        guard let address = peer?.ipAddress,
+            address == "::1" || ["127.", "::ffff:127."].contains(where: address.hasPrefix)
+        else { return .anybody }
+        let signs = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"]
+        return signs.contains { head.headers.contains(name: $0) } ? .anybody : .operators
     }
 
     private func route(_ head: HTTPRequestHead, body: ByteBuffer, to endpoint: EmitEndpoint) -> HTTPAction {
@@ -49,13 +88,21 @@ final class HTTPEndpoints: Sendable {
             answer.headers = [("Allow", "POST, OPTIONS")]
             return .answer(answer)
         }
-        switch endpoint.message(contentType: head.headers.first(name: "content-type"), body: body) {
-        case .failure(let answer): return .answer(answer)
-        case .success(let payload):
+        switch endpoint.request(contentType: head.headers.first(name: "content-type"), body: body) {
+        case .failure(let answer):
+            metrics.emitAnswered(answer.status.code)
+            return .answer(answer)
+        case .success(let request):
+            let answer =
+                request.wantsReport
+                ? router.emitReporting(request.payload).map { OperationsEndpoint.answer(.ok, $0.json) }
+                : router.emit(request.payload).map { HTTPAnswer(.ok, contentType: HTTPAnswer.html, text: "OK\n") }
             return .later(
-                router.emit(payload).map { HTTPAnswer(.ok, contentType: HTTPAnswer.html, text: "OK\n") }.recover {
-                    error in
+                answer.recover { error in
                     .errorPage(.badRequest, "The message can't be emitted: \(HTMLText.escaped("\(error)")).")
+                }.map { [metrics] in
+                    metrics.emitAnswered($0.status.code)
+                    return $0
                 })
         }
     }

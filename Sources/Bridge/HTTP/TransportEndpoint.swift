@@ -1,4 +1,5 @@
 import JSONCodec
+import Logging
 import NIOCore
 import NIOHTTP1
 import SocketIOProtocol
@@ -6,16 +7,26 @@ import SocketIOProtocol
 /// Engine.IO over HTTP: handshakes, polls, posts and websocket upgrades, as python-engineio's `handle_request`.
 final class TransportEndpoint: Sendable {
     private let cors: CORSPolicy
+    private let instance: SessionID.Instance
     private let shards: [NIOLoopBound<Shard>]
+    /// On the first shard's loop.
+    private let refusedOrigins: NIOLoopBoundBox<RefusedOriginLog>
 
-    init(configuration: BridgeConfiguration, shards: [NIOLoopBound<Shard>]) {
+    init(configuration: BridgeConfiguration, shards: [NIOLoopBound<Shard>], logger: Logger) {
         cors = CORSPolicy(origins: configuration.origins)
+        instance = configuration.instance
         self.shards = shards
+        refusedOrigins = .makeBoxSendingValue(
+            RefusedOriginLog(allowed: configuration.origins, logger: logger), eventLoop: shards[0].eventLoop)
     }
 
     func route(_ head: HTTPRequestHead, body: ByteBuffer, on shard: Shard) -> HTTPAction {
         let origin = head.headers.first(name: "origin")
-        guard cors.accepts(origin) else { return .answer(HTTPAnswer(.originNotAccepted)) }
+        guard cors.accepts(origin) else {
+            shard.refusals.note(origin: origin ?? "")
+            logRefusal(of: origin ?? "", on: shard)
+            return .answer(HTTPAnswer(.originNotAccepted))
+        }
         let method: EngineIORequest.Method
         switch head.method {
         case .GET: method = .get
@@ -43,6 +54,7 @@ final class TransportEndpoint: Sendable {
     ) throws(EngineIORefusal) -> HTTPAction {
         var session: SessionReference?
         if let sid = request.sid {
+            if SessionID.isForeign(sid, to: instance) { throw .foreignSession(sid) }
             session = SessionReference(sid: sid, shards: shards)
             if session == nil { throw .invalidSession(sid) }
         }
@@ -55,6 +67,14 @@ final class TransportEndpoint: Sendable {
             let promise = shard.eventLoop.makePromise(of: HTTPAnswer.self)
             session.post(body, promise: promise)
             return .later(promise.futureResult.map { self.finished($0, origin) })
+        }
+    }
+
+    private func logRefusal(of origin: String, on shard: Shard) {
+        shard.counters.originsRefused += 1
+        let (refusedOrigins, first) = (refusedOrigins, shards[0])
+        first.eventLoop.execute {
+            if refusedOrigins.value.refused(origin, at: .now()) { first.value.counters.refusedOriginsUnnamed += 1 }
         }
     }
 

@@ -1,9 +1,12 @@
 import JSONCodec
 
-/// What a client's `join` or `leave` asks for, checked; one argument, `{"room": text, "secret": text}`.
+/// What a client's `join` or `leave` asks for, checked; one argument, `{"room": text, "secret": text,
+/// "gap": bool}`.
 struct JoinRequest: Equatable {
     let room: ByteString
     let secret: ByteString?
+    /// `"gap": true`: wants the event `ws-emit:gap` after an outage.
+    let wantsGaps: Bool
 
     /// Why a request is refused, in words for the author of the page. Says nothing about secrets or other clients.
     enum Refusal: String, Error {
@@ -11,6 +14,7 @@ struct JoinRequest: Equatable {
         case room = "room must be a text"
         case roomTooLong = "the room's name is too long"
         case tooManyRooms = "this client is in too many rooms already"
+        case tooManyPendingJoins = "too many joins of this client wait for Redis, try again"
         case ownedRoom = "a room named after a client's sid belongs to that client"
         case notAllowed = "this room can't be left"
         case secretMissing = "this room-space needs a secret"
@@ -27,10 +31,13 @@ struct JoinRequest: Equatable {
         guard name.count <= maxNameBytes else { throw .roomTooLong }
         self.room = name
         secret = document.value(forKey: "secret", in: arguments[0]).flatMap { document.byteString($0) }
+        wantsGaps = document.value(forKey: "gap", in: arguments[0]).flatMap { document.bool($0) } ?? false
     }
 
     /// The part before the first `::`, nil for a public room.
-    var roomSpace: ByteString? {
+    var roomSpace: ByteString? { Self.roomSpace(of: room) }
+
+    static func roomSpace(of room: ByteString) -> ByteString? {
         let bytes = room.bytes
         let colon = UInt8(ascii: ":")
         for index in bytes.indices.dropLast() where bytes[index] == colon && bytes[index + 1] == colon {

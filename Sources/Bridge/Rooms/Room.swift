@@ -13,7 +13,8 @@ final class Room {
     }
 
     let name: ByteString
-    private(set) var members: ContiguousArray<Member> = []
+    // Unchecked: read for each delivery, and no delivery holds on to it while it calls.
+    @exclusivity(unchecked) private(set) var members: ContiguousArray<Member> = []
 
     init(name: ByteString) { self.name = name }
 

@@ -5,8 +5,13 @@ final class Namespace {
     let name: ByteString
     let everyone: Room
     /// Sockets by sid. Each sid is a room of its own, without a `Room`.
-    fileprivate(set) var sockets: [ByteString: Socket] = [:]
-    fileprivate(set) var rooms: [ByteString: Room] = [:]
+    // Unchecked, as all of this file: looked up for each message, by code that calls nothing back meanwhile.
+    @exclusivity(unchecked) fileprivate(set) var sockets: [ByteString: Socket] = [:]
+
+    /// The socket that has this name as its sid. Most rooms are told from sids by their length.
+    func socket(named name: ByteString) -> Socket? { name.count == SessionID.length ? sockets[name] : nil }
+
+    @exclusivity(unchecked) fileprivate(set) var rooms: [ByteString: Room] = [:]
 
     fileprivate init(name: ByteString) {
         self.name = name
@@ -21,7 +26,11 @@ final class RoomRegistry {
     /// A namespace (`room` nil) or room that has its first member or lost its last.
     struct Change { let namespace: ByteString, room: ByteString?, isAlive: Bool }
 
-    private(set) var namespaces: [ByteString: Namespace] = [:]
+    @exclusivity(unchecked) private(set) var namespaces: [ByteString: Namespace] = [:] {
+        didSet { lastNamespace = nil }
+    }
+    /// The namespace asked for last, which is mostly the next one too.
+    @exclusivity(unchecked) private var lastNamespace: Namespace?
     var changed: (Change) -> Void = { _ in }
 
     func connect(_ session: Session, to name: ByteString, sid: ByteString) -> Socket {
@@ -80,8 +89,26 @@ final class RoomRegistry {
         removeIfEmpty(room, of: namespace)
     }
 
+    func namespace(named name: ByteString) -> Namespace? {
+        if let lastNamespace, lastNamespace.name == name { return lastNamespace }
+        guard let namespace = namespaces[name] else { return nil }
+        lastNamespace = namespace
+        return namespace
+    }
+
     func isAnyone(in rooms: [ByteString], of namespace: Namespace) -> Bool {
-        rooms.contains { namespace.rooms[$0] != nil || namespace.sockets[$0] != nil }
+        rooms.contains { namespace.rooms[$0] != nil || namespace.socket(named: $0) != nil }
+    }
+
+    /// Whether a socket is found by its namespace and sid and stands in the room where it says: the lookup of a delivery.
+    /// True without sockets.
+    func findsItsRooms() -> Bool {
+        guard let namespace = namespaces.values.first else { return true }
+        guard let socket = namespace.everyone.members.first?.socket,
+            let membership = socket.memberships.last, membership.index < membership.room.members.count
+        else { return false }
+        return namespaces[namespace.name]?.sockets[socket.sid] === socket
+            && membership.room.members[membership.index].socket === socket
     }
 
     private func removeIfEmpty(_ room: Room, of namespace: Namespace) {

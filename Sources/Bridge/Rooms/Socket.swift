@@ -16,7 +16,9 @@ final class Socket {
     /// `namespace.everyone` stands among them, so none means disconnected.
     var memberships: ContiguousArray<Membership> = []
     /// The delivery that reached this socket last, so that a list of rooms reaches it once.
-    var lastDelivery: UInt64 = 0
+    @exclusivity(unchecked) var lastDelivery: UInt64 = 0
+    /// Whether its page wants to hear of times in which messages may have been missed.
+    var wantsGaps = false
     /// Rooms whose join waits for an answer from elsewhere.
     var pendingJoins: [ByteString] = []
     private var lastAckID = 0

@@ -18,17 +18,17 @@ final class Session {
     /// Place in `shard.sessions`.
     var index = 0
     private(set) var sockets: [Socket] = []
-    private var engine: EngineIOSession
+    @exclusivity(unchecked) private var engine: EngineIOSession
     private var assembler: SocketIOPacketAssembler
     private var hasEverConnected = false
-    private var queue = OutgoingQueue()
+    @exclusivity(unchecked) private var queue = OutgoingQueue()
     private var poll: PendingPoll?
     /// The websocket that carries the session or probes to.
-    private var webSocket: WebSocketConnection?
-    private var isTouched = false
+    @exclusivity(unchecked) private var webSocket: WebSocketConnection?
+    @exclusivity(unchecked) private var isTouched = false
     /// CONNECT answers that wait until the router knows their sockets. Nothing leaves meanwhile: the answer must be
     /// the first packet of its namespace.
-    private var unroutableConnects = 0
+    @exclusivity(unchecked) private var unroutableConnects = 0
 
     init(sid: ByteString, shard: Shard, transport: EngineIORequest.Transport, at now: EngineIOSession.Instant) {
         self.sid = sid
@@ -256,11 +256,13 @@ final class Session {
         guard existing == nil, isAllowed, namespace.count <= configuration.maxNameBytes,
             sockets.count < configuration.maxNamespacesPerSession
         else {
+            shard.counters.namespacesRefused += 1
+            if !isAllowed { shard.refusals.note(namespace: namespace) }
             return shard.enqueue(to: self) { SocketIOPacketWriter.writeConnectError(namespace: namespace, to: &$0) }
         }
         hasEverConnected = true
         engine.namespaceConnected()
-        let socket = shard.registry.connect(self, to: namespace, sid: SessionID.make(loop: shard.loopIndex))
+        let socket = shard.registry.connect(self, to: namespace, sid: shard.makeSID())
         sockets.append(socket)
         shard.enqueue(to: self) { SocketIOPacketWriter.writeConnect(namespace: namespace, sid: socket.sid, to: &$0) }
         // The client may hand its sid to a backend at once, so it learns it when messages for it find their way.
@@ -302,6 +304,11 @@ final class Session {
         // A client that closes knows; its poll just ends, as the protocol's test suite asks.
         let lastPacket: EngineIOPacketType = reason == .clientClosed ? .noop : .close
         answerPoll(with: ByteBuffer(bytes: [lastPacket.rawValue]))
+        if reason == .slowClient {
+            shard.counters.packetsDroppedSlow += queue.packetCount + 1
+        } else {
+            shard.counters.packetsDroppedClosed += queue.packetCount
+        }
         queue.removeAll()
         let webSocket = self.webSocket
         self.webSocket = nil

@@ -3,21 +3,32 @@ import JSONCodec
 /// Makes and reads sids: 20 characters of `A-Za-z0-9_-`, as python-engineio's.
 ///
 /// The first two characters name the event loop that owns the session or socket, so that a request or a message for
-/// a sid finds it without a table; the other 18 are 108 random bits.
+/// a sid finds it without a table. The next two are the same for all sids of one process, so that a request which a load
+/// balancer has sent to the wrong one can be told so. The other 16 are 96 random bits.
 package enum SessionID {
+    /// What the sids of one process have in common; drawn at its start.
+    package struct Instance: Sendable, Equatable {
+        fileprivate let value: Int
+
+        package init() { value = Int.random(in: 0..<4096) }
+        package init(value: Int) { self.value = value & 4095 }
+    }
+
     private static let alphabet: StaticString = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
     package static let length = 20
     package static let maximumLoops = 4096
 
-    package static func make(loop: Int) -> ByteString {
+    package static func make(loop: Int, instance: Instance) -> ByteString {
         var generator = SystemRandomNumberGenerator()
         return alphabet.withUTF8Buffer { digits in
             let bytes = [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
                 buffer[0] = digits[loop >> 6 & 63]
                 buffer[1] = digits[loop & 63]
+                buffer[2] = digits[instance.value >> 6 & 63]
+                buffer[3] = digits[instance.value & 63]
                 var random: UInt64 = 0
-                for index in 2..<length {
-                    if (index - 2) % 10 == 0 { random = generator.next() }
+                for index in 4..<length {
+                    if (index - 4) % 10 == 0 { random = generator.next() }
                     buffer[index] = digits[Int(random & 63)]
                     random >>= 6
                 }
@@ -29,14 +40,24 @@ package enum SessionID {
 
     /// The loop that a sid of ours names; nil for what can't be one.
     package static func loop(of sid: ByteString, loopCount: Int) -> Int? {
+        guard let parts = parts(of: sid), parts.loop < loopCount else { return nil }
+        return parts.loop
+    }
+
+    /// Whether a sid has the shape of ours and was drawn by another process, or by this one before it was restarted.
+    package static func isForeign(_ sid: ByteString, to instance: Instance) -> Bool {
+        parts(of: sid).map { $0.instance != instance } ?? false
+    }
+
+    private static func parts(of sid: ByteString) -> (loop: Int, instance: Instance)? {
         guard sid.count == length else { return nil }
         return sid.withUnsafeBytes { bytes in
-            var loop = 0
+            var head = 0
             for index in 0..<length {
                 guard let value = value(of: bytes[index]) else { return nil }
-                if index < 2 { loop = loop << 6 | value }
+                if index < 4 { head = head << 6 | value }
             }
-            return loop < loopCount ? loop : nil
+            return (head >> 12, Instance(value: head))
         }
     }
 

@@ -63,7 +63,7 @@ struct SessionReference: Sendable {
                     let connection = WebSocketConnection(
                         shard: shard.value, purpose: .upgrade(session), handshakeResponse: handshakeResponse)
                     shard.value.connectionOpened(channel)
-                    try connection.addToPipeline(of: channel)
+                    try channel.pipeline.syncOperations.addHandler(connection)
                 }
             }
             .withConnectedSocket(descriptor)

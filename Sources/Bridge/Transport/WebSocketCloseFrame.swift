@@ -1,17 +1,23 @@
-import NIOCore
 import SocketIOProtocol
+
+/// Why a server closes a websocket (RFC 6455, section 7.4.1).
+enum WebSocketCloseCode: UInt16 {
+    case normalClosure = 1000
+    case goingAway = 1001
+    case protocolError = 1002
+    case inconsistentData = 1007
+    case policyViolation = 1008
+    case messageTooLarge = 1009
+}
 
 /// The payload of a client's close frame: nothing, or a code and a reason (RFC 6455, sections 5.5.1 and 7.4).
 enum WebSocketCloseFrame {
-    private static let protocolError: UInt16 = 1002
-    private static let inconsistentData: UInt16 = 1007
-
     /// The code to answer with: the client's own, or why its frame is wrong. Nil when the client named none.
-    static func answerCode(to payload: ByteBuffer) -> UInt16? {
-        var rest = payload
-        if rest.readableBytes == 0 { return nil }
-        guard let code = rest.readInteger(as: UInt16.self), isAllowed(code) else { return protocolError }
-        return UTF8Validation.isValid(rest.readableBytesView) ? code : inconsistentData
+    static func answerCode(to payload: [UInt8]) -> UInt16? {
+        if payload.isEmpty { return nil }
+        let code = payload.prefix(2).reduce(0 as UInt16) { $0 << 8 | UInt16($1) }
+        guard payload.count >= 2, isAllowed(code) else { return WebSocketCloseCode.protocolError.rawValue }
+        return UTF8Validation.isValid(payload.dropFirst(2)) ? code : WebSocketCloseCode.inconsistentData.rawValue
     }
 
     /// 1004 to 1006 and 1015 never travel; the registry ends at 1014, applications have 3000 to 4999.

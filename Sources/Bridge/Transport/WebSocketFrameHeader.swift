@@ -2,9 +2,7 @@ import NIOCore
 
 /// The header of an unmasked, unfragmented frame from server to client (RFC 6455, section 5.2).
 enum WebSocketFrameHeader {
-    enum Opcode: UInt8 { case text = 1, binary = 2, close = 8, ping = 9, pong = 10 }
-
-    static func write(_ opcode: Opcode, payloadBytes: Int, to buffer: inout ByteBuffer) {
+    static func write(_ opcode: WebSocketFrame.Opcode, payloadBytes: Int, to buffer: inout ByteBuffer) {
         buffer.writeInteger(0x80 | opcode.rawValue)
         switch payloadBytes {
         case ..<126: buffer.writeInteger(UInt8(payloadBytes))

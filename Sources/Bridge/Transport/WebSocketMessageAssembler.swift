@@ -1,14 +1,8 @@
-import NIOCore
-import NIOWebSocket
-
-/// What a client's websocket frames break; each ends the connection.
-enum WebSocketViolation: Error { case frameBits, opcode, fragmentation, tooLarge }
-
 /// Joins the fragments of a message (RFC 6455, section 5.4).
 struct WebSocketMessageAssembler {
-    struct Message {
+    struct Message: Equatable {
         var isBinary: Bool
-        var payload: ByteBuffer
+        var payload: [UInt8]
     }
 
     private var partial: Message?
@@ -16,20 +10,21 @@ struct WebSocketMessageAssembler {
 
     init(maximumBytes: Int) { self.maximumBytes = maximumBytes }
 
+    /// - Parameter frame: one with data; control frames may stand between fragments and don't come here.
     /// - Returns: the message that this frame completes, nil in the middle of one.
     mutating func received(_ frame: WebSocketFrame) throws(WebSocketViolation) -> Message? {
         var message: Message
         if frame.opcode == .continuation {
             guard var begun = partial else { throw .fragmentation }
             partial = nil
-            guard begun.payload.readableBytes + frame.length <= maximumBytes else { throw .tooLarge }
-            begun.payload.writeImmutableBuffer(frame.unmaskedData)
+            guard begun.payload.count + frame.payload.count <= maximumBytes else { throw .tooLarge }
+            begun.payload += frame.payload
             message = begun
         } else {
             guard partial == nil else { throw .fragmentation }
-            message = Message(isBinary: frame.opcode == .binary, payload: frame.unmaskedData)
+            message = Message(isBinary: frame.opcode == .binary, payload: frame.payload)
         }
-        if frame.fin { return message }
+        if frame.isFinal { return message }
         partial = message
         return nil
     }

@@ -1,0 +1,158 @@
+import JSONCodec
+import NIOCore
+import NIOHTTP1
+import RedisPubSub
+import SocketIOProtocol
+
+/// `/livez`, `/readyz`, `/metrics`, `/explain`: for those who run the server.
+///
+/// | | listener for operators | public one, without the other | public one, with it |
+/// |---|---|---|---|
+/// | `/livez`, `/readyz` | yes | yes; reasons in full to this machine only | no |
+/// | `/metrics` | yes | to this machine only, not through a proxy | no |
+/// | `/explain` | yes | with the secret of `POST /emit`, since it names rooms | no |
+final class OperationsEndpoint: Sendable {
+    /// Who asks.
+    enum Audience {
+        /// By the listener for operators, or from this machine without a proxy.
+        case operators
+        case anybody
+    }
+
+    private let readiness: Readiness
+    private let scrape: Scrape
+    private let metrics: PrometheusMetrics
+    private let explainer: Explainer
+    private let secret: [UInt8]?
+
+    init(
+        readiness: Readiness, scrape: Scrape, metrics: PrometheusMetrics, explainer: Explainer, secret: [UInt8]?
+    ) {
+        self.explainer = explainer
+        self.secret = secret
+        self.readiness = readiness
+        self.scrape = scrape
+        self.metrics = metrics
+    }
+
+    /// Nil when the path is none of these, or not for this audience.
+    ///
+    /// - Parameter isTrusted: by the listener for operators.
+    func route(
+        _ head: HTTPRequestHead, path: Substring, from audience: Audience, isTrusted: Bool, on shard: Shard
+    ) -> HTTPAction? {
+        let action: () -> HTTPAction
+        switch path {
+        case "/livez": action = { .answer(self.liveness()) }
+        case "/readyz": action = { .answer(self.readiness(for: audience)) }
+        case "/metrics" where audience == .operators: action = { .later(self.metricsPage(on: shard.eventLoop)) }
+        case "/explain" where isTrusted || secret != nil:
+            action = { isTrusted || self.hasSecret(head) ? self.explanation(head, on: shard) : .answer(Self.forbidden) }
+        default: return nil
+        }
+        guard head.method == .GET || head.method == .HEAD else {
+            var answer = HTTPAnswer.errorPage(.methodNotAllowed, "Ask with GET.")
+            answer.headers = [("Allow", "GET, HEAD")]
+            return .answer(answer)
+        }
+        return action()
+    }
+
+    private static let forbidden = HTTPAnswer(.forbidden, contentType: HTTPAnswer.html, text: "Incorrect secret\n")
+
+    /// `Authorization: Bearer <secret>`, as in RFC 6750.
+    private func hasSecret(_ head: HTTPRequestHead) -> Bool {
+        guard let secret, let given = head.headers.first(name: "authorization"), given.hasPrefix("Bearer ") else {
+            return false
+        }
+        return ConstantTime.areEqual(Array(given.utf8.dropFirst("Bearer ".utf8.count)), secret)
+    }
+
+    private func explanation(_ head: HTTPRequestHead, on shard: Shard) -> HTTPAction {
+        var query: [String: [UInt8]] = [:]
+        FormEncoding.forEachPair(in: head.uri.utf8.drop { $0 != UInt8(ascii: "?") }.dropFirst()) {
+            query[String(decoding: $0, as: UTF8.self)] = $1
+        }
+        guard let room = query["room"] else {
+            return .answer(.errorPage(.badRequest, "Name the room: /explain?room=time&namespace=/"))
+        }
+        let limit = shard.configuration.maxNameBytes
+        let namespace = query["namespace"] ?? [UInt8(ascii: "/")]
+        let explained = explainer.explain(
+            room: ByteString(bytes: room.prefix(limit)), namespace: ByteString(bytes: namespace.prefix(limit)),
+            on: shard.eventLoop)
+        return .later(
+            explained.map { [readiness] explanation in
+                Self.answer(.ok, explanation.json(readiness, at: .now(), milliseconds: WallClock.milliseconds()))
+            })
+    }
+
+    /// Fails only for what a restart mends: an event loop that hangs. Not for Redis being away.
+    private func liveness() -> HTTPAnswer {
+        let stuck = readiness.stuckLoops(at: .now())
+        let body = JSONValue.object([
+            ("alive", .bool(stuck.isEmpty)), ("stuck_loops", .list(stuck.map { .integer($0) })),
+        ])
+        return Self.answer(stuck.isEmpty ? .ok : .serviceUnavailable, body)
+    }
+
+    private func readiness(for audience: Audience) -> HTTPAnswer {
+        let now = NIODeadline.now()
+        let reasons = readiness.reasons(at: now)
+        var members: [(String, JSONValue)] = [("ready", .bool(reasons.isEmpty))]
+        switch audience {
+        case .anybody: members.append(("reasons", .list(reasons.map { .object([("code", .text($0.code.rawValue))]) })))
+        case .operators:
+            members.append(("reasons", .list(reasons.map(\.json))))
+            members += readiness.details(at: now)
+        }
+        return Self.answer(reasons.isEmpty ? .ok : .serviceUnavailable, .object(members))
+    }
+
+    private func metricsPage(on eventLoop: any EventLoop) -> EventLoopFuture<HTTPAnswer> {
+        scrape.collect(on: eventLoop).map { [readiness, metrics] numbers in
+            var text = PrometheusText()
+            MetricsPage(numbers: numbers, readiness: readiness, now: .now(), milliseconds: WallClock.milliseconds())
+                .write(to: &text)
+            metrics.write(to: &text)
+            return HTTPAnswer(.ok, contentType: PrometheusText.contentType, text: text.text)
+        }
+    }
+
+    static func answer(_ status: HTTPResponseStatus, _ value: JSONValue) -> HTTPAnswer {
+        var answer = HTTPAnswer(status, contentType: "application/json", text: value.line)
+        answer.headers = [("Cache-Control", "no-store")]
+        return answer
+    }
+}
+
+extension Readiness.Reason {
+    var json: JSONValue { .object([("code", .text(code.rawValue)), ("text", .text(text))]) }
+}
+
+extension SubscriptionGap {
+    var json: JSONValue {
+        .object([
+            ("from", .integer(Int(from))), ("to", to.map { .integer(Int($0)) } ?? .null),
+            ("cause", .text(cause.rawValue)), ("detail", .text(detail)),
+        ])
+    }
+}
+
+extension Readiness {
+    /// The members of `/readyz` beside the verdict.
+    func details(at now: NIODeadline) -> [(String, JSONValue)] {
+        let state = current
+        let canary: JSONValue =
+            canaryInterval.map { interval in
+                .object([
+                    ("age_seconds", canaryAge(state, at: now).map { .number($0) } ?? .null),
+                    ("round_trip_seconds", state.lastRoundTrip.map { .number($0.seconds) } ?? .null),
+                    ("interval_seconds", .number(TimeAmount(interval).seconds)),
+                    ("limit_seconds", .number(TimeAmount(canaryLimit).seconds)),
+                ])
+            } ?? .null
+        let gaps = state.gaps + [state.openGap].compactMap { $0 }
+        return [("subscribed", .bool(state.isSubscribed)), ("canary", canary), ("gaps", .list(gaps.map(\.json)))]
+    }
+}

@@ -1,0 +1,132 @@
+/// What to tell the operator about an Origin that was refused: how to allow it, and which near miss it is.
+///
+/// An Origin is whatever its sender likes. Only what has the form of an origin is put into the options shown, since
+/// those are pasted into shells.
+package struct OriginAdvice: CustomStringConvertible {
+    /// The Origin as it may be shown.
+    package let origin: String
+    /// What to do about it, as a clause.
+    package let advice: String
+
+    package var description: String { "the Origin \(origin) is refused; \(advice)" }
+
+    /// - Parameters:
+    ///   - origin: as it came.
+    ///   - allowed: as given to `--cors`.
+    package init(refused origin: String, allowed: [String]) {
+        let parsed = Origin(origin)
+        guard origin != "null", let parsed, origin == parsed.description else {
+            self.origin = origin == "null" ? origin : "'\(Self.printable(origin))'"
+            advice =
+                origin == "null"
+                ? "it is that of pages opened as files and of sandboxed frames: serve the page over HTTP"
+                : parsed.map { "browsers spell it \($0)" } ?? "no browser sends such a one for a page of yours"
+            return
+        }
+        self.origin = Self.printable(origin)
+        // What was surely meant to be this origin gives way to it.
+        let misspelt = allowed.filter { Origin($0) == parsed }
+        let option = (allowed.filter { !misspelt.contains($0) } + [origin]).joined(separator: " ")
+        var sentence = "if that page is yours, "
+        if option.utf8.count <= Self.maximumOptionBytes, allowed.allSatisfy({ $0 == "null" || Origin($0) != nil }) {
+            sentence += "allow it with --cors \(option) or CORS=\"\(option)\""
+        } else {
+            sentence += "add it to the others: --cors … \(origin)"
+        }
+        let hint =
+            misspelt.first.map { "browsers don't send it as \(Self.printable($0))" }
+            ?? allowed.lazy.compactMap { Origin($0).flatMap(parsed.difference) }.first
+        advice = sentence + (hint.map { " (\($0))" } ?? "")
+    }
+
+    /// Longer lists of allowed origins aren't repeated in each line.
+    private static let maximumOptionBytes = 1000
+
+    /// At most 128 characters in printable ASCII, without what could end the quotes around it.
+    static func printable(_ text: String) -> String {
+        var result = ""
+        for scalar in text.unicodeScalars.prefix(128) {
+            let isPlain = (0x21...0x7e).contains(scalar.value) && scalar != "'" && scalar != "\\"
+            if isPlain || scalar == " " {
+                result.unicodeScalars.append(scalar)
+            } else {
+                result += "\\u{\(String(scalar.value, radix: 16))}"
+            }
+        }
+        return text.unicodeScalars.count > 128 ? result + "…" : result
+    }
+}
+
+/// Scheme, host and port of an origin (RFC 6454, section 6.2), with the spellings of an operator understood: upper case,
+/// a default port, a slash or a path behind it.
+struct Origin: Equatable, CustomStringConvertible {
+    private let scheme: String
+    private let host: String
+    private let port: Int?
+
+    /// As a browser sends it: lower case, without a default port.
+    var description: String { "\(scheme)://\(host)" + (port.map { ":\($0)" } ?? "") }
+
+    init?(_ text: String) {
+        guard text.utf8.count <= 512, let colon = text.firstRange(of: "://") else { return nil }
+        scheme = text[..<colon.lowerBound].lowercased()
+        guard scheme.first?.isLetter == true,
+            scheme.utf8.allSatisfy({ Self.isAlphanumeric($0) || "+-.".utf8.contains($0) })
+        else {
+            return nil
+        }
+        let authority = text[colon.upperBound...].prefix { $0 != "/" }
+        let isBracketed = authority.hasPrefix("[")
+        let name =
+            isBracketed
+            ? authority.prefix { $0 != "]" } + authority.drop { $0 != "]" }.prefix(1) : authority.prefix { $0 != ":" }
+        let rest = authority.dropFirst(name.count)
+        host = name.lowercased()
+        let inner = isBracketed ? host.dropFirst().dropLast() : host[...]
+        guard !inner.isEmpty, !isBracketed || host.hasSuffix("]"),
+            inner.utf8.allSatisfy({ Self.isAlphanumeric($0) || (isBracketed ? ":." : "-._").utf8.contains($0) })
+        else { return nil }
+        if rest.isEmpty {
+            port = nil
+        } else {
+            guard rest.hasPrefix(":"), rest.utf8.count <= 6,
+                rest.dropFirst().utf8.allSatisfy({ (0x30...0x39).contains($0) }),
+                let number = Int(rest.dropFirst()), (0...65535).contains(number)
+            else { return nil }
+            port = Self.defaultPort(scheme) == number ? nil : number
+        }
+    }
+
+    /// What tells a near miss apart from this origin, as a clause.
+    func difference(from allowed: Origin) -> String? {
+        let (sameScheme, sameHost) = (scheme == allowed.scheme, host == allowed.host)
+        let samePort = effectivePort == allowed.effectivePort
+        let bothDefault = port == nil && allowed.port == nil
+        if sameHost, samePort || bothDefault, !sameScheme {
+            return "\(scheme) and \(allowed.scheme) are different origins"
+        }
+        if sameHost, sameScheme, !samePort {
+            return "the port differs from the allowed \(allowed): it is part of the origin"
+        }
+        guard sameScheme, samePort else { return nil }
+        if Self.loopback.contains(host), Self.loopback.contains(allowed.host) {
+            return "\(host) and \(allowed.host) are different origins, though the same machine"
+        }
+        if host == "www." + allowed.host || allowed.host == "www." + host {
+            return "\(host) and \(allowed.host) are different origins"
+        }
+        return nil
+    }
+
+    private static let loopback: Set<String> = ["localhost", "127.0.0.1", "[::1]"]
+
+    private var effectivePort: Int? { port ?? Self.defaultPort(scheme) }
+
+    private static func defaultPort(_ scheme: String) -> Int? {
+        ["http": 80, "ws": 80, "https": 443, "wss": 443][scheme]
+    }
+
+    private static func isAlphanumeric(_ byte: UInt8) -> Bool {
+        (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
+    }
+}

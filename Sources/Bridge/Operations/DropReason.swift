@@ -1,0 +1,73 @@
+import PubSubMessages
+
+/// Why a message on the channel reached no client: the values of the label `reason`.
+enum DropReason: Int, CaseIterable {
+    case nobodyInRoom
+    case noSuchNamespace
+    // Messages that can't be used.
+    case empty
+    case pickle
+    case json
+    case tooLarge
+    case notADict
+    case missingKey
+    case unserializable
+    case badRoom
+    case badCallback
+    case badAttachment
+    case other
+    // Messages that python-socketio's receivers ignore too.
+    case noMethod
+    case unknownMethod
+    case noNamespace
+    case noTarget
+    case broadcastRoom
+    case unknownSid
+
+    /// `nobody_in_room` for `nobodyInRoom`.
+    var label: String {
+        "\(self)".reduce(into: "") { $0 += $1.isUppercase ? "_" + $1.lowercased() : String($1) }
+    }
+
+    init(_ error: PubSubMessageError) {
+        switch error.cause {
+        case .empty: self = .empty
+        case .pickle: self = .pickle
+        case .json: self = .json
+        case .tooLong: self = .tooLarge
+        case .notADictionary: self = .notADict
+        case .missingKey: self = .missingKey
+        case .unserializable: self = .unserializable
+        case .emptyRoomList, .badRoom: self = .badRoom
+        case .badCallback: self = .badCallback
+        case .binaryWithoutAttachments, .attachmentNotText, .attachmentNotBase64, .placeholderOutOfRange:
+            self = .badAttachment
+        default: self = .other
+        }
+    }
+
+    /// Nil for what was never meant for our clients, so that nothing is lost.
+    init?(_ reason: PubSubMessage.IgnoreReason) {
+        switch reason {
+        case .ownMessage, .canaryOfAnotherHost, .callbackOfAnotherHost, .incompleteCallback: return nil
+        case .notAMessage: self = .notADict
+        case .noMethod: self = .noMethod
+        case .unknownMethod: self = .unknownMethod
+        case .noNamespace: self = .noNamespace
+        case .noTarget: self = .noTarget
+        case .broadcastRoom: self = .broadcastRoom
+        }
+    }
+}
+
+/// A plain integer for each reason.
+struct DropCounts: Sendable, Equatable {
+    private var counts = [Int](repeating: 0, count: DropReason.allCases.count)
+
+    subscript(reason: DropReason) -> Int {
+        get { counts[reason.rawValue] }
+        set { counts[reason.rawValue] = newValue }
+    }
+
+    var total: Int { counts.reduce(0, +) }
+}

@@ -1,0 +1,114 @@
+import JSONCodec
+
+/// What became of a `POST /emit`, for a backend that asks with `"report": true`.
+struct EmitReport: Sendable {
+    /// Sockets of this server that the message was for.
+    var matched = 0
+    /// Those to which it is on its way.
+    var queued = 0
+    var skippedBySid = 0
+    /// Those closed because too much waited for them already.
+    var tooSlow = 0
+    /// Servers subscribed to the channel, this one included; nil when it wasn't published.
+    var subscribers: Int?
+    var reasons: [Reason] = []
+
+    /// Why not more.
+    struct Reason: Sendable {
+        /// As programs read it; the names are part of the interface.
+        let code: String
+        let text: String
+        var room: ByteString?
+        var similar: [ByteString] = []
+    }
+
+    /// One event loop's part.
+    struct Part: Sendable {
+        var matched = 0
+        var queued = 0
+        var skippedBySid = 0
+        var tooSlow = 0
+        var lookup = RoomLookup()
+    }
+
+    mutating func add(_ part: Part) {
+        matched += part.matched
+        queued += part.queued
+        skippedBySid += part.skippedBySid
+        tooSlow += part.tooSlow
+    }
+
+    var json: JSONValue {
+        .object([
+            ("matched", .integer(matched)), ("queued", .integer(queued)),
+            ("skipped", .object([("skip_sid", .integer(skippedBySid)), ("slow_client", .integer(tooSlow))])),
+            ("published", .bool(subscribers != nil)), ("redis_subscribers", subscribers.map { .integer($0) } ?? .null),
+            ("reasons", .list(reasons.map(\.json))),
+        ])
+    }
+}
+
+extension EmitReport.Reason {
+    var json: JSONValue {
+        var members: [(String, JSONValue)] = [("code", .text(code)), ("text", .text(text))]
+        if let room { members += [("room", .name(room)), ("similar", .list(similar.map { .name($0) }))] }
+        return .object(members)
+    }
+
+    /// Why rooms had no members, or nobody was there at all.
+    static func reasons(for lookup: RoomLookup, namespace: ByteString, allowed: Set<ByteString>?) -> [Self] {
+        if let allowed, !allowed.contains(namespace) {
+            let names = allowed.map(\.description).sorted().joined(separator: ", ")
+            return [Self(code: "namespace_not_allowed", text: "clients may open \(names) only, see --namespace")]
+        }
+        guard lookup.sockets > 0 else {
+            let names = lookup.namespaces.map(\.description).sorted().joined(separator: ", ")
+            let others = names.isEmpty ? "nobody is connected at all" : "namespaces with clients: \(names)"
+            return [
+                Self(code: "no_such_namespace", text: "no client is connected to namespace \(namespace); \(others)")
+            ]
+        }
+        return lookup.members.filter { $0.value == 0 }.map(\.key).sorted { $0.description < $1.description }.map {
+            nobody(in: $0, lookup)
+        }
+    }
+
+    private static func nobody(in room: ByteString, _ lookup: RoomLookup) -> Self {
+        let similar = lookup.similar[room] ?? []
+        let elsewhere = lookup.elsewhere[room] ?? []
+        var text = "nobody is in room \(room)"
+        if !similar.isEmpty { text += "; similar names: \(similar.map(\.description).joined(separator: ", "))" }
+        if !elsewhere.isEmpty {
+            text += "; such a room has members in \(elsewhere.map(\.description).joined(separator: ", "))"
+        }
+        return Self(code: "nobody_in_room", text: text, room: room, similar: similar)
+    }
+}
+
+extension Shard {
+    /// Delivers and counts; slower than `perform`, and for those who ask only.
+    func deliverReporting(_ delivery: Delivery) -> EmitReport.Part {
+        var part = EmitReport.Part()
+        var rooms: [ByteString] = []
+        if case .these(let names) = delivery.rooms { rooms = names }
+        part.lookup = lookUp(rooms, in: delivery.namespace)
+        let sockets = sockets(of: delivery)
+        part.matched = sockets.count
+        part.skippedBySid = sockets.count { delivery.skip.contains($0.sid) }
+        let before = counters
+        perform([.deliver(delivery)])
+        part.queued = counters.packetsQueued - before.packetsQueued
+        part.tooSlow = counters.slowClientsClosed - before.slowClientsClosed
+        return part
+    }
+
+    private func sockets(of delivery: Delivery) -> [Socket] {
+        guard let namespace = registry.namespaces[delivery.namespace] else { return [] }
+        guard case .these(let names) = delivery.rooms else { return namespace.everyone.members.map(\.socket) }
+        var seen: Set<ObjectIdentifier> = []
+        let all = names.flatMap { name in
+            (namespace.rooms[name]?.members.map(\.socket) ?? []) + [namespace.sockets[name]].compactMap { $0 }
+        }
+        return all.filter { seen.insert(ObjectIdentifier($0)).inserted }
+    }
+}

@@ -1,0 +1,141 @@
+import JSONCodec
+import NIOCore
+import RedisPubSub
+
+/// What this server knows about why messages may not reach a room: the facts of `/explain`, which `ws-emit explain`
+/// turns into words.
+struct Explanation: Sendable {
+    let configuration: BridgeConfiguration
+    let hostID: ByteString
+    let room: ByteString
+    let namespace: ByteString
+    var numbers: Scrape.Numbers
+    var lookup = RoomLookup()
+    var refusals: [RecentRefusals.Refusal] = []
+    /// The id of a canary that was sent for this question; nil when none could be.
+    var canary: Int64?
+    /// Whether the room-space has a secret; nil for a public room, or when Redis can't be asked.
+    var hasSecret: Bool?
+
+    /// Senders told: those with refused or mended messages.
+    private static let shownSenders = 20
+    /// What is older is no news: of senders, and of refusals.
+    private static let newsOfSenders = TimeAmount.minutes(10)
+    static let newsOfRefusalsMilliseconds: Int64 = 3_600_000
+
+    func json(_ readiness: Readiness, at now: NIODeadline, milliseconds: Int64) -> JSONValue {
+        let reasons = readiness.reasons(at: now)
+        var members: [(String, JSONValue)] = [
+            ("version", .text(configuration.version)), ("host_id", .name(hostID)),
+            ("redis", .text(configuration.redisName)),
+            ("channels", .list(configuration.redisChannels.map { .text($0) })),
+            ("origins", .list(configuration.origins.map { .text($0) })),
+            ("allowed_namespaces", configuration.namespaces.map { .list(Self.names(Array($0))) } ?? .null),
+            ("ready", .bool(reasons.isEmpty)), ("reasons", .list(reasons.map(\.json))),
+        ]
+        members += readiness.details(at: now)
+        members += [
+            ("canary_id", canary.map { .integer(Int($0)) } ?? .null),
+            ("sockets", .integer(lookup.sockets)), ("members", .integer(lookup.members[room] ?? 0)),
+            ("similar", .list(Self.names(lookup.similar[room] ?? []))),
+            ("elsewhere", .list(Self.names(lookup.elsewhere[room] ?? []))),
+            ("namespaces", .list(Self.names(lookup.namespaces))),
+            ("room_space", roomSpace),
+            ("refusals", .list(refusals.map(\.json))),
+            ("senders", .list(senders(at: now, milliseconds))),
+        ]
+        return .object(members)
+    }
+
+    private static func names(_ names: [ByteString]) -> [JSONValue] {
+        names.sorted { $0.description < $1.description }.map { .name($0) }
+    }
+
+    private var roomSpace: JSONValue {
+        guard let space = JoinRequest.roomSpace(of: room) else { return .null }
+        return .object([("name", .name(space)), ("has_secret", hasSecret.map { .bool($0) } ?? .null)])
+    }
+
+    private func senders(at now: NIODeadline, _ milliseconds: Int64) -> [JSONValue] {
+        numbers.center.senders.filter {
+            $0.refusals + $0.mended > 0 && now - $0.lastSeen < Self.newsOfSenders
+        }.sorted { $0.refusals + $0.mended > $1.refusals + $1.mended }
+            .prefix(Self.shownSenders).map { sender in
+                let ago = max(0, (now - sender.lastSeen).nanoseconds / 1_000_000)
+                return .object([
+                    ("host_id", sender.hostID.map { .name($0) } ?? .null),
+                    ("dialect", sender.dialect.map { .text($0.label) } ?? .null),
+                    ("messages", .integer(sender.messages)), ("refusals", .integer(sender.refusals)),
+                    ("last_refusal", sender.lastRefusal.map { .text($0) } ?? .null),
+                    ("mended", .integer(sender.mended)),
+                    ("complaints", .list(sender.complaints.all.map { .text($0.advice) })),
+                    ("last_seen", .integer(Int(milliseconds - ago))),
+                ])
+            }
+    }
+}
+
+extension RecentRefusals.Refusal {
+    var json: JSONValue {
+        var members: [(String, JSONValue)] = [("count", .integer(count)), ("last", .integer(Int(lastAt)))]
+        switch what {
+        case .origin(let origin): members.append(("origin", .text(origin)))
+        case .namespace(let namespace): members.append(("namespace", .name(namespace)))
+        case .join(let room, let namespace, let refusal):
+            members += [
+                ("room", .name(room)), ("room_namespace", .name(namespace)), ("reason", .text(refusal.rawValue)),
+            ]
+        }
+        return .object(members)
+    }
+}
+
+/// Collects an ``Explanation`` from everywhere; a loop that hangs is not waited for.
+final class Explainer: Sendable {
+    private let configuration: BridgeConfiguration
+    private let hostID: ByteString
+    private let shards: [NIOLoopBound<Shard>]
+    private let router: RouterReference
+    private let scrape: Scrape
+
+    init(
+        configuration: BridgeConfiguration, hostID: ByteString, shards: [NIOLoopBound<Shard>],
+        router: RouterReference, scrape: Scrape
+    ) {
+        self.configuration = configuration
+        self.hostID = hostID
+        self.shards = shards
+        self.router = router
+        self.scrape = scrape
+    }
+
+    func explain(
+        room: ByteString, namespace: ByteString, on eventLoop: any EventLoop
+    ) -> EventLoopFuture<Explanation> {
+        let (configuration, hostID) = (configuration, hostID)
+        let parts = shards.map { shard in
+            Scrape.orNothing(on: eventLoop) {
+                shard.eventLoop.submit { (shard.value.lookUp([room], in: namespace), shard.value.refusals.all) }
+            }
+        }
+        let canary = Scrape.orNothing(on: eventLoop) { router.sendCanary() }
+        let secret = Scrape.orNothing(on: eventLoop) { () -> EventLoopFuture<Bool?> in
+            guard let space = JoinRequest.roomSpace(of: room) else { return eventLoop.makeSucceededFuture(nil) }
+            return router.roomSecrets(of: space).map { $0.contains { $0.readableBytes > 0 } }
+        }
+        return scrape.collect(on: eventLoop).and(EventLoopFuture.whenAllSucceed(parts, on: eventLoop))
+            .and(canary).and(secret).map { answers in
+                let (((numbers, parts), canary), secret) = answers
+                var explanation = Explanation(
+                    configuration: configuration, hostID: hostID, room: room, namespace: namespace, numbers: numbers)
+                let now = WallClock.milliseconds()
+                for case (let lookup, let refusals)? in parts {
+                    explanation.lookup.add(lookup)
+                    explanation.refusals += refusals.filter { now - $0.lastAt < Explanation.newsOfRefusalsMilliseconds }
+                }
+                explanation.canary = canary ?? nil
+                explanation.hasSecret = secret ?? nil
+                return explanation
+            }
+    }
+}

@@ -1,0 +1,48 @@
+import JSONCodec
+
+/// A small JSON text that is built once, for operators; messages are never handled in this form.
+enum JSONValue {
+    case null
+    case bool(Bool)
+    case integer(Int)
+    case number(Double)
+    case text(String)
+    case list([JSONValue])
+    case object([(String, JSONValue)])
+
+    static func name(_ name: ByteString) -> JSONValue { .text(name.description) }
+
+    /// The text, with a line feed at its end.
+    var line: String {
+        var writer = JSONWriter()
+        write(to: &writer)
+        writer.append("\n")
+        return writer.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+    }
+
+    private func write(to writer: inout JSONWriter) {
+        switch self {
+        case .null: writer.append("null")
+        case .bool(let value): if value { writer.append("true") } else { writer.append("false") }
+        case .integer(let value): writer.appendInteger(Int64(value))
+        case .number(let value): writer.appendFloat(value)
+        case .text(let text): ByteString(text).withUnsafeBytes { writer.appendString(wtf8: $0) }
+        case .list(let values):
+            writer.append("[")
+            for (place, value) in values.enumerated() {
+                if place > 0 { writer.append(",") }
+                value.write(to: &writer)
+            }
+            writer.append("]")
+        case .object(let members):
+            writer.append("{")
+            for (place, (key, value)) in members.enumerated() {
+                if place > 0 { writer.append(",") }
+                JSONValue.text(key).write(to: &writer)
+                writer.append(":")
+                value.write(to: &writer)
+            }
+            writer.append("}")
+        }
+    }
+}

@@ -1,0 +1,143 @@
+import NIOCore
+import PubSubMessages
+import RedisPubSub
+
+/// The text of `/metrics`. Label sets are fixed, or bounded for the senders; no label is ever a room or a client.
+struct MetricsPage {
+    let numbers: Scrape.Numbers
+    let readiness: Readiness
+    let now: NIODeadline
+    /// Milliseconds since 1970, at `now`.
+    let milliseconds: Int64
+
+    /// Senders that are told apart: those with most messages.
+    static let shownSenders = 20
+
+    func write(to text: inout PrometheusText) {
+        writeReadiness(to: &text)
+        writeCounts(to: &text)
+        writeDrops(to: &text)
+        writeSenders(to: &text)
+        writeRedis(to: &text)
+    }
+
+    private func writeReadiness(to text: inout PrometheusText) {
+        let state = readiness.current
+        text.single(
+            "ws_emit_ready", .gauge, "1 when /readyz answers 200.", readiness.reasons(at: now).isEmpty ? 1 : 0)
+        text.single("ws_emit_subscribed", .gauge, "1 while the channels are subscribed.", state.isSubscribed ? 1 : 0)
+        text.family("ws_emit_canary_age_seconds", .gauge, "Age of the last message to ourselves that went all the way.")
+        if let age = readiness.canaryAge(state, at: now) { text.sample("ws_emit_canary_age_seconds", [], age) }
+        text.single(
+            "ws_emit_stuck_loops", .gauge, "Event loops that have not run for 30 seconds.",
+            Double(readiness.stuckLoops(at: now).count))
+        text.single(
+            "ws_emit_scrape_missing_loops", .gauge,
+            "Event loops that didn't answer this scrape: their numbers are old.",
+            Double(numbers.missing))
+    }
+
+    private func writeCounts(to text: inout PrometheusText) {
+        let total = numbers.total
+        for field in BridgeCounters.fields {
+            text.single(
+                "ws_emit_\(field.name)_total", .counter, field.help, Double(total.counters[keyPath: field.path]))
+        }
+        for field in RouterCounters.fields {
+            text.single(
+                "ws_emit_\(field.name)_total", .counter, field.help,
+                Double(numbers.center.counters[keyPath: field.path]))
+        }
+        text.single("ws_emit_event_loops", .gauge, "Event loops.", Double(numbers.loops.count))
+        text.single("ws_emit_connections", .gauge, "Open TCP connections of clients.", Double(total.connections))
+        text.single("ws_emit_sessions", .gauge, "Open Engine.IO sessions.", Double(total.sessions))
+        text.single(
+            "ws_emit_sockets", .gauge, "Connected Socket.IO sockets: namespaces of sessions.", Double(total.sockets))
+        text.single(
+            "ws_emit_rooms", .gauge, "Rooms with members; one with members on two event loops counts twice.",
+            Double(total.rooms))
+    }
+
+    private func writeDrops(to text: inout PrometheusText) {
+        text.family("ws_emit_messages_dropped_total", .counter, "Messages of the channel that reached no client here.")
+        for reason in DropReason.allCases {
+            text.sample(
+                "ws_emit_messages_dropped_total", [("reason", reason.label)],
+                Double(numbers.center.counters.drops[reason]))
+        }
+        text.family("ws_emit_emits_total", .counter, "Emits read from the channel, by the form they were written in.")
+        for dialect in Dialect.allCases {
+            text.sample(
+                "ws_emit_emits_total", [("dialect", dialect.label)], Double(numbers.center.counters.emits(dialect)))
+        }
+    }
+
+    private func writeSenders(to text: inout PrometheusText) {
+        let center = numbers.center
+        text.single("ws_emit_senders", .gauge, "Senders in the table.", Double(center.senders.count))
+        text.single(
+            "ws_emit_senders_forgotten_total", .counter,
+            "Senders that made room for others: --max-senders was reached.",
+            Double(center.sendersForgotten))
+        text.single(
+            "ws_emit_explanations_forgotten_total", .counter,
+            "Times that the record of explained refusals was full and began anew.", Double(center.refusalsForgotten))
+        text.single(
+            "ws_emit_gaps_forgotten_total", .counter, "Gaps no longer in the history: --max-gaps was reached.",
+            Double(center.gapsForgotten))
+        let shown = center.senders.sorted { $0.messages > $1.messages }.prefix(Self.shownSenders)
+        family("messages_total", .counter, "Messages of the busiest senders.", shown, to: &text) { Double($0.messages) }
+        family("bytes_total", .counter, "Bytes of their messages.", shown, to: &text) { Double($0.bytes) }
+        family("refusals_total", .counter, "Their messages that can't be used.", shown, to: &text) {
+            Double($0.refusals)
+        }
+        family("mended_total", .counter, "Their messages delivered though wrongly written.", shown, to: &text) {
+            Double($0.mended)
+        }
+        family("messages_per_second", .gauge, "Their rate in the last seconds.", shown, to: &text) { $0.rate }
+        family("last_seen_timestamp_seconds", .gauge, "When they were last heard, to some seconds.", shown, to: &text) {
+            let ago = max(0, (now - $0.lastSeen).nanoseconds / 1_000_000)
+            return Double(milliseconds - ago) / 1000
+        }
+    }
+
+    private func family(
+        _ name: String, _ kind: PrometheusText.Kind, _ help: String, _ senders: ArraySlice<SenderTable.Entry>,
+        to text: inout PrometheusText, value: (SenderTable.Entry) -> Double
+    ) {
+        let name = "ws_emit_sender_" + name
+        text.family(name, kind, help)
+        for sender in senders {
+            text.sample(
+                name,
+                [
+                    ("host_id", sender.hostID.map { String($0.description.prefix(64)) } ?? "none"),
+                    ("dialect", sender.dialect?.label ?? "unknown"),
+                ], value(sender))
+        }
+    }
+
+    private func writeRedis(to text: inout PrometheusText) {
+        let redis = numbers.center.redis
+        let fields = [
+            ("messages", "Published messages that Redis brought.", redis.messages),
+            ("message_bytes", "Bytes of their payloads.", redis.messageBytes),
+            ("subscriptions", "Times the subscription was established, the first included.", redis.subscriptions),
+            ("losses", "Times it was lost.", redis.losses),
+            ("connection_attempts", "Attempts to connect, two connections together.", redis.connectionAttempts),
+            ("failed_attempts", "Attempts that failed.", redis.failedAttempts),
+            ("commands", "PUBLISH and GET sent.", redis.commands),
+            ("expired_commands", "Commands not answered in time.", redis.expiredCommands),
+            ("refused_commands", "Commands not sent: no connection, or too many were waiting.", redis.refusedCommands),
+            ("oversize_replies", "Connections dropped because of a reply over the limit.", redis.oversizeReplies),
+            ("malformed_replies", "Connections dropped because the peer speaks no RESP.", redis.malformedReplies),
+            ("silent_peers", "Connections dropped because a PING was not answered.", redis.silentPeers),
+            ("output_buffer_losses", "Losses that were Redis's limit for waiting output.", redis.outputBufferLosses),
+            ("failovers", "Times that the sentinels named another master.", redis.failovers),
+            ("redirects", "Reads that another node of the cluster had to answer.", redis.redirects),
+        ]
+        for (name, help, value) in fields {
+            text.single("ws_emit_redis_\(name)_total", .counter, help, Double(value))
+        }
+    }
+}

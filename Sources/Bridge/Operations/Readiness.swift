@@ -1,0 +1,106 @@
+import NIOCore
+import Synchronization
+
+/// Whether messages would reach clients now. Written by the router and the event loops, read from anywhere: a loop that
+/// hangs can't keep the answer to itself.
+final class Readiness: Sendable {
+    /// Why the process isn't ready.
+    struct Reason: Sendable, Equatable {
+        /// As programs read it; the names are part of the interface.
+        let code: Code
+        let text: String
+
+        enum Code: String, Sendable, CaseIterable {
+            case starting
+            case subscriptionLost = "subscription_lost"
+            case canaryOverdue = "canary_overdue"
+            case loopStuck = "loop_stuck"
+            case stopping
+        }
+    }
+
+    /// What the router knows; replaced as a whole.
+    struct State: Sendable {
+        var isSubscribed = false
+        var isStopping = false
+        var gaps: [SubscriptionGap] = []
+        var openGap: SubscriptionGap?
+        /// When the last canary that went all the way was sent, and how long it took.
+        var lastCanary: NIODeadline?
+        var lastRoundTrip: TimeAmount?
+        /// Loops that have not answered the canary that arrived last.
+        var missingLoops: [Int] = []
+        /// Why the last canary could not be published.
+        var publishFailure: String?
+    }
+
+    /// The sign of life of one event loop: when its timer ran last.
+    final class Heartbeat: Sendable {
+        private let last = Atomic<UInt64>(NIODeadline.now().uptimeNanoseconds)
+        func beat() { last.store(NIODeadline.now().uptimeNanoseconds, ordering: .relaxed) }
+        var lastBeat: NIODeadline { .uptimeNanoseconds(last.load(ordering: .relaxed)) }
+    }
+
+    let heartbeats: [Heartbeat]
+    let canaryInterval: Duration?
+    let canaryLimit: Duration
+    let stuckLimit: Duration
+    private let startedAt = NIODeadline.now()
+    private let state = Mutex(State())
+
+    init(loopCount: Int, configuration: BridgeConfiguration) {
+        heartbeats = (0..<loopCount).map { _ in Heartbeat() }
+        canaryInterval = configuration.canaryInterval
+        canaryLimit = configuration.canaryLimit
+        stuckLimit = configuration.stuckLoopLimit
+    }
+
+    var current: State { state.withLock { $0 } }
+
+    func update(_ change: (inout sending State) -> Void) { state.withLock { change(&$0) } }
+
+    /// Loops whose timer has not run for longer than they may hang.
+    func stuckLoops(at now: NIODeadline) -> [Int] {
+        heartbeats.indices.filter { now - heartbeats[$0].lastBeat > TimeAmount(stuckLimit) }
+    }
+
+    /// Seconds since the last canary that went all the way was sent; nil before the first.
+    func canaryAge(_ state: State, at now: NIODeadline) -> Double? {
+        state.lastCanary.map { Double((now - $0).nanoseconds) / 1e9 }
+    }
+
+    /// Empty when ready.
+    func reasons(at now: NIODeadline) -> [Reason] {
+        let state = current
+        var reasons = stuckLoops(at: now).map {
+            Reason(code: .loopStuck, text: "event loop \($0) has not run for more than \(stuckLimit)")
+        }
+        if state.isStopping { reasons.append(Reason(code: .stopping, text: "the process is stopping")) }
+        if let gap = state.openGap {
+            let text = "messages are missed since \(gap.from) (milliseconds since 1970): \(gap.detail)"
+            reasons.append(Reason(code: .subscriptionLost, text: text))
+        } else if !state.isSubscribed {
+            reasons.append(Reason(code: .starting, text: "the Redis channel is not subscribed yet"))
+        } else if canaryInterval != nil {
+            reasons += canaryReason(state, at: now)
+        }
+        return reasons
+    }
+
+    private func canaryReason(_ state: State, at now: NIODeadline) -> [Reason] {
+        var why = "a message to ourselves through Redis has not come back"
+        if let failure = state.publishFailure { why = "a message to ourselves can't be published: \(failure)" }
+        if !state.missingLoops.isEmpty { why = "event loops \(state.missingLoops) don't answer" }
+        guard let age = canaryAge(state, at: now) else {
+            let isOverdue = now - startedAt > TimeAmount(canaryLimit)
+            return [Reason(code: isOverdue ? .canaryOverdue : .starting, text: why)]
+        }
+        guard age > TimeAmount(canaryLimit).seconds else { return [] }
+        return [Reason(code: .canaryOverdue, text: "\(why) for \(Int(age)) seconds")]
+    }
+}
+
+extension TimeAmount {
+    /// As a number of seconds.
+    var seconds: Double { Double(nanoseconds) / 1e9 }
+}

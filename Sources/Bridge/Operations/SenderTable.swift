@@ -1,0 +1,131 @@
+import JSONCodec
+import NIOCore
+import PubSubMessages
+
+/// Who publishes on the channel, and what came of it; bounded, the one that has been quiet for longest makes room.
+struct SenderTable {
+    struct Entry: Sendable {
+        /// Nil stands for all senders that don't say.
+        let hostID: ByteString?
+        /// How its emits are written; nil before the first.
+        var dialect: Dialect?
+        var messages = 0
+        var bytes = 0
+        var refusals = 0
+        /// Why the last refused message was refused.
+        var lastRefusal: String?
+        /// Messages delivered though something is wrong with them, and what that is.
+        var mended = 0
+        var complaints = Complaints()
+        /// To the tick, some seconds.
+        var lastSeen: NIODeadline
+        /// Messages per second between the last two ticks.
+        var rate = 0.0
+        fileprivate var messagesAtTick = 0
+        /// Seen again since it came, or since the hand passed it.
+        fileprivate var isInUse = false
+    }
+
+    private(set) var entries: [Entry] = []
+    /// Senders that had to make room for others.
+    private(set) var forgotten = 0
+    private var places: [ByteString?: Int] = [:]
+    /// Messages come in runs of one sender.
+    private var last = 0
+    private var hand = 0
+    private var lastTick: NIODeadline
+    private let capacity: Int
+
+    init(capacity: Int, now: NIODeadline) {
+        self.capacity = max(1, capacity)
+        lastTick = now
+    }
+
+    /// Counts a message.
+    ///
+    /// - Returns: whether this sender is new here.
+    @discardableResult
+    mutating func note(_ hostID: ByteString?, dialect: Dialect?, byteCount: Int) -> Bool {
+        let isNew = find(hostID)
+        entries[last].messages += 1
+        entries[last].bytes += byteCount
+        if let dialect { entries[last].dialect = dialect }
+        return isNew
+    }
+
+    /// Counts a message that can't be used. Costs more than `note`: it keeps the reason.
+    mutating func noteRefusal(_ hostID: ByteString?, _ refusal: String, byteCount: Int) {
+        note(hostID, dialect: nil, byteCount: byteCount)
+        entries[last].refusals += 1
+        entries[last].lastRefusal = refusal
+    }
+
+    /// Whether releases before 5.15.1 emit, and no later ones. Other ws-emit don't count: they read every form.
+    var areAllBefore5_15_1: Bool {
+        let dialects = entries.lazy.filter { $0.hostID.map { !HostID.isOfWSEmit($0) } ?? true }.compactMap(\.dialect)
+        return !dialects.isEmpty && dialects.allSatisfy { $0 != .json5_15_1 }
+    }
+
+    /// Marks a message that has been counted as one that ought to be written otherwise.
+    mutating func noteMended(_ hostID: ByteString?, _ complaints: Complaints) {
+        find(hostID)
+        entries[last].mended += 1
+        entries[last].complaints.formUnion(complaints)
+    }
+
+    /// Makes the sender the last one.
+    @discardableResult
+    private mutating func find(_ hostID: ByteString?) -> Bool {
+        if last < entries.count, entries[last].hostID == hostID {
+            entries[last].isInUse = true
+            return false
+        }
+        if let place = places[hostID] {
+            last = place
+            entries[last].isInUse = true
+            return false
+        }
+        let entry = Entry(hostID: hostID, lastSeen: lastTick)
+        if entries.count < capacity {
+            last = entries.count
+            entries.append(entry)
+        } else {
+            while entries[hand].isInUse {
+                entries[hand].isInUse = false
+                hand = (hand + 1) % capacity
+            }
+            last = hand
+            hand = (hand + 1) % capacity
+            places[entries[last].hostID] = nil
+            entries[last] = entry
+            forgotten += 1
+        }
+        places[hostID] = last
+        return true
+    }
+
+    /// Brings rates and times up to date; to be called every few seconds, and costs one look at each sender.
+    mutating func tick(at now: NIODeadline) {
+        let seconds = (now - lastTick).seconds
+        guard seconds > 0 else { return }
+        lastTick = now
+        for place in entries.indices {
+            let new = entries[place].messages - entries[place].messagesAtTick
+            entries[place].messagesAtTick = entries[place].messages
+            entries[place].rate = Double(new) / seconds
+            if new > 0 { entries[place].lastSeen = now }
+        }
+    }
+}
+
+extension Dialect {
+    /// The value of the label `dialect`.
+    var label: String {
+        switch self {
+        case .pickle: "pickle"
+        case .json5_14_0: "json-5.14.0"
+        case .json5_14_2: "json-5.14.2"
+        case .json5_15_1: "json-5.15.1"
+        }
+    }
+}

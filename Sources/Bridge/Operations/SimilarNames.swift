@@ -1,0 +1,68 @@
+import JSONCodec
+
+/// Finds names that were probably meant: other case, stray blanks, a letter too many, another room-space.
+///
+/// Bounded in work: so many names are compared and no more, each up to its first bytes.
+package struct SimilarNames {
+    /// Names compared on one event loop, in a millisecond or two.
+    static let maximumCompared = 2_000
+    /// Names told.
+    static let maximumFound = 5
+    private static let maximumBytes = 64
+
+    private let wanted: ByteString
+    private let folded: [UInt8]
+    package private(set) var found: [ByteString] = []
+    private var left = SimilarNames.maximumCompared
+
+    package init(to wanted: ByteString) {
+        self.wanted = wanted
+        folded = Self.folded(wanted)
+    }
+
+    /// Compares one more name.
+    ///
+    /// - Returns: false when there is nothing more to do.
+    package mutating func compare(_ name: ByteString) -> Bool {
+        guard left > 0, found.count < Self.maximumFound else { return false }
+        left -= 1
+        if name != wanted, isSimilar(Self.folded(name)) { found.append(name) }
+        return true
+    }
+
+    private func isSimilar(_ other: [UInt8]) -> Bool {
+        if other == folded { return true }
+        guard !other.isEmpty, !folded.isEmpty else { return false }
+        let limit = folded.count < 4 ? 1 : 2
+        return Self.isWithin(limit, folded[...], other[...]) || Self.withoutSpace(other) == Self.withoutSpace(folded)
+    }
+
+    /// Lower case without blanks and slashes around.
+    private static func folded(_ name: ByteString) -> [UInt8] {
+        let isEdge = { (byte: UInt8) in byte <= 0x20 || byte == UInt8(ascii: "/") }
+        let bytes = name.bytes.prefix(maximumBytes)
+        let trimmed = bytes.drop(while: isEdge).reversed().drop(while: isEdge).reversed()
+        return trimmed.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 }
+    }
+
+    /// The name behind `space::`.
+    private static func withoutSpace(_ name: [UInt8]) -> ArraySlice<UInt8> {
+        let colon = UInt8(ascii: ":")
+        guard let place = name.indices.dropLast().first(where: { name[$0] == colon && name[$0 + 1] == colon })
+        else { return name[...] }
+        return name[(place + 2)...]
+    }
+
+    /// Whether one becomes the other by at most `limit` insertions, deletions, changes and swaps of neighbours.
+    static func isWithin(_ limit: Int, _ left: ArraySlice<UInt8>, _ right: ArraySlice<UInt8>) -> Bool {
+        guard abs(left.count - right.count) <= limit else { return false }
+        let common = zip(left, right).prefix { $0 == $1 }.count
+        let (left, right) = (left.dropFirst(common), right.dropFirst(common))
+        if left.isEmpty || right.isEmpty { return true }
+        guard limit > 0 else { return false }
+        if isWithin(limit - 1, left.dropFirst(), right.dropFirst()) { return true }
+        if isWithin(limit - 1, left, right.dropFirst()) || isWithin(limit - 1, left.dropFirst(), right) { return true }
+        guard left.prefix(2).elementsEqual(right.prefix(2).reversed()) else { return false }
+        return isWithin(limit - 1, left.dropFirst(2), right.dropFirst(2))
+    }
+}

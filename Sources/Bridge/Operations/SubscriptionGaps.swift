@@ -1,0 +1,85 @@
+import RedisPubSub
+
+/// A time in which published messages may have passed by unseen.
+struct SubscriptionGap: Sendable, Equatable {
+    /// Everything published before has been seen. Milliseconds since 1970.
+    let from: Int64
+    /// Everything published after it is seen again; nil while the subscription is away.
+    var to: Int64?
+    private(set) var cause: Cause
+    /// The cause in words, for operators: may name hosts.
+    private(set) var detail: String
+
+    init(from: Int64, cause: RedisError) {
+        self.from = from
+        (self.cause, detail) = (Cause(cause), "\(cause)")
+    }
+
+    fileprivate mutating func explain(_ cause: RedisError) {
+        (self.cause, detail) = (Cause(cause), "\(cause)")
+    }
+
+    /// Causes as programs read them; the names are part of the interface.
+    enum Cause: String, Sendable, CaseIterable {
+        case unreachable, closed, silent, refused, restarted, killed, evicted, tls
+        case outputBufferFull = "output_buffer_full"
+        case failedOver = "failed_over"
+        case noMaster = "no_master"
+        case replyTooLarge = "reply_too_large"
+        case other
+    }
+}
+
+extension SubscriptionGap.Cause {
+    init(_ error: RedisError) {
+        switch error {
+        case .unreachable, .connectTimedOut: self = .unreachable
+        case .closedByServer, .broken: self = .closed
+        case .silent: self = .silent
+        case .refused: self = .refused
+        case .replyTooLarge: self = .replyTooLarge
+        case .restarted: self = .restarted
+        case .killed: self = .killed
+        case .evicted: self = .evicted
+        case .outputBufferFull: self = .outputBufferFull
+        case .failedOver: self = .failedOver
+        case .notMaster, .noMaster, .noSentinel: self = .noMaster
+        case .tls, .needsTLS, .closedUnheard: self = .tls
+        case .malformedReply, .commandTimedOut, .queueFull, .notConnected, .shutDown: self = .other
+        }
+    }
+}
+
+/// The gaps of the subscription since the start: the open one and the latest closed ones.
+struct SubscriptionGaps {
+    private(set) var closed: [SubscriptionGap] = []
+    private(set) var open: SubscriptionGap?
+    private let capacity: Int
+    /// Gaps no longer in the history.
+    private(set) var forgotten = 0
+
+    init(capacity: Int) { self.capacity = max(1, capacity) }
+
+    mutating func begin(from: Int64, cause: RedisError) {
+        guard open == nil else { return }
+        open = SubscriptionGap(from: from, cause: cause)
+    }
+
+    /// The server has been asked about the gap that ended last.
+    mutating func explain(_ cause: RedisError) {
+        guard !closed.isEmpty else { return }
+        closed[closed.endIndex - 1].explain(cause)
+    }
+
+    mutating func end(at now: Int64) {
+        guard var gap = open else { return }
+        open = nil
+        // The clock may have been set back meanwhile.
+        gap.to = max(now, gap.from)
+        if closed.count >= capacity {
+            closed.removeFirst()
+            forgotten += 1
+        }
+        closed.append(gap)
+    }
+}

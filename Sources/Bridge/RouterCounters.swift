@@ -1,0 +1,65 @@
+import PubSubMessages
+
+/// What passed through the router, as plain integers.
+package struct RouterCounters: Sendable {
+    package var messagesReceived = 0
+    package var messagesDelivered = 0
+    package var messagesForNobody = 0
+    package var messagesIgnored = 0
+    package var messagesRefused = 0
+    package var messagesMended = 0
+    package var messagesLarge = 0
+    package var httpMessages = 0
+    package var publishFailures = 0
+    package var subscriptionChanges = 0
+    package var canariesSent = 0
+    package var canariesReturned = 0
+    /// Emits by the form they were written in.
+    package var emitsPickle = 0
+    package var emitsJSON5_14_0 = 0
+    package var emitsJSON5_14_2 = 0
+    package var emitsJSON5_15_1 = 0
+    /// Messages that reached no client, by reason.
+    var drops = DropCounts()
+
+    mutating func count(_ dialect: Dialect) {
+        switch dialect {
+        case .pickle: emitsPickle += 1
+        case .json5_14_0: emitsJSON5_14_0 += 1
+        case .json5_14_2: emitsJSON5_14_2 += 1
+        case .json5_15_1: emitsJSON5_15_1 += 1
+        }
+    }
+
+    func emits(_ dialect: Dialect) -> Int {
+        switch dialect {
+        case .pickle: emitsPickle
+        case .json5_14_0: emitsJSON5_14_0
+        case .json5_14_2: emitsJSON5_14_2
+        case .json5_15_1: emitsJSON5_15_1
+        }
+    }
+
+    /// Name and value of each counter that isn't zero, for the log.
+    package var nonZero: [(name: String, value: Int)] {
+        Self.fields.map { ($0.name, self[keyPath: $0.path]) }.filter { $0.1 != 0 }
+    }
+
+    /// Name, meaning and place of each counter.
+    static var fields: [(name: String, help: String, path: WritableKeyPath<RouterCounters, Int>)] {
+        [
+            ("messages_received", "Messages read from the Redis channels, our own included.", \.messagesReceived),
+            ("messages_delivered", "Events that were for somebody here.", \.messagesDelivered),
+            ("messages_for_nobody", "Events for a room or namespace without clients here.", \.messagesForNobody),
+            ("messages_ignored", "Messages that mean nothing here, our own included.", \.messagesIgnored),
+            ("messages_refused", "Messages that can't be used.", \.messagesRefused),
+            ("messages_mended", "Messages with a mistake that left no doubt about what was meant.", \.messagesMended),
+            ("messages_large", "Messages beyond a quarter of --max-message.", \.messagesLarge),
+            ("http_messages", "Messages taken by POST /emit.", \.httpMessages),
+            ("publish_failures", "Messages that could not be published.", \.publishFailures),
+            ("subscription_changes", "Times the subscription came up or was lost.", \.subscriptionChanges),
+            ("canaries_sent", "Signs of life sent to ourselves.", \.canariesSent),
+            ("canaries_returned", "Signs of life that reached every event loop.", \.canariesReturned),
+        ]
+    }
+}

@@ -1,0 +1,117 @@
+import Logging
+import NIOCore
+import Testing
+
+@testable import Bridge
+
+@Suite struct RefusedOriginLogTests {
+    private static func advice(_ origin: String, allowed: String...) -> String {
+        OriginAdvice(refused: origin, allowed: allowed).description
+    }
+
+    @Test func `the option shown allows the origin and all that were allowed`() {
+        #expect(
+            Self.advice("http://127.0.0.1:7788", allowed: "http://localhost:7788", "https://shop.example") == """
+                the Origin http://127.0.0.1:7788 is refused; if that page is yours, allow it with \
+                --cors http://localhost:7788 https://shop.example http://127.0.0.1:7788 or \
+                CORS="http://localhost:7788 https://shop.example http://127.0.0.1:7788" \
+                (127.0.0.1 and localhost are different origins, though the same machine)
+                """)
+    }
+
+    @Test(
+        arguments: [
+            ("http://localhost:7788", "http://[::1]:7788", "localhost and [::1] are different origins"),
+            ("https://a.example", "http://a.example", "https and http are different origins"),
+            ("https://a.example:8443", "http://a.example:8443", "https and http are different origins"),
+            ("http://a.example:8080", "http://a.example", "the port differs from the allowed http://a.example:"),
+            ("http://a.example", "http://a.example:8080", "the port differs from the allowed http://a.example:8080:"),
+            ("http://www.a.example", "http://a.example", "www.a.example and a.example are different origins"),
+        ])
+    func `a near miss is named`(origin: String, allowed: String, hint: String) {
+        let text = Self.advice(origin, allowed: allowed)
+        #expect(text.contains("--cors \(allowed) \(origin) or"))
+        #expect(text.contains(hint))
+    }
+
+    @Test(
+        arguments: [
+            "http://a.example/", "http://A.example", "HTTP://a.example", "http://a.example:80", "http://a.example/app/",
+        ])
+    func `a misspelt entry is replaced`(allowed: String) {
+        #expect(
+            Self.advice("http://a.example", allowed: allowed, "http://b.example") == """
+                the Origin http://a.example is refused; if that page is yours, allow it with \
+                --cors http://b.example http://a.example or CORS="http://b.example http://a.example" \
+                (browsers don't send it as \(allowed))
+                """)
+    }
+
+    @Test func `an origin like none that is allowed gets no hint`() {
+        #expect(!Self.advice("http://a.example", allowed: "http://localhost:7788").contains("("))
+    }
+
+    @Test(
+        arguments: [
+            "$(reboot)", "http://a.example;reboot", "http://a.example`id`", "http://a example", "http://", "://", "",
+            "http://[", "http://[]", "http://[::1", "http://a:b", "http://a:99999", "http://a:", "http://a:-1",
+            "http://a\u{1b}[2J", "http://é.example", "http://a.example\"", "http://user@a.example", "x", "--secret://a",
+            "1://a",
+        ])
+    func `what is no origin is never put into an option`(origin: String) {
+        let text = Self.advice(origin, allowed: "http://localhost:7788")
+        #expect(!text.contains("--cors") && !text.contains("CORS="))
+        #expect(text.unicodeScalars.allSatisfy { (0x20...0x7e).contains($0.value) || $0 == "…" })
+    }
+
+    @Test(arguments: ["http://a.example/", "http://A.example", "http://a.example:80", "http://a.example/?q"])
+    func `an origin that no browser spells so is no advice either`(origin: String) {
+        let text = Self.advice(origin, allowed: "http://localhost:7788")
+        #expect(text.hasSuffix("browsers spell it http://a.example"))
+    }
+
+    @Test func `null is explained`() {
+        #expect(Self.advice("null", allowed: "http://localhost:7788").contains("opened as files"))
+    }
+
+    @Test func `many allowed origins are not repeated`() {
+        let many = (0..<100).map { "http://host-\($0).example" }
+        let text = OriginAdvice(refused: "http://a.example", allowed: many).description
+        #expect(text.hasSuffix("add it to the others: --cors … http://a.example"))
+    }
+
+    @Test func `a long origin is cut`() {
+        #expect(OriginAdvice.printable(String(repeating: "a", count: 1000)).utf8.count < 140)
+    }
+
+    // MARK: The log
+
+    private static func makeLog() -> (RefusedOriginLog, RefusalLogTests.Lines) {
+        let lines = RefusalLogTests.Lines()
+        let logger = Logger(label: "test") { _ in RefusalLogTests.Recorder(lines: lines) }
+        return (RefusedOriginLog(allowed: ["http://localhost:7788"], logger: logger), lines)
+    }
+
+    private static func after(_ seconds: Int64) -> NIODeadline { .uptimeNanoseconds(0) + .seconds(seconds) }
+
+    @Test func `an origin is named once a minute`() {
+        var (log, lines) = Self.makeLog()
+        for second in 0..<60 { _ = log.refused("http://a.example", at: Self.after(Int64(second))) }
+        #expect(lines.all.count == 1)
+        _ = log.refused("http://b.example", at: Self.after(59))
+        #expect(lines.all.count == 2, "another origin")
+        _ = log.refused("http://a.example", at: Self.after(60))
+        #expect(lines.all.count == 3, "another minute")
+    }
+
+    @Test func `a flood of origins fills neither the log nor memory`() {
+        var (log, lines) = Self.makeLog()
+        var unnamed = 0
+        for number in 0..<1000 where log.refused("http://h\(number).example", at: Self.after(1)) { unnamed += 1 }
+        #expect(lines.all.count == RefusedOriginLog.capacity + 1, "one line says that others are only counted")
+        #expect(unnamed == 1000 - RefusedOriginLog.capacity)
+        let isUnnamed = log.refused("http://late.example", at: Self.after(61))
+        #expect(!isUnnamed, "a minute later there is room again")
+        #expect(lines.all.last?.contains("http://late.example") == true)
+    }
+}
