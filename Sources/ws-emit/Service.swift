@@ -1,8 +1,8 @@
 import ArgumentParser
 import Bridge
-@preconcurrency import Dispatch
 import Glibc
 import Logging
+import Metrics
 import NIOCore
 import NIOPosix
 import RedisPubSub
@@ -17,62 +17,64 @@ struct Service {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads ?? AvailableCores.count)
         let broker = settings.broker
         let channels = settings.bridge.redisChannels
+        let metrics = PrometheusMetrics(help: BridgeMetrics.help)
+        MetricsSystem.bootstrap(metrics)
         let server = try await BridgeServer.make(
-            configuration: settings.bridge, group: group, logger: logger,
+            configuration: settings.bridge, group: group, metrics: metrics, logger: logger,
             makeBroker: { loop in
                 switch broker {
                 case .redis(let url): RedisBroker(url: url, channels: channels, eventLoop: loop, logger: logger)
                 case .none(let secrets): LocalBroker(eventLoop: loop, values: secrets)
                 }
             })
-        let listener: any Channel
-        do {
-            listener = try await server.listen(host: settings.host, port: settings.port)
-        } catch {
-            let cause = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
-            complain("can't listen on \(settings.host):\(settings.port): \(cause); choose another one with --address")
-            throw ExitCode(1)
+        let listener = try await listening(settings.host, settings.port, "--address") {
+            try await server.listen(host: $0, port: $1)
+        }
+        let adminGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        if let admin = settings.admin {
+            let listener = try await listening(admin.host, admin.port, "--admin-address") {
+                try await server.listenForOperators(host: $0, port: $1, eventLoop: adminGroup.next())
+            }
+            logger.info("answering operators", metadata: ["address": "\(Self.text(of: listener.localAddress))"])
         }
         announce(listener, logger)
+        ServiceManager.notify(.ready)
         for await _ in signals.stream { break }
         logger.info("stopping")
+        ServiceManager.notify(.stopping)
         await server.shutdown(listener: listener)
+        try await adminGroup.shutdownGracefully()
         try await group.shutdownGracefully()
     }
 
+    /// Binds, or says in one sentence why not and ends the program.
+    private func listening(
+        _ host: String, _ port: Int, _ option: String, _ bind: (String, Int) async throws -> any Channel
+    ) async throws -> any Channel {
+        do {
+            return try await bind(host, port)
+        } catch {
+            let cause = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
+            complain("can't listen on \(host):\(port): \(cause); choose another one with \(option)")
+            throw ExitCode(1)
+        }
+    }
+
     private func announce(_ listener: any Channel, _ logger: Logger) {
-        let address = listener.localAddress.map { Self.text(of: $0) } ?? "\(settings.host):\(settings.port)"
+        let address = Self.text(of: listener.localAddress)
         logger.info("ws-emit started on \(address) cors: \(settings.bridge.origins)")
         if settings.bridge.emitSecret?.isEmpty == false { logger.info("Enable HTTP emitting with secret") }
         for warning in settings.warnings { logger.warning("\(warning)") }
     }
 
-    private static func text(of address: SocketAddress) -> String {
-        let host = address.ipAddress ?? "?"
-        return (host.contains(":") ? "[\(host)]" : host) + ":\(address.port ?? 0)"
+    private static func text(of address: SocketAddress?) -> String {
+        let host = address?.ipAddress ?? "?"
+        return (host.contains(":") ? "[\(host)]" : host) + ":\(address?.port ?? 0)"
     }
 
     private func makeLogger() -> Logger {
         var logger = Logger(label: "ws-emit") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = settings.isVerbose ? .debug : .info
         return logger
-    }
-}
-
-/// SIGTERM and SIGINT as a stream; their default action is off from its creation on.
-private struct TerminationSignals {
-    let stream: AsyncStream<CInt>
-    private let sources: [any DispatchSourceSignal]
-
-    init() {
-        let (stream, continuation) = AsyncStream.makeStream(of: CInt.self)
-        self.stream = stream
-        sources = [SIGTERM, SIGINT].map { number in
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { continuation.yield(number) }
-            source.resume()
-            return source
-        }
     }
 }

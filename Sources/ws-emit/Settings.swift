@@ -1,6 +1,7 @@
 import Bridge
 import Glibc
 import JSONCodec
+import PubSubMessages
 import RedisPubSub
 import SocketIOProtocol
 
@@ -27,6 +28,8 @@ struct Settings: Sendable {
     var host: String
     var port: Int
     var broker: Broker
+    /// Where operators ask; nil for the public listener.
+    var admin: (host: String, port: Int)?
     var threads: Int?
     var isVerbose: Bool
     /// What is accepted and surely not meant, for the log.
@@ -36,7 +39,7 @@ struct Settings: Sendable {
     init(_ command: WSEmitCommand, environment: Environment) throws(SettingsError) {
         (host, port) = try Self.address(command.address ?? environment.value("ADDRESS") ?? "0.0.0.0:8899")
         broker = try Self.broker(
-            command.redis ?? environment.value("REDIS") ?? "redis://localhost:6379/0", command.roomSecret)
+            try Self.redisURL(command.redis, passwordFile: command.redisPasswordFile, environment), command.roomSecret)
         threads = try command.threads.map { value throws(SettingsError) in
             try Self.number(value, of: "--threads", in: 1...SessionID.maximumLoops)
         }
@@ -56,9 +59,18 @@ struct Settings: Sendable {
         warnings += hopeless
         bridge.emitSecret = command.secret ?? environment.value("SECRET")
         if !command.channel.isEmpty { bridge.redisChannels = command.channel }
+        bridge.listReading = try Self.choice(command.dialect, of: "--dialect") ?? .learned
+        let publishing: Publishing = try Self.choice(command.publish, of: "--publish") ?? .auto
+        bridge.publishForm = publishing.form
         if bridge.redisChannels.contains("") { throw SettingsError(description: "--channel must not be empty") }
         if !command.namespace.isEmpty { bridge.namespaces = try Self.namespaces(command.namespace) }
         if let path = command.path { bridge.path = try Self.path(path) }
+        admin = try command.adminAddress.map { text throws(SettingsError) in
+            try Self.address(text, option: "--admin-address")
+        }
+        bridge.hasAdminListener = admin != nil
+        bridge.version = Version.current
+        if case .redis(let url) = broker { bridge.redisName = "\(url)" }
         try takeLimits(command)
     }
 
@@ -70,6 +82,18 @@ struct Settings: Sendable {
         try Self.take(command.headTimeout, "--head-timeout", into: &bridge.headTimeout)
         try Self.take(command.bodyTimeout, "--body-timeout", into: &bridge.bodyTimeout)
         try Self.take(command.idleTimeout, "--idle-timeout", into: &bridge.idleTimeout)
+        if command.canaryInterval == "none" {
+            bridge.canaryInterval = nil
+        } else {
+            var interval = Duration.seconds(5)
+            try Self.take(command.canaryInterval, "--canary-interval", into: &interval)
+            bridge.canaryInterval = interval
+        }
+        try Self.take(command.canaryLimit, "--canary-limit", into: &bridge.canaryLimit)
+        if let interval = bridge.canaryInterval, interval >= bridge.canaryLimit {
+            throw SettingsError(
+                description: "--canary-limit must be longer than --canary-interval, best twice as long and some more")
+        }
         let sizes = 1...(1 << 30)
         if let value = command.maxPayload { bridge.maxPayload = try Self.number(value, of: "--max-payload", in: sizes) }
         if let value = command.maxEmitBody {
@@ -88,6 +112,10 @@ struct Settings: Sendable {
         if let value = command.maxMessage {
             bridge.maxMessageBytes = try Self.number(value, of: "--max-message", in: sizes)
         }
+        if let value = command.maxGaps { bridge.maxGaps = try Self.number(value, of: "--max-gaps", in: 1...10_000) }
+        if let value = command.maxSenders {
+            bridge.maxSenders = try Self.number(value, of: "--max-senders", in: 1...1_000_000)
+        }
         bridge.sendsDirectly = !command.noDirectSend
         let descriptors = FileDescriptorLimit.raise()
         // Some descriptors are the program's own: loops, Redis, the listener, duplicates during an upgrade.
@@ -97,9 +125,11 @@ struct Settings: Sendable {
         }
     }
 
-    private static func address(_ text: String) throws(SettingsError) -> (String, Int) {
+    static func address(
+        _ text: String, option: String = "--address"
+    ) throws(SettingsError) -> (host: String, port: Int) {
         let wrong = SettingsError(
-            description: "--address \(text) is no address: write host:port, as in 0.0.0.0:8899 or [::1]:8899")
+            description: "\(option) \(text) is no address: write host:port, as in 0.0.0.0:8899 or [::1]:8899")
         guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
             (0...65535).contains(port)
         else { throw wrong }
@@ -113,18 +143,32 @@ struct Settings: Sendable {
         return (host, port)
     }
 
-    private static func broker(_ text: String, _ roomSecrets: [String]) throws(SettingsError) -> Broker {
-        guard text == "none" else {
+    /// The Redis that the options name, else the environment; nil for `none`. The files that its URL names can be read.
+    static func redisURL(
+        _ option: String?, passwordFile: String?, _ environment: Environment
+    ) throws(SettingsError) -> RedisURL? {
+        let text = option ?? environment.value("REDIS") ?? "redis://localhost:6379/0"
+        guard text != "none" else { return nil }
+        do {
+            var url = try RedisURL(text)
+            if let file = passwordFile ?? environment.value("REDIS_PASSWORD_FILE") {
+                url = try url.withPassword(inFile: file)
+            }
+            try url.checkFiles()
+            return url
+        } catch {
+            throw SettingsError(description: "--redis: \(error)")
+        }
+    }
+
+    private static func broker(_ url: RedisURL?, _ roomSecrets: [String]) throws(SettingsError) -> Broker {
+        if let url {
             guard roomSecrets.isEmpty else {
                 throw SettingsError(
                     description:
                         "--room-secret goes with --redis none; otherwise set the Redis key ws-emit::room_secret::SPACE")
             }
-            do {
-                return .redis(try RedisURL(text))
-            } catch {
-                throw SettingsError(description: "--redis: \(error)")
-            }
+            return .redis(url)
         }
         var values: [[UInt8]: [UInt8]] = [:]
         for pair in roomSecrets {
@@ -151,6 +195,18 @@ struct Settings: Sendable {
         return text.hasSuffix("/") ? text : text + "/"
     }
 
+    /// One of the texts that an option knows.
+    private static func choice<Choice: RawRepresentable & CaseIterable>(
+        _ text: String?, of option: String
+    ) throws(SettingsError) -> Choice? where Choice.RawValue == String {
+        guard let text else { return nil }
+        guard let choice = Choice(rawValue: text) else {
+            let known = Choice.allCases.map(\.rawValue).joined(separator: ", ")
+            throw SettingsError(description: "\(option) \(text) is not known; known are \(known)")
+        }
+        return choice
+    }
+
     private static func number(
         _ text: String, of option: String, in range: ClosedRange<Int>
     ) throws(SettingsError) -> Int {
@@ -169,6 +225,19 @@ struct Settings: Sendable {
             throw SettingsError(description: "\(option) \(text) is not a number of seconds from 0.05 to 86400")
         }
         setting = .milliseconds(Int64((value * 1000).rounded()))
+    }
+}
+
+/// What `--publish` takes.
+private enum Publishing: String, CaseIterable {
+    case auto, json, pickle
+
+    var form: PubSubMessageEncoder.Form? {
+        switch self {
+        case .auto: nil
+        case .json: .json
+        case .pickle: .pickle
+        }
     }
 }
 

@@ -13,12 +13,16 @@ struct WSEmitCommand: AsyncParsableCommand {
         commandName: "ws-emit",
         abstract: "Pushes messages from any backend to browsers: Flask-SocketIO's Redis channel to Socket.IO clients.",
         discussion: """
-            Options can also be set in the environment: ADDRESS, CORS, SECRET, REDIS, FLASK_SECRET.
+            ws-emit explain --room ROOM says why messages for a room don't arrive: ws-emit explain --help.
+
+            Options can also be set in the environment: ADDRESS, CORS, SECRET, REDIS, REDIS_PASSWORD_FILE,
+            FLASK_SECRET.
 
             Examples:
               ws-emit --cors http://localhost:7788
               ws-emit -a '[::]:8899' --cors https://shop.example
               ws-emit --redis redis://:password@db:6379/0
+              ws-emit --redis 'rediss://db/0?ssl_ca_certs=/etc/ssl/redis-ca.pem'
               ws-emit --redis none --secret 123 --room-secret dir=MySecret
             """,
         version: "ws-emit \(Version.current)")
@@ -28,9 +32,12 @@ struct WSEmitCommand: AsyncParsableCommand {
 
     @Option(
         help:
-            "Redis server: redis://[user:password@]host:port/db, unix:///path, or none. (default: redis://localhost:6379/0)"
+            "Redis or Valkey: redis://[user:password@]host:port/db, rediss:// with TLS, unix:///path, redis+sentinel://host,host/db/service, redis+cluster://host,host, or none. (default: redis://localhost:6379/0)"
     )
     var redis: String?
+
+    @Option(help: "File whose first line is the password of the Redis URL. (default: $REDIS_PASSWORD_FILE)")
+    var redisPasswordFile: String?
 
     @Option(
         parsing: .upToNextOption,
@@ -49,6 +56,18 @@ struct WSEmitCommand: AsyncParsableCommand {
         parsing: .singleValue,
         help: "Redis channel to listen on; repeatable, the first one is published to. (default: flask-socketio)")
     var channel: [String] = []
+
+    @Option(
+        help:
+            "How a list in the data of a JSON message is read: auto (as its sender has shown), 5.14 (one argument) or 5.15.1 (the list of arguments). (default: auto)"
+    )
+    var dialect: String?
+
+    @Option(
+        help:
+            "How POST /emit is published for other servers: auto (as those on the channel read it), json or pickle. (default: auto)"
+    )
+    var publish: String?
 
     @Option(parsing: .singleValue, help: "Namespace that browsers may open; repeatable. (default: any)")
     var namespace: [String] = []
@@ -107,6 +126,24 @@ struct WSEmitCommand: AsyncParsableCommand {
     @Option(help: "Seconds a kept-alive connection may be idle. (default: 75)")
     var idleTimeout: String?
 
+    @Option(
+        help:
+            "A listener of its own, host:port, for /livez, /readyz, /metrics and explain. (default: the public one, see docs/operating.md)"
+    )
+    var adminAddress: String?
+
+    @Option(help: "Seconds between messages to ourselves through Redis, which /readyz relies on; or none. (default: 5)")
+    var canaryInterval: String?
+
+    @Option(help: "Seconds without such a message coming back after which /readyz answers 503. (default: 12)")
+    var canaryLimit: String?
+
+    @Option(help: "Times without a subscription that are remembered. (default: 64)")
+    var maxGaps: String?
+
+    @Option(help: "Senders that are accounted for. (default: 1024)")
+    var maxSenders: String?
+
     @Flag(help: "Write to websockets through the network library only, not straight to their sockets.")
     var noDirectSend = false
 
@@ -114,9 +151,15 @@ struct WSEmitCommand: AsyncParsableCommand {
     var verbose = false
 
     /// One sentence and code 64 for whatever is wrong with the options; usage stays with `--help`.
+    ///
+    /// `explain` is told apart here and not by ArgumentParser, which would take its options for the server's of the same
+    /// names.
     static func main() async {
         do {
-            var command = try parseAsRoot()
+            let arguments = Array(CommandLine.arguments.dropFirst())
+            var command =
+                arguments.first == "explain"
+                ? try ExplainCommand.parseAsRoot(Array(arguments.dropFirst())) : try parseAsRoot(arguments)
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {

@@ -1,0 +1,76 @@
+import JSONCodec
+import NIOCore
+import PubSubMessages
+import RedisPubSub
+
+/// What is published while `explain` listens, on whatever channel. Bounded: of each kind the first few are kept.
+final class ChannelTraffic: PubSubDelegate {
+    /// Emits alike in all but their data.
+    struct Emit: Hashable {
+        let channel: String
+        let namespace: String?
+        /// Empty for everybody.
+        let rooms: [String]
+        let event: String?
+        let hostID: String?
+    }
+
+    struct Complaint: Hashable {
+        let channel: String
+        let hostID: String?
+        let text: String
+    }
+
+    private(set) var emits: [Emit: Int] = [:]
+    private(set) var complaints: [Complaint: Int] = [:]
+    private(set) var messages = 0
+    /// Why Redis could not be listened to; nil while it can.
+    private(set) var failure: RedisError?
+    private(set) var isSubscribed = false
+    /// Canaries by host id.
+    private var canaries: Set<String> = []
+    private let inspector = MessageInspector()
+    private static let capacity = 500
+    var changed: () -> Void = {}
+
+    func hasCanary(of hostID: String) -> Bool { canaries.contains(hostID) }
+
+    func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
+        let channel = String(decoding: redisChannel, as: UTF8.self)
+        let inspection = inspector.inspect(payload)
+        let summary = inspection.summary
+        if summary.method == ByteString(PubSubMessage.canaryMethod) {
+            if let host = summary.hostID, canaries.count < Self.capacity { canaries.insert(host.description) }
+            return changed()
+        }
+        messages += 1
+        if let complaint = inspection.complaint {
+            let complaint = Complaint(
+                channel: channel, hostID: summary.hostID?.description, text: complaint)
+            if complaints.count < Self.capacity { complaints[complaint, default: 0] += 1 }
+        } else if summary.method == ByteString("emit") || inspection.mended.contains(.methodMissing) {
+            let emit = Emit(
+                channel: channel, namespace: namespace(inspection),
+                rooms: summary.rooms.map(\.description), event: summary.event?.description,
+                hostID: summary.hostID?.description)
+            if emits[emit] != nil || emits.count < Self.capacity { emits[emit, default: 0] += 1 }
+        }
+    }
+
+    /// The namespace that it is taken for.
+    private func namespace(_ inspection: MessageInspector.Inspection) -> String? {
+        if inspection.mended.contains(.namespaceMissing) { return "/" }
+        let slash = inspection.mended.contains(.namespaceWithoutSlash) ? "/" : ""
+        return inspection.summary.namespace.map { slash + $0.description }
+    }
+
+    func receivedBatch() {}
+
+    func subscriptionChanged(_ state: SubscriptionState) {
+        switch state {
+        case .subscribed: (isSubscribed, failure) = (true, nil)
+        case .lost(let cause, _): (isSubscribed, failure) = (false, cause)
+        }
+        changed()
+    }
+}

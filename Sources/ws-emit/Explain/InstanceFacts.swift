@@ -1,0 +1,114 @@
+import JSONCodec
+
+/// What a running ws-emit answers to `/explain`.
+struct InstanceFacts {
+    struct Refusal {
+        var origin: String?
+        var namespace: String?
+        var room: String?
+        var roomNamespace: String?
+        var reason: String?
+        var count = 0
+    }
+
+    struct Sender {
+        var hostID: String?
+        var refusals = 0
+        var lastRefusal: String?
+        var mended = 0
+        /// What to mend.
+        var complaints: [String] = []
+    }
+
+    var version = ""
+    var hostID = ""
+    var redis = ""
+    var channels: [String] = []
+    var origins: [String] = []
+    var allowedNamespaces: [String]?
+    var isReady = false
+    /// Code and sentence.
+    var reasons: [(code: String, text: String)] = []
+    var canaryID: Int64?
+    var sockets = 0
+    var members = 0
+    var similar: [String] = []
+    var elsewhere: [String] = []
+    var namespaces: [String] = []
+    var roomSpace: String?
+    /// Nil when that can't be said.
+    var hasSecret: Bool?
+    var refusals: [Refusal] = []
+    var senders: [Sender] = []
+
+    /// Nil when it isn't such an answer.
+    init?(_ json: [UInt8]) {
+        var document = JSONDocument()
+        let isParsed = json.withUnsafeBytes { bytes in
+            guard (try? document.parse(bytes)) != nil, document.kind(of: document.root) == .object else { return false }
+            read(document)
+            return true
+        }
+        guard isParsed, !hostID.isEmpty else { return nil }
+    }
+
+    private mutating func read(_ document: borrowing JSONDocument) {
+        let root = document.root
+        version = Self.text("version", root, document) ?? ""
+        hostID = Self.text("host_id", root, document) ?? ""
+        redis = Self.text("redis", root, document) ?? ""
+        channels = Self.texts("channels", root, document) ?? []
+        origins = Self.texts("origins", root, document) ?? []
+        allowedNamespaces = Self.texts("allowed_namespaces", root, document)
+        isReady = document.value(forKey: "ready", in: root).flatMap { document.bool($0) } ?? false
+        for reason in Self.list("reasons", root, document) {
+            reasons.append((Self.text("code", reason, document) ?? "", Self.text("text", reason, document) ?? ""))
+        }
+        canaryID = document.value(forKey: "canary_id", in: root).flatMap { document.int64($0) }
+        sockets = Self.count("sockets", root, document)
+        members = Self.count("members", root, document)
+        similar = Self.texts("similar", root, document) ?? []
+        elsewhere = Self.texts("elsewhere", root, document) ?? []
+        namespaces = Self.texts("namespaces", root, document) ?? []
+        if let space = document.value(forKey: "room_space", in: root), document.kind(of: space) == .object {
+            roomSpace = Self.text("name", space, document)
+            hasSecret = document.value(forKey: "has_secret", in: space).flatMap { document.bool($0) }
+        }
+        refusals = Self.list("refusals", root, document).map { node in
+            Refusal(
+                origin: Self.text("origin", node, document), namespace: Self.text("namespace", node, document),
+                room: Self.text("room", node, document), roomNamespace: Self.text("room_namespace", node, document),
+                reason: Self.text("reason", node, document), count: Self.count("count", node, document))
+        }
+        senders = Self.list("senders", root, document).map { node in
+            Sender(
+                hostID: Self.text("host_id", node, document), refusals: Self.count("refusals", node, document),
+                lastRefusal: Self.text("last_refusal", node, document), mended: Self.count("mended", node, document),
+                complaints: Self.texts("complaints", node, document) ?? [])
+        }
+    }
+
+    private typealias Node = JSONDocument.Node
+
+    private static func text(_ key: StaticString, _ node: Node, _ document: borrowing JSONDocument) -> String? {
+        document.value(forKey: key, in: node).flatMap { document.byteString($0) }?.description
+    }
+
+    private static func count(_ key: StaticString, _ node: Node, _ document: borrowing JSONDocument) -> Int {
+        Int(document.value(forKey: key, in: node).flatMap { document.int64($0) } ?? 0)
+    }
+
+    private static func list(_ key: StaticString, _ node: Node, _ document: borrowing JSONDocument) -> [Node] {
+        guard let list = document.value(forKey: key, in: node), document.kind(of: list) == .array else { return [] }
+        return Array(document.elements(of: list))
+    }
+
+    private static func texts(_ key: StaticString, _ node: Node, _ document: borrowing JSONDocument) -> [String]? {
+        guard let list = document.value(forKey: key, in: node), document.kind(of: list) == .array else { return nil }
+        var texts: [String] = []
+        for element in document.elements(of: list) {
+            if let text = document.byteString(element) { texts.append(text.description) }
+        }
+        return texts
+    }
+}

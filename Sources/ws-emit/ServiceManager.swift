@@ -1,0 +1,30 @@
+import Glibc
+
+/// Tells systemd how far the service is (sd_notify(3)): `systemctl start` then returns when clients can connect.
+enum ServiceManager {
+    enum State: String {
+        case ready = "READY=1"
+        case stopping = "STOPPING=1"
+    }
+
+    /// Sends one datagram to `NOTIFY_SOCKET`; nothing without that variable. Nobody waits for it, so failures are ignored.
+    static func notify(_ state: State) {
+        guard let path = getenv("NOTIFY_SOCKET").map({ Array(String(cString: $0).utf8) }) else { return }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        guard path.count > 1, path.count < MemoryLayout.size(ofValue: address.sun_path) else { return }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path) }
+        // A leading @ stands for the zero byte of an abstract name, which is as long as it is said to be.
+        if path[0] == UInt8(ascii: "@") { address.sun_path.0 = 0 }
+        let length = socklen_t(MemoryLayout<sa_family_t>.size + path.count)
+        let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        let text = Array(state.rawValue.utf8)
+        withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                _ = sendto(descriptor, text, text.count, Int32(MSG_NOSIGNAL), $0, length)
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+@preconcurrency import Dispatch
+import Glibc
+
+/// SIGTERM and SIGINT as a stream; their default action is off from its creation on.
+///
+/// The handler writes to a pipe, and Dispatch reads that: nothing is lost however early it comes. Dispatch's own source of
+/// signals looks at them only some time after `resume()`, and one that comes before is gone, since it must be ignored by then.
+struct TerminationSignals {
+    let stream: AsyncStream<CInt>
+    private let source: any DispatchSourceRead
+
+    /// To be made once.
+    init() {
+        let (stream, continuation) = AsyncStream.makeStream(of: CInt.self)
+        self.stream = stream
+        var ends: [CInt] = [-1, -1]
+        guard pipe(&ends) == 0 else {
+            complain("no pipe can be made: \(String(cString: strerror(errno)))")
+            exit(71)
+        }
+        for end in ends {
+            _ = fcntl(end, F_SETFD, FD_CLOEXEC)
+            _ = fcntl(end, F_SETFL, O_NONBLOCK)
+        }
+        let reading = ends[0]
+        signalPipe = ends[1]
+        source = DispatchSource.makeReadSource(fileDescriptor: reading, queue: .global())
+        source.setEventHandler {
+            var number: UInt8 = 0
+            while read(reading, &number, 1) == 1 { continuation.yield(CInt(number)) }
+        }
+        source.resume()
+        for number in [SIGTERM, SIGINT] {
+            signal(number) { number in
+                // All that may be called here must be safe in a handler (signal-safety(7)).
+                let error = errno
+                var byte = UInt8(truncatingIfNeeded: number)
+                _ = write(signalPipe, &byte, 1)
+                errno = error
+            }
+        }
+    }
+}
+
+/// Where the handler writes. Set before the handler is.
+nonisolated(unsafe) private var signalPipe: CInt = -1
