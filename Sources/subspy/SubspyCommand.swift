@@ -14,6 +14,7 @@ struct SubspyCommand: ParsableCommand {
               subspy
               subspy --redis redis://db:6379/0 --channel flask-socketio -v
               subspy --event update --until done --duration 1m
+              subspy top --by sender
               subspy emit update --room time --data '{"time": 1}'
               subspy record monday.jsonl
               subspy replay monday.jsonl --speed 10x
@@ -22,8 +23,9 @@ struct SubspyCommand: ParsableCommand {
             """,
         version: "subspy 0.1.0",
         subcommands: [
-            SniffCommand.self, EmitCommand.self, CloseRoomCommand.self, DisconnectCommand.self, EnterRoomCommand.self,
-            LeaveRoomCommand.self, RecordCommand.self, ReplayCommand.self,
+            SniffCommand.self, TopCommand.self, EmitCommand.self, CloseRoomCommand.self, DisconnectCommand.self,
+            EnterRoomCommand.self, LeaveRoomCommand.self, RecordCommand.self, ReplayCommand.self, ConvertCommand.self,
+            DiffCommand.self, DecodeCommand.self, EncodeCommand.self,
         ],
         defaultSubcommand: SniffCommand.self)
 
@@ -35,7 +37,12 @@ struct SubspyCommand: ParsableCommand {
         } catch {
             let code = exitCode(for: error)
             guard code != .success, !(error is ExitCode) else { exit(withError: error) }
-            StandardError.say(message(for: error))
+            // A list of possible values comes as lines.
+            let lines = message(for: error).split(separator: "\n")
+            let values = lines.filter { $0.hasPrefix("  - ") }.map { $0.dropFirst(4) }
+            let sentences = lines.filter { !$0.hasPrefix("  - ") }
+            StandardError.say(
+                (sentences + (values.isEmpty ? [] : [values.joined(separator: ", ")[...]])).joined(separator: " "))
             Glibc.exit(code.rawValue)
         }
     }

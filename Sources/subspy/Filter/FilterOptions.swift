@@ -12,6 +12,7 @@ struct FilterOptions: ParsableArguments {
     var namespace: [TextPattern] = []
     @Option(
         parsing: .singleValue, help: "Method: emit, callback, disconnect, enter_room, leave_room, close_room.",
+        completion: .list(["emit", "callback", "disconnect", "enter_room", "leave_room", "close_room"]),
         transform: TextPattern.init(argument:))
     var method: [TextPattern] = []
     @Option(parsing: .singleValue, help: "Host id of the sender.", transform: TextPattern.init(argument:))
@@ -27,6 +28,9 @@ struct FilterOptions: ParsableArguments {
     var notMethod: [TextPattern] = []
     @Option(parsing: .singleValue, help: "Not this host id.", transform: TextPattern.init(argument:))
     var notHost: [TextPattern] = []
+
+    @Flag(help: "Also the messages by which each ws-emit sees that it is alive; --method shows them too.")
+    var canaries = false
 
     @Option(
         parsing: .singleValue,

@@ -24,6 +24,7 @@ struct MessageFilter {
     private let sizes: ClosedRange<Int>
     private let share: Double?
     private let hasPatterns: Bool
+    private let hidesCanaries: Bool
 
     init(_ options: FilterOptions) {
         event = Choice(wanted: options.event, unwanted: options.notEvent)
@@ -33,21 +34,21 @@ struct MessageFilter {
         host = Choice(wanted: options.host, unwanted: options.notHost)
         hasPatterns = ![event, room, namespace, method, host].allSatisfy(\.isEmpty)
         grep = options.grep
+        hidesCanaries = !options.canaries && options.method.isEmpty
         let minimum = options.minSize ?? 0
         sizes = minimum...max(minimum, options.maxSize ?? Int.max)
         share = options.sample
     }
 
     /// Whether a decision takes more than the payload's size.
-    var needsMessage: Bool { hasPatterns || needsText }
+    var needsMessage: Bool { hasPatterns || !grep.isEmpty }
 
-    /// Whether a decision takes the message's text too.
-    var needsText: Bool { !grep.isEmpty }
+    /// Whether a payload may be meant, by its size and its first bytes.
+    func mayAccept(_ payload: UnsafeRawBufferPointer) -> Bool {
+        sizes.contains(payload.count) && !(hidesCanaries && PubSubMessageEncoder.isCanary(payload))
+    }
 
-    /// Whether a payload of this size may be meant.
-    func accepts(byteCount: Int) -> Bool { sizes.contains(byteCount) }
-
-    func accepts(_ summary: MessageSummary) -> Bool {
+    private func accepts(_ summary: MessageSummary) -> Bool {
         guard hasPatterns else { return true }
         func texts(_ text: ByteString?) -> [ByteString] { text.map { [$0] } ?? [] }
         return event.accepts(texts(summary.event)) && namespace.accepts(texts(summary.namespace))
@@ -55,9 +56,20 @@ struct MessageFilter {
             && room.accepts(summary.rooms)
     }
 
-    /// Whether the message holds one of the wanted texts, as it is printed or in its bytes.
-    func accepts(text: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer) -> Bool {
-        grep.isEmpty || grep.contains { $0.isFound(in: text) || $0.isFound(in: payload) }
+    /// Everything but the lot.
+    ///
+    /// - Parameter renderer: used where a decision takes the message's text.
+    func accepts(
+        _ payload: UnsafeRawBufferPointer, _ inspection: MessageInspector.Inspection, of inspector: MessageInspector,
+        _ renderer: inout MessageRenderer
+    ) -> Bool {
+        guard mayAccept(payload), accepts(inspection.summary) else { return false }
+        guard !grep.isEmpty else { return true }
+        renderer.render(payload, inspection.form, of: inspector)
+        // As it is printed, or in its bytes.
+        return renderer.withBytes { text in
+            grep.contains { $0.isFound(in: text) || $0.isFound(in: payload) }
+        }
     }
 
     /// The last question: chosen from those that are meant.

@@ -19,6 +19,11 @@ final class LineOutput {
 
     func endLine() {
         buffer.append(UInt8(ascii: "\n"))
+        writeIfFull()
+    }
+
+    /// Writes out what has grown large within a burst.
+    func writeIfFull() {
         if buffer.count >= Self.maximumHeld { flush() }
     }
 

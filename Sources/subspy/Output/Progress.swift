@@ -22,8 +22,8 @@ final class Progress {
         if isTerminal { tick() }
     }
 
-    @inline(__always) func count(bytes: Int) {
-        messages += 1
+    @inline(__always) func count(_ messages: Int = 1, bytes: Int) {
+        self.messages += messages
         self.bytes += bytes
     }
 

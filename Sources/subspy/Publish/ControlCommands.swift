@@ -1,5 +1,6 @@
 import ArgumentParser
 import JSONCodec
+import PubSubMessages
 
 /// What the commands without data have in common: one message, published once.
 struct ControlOptions: ParsableArguments {
@@ -8,7 +9,7 @@ struct ControlOptions: ParsableArguments {
 
     func publish(_ make: (_ namespace: String, _ hostID: ByteString) -> OutgoingMessage) throws {
         let url = try connection.url()
-        let payload = try make(publishing.namespace, HostID.random()).encode(as: publishing.encoding)
+        let payload = try make(publishing.namespace, HostID.random()).encoded(as: publishing.encoding)
         let code = Run.untilEnd { run in
             let session = RedisSession(run: run, url: url, isPatient: !connection.noWait, logger: connection.logger)
             let publisher = Publisher(session: session, redisChannel: publishing.channel)
@@ -47,20 +48,29 @@ struct DisconnectCommand: ParsableCommand {
     }
 }
 
-/// Publishes `enter_room`.
-struct EnterRoomCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "enter-room", abstract: "Puts a client into a room.")
-
+/// What becomes of a client's membership of a room.
+struct MembershipOptions: ParsableArguments {
     @Argument(help: "The client's sid.")
     var sid: String
     @Argument(help: "The room.")
     var room: String
     @OptionGroup var options: ControlOptions
 
-    func run() throws {
-        try options.publish { OutgoingMessage.room("enter_room", sid: sid, room: room, namespace: $0, hostID: $1) }
+    func publish(_ change: OutgoingMessage.Membership) throws {
+        try options.publish {
+            OutgoingMessage.membership(change, sid: sid, room: room, namespace: $0, hostID: $1)
+        }
     }
+}
+
+/// Publishes `enter_room`.
+struct EnterRoomCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "enter-room", abstract: "Puts a client into a room.")
+
+    @OptionGroup var membership: MembershipOptions
+
+    func run() throws { try membership.publish(.enter) }
 }
 
 /// Publishes `leave_room`.
@@ -68,13 +78,7 @@ struct LeaveRoomCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "leave-room", abstract: "Takes a client out of a room.")
 
-    @Argument(help: "The client's sid.")
-    var sid: String
-    @Argument(help: "The room.")
-    var room: String
-    @OptionGroup var options: ControlOptions
+    @OptionGroup var membership: MembershipOptions
 
-    func run() throws {
-        try options.publish { OutgoingMessage.room("leave_room", sid: sid, room: room, namespace: $0, hostID: $1) }
-    }
+    func run() throws { try membership.publish(.leave) }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import JSONCodec
+import PubSubMessages
 
 /// Publishes events.
 struct EmitCommand: ParsableCommand {
@@ -50,6 +51,9 @@ struct EmitCommand: ParsableCommand {
             throw ValidationError("--room must not be empty: leave it out to reach everybody")
         }
         guard self.repeat >= 1 else { throw ValidationError("--repeat must be at least 1") }
+        if every != nil, data != "-", self.repeat == 1 {
+            throw ValidationError("--every goes with --repeat or with --data -")
+        }
         if data == "-", self.repeat > 1 { throw ValidationError("--repeat does not go with --data -") }
     }
 
@@ -82,7 +86,7 @@ struct EmitCommand: ParsableCommand {
             throw ValidationError("--data is empty: leave it out for an event without argument")
         }
         do {
-            return try message.encode(as: publishing.encoding, data: json)
+            return try message.encoded(as: publishing.encoding, data: json)
         } catch {
             throw ValidationError("--data: \(error) (a text is JSON in double quotes: '\"text\"')")
         }
@@ -113,17 +117,23 @@ struct EmitCommand: ParsableCommand {
             lineNumber += 1
             guard line.contains(where: { $0 > 0x20 }) else { return }
             do {
-                publisher.publish(try message.encode(as: publishing.encoding, data: line))
+                publisher.publish(try message.encoded(as: publishing.encoding, data: line))
             } catch {
                 StandardError.say("line \(lineNumber): \(error); not published")
                 publisher.noteRefusal()
             }
-            if publisher.isFull { input?.pause() }
+            if let every {
+                input?.pause()
+                run.after(every) { input?.resume() }
+            } else if publisher.isFull {
+                input?.pause()
+            }
         } end: {
             publisher.complete()
         }
         input = lines
-        publisher.wantsMore = { lines.resume() }
+        // Lines that are paced wait for their time.
+        if every == nil { publisher.wantsMore = { lines.resume() } }
         lines.start()
     }
 }

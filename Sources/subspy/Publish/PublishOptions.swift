@@ -15,11 +15,13 @@ struct PublishOptions: ParsableArguments {
             valueName: "form"))
     var `as` = Form.json
 
-    @Option(name: .customLong("protocol"), help: ArgumentHelp("Pickle protocol, 0 to 5. (default: 2)", valueName: "n"))
+    @Option(
+        name: .customLong("protocol"), help: ArgumentHelp("Pickle protocol, 0 to 5. (default: 2)", valueName: "n"),
+        completion: .list((0...5).map { "\($0)" }))
     var version: Int?
 
     /// The two forms.
-    enum Form: String, ExpressibleByArgument { case json, pickle }
+    enum Form: String, CaseIterable, ExpressibleByArgument { case json, pickle }
 
     var encoding: MessageEncoding {
         switch `as` {

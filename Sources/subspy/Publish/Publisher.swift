@@ -8,7 +8,8 @@ import RedisPubSub
 /// | 0 | each message reached a subscriber |
 /// | 3 | one or more reached none |
 /// | 65 | a line of the input was no JSON; the others were published |
-/// | 75 | the connection broke while one was under way: it may or may not have been published |
+/// | 75 | the connection broke while some were under way, which may or may not have been published; the others were |
+/// | 77 | Redis refused PUBLISH |
 final class Publisher {
     private let session: RedisSession
     private let redisChannel: String
@@ -16,6 +17,7 @@ final class Publisher {
     private var publishedCount = 0
     private var unheardCount = 0
     private var refusedCount = 0
+    private var uncertainCount = 0
     private var subscribers: ClosedRange<Int>?
     private var waitingCount = 0
     private var isComplete = false
@@ -38,8 +40,10 @@ final class Publisher {
             switch result {
             case .success(let count): noteAnswer(count)
             case .failure(let error):
-                StandardError.say("a message may not have been published: \(error)")
-                return end(75)
+                if uncertainCount == 0 { StandardError.say("a message may not have been published: \(error)") }
+                if case .refused = error { return end(77) }
+                guard session.isPatient else { return end(75) }
+                uncertainCount += 1
             }
             if isComplete, waitingCount == 0 {
                 finish()
@@ -64,7 +68,7 @@ final class Publisher {
     /// A message could not even be written.
     func noteRefusal() { refusedCount += 1 }
 
-    private func finish() { end(refusedCount > 0 ? 65 : unheardCount > 0 ? 3 : 0) }
+    private func finish() { end(uncertainCount > 0 ? 75 : refusedCount > 0 ? 65 : unheardCount > 0 ? 3 : 0) }
 
     private func end(_ code: Int32) {
         guard session.run.exitCode == nil else { return }
@@ -77,6 +81,7 @@ final class Publisher {
             output.endLine()
             output.flush()
         }
+        if uncertainCount > 1 { StandardError.say("\(uncertainCount) messages may not have been published") }
         if unheardCount > 0 {
             let which = publishedCount == 1 ? "it" : unheardCount == publishedCount ? "they" : "\(unheardCount) of them"
             StandardError.say("\(which) reached nobody: nothing is subscribed to \(redisChannel)")

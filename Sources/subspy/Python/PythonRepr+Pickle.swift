@@ -14,16 +14,8 @@ extension PythonRepr {
     ) throws(TooLong) {
         try checkLength()
         let kind = document.kind(of: node)
+        if appendNumber(node, kind, of: document) { return }
         switch kind {
-        case .none: append("None")
-        case .bool: append(bool: document.bool(node) ?? false)
-        case .int:
-            if let bytes = document.bigInteger(node) {
-                append(bigInteger: bytes)
-            } else {
-                output.appendInteger(document.int64(node) ?? 0)
-            }
-        case .float: append(float: document.double(node) ?? 0)
         case .str, .byteString, .bytes, .bytearray: appendContent(of: node, kind, of: document)
         case .global:
             append("<")
@@ -33,7 +25,7 @@ extension PythonRepr {
             append("<persistent id ")
             if let id = document.persistentID(node) { try append(id, of: document, inside: &open) }
             append(">")
-        case .tuple, .list, .dict, .set, .frozenset, .object:
+        default:
             if document.hasSharing, !open.insert(node).inserted { return appendCycle(kind) }
             try appendContainer(node, kind, of: document, inside: &open)
             if document.hasSharing { open.remove(node) }
@@ -117,9 +109,38 @@ extension PythonRepr {
             isFirst = false
             try append(key, of: document, inside: &open)
             append(": ")
-            try append(value, of: document, inside: &open)
+            if redaction.hides(key, of: document) {
+                append(Self.hidden)
+            } else {
+                try append(value, of: document, inside: &open)
+            }
         }
         append("}")
+    }
+
+    /// The pairs of an OrderedDict as Python 2 writes it, where a value may have to be hidden.
+    private mutating func append(
+        pairList items: PickleDocument.Cursor, of document: borrowing PickleDocument, inside open: inout Set<PickleNode>
+    ) throws(TooLong) {
+        var items = items
+        var isFirst = true
+        append("[")
+        while let item = items.next(in: document) {
+            if !isFirst { append(", ") }
+            isFirst = false
+            guard document.count(of: item) == 2, let key = document.firstElement(of: item),
+                redaction.hides(key, of: document)
+            else {
+                try append(item, of: document, inside: &open)
+                continue
+            }
+            append("[")
+            try append(key, of: document, inside: &open)
+            append(", ")
+            append(Self.hidden)
+            append("]")
+        }
+        append("]")
     }
 
     /// What unpickling would make, as the pickle says it: `<module.Class(arguments) state={…} items=[…] pairs={…}>`.
@@ -134,7 +155,11 @@ extension PythonRepr {
             try append(object.callable, of: document, inside: &open)
         }
         append("(")
-        try append(document.elements(of: object.arguments), of: document, inside: &open)
+        if !redaction.isEmpty, case .pairList(let items)? = document.plainForm(of: node) {
+            try append(pairList: items, of: document, inside: &open)
+        } else {
+            try append(document.elements(of: object.arguments), of: document, inside: &open)
+        }
         if let keywords = object.keywords {
             if document.count(of: object.arguments) > 0 { append(", ") }
             append("**")

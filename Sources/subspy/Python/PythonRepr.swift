@@ -11,20 +11,32 @@ import JSONCodec
 /// | names, objects | `<os.system>`, `<os.system('id')>`: what it would call, and nothing called |
 ///
 /// Sets are in the pickle's order: Python's own depends on the process.
-struct PythonRepr: ~Copyable {
+struct PythonRepr: ~Copyable, ValueSpelling {
+    static let comma: StaticString = ", "
+    static let colon: StaticString = ": "
+    static let none: StaticString = "None"
+    static let hidden: StaticString = "'***'"
+    static let hasTags = false
+
     var output = JSONWriter(capacity: 4096)
-    /// Shared values are written at each place, so that a hundred bytes could ask for a terabyte.
-    let maximumBytes: Int
+    /// Longest text.
+    var maximumBytes: Int
+    let redaction: Redaction
+    var hiddenAttachments: Set<Int> = []
 
-    /// The text would be longer than the limit.
-    struct TooLong: Error {}
+    /// What shared values may make of a short pickle.
+    static let leastMaximumBytes = 4 << 20
 
-    init(maximumBytes: Int = 64 << 20) {
+    init(maximumBytes: Int = leastMaximumBytes, redaction: Redaction = .none) {
         self.maximumBytes = maximumBytes
+        self.redaction = redaction
     }
 
     /// Forgets what was written; keeps the capacity.
-    mutating func removeAll() { output.removeAll() }
+    mutating func removeAll() {
+        output.removeAll()
+        hiddenAttachments.removeAll()
+    }
 
     func checkLength() throws(TooLong) {
         if output.count > maximumBytes { throw TooLong() }
@@ -33,6 +45,8 @@ struct PythonRepr: ~Copyable {
     // MARK: Scalars
 
     mutating func append(_ literal: StaticString) { output.append(literal) }
+    mutating func append(raw bytes: UnsafeRawBufferPointer) { output.append(raw: bytes) }
+    mutating func append(int value: Int64) { output.appendInteger(value) }
 
     mutating func append(bool value: Bool) {
         if value { append("True") } else { append("False") }
@@ -47,7 +61,6 @@ struct PythonRepr: ~Copyable {
         output.appendFloat(value)
     }
 
-    /// An int beyond 64 bits, as little-endian two's complement.
     mutating func append(bigInteger bytes: UnsafeRawBufferPointer) {
         // 4,300 digits, CPython's limit for printing, take 1,786 bytes. Decimal is quadratic, hexadecimal isn't.
         guard bytes.count > 1_786 else { return output.appendDecimal(twosComplement: bytes) }
@@ -64,10 +77,7 @@ struct PythonRepr: ~Copyable {
     }
 
     mutating func append(hexadecimal value: UInt32, digits: Int) {
-        for index in (0..<digits).reversed() {
-            let digit = UInt8(truncatingIfNeeded: value >> UInt32(index * 4) & 0xF)
-            output.append(digit < 10 ? 0x30 + digit : 0x57 + digit)
-        }
+        PrintableText.append(hexadecimal: value, digits: digits, to: &output)
     }
 
     // MARK: Text
@@ -82,8 +92,8 @@ struct PythonRepr: ~Copyable {
             while index < text.count, Self.isPlain(text[index], quote: quote) { index += 1 }
             output.append(raw: UnsafeRawBufferPointer(rebasing: text[start..<index]))
             guard index < text.count else { break }
-            let (scalar, length) = Self.scalar(of: text, at: index)
-            if scalar < 0x80 || !Self.isPrintable(scalar) {
+            let (scalar, length) = PrintableText.scalar(of: text, at: index)
+            if scalar < 0x80 || !PrintableText.isPrintable(scalar) {
                 appendEscape(scalar, quote: quote)
             } else {
                 output.append(raw: UnsafeRawBufferPointer(rebasing: text[index..<index + length]))
@@ -92,6 +102,8 @@ struct PythonRepr: ~Copyable {
         }
         output.append(quote)
     }
+
+    mutating func append(key: UnsafeRawBufferPointer) { append(text: key) }
 
     /// bytes, or a Python 2 str that isn't ASCII.
     ///
@@ -121,43 +133,10 @@ struct PythonRepr: ~Copyable {
     }
 
     private mutating func appendEscape(_ scalar: UInt32, quote: UInt8) {
+        guard scalar == UInt32(quote) || scalar == 0x5C else {
+            return PrintableText.appendEscape(of: scalar, to: &output)
+        }
         output.append(UInt8(ascii: "\\"))
-        switch scalar {
-        case UInt32(quote), 0x5C: output.append(UInt8(truncatingIfNeeded: scalar))
-        case 0x0A: append("n")
-        case 0x0D: append("r")
-        case 0x09: append("t")
-        case ..<0x100:
-            append("x")
-            append(hexadecimal: scalar, digits: 2)
-        case ..<0x1_0000:
-            append("u")
-            append(hexadecimal: scalar, digits: 4)
-        default:
-            append("U")
-            append(hexadecimal: scalar, digits: 8)
-        }
-    }
-
-    /// The code point at `index`, surrogates included; a byte that starts none stands for itself.
-    private static func scalar(of text: UnsafeRawBufferPointer, at index: Int) -> (scalar: UInt32, length: Int) {
-        let first = text[index]
-        let length = first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4
-        guard length > 1, first >= 0xC0, index + length <= text.count else { return (UInt32(first), 1) }
-        var scalar = UInt32(first) & (0x7F >> UInt32(length))
-        for offset in 1..<length { scalar = scalar << 6 | UInt32(text[index + offset] & 0x3F) }
-        return (scalar, length)
-    }
-
-    /// `str.isprintable`: everything but control, format, surrogate, private, unassigned and separators.
-    ///
-    /// By the Unicode tables of the Swift runtime, which may be newer than those of a given Python.
-    private static func isPrintable(_ scalar: UInt32) -> Bool {
-        guard let scalar = Unicode.Scalar(scalar) else { return false }
-        switch scalar.properties.generalCategory {
-        case .control, .format, .surrogate, .privateUse, .unassigned: return false
-        case .lineSeparator, .paragraphSeparator, .spaceSeparator: return scalar == " "
-        default: return true
-        }
+        output.append(UInt8(truncatingIfNeeded: scalar))
     }
 }

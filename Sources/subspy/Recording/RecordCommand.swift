@@ -7,15 +7,16 @@ struct RecordCommand: ParsableCommand {
         abstract: "Records the channel in a file, for replay.",
         discussion: """
             The file is lines of JSON: a header, then each message's exact bytes with its channel and its time in
-            microseconds. An existing file is appended to. When Redis drops the subscription, the gap is recorded and told.
+            microseconds. It is compressed when its name ends in .gz. An existing file is appended to, also after a crash.
+            When Redis drops the subscription, the gap is recorded and told.
 
             Examples:
               subspy record monday.jsonl --rotate 100M
-              subspy record - --duration 1h | gzip > hour.jsonl.gz
+              subspy record hour.jsonl.gz --duration 1h
               subspy record errors.jsonl --event 'error*' --count 100
             """)
 
-    @Argument(help: "File to append to, or - for standard output.")
+    @Argument(help: "File to append to, or - for standard output.", completion: .file())
     var file: String
 
     @OptionGroup var connection: ConnectionOptions
@@ -24,15 +25,14 @@ struct RecordCommand: ParsableCommand {
     @OptionGroup(title: "Stopping") var stopping: StopOptions
 
     @Option(
-        help: ArgumentHelp("Size from which on the next file begins: FILE, FILE.1, FILE.2, ...", valueName: "bytes"),
+        help: ArgumentHelp(
+            "Size from which on the next file begins: FILE, FILE.1, FILE.2, ..., or NAME.1.gz of NAME.gz.",
+            valueName: "bytes"),
         transform: ByteCount.parse)
     var rotate: Int?
 
     func validate() throws {
         guard !file.isEmpty else { throw ValidationError("the file must have a name") }
-        guard !file.hasSuffix(".gz") else {
-            throw ValidationError("to compress, write: subspy record - | gzip > \(file)")
-        }
         if let rotate {
             guard file != "-" else { throw ValidationError("--rotate needs a file") }
             guard rotate >= 1024 else { throw ValidationError("--rotate must be at least 1k") }
@@ -43,8 +43,10 @@ struct RecordCommand: ParsableCommand {
         let url = try connection.url()
         let recording: RecordingFile
         do {
-            recording = try RecordingFile(
-                path: file, rotateAtBytes: rotate, channels: source.channels, patterns: source.pattern)
+            let (channels, patterns) = (source.channels, source.pattern)
+            recording = try RecordingFile(path: file, rotateAtBytes: rotate) {
+                RecordingFormat.appendHeader(channels: channels, patterns: patterns, to: &$0)
+            }
         } catch {
             StandardError.say("\(error)")
             throw ExitCode(73)

@@ -15,6 +15,8 @@ final class Recorder: PubSubDelegate {
     private var condition: StopCondition?
     private var gapCount = 0
     private var isInGap = false
+    /// What is recorded as the cause of the last gap.
+    private var lossCause: RedisError?
 
     init(run: Run, recording: RecordingFile, options: RecordCommand) {
         self.run = run
@@ -36,16 +38,12 @@ final class Recorder: PubSubDelegate {
     // MARK: PubSubDelegate
 
     func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
-        guard run.exitCode == nil, filter.accepts(byteCount: payload.count) else { return }
+        guard run.exitCode == nil, filter.mayAccept(payload) else { return }
         var summary = MessageSummary()
         if needsMessage {
             let inspection = inspector.inspect(payload)
+            guard filter.accepts(payload, inspection, of: inspector, &renderer) else { return }
             summary = inspection.summary
-            guard filter.accepts(summary) else { return }
-            if filter.needsText {
-                renderer.render(payload, inspection.form, of: inspector)
-                guard renderer.withBytes({ filter.accepts(text: $0, payload: payload) }) else { return }
-            }
         }
         guard filter.drawsLot() else { return }
         attempt { () throws(RecordingFile.Failure) in try recording.append(payload, on: redisChannel) }
@@ -66,6 +64,7 @@ final class Recorder: PubSubDelegate {
         case .lost(let cause, _):
             guard progress.hasStarted else { return }
             isInGap = true
+            lossCause = cause
             gapCount += 1
             StandardError.say("messages are being missed until Redis is back: \(cause)")
             attempt { () throws(RecordingFile.Failure) in try recording.appendLoss("\(cause)") }
@@ -73,18 +72,24 @@ final class Recorder: PubSubDelegate {
         progress.start()
     }
 
+    func subscriptionLossExplained(_ loss: SubscriptionLoss) {
+        // What `lost` says already, and what needs no saying.
+        guard gapCount > 0, loss.cause != lossCause, loss.cause != .restarted else { return }
+        attempt { () throws(RecordingFile.Failure) in try recording.appendCause("\(loss.cause)") }
+    }
+
     private func attempt(_ body: () throws(RecordingFile.Failure) -> Void) {
         do throws(RecordingFile.Failure) {
             try body()
         } catch {
             guard run.exitCode == nil else { return }
-            StandardError.say("\(error)")
-            run.end(74)
+            if !error.isClosedPipe { StandardError.say("\(error)") }
+            run.end(error.isClosedPipe ? 0 : 74)
         }
     }
 
     private func end(_ code: Int32) {
-        receivedBatch()
+        attempt { () throws(RecordingFile.Failure) in try recording.close() }
         let gaps = gapCount == 0 ? "" : gapCount == 1 ? ", with 1 gap" : ", with \(gapCount) gaps"
         progress.finish("recorded \(progress.summary)\(gaps)")
         run.end(code)

@@ -1,16 +1,18 @@
 import Glibc
 import JSONCodec
 
-/// A recording being written: appended to what is there, rotated by size.
+/// A recording being written: appended to what is there, rotated by size, compressed by gzip if its name ends so.
 final class RecordingFile {
     struct Failure: Error, CustomStringConvertible {
         let description: String
+        /// Whether the reader of a pipe has gone.
+        var isClosedPipe = false
     }
 
     private let path: String
     private let rotateAtBytes: Int?
-    private let channels: [String]
-    private let patterns: [String]
+    private let writeHeader: (inout JSONWriter) -> Void
+    private let gzip: GzipWriter?
     private var descriptor: CInt = -1
     private var part = 0
     private var sizeBytes = 0
@@ -22,50 +24,87 @@ final class RecordingFile {
     ///
     /// - Parameters:
     ///   - path: `-` is standard output.
-    ///   - rotateAtBytes: size from which on the next part begins: `path`, `path.1`, `path.2`.
-    init(path: String, rotateAtBytes: Int?, channels: [String], patterns: [String]) throws(Failure) {
+    ///   - rotateAtBytes: size from which on the next part begins: `path`, `path.1`, `path.2`, or `name.1.gz` of `name.gz`.
+    ///   - isNew: whether what is there is overwritten.
+    init(
+        path: String, rotateAtBytes: Int? = nil, isNew: Bool = false, header: @escaping (inout JSONWriter) -> Void
+    ) throws(Failure) {
         self.path = path
         self.rotateAtBytes = rotateAtBytes
-        self.channels = channels
-        self.patterns = patterns
+        writeHeader = header
+        gzip = path.hasSuffix(".gz") ? GzipWriter() : nil
         if rotateAtBytes != nil {
             while access(name(ofPart: part + 1), F_OK) == 0 { part += 1 }
         }
-        try openPart()
+        try openPart(isNew: isNew)
         try flush()
     }
 
-    private func name(ofPart part: Int) -> String { part == 0 ? path : "\(path).\(part)" }
+    /// Whether there is something that would be overwritten.
+    static func exists(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG && status.st_size > 0
+    }
 
-    private func openPart() throws(Failure) {
+    private func name(ofPart part: Int) -> String {
+        guard part > 0 else { return path }
+        return gzip == nil ? "\(path).\(part)" : "\(path.dropLast(3)).\(part).gz"
+    }
+
+    private func openPart(isNew: Bool = false) throws(Failure) {
         if path == "-" {
             descriptor = STDOUT_FILENO
         } else {
-            descriptor = open(name(ofPart: part), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+            let flags = O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | (isNew ? O_TRUNC : 0)
+            descriptor = open(name(ofPart: part), flags, 0o600)
             guard descriptor >= 0 else { throw failure() }
-            try endTornLine()
+            sizeBytes = max(Int(lseek(descriptor, 0, SEEK_END)), 0)
+            if sizeBytes > 0 { try continueAfterCrash() }
         }
         origin = Self.now()
-        RecordingFormat.appendHeader(channels: channels, patterns: patterns, to: &buffer)
+        writeHeader(&buffer)
     }
 
-    /// A crash may have left a line without its end: what follows begins a new one.
-    private func endTornLine() throws(Failure) {
-        sizeBytes = Int(lseek(descriptor, 0, SEEK_END))
-        guard sizeBytes > 0 else { return }
-        var last: UInt8 = 0
-        guard pread(descriptor, &last, 1, sizeBytes - 1) == 1 else { throw failure() }
-        if last != 0x0A { buffer.append(0x0A) }
+    /// A crash may have left a line without its end: what follows begins a new one. Of compressed data the same holds
+    /// one level below.
+    private func continueAfterCrash() throws(Failure) {
+        guard gzip != nil else {
+            var last: UInt8 = 0
+            guard pread(descriptor, &last, 1, sizeBytes - 1) == 1 else { throw failure() }
+            if last != 0x0A { buffer.append(0x0A) }
+            return
+        }
+        errno = 0
+        guard let tail = GzipTail(descriptor: descriptor) else {
+            if errno != 0 { throw failure() }
+            throw Failure(description: "\(name(ofPart: part)) is there and no gzip file: name another one")
+        }
+        if tail.soundBytes < sizeBytes || !tail.ending.isEmpty {
+            guard ftruncate(descriptor, off_t(tail.soundBytes)) == 0 else { throw failure() }
+            sizeBytes = tail.soundBytes
+            guard tail.ending.withUnsafeBytes({ write($0) }) else { throw failure() }
+        }
+        if tail.isInLine { buffer.append(0x0A) }
     }
 
     func append(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) throws(Failure) {
-        RecordingFormat.appendMessage(
-            payload, on: redisChannel, microseconds: Self.now() - origin, to: &buffer)
+        let time = Self.now() - origin
+        try append { RecordingFormat.appendMessage(payload, on: redisChannel, microseconds: time, to: &$0) }
+    }
+
+    /// Appends one line, with its line feed.
+    func append(_ line: (inout JSONWriter) -> Void) throws(Failure) {
+        line(&buffer)
         if buffer.count >= 1 << 16 { try flush() }
     }
 
     func appendLoss(_ cause: String) throws(Failure) {
         RecordingFormat.appendLoss(cause, microseconds: Self.now() - origin, to: &buffer)
+        try flush()
+    }
+
+    func appendCause(_ cause: String) throws(Failure) {
+        RecordingFormat.appendCause(cause, microseconds: Self.now() - origin, to: &buffer)
         try flush()
     }
 
@@ -76,37 +115,51 @@ final class RecordingFile {
 
     /// Hands everything to the system, then begins the next part if this one is full.
     func flush() throws(Failure) {
-        try write()
+        try writeBuffer(isLast: false)
         guard let rotateAtBytes, sizeBytes >= rotateAtBytes, path != "-" else { return }
-        close(descriptor)
+        try close()
         part += 1
         sizeBytes = 0
         try openPart()
-        try write()
+        try writeBuffer(isLast: false)
     }
 
-    private func write() throws(Failure) {
-        var isWritten = true
-        buffer.withUnsafeBytes { bytes in
-            var rest = bytes[...]
-            while !rest.isEmpty {
-                let slice = UnsafeRawBufferPointer(rebasing: rest)
-                let count = Glibc.write(descriptor, slice.baseAddress, slice.count)
-                if count < 0, errno == EINTR { continue }
-                guard count >= 0 else {
-                    isWritten = false
-                    return
-                }
-                rest = rest.dropFirst(count)
-                sizeBytes += count
-            }
+    /// Writes what is left and ends the file.
+    func close() throws(Failure) {
+        try writeBuffer(isLast: true)
+        guard path != "-" else { return }
+        guard Glibc.close(descriptor) == 0 else { throw failure() }
+    }
+
+    private func writeBuffer(isLast: Bool) throws(Failure) {
+        guard buffer.count > 0 || isLast else { return }
+        let isWritten = buffer.withUnsafeBytes { bytes in
+            guard let gzip else { return write(bytes) }
+            var isWritten = true
+            gzip.write(bytes, isLast: isLast) { isWritten = isWritten && write($0) }
+            return isWritten
         }
         let error = failure()
         buffer.removeAll()
         guard isWritten else { throw error }
     }
 
-    private func failure() -> Failure { Failure(description: "\(name(ofPart: part)): \(SystemError.last)") }
+    private func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let slice = UnsafeRawBufferPointer(rebasing: rest)
+            let count = Glibc.write(descriptor, slice.baseAddress, slice.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { return false }
+            rest = rest.dropFirst(count)
+            sizeBytes += count
+        }
+        return true
+    }
+
+    private func failure() -> Failure {
+        Failure(description: "\(name(ofPart: part)): \(SystemError.last)", isClosedPipe: errno == EPIPE)
+    }
 
     /// Microseconds of the monotonic clock.
     private static func now() -> Int64 {

@@ -1,141 +1,134 @@
-import Glibc
+import PubSubMessages
 import JSONCodec
 
-/// Reads a recording message by message, without ever holding the whole file.
+/// Reads a recording line by line, compressed or not, without ever holding the whole file.
 ///
 /// Damaged lines are passed over: a crash leaves a torn one, at the end or where a later recording went on.
 final class RecordingReader {
+    typealias Failure = LineFile.Failure
+
     /// One recorded message.
     struct Entry {
         /// Since the first header, in microseconds.
         let microseconds: Int64
-        let redisChannel: String
+        /// Since the header before it, as the line says.
+        let ownMicroseconds: Int64
+        let redisChannel: ByteString
         let payload: [UInt8]
     }
 
-    struct Failure: Error, CustomStringConvertible {
-        let description: String
+    /// What a line of the file can be.
+    enum Line {
+        case message(Entry)
+        /// A header, or the beginning or the end of a gap: the line itself, valid until the next one is read.
+        case other(UnsafeRawBufferPointer)
     }
 
-    private let path: String
-    private let descriptor: CInt
+    let file: LineFile
     private var document = JSONDocument()
-    private var chunk = [UInt8](repeating: 0, count: 1 << 18)
-    private var buffer: [UInt8] = []
-    private var position = 0
-    private var isAtEnd = false
     private var lineNumber = 0
+    private var hasHeader = false
     private var firstStart: Int64?
     /// The time of the header in force, after the first one's.
     private var base: Int64 = 0
     private var latest: Int64 = 0
+    private var redisChannel: ByteString = ""
+    /// Whether the messages are written out, as `subspy convert` does.
+    private(set) var isText = false
     /// Lines that could not be read, and the first of them.
-    private(set) var damagedLines = 0
-    private(set) var firstDamagedLine = 0
+    private var damagedLines = 0
+    private var firstDamagedLine = 0
 
     /// - Parameter path: `-` is standard input.
     init(path: String) throws(Failure) {
-        self.path = path
-        descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw Failure(description: "\(path): \(SystemError.last)") }
-    }
-
-    deinit {
-        if descriptor > STDIN_FILENO { close(descriptor) }
+        file = try LineFile(path: path)
     }
 
     /// The next message, nil at the end.
     func next() throws(Failure) -> Entry? {
         while let line = try nextLine() {
-            lineNumber += 1
-            if line.isEmpty { continue }
-            if let entry = try read(line) { return entry }
+            if case .message(let entry) = line { return entry }
         }
-        if firstStart == nil { throw Failure(description: "\(path) is no recording: it has no header") }
         return nil
     }
 
-    private func nextLine() throws(Failure) -> Range<Int>? {
-        var searched = position
-        while true {
-            if let feed = buffer[searched...].firstIndex(of: 0x0A) {
-                defer { position = feed + 1 }
-                return position..<feed
+    /// The next line that can be read, nil at the end.
+    func nextLine() throws(Failure) -> Line? {
+        while let text = try file.next() {
+            lineNumber += 1
+            if text.isEmpty { continue }
+            if hasHeader, let line = RecordedLine(text) {
+                if !redisChannel.hasBytes(line.redisChannel) { redisChannel = ByteString(line.redisChannel) }
+                return .message(entry(line.microseconds, line.payload))
             }
-            searched = buffer.count
-            if isAtEnd {
-                guard position < buffer.count else { return nil }
-                defer { position = buffer.count }
-                return position..<buffer.count
-            }
-            searched -= position
-            buffer.removeFirst(position)
-            position = 0
-            // No message of Redis's is longer than 512 MB; with base64 that is 683.
-            guard buffer.count < 1 << 30 else { throw Failure(description: "\(path): a line without an end") }
-            let count = chunk.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw Failure(description: "\(path): \(SystemError.last)") }
-            if count == 0 { isAtEnd = true } else { buffer.append(contentsOf: chunk[..<count]) }
+            if let line = try read(text) { return line }
+            if damagedLines == 0 { firstDamagedLine = lineNumber }
+            damagedLines += 1
         }
+        guard hasHeader else { throw Failure(description: "\(file.path) is no recording: it has no header") }
+        return nil
     }
 
-    private func read(_ line: Range<Int>) throws(Failure) -> Entry? {
-        let entry: Result<Entry?, Failure> = buffer.withUnsafeBytes { bytes in
-            let text = UnsafeRawBufferPointer(rebasing: bytes[line])
-            do throws(JSONError) {
-                try document.parse(text)
-            } catch {
-                noteDamage()
-                return .success(nil)
-            }
-            do throws(Failure) { return .success(try readLine()) } catch { return .failure(error) }
+    /// What was passed over, as one sentence; nil while nothing was.
+    var damage: String? {
+        var sentences: [String] = []
+        if damagedLines > 0 {
+            let others = damagedLines == 1 ? "" : " and \(damagedLines - 1) more"
+            sentences.append("line \(firstDamagedLine)\(others) of \(file.path) can't be read and was passed over")
         }
-        return try entry.get()
+        if file.isTorn {
+            sentences.append("the compressed data of \(file.path) breaks off: what comes before was read")
+        }
+        return sentences.isEmpty ? nil : sentences.joined(separator: "; ")
     }
 
-    private func readLine() throws(Failure) -> Entry? {
-        let root = document.root
-        if let version = document.value(forKey: "subspy_recording", in: root).flatMap({ document.int64($0) }) {
-            guard version == RecordingFormat.version else {
-                throw Failure(description: "\(path): a recording of format \(version), which a newer subspy wrote")
-            }
-            readHeader(start: document.value(forKey: "start_us", in: root).flatMap { document.int64($0) } ?? 0)
-            return nil
-        }
-        guard firstStart != nil else { throw Failure(description: "\(path) is no recording: it has no header") }
-        guard let time = document.value(forKey: "us", in: root).flatMap({ document.int64($0) }) else {
-            noteDamage()
-            return nil
-        }
-        guard let channel = document.value(forKey: "channel", in: root).flatMap({ document.byteString($0) }) else {
-            // A gap is no message.
-            return nil
-        }
-        guard let payload = payload(of: root) else {
-            noteDamage()
-            return nil
-        }
+    private func entry(_ time: Int64, _ payload: [UInt8]) -> Entry {
         latest = max(latest, base &+ time)
-        return Entry(microseconds: latest, redisChannel: channel.description, payload: payload)
+        return Entry(microseconds: latest, ownMicroseconds: time, redisChannel: redisChannel, payload: payload)
+    }
+
+    /// nil for a line that is damaged.
+    private func read(_ text: UnsafeRawBufferPointer) throws(Failure) -> Line? {
+        do throws(JSONError) { try document.parse(text) } catch { return nil }
+        let root = document.root
+        for (key, isText) in [("subspy_recording", false), ("subspy_messages", true)] as [(StaticString, Bool)] {
+            guard let version = document.value(forKey: key, in: root).flatMap({ document.int64($0) }) else { continue }
+            guard version == RecordingFormat.version else {
+                throw Failure(description: "\(file.path): a recording of format \(version), which a newer subspy wrote")
+            }
+            if !hasHeader { self.isText = isText }
+            hasHeader = true
+            readStart(document.value(forKey: "start_us", in: root).flatMap { document.int64($0) } ?? 0)
+            return .other(text)
+        }
+        let time = document.value(forKey: "us", in: root).flatMap { document.int64($0) }
+        let message = document.value(forKey: "message", in: root)
+        if !hasHeader {
+            // Messages that somebody wrote by hand need no header.
+            guard message != nil else { throw Failure(description: "\(file.path) is no recording: it has no header") }
+            (hasHeader, isText, firstStart) = (true, true, 0)
+        }
+        if let name = document.value(forKey: "channel", in: root).flatMap({ document.byteString($0) }) {
+            redisChannel = name
+        } else if message != nil {
+            redisChannel = "flask-socketio"
+        } else {
+            return time == nil ? nil : .other(text)
+        }
+        guard time != nil || message != nil, let payload = payload(of: root, message) else { return nil }
+        return .message(entry(time ?? latest &- base, payload))
     }
 
     /// What follows goes on after what came before, later by the time between the headers.
-    private func readHeader(start: Int64) {
+    private func readStart(_ start: Int64) {
         if let firstStart { base = max(latest, start &- firstStart) } else { firstStart = start }
     }
 
-    private func payload(of root: JSONDocument.Node) -> [UInt8]? {
+    private func payload(of root: JSONDocument.Node, _ message: JSONDocument.Node?) -> [UInt8]? {
+        if let message { return try? MessageText.payload(of: message, in: root, document) }
         if let text = document.value(forKey: "text", in: root) { return document.byteString(text)?.bytes }
         guard let text = document.value(forKey: "base64", in: root), let content = document.plainContent(of: text)
-        else {
-            return nil
-        }
-        return Base64Text.decode(content)
-    }
-
-    private func noteDamage() {
-        if damagedLines == 0 { firstDamagedLine = lineNumber }
-        damagedLines += 1
+        else { return nil }
+        return StrictBase64.decode(content)
     }
 }

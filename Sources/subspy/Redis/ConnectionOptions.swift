@@ -7,14 +7,15 @@ import RedisPubSub
 struct ConnectionOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Redis server: redis://[user:password@]host:port/db or unix:///path. (default: $REDIS or redis://localhost:6379/0)",
+            "Redis or Valkey: redis://[user:password@]host:port/db, rediss:// with TLS, unix:///path, redis+sentinel://host,host/db/service or redis+cluster://host,host. (default: $REDIS or redis://localhost:6379/0)",
             valueName: "url"))
     var redis: String?
 
     @Option(
+        name: [.customLong("password-file"), .customLong("redis-password-file")],
         help: ArgumentHelp(
-            "File whose first line is the password; keeps it out of the command line, as $REDIS does too.",
-            valueName: "path"))
+            "File whose first line is the password; keeps it out of the command line, as $REDIS does too. (default: $REDIS_PASSWORD_FILE)",
+            valueName: "path"), completion: .file())
     var passwordFile: String?
 
     @Flag(help: "Fail with code 69 when Redis can't be reached at the start, instead of waiting for it.")
@@ -25,23 +26,26 @@ struct ConnectionOptions: ParsableArguments {
 
     /// The server to connect to.
     func url() throws -> RedisURL {
-        let environment = getenv("REDIS").map { String(cString: $0) } ?? ""
-        let text = redis ?? (environment.isEmpty ? "redis://localhost:6379/0" : environment)
+        let text = redis ?? Self.environment("REDIS") ?? "redis://localhost:6379/0"
         let url: RedisURL
         do {
             url = try RedisURL(text)
+            try url.checkFiles()
         } catch {
             throw ValidationError("\(redis == nil ? "REDIS" : "--redis"): \(error)")
         }
-        guard let passwordFile else { return url }
-        guard let bytes = InputFile.read(passwordFile) else {
-            throw ValidationError("--password-file: \(passwordFile) can't be read: \(SystemError.last)")
+        // Named as ws-emit's, for those who share its environment.
+        guard let file = passwordFile ?? Self.environment("REDIS_PASSWORD_FILE") else { return url }
+        do {
+            return try url.withPassword(inFile: file)
+        } catch {
+            throw ValidationError("\(passwordFile == nil ? "REDIS_PASSWORD_FILE" : "--password-file"): \(error)")
         }
-        let password = Array(bytes.prefix { $0 != 0x0A && $0 != 0x0D })
-        guard !password.isEmpty else {
-            throw ValidationError("--password-file: \(passwordFile) has no password in its first line")
-        }
-        return url.withPassword(password)
+    }
+
+    /// nil for a variable that is empty too.
+    private static func environment(_ name: String) -> String? {
+        getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
     }
 
     var logger: Logger {

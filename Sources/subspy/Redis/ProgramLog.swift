@@ -5,6 +5,8 @@ import Logging
 enum StandardError {
     /// One line: `subspy: sentence`.
     static func say(_ sentence: String) {
+        // On the screen of `top` the sentence would be gone with it, and there it is one that ends the run.
+        TerminalMode.leave()
         let line = Array("subspy: \(sentence)\n".utf8)
         _ = line.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }

@@ -6,12 +6,14 @@ import RedisPubSub
 final class RedisSession {
     let run: Run
     private let url: RedisURL
-    private let isPatient: Bool
+    let isPatient: Bool
     private let logger: Logger
     private let commands: RedisBroker
     private let commandsDelegate = NoMessages()
     /// Before the first answer the connection has never been up: nothing can have been carried out.
     private var hasAnswered = false
+    /// What is to be tried again, in order: what comes later must not overtake it.
+    private var held: [() -> Void] = []
 
     /// Messages that may wait for their answer while publishing.
     static let window = 1_024
@@ -64,9 +66,9 @@ final class RedisSession {
         untilAnswered({ $0.publish(ByteBuffer(bytes: payload), to: redisChannel) }, body)
     }
 
-    /// Publishes one message without trying again.
-    func publishOnce(_ payload: ByteBuffer, to redisChannel: String) -> EventLoopFuture<Int> {
-        commands.publish(payload, to: redisChannel)
+    /// Publishes a batch, of `window` messages at most, without trying again.
+    func publishOnce(_ batch: RedisPublishBatch) -> EventLoopFuture<Void> {
+        commands.publish(batch)
     }
 
     /// Sends a command again and again until the server answers it, or once if the run isn't patient.
@@ -74,6 +76,7 @@ final class RedisSession {
         _ command: @escaping (RedisBroker) -> EventLoopFuture<Answer>,
         _ body: @escaping (Result<Answer, RedisError>) -> Void
     ) {
+        guard held.isEmpty else { return held.append { [self] in untilAnswered(command, body) } }
         command(commands).assumeIsolated().whenComplete { [self] result in
             switch result {
             case .success(let answer):
@@ -93,21 +96,24 @@ final class RedisSession {
         case .shutDown: return
         // What may have been published isn't published again.
         case .refused(.publish, _), .refused(.channels, _): return body(.failure(error))
-        case .closedByServer, .broken, .silent, .commandTimedOut, .malformedReply, .replyTooLarge:
+        case .closedByServer, .broken, .silent, .commandTimedOut, .malformedReply, .replyTooLarge, .failedOver,
+            .restarted, .outputBufferFull, .killed, .evicted:
             if hasAnswered { return body(.failure(error)) }
-        case .unreachable, .connectTimedOut, .notConnected, .queueFull, .refused: break
+        case .unreachable, .connectTimedOut, .notConnected, .queueFull, .refused, .tls, .needsTLS, .closedUnheard,
+            .notMaster, .noMaster, .noSentinel:
+            break
         }
         guard isPatient else {
             StandardError.say("\(error) (\(url)); start it, or name another one with --redis or REDIS")
             return run.end(69)
         }
-        run.after(.milliseconds(50)) { [self] in untilAnswered(command, body) }
+        if held.isEmpty { run.after(.milliseconds(50)) { [self] in tryAgain() } }
+        held.append { [self] in untilAnswered(command, body) }
     }
-}
 
-/// A connection for commands has nothing to hand over.
-private final class NoMessages: PubSubDelegate {
-    func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {}
-    func receivedBatch() {}
-    func subscriptionChanged(_ state: SubscriptionState) {}
+    private func tryAgain() {
+        let commands = held
+        held = []
+        for command in commands { command() }
+    }
 }

@@ -68,16 +68,22 @@ private final class Signals: Sendable {
     private let sources: [any DispatchSourceSignal]
 
     init(_ run: NIOLoopBound<Run>) {
+        let registered = DispatchSemaphore(value: 0)
         sources = [SIGINT, SIGTERM].map { number in
-            signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             let count = SignalCount()
             source.setEventHandler {
                 // The loop may be stuck in a write to a pipe that nobody reads.
-                if count.next() > 1 { _exit(128 + number) }
+                if count.next() > 1 {
+                    TerminalMode.leave()
+                    _exit(128 + number)
+                }
                 run.eventLoop.execute { run.value.interrupted() }
             }
+            // Dispatch sets a handler of its own some time after `resume`; a signal before that has its default effect.
+            source.setRegistrationHandler { registered.signal() }
             source.resume()
+            registered.wait()
             return source
         }
     }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import JSONCodec
 import RedisPubSub
 
 /// Publishes a recording again.
@@ -16,11 +17,12 @@ struct ReplayCommand: ParsableCommand {
               subspy replay monday.jsonl
               subspy replay monday.jsonl --speed 10x --max-gap 1s --from 5m --to 10m
               subspy replay monday.jsonl --speed max --channel test
+              subspy replay monday.jsonl --to-http http://127.0.0.1:7788/emit --secret-file secret
               subspy replay monday.jsonl --map-room orders=test --new-host-id --as json
-              gunzip -c hour.jsonl.gz | subspy replay - --room 'order-*' --dry-run
+              subspy replay hour.jsonl.gz --room 'order-*' --dry-run
             """)
 
-    @Argument(help: "The recording, or - for standard input.")
+    @Argument(help: "The recording, or - for standard input.", completion: .file())
     var file: String
 
     @OptionGroup var connection: ConnectionOptions
@@ -29,7 +31,8 @@ struct ReplayCommand: ParsableCommand {
     var channel: String?
 
     @Option(
-        help: ArgumentHelp("How fast: 2x, 0.5x, or max.", valueName: "factor"), transform: ReplaySpeed.init(argument:))
+        help: ArgumentHelp("How fast: 2x, 0.5x, or max.", valueName: "factor"),
+        completion: .list(["0.5x", "2x", "10x", "max"]), transform: ReplaySpeed.init(argument:))
     var speed = ReplaySpeed.factor(1)
 
     @Option(
@@ -62,7 +65,18 @@ struct ReplayCommand: ParsableCommand {
     @Flag(help: "Print what would be published, and when, and publish nothing.")
     var dryRun = false
 
-    @Flag(help: "Publish on another machine's Redis.")
+    @Option(
+        help: ArgumentHelp(
+            "Post the emits to a ws-emit instead: http://host:port/emit. The secret is $SECRET or in --secret-file.",
+            valueName: "url"))
+    var toHttp: String?
+
+    @Option(
+        help: ArgumentHelp("File whose first line is the secret of /emit.", valueName: "path"),
+        completion: .file())
+    var secretFile: String?
+
+    @Flag(help: "Publish on another machine.")
     var yes = false
 
     func validate() throws {
@@ -71,15 +85,45 @@ struct ReplayCommand: ParsableCommand {
         if loop, file == "-" { throw ValidationError("--loop needs a file: standard input can be read once only") }
         if loop, dryRun, limit == nil { throw ValidationError("--loop with --dry-run needs --limit") }
         if rate != nil, case .maximum = speed { throw ValidationError("--rate does not go with --speed max") }
+        if secretFile != nil, toHttp == nil { throw ValidationError("--secret-file goes with --to-http") }
+        if channel != nil, toHttp != nil { throw ValidationError("--channel does not go with --to-http") }
+        _ = try httpTarget()
         if let from, let to, from >= to { throw ValidationError("--to must be later than --from") }
+    }
+
+    private func httpTarget() throws -> HTTPTarget? {
+        guard let toHttp else { return nil }
+        do { return try HTTPTarget(toHttp) } catch { throw ValidationError("--to-http: \(error)") }
+    }
+
+    /// What `/emit` wants to be told.
+    private func secret() throws -> ByteString {
+        guard let secretFile else {
+            let secret = getenv("SECRET").map { String(cString: $0) } ?? ""
+            guard !secret.isEmpty else {
+                throw ValidationError("--to-http needs the secret of /emit: set SECRET or name a --secret-file")
+            }
+            return ByteString(secret)
+        }
+        guard let content = InputFile.read(secretFile) else {
+            throw ValidationError("--secret-file: \(secretFile) can't be read: \(SystemError.last)")
+        }
+        let secret = ByteString(bytes: content.prefix { $0 != 0x0A && $0 != 0x0D })
+        guard !secret.isEmpty else {
+            throw ValidationError("--secret-file: \(secretFile) has no secret in its first line")
+        }
+        return secret
     }
 
     func run() throws {
         let url = try connection.url()
-        guard yes || dryRun || url.isOnThisMachine else {
-            StandardError.say("\(url) is another machine: add --yes to publish there")
+        let toHttp = try httpTarget()
+        guard yes || dryRun || toHttp?.isOnThisMachine ?? url.isOnThisMachine else {
+            let target = toHttp.map { "\($0)" } ?? "\(url)"
+            StandardError.say("\(target) is another machine: add --yes to publish there")
             throw ExitCode(64)
         }
+        let secret = try toHttp.map { _ in try self.secret() }
         let entries: ReplayEntries
         do {
             entries = try ReplayEntries(options: self)
@@ -87,12 +131,18 @@ struct ReplayCommand: ParsableCommand {
             StandardError.say("\(error)")
             throw ExitCode(66)
         }
+        let pace = ReplayPace(speed: speed, rate: rate)
         let code = Run.untilEnd { run in
             if dryRun {
                 ReplayRehearsal(run: run, entries: entries).start()
+            } else if let toHttp, let secret {
+                HTTPReplayer(
+                    run: run, target: toHttp, secret: secret, isPatient: !connection.noWait, entries: entries,
+                    pace: pace
+                ).start()
             } else {
                 let session = RedisSession(run: run, url: url, isPatient: !connection.noWait, logger: connection.logger)
-                Replayer(session: session, entries: entries, speed: speed, rate: rate).run()
+                Replayer(session: session, entries: entries, pace: pace).run()
             }
         }
         if code != 0 { throw ExitCode(code) }
@@ -132,7 +182,7 @@ extension RedisURL {
     var isOnThisMachine: Bool {
         switch endpoint {
         case .unixSocket: true
-        case .tcp(let host, _): host == "localhost" || host == "::1" || host.hasPrefix("127.")
+        case .tcp(let host, _): LoopbackHost.isCertain(host)
         }
     }
 }

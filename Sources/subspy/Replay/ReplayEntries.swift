@@ -1,3 +1,4 @@
+import JSONCodec
 import PubSubMessages
 
 /// The messages of a recording that are to be replayed, with the time of each after the start of the replay.
@@ -6,7 +7,7 @@ final class ReplayEntries {
     struct Entry {
         /// Since the first message, at the recorded speed, in microseconds.
         let microseconds: Int64
-        let redisChannel: String
+        let redisChannel: ByteString
         let payload: [UInt8]
     }
 
@@ -14,7 +15,7 @@ final class ReplayEntries {
     private let path: String
     private let isLooping: Bool
     private let limit: Int
-    private let redisChannel: String?
+    private let redisChannel: ByteString?
     private let recordedTimes: Range<Int64>
     private let maximumGap: Int64
     private let rewriter: MessageRewriter?
@@ -36,7 +37,7 @@ final class ReplayEntries {
         path = options.file
         isLooping = options.loop
         limit = options.limit ?? Int.max
-        redisChannel = options.channel
+        redisChannel = options.channel.map { ByteString($0) }
         recordedTimes = (options.from.map(microseconds) ?? 0)..<(options.to.map(microseconds) ?? Int64.max)
         maximumGap = options.maxGap.map(microseconds) ?? Int64.max
         rewriter = options.rewriting.isEmpty ? nil : MessageRewriter(options.rewriting)
@@ -86,23 +87,22 @@ final class ReplayEntries {
     }
 
     private func isMeant(_ payload: [UInt8]) -> Bool {
-        guard filter.accepts(byteCount: payload.count) else { return false }
-        guard filter.needsMessage else { return filter.drawsLot() }
-        return payload.withUnsafeBytes { bytes in
-            let inspection = inspector.inspect(bytes)
-            guard filter.accepts(inspection.summary) else { return false }
-            if filter.needsText {
-                renderer.render(bytes, inspection.form, of: inspector)
-                guard renderer.withBytes({ filter.accepts(text: $0, payload: bytes) }) else { return false }
-            }
-            return filter.drawsLot()
+        let isMeant = payload.withUnsafeBytes { bytes in
+            filter.mayAccept(bytes)
+                && (!filter.needsMessage || filter.accepts(bytes, inspector.inspect(bytes), of: inspector, &renderer))
         }
+        return isMeant && filter.drawsLot()
+    }
+
+    /// The part of the file that has been read, from 0 to 1; nil for a pipe or when it is read over and over.
+    var progress: Double? {
+        guard !isLooping, let size = reader.file.size, size > 0 else { return nil }
+        return min(Double(reader.file.position) / Double(size), 1)
     }
 
     private func warnOfDamage() {
-        guard reader.damagedLines > 0, !hasWarned else { return }
+        guard let damage = reader.damage, !hasWarned else { return }
         hasWarned = true
-        let others = reader.damagedLines == 1 ? "" : " and \(reader.damagedLines - 1) more"
-        StandardError.say("line \(reader.firstDamagedLine)\(others) of \(path) can't be read and was passed over")
+        StandardError.say(damage)
     }
 }

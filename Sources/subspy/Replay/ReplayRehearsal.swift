@@ -28,10 +28,10 @@ final class ReplayRehearsal {
     private func print(_ entry: ReplayEntries.Entry) {
         let fraction = String(entry.microseconds % 1_000_000)
         let zeros = String(repeating: "0", count: 6 - fraction.utf8.count)
-        output.append("+\(entry.microseconds / 1_000_000).\(zeros)\(fraction) \(entry.redisChannel) ")
-        entry.payload.withUnsafeBytes { bytes in
-            renderer.render(bytes, inspector.inspect(bytes).form, of: inspector)
-        }
+        output.append("+\(entry.microseconds / 1_000_000).\(zeros)\(fraction) ")
+        entry.redisChannel.withUnsafeBytes { output.append($0) }
+        output.append(" ")
+        renderer.render(entry.payload, by: inspector)
         renderer.withBytes { output.append($0) }
         output.endLine()
     }

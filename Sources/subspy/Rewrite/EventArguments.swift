@@ -27,7 +27,7 @@ struct EventArguments {
         if isBinary {
             guard case .list(let items) = data, let first = items.first else { throw Refusal("binary data is no list") }
             let attachments = try items.dropFirst().map { item -> [UInt8] in
-                guard let text = item.textContent, let bytes = text.withUnsafeBytes({ Base64Text.decode($0) }) else {
+                guard let text = item.textContent, let bytes = text.withUnsafeBytes({ StrictBase64.decode($0) }) else {
                     throw Refusal("an attachment is no base64")
                 }
                 return bytes
@@ -39,6 +39,18 @@ struct EventArguments {
         case .list(let items) where isArgumentList:
             if items.count == 1, case .null = items[0] { values = [] } else { values = items }
         default: values = [structure]
+        }
+    }
+
+    /// The arguments of a message that an inspector has just read; nil for one without data.
+    init?(of message: PickleDict, writtenAs inspection: MessageInspector.Inspection) throws {
+        guard let data = message["data"] else { return nil }
+        if case .pickle = inspection.form {
+            self.init(ofPickled: data)
+        } else {
+            var isBinary = false
+            if case .bool(true)? = message["binary"] { isBinary = true }
+            try self.init(ofJSON: data, isBinary: isBinary, isArgumentList: inspection.summary.dialect == .json5_15_1)
         }
     }
 

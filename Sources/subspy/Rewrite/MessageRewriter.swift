@@ -39,23 +39,14 @@ final class MessageRewriter {
                 // PROTO and its argument; protocols 0 and 1 have none.
                 let version = payload.first == 0x80 && payload.count > 1 ? min(Int(payload[1]), 5) : 0
                 if form != .json { return try PickleValue.dict(message).encoded(protocolVersion: version) }
-                var arguments: EventArguments?
-                if let data = message["data"] { arguments = EventArguments(ofPickled: data) }
-                return try json(message, arguments)
+                return try json(message, EventArguments(of: message, writtenAs: inspection))
             case .json:
                 let message = try changed(inspector.withJSON { PickleValue($0.root, of: $0) })
                 if form == .original { return try json(message, nil) }
-                let arguments = try arguments(ofJSON: message, inspection.summary.dialect)
+                let arguments = try EventArguments(of: message, writtenAs: inspection)
                 return form == .json ? try json(message, arguments) : try pickle(message, arguments)
             }
         }
-    }
-
-    private func arguments(ofJSON message: PickleDict, _ dialect: Dialect?) throws -> EventArguments? {
-        guard let data = message["data"] else { return nil }
-        var isBinary = false
-        if case .bool(true)? = message["binary"] { isBinary = true }
-        return try EventArguments(ofJSON: data, isBinary: isBinary, isArgumentList: dialect == .json5_15_1)
     }
 
     private func changed(_ value: PickleValue) throws -> PickleDict {
@@ -108,14 +99,7 @@ final class MessageRewriter {
         var attachments: [[UInt8]] = []
         let list = PickleValue.list(arguments.values.isEmpty ? [.null] : arguments.values)
         let structure = try list.json(attachments: &attachments)
-        if !attachments.isEmpty { writer.append("[") }
-        structure.withUnsafeBytes { writer.append(raw: $0) }
-        for attachment in attachments {
-            writer.append(",\"")
-            attachment.withUnsafeBytes { Base64Text.append($0, to: &writer) }
-            writer.append("\"")
-        }
-        if attachments.isEmpty { writer.append(",\"binary\":false") } else { writer.append("],\"binary\":true") }
+        structure.withUnsafeBytes { writer.appendData(list: $0, attachments: attachments) }
     }
 
     /// As python-socketio up to 5.13 writes it.

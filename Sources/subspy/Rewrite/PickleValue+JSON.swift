@@ -1,5 +1,6 @@
 import JSONCodec
 import PickleCodec
+import PubSubMessages
 
 extension PickleValue {
     /// The Python value that `json.loads` makes of a JSON value.

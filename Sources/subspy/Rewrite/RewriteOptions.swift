@@ -24,7 +24,7 @@ struct RewriteOptions: ParsableArguments {
     var `as` = Form.original
 
     /// The form of the published messages.
-    enum Form: String, ExpressibleByArgument { case original, pickle, json }
+    enum Form: String, CaseIterable, ExpressibleByArgument { case original, pickle, json }
 
     /// Whether anything is to be changed at all.
     var isEmpty: Bool { setRoom == nil && mapRoom.isEmpty && setNamespace == nil && !newHostId && `as` == .original }

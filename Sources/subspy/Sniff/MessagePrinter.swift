@@ -1,43 +1,199 @@
 import JSONCodec
 import PubSubMessages
 
-/// Prints messages, one line each; as the original `subspy.py` does unless asked for another form.
+/// One message on its way to the output. The bytes are valid during the call that hands it over.
+struct ShownMessage {
+    let payload: UnsafeRawBufferPointer
+    let redisChannel: UnsafeRawBufferPointer
+    let inspection: MessageInspector.Inspection
+    /// From 1, among those that are shown.
+    let number: Int
+
+    var form: MessageInspector.Form { inspection.form }
+}
+
+/// Prints messages; a line each, as the original `subspy.py` does, unless asked for another form.
 final class MessagePrinter {
     private let output: LineOutput
-    private let form: PayloadForm
-    private var renderer = MessageRenderer()
+    let inspector: MessageInspector
+    private let mode: OutputMode
+    private let palette: Palette
+    let truncation: Int?
+    /// Times stand in front of each message, where the mode has no place for them.
+    private let prefixesTime: Bool
+    private let showsChannel: Bool
+    private(set) var timestamps: Timestamps
+    var renderer: MessageRenderer
+    /// What is put together before it is printed.
+    var line = JSONWriter(capacity: 4096)
+    private var table: MessageTable?
 
-    init(output: LineOutput, form: PayloadForm) {
+    /// - Parameter showsChannel: whether people want to see the Redis channel, because there are several.
+    init(output: LineOutput, inspector: MessageInspector, options: OutputOptions, showsChannel: Bool) {
         self.output = output
-        self.form = form
+        self.inspector = inspector
+        self.showsChannel = showsChannel
+        mode = options.mode
+        palette = Palette(options.color)
+        truncation = options.truncate
+        var isJSON = false
+        var timeForm = options.timestamps
+        var hasOwnPlace = false
+        switch mode {
+        case .json: (isJSON, hasOwnPlace) = (true, true)
+        case .pretty, .table: hasOwnPlace = true
+        case .format(let format):
+            hasOwnPlace = format.contains(.time)
+            timeForm = timeForm ?? .iso
+        case .python, .payload: break
+        }
+        prefixesTime = options.timestamps != nil && !hasOwnPlace
+        timestamps = Timestamps(timeForm)
+        renderer = MessageRenderer(
+            redaction: Redaction(options.redact), maximumTextLength: isJSON ? options.truncate : nil)
+        if case .table = mode { table = MessageTable(palette: palette, timeColumns: timestamps.columns) }
     }
 
-    /// Whether lines about the subscription are printed too; the other forms are for other programs.
-    var printsSubscriptions: Bool { form == .python }
+    /// Whether lines about the subscription are printed as the original does; the other forms are for other programs.
+    var printsSubscriptions: Bool {
+        if case .python = mode { true } else { false }
+    }
 
-    /// Prints a message, if the filter wants its text.
-    ///
-    /// - Returns: whether it was printed.
-    func print(
-        _ payload: UnsafeRawBufferPointer, _ inspection: MessageInspector.Inspection, of inspector: MessageInspector,
-        filter: MessageFilter
-    ) -> Bool {
-        let needsText = filter.needsText || form == .python
-        if needsText { renderer.render(payload, inspection.form, of: inspector) }
-        if filter.needsText {
-            guard renderer.withBytes({ filter.accepts(text: $0, payload: payload) }) else { return false }
+    /// What stands above the messages.
+    func printHeading() {
+        table?.appendHeading(to: &line)
+        flushLine()
+    }
+
+    func print(_ message: ShownMessage) {
+        timestamps.advance()
+        renderer.prepare(for: message.payload)
+        if prefixesTime {
+            palette.begin(.quiet, &line)
+            timestamps.append(to: &line)
+            palette.end(&line)
+            line.append(" ")
         }
-        guard filter.drawsLot() else { return false }
+        switch mode {
+        case .python:
+            renderer.render(message.payload, message.form, of: inspector)
+            appendValue(width: nil)
+            endLine()
+        case .pretty: appendPretty(message)
+        case .json:
+            appendJSON(message)
+            endLine()
+        case .table:
+            table?.append(message, of: inspector, timestamps, &renderer, truncation: truncation, to: &line)
+            endLine()
+        case .format(let format): append(message, as: format)
+        case .payload(let form):
+            append(message, as: form)
+            endLine()
+        }
+        flushLine()
+    }
+
+    private func endLine() { line.append(0x0A) }
+
+    private func flushLine() {
+        line.withUnsafeBytes { output.append($0) }
+        line.removeAll()
+        output.writeIfFull()
+    }
+
+    /// Appends what was rendered last, cut and coloured.
+    private func appendValue(width: Int?, indent: Int = 0) {
+        let layout = ValueLayout(palette: palette, width: width)
+        renderer.withBytes { text in
+            let (shown, isCut) = PrintableText.prefix(text, characters: truncation)
+            layout.append(shown, indent: indent, to: &line)
+            if isCut { line.append("…") }
+        }
+    }
+
+    // MARK: The payload itself
+
+    private func append(_ message: ShownMessage, as form: PayloadForm) {
         switch form {
-        case .python: renderer.withBytes { output.append($0) }
-        case .raw: output.append(payload)
+        case .raw: line.append(raw: message.payload)
         case .hex:
-            renderer.renderHexadecimal(payload)
-            renderer.withBytes { output.append($0) }
-        case .opcodes: output.append(PickleReport.opcodes(of: payload, inspection.form))
-        case .audit: output.append(PickleReport.audit(of: payload, inspection.form))
+            renderer.renderHexadecimal(message.payload)
+            appendPlain(renderer.withBytes { Array($0) })
+        case .opcodes: appendPlain(Array(PickleReport.opcodes(of: message.payload, message.form).utf8))
+        case .audit: appendPlain(Array(PickleReport.audit(of: message.payload, message.form).utf8))
         }
-        output.endLine()
-        return true
+    }
+
+    private func appendPlain(_ text: [UInt8]) {
+        text.withUnsafeBytes { text in
+            let (shown, isCut) = PrintableText.prefix(text, characters: truncation)
+            // Texts of the listing may hold what pickletools prints as it is.
+            PrintableText.append(shown, to: &line, keepsLines: true, escapesBackslashes: false)
+            if isCut { line.append("…") }
+        }
+    }
+
+    // MARK: JSON
+
+    private func appendJSON(_ message: ShownMessage) {
+        var json = JSONWriter(capacity: 1024)
+        json.append("{\"time\":")
+        timestamps.appendJSON(to: &json)
+        json.append(",\"channel\":")
+        renderer.appendJSON(text: message.redisChannel, to: &json)
+        json.append(",\"size\":")
+        json.appendInteger(Int64(message.payload.count))
+        json.append(",\"form\":\"")
+        json.append(text: message.inspection.wireForm.description)
+        json.append("\"")
+        if case .undecodable(let error) = message.form {
+            renderer.appendUndecodable(message.payload, "\(error)", to: &json)
+        } else {
+            let start = json.count
+            if let complaint = message.inspection.complaint {
+                json.append(",\"error\":")
+                renderer.appendJSON(sentence: complaint, to: &json)
+            }
+            json.append(",\"message\":")
+            if !renderer.appendJSON(nil, message.form, of: inspector, to: &json) {
+                json.truncate(to: start)
+                renderer.appendUndecodable(message.payload, renderer.tooLong, to: &json)
+            }
+        }
+        json.append("}")
+        let layout = ValueLayout(palette: palette, width: nil)
+        json.withUnsafeBytes { layout.append($0, to: &line) }
+    }
+
+    // MARK: For people
+
+    private func appendPretty(_ message: ShownMessage) {
+        let form = message.form
+        let fields = PrettyHeading(palette: palette)
+        fields.appendTime(timestamps, to: &line)
+        fields.append(message, of: inspector, &renderer, channel: showsChannel, to: &line)
+        endLine()
+        let (width, indent) = (Terminal.columns, 2)
+        if let complaint = message.inspection.complaint {
+            palette.append("  \(complaint)", .warning, to: &line)
+            endLine()
+        }
+        // What receivers drop is shown whole, and so is what has no place in the heading.
+        if message.inspection.complaint != nil {
+            if case .undecodable = form {
+                renderer.renderBytes(message.payload)
+            } else {
+                renderer.render(message.payload, form, of: inspector)
+            }
+        } else if message.inspection.summary.method == "callback" {
+            renderer.render("args", form, of: inspector)
+        } else {
+            renderer.render("data", form, of: inspector)
+        }
+        guard renderer.withBytes({ !$0.isEmpty }) else { return }
+        line.append("  ")
+        appendValue(width: width, indent: indent)
+        endLine()
     }
 }

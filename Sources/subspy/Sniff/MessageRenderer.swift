@@ -1,27 +1,58 @@
 import JSONCodec
+import PickleCodec
 import PubSubMessages
 
-/// Turns messages into the text that Python prints for them.
+/// Turns messages into text: Python's spelling, JSON, or the fields that people look for.
 struct MessageRenderer: ~Copyable {
-    private var repr = PythonRepr()
+    private var repr: PythonRepr
+    private var json: JSONText
 
     /// Bytes shown of a payload that can't be decoded; `--raw` and `--hex` show them all.
     static let maximumShownBytes = 4_096
+
+    /// - Parameter maximumTextLength: for texts in JSON, which can't be cut as a whole.
+    init(redaction: Redaction = .none, maximumTextLength: Int? = nil) {
+        repr = PythonRepr(redaction: redaction)
+        json = JSONText(redaction: redaction, maximumTextLength: maximumTextLength)
+    }
+
+    /// Sets how long the texts of a payload may become: a byte takes at most six characters (`\u0001`) and its brackets;
+    /// only values that are shared, and therefore written again and again, take more.
+    mutating func prepare(for payload: UnsafeRawBufferPointer) {
+        repr.maximumBytes = max(PythonRepr.leastMaximumBytes, payload.count * 8)
+        json.repr.maximumBytes = repr.maximumBytes
+    }
+
+    // MARK: Python
 
     /// Renders the payload that was inspected last.
     mutating func render(
         _ payload: UnsafeRawBufferPointer, _ form: MessageInspector.Form, of inspector: MessageInspector
     ) {
+        prepare(for: payload)
         repr.removeAll()
-        do throws(PythonRepr.TooLong) {
-            switch form {
-            case .pickle: try repr.appendRoot(ofPickleIn: inspector)
-            case .json: try repr.appendRoot(ofJSONIn: inspector)
-            case .undecodable(let error): renderUndecodable(payload, "\(error)")
-            }
-        } catch {
-            renderUndecodable(payload, "its text would take more than \(repr.maximumBytes) bytes")
+        if case .undecodable(let error) = form { return renderUndecodable(payload, "\(error)") }
+        if !append(.python, key: nil, form, of: inspector) { renderUndecodable(payload, tooLong) }
+    }
+
+    /// Renders a payload as Python's repr.
+    mutating func render(_ payload: [UInt8], by inspector: MessageInspector) {
+        payload.withUnsafeBytes { render($0, inspector.inspect($0).form, of: inspector) }
+    }
+
+    /// Renders the value of one key of the payload that was inspected last; nothing where it has none.
+    mutating func render(_ key: StaticString, _ form: MessageInspector.Form, of inspector: MessageInspector) {
+        repr.removeAll()
+        if !append(.python, key: key, form, of: inspector) {
+            repr.removeAll()
+            repr.append("...")
         }
+    }
+
+    /// Renders the bytes of a payload that can't be decoded, as Python's bytes.
+    mutating func renderBytes(_ payload: UnsafeRawBufferPointer) {
+        repr.removeAll()
+        appendBytes(payload)
     }
 
     /// Renders bytes as hexadecimal digits.
@@ -37,27 +68,195 @@ struct MessageRenderer: ~Copyable {
     private mutating func renderUndecodable(_ payload: UnsafeRawBufferPointer, _ reason: String) {
         repr.removeAll()
         let unit = payload.count == 1 ? "byte" : "bytes"
-        for byte in "undecodable, \(payload.count) \(unit): \(reason): ".utf8 { repr.output.append(byte) }
+        repr.output.append(text: "undecodable, \(payload.count) \(unit): \(reason): ")
+        appendBytes(payload)
+    }
+
+    private mutating func appendBytes(_ payload: UnsafeRawBufferPointer) {
+        // The values to be hidden may stand anywhere in it.
+        guard repr.redaction.isEmpty else { return repr.append(PythonRepr.hidden) }
         let shown = UnsafeRawBufferPointer(rebasing: payload.prefix(Self.maximumShownBytes))
         repr.append(bytes: shown)
         if shown.count < payload.count { repr.append("...") }
     }
-}
 
-extension PythonRepr {
-    fileprivate mutating func appendRoot(ofPickleIn inspector: MessageInspector) throws(TooLong) {
-        var isTooLong = false
-        inspector.withPickle { document in
-            do throws(TooLong) { try append(document.root, of: document) } catch { isTooLong = true }
+    /// Why a message is not shown.
+    var tooLong: String { "its text would take more than \(repr.maximumBytes) bytes" }
+
+    // MARK: JSON
+
+    /// Why the JSON written last can't be read back as the same values; nil when it can.
+    var refusal: String? { json.refusal.map { "\($0)" } }
+
+    /// Appends the message, or the value of one key, as JSON; `null` where there is none.
+    ///
+    /// - Returns: false when it would have been too long.
+    @discardableResult
+    mutating func appendJSON(
+        _ key: StaticString?, _ form: MessageInspector.Form, of inspector: MessageInspector, to writer: inout JSONWriter
+    ) -> Bool {
+        json.removeAll()
+        let isComplete = append(.json, key: key, form, of: inspector)
+        if isComplete, json.output.count > 0 {
+            json.output.withUnsafeBytes { writer.append(raw: $0) }
+        } else {
+            writer.append("null")
         }
-        if isTooLong { throw TooLong() }
+        return isComplete
     }
 
-    fileprivate mutating func appendRoot(ofJSONIn inspector: MessageInspector) throws(TooLong) {
-        var isTooLong = false
-        inspector.withJSON { document in
-            do throws(TooLong) { try append(document.root, of: document) } catch { isTooLong = true }
+    /// Appends what is known of a payload that can't be decoded: `,"error":"…","payload":{"$bytes":"…"}`.
+    mutating func appendUndecodable(
+        _ payload: UnsafeRawBufferPointer, _ reason: String, to writer: inout JSONWriter
+    ) {
+        json.removeAll()
+        json.append(",\"error\":")
+        json.append(sentence: reason)
+        json.append(",\"payload\":")
+        if json.redaction.isEmpty { json.append("$bytes", bytes: payload) } else { json.append(JSONText.hidden) }
+        json.output.withUnsafeBytes { writer.append(raw: $0) }
+    }
+
+    /// Appends a text about the message in quotes.
+    mutating func appendJSON(text: UnsafeRawBufferPointer, to writer: inout JSONWriter) {
+        json.removeAll()
+        json.append(key: text)
+        json.output.withUnsafeBytes { writer.append(raw: $0) }
+    }
+
+    /// Appends a sentence of ours in quotes.
+    mutating func appendJSON(sentence: String, to writer: inout JSONWriter) {
+        json.removeAll()
+        json.append(sentence: sentence)
+        json.output.withUnsafeBytes { writer.append(raw: $0) }
+    }
+
+    // MARK: Fields
+
+    /// Appends the value of a key as people write it: texts without quotes, items of a list with commas between them,
+    /// nothing for None and for what is missing; everything else as JSON.
+    mutating func appendField(
+        _ key: StaticString, _ form: MessageInspector.Form, of inspector: MessageInspector, to writer: inout JSONWriter
+    ) {
+        json.removeAll()
+        switch form {
+        case .undecodable: return
+        case .pickle:
+            inspector.withPickle { document in
+                if let node = document.value(forKey: key, in: document.root) {
+                    json.appendPlain(key, node, of: document)
+                }
+            }
+        case .json:
+            inspector.withJSON { document in
+                if let node = document.value(forKey: key, in: document.root) {
+                    json.appendPlain(key, node, of: document)
+                }
+            }
         }
-        if isTooLong { throw TooLong() }
+        json.output.withUnsafeBytes { writer.append(raw: $0) }
+    }
+
+    // MARK: Values
+
+    private enum Spelling { case python, json }
+
+    /// - Returns: false when the text would have been too long.
+    private mutating func append(
+        _ spelling: Spelling, key: StaticString?, _ form: MessageInspector.Form, of inspector: MessageInspector
+    ) -> Bool {
+        var isComplete = true
+        switch form {
+        case .undecodable: break
+        case .pickle:
+            inspector.withPickle { document in
+                let value = key.map { document.value(forKey: $0, in: document.root) } ?? document.root
+                guard let value else { return }
+                if isHidden(key) { return appendMark(spelling) }
+                do throws(TooLong) {
+                    switch spelling {
+                    case .python: try repr.append(value, of: document)
+                    case .json: try json.append(value, of: document)
+                    }
+                } catch { isComplete = false }
+            }
+        case .json:
+            inspector.withJSON { document in
+                let value = key.map { document.value(forKey: $0, in: document.root) } ?? document.root
+                guard let value else { return }
+                if isHidden(key) { return appendMark(spelling) }
+                // In `data` attachments follow the placeholders.
+                let isData = document.kind(of: value) == .array && key.map { ByteString(stringLiteral: $0) } == "data"
+                do throws(TooLong) {
+                    switch spelling {
+                    case .python where isData: try repr.appendArray(value, of: document, isData: true)
+                    case .python: try repr.append(value, of: document)
+                    case .json where isData: try json.appendArray(value, of: document, isData: true)
+                    case .json: try json.append(value, of: document)
+                    }
+                } catch { isComplete = false }
+            }
+        }
+        return isComplete
+    }
+
+    private func isHidden(_ key: StaticString?) -> Bool {
+        guard let key, !repr.redaction.isEmpty else { return false }
+        return repr.redaction.hides(ByteString(stringLiteral: key))
+    }
+
+    private mutating func appendMark(_ spelling: Spelling) {
+        switch spelling {
+        case .python: repr.append(PythonRepr.hidden)
+        case .json: json.append(JSONText.hidden)
+        }
+    }
+}
+
+extension JSONText {
+    fileprivate mutating func appendPlain(
+        _ key: StaticString, _ node: PickleNode, of document: borrowing PickleDocument
+    ) {
+        if !redaction.isEmpty, redaction.hides(ByteString(stringLiteral: key)) { return append("***") }
+        switch document.kind(of: node) {
+        case .list, .tuple:
+            var items = document.elements(of: node)
+            var isFirst = true
+            while let item = items.next(in: document) {
+                if !isFirst { append(",") }
+                isFirst = false
+                appendPlainItem(item, of: document)
+            }
+        default: appendPlainItem(node, of: document)
+        }
+    }
+
+    private mutating func appendPlainItem(_ node: PickleNode, of document: borrowing PickleDocument) {
+        var content = node
+        if document.kind(of: node) == .object, case .node(let inner)? = document.plainForm(of: node) { content = inner }
+        if document.kind(of: content) == .none { return }
+        guard document.isText(content), let text = document.bytes(of: content) else {
+            return (try? append(content, of: document)) ?? append("...")
+        }
+        PrintableText.append(text, to: &output)
+    }
+
+    fileprivate mutating func appendPlain(
+        _ key: StaticString, _ node: JSONDocument.Node, of document: borrowing JSONDocument
+    ) {
+        if !redaction.isEmpty, redaction.hides(ByteString(stringLiteral: key)) { return append("***") }
+        guard document.kind(of: node) == .array else { return appendPlainItem(node, of: document) }
+        for (index, element) in document.elements(of: node).enumerated() {
+            if index > 0 { append(",") }
+            appendPlainItem(element, of: document)
+        }
+    }
+
+    private mutating func appendPlainItem(_ node: JSONDocument.Node, of document: borrowing JSONDocument) {
+        if document.kind(of: node) == .null { return }
+        guard let text = document.byteString(node) else {
+            return (try? append(node, of: document)) ?? append("...")
+        }
+        text.bytes.withUnsafeBytes { PrintableText.append($0, to: &output) }
     }
 }

@@ -6,27 +6,39 @@ struct SniffCommand: ParsableCommand {
         commandName: "sniff",
         abstract: "Prints what passes on the channel (the default).",
         discussion: """
-            Each message is one line: Python's repr of what it holds, whether it came as a pickle or as JSON. Nothing in a
-            pickle is ever executed. First comes the list of channels that somebody listens to, then one line for each
-            subscription.
+            Each message is one line: Python's repr of what it holds, whether it came as a pickle or as JSON. Nothing in a \
+            pickle is ever executed. First comes the list of channels that somebody listens to, then one line for each \
+            subscription. On a terminal the default is --output pretty.
 
-            --event, --room and the like take a glob (room-*) or a regular expression between slashes (/^room-[0-9]+$/);
+            --event, --room and the like take a glob (room-*) or a regular expression between slashes (/^room-[0-9]+$/); \
             given several times any of them will do, and each --not-… excludes.
 
-            Exit codes: 0 when what --until or --count waits for has come, or without them at the end; 1 when the run ended
+            Fields of --format:
+            \(LineFormat.help)
+
+            Exit codes: 0 when what --until or --count waits for has come, or without them at the end; 1 when the run ended \
             without it (--duration, --idle), 130 when it was interrupted; 69 without Redis and with --no-wait.
 
             Examples:
               subspy --event update --room 'time' --count 10
+              subspy --output json --redact password | jq .message.data
+              subspy --format '%T %e %r %d\\n' --timestamps delta
               subspy --until ready --duration 30s && echo ready
-              subspy --raw --count 1 | python3 -m pickletools
+              subspy --stats 10 --output json > messages.jsonl
+              subspy --raw --count 1 > message && python3 -m pickletools message
             """)
 
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var source: ChannelOptions
     @OptionGroup(title: "Filters") var filter: FilterOptions
     @OptionGroup(title: "Stopping") var stopping: StopOptions
-    @Flag(exclusivity: .exclusive) var form = PayloadForm.python
+    @OptionGroup(title: "Output") var output: OutputOptions
+
+    @Option(
+        help: ArgumentHelp(
+            "Print rates and totals to standard error this often, and a summary at the end.", valueName: "time"),
+        transform: TimeSpan.parse)
+    var stats: Duration?
 
     func run() throws {
         let url = try connection.url()

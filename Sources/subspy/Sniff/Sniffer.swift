@@ -13,7 +13,10 @@ final class Sniffer: PubSubDelegate {
     private let output = LineOutput()
     private let printer: MessagePrinter
     private let inspector = MessageInspector()
+    private let statistics: TrafficReport
+    private var renderer = MessageRenderer()
     private var condition: StopCondition?
+    private var shownCount = 0
 
     init(run: Run, session: RedisSession, options: SniffCommand) {
         self.run = run
@@ -21,13 +24,18 @@ final class Sniffer: PubSubDelegate {
         channels = options.source.channels
         patterns = options.source.pattern
         filter = MessageFilter(options.filter)
-        printer = MessagePrinter(output: output, form: options.form)
+        printer = MessagePrinter(
+            output: output, inspector: inspector, options: options.output,
+            showsChannel: channels.count + patterns.count > 1 || !patterns.isEmpty)
+        statistics = TrafficReport(run, every: options.stats)
         output.ended = { [weak run] failure in
             if let failure { StandardError.say("standard output: \(SystemError.text(of: failure))") }
             run?.end(failure == nil ? 0 : 74)
         }
-        condition = StopCondition(options.stopping, run: run) { [output] code in
+        condition = StopCondition(options.stopping, run: run) { [output, statistics] code in
             output.flush()
+            // Nothing is said when flushing has found the pipe closed.
+            if run.exitCode == nil { statistics.summarize() }
             run.end(code)
         }
         output.watchReader(run)
@@ -35,6 +43,8 @@ final class Sniffer: PubSubDelegate {
 
     /// Says who is there, then subscribes: the order of the original.
     func start() {
+        printer.printHeading()
+        output.flush()
         guard printer.printsSubscriptions else { return listen() }
         session.activeChannels { [self] names in
             var repr = PythonRepr()
@@ -58,11 +68,14 @@ final class Sniffer: PubSubDelegate {
     // MARK: PubSubDelegate
 
     func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
-        guard run.exitCode == nil, filter.accepts(byteCount: payload.count) else { return }
+        guard run.exitCode == nil, filter.mayAccept(payload) else { return }
         let inspection = inspector.inspect(payload)
-        guard filter.accepts(inspection.summary),
-            printer.print(payload, inspection, of: inspector, filter: filter)
-        else { return }
+        guard filter.accepts(payload, inspection, of: inspector, &renderer) else { return }
+        statistics.count(inspection, bytes: payload.count)
+        guard filter.drawsLot() else { return }
+        shownCount += 1
+        printer.print(
+            ShownMessage(payload: payload, redisChannel: redisChannel, inspection: inspection, number: shownCount))
         condition?.shown(inspection.summary)
     }
 
@@ -70,6 +83,7 @@ final class Sniffer: PubSubDelegate {
 
     /// Redis confirms each subscription with its number, which the original prints, also after reconnecting.
     func subscriptionChanged(_ state: SubscriptionState) {
+        statistics.subscriptionChanged(state)
         guard state == .subscribed else { return }
         if printer.printsSubscriptions {
             for number in 1...max(channels.count + patterns.count, 1) {

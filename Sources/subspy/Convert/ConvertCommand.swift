@@ -1,0 +1,145 @@
+import ArgumentParser
+import Glibc
+import JSONCodec
+import PubSubMessages
+
+/// Turns recordings into JSON lines and back.
+struct ConvertCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "convert",
+        abstract: "Turns a recording into JSON lines that can be read and edited, or these into a recording.",
+        discussion: """
+            The first line of the input says which way. In JSON lines each message is written out: tuples, bytes and what else
+            JSON has no kind for are objects with one key, such as {"$tuple": [1, 2]}. Nothing is lost; a payload that can't be
+            written out keeps its bytes. Lines of your own need only a message: {"message": {"method": "emit", ...}}.
+            `subspy replay` and `subspy diff` read both. A file is compressed when its name ends in .gz.
+
+            Examples:
+              subspy convert monday.jsonl - | jq 'select(.message.event == "update")'
+              subspy convert monday.jsonl edited.jsonl
+              subspy convert edited.jsonl tuesday.jsonl.gz
+            """)
+
+    @Argument(help: "The file to read, or - for standard input.", completion: .file())
+    var input: String
+
+    @Argument(help: "The file to write, or - for standard output.", completion: .file())
+    var output: String
+
+    @Flag(help: "Overwrite the output if it is there.")
+    var force = false
+
+    func validate() throws {
+        guard !output.isEmpty else { throw ValidationError("the file to write must have a name") }
+    }
+
+    func run() throws {
+        // Writing to a closed pipe is an error to be handled, not the end of the process.
+        signal(SIGPIPE, SIG_IGN)
+        let converter: Converter
+        do {
+            converter = try Converter(path: input)
+        } catch {
+            StandardError.say("\(error)")
+            throw ExitCode(66)
+        }
+        let code = converter.convert(to: output, overwrites: force)
+        if code != 0 { throw ExitCode(code) }
+    }
+}
+
+/// One conversion.
+private final class Converter {
+    private let reader: RecordingReader
+    private let inspector = MessageInspector()
+    private var text = MessageText()
+    private var messageCount = 0
+    /// Messages that stay bytes.
+    private var opaqueCount = 0
+
+    init(path: String) throws(RecordingReader.Failure) {
+        reader = try RecordingReader(path: path)
+    }
+
+    /// - Returns: the exit code.
+    func convert(to path: String, overwrites: Bool) -> Int32 {
+        do {
+            // Read first: what is no recording costs no file.
+            var line = try reader.nextLine()
+            guard overwrites || path == "-" || !RecordingFile.exists(path) else {
+                StandardError.say("\(path) is there already: --force overwrites it")
+                return 73
+            }
+            let file = try RecordingFile(path: path, isNew: true) { _ in }
+            if case .message? = line {
+                try file.append { RecordingFormat.appendHeader(channels: [], patterns: [], to: &$0) }
+            }
+            while let read = line {
+                try file.append { append(read, to: &$0) }
+                line = try reader.nextLine()
+            }
+            try file.close()
+        } catch let error as RecordingReader.Failure {
+            StandardError.say("\(error)")
+            return 65
+        } catch let error as RecordingFile.Failure {
+            // A closed pipe is the reader's way to say enough.
+            if error.isClosedPipe { return 0 }
+            StandardError.say("\(error)")
+            return 74
+        } catch {
+            StandardError.say("\(error)")
+            return 74
+        }
+        if let damage = reader.damage { StandardError.say(damage) }
+        let rest = opaqueCount == 0 ? "" : ", \(opaqueCount) of them as bytes"
+        StandardError.say("converted \(messageCount) \(messageCount == 1 ? "message" : "messages")\(rest)")
+        return 0
+    }
+
+    private func append(_ line: RecordingReader.Line, to writer: inout JSONWriter) {
+        switch line {
+        case .message(let entry):
+            messageCount += 1
+            append(entry, to: &writer)
+        case .other(let text): append(text, to: &writer)
+        }
+    }
+
+    private func append(_ entry: RecordingReader.Entry, to writer: inout JSONWriter) {
+        entry.redisChannel.withUnsafeBytes { channel in
+            entry.payload.withUnsafeBytes { payload in
+                RecordingFormat.appendStart(on: channel, microseconds: entry.ownMicroseconds, to: &writer)
+                if reader.isText {
+                    RecordingFormat.appendPayload(payload, to: &writer)
+                } else if !text.appendKeys(for: payload, by: inspector, to: &writer) {
+                    opaqueCount += 1
+                    RecordingFormat.appendPayload(payload, to: &writer)
+                }
+                writer.append("}\n")
+            }
+        }
+    }
+
+    /// A header changes its name, so that the file tells what it is; a gap stays as it is.
+    private func append(_ line: UnsafeRawBufferPointer, to writer: inout JSONWriter) {
+        var document = JSONDocument()
+        // It has been parsed before.
+        guard (try? document.parse(line)) != nil else { return }
+        let names: (StaticString, StaticString) = ("subspy_recording", "subspy_messages")
+        let (old, new) = reader.isText ? (names.1, names.0) : names
+        var isFirst = true
+        for (key, value) in document.members(of: document.root) {
+            writer.append(isFirst ? "{" : ",")
+            isFirst = false
+            if document.isString(key, equalTo: old) {
+                writer.appendString(new)
+            } else {
+                document.write(key, to: &writer)
+            }
+            writer.append(":")
+            document.write(value, to: &writer)
+        }
+        writer.append(isFirst ? "{}\n" : "}\n")
+    }
+}

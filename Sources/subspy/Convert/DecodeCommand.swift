@@ -1,0 +1,151 @@
+import ArgumentParser
+import JSONCodec
+import PubSubMessages
+
+/// Shows one payload.
+struct DecodeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "decode",
+        abstract: "Shows what one payload holds: a pickle of any protocol, or JSON.",
+        discussion: """
+            Nothing in a pickle is executed. Exit code 65 when the payload can't be read.
+
+            Examples:
+              subspy decode payload.bin
+              subspy --hex --count 1 | subspy decode --hex -
+              subspy decode --base64 gASVBwAAAAAAAABLAUsChpQu --json
+              subspy decode payload.bin --opcodes
+            """)
+
+    @Argument(help: "File with the payload, or - for standard input.", completion: .file())
+    var file = "-"
+
+    @OptionGroup var text: PayloadText
+
+    @Flag(exclusivity: .exclusive) var form = DecodedForm.python
+
+    func run() throws {
+        let payload = try text.payload ?? Self.read(file)
+        let inspector = MessageInspector()
+        let output = LineOutput()
+        let error: String? = try payload.withUnsafeBytes { bytes in
+            let form = inspector.inspect(bytes).form
+            switch self.form {
+            case .python:
+                var renderer = MessageRenderer()
+                renderer.render(bytes, form, of: inspector)
+                renderer.withBytes { output.append($0) }
+            case .json:
+                if case .undecodable = form { break }
+                var text = MessageText()
+                var writer = JSONWriter()
+                if let refusal = text.append(bytes, form, of: inspector, to: &writer) {
+                    StandardError.say(refusal)
+                    throw ExitCode(65)
+                }
+                writer.withUnsafeBytes { output.append($0) }
+            case .opcodes: output.append(PickleReport.opcodes(of: bytes, form))
+            case .audit: output.append(PickleReport.audit(of: bytes, form))
+            }
+            var error: String?
+            if case .undecodable(let cause) = form { error = "\(cause)" }
+            let isEmpty = self.form == .json && error != nil
+            if self.form != .opcodes, !isEmpty { output.endLine() }
+            return error
+        }
+        output.flush()
+        if let error {
+            StandardError.say("\(error)")
+            throw ExitCode(65)
+        }
+    }
+
+    private static func read(_ path: String) throws -> [UInt8] {
+        guard let content = InputFile.read(path) else {
+            StandardError.say("\(path): \(SystemError.last)")
+            throw ExitCode(66)
+        }
+        return content
+    }
+}
+
+/// How a decoded payload is shown.
+enum DecodedForm: String, EnumerableFlag {
+    case python, json, opcodes, audit
+
+    static func help(for value: DecodedForm) -> ArgumentHelp? {
+        switch value {
+        case .python: "Python's repr. (default)"
+        case .json: "JSON that loses nothing, as `subspy encode` reads it."
+        case .opcodes: "The opcodes of a pickle, as pickletools.dis prints them."
+        case .audit: "The names that executing a pickle would import and call."
+        }
+    }
+}
+
+/// A payload as text, on the command line or on standard input.
+struct PayloadText: ParsableArguments {
+    @Option(help: ArgumentHelp("The payload in hexadecimal digits, or - to read them.", valueName: "digits"))
+    var hex: String?
+
+    @Option(help: ArgumentHelp("The payload in base64, or - to read it.", valueName: "text"))
+    var base64: String?
+
+    func validate() throws {
+        if hex != nil, base64 != nil { throw ValidationError("--hex does not go with --base64") }
+    }
+
+    /// nil when the payload is not given so.
+    var payload: [UInt8]? {
+        get throws {
+            if let hex {
+                guard let payload = Hexadecimal.decode(try Self.content(hex)) else {
+                    throw ValidationError("--hex: write pairs of hexadecimal digits")
+                }
+                return payload
+            }
+            guard let base64 else { return nil }
+            guard let payload = try Self.content(base64).withUnsafeBytes({ StrictBase64.decode($0) }) else {
+                throw ValidationError("--base64: that is no base64 with its padding")
+            }
+            return payload
+        }
+    }
+
+    /// Without spaces and line feeds.
+    private static func content(_ argument: String) throws -> [UInt8] {
+        guard let content = argument == "-" ? InputFile.read("-") : Array(argument.utf8) else {
+            throw ValidationError("standard input: \(SystemError.last)")
+        }
+        return content.filter { $0 > 0x20 }
+    }
+}
+
+/// Bytes as pairs of digits.
+enum Hexadecimal {
+    /// nil for anything else than pairs of digits.
+    static func decode(_ digits: [UInt8]) -> [UInt8]? {
+        guard digits.count % 2 == 0 else { return nil }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(digits.count / 2)
+        for index in stride(from: 0, to: digits.count, by: 2) {
+            guard let high = value(of: digits[index]), let low = value(of: digits[index + 1]) else { return nil }
+            bytes.append(high << 4 | low)
+        }
+        return bytes
+    }
+
+    private static func value(of digit: UInt8) -> UInt8? {
+        switch digit {
+        case 0x30...0x39: digit - 0x30
+        case 0x41...0x46: digit - 0x41 + 10
+        case 0x61...0x66: digit - 0x61 + 10
+        default: nil
+        }
+    }
+
+    static func encode(_ bytes: [UInt8]) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    }
+}

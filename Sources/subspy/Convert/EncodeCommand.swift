@@ -1,0 +1,86 @@
+import ArgumentParser
+import JSONCodec
+import PubSubMessages
+
+/// Writes one payload.
+struct EncodeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "encode",
+        abstract: "Writes a payload, as a pickle or as JSON, without publishing it.",
+        discussion: """
+            The value is JSON. What JSON has no kind for is an object with one key: {"$tuple": [1, 2]}, {"$bytes": "QQ=="},
+            {"$set": [1]}, {"$dict": [[1, 2]]}, {"$float": "nan"}; `subspy decode --json` prints these.
+
+            Examples:
+              subspy encode '{"method": "emit", "event": "update", "data": {"$tuple": [1, 2]}}' --base64
+              subspy encode @message.json --protocol 0 | redis-cli -x publish flask-socketio
+            """)
+
+    @Argument(help: "JSON, @file with JSON, or - for standard input.")
+    var value = "-"
+
+    @Option(help: ArgumentHelp("pickle or json.", valueName: "form"))
+    var `as` = PublishOptions.Form.pickle
+
+    @Option(
+        name: .customLong("protocol"), help: ArgumentHelp("Pickle protocol, 0 to 5. (default: 2)", valueName: "n"),
+        completion: .list((0...5).map { "\($0)" }))
+    var version: Int?
+
+    @Flag(help: "Print hexadecimal digits.")
+    var hex = false
+
+    @Flag(help: "Print base64.")
+    var base64 = false
+
+    func validate() throws {
+        if hex, base64 { throw ValidationError("--hex does not go with --base64") }
+        guard let version else { return }
+        guard case .pickle = `as` else { throw ValidationError("--protocol goes with --as pickle") }
+        guard 0...5 ~= version else { throw ValidationError("--protocol must be 0 to 5") }
+    }
+
+    func run() throws {
+        let payload: [UInt8]
+        do {
+            payload = try encoded(try text())
+        } catch let error as ExitCode {
+            throw error
+        } catch {
+            StandardError.say("\(error)")
+            throw ExitCode(65)
+        }
+        let output = LineOutput()
+        if hex {
+            output.append(Hexadecimal.encode(payload))
+            output.endLine()
+        } else if base64 {
+            var writer = JSONWriter()
+            payload.withUnsafeBytes { StrictBase64.append($0, to: &writer) }
+            writer.withUnsafeBytes { output.append($0) }
+            output.endLine()
+        } else {
+            payload.withUnsafeBytes { output.append($0) }
+        }
+        output.flush()
+    }
+
+    private func text() throws -> [UInt8] {
+        guard value == "-" || value.hasPrefix("@") else { return Array(value.utf8) }
+        let path = value == "-" ? "-" : String(value.dropFirst())
+        guard let content = InputFile.read(path) else {
+            StandardError.say("\(path): \(SystemError.last)")
+            throw ExitCode(66)
+        }
+        return content
+    }
+
+    private func encoded(_ text: [UInt8]) throws -> [UInt8] {
+        try text.withUnsafeBytes { bytes in
+            var document = JSONDocument()
+            try document.parse(bytes)
+            let value = try TaggedJSON.value(document.root, of: document)
+            return try MessageText.payload(of: value, as: `as` == .json ? .json : .pickle(version: version ?? 2))
+        }
+    }
+}

@@ -1,0 +1,97 @@
+import JSONCodec
+import PickleCodec
+import PubSubMessages
+
+/// Reads the messages of recordings for comparison.
+final class MessageIndex {
+    private let ignoresHost: Bool
+    private let inspector = MessageInspector()
+
+    /// Messages of one file that can be compared: their numbers take 8 bytes each, and as much again for the places.
+    private static let maximumMessages = 20_000_000
+
+    init(ignoresHost: Bool) {
+        self.ignoresHost = ignoresHost
+    }
+
+    /// One number for each message; the same one for the same message.
+    func digests(of path: String) throws(RecordingReader.Failure) -> [UInt64] {
+        let reader = try RecordingReader(path: path)
+        var digests: [UInt64] = []
+        while let entry = try reader.next() {
+            guard digests.count < Self.maximumMessages else {
+                throw RecordingReader.Failure(
+                    description: "\(path) has more than \(Self.maximumMessages) messages: compare it in parts")
+            }
+            digests.append(digest(of: entry))
+        }
+        if let damage = reader.damage { StandardError.say(damage) }
+        return digests
+    }
+
+    private func digest(of entry: RecordingReader.Entry) -> UInt64 {
+        var hasher = Hasher()
+        hasher.combine(entry.redisChannel)
+        if let value = value(of: entry.payload) {
+            hasher.combine(value)
+        } else {
+            entry.payload.withUnsafeBytes { hasher.combine(bytes: $0) }
+        }
+        return UInt64(bitPattern: Int64(hasher.finalize()))
+    }
+
+    /// What is compared of a message; nil for what can't be read.
+    func value(of payload: [UInt8]) -> PickleValue? {
+        let form = payload.withUnsafeBytes { inspector.inspect($0).form }
+        let value: PickleValue?
+        switch form {
+        case .pickle: value = try? PickleValue(decoding: payload).withTextsOfPython3
+        case .json: value = inspector.withJSON { PickleValue($0.root, of: $0) }
+        case .undecodable: return nil
+        }
+        guard ignoresHost, case .dict(let dict)? = value else { return value }
+        return .dict(PickleDict(dict.pairs.filter { !$0.key.isText("host_id") }))
+    }
+
+    /// The messages at some places, in order.
+    ///
+    /// - Parameter places: ascending.
+    func entries(
+        at places: ArraySlice<Int>, of path: String
+    ) throws(RecordingReader.Failure) -> [(place: Int, entry: RecordingReader.Entry)] {
+        var entries: [(place: Int, entry: RecordingReader.Entry)] = []
+        guard !places.isEmpty else { return [] }
+        let reader = try RecordingReader(path: path)
+        var place = 0
+        var rest = places
+        while let wanted = rest.first, let entry = try reader.next() {
+            if place == wanted {
+                entries.append((place, entry))
+                rest.removeFirst()
+            }
+            place += 1
+        }
+        return entries
+    }
+}
+
+extension PickleValue {
+    /// The value with each ASCII str of Python 2 as the text that Python 3 makes of it.
+    fileprivate var withTextsOfPython3: PickleValue {
+        switch self {
+        case .byteString(let bytes) where bytes.allSatisfy({ $0 < 0x80 }):
+            .string(String(decoding: bytes, as: UTF8.self))
+        case .list(let items): .list(items.map(\.withTextsOfPython3))
+        case .tuple(let items): .tuple(items.map(\.withTextsOfPython3))
+        case .set(let items): .set(items.map(\.withTextsOfPython3))
+        case .frozenset(let items): .frozenset(items.map(\.withTextsOfPython3))
+        case .dict(let dict):
+            .dict(
+                PickleDict(
+                    dict.pairs.map {
+                        PickleDict.Pair(key: $0.key.withTextsOfPython3, value: $0.value.withTextsOfPython3)
+                    }))
+        default: self
+        }
+    }
+}

@@ -1,0 +1,75 @@
+import JSONCodec
+import PickleCodec
+import PubSubMessages
+
+/// Writes a payload out as JSON with tags, beside the form it had: `"form":"pickle","protocol":4,"message":{...}`; and reads
+/// that.
+struct MessageText: ~Copyable {
+    private var renderer = MessageRenderer()
+
+    /// Appends these keys; nothing for a payload that can't be read, or holds what JSON has no form for.
+    mutating func appendKeys(
+        for payload: UnsafeRawBufferPointer, by inspector: MessageInspector, to writer: inout JSONWriter
+    ) -> Bool {
+        let before = writer.count
+        let form = inspector.inspect(payload).form
+        switch form {
+        case .json: writer.append(",\"form\":\"json\"")
+        case .pickle:
+            writer.append(",\"form\":\"pickle\",\"protocol\":")
+            // PROTO and its argument; protocols 0 and 1 have none.
+            let version = payload.first == 0x80 && payload.count > 1 ? min(payload[1], 5) : 0
+            writer.appendInteger(Int64(version))
+        case .undecodable: return false
+        }
+        writer.append(",\"message\":")
+        guard append(payload, form, of: inspector, to: &writer) == nil else {
+            writer.truncate(to: before)
+            return false
+        }
+        return true
+    }
+
+    /// Appends the payload that was inspected last as JSON with tags.
+    ///
+    /// - Returns: why it can't be read back; nil when it can.
+    mutating func append(
+        _ payload: UnsafeRawBufferPointer, _ form: MessageInspector.Form, of inspector: MessageInspector,
+        to writer: inout JSONWriter
+    ) -> String? {
+        renderer.prepare(for: payload)
+        guard renderer.appendJSON(nil, form, of: inspector, to: &writer) else { return renderer.tooLong }
+        return renderer.refusal
+    }
+
+    /// The payload of a line with these keys; without form or protocol it is JSON, or a pickle of protocol 4.
+    static func payload(
+        of message: JSONDocument.Node, in line: JSONDocument.Node, _ document: borrowing JSONDocument
+    ) throws -> [UInt8] {
+        let value = try TaggedJSON.value(message, of: document)
+        guard let form = document.value(forKey: "form", in: line) else { return try payload(of: value, as: .json) }
+        if document.isString(form, equalTo: "json") { return try payload(of: value, as: .json) }
+        guard document.isString(form, equalTo: "pickle") else {
+            throw TaggedJSON.Refusal(description: "the form is json or pickle")
+        }
+        var version = 4
+        if let node = document.value(forKey: "protocol", in: line) {
+            guard let number = document.int64(node), 0...5 ~= number else {
+                throw TaggedJSON.Refusal(description: "the protocol is 0 to 5")
+            }
+            version = Int(number)
+        }
+        return try payload(of: value, as: .pickle(version: version))
+    }
+
+    /// Writes a value as `pickle.dumps` or `json.dumps` does.
+    static func payload(of value: PickleValue, as form: MessageEncoding) throws -> [UInt8] {
+        switch form {
+        case .pickle(let version): return try value.encoded(protocolVersion: version)
+        case .json:
+            var writer = JSONWriter()
+            try PythonJSON.append(value, to: &writer)
+            return writer.copyBytes()
+        }
+    }
+}

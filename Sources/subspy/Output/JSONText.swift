@@ -1,0 +1,162 @@
+import JSONCodec
+import PubSubMessages
+
+/// Writes values as one line of JSON, fit for jq, from which `subspy encode` makes the same Python values; a buffer that is
+/// reused.
+///
+/// What JSON has no kind for is an object with one key, its tag:
+///
+/// | Python | JSON |
+/// |---|---|
+/// | None, bool, int, float, str, list, dict with texts as keys | as it is |
+/// | tuple, set, frozenset | `{"$tuple":[1]}`, `{"$set":[1]}`, `{"$frozenset":[1]}` |
+/// | bytes, bytearray | `{"$bytes":"QQ=="}`, `{"$bytearray":"QQ=="}` |
+/// | nan, inf, -inf | `{"$float":"nan"}`, `"inf"`, `"-inf"` |
+/// | dict with other keys, or with one key that begins with `$` | `{"$dict":[[1,2]]}`: its pairs |
+/// | str of Python 2 | the text where it is ASCII, else `{"$str2":"6Q=="}` |
+///
+/// These are shown and can't be read back; ``refusal`` says so:
+///
+/// | Python | JSON |
+/// |---|---|
+/// | dict, list, text and number subclasses, enum members | what they hold |
+/// | other objects and names | `{"$object":"<os.system('id')>"}`: Python's repr of what would be called |
+/// | a container inside itself | `{"$cycle":true}` |
+/// | int of more than 98 digits | its digits; beyond 4,300 a text in hexadecimal |
+///
+/// Characters that can be printed stand as they are, all others as escapes.
+struct JSONText: ~Copyable, ValueSpelling {
+    static let comma: StaticString = ","
+    static let colon: StaticString = ":"
+    static let none: StaticString = "null"
+    static let hidden: StaticString = "\"***\""
+    static let hasTags = true
+
+    var output = JSONWriter(capacity: 4096)
+    /// Spells what has no JSON form.
+    var repr: PythonRepr
+    let redaction: Redaction
+    /// Characters shown of each text, bytes of each bytes value.
+    let maximumTextLength: Int?
+    /// As in ``PythonRepr``.
+    var hiddenAttachments: Set<Int> = []
+    /// Why what was written can't be read back; nil when it can.
+    var refusal: StaticString?
+
+    init(redaction: Redaction = .none, maximumTextLength: Int? = nil) {
+        self.redaction = redaction
+        self.maximumTextLength = maximumTextLength
+        repr = PythonRepr(redaction: redaction)
+    }
+
+    mutating func removeAll() {
+        output.removeAll()
+        hiddenAttachments.removeAll()
+        refusal = nil
+    }
+
+    func checkLength() throws(TooLong) {
+        if output.count > repr.maximumBytes { throw TooLong() }
+    }
+
+    mutating func append(_ literal: StaticString) { output.append(literal) }
+    mutating func append(raw bytes: UnsafeRawBufferPointer) { output.append(raw: bytes) }
+    mutating func append(int value: Int64) { output.appendInteger(value) }
+
+    mutating func append(bool value: Bool) {
+        if value { append("true") } else { append("false") }
+    }
+
+    mutating func append(float value: Double) {
+        guard value.isFinite else {
+            if value.isNaN { return append("{\"$float\":\"nan\"}") }
+            if value < 0 { append("{\"$float\":\"-inf\"}") } else { append("{\"$float\":\"inf\"}") }
+            return
+        }
+        output.appendFloat(value)
+    }
+
+    /// An int beyond 64 bits; as a text in hexadecimal where Python doesn't print it either.
+    mutating func append(bigInteger bytes: UnsafeRawBufferPointer) {
+        // 41 bytes are at most 99 digits, which is as far as a JSON text is read.
+        if bytes.count > 41 { refusal = "an int of more than 98 digits is not read back" }
+        repr.removeAll()
+        repr.append(bigInteger: bytes)
+        let isDecimal = repr.output.withUnsafeBytes { !$0.contains(UInt8(ascii: "x")) }
+        if !isDecimal { append("\"") }
+        repr.output.withUnsafeBytes { output.append(raw: $0) }
+        if !isDecimal { append("\"") }
+    }
+
+    /// - Parameter tag: `$bytes`, `$bytearray` or `$str2`.
+    mutating func append(_ tag: StaticString, bytes: UnsafeRawBufferPointer) {
+        let shown = UnsafeRawBufferPointer(rebasing: bytes.prefix(maximumTextLength ?? bytes.count))
+        append("{\"")
+        append(tag)
+        append("\":\"")
+        StrictBase64.append(shown, to: &output)
+        if shown.count < bytes.count { append("…\"}") } else { append("\"}") }
+    }
+
+    /// A text in quotes, cut where that was asked for.
+    mutating func append(text: UnsafeRawBufferPointer) {
+        let (shown, isCut) = PrintableText.prefix(text, characters: maximumTextLength)
+        append("\"")
+        append(content: shown)
+        append(isCut ? "…\"" : "\"")
+    }
+
+    /// A text in quotes that is never cut: a key, or what we say.
+    mutating func append(key: UnsafeRawBufferPointer) {
+        append("\"")
+        append(content: key)
+        append("\"")
+    }
+
+    /// A text of ours in quotes.
+    mutating func append(sentence text: String) {
+        var text = text
+        text.withUTF8 { append(key: UnsafeRawBufferPointer($0)) }
+    }
+
+    private mutating func append(content text: UnsafeRawBufferPointer) {
+        var index = 0
+        while index < text.count {
+            let start = index
+            while index < text.count, Self.isPlain(text[index]) { index += 1 }
+            output.append(raw: UnsafeRawBufferPointer(rebasing: text[start..<index]))
+            guard index < text.count else { return }
+            let (scalar, length) = PrintableText.scalar(of: text, at: index)
+            if scalar >= 0x80, PrintableText.isPrintable(scalar) {
+                output.append(raw: UnsafeRawBufferPointer(rebasing: text[index..<index + length]))
+            } else {
+                appendEscape(scalar)
+            }
+            index += length
+        }
+    }
+
+    @inline(__always) private static func isPlain(_ byte: UInt8) -> Bool {
+        byte >= 0x20 && byte < 0x7F && byte != UInt8(ascii: "\\") && byte != UInt8(ascii: "\"")
+    }
+
+    private mutating func appendEscape(_ scalar: UInt32) {
+        switch scalar {
+        case 0x22: append("\\\"")
+        case 0x5C: append("\\\\")
+        case 0x0A: append("\\n")
+        case 0x0D: append("\\r")
+        case 0x09: append("\\t")
+        case 0x1_0000...:
+            // A surrogate pair, in UTF-16's way.
+            append(unit: 0xD7C0 + scalar >> 10)
+            append(unit: 0xDC00 | scalar & 0x3FF)
+        default: append(unit: scalar)
+        }
+    }
+
+    private mutating func append(unit: UInt32) {
+        append("\\u")
+        PrintableText.append(hexadecimal: unit, digits: 4, to: &output)
+    }
+}

@@ -1,0 +1,54 @@
+import ArgumentParser
+import Glibc
+import JSONCodec
+
+/// Colours of the output, or none.
+struct Palette {
+    /// When there are colours.
+    enum Choice: String, CaseIterable, ExpressibleByArgument { case auto, always, never }
+
+    enum Color {
+        case key, text, word, event, quiet, warning, heading
+
+        fileprivate var sequence: StaticString {
+            switch self {
+            case .key: "\u{1B}[36m"
+            case .text: "\u{1B}[32m"
+            case .word: "\u{1B}[33m"
+            case .event: "\u{1B}[1m"
+            case .quiet: "\u{1B}[2m"
+            case .warning: "\u{1B}[31m"
+            case .heading: "\u{1B}[1m"
+            }
+        }
+    }
+
+    let hasColors: Bool
+
+    /// - Parameter choice: `auto` means a terminal that can, unless the user says `NO_COLOR` (no-color.org).
+    init(_ choice: Choice) {
+        switch choice {
+        case .always: hasColors = true
+        case .never: hasColors = false
+        case .auto:
+            hasColors = Terminal.isCapable && getenv("NO_COLOR").map { $0.pointee == 0 } ?? true
+        }
+    }
+
+    func begin(_ color: Color, _ writer: inout JSONWriter) { if hasColors { writer.append(color.sequence) } }
+    func end(_ writer: inout JSONWriter) { if hasColors { writer.append("\u{1B}[0m") } }
+
+    func append(_ text: String, _ color: Color, to writer: inout JSONWriter) {
+        begin(color, &writer)
+        writer.append(text: text)
+        end(&writer)
+    }
+}
+
+extension JSONWriter {
+    /// Appends a text of our own as it is.
+    mutating func append(text: String) {
+        var text = text
+        text.withUTF8 { append(raw: UnsafeRawBufferPointer($0)) }
+    }
+}

@@ -1,0 +1,62 @@
+import ArgumentParser
+import JSONCodec
+import PickleCodec
+
+/// Keys whose values are not to be seen (`--redact`): passwords, tokens, names of people.
+struct Redaction {
+    /// A key as it stands on the command line; a pattern's own characters hide the key that is spelled so, too.
+    struct Key {
+        private let literal: ByteString
+        private let pattern: TextPattern
+
+        init(argument: String) throws {
+            guard !argument.isEmpty else { throw ValidationError("--redact must not be empty") }
+            literal = ByteString(argument)
+            pattern = try TextPattern(argument: argument)
+        }
+
+        fileprivate func matches(_ key: ByteString) -> Bool { key == literal || pattern.matches(key) }
+    }
+
+    private let keys: [Key]
+
+    /// Hides nothing.
+    static var none: Redaction { Redaction([]) }
+    init(_ keys: [Key]) { self.keys = keys }
+
+    var isEmpty: Bool { keys.isEmpty }
+
+    func hides(_ key: ByteString) -> Bool { keys.contains { $0.matches(key) } }
+
+    /// Whether the value of a key is to be hidden; keys that are bytes count as texts.
+    func hides(_ key: PickleNode, of document: borrowing PickleDocument) -> Bool {
+        guard !isEmpty else { return false }
+        var content = key
+        if document.kind(of: key) == .object, case .node(let text)? = document.plainForm(of: key) { content = text }
+        guard let bytes = document.bytes(of: content) else { return false }
+        return hides(ByteString(bytes))
+    }
+
+    /// Whether the value of a key is to be hidden.
+    func hides(_ key: JSONDocument.Node, of document: borrowing JSONDocument) -> Bool {
+        guard !isEmpty, let text = document.byteString(key) else { return false }
+        return hides(text)
+    }
+}
+
+extension JSONDocument {
+    /// Collects the numbers of the attachments that a value's placeholders stand for.
+    func collectPlaceholders(in node: Node, into numbers: inout Set<Int>) {
+        switch kind(of: node) {
+        case .array: for element in elements(of: node) { collectPlaceholders(in: element, into: &numbers) }
+        case .object:
+            if value(forKey: "_placeholder", in: node) != nil, let number = value(forKey: "num", in: node),
+                let index = int64(number)
+            {
+                numbers.insert(Int(index))
+            }
+            for (_, value) in members(of: node) { collectPlaceholders(in: value, into: &numbers) }
+        default: break
+        }
+    }
+}

@@ -1,0 +1,190 @@
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+
+/// Posts one request after the other to one server, over one connection as long as that lasts.
+final class HTTPEmitter {
+    /// What the server said.
+    struct Answer {
+        let status: HTTPResponseStatus
+        /// The beginning of the body.
+        let body: ByteBuffer
+    }
+
+    /// Why there is no answer.
+    enum Failure: Error, CustomStringConvertible {
+        case unreachable(String)
+        /// The request may have been carried out.
+        case unanswered(String)
+
+        var description: String {
+            switch self {
+            case .unreachable(let reason): "can't be reached: \(reason)"
+            case .unanswered(let reason): "has not answered: \(reason)"
+            }
+        }
+    }
+
+    /// A server that has said nothing for this long won't.
+    private static let timeout = Duration.seconds(30)
+
+    /// The largest body that is sent without asking.
+    private static let maximumUnaskedBytes = 1 << 16
+
+    private let run: Run
+    private let target: HTTPTarget
+    private var connection: HTTPEmitConnection?
+
+    init(run: Run, target: HTTPTarget) {
+        self.run = run
+        self.target = target
+        run.closeAtEnd { [weak self] in self?.close() ?? run.eventLoop.makeSucceededVoidFuture() }
+    }
+
+    private func close() -> EventLoopFuture<Void>? {
+        connection?.channel?.close(promise: nil)
+        return connection?.channel?.closeFuture
+    }
+
+    /// Posts a body of JSON; the next one must wait for the answer.
+    func post(_ body: [UInt8], _ answered: @escaping (Result<Answer, Failure>) -> Void) {
+        if let connection, connection.channel?.isActive == true { return send(body, on: connection, answered) }
+        let connection = HTTPEmitConnection()
+        self.connection = connection
+        ClientBootstrap(group: run.eventLoop).connectTimeout(.seconds(5)).connect(host: target.host, port: target.port)
+            .assumeIsolated().whenComplete { [self] result in
+                do {
+                    let channel = try result.get()
+                    try channel.pipeline.syncOperations.addHandlers([
+                        HTTPRequestEncoder(),
+                        // 100 Continue is what a large body waits for.
+                        ByteToMessageHandler(HTTPResponseDecoder(informationalResponseStrategy: .forward)), connection,
+                    ])
+                    send(body, on: connection, answered)
+                } catch {
+                    answered(.failure(.unreachable(HTTPFailureReason.text(of: error))))
+                }
+            }
+    }
+
+    private func send(
+        _ body: [UInt8], on connection: HTTPEmitConnection, _ answered: @escaping (Result<Answer, Failure>) -> Void
+    ) {
+        var head = HTTPRequestHead(version: .http1_1, method: .POST, uri: target.path)
+        head.headers = [
+            "Host": target.authority, "Content-Type": "application/json", "Content-Length": String(body.count),
+            "User-Agent": "subspy",
+        ]
+        // A server that takes no body of this size says so before it has to read it, and its answer isn't lost.
+        let asksFirst = body.count > Self.maximumUnaskedBytes
+        if asksFirst {
+            head.headers.add(name: "Expect", value: "100-continue")
+            run.after(.seconds(1)) { connection.sendBody() }
+        }
+        let timer = run.after(Self.timeout) { connection.fail("nothing came for 30 s") }
+        connection.post(head, ByteBuffer(bytes: body), asksFirst: asksFirst) { result in
+            timer.cancel()
+            answered(result)
+        }
+    }
+}
+
+/// One connection, with the request that waits on it.
+private final class HTTPEmitConnection: ChannelInboundHandler {
+    typealias InboundIn = HTTPClientResponsePart
+    typealias OutboundOut = HTTPClientRequestPart
+
+    private(set) var channel: (any Channel)?
+    private var context: ChannelHandlerContext?
+    private var answered: ((Result<HTTPEmitter.Answer, HTTPEmitter.Failure>) -> Void)?
+    private var unsentBody: ByteBuffer?
+    private var status: HTTPResponseStatus?
+    private var body = ByteBuffer()
+    private var staysOpen = true
+
+    /// Enough for a sentence.
+    private static let maximumBodyBytes = 4096
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        channel = context.channel
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+    }
+
+    func post(
+        _ head: HTTPRequestHead, _ content: ByteBuffer, asksFirst: Bool,
+        _ answered: @escaping (Result<HTTPEmitter.Answer, HTTPEmitter.Failure>) -> Void
+    ) {
+        self.answered = answered
+        guard let context else { return fail("the connection was closed") }
+        context.writeAndFlush(wrapOutboundOut(.head(head)), promise: nil)
+        unsentBody = content
+        if !asksFirst { sendBody() }
+    }
+
+    /// Sends the body, if it waits for that.
+    func sendBody() {
+        guard let context, let content = unsentBody else { return }
+        unsentBody = nil
+        context.write(wrapOutboundOut(.body(.byteBuffer(content))), promise: nil)
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            guard head.status.code >= 200 else {
+                if head.status == .continue { sendBody() }
+                return
+            }
+            status = head.status
+            // A request that has not been sent to its end can't be followed by another.
+            staysOpen = head.isKeepAlive && unsentBody == nil
+            unsentBody = nil
+            body.clear()
+        case .body(let part):
+            let room = Self.maximumBodyBytes - body.readableBytes
+            body.writeBytes(part.readableBytesView.prefix(max(room, 0)))
+        case .end:
+            guard let status else { return }
+            self.status = nil
+            finish(.success(HTTPEmitter.Answer(status: status, body: body)))
+        }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        fail("the server closed the connection")
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        fail(HTTPFailureReason.text(of: error))
+    }
+
+    func fail(_ reason: String) {
+        staysOpen = false
+        finish(.failure(.unanswered(reason)))
+    }
+
+    private func finish(_ result: Result<HTTPEmitter.Answer, HTTPEmitter.Failure>) {
+        guard let answered else { return }
+        self.answered = nil
+        if !staysOpen { context?.close(promise: nil) }
+        answered(result)
+    }
+}
+
+/// Errors of connections in the system's words.
+private enum HTTPFailureReason {
+    static func text(of error: any Error) -> String {
+        if let failure = error as? NIOConnectionError {
+            return failure.connectionErrors.last.map { text(of: $0.error) } ?? "the host name can't be resolved"
+        }
+        if let failure = error as? IOError { return SystemError.text(of: failure.errnoCode) }
+        if case ChannelError.connectTimeout = error { return "connecting took too long" }
+        if error is HTTPParserError { return "it does not speak HTTP" }
+        return "\(error)"
+    }
+}

@@ -1,0 +1,55 @@
+import NIOCore
+
+/// When each message of a recording is due.
+final class ReplayPace {
+    /// What is to be done now.
+    enum Step {
+        case due(ReplayEntries.Entry)
+        case later(NIODeadline)
+        case end
+    }
+
+    private let speed: ReplaySpeed
+    private let rate: Double?
+    private var startTime = NIODeadline.now()
+    /// What has been looked at last.
+    private var now = NIODeadline.now()
+    private var count = 0
+    private var pending: ReplayEntries.Entry?
+
+    init(speed: ReplaySpeed, rate: Double?) {
+        self.speed = speed
+        self.rate = rate
+    }
+
+    /// The first message is due now.
+    func start() {
+        startTime = .now()
+        now = startTime
+    }
+
+    /// Everything that follows comes later by so much.
+    func delay(by amount: TimeAmount) {
+        startTime = startTime + amount
+    }
+
+    /// The next message, if it is due.
+    func next(_ entries: ReplayEntries) throws(RecordingReader.Failure) -> Step {
+        if pending == nil { pending = try entries.next() }
+        guard let entry = pending else { return .end }
+        let time = deadline(of: entry)
+        if time > now { now = .now() }
+        guard time <= now else { return .later(time) }
+        pending = nil
+        count += 1
+        return .due(entry)
+    }
+
+    private func deadline(of entry: ReplayEntries.Entry) -> NIODeadline {
+        if let rate { return startTime + .nanoseconds(Int64(Double(count) * 1e9 / rate)) }
+        switch speed {
+        case .maximum: return startTime
+        case .factor(let factor): return startTime + .nanoseconds(Int64(Double(entry.microseconds) * 1000 / factor))
+        }
+    }
+}

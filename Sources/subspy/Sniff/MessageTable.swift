@@ -1,0 +1,130 @@
+import JSONCodec
+import PubSubMessages
+
+/// Messages as rows of a table, as wide as the terminal; into a pipe as wide as they are, unless `COLUMNS` is set.
+struct MessageTable {
+    private struct Column {
+        let title: String
+        let width: Int
+        var isNumber = false
+    }
+
+    private let palette: Palette
+    private let timeColumns: Int
+    private var columns: [Column] = []
+    private var width: Int?
+
+    init(palette: Palette, timeColumns: Int) {
+        self.palette = palette
+        self.timeColumns = timeColumns
+        layOut(width: Terminal.columns)
+    }
+
+    private mutating func layOut(width: Int?) {
+        self.width = width
+        // What the fixed columns leave is shared: names get a fifth each, the data the rest.
+        let free = max((width ?? 120) - timeColumns - 24, 20)
+        let name = min(max(free / 5, 6), 24)
+        columns = [
+            Column(title: "TIME", width: timeColumns), Column(title: "EVENT", width: name),
+            Column(title: "ROOM", width: name), Column(title: "NS", width: min(max(free / 12, 4), 12)),
+            Column(title: "BYTES", width: 7, isNumber: true), Column(title: "FORM", width: 12),
+        ]
+    }
+
+    func appendHeading(to line: inout JSONWriter) {
+        palette.begin(.heading, &line)
+        var row = Row(limit: width)
+        for column in columns { row.append(column.title, column.width, isNumber: column.isNumber, to: &line) }
+        row.append("DATA", nil, isNumber: false, to: &line)
+        palette.end(&line)
+        line.append(0x0A)
+    }
+
+    /// Appends a row. In brackets stand other methods than emit where the event would, and everyone, which is no room.
+    mutating func append(
+        _ message: ShownMessage, of inspector: MessageInspector, _ timestamps: Timestamps,
+        _ renderer: inout MessageRenderer, truncation: Int?, to line: inout JSONWriter
+    ) {
+        if let current = Terminal.columns, current != width {
+            layOut(width: current)
+            appendHeading(to: &line)
+        }
+        let form = message.form
+        let isBroadcast = message.inspection.complaint == nil && message.inspection.summary.method == "emit"
+        var row = Row(limit: width)
+        var cell = JSONWriter(capacity: 256)
+        for (index, column) in columns.enumerated() {
+            cell.removeAll()
+            switch index {
+            case 0: timestamps.append(to: &cell)
+            case 1: appendName(message, of: inspector, &renderer, to: &cell)
+            case 2:
+                renderer.appendField("room", form, of: inspector, to: &cell)
+                if cell.count == 0, isBroadcast { cell.append("(everyone)") }
+            case 3: renderer.appendField("namespace", form, of: inspector, to: &cell)
+            case 4: cell.appendInteger(Int64(message.payload.count))
+            default: cell.append(text: message.inspection.wireForm.description)
+            }
+            cell.withUnsafeBytes { row.append($0, column.width, isNumber: column.isNumber, to: &line) }
+        }
+        if message.inspection.complaint != nil {
+            renderer.render(message.payload, form, of: inspector)
+        } else {
+            renderer.render(message.inspection.summary.method == "callback" ? "args" : "data", form, of: inspector)
+        }
+        renderer.withBytes { text in
+            let (shown, isCut) = PrintableText.prefix(text, characters: truncation)
+            cell.removeAll()
+            cell.append(raw: shown)
+            if isCut { cell.append("…") }
+        }
+        cell.withUnsafeBytes { row.append($0, nil, isNumber: false, to: &line) }
+    }
+
+    private func appendName(
+        _ message: ShownMessage, of inspector: MessageInspector, _ renderer: inout MessageRenderer,
+        to cell: inout JSONWriter
+    ) {
+        if case .undecodable = message.form { return }
+        if message.inspection.summary.method == "emit" {
+            return renderer.appendField("event", message.form, of: inspector, to: &cell)
+        }
+        cell.append("(")
+        renderer.appendField("method", message.form, of: inspector, to: &cell)
+        cell.append(")")
+    }
+}
+
+/// A line of a table while it is being put together; no cell goes beyond its end.
+struct Row {
+    /// Columns left; nil for a line without end.
+    private var left: Int?
+    private var isFirst = true
+
+    init(limit: Int?) { left = limit }
+
+    mutating func append(_ text: String, _ width: Int?, isNumber: Bool, to line: inout JSONWriter) {
+        var text = text
+        text.withUTF8 { append(UnsafeRawBufferPointer($0), width, isNumber: isNumber, to: &line) }
+    }
+
+    /// Appends a cell.
+    ///
+    /// - Parameter width: nil for the last cell, which takes what is left and isn't filled up. Numbers stand on the right.
+    mutating func append(_ text: UnsafeRawBufferPointer, _ width: Int?, isNumber: Bool, to line: inout JSONWriter) {
+        if !isFirst {
+            guard left != 0 else { return }
+            line.append(" ")
+            left = left.map { $0 - 1 }
+        }
+        isFirst = false
+        let room = min(width ?? Int.max, left ?? Int.max)
+        let taken = PrintableText.columns(of: text)
+        let padding = width == nil ? 0 : max(room - taken, 0)
+        if isNumber { for _ in 0..<padding { line.append(" ") } }
+        let used = PrintableText.append(text, cutTo: room, to: &line)
+        if !isNumber { for _ in 0..<(width == nil ? 0 : room - used) { line.append(" ") } }
+        left = left.map { $0 - (width == nil ? used : room) }
+    }
+}
