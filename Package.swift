@@ -5,20 +5,25 @@ let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
     name: "ws-emit",
     products: [
         .library(name: "PickleCodec", targets: ["PickleCodec"]),
+        .library(name: "ChannelEmitter", targets: ["ChannelEmitter"]),
         .executable(name: "ws-emit", targets: ["ws-emit"]),
         .executable(name: "subspy", targets: ["subspy"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.36.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     ],
     targets: [
@@ -30,11 +35,20 @@ let package = Package(
         .target(name: "PubSubMessages", dependencies: ["PickleCodec", "JSONCodec"], swiftSettings: strict),
         // Input and output.
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
-        .target(name: "RedisPubSub", dependencies: ["CHiredis", nio, nioPosix, logging], swiftSettings: strict),
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(
+            name: "RedisPubSub", dependencies: ["CHiredis", nio, nioPosix, nioSSL, logging], swiftSettings: strict),
+        .target(
+            name: "ChannelEmitter",
+            dependencies: [
+                "PickleCodec", "JSONCodec", "PubSubMessages", "RedisPubSub", nio, nioPosix, logging,
+                .product(name: "OrderedCollections", package: "swift-collections"),
+            ],
+            swiftSettings: strict),
         .target(
             name: "Bridge",
             dependencies: [
-                "JSONCodec", "SocketIOProtocol", "PubSubMessages", "RedisPubSub", nio, nioPosix, logging,
+                "JSONCodec", "SocketIOProtocol", "PubSubMessages", "RedisPubSub", nio, nioPosix, logging, metrics,
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOWebSocket", package: "swift-nio"),
@@ -44,13 +58,15 @@ let package = Package(
         .executableTarget(
             name: "ws-emit",
             dependencies: [
-                "Bridge", "JSONCodec", "RedisPubSub", "SocketIOProtocol", nio, nioPosix, logging, argumentParser,
+                "Bridge", "JSONCodec", "PubSubMessages", "RedisPubSub", "SocketIOProtocol", nio, nioPosix, logging,
+                metrics, argumentParser,
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "subspy",
             dependencies: [
-                "PubSubMessages", "PickleCodec", "JSONCodec", "RedisPubSub", nio, nioPosix, logging, argumentParser,
+                "PubSubMessages", "PickleCodec", "JSONCodec", "RedisPubSub", "CZlib", nio, nioPosix, logging,
+                argumentParser, .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
             swiftSettings: strict),
         // Tests, one folder per target.
@@ -59,6 +75,9 @@ let package = Package(
         .testTarget(name: "SocketIOProtocolTests", dependencies: ["SocketIOProtocol"], swiftSettings: strict),
         .testTarget(name: "PubSubMessagesTests", dependencies: ["PubSubMessages"], swiftSettings: strict),
         .testTarget(name: "RedisPubSubTests", dependencies: ["RedisPubSub", nioEmbedded], swiftSettings: strict),
+        .testTarget(
+            name: "ChannelEmitterTests", dependencies: ["ChannelEmitter", "RedisPubSub"], swiftSettings: strict),
+        .testTarget(name: "SubspyTests", dependencies: ["subspy"], swiftSettings: strict),
         .testTarget(name: "BridgeTests", dependencies: ["Bridge", nioEmbedded], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

@@ -1,0 +1,1 @@
+../RedisPubSubTests/RedisServer.swift
