@@ -1,0 +1,48 @@
+// A file's id is its name's bytes, percent-encoded. Names may be anything: quotes, markup, newlines, no UTF-8 at all.
+
+function bytes(id) {
+  return Uint8Array.from(id.match(/%[0-9A-F]{2}|[^%]/g) ?? [], part =>
+    part.length === 3 ? parseInt(part.slice(1), 16) : part.charCodeAt(0));
+}
+
+// Control characters, those that turn the direction of writing, and those that look like nothing at all.
+const invisible = /[\p{Cc}\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/u;
+const hex = (number, digits) => number.toString(16).padStart(digits, "0");
+
+// The name as text, in parts of [text, isEscape]; what can't be seen stands as an escape such as \n or \xff.
+export function nameParts(id) {
+  const raw = bytes(id);
+  try {
+    const text = new TextDecoder("utf-8", {fatal: true, ignoreBOM: true}).decode(raw);
+    return [...text].map(c => !invisible.test(c) ? [c, false] : [{"\n": "\\n", "\r": "\\r", "\t": "\\t"}[c] ??
+      (c < "\x80" ? "\\x" + hex(c.charCodeAt(0), 2) : "\\u" + hex(c.charCodeAt(0), 4)), true]);
+  } catch {
+    return [...raw].map(b => b >= 0x20 && b < 0x7f ? [String.fromCharCode(b), false] : ["\\x" + hex(b, 2), true]);
+  }
+}
+
+export function showName(element, id) {
+  const name = document.createElement("bdi");
+  name.className = "name";
+  let last = null;
+  for (const [text, isEscape] of nameParts(id)) {
+    if (isEscape || !last || last.nodeType !== Node.TEXT_NODE) {
+      last = isEscape ? document.createElement("span") : document.createTextNode("");
+      if (isEscape) last.className = "escape";
+      name.append(last);
+    }
+    last.textContent += text;
+  }
+  element.replaceChildren(name);
+}
+
+export const plainName = id => nameParts(id).map(([text]) => text).join("");
+
+const units = ["bytes", "kB", "MB", "GB", "TB", "PB", "EB"];
+
+export function readableSize(size) {
+  if (size === 1) return "1 byte";
+  const step = Math.min(Math.floor(Math.log2(Math.max(size, 1)) / 10), units.length - 1);
+  const value = size / 1024 ** step;
+  return `${step && value < 10 ? value.toFixed(1) : Math.floor(value)} ${units[step]}`;
+}

@@ -1,0 +1,34 @@
+// Emits one event on the Redis channel: swift run emit EVENT ROOM [JSON]. An empty ROOM is everybody.
+// Environment: REDIS names the server, redis://[[user]:password@]host[:port]; FORMAT is pickle (default) or json. Prints how
+// many servers got the event.
+import ChannelEmitter
+import Foundation
+
+@main struct Emit {
+    static func main() async {
+        let (words, environment) = (CommandLine.arguments.dropFirst(), ProcessInfo.processInfo.environment)
+        guard let event = words.first, let room = words.dropFirst().first, words.count <= 3 else {
+            fail(64, "usage: emit EVENT ROOM [JSON]")
+        }
+        do throws(EmitterError) {
+            // A program of your own has its data at hand: emit("update", ["time": 1, "tags": ["a", "b"]], room: "time")
+            let data = try EventValue(json: words.count == 3 ? words[3] : "null")
+            let emitter = try Emitter(
+                environment["REDIS"] ?? "redis://localhost:6379",
+                format: environment["FORMAT"] == "json" ? .json : .pickle())
+            print(try await emitter.emit(event, data, room: room.isEmpty ? nil : room))
+            await emitter.close()
+        } catch {
+            switch error.code {
+            case .invalidConfiguration: fail(64, "\(error)")
+            case .invalidMessage: fail(65, "\(error)")
+            default: fail(69, "\(error)")
+            }
+        }
+    }
+
+    static func fail(_ code: Int32, _ sentence: String) -> Never {
+        FileHandle.standardError.write(Data("emit: \(sentence)\n".utf8))
+        exit(code)
+    }
+}
