@@ -1,0 +1,23 @@
+# docker build -t ws-emit .
+# docker run --rm -p 8899:8899 -e REDIS=redis://db:6379/0 -e CORS=https://www.example.org ws-emit
+# Settings are the variables of contrib/ws-emit, or options: docker run ws-emit --cors https://www.example.org
+FROM swift:6.3-bookworm AS build
+# Debian's stable release pins its versions by itself.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends libhiredis-dev make python3 zlib1g-dev \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /usr/src/ws-emit
+COPY . .
+RUN make install PREFIX=/usr DESTDIR=/installed
+
+FROM debian:bookworm-slim
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends libhiredis0.14 libstdc++6 \
+    && rm -rf /var/lib/apt/lists/*
+COPY --from=build /installed/usr/bin/ /usr/bin/
+# It owns no file and needs none: any user without rights will do.
+USER 65534:65534
+EXPOSE 8899
+ENTRYPOINT ["ws-emit"]
