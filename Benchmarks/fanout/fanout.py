@@ -1,27 +1,28 @@
 #!/usr/bin/env python3
-"""Server CPU time per delivered message: ws-emit beside the original Python service, in one run.
+"""Server CPU time per delivered message and memory per client: ws-emit beside what else there is, in one run.
 
-1,000 websocket clients join one room; pickled messages as python-socketio 5.4 writes them are published one after the
-other, the next when all clients have the last. Servers take turns within each run. CPU time is user and system time of
-the server's whole process tree between the first publish and the last delivery, from /proc, so that a busy machine
-disturbs it less than throughput. Standard library only.
+Clients join one room; messages are published one after the other, the next when all clients have the last. The servers take
+turns within each run. CPU time is user and system time of the server's whole process tree from the first publish to the last
+delivery, read from /proc, so that a busy machine disturbs it less than throughput. Standard library only.
 
-usage: fanout.py --ours PATH [--original PATH-OF-PYTHON] [--clients N] [--messages N] [--runs N]
+usage: fanout.py --ours PATH [--original COMMAND] [--python-socketio PYTHON] [--nchan] [--transport websocket|polling|mixed]
+                 [--clients N] [--messages N] [--runs N] [--svg FILE]
 """
 import argparse
 import os
-import pickle
+import pathlib
 import re
 import select
 import shutil
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
-ROOM = "bench"
+from chart import chart
+from clients import PollingClient, WebSocketClient
+from servers import HERE, Nchan, Redis, SocketIO
 
 
 def free_port():
@@ -56,7 +57,7 @@ def tree(pid):
 
 
 def cpu_seconds(pid):
-    """User and system time of a process tree; nanoseconds where the kernel keeps them."""
+    """User and system time of a process tree, from the scheduler's nanoseconds."""
     total = 0.0
     for process in tree(pid):
         for task in os.listdir(f"/proc/{process}/task"):
@@ -66,140 +67,105 @@ def cpu_seconds(pid):
 
 
 def memory_bytes(pid):
-    with open(f"/proc/{pid}/smaps_rollup") as rollup:
-        return int(re.search(r"^Pss:\s+(\d+) kB", rollup.read(), re.M)[1]) * 1024
+    total = 0
+    for process in tree(pid):
+        with open(f"/proc/{process}/smaps_rollup") as rollup:
+            total += int(re.search(r"^Pss:\s+(\d+) kB", rollup.read(), re.M)[1]) * 1024
+    return total
 
 
-class Client:
-    """One websocket in one room, as far as counting frames needs it."""
-
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), 30)
-        self.socket.sendall(
-            b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
-        self.received = b""
-        self.expect(b'"sid"')
-        self.send(b"40")
-        self.expect(b"40{")
-        self.send(b'420["join",{"room":"%s"}]' % ROOM.encode())
-        self.expect(b"430[")
-        self.received = b""
-
-    def send(self, text):
-        # A mask of zeros leaves the text as it is.
-        self.socket.sendall(bytes([0x81, 0x80 | len(text)]) + bytes(4) + text)
-
-    def expect(self, marker):
-        while marker not in self.received:
-            part = self.socket.recv(65536)
-            if not part:
-                sys.exit(f"a client was disconnected before {marker!r}")
-            self.received += part
-        self.received = self.received[self.received.index(marker) + len(marker):]
-
-
-class Redis:
-    def __init__(self, folder):
-        self.port = free_port()
-        self.process = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", folder],
-            stdout=subprocess.DEVNULL)
-        wait_for_port(self.port, self.process, "redis-server")
-        self.socket = socket.create_connection(("127.0.0.1", self.port))
-
-    def publish(self, payload):
-        channel = b"flask-socketio"
-        self.socket.sendall(
-            b"*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n" % (len(channel), channel, len(payload), payload))
-        return int(self.socket.recv(64)[1:])
-
-
-def message(number):
-    return pickle.dumps({
-        "method": "emit", "event": "update", "data": {"number": number, "text": "x" * 100}, "namespace": "/",
-        "room": ROOM, "skip_sid": None, "callback": None, "host_id": "0" * 32}, 4)
-
-
-def measure(command, clients, messages):
+def measure(name, server, transport, count, messages):
+    """CPU microseconds for each delivery, and bytes for each client."""
     folder = tempfile.mkdtemp(prefix="fanout-")
-    redis = Redis(folder)
+    redis = Redis(free_port(), folder)
+    wait_for_port(redis.port, redis.process, "redis-server")
     port = free_port()
-    server = subprocess.Popen(
-        [part.format(port=port, redis=redis.port) for part in command],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = server.start(port, redis, folder)
+    kinds = {"websocket": [WebSocketClient], "polling": [PollingClient], "mixed": [WebSocketClient, PollingClient]}[transport]
     try:
-        wait_for_port(port, server, command[0])
-        empty = memory_bytes(server.pid)
-        connected = [Client(port) for _ in range(clients)]
-        for client in connected:
-            client.socket.setblocking(False)
-        memory = (memory_bytes(server.pid) - empty) / clients
+        wait_for_port(port, process, name)
+        empty = memory_bytes(process.pid)
+        connected = [kinds[index % len(kinds)](port, server) for index in range(count)]
+        memory = (memory_bytes(process.pid) - empty) / count
         poll = select.epoll()
-        by_descriptor = {client.socket.fileno(): client for client in connected}
-        for descriptor in by_descriptor:
+        clients = {client.socket.fileno(): client for client in connected}
+        for descriptor in clients:
             poll.register(descriptor, select.EPOLLIN)
-        deliver(redis, poll, by_descriptor, 0)  # warm
-        before = cpu_seconds(server.pid)
+        publisher = server.publisher(port, redis)
+        deliver(publisher, poll, clients, 0)  # warm
+        before = cpu_seconds(process.pid)
         for number in range(1, messages + 1):
-            deliver(redis, poll, by_descriptor, number)
-        spent = cpu_seconds(server.pid) - before
-        return spent / (messages * clients) * 1e6, memory
+            deliver(publisher, poll, clients, number)
+        return (cpu_seconds(process.pid) - before) / (messages * count) * 1e6, memory
     finally:
-        for process in (server, redis.process):
-            process.terminate()
-            process.wait()
+        for one in (process, redis.process):
+            one.terminate()
+            one.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def deliver(redis, poll, clients, number):
-    """Publishes one message and waits until every client has it, complete and once."""
-    if redis.publish(message(number)) != 1:
-        sys.exit("the server has not subscribed")
+def deliver(publisher, poll, clients, number):
+    """Publishes one message and waits until every client has it, once."""
+    publisher.publish(number)
     marker = b'"number":%d,' % number
-    waiting = dict.fromkeys(clients, b"")
+    waiting = set(clients)
     deadline = time.monotonic() + 60
     while waiting:
         if time.monotonic() > deadline:
             sys.exit(f"{len(waiting)} clients did not get message {number}")
         for descriptor, _ in poll.poll(1):
-            received = waiting.get(descriptor, b"") + clients[descriptor].socket.recv(65536)
-            if marker in received and received.endswith(b"]"):
+            if clients[descriptor].readable(marker):
                 if descriptor not in waiting:
                     sys.exit(f"message {number} came twice")
-                del waiting[descriptor]
-            elif descriptor in waiting:
-                waiting[descriptor] = received
+                waiting.remove(descriptor)
+
+
+def servers(arguments):
+    redis = "redis://127.0.0.1:{redis}/0"
+    options = ["-a", "127.0.0.1:{port}", "--cors", "*", "--redis", redis]
+    found = {"ws-emit": SocketIO([arguments.ours, *options])}
+    if arguments.nchan:
+        found["nginx with nchan"] = Nchan()
+    if arguments.original:
+        found["the original"] = SocketIO([*arguments.original.split(), *options], relative_messages=0.2)
+    if arguments.python_socketio:
+        command = [arguments.python_socketio, "-m", "uvicorn", "--app-dir", str(HERE), "python_socketio_app:app", "--host",
+                   "127.0.0.1", "--port", "{port}", "--loop", "uvloop", "--http", "httptools", "--ws", "websockets",
+                   "--ws-per-message-deflate", "false", "--backlog", "4096", "--no-access-log", "--log-level", "critical"]
+        found["python-socketio"] = SocketIO(command, {"REDIS": redis}, relative_messages=0.2)
+    return {name: server for name, server in found.items() if arguments.transport in server.transports}
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--ours", required=True)
     parser.add_argument("--original", help="ws-emit.py with its interpreter, as one word or two")
+    parser.add_argument("--python-socketio", help="a Python with python-socketio and uvicorn")
+    parser.add_argument("--nchan", action="store_true")
+    parser.add_argument("--transport", choices=("websocket", "polling", "mixed"), default="websocket")
     parser.add_argument("--clients", type=int, default=1000)
     parser.add_argument("--messages", type=int, default=100)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--svg", type=pathlib.Path)
     arguments = parser.parse_args()
 
-    options = ["-a", "127.0.0.1:{port}", "--cors", "*", "--redis", "redis://127.0.0.1:{redis}/0"]
-    servers = {"ws-emit": [arguments.ours, *options]}
-    if arguments.original:
-        servers["original"] = [*arguments.original.split(), *options]
-    results = {name: [] for name in servers}
+    compared = servers(arguments)
+    results = {name: [] for name in compared}
     for run in range(arguments.runs):
-        for name, command in servers.items():
-            # The original needs a hundred times as long; its figure is steady after a few messages.
-            messages = arguments.messages if name == "ws-emit" else max(5, arguments.messages // 5)
-            results[name].append(measure(command, arguments.clients, messages))
-            print(f"run {run + 1} {name}: {results[name][-1][0]:.2f} us/delivery", flush=True)
+        for name, server in compared.items():
+            messages = max(5, int(arguments.messages * server.relative_messages))
+            results[name].append(measure(name, server, arguments.transport, arguments.clients, messages))
+            print(f"run {run + 1} {name}: {results[name][-1][0]:.2f} us/delivery", file=sys.stderr, flush=True)
 
-    print(f"\n{arguments.clients} websocket clients in one room, one message under way, medians of {arguments.runs} runs")
-    print(f"{'server':10}{'CPU us/delivery':>17}{'bytes/client':>14}")
-    medians = {name: statistics.median(cpu for cpu, _ in runs) for name, runs in results.items()}
-    for name, runs in results.items():
-        print(f"{name:10}{medians[name]:17.2f}{statistics.median(memory for _, memory in runs):14,.0f}")
-    if "original" in medians:
-        print(f"ratio: the original needs {medians['original'] / medians['ws-emit']:.1f} times the CPU time")
+    cpu = {name: statistics.median(one for one, _ in runs) for name, runs in results.items()}
+    memory = {name: statistics.median(one for _, one in runs) for name, runs in results.items()}
+    print(f"{arguments.clients} {arguments.transport} clients in one room, one message under way; medians of {arguments.runs} runs\n")
+    print("| | CPU time per delivery | times ours | memory per client |\n|---|--:|--:|--:|")
+    for name in compared:
+        print(f"| {name} | {cpu[name]:.1f} us | {cpu[name] / cpu['ws-emit']:.1f} | {memory[name] / 1000:.1f} kB |")
+    if arguments.svg:
+        title = f"CPU time to deliver one message to one of {arguments.clients:,} {arguments.transport} clients"
+        arguments.svg.write_text(chart(title, list(cpu.items()), "us"))
 
 
 if __name__ == "__main__":

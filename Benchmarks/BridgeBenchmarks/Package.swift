@@ -1,0 +1,46 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A package of its own, so that the main manifest never learns about it. What is measured has `package` or internal
+// access: the sources are linked in as targets, the bridge built for testing.
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+
+let package = Package(
+    name: "bridge-benchmarks",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    ],
+    targets: [
+        .target(name: "JSONCodec", swiftSettings: strict),
+        .target(name: "PickleCodec", dependencies: ["JSONCodec"], swiftSettings: strict),
+        .target(name: "PubSubMessages", dependencies: ["PickleCodec", "JSONCodec"], swiftSettings: strict),
+        .target(name: "SocketIOProtocol", dependencies: ["JSONCodec"], swiftSettings: strict),
+        // What stands between the bridge and a broker; the connection to Redis and its TLS would be minutes of building.
+        .target(name: "RedisPubSub", dependencies: [nio, nioPosix], swiftSettings: strict),
+        .target(
+            name: "Bridge",
+            dependencies: [
+                "JSONCodec", "SocketIOProtocol", "PubSubMessages", "RedisPubSub", nio, nioPosix, logging,
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOWebSocket", package: "swift-nio"),
+            ],
+            swiftSettings: strict + [.unsafeFlags(["-enable-testing"])]),
+        .target(name: "CAllocationCounter"),
+        .executableTarget(
+            name: "bridge-bench",
+            dependencies: [
+                "Bridge", "CAllocationCounter", "JSONCodec", "PickleCodec", "PubSubMessages", "RedisPubSub",
+                "SocketIOProtocol", nio, nioPosix, logging,
+            ],
+            swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)
