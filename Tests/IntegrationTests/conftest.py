@@ -44,7 +44,9 @@ def start_bridge():
         return started[-1]
     yield start
     for bridge in started:
-        bridge.stop()
+        code = bridge.stop()
+        print(bridge.running.output)  # shown beside a test that failed
+        assert code not in (-4, -5, -6, -11), f"ws-emit crashed with {code}, its log is above"
 
 
 @pytest.fixture

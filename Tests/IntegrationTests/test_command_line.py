@@ -40,7 +40,8 @@ def test_help_names_every_option_of_the_original():
 WRONG = [
     ("-a", "8899"), ("-a", "localhost:http"), ("-a", "localhost:70000"), ("-a", "1:2:3:4"), ("-a", ""), ("-a", "[::1]"),
     ("--redis", "http://localhost"), ("--redis", "localhost:6379"), ("--redis", "redis://localhost:port/0"),
-    ("--redis", "redis://localhost:6379/x"), ("--redis", "rediss://localhost"), ("--redis", "redis+sentinel://a/0/b"),
+    ("--redis", "redis://localhost:6379/x"), ("--redis", "redis://localhost?decode_responses=1"),
+    ("--redis", "redis+sentinel://a/0/b/c"), ("--redis", "redis://a,b"),
     ("--ping-interval", "0"), ("--ping-interval", "soon"), ("--ping-timeout", "-1"), ("--ping-interval", "nan"),
     ("--max-payload", "0"), ("--max-payload", "1MB"), ("--threads", "0"), ("--threads", "x"),
     ("--max-message", "0"), ("--max-namespaces", "x"), ("--max-pending-acks", "0"),
@@ -173,6 +174,14 @@ def test_a_signal_ends_it_without_redis_too(start_bridge):
     bridge = start_bridge(None, redis_url=f"redis://127.0.0.1:{free_port()}/0")
     bridge.running.send_signal(signal.SIGTERM)
     assert bridge.running.wait_for_exit() == 0
+
+
+def test_a_signal_may_come_as_soon_as_it_has_started():
+    for _ in range(20):
+        running = Running([ws_emit_program(), "-a", f"127.0.0.1:{free_port()}", "--redis", "none"])
+        running.wait_for_line("ws-emit started on")
+        running.send_signal(signal.SIGTERM)
+        assert running.wait_for_exit() == 0, running.output
 
 
 def test_start_up_says_where_and_for_whom(redis_server, start_bridge):

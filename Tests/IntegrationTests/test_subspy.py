@@ -266,18 +266,53 @@ def test_a_password_from_a_file(subspy, own_redis, tmp_path):
     own_redis.client.config_set("requirepass", "geheim")
     file = tmp_path / "password"
     file.write_text("geheim\n")
-    spy = sniff(subspy, own_redis, "--password-file", file, "--duration", "10ms")
-    assert spy.code() == 0
-    assert "geheim" not in spy.error
+    for arguments, env in [(["--password-file", file], {}), (["--redis-password-file", file], {}),
+                           ([], {"REDIS_PASSWORD_FILE": str(file)})]:
+        spy = sniff(subspy, own_redis, *arguments, "--duration", "10ms", env=env)
+        assert spy.code() == 0
+        assert "geheim" not in spy.error
+
+
+def test_an_empty_password_file_is_an_error(subspy, tmp_path):
+    (tmp_path / "empty").touch()
+    spy = subspy(env={"REDIS_PASSWORD_FILE": str(tmp_path / "empty")})
+    assert spy.code() == 64 and spy.error.startswith("subspy: REDIS_PASSWORD_FILE: ") and spy.error.count("\n") == 1
+
+
+@pytest.mark.parametrize("line, words", [
+    ("subspy record a", {"a.jsonl", "ab"}), ("subspy replay a", {"a.jsonl", "ab"}), ("subspy convert a", {"a.jsonl", "ab"}),
+    ("subspy sniff --password-file a", {"a.jsonl", "ab"}), ("subspy replay --as p", {"pickle"}), ("subspy emit --as j", {"json"}),
+    ("subspy sniff --output t", {"table"}), ("subspy sniff --method enter", {"enter_room"}), ("subspy replay --speed m", {"max"})])
+def test_values_are_completed(line, words, tmp_path):
+    script = subprocess.run([program(), "--generate-completion-script", "bash"], capture_output=True, text=True).stdout
+    (tmp_path / "script").write_text(script)
+    (tmp_path / "here").mkdir()
+    for name in ("a.jsonl", "ab", "other"):
+        (tmp_path / "here" / name).touch()
+    ask = ('source ../script; COMP_LINE=$1; read -ra COMP_WORDS <<< "$1"; COMP_POINT=${#1}; COMP_CWORD=$((${#COMP_WORDS[@]} - 1));'
+           '_subspy subspy "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"; printf "%s\\n" "${COMPREPLY[@]}"')
+    done = subprocess.run(["bash", "-c", ask, "_", line], capture_output=True, text=True, cwd=tmp_path / "here")
+    assert set(done.stdout.split()) == words, done
 
 
 @pytest.mark.parametrize("arguments, sentence", [
     (["--redis", "http://x"], "--redis"), (["--count", "0"], "--count must be at least 1"), (["--event", "/(/"], "--event"),
     (["--sample", "2"], "--sample"), (["--nonsense"], "--nonsense"), (["--raw", "--hex"], "--hex"),
-    (["--duration", "soon"], "--duration"), (["--password-file", "/nonexistent"], "--password-file")])
+    (["--duration", "soon"], "--duration"), (["--password-file", "/nonexistent"], "--password-file"), (["--output", "xml"], "--output")])
 def test_a_bad_option_is_one_sentence_and_code_64(subspy, arguments, sentence):
     spy = subspy(*arguments)
     assert spy.rest() == []
     assert spy.code() == 64
     assert spy.error.startswith("subspy: ") and sentence in spy.error
     assert spy.error.count("\n") == 1
+
+
+def test_the_canaries_of_ws_emit_are_shown_only_when_asked_for(subspy, quiet_redis):
+    canary = b'{"method":"ws-emit-canary","id":1,"host_id":"ws-emit-0"}'
+    plain = sniff(subspy, quiet_redis, "--count", 1)
+    asking = [listening(quiet_redis, subspy(*flags, "--count", 1, "--raw", redis=quiet_redis), count=number + 2)
+              for number, flags in enumerate([["--canaries"], ["--method", "ws-*"]])]
+    publish(quiet_redis, canary, pickle.dumps(TIME))
+    assert plain.line() == repr(TIME)
+    assert [spy.line() for spy in asking] == [canary.decode()] * 2
+    assert [spy.code() for spy in [plain, *asking]] == [0, 0, 0]

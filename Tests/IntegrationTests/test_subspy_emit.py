@@ -3,10 +3,12 @@ import json
 import pickle
 import pickletools
 import re
+import signal
+import time
 
 import pytest
 
-from support.subspy import quiet_redis, subspy, subspy_redis  # noqa: F401 (fixtures)
+from support.subspy import listening, quiet_redis, subspy, subspy_redis  # noqa: F401 (fixtures)
 from support.waiting import PATIENCE, eventually
 
 
@@ -43,7 +45,7 @@ def test_an_emit_as_pickle(subspy, quiet_redis, channel, arguments, data, protoc
     payload = channel()
     message = pickle.loads(payload)
     host = message.pop("host_id")
-    assert re.fullmatch("[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}", host)
+    assert re.fullmatch("ws-emit-[0-9a-f]{24}", host)
     assert list(message.items()) == list({"method": "emit", "event": "update", "data": data, "namespace": "/",
                                           "room": "time", "skip_sid": None, "callback": None}.items())
     used = max(opcode.proto for opcode, _, _ in pickletools.genops(payload))
@@ -100,6 +102,31 @@ def test_repetition(subspy, quiet_redis, channel):
     assert spy.rest() == ["3 messages, 1 subscriber"]
 
 
+def test_lines_in_their_time(subspy, quiet_redis, channel):
+    before = time.monotonic()
+    spy = subspy("emit", "x", "--data", "-", "--every", "40ms", redis=quiet_redis, stdin=b"1\n2\n3\n")
+    assert [json.loads(channel())["data"] for _ in range(3)] == [1, 2, 3]
+    assert time.monotonic() - before >= 0.08
+    assert spy.rest() == ["3 messages, 1 subscriber"]
+
+
+def test_a_stream_goes_on_after_an_outage(subspy, own_redis, tmp_path):
+    count = 30_000
+    record = listening(own_redis, subspy("record", tmp_path / "r", redis=own_redis))
+    spy = subspy("emit", "x", "--data", "-", redis=own_redis, stdin=b"".join(b"%d\n" % n for n in range(count)))
+    eventually(lambda: (tmp_path / "r").stat().st_size > 1000, "some have come")
+    own_redis.kill()
+    own_redis.start()
+    code = spy.code()
+    record.process.send_signal(signal.SIGINT)
+    assert record.code() == 0
+    lines = [json.loads(line) for line in (tmp_path / "r").read_text().splitlines()]
+    numbers = [json.loads(line["text"])["data"] for line in lines if "text" in line]
+    assert numbers == sorted(set(numbers))
+    # It may have been over before the outage.
+    assert (code == 75) == ("may not have been published" in spy.error)
+
+
 def test_nobody_listening_is_a_warning_and_code_3(subspy, quiet_redis):
     spy = subspy("emit", "x", redis=quiet_redis)
     assert spy.rest() == ["1 message, 0 subscribers"]
@@ -128,7 +155,7 @@ def test_orders(subspy, quiet_redis, channel, arguments, expected, form, loads):
     (["emit", "x", "--room", ""], "--room must not be empty"), (["emit", "x", "--namespace", "chat"], "--namespace"),
     (["emit", "x", "--protocol", "4"], "--protocol goes with"), (["emit"], "event"),
     (["emit", "x", "--as", "pickle", "--protocol", "6"], "0 to 5"), (["emit", "x", "--data", "@/nonexistent"], "No such file"),
-    (["emit", "x", "--repeat", "0"], "--repeat"), (["enter-room", "s"], "room")])
+    (["emit", "x", "--repeat", "0"], "--repeat"), (["emit", "x", "--every", "1s"], "--every goes with"), (["enter-room", "s"], "room")])
 def test_bad_options(subspy, arguments, sentence):
     spy = subspy(*arguments)
     assert spy.rest() == []

@@ -1,15 +1,21 @@
 """Recording the channel and replaying it: the file's lines, the bytes that come back, the time they take."""
 import base64
+import gzip
 import json
 import os
 import pickle
+import pty
+import re
+import select
 import signal
+import subprocess
 import time
 
 import pytest
 
-from support.subspy import TIME, listening, publish, quiet_redis, subspy, subspy_redis  # noqa: F401 (fixtures)
-from support.waiting import PATIENCE, eventually
+from support.processes import RedisServer
+from support.subspy import TIME, listening, program, publish, quiet_redis, subspy, subspy_redis  # noqa: F401 (fixtures)
+from support.waiting import PATIENCE, eventually, free_port
 
 PAYLOADS = [pickle.dumps(TIME), json.dumps(TIME).encode(), b"", bytes(range(256)), "комната".encode(), b'{"torn": ',
             pickle.dumps(TIME, 0), b"\x80\x04\x95" * 1000]
@@ -33,8 +39,12 @@ def channel(quiet_redis):
         subscription.close()
 
 
+def text_of(path):
+    return (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode()
+
+
 def lines_of(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in text_of(path).splitlines()]
 
 
 def payload_of(line):
@@ -125,6 +135,116 @@ def test_rotation(subspy, quiet_redis, tmp_path):
     assert all(1024 <= part.stat().st_size < 2048 for part in parts[:count // 2 - 1])
 
 
+def test_a_compressed_recording_is_gzip_and_is_replayed(subspy, quiet_redis, channel, tmp_path):
+    file = tmp_path / "r.jsonl.gz"
+    for part in (PAYLOADS[:3], PAYLOADS[3:]):
+        spy = listening(quiet_redis, subspy("record", file, "--count", len(part), redis=quiet_redis))
+        publish(quiet_redis, *part)
+        assert spy.code() == 0
+    assert subprocess.run(["gzip", "-t", file], capture_output=True).stderr == b""
+    assert [payload_of(line) for line in lines_of(file) if "us" in line] == PAYLOADS
+    read = channel("flask-socketio")
+    for arguments, stdin in [([file], None), (["-"], file.read_bytes())]:
+        replay = subspy("replay", *arguments, "--speed", "max", redis=quiet_redis, stdin=stdin)
+        assert [read()[1] for _ in PAYLOADS] == PAYLOADS
+        assert (replay.code(), replay.error) == (0, f"subspy: published {len(PAYLOADS)} messages, {sum(map(len, PAYLOADS))} bytes\n")
+
+
+def readable(path):
+    """What zcat gets out of a file that may break off."""
+    return subprocess.run(["zcat", path], capture_output=True).stdout.decode()
+
+
+def test_a_killed_recorder_has_written_what_it_got_compressed_too(subspy, quiet_redis, tmp_path):
+    file = tmp_path / "r.jsonl.gz"
+    spy = listening(quiet_redis, subspy("record", file, redis=quiet_redis))
+    publish(quiet_redis, "[1]", "[2]")
+    eventually(lambda: readable(file).count("\n") == 3, "both can be read")
+    spy.process.kill()
+    spy.process.wait()
+    replay = subspy("replay", file, "--dry-run", "--speed", "max")
+    assert [line.split(" ", 2)[2] for line in replay.rest()] == ["[1]", "[2]"]
+    assert (replay.code(), replay.error) == (
+        0, f"subspy: the compressed data of {file} breaks off: what comes before was read\n")
+
+
+@pytest.mark.parametrize("lost", [0, 1, 4, 7, 40])
+def test_a_compressed_recording_goes_on_after_a_crash(subspy, quiet_redis, tmp_path, lost):
+    file = tmp_path / "r.jsonl.gz"
+    spy = listening(quiet_redis, subspy("record", file, redis=quiet_redis))
+    for number in range(3):
+        publish(quiet_redis, f"[{number}]")
+        eventually(lambda: readable(file).count("\n") == number + 2, "it can be read")
+    spy.process.kill()
+    spy.process.wait()
+    eventually(lambda: quiet_redis.subscribers() == 0, "it is gone")
+    # A crash of the machine loses the end of the file too.
+    os.truncate(file, file.stat().st_size - lost)
+    before = [line for line in readable(file).splitlines() if line.endswith("}")]
+    spy = listening(quiet_redis, subspy("record", file, "--count", 1, redis=quiet_redis))
+    publish(quiet_redis, "[9]")
+    assert spy.code() == 0
+    # gzip itself finds nothing wrong: the torn member has been ended.
+    assert subprocess.run(["gzip", "-t", file], capture_output=True).stderr == b""
+    after = text_of(file).splitlines()
+    whole = [line for line in after if line.endswith("}")]
+    assert len(before) - 1 <= len(whole) - 2 <= len(before) and before[:len(whole) - 2] == whole[:-2]
+    assert json.loads(whole[-1])["text"] == "[9]" and "subspy_recording" in whole[-2]
+
+
+def test_data_that_is_damaged_is_read_up_to_there(subspy, tmp_path):
+    whole = write(tmp_path / "whole", header(), *(message(n, json.dumps(os.urandom(30).hex())) for n in range(5000))).read_bytes()
+    damaged = bytearray(gzip.compress(whole))
+    damaged[len(damaged) // 2:len(damaged) // 2 + 50] = b"x" * 50
+    (tmp_path / "r.gz").write_bytes(damaged)
+    spy = subspy("replay", tmp_path / "r.gz", "--dry-run", "--speed", "max")
+    texts = [line.split(" ", 2)[2] for line in spy.rest()]
+    wanted = [repr(json.loads(json.loads(line)["text"])) for line in whole.decode().splitlines()[1:]]
+    assert 1000 < len(texts) < 4000 and texts[:1000] == wanted[:1000]
+    assert spy.code() == 0
+    assert f"the compressed data of {tmp_path / 'r.gz'} breaks off: what comes before was read" in spy.error
+    assert spy.error.count("\n") == 1
+
+
+def test_a_closed_pipe_ends_a_recording_quietly(quiet_redis):
+    process = subprocess.Popen([program(), "record", "-", "--redis", quiet_redis.url], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert b"subspy_recording" in process.stdout.readline()
+        eventually(lambda: quiet_redis.subscribers() == 1, "it subscribes")
+        process.stdout.close()
+        publish(quiet_redis, "[1]")
+        assert process.wait(PATIENCE) == 0 and process.stderr.read() == b""
+    finally:
+        process.kill()
+        process.stderr.close()
+
+
+def test_a_name_that_is_taken_by_something_else_is_refused(subspy, tmp_path):
+    file = tmp_path / "r.gz"
+    file.write_text("letters to my aunt\n")
+    spy = subspy("record", file)
+    assert spy.code() == 73
+    assert spy.error == f"subspy: {file} is there and no gzip file: name another one\n"
+    assert file.read_text() == "letters to my aunt\n"
+
+
+def test_rotation_of_compressed_files(subspy, quiet_redis, tmp_path):
+    file = tmp_path / "r.jsonl.gz"
+    count = 60
+    spy = listening(quiet_redis, subspy("record", file, "--rotate", "1k", "--count", count, redis=quiet_redis))
+    noise = [base64.b64encode(os.urandom(60)).decode() for _ in range(count)]
+    for number, text in enumerate(noise):
+        publish(quiet_redis, text)
+        if number % 10 == 0:
+            eventually(lambda: text in "".join(readable(one) for one in tmp_path.iterdir()), "it is written")
+    assert spy.code() == 0
+    parts = [file, *(tmp_path / f"r.jsonl.{number}.gz" for number in range(1, len(list(tmp_path.iterdir()))))]
+    assert len(parts) >= 3 and set(parts) == set(tmp_path.iterdir())
+    assert all("subspy_recording" in lines_of(part)[0] for part in parts)
+    assert [line["text"] for part in parts for line in lines_of(part) if "text" in line] == noise
+
+
 def test_filters_choose_what_is_recorded(subspy, quiet_redis, tmp_path):
     file = tmp_path / "r.jsonl"
     spy = listening(quiet_redis, subspy("record", file, "--room", "time", "--grep", "'time': 2", "--until", "update",
@@ -148,6 +268,31 @@ def test_a_gap_is_recorded_and_told(subspy, own_redis, tmp_path):
     assert spy.code() == 0
     assert [sorted(line.keys() - {"us", "channel"}) for line in lines_of(file)[1:]] == [["text"], ["lost"], ["subscribed"], ["text"]]
     assert "recorded 2 messages, 19 bytes, with 1 gap" in spy.error
+
+
+def test_a_recorder_that_redis_drops_names_the_setting(subspy, own_redis, tmp_path):
+    file = tmp_path / "r.jsonl"
+    own_redis.client.config_set("client-output-buffer-limit", "pubsub 1mb 0 0")
+    spy = listening(own_redis, subspy("record", file, "--until", "end", redis=own_redis))
+    eventually(lambda: own_redis.client.info("commandstats").get("cmdstat_info", {}).get("calls", 0) > 0,
+               "it knows the server before the loss")
+    spy.process.send_signal(signal.SIGSTOP)
+    # The kernel's buffers take some megabytes before Redis has to keep the rest.
+    while own_redis.subscribers() == 1:
+        publish(own_redis, *["x" * (1 << 18)] * 10)
+    spy.process.send_signal(signal.SIGCONT)
+    listening(own_redis, spy)
+    setting = "client-output-buffer-limit pubsub 1mb 0 0"
+    spy.wait_for_error(f"Redis dropped the subscription because too much output waited for it: {setting}, raise it with")
+    publish(own_redis, '{"event": "end"}')
+    assert spy.code() == 0
+    told = [line for line in lines_of(file) if "text" not in line]
+    assert [sorted(line.keys() - {"us"}) for line in told[1:]] == [["lost"], ["subscribed"], ["cause"]]
+    assert setting in told[3]["cause"]
+    assert spy.error.endswith(", with 1 gap\n")
+    # These lines are no messages.
+    rehearsal = subspy("replay", file, "--dry-run", "--speed", "max")
+    assert rehearsal.rest()[-1].endswith(" flask-socketio {'event': 'end'}") and rehearsal.code() == 0
 
 
 def test_an_interrupted_recording_is_complete(subspy, quiet_redis, tmp_path):
@@ -211,16 +356,119 @@ def test_a_long_recording_at_full_speed_loses_nothing(subspy, quiet_redis, tmp_p
     assert [json.loads(line["text"])["n"] for line in lines_of(copy)[1:]] == list(range(count))
 
 
+def test_a_terminal_is_shown_the_progress_and_the_time_left(quiet_redis, tmp_path):
+    source = write(tmp_path / "r", header(), *(message(20 * n, "x" * 2000) for n in range(20_000)))
+    status, terminal = run_on_a_terminal("replay", source, "--redis", quiet_redis.url, until=" left")
+    assert re.search(rb"\r\x1b\[K\d+ messages, \d+ bytes, \d+/s, \d+ min \d+ s left", terminal), terminal
+    assert status == 130 and b"published " in terminal
+
+
+def test_a_terminal_is_shown_the_progress_of_a_recording(quiet_redis, tmp_path):
+    status, terminal = run_on_a_terminal("record", tmp_path / "r", "--redis", quiet_redis.url, until="0/s")
+    assert b"\r\x1b[K0 messages, 0 bytes, 0/s" in terminal and status == 0
+
+
+def run_on_a_terminal(*arguments, until):
+    """Interrupts subspy once its terminal shows this text; returns its exit code and all that was shown."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([program(), *map(str, arguments)], stderr=theirs, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL)
+    os.close(theirs)
+    shown = b""
+    interrupted = False
+    while True:
+        assert select.select([ours], [], [], PATIENCE)[0], f"nothing more came after {shown!r}"
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:  # the terminal's other side is closed
+            break
+        shown += piece
+        if not piece:
+            break
+        if until.encode() in shown and not interrupted:
+            interrupted = True
+            process.send_signal(signal.SIGINT)
+    os.close(ours)
+    return process.wait(PATIENCE), shown
+
+
 def test_nobody_listening_is_code_3(subspy, quiet_redis, tmp_path):
     spy = subspy("replay", write(tmp_path / "r", header(), message(0, "[1]")), redis=quiet_redis)
     assert spy.code() == 3
     assert spy.error == "subspy: published 1 message, 3 bytes; 1 of them reached nobody\n"
 
 
+@pytest.mark.parametrize("speed", [["--speed", "max"], ["--rate", "400/s"]])
+def test_a_replay_goes_on_after_an_outage(subspy, own_redis, tmp_path, speed):
+    count = 400 if "--rate" in speed else 100_000
+    source = write(tmp_path / "source", header(), *(message(0, str(n)) for n in range(count)))
+    copy = tmp_path / "copy"
+    record = listening(own_redis, subspy("record", copy, redis=own_redis))
+    replay = subspy("replay", source, *speed, redis=own_redis)
+    eventually(lambda: len(copy.read_text()) > 200, "some messages have come")
+    own_redis.kill()
+    replay.wait_for_error("Redis is away, trying again until it is back")
+    own_redis.start()
+    code = replay.code()
+    record.process.send_signal(signal.SIGINT)
+    assert record.code() == 0
+    numbers = [int(line["text"]) for line in lines_of(copy) if "text" in line]
+    # In order, none twice: what was under way may be lost, as it says.
+    assert numbers == sorted(set(numbers))
+    said = replay.error.splitlines()[-1]
+    assert said.startswith("subspy: published ") and (code == 75) == ("may be lost" in said)
+    assert "Redis is back" in replay.error
+
+
 def test_another_machine_takes_yes(subspy, tmp_path):
     spy = subspy("replay", write(tmp_path / "r", *TIMED), "--redis", "redis://:geheim@192.0.2.1:6379/0")
     assert spy.code() == 64
     assert spy.error == "subspy: redis://:***@192.0.2.1:6379/0 is another machine: add --yes to publish there\n"
+
+
+def test_with_yes_another_machine_is_published_to(subspy, quiet_redis, channel, tmp_path):
+    read = channel("flask-socketio")
+    # No loopback address, as far as it can be seen.
+    spy = subspy("replay", write(tmp_path / "r", header(), message(0, "[1]")), "--yes", "--redis",
+                 f"redis://0.0.0.0:{quiet_redis.port}")
+    assert read()[1] == b"[1]"
+    assert spy.code() == 0
+
+
+def test_a_password_stays_secret(subspy, quiet_redis, tmp_path):
+    source = write(tmp_path / "r", header(), message(0, "[1]"))
+    quiet_redis.client.config_set("requirepass", "geheim")
+    try:
+        (tmp_path / "password").write_text("geheim\n")
+        for url, arguments in [(quiet_redis.url, ["--password-file", tmp_path / "password"]),
+                               (quiet_redis.url.replace("//", "//:geheim@"), [])]:
+            spy = subspy("replay", source, *arguments, "--verbose", env={"REDIS": url})
+            assert spy.code() == 3 and "published 1 message" in spy.error and "geheim" not in spy.error
+        for command in (["replay", source], ["record", tmp_path / "x"], ["emit", "x"]):
+            spy = subspy(*command, "--no-wait", "--verbose", env={"REDIS": quiet_redis.url.replace("//", "//:falsch@")})
+            assert spy.code() == 69 and "refused AUTH" in spy.error and "falsch" not in spy.error
+    finally:
+        quiet_redis.client.config_set("requirepass", "")
+
+
+@pytest.mark.parametrize("command", [["record", "x"], ["replay", "r"]])
+def test_without_redis_it_waits_or_fails_as_told(subspy, tmp_path, command):
+    write(tmp_path / "r", header(), message(0, "[1]"))
+    arguments = [command[0], tmp_path / command[1], "--redis", f"redis://127.0.0.1:{free_port()}"]
+    spy = subspy(*arguments, "--no-wait")
+    assert spy.code() == 69
+    assert "Redis can't be reached: Connection refused" in spy.error and spy.error.count("\n") == 1
+    redis = RedisServer()
+    spy = subspy(*arguments[:2], *(["--count", 1] if command[0] == "record" else []), redis=redis)
+    spy.wait_for_error("Redis is away, trying again until it is back")
+    redis.start()
+    try:
+        if command[0] == "record":
+            listening(redis, spy)
+            publish(redis, "[1]")
+        assert spy.code() == (0 if command[0] == "record" else 3)
+    finally:
+        redis.close()
 
 
 @pytest.mark.parametrize("content, code, sentence", [
@@ -236,7 +484,7 @@ def test_what_is_no_recording_is_refused(subspy, tmp_path, content, code, senten
 
 @pytest.mark.parametrize("arguments, code, sentence", [
     (["replay", "/nonexistent"], 66, "No such file"), (["record", "/nonexistent/r"], 73, "No such file"),
-    (["record", "x.jsonl.gz"], 64, "subspy record - | gzip > x.jsonl.gz"), (["record", "-", "--rotate", "1M"], 64, "--rotate"),
+    (["record", "-", "--rotate", "1M"], 64, "--rotate"),
     (["replay", "x", "--speed", "fast"], 64, "--speed"), (["replay", "x", "--rate", "0"], 64, "--rate"),
     (["replay", "-", "--loop"], 64, "--loop"), (["replay", "x", "--limit", "0"], 64, "--limit")])
 def test_bad_options(subspy, arguments, code, sentence):

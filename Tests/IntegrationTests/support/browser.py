@@ -1,5 +1,7 @@
 """Headless Chromium with the stock Socket.IO client, and the small web server its page comes from."""
+import base64
 import http.server
+import os
 import pathlib
 import shutil
 import subprocess
@@ -9,7 +11,7 @@ import threading
 from selenium import webdriver
 
 from .processes import HERE, ROOT, command
-from .waiting import PATIENCE
+from .waiting import PATIENCE, eventually
 
 
 def client_script():
@@ -47,12 +49,12 @@ class PageServer:
 
 
 class Browser:
-    def __init__(self):
+    def __init__(self, *flags):
         self._profile = tempfile.mkdtemp(prefix="ws-emit-chromium-")
         options = webdriver.ChromeOptions()
         options.binary_location = command("chromium")
         for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                     "--no-first-run", f"--user-data-dir={self._profile}"):
+                     "--no-first-run", f"--user-data-dir={self._profile}", *flags):
             options.add_argument(flag)
         self.driver = webdriver.Chrome(options, webdriver.ChromeService(command("chromedriver")))
         self.driver.set_script_timeout(PATIENCE)
@@ -61,6 +63,10 @@ class Browser:
     def load(self, url):
         self.driver.get(url)
         return Page(self.driver)
+
+    def console_errors(self):
+        """What the browser complained about since this was last asked: scripts' errors, refused requests."""
+        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
 
     def close(self):
         self.driver.quit()
@@ -98,3 +104,42 @@ class Page:
 
     def transport(self, socket=0):
         return self.run("return sockets[arguments[0]].io.engine.transport.name", socket)
+
+    def shows(self, selector, expected):
+        """Waits until the text of an element is `expected`, or fulfils it when that is a function. Returns the text."""
+        script = "return document.querySelector(arguments[0])?.textContent.trim() ?? null"
+        condition = expected if callable(expected) else lambda text: text == expected
+        last = None
+        def fulfilled():
+            nonlocal last
+            last = self.run(script, selector)
+            assert last is not None and condition(last), f"it shows {last!r}"
+            return True
+        eventually(fulfilled, f"{selector} shows {expected!r}")
+        return last
+
+    def click(self, selector):
+        self.run("document.querySelector(arguments[0]).click()", selector)
+
+    def screenshot(self, name, height=470):
+        """Pictures for the documents, only when WS_EMIT_SCREENSHOTS names their folder: light, dark and on a phone."""
+        if not (folder := os.environ.get("WS_EMIT_SCREENSHOTS")):
+            return
+        assert shutil.which("pngquant"), "pngquant makes the pictures small: apt-get install pngquant"
+        self.run("document.documentElement.style.scrollbarWidth = 'none'")
+        for suffix, width, height, scheme in (("", 840, height, "light"), ("-dark", 840, height, "dark"),
+                                              ("-phone", 390, 700, "light")):
+            self.resize(width, height)
+            self._cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+            picture = base64.b64decode(self._cdp("Page.captureScreenshot", format="png")["data"])
+            subprocess.run(["pngquant", "64", "--force", "--output", ROOT / folder / f"{name}{suffix}.png", "-"],
+                           input=picture, check=True)
+        self.resize()
+        self._cdp("Emulation.setEmulatedMedia", features=[])
+
+    def resize(self, width=0, height=0):
+        """The size of the page in pixels, a phone's when it is narrow; the browser's own again without arguments."""
+        self._cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=0 < width < 500)
+
+    def _cdp(self, command, **parameters):
+        return self.driver.execute_cdp_cmd(command, parameters)

@@ -127,7 +127,7 @@ class Bridge:
     """One ws-emit, ready for clients once constructed."""
 
     def __init__(self, redis_server=None, *flags, origins=(), secret="123", env=None, redis_url=None, host="127.0.0.1",
-                 port=None, subscribes=True):
+                 port=None, subscribes=True, admin=False):
         self.host = host
         self.port = port or free_port(host)
         self.address = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
@@ -140,6 +140,11 @@ class Bridge:
         if url:
             arguments += ["--redis", url]
         already = redis_server.subscribers() if redis_server and subscribes else 0
+        if admin:
+            from .operations import Admin
+            self.admin = Admin(host, free_port(host))
+            arguments += ["--admin-address", f"[{host}]:{self.admin.port}" if ":" in host else
+                          f"{host}:{self.admin.port}"]
         self.running = Running(arguments + list(flags), env)
         self.running.wait_for_line("ws-emit started on")
         eventually(lambda: socket.create_connection((host, self.port), PATIENCE).close() is None, "ws-emit accepts")

@@ -104,7 +104,10 @@ def quiet_redis(subspy_redis):
 
 
 def listening(redis_server, spy, channel="flask-socketio", count=1):
-    eventually(lambda: redis_server.subscribers(channel) >= count, f"subspy subscribes: {spy.error}")
+    """Waits for the subscription to a channel, or to a pattern if that is None."""
+    def subscribers():
+        return redis_server.subscribers(channel) if channel else redis_server.client.pubsub_numpat()
+    eventually(lambda: subscribers() >= count, f"subspy subscribes: {spy.error}")
     return spy
 
 

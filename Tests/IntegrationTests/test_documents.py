@@ -1,0 +1,128 @@
+"""The documents: their commands work as they stand, and their links lead somewhere.
+
+A fenced block that begins with ```sh is run from the top of the tree, with `ws-emit` and `subspy` on the PATH, in a network
+namespace of its own, where a Redis listens on localhost:6379 and a ws-emit with the secret 123 on localhost:8899: so the
+addresses in the documents are right, and two runs don't collide. What can't be run that way names the test file that runs
+it behind the `sh`; each of its lines must stand there. Lines that begin with `$ ` are commands, what follows their output,
+in which `…` stands for anything.
+"""
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import tempfile
+
+import pytest
+
+from support.processes import ROOT, Running, command, ws_emit_program
+from support.subspy import program as subspy_program
+from support.waiting import PATIENCE, eventually
+
+DOCUMENTS = sorted(path.relative_to(ROOT) for pattern in ("*.md", "docs/**/*.md", "example/**/*.md", "Tests/Fixtures/README.md")
+                   for path in ROOT.glob(pattern) if ".build" not in path.parts)
+ON_A_MACHINE_OF_ITS_OWN = ["docs/install.md", "docs/nginx.md"]
+"""Documents that change the machine: test_install.py and test_nginx.py run them whole on a Debian that they boot."""
+BLOCK = re.compile(r"^```(\w+)[ \t]*([^\n]*)\n(.*?)^```$", re.M | re.S)
+REFUSED = 7
+"""The code of curl when nobody listens yet: a server that the document has just started in the background."""
+
+
+def blocks():
+    for document in DOCUMENTS:
+        if str(document) in ON_A_MACHINE_OF_ITS_OWN:
+            continue
+        text = (ROOT / document).read_text()
+        for number, match in enumerate(BLOCK.finditer(text), 1):
+            if match[1] == "sh":
+                yield pytest.param(match[2].strip(), match[3], id=f"{document}-{number}")
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory):
+    """Runs shell commands where the addresses of the documents exist."""
+    folder = tmp_path_factory.mktemp("machine")
+    programs = folder / "bin"
+    programs.mkdir()
+    (programs / "ws-emit").symlink_to(os.path.abspath(ws_emit_program()))
+    (programs / "subspy").symlink_to(os.path.abspath(subspy_program()))
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(folder), "XDG_CACHE_HOME": os.environ.get(
+        "XDG_CACHE_HOME", os.path.expanduser("~/.cache"))}
+    # A namespace of processes too, so that what a document leaves in the background ends with it; with its own /proc, without
+    # which Dispatch stops a program that looks for its threads there. A user that isn't root needs one of users.
+    own_users = [] if os.geteuid() == 0 else ["--map-root-user"]
+    inside = Running(["unshare", "--net", "--pid", "--mount-proc", "--fork", "--kill-child", *own_users,
+                      "sh", "-c", "ip link set lo up && echo up && exec sleep infinity"])
+    inside.wait_for_line("up")
+    first, = pathlib.Path(f"/proc/{inside.process.pid}/task/{inside.process.pid}/children").read_text().split()
+    enter = ["nsenter", f"--target={first}", "--net", "--pid", "--mount", f"--wdns={ROOT}",
+             *(["--user", "--preserve-credentials"] if own_users else [])]
+    started = [inside]
+
+    def run(text):
+        with tempfile.TemporaryFile("w+") as output:
+            done = subprocess.run([*enter, "bash", "-euo", "pipefail", "-c", text], cwd=ROOT,
+                                  env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=output,
+                                  stderr=subprocess.STDOUT, timeout=4 * PATIENCE)
+            output.seek(0)
+            done.stdout = output.read()
+            return done
+    try:
+        started.append(Running([*enter, command("redis-server"), "--save", "", "--dir", folder]))
+        eventually(lambda: "PONG" in run("redis-cli ping").stdout, "the Redis of the documents answers")
+        started.append(Running([*enter, programs / "ws-emit", "--secret", "123"], env=environment))
+        started[-1].wait_for_line("Connected to Redis")
+        yield run
+    finally:
+        # With the first process of the namespace end all others in it. It passes over SIGTERM.
+        os.kill(int(first), signal.SIGKILL)
+        for process in started:
+            process.stop()
+
+
+@pytest.mark.parametrize("held_by, text", list(blocks()))
+def test_a_command_works_as_it_stands(held_by, text, request):
+    if held_by:
+        where = (ROOT / "Tests/IntegrationTests" / held_by).read_text()
+        missing = [line for line in text.splitlines() if line.strip() and not line.startswith("#")
+                   and line.strip().removeprefix("$ ") not in where]
+        assert not missing, f"{held_by} does not run: {missing}"
+        return
+    run = request.getfixturevalue("machine")
+    def machine(text):
+        return eventually(lambda: (done := run(text)).returncode != REFUSED and done, "the server answers")
+    steps = re.split(r"^\$ ", text, flags=re.M)
+    if len(steps) == 1:
+        done = machine(text)
+        assert done.returncode == 0, done.stdout
+        return
+    assert not steps[0].strip(), "output before the first command"
+    for step in steps[1:]:
+        # A command goes on after a backslash.
+        line = re.match(r"(.*\\\n)*.*\n?", step)[0]
+        done = machine(line)
+        assert done.returncode == 0, f"{line}{done.stdout}"
+        expected = ".*".join(re.escape(part) for part in step[len(line):].strip().split("…"))
+        assert re.fullmatch(expected, done.stdout.strip(), re.S), f"{line} printed:\n{done.stdout}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_a_link_leads_to_something_in_the_tree(document):
+    text = re.sub(r"```.*?```", "", (ROOT / document).read_text(), flags=re.S)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = ((ROOT / document).parent / path) if path else ROOT / document
+        assert file.exists(), f"{document}: {target}"
+        if anchor and file.suffix == ".md":
+            titles = re.findall(r"^#+ (.*)$", file.read_text(), re.M)
+            anchors = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+            assert anchor in anchors, f"{document}: {target}"
+
+
+def test_the_tests_that_hold_the_promises_are_there():
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs/compatibility.md").read_text()))
+    defined = {name for file in (ROOT / "Tests/IntegrationTests").glob("test_*.py")
+               for name in re.findall(r"^def (test_\w+)", file.read_text(), re.M)}
+    assert named and named <= defined, named - defined

@@ -1,0 +1,241 @@
+"""Emitters and servers of many releases of python-socketio on one channel, with ws-emit among them."""
+import json
+import threading
+
+import pytest
+
+from support.clients import RawClient, http_request
+from support.processes import Bridge, Emitter, RedisServer
+from support.python_server import PythonServer
+
+EMITTERS = ["4.6", "5.4", "5.11", "5.13", "5.15", "newest"]
+ROUNDS = 30
+
+
+@pytest.fixture(scope="module")
+def fleet_redis():
+    server = RedisServer().start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def fleet(fleet_redis):
+    """The emitters, by release."""
+    emitters = {release: Emitter(release, fleet_redis) for release in EMITTERS}
+    yield emitters
+    for emitter in emitters.values():
+        emitter.stop()
+
+
+@pytest.fixture
+def bridge(fleet_redis, start_bridge):
+    return start_bridge(fleet_redis, secret="123")
+
+
+def arguments(release, number):
+    """What is emitted in each round, and the arguments that the clients of that very release would get."""
+    # 5.15.0 writes a tuple as a list, which its own receivers take for one argument.
+    spread = [[number, "b"]] if release == "5.15" else [number, "b"]
+    return [({"n": number}, [{"n": number}]), ([1, number], [[1, number]]), ((number, "b"), spread), (None, []),
+            ("té😀", ["té😀"])]
+
+
+def test_six_releases_emit_at_once_and_each_event_arrives_once_in_order_as_it_was_meant(fleet, bridge, closing, room):
+    clients = [closing(RawClient(bridge)) for _ in range(2)]
+    for client in clients:
+        client.join(room)
+    problems = []
+
+    def emit(release):
+        try:
+            for number in range(ROUNDS):
+                for data, _ in arguments(release, number):
+                    fleet[release].emit("from-" + release, data, room=room)
+        except Exception as problem:
+            problems.append((release, problem))
+    threads = [threading.Thread(target=emit, args=(release,)) for release in EMITTERS]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not problems
+    for client in clients:
+        received = {}
+        for _ in range(len(EMITTERS) * ROUNDS * 5):
+            name, *rest = client.receive_event()
+            received.setdefault(name, []).append(rest)
+        for release in EMITTERS:
+            expected = [meant for number in range(ROUNDS) for _, meant in arguments(release, number)]
+            assert received["from-" + release] == expected, release
+
+
+def test_bytes_arrive_as_attachments_whoever_emits_them(fleet, bridge, closing, room):
+    client = closing(RawClient(bridge))
+    client.join(room)
+    for release in EMITTERS:
+        fleet[release].emit("blob", {"b": b"\x00\xff"}, room=room)
+        assert client.receive() == '451-["blob",{"b":{"_placeholder":true,"num":0}}]', release
+        assert client.receive() == b"\x00\xff"
+
+
+def test_a_sender_of_the_older_json_is_known_by_its_first_message_that_is_no_list(fleet, bridge, closing, room):
+    client = closing(RawClient(bridge))
+    client.join(room)
+    for data, expected in (([1, 2], '42["x",1,2]'), ("text", '42["x","text"]'), ([1, 2], '42["x",[1,2]]')):
+        fleet["5.15"].emit("x", data, room=room)
+        assert client.receive() == expected
+
+
+@pytest.mark.parametrize("dialect, expected", [("5.14", '42["x",[1,2]]'), ("5.15.1", '42["x",1,2]')])
+def test_the_form_of_lists_may_be_told(fleet_redis, fleet, start_bridge, closing, room, dialect, expected):
+    client = closing(RawClient(start_bridge(fleet_redis, "--dialect", dialect)))
+    client.join(room)
+    fleet["5.15"].emit("x", [1, 2], room=room)
+    assert client.receive() == expected
+
+
+def emit_over_http(bridge, room, data):
+    body = {"event": "update", "room": room, "data": data, "secret": "123"}
+    answer = http_request(bridge, "POST", "/emit", json.dumps(body), {"Content-Type": "application/json"})
+    assert answer.status == 200, answer
+
+
+DATA = [({"time": 1}, '42["update",{"time":1}]'), ("text", '42["update","text"]'), ([1, "é"], '42["update",[1,"\\u00e9"]]'),
+        ([], '42["update",[]]'), (None, '42["update"]'), (1.5, '42["update",1.5]')]
+
+
+def python_member(release, redis_server, closing, room):
+    client = closing(RawClient(closing(PythonServer(release, redis_server))))
+    client.join(room)
+    return client
+
+
+@pytest.mark.parametrize("release, seen", [("newest", None), ("newest", "newest"), ("5.15", "5.15"), ("5.13", "5.13"),
+                                           ("5.11", "5.4")])
+def test_an_http_emit_is_published_as_the_servers_seen_on_the_channel_read_it(
+        release, seen, own_redis, start_bridge, closing, room):
+    bridge = start_bridge(own_redis, secret="123")
+    member = python_member(release, own_redis, closing, room)
+    ours = closing(RawClient(bridge))
+    ours.join(room)
+    if seen:
+        emitter = closing(Closing(Emitter(seen, own_redis)))
+        emitter.emit("seen", {}, room=room)
+        assert ours.receive() == member.receive() == '42["seen",{}]'
+    for data, packet in DATA:
+        emit_over_http(bridge, room, data)
+        assert ours.receive() == packet
+        assert member.receive() == packet, f"{data!r} at {release}"
+
+
+@pytest.mark.parametrize("form, release", [("pickle", "5.13"), ("json", "newest")])
+def test_the_form_of_what_is_published_may_be_told(form, release, own_redis, start_bridge, closing, room):
+    bridge = start_bridge(own_redis, "--publish", form, secret="123")
+    member = python_member(release, own_redis, closing, room)
+    for data, packet in DATA:
+        emit_over_http(bridge, room, data)
+        assert member.receive() == packet, f"{data!r} at {release}"
+
+
+def test_other_ws_emit_on_the_channel_are_no_older_servers(own_redis, start_bridge, closing, room):
+    one, two = (start_bridge(own_redis, secret="123") for _ in range(2))
+    member = python_member("newest", own_redis, closing, room)
+    clients = [member] + [closing(RawClient(bridge)) for bridge in (one, two)]
+    for client in clients[1:]:
+        client.join(room)
+    for data, packet in DATA:
+        for bridge in (one, two):
+            emit_over_http(bridge, room, data)
+            assert [client.receive() for client in clients] == [packet] * 3
+
+
+@pytest.mark.parametrize("form", ["auto", "json", "pickle"])
+def test_an_http_emit_with_a_report_is_published_once_and_in_the_same_form(form, own_redis, start_bridge, closing, room):
+    one, two = start_bridge(own_redis, "--publish", form, secret="123"), start_bridge(own_redis)
+    member = python_member("5.13" if form == "pickle" else "newest", own_redis, closing, room)
+    clients = [member] + [closing(RawClient(bridge)) for bridge in (one, two)]
+    for client in clients[1:]:
+        client.join(room)
+    for data, packet in DATA:
+        body = {"event": "update", "room": room, "data": data, "secret": "123", "report": True}
+        answer = http_request(one, "POST", "/emit", json.dumps(body), {"Content-Type": "application/json"})
+        report = json.loads(answer.body)
+        # Those of one; one itself, two and the Python server subscribe.
+        assert (report["matched"], report["queued"], report["redis_subscribers"]) == (1, 1, 3), report
+        assert [client.receive() for client in clients] == [packet] * 3
+
+
+class Closing:
+    """An emitter that the fixture `closing` can end."""
+
+    def __init__(self, emitter):
+        self.emit, self.close = emitter.emit, emitter.stop
+
+
+@pytest.mark.parametrize("release", ["5.13", "newest"])
+def test_python_servers_and_ws_emit_deliver_each_others_emits(release, own_redis, start_bridge, closing, room):
+    bridge = start_bridge(own_redis, secret="123")
+    member = python_member(release, own_redis, closing, room)
+    ours = closing(RawClient(bridge))
+    ours.join(room)
+    emitter = Emitter(release, own_redis)
+    try:
+        emitter.server("emit", "from-python", {"a": [1]}, room=room)
+        assert [client.receive() for client in (ours, member)] == ['42["from-python",{"a":[1]}]'] * 2
+        emit_over_http(bridge, room, {"b": 2})
+        assert [client.receive() for client in (ours, member)] == ['42["update",{"b":2}]'] * 2
+        # What a server does to rooms and clients reaches those of the other kind.
+        emitter.server("enter_room", ours.sid, room + "-x")
+        emitter.server("emit", "entered", room=room + "-x")
+        assert ours.receive() == '42["entered"]'
+        emitter.server("leave_room", ours.sid, room + "-x")
+        emitter.server("emit", "left", room=room + "-x")
+        emitter.server("close_room", room)
+        emitter.server("emit", "closed", room=room)
+        emitter.server("emit", "to you", room=ours.sid)
+        assert ours.receive() == '42["to you"]'
+        emitter.server("disconnect", ours.sid)
+        assert ours.receive() == "41"
+    finally:
+        emitter.stop()
+
+
+MISTAKES = {
+    "no namespace": ({"namespace": None}, "the namespace is missing"),
+    "a namespace without slash": ({"namespace": "chat"}, "no slash"),
+    "an empty skip_sid": ({"skip_sid": []}, "skip_sid is an empty list"),
+    "true as skip_sid": ({"skip_sid": True}, "skip_sid is neither"),
+    "no method": ({"method": None}, "there is no method"),
+    "text beside binary": ({"binary": True, "data": "text"}, "holds no attachments"),
+    "UTF-16": ({}, "UTF-16"),
+    "a byte order mark": ({}, "byte order mark"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_hand_made_message_is_delivered_as_it_was_meant_and_its_sender_told_once(
+        mistake, own_redis, start_bridge, closing, room):
+    bridge = start_bridge(own_redis)
+    client = closing(RawClient(bridge, namespaces=["/", "/chat"]))
+    client.join(room)
+    client.join(room, "/chat")
+    changes, advice = MISTAKES[mistake]
+    message = {"method": "emit", "event": "x", "data": {"v": 1}, "namespace": "/", "room": room, "skip_sid": None,
+               "callback": None, "host_id": "hand-made", **changes}
+    if message["method"] is None:
+        del message["method"]
+    text = json.dumps(message)
+    payload = {"UTF-16": text.encode("utf-16"), "a byte order mark": b"\xef\xbb\xbf" + text.encode()}.get(mistake, text)
+    for _ in range(3):
+        own_redis.client.publish("flask-socketio", payload)
+    prefix = "42/chat," if mistake == "a namespace without slash" else "42"
+    data = '"text"' if "data" in changes else '{"v":1}'
+    assert [client.receive() for _ in range(3)] == [f'{prefix}["x",{data}]'] * 3
+    own_redis.client.publish("flask-socketio", json.dumps({**message, "method": "emit", "namespace": "/", "skip_sid": None,
+                                                           "binary": False, "data": "last"}))
+    assert client.receive() == '42["x","last"]'
+    bridge.running.wait_for_line("should be mended")
+    lines = [line for line in bridge.running.lines if "should be mended" in line]
+    assert len(lines) == 1 and advice in lines[0], bridge.running.output
+    assert "hand-made" in lines[0]

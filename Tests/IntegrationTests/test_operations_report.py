@@ -1,0 +1,130 @@
+"""POST /emit with "report": true says what became of the message."""
+import json
+
+import pytest
+
+from support.clients import PollingClient, RawClient, http_request
+from support.waiting import free_port
+
+pytestmark = pytest.mark.ours
+
+
+def report(bridge, **message):
+    answer = http_request(bridge, "POST", "/emit", json.dumps({"event": "x", "data": 1, "secret": "123",
+                                                               "report": True, **message}),
+                          {"Content-Type": "application/json"})
+    assert answer.status == 200 and answer.headers["Content-Type"] == "application/json", answer
+    return json.loads(answer.body)
+
+
+@pytest.fixture
+def reporting(own_redis, start_bridge):
+    return lambda *flags, **kwargs: start_bridge(own_redis, "--threads", "3", *flags, **kwargs)
+
+
+def codes(body):
+    return [reason["code"] for reason in body["reasons"]]
+
+
+def test_those_reached_are_counted_each_once(reporting, closing):
+    bridge = reporting()
+    clients = [closing(RawClient(bridge)) for _ in range(5)] + [closing(PollingClient(bridge))]
+    for client in clients:
+        client.join("a")
+        client.join("b")
+    body = report(bridge, room=["a", "b", clients[0].sid])
+    assert body == {"matched": 6, "queued": 6, "skipped": {"skip_sid": 0, "slow_client": 0}, "published": True,
+                    "redis_subscribers": 1, "reasons": []}
+    assert report(bridge, room=None)["matched"] == 6
+    for client in clients:
+        assert [client.receive(), client.receive()] == ['42["x",1]'] * 2
+
+
+def test_without_report_the_answer_stays_what_it_was(reporting):
+    for wish in ({}, {"report": False}, {"report": 1}, {"report": "true"}):
+        answer = http_request(reporting(), "POST", "/emit", json.dumps({"event": "x", "secret": "123", **wish}),
+                              {"Content-Type": "application/json"})
+        assert (answer.status, answer.body) == (200, b"OK\n")
+
+
+def test_the_secret_comes_first(reporting):
+    answer = http_request(reporting(), "POST", "/emit", '{"event":"x","report":true,"secret":"no"}',
+                          {"Content-Type": "application/json"})
+    assert answer.status == 403
+
+
+@pytest.mark.parametrize("wanted, there", [
+    ("tmie", "time"), ("Time", "time"), (" time", "time"), ("times", "time"), ("report", "dir-x::report")])
+def test_nobody_in_the_room_and_what_was_probably_meant(reporting, own_redis, closing, wanted, there):
+    own_redis.client.set("ws-emit::room_secret::dir-x", "s")
+    bridge = reporting()
+    closing(RawClient(bridge)).join(there, secret="s")
+    closing(RawClient(bridge)).join("quite-another")
+    body = report(bridge, room=wanted)
+    assert (body["matched"], body["queued"], codes(body)) == (0, 0, ["nobody_in_room"])
+    reason, = body["reasons"]
+    assert (reason["room"], reason["similar"]) == (wanted, [there]) and there in reason["text"], reason
+
+
+def test_part_of_a_list_has_nobody(reporting, closing):
+    bridge = reporting()
+    client = closing(RawClient(bridge))
+    client.join("a")
+    body = report(bridge, room=["a", "empty"])
+    assert (body["matched"], codes(body), body["reasons"][0]["room"]) == (1, ["nobody_in_room"], "empty")
+    assert client.receive() == '42["x",1]'
+
+
+def test_no_such_namespace_and_the_room_in_another_one(reporting, closing):
+    bridge = reporting()
+    assert "nobody is connected at all" in report(bridge, room="a")["reasons"][0]["text"]
+    client = closing(RawClient(bridge, namespaces=("/", "/chat")))
+    client.join("a", namespace="/chat")
+    body = report(bridge, room="a", namespace="/caht")
+    assert codes(body) == ["no_such_namespace"] and "/, /chat" in body["reasons"][0]["text"]
+    body = report(bridge, room="a")
+    assert codes(body) == ["nobody_in_room"] and "members in /chat" in body["reasons"][0]["text"]
+
+
+def test_a_namespace_that_clients_may_not_open(reporting):
+    body = report(reporting("--namespace", "/", "--namespace", "/a"), namespace="/chat")
+    assert codes(body) == ["namespace_not_allowed"] and "/, /a" in body["reasons"][0]["text"]
+
+
+def test_a_room_that_is_no_text(reporting, closing):
+    bridge = reporting()
+    closing(RawClient(bridge))
+    assert codes(report(bridge, room=5)) == ["room_is_no_text"]
+
+
+def test_a_client_that_is_too_slow(reporting, closing):
+    bridge = reporting("--max-queue", "1000")
+    client = closing(PollingClient(bridge))
+    client.join("r")
+    assert report(bridge, room="r", data="x" * 900)["queued"] == 1
+    body = report(bridge, room="r", data="x" * 900)
+    assert (body["matched"], body["queued"], body["skipped"]["slow_client"]) == (1, 0, 1)
+    assert codes(body) == ["slow_client"]
+
+
+def test_other_servers_on_the_channel_are_counted(reporting, own_redis):
+    bridge = reporting()
+    other = own_redis.client.pubsub()
+    other.subscribe("flask-socketio")
+    assert other.get_message(timeout=10)["type"] == "subscribe"
+    assert report(bridge)["redis_subscribers"] == 2
+
+
+def test_redis_is_away(start_bridge, closing):
+    bridge = start_bridge(None, redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    closing(RawClient(bridge)).join("r")
+    body = report(bridge, room="r")
+    assert (body["queued"], body["published"], body["redis_subscribers"]) == (1, False, None)
+    assert codes(body) == ["not_published"] and "Redis" in body["reasons"][0]["text"]
+
+
+def test_there_is_no_redis(start_bridge, closing):
+    bridge = start_bridge(None, redis_url="none")
+    closing(RawClient(bridge)).join("r")
+    body = report(bridge, room="r")
+    assert (body["queued"], body["published"], codes(body)) == (1, False, ["no_redis"])
