@@ -1,5 +1,6 @@
 """Waiting for what other processes do: always for an event or a condition, never for a guessed time."""
 import queue
+import random
 import socket
 import threading
 import time
@@ -32,8 +33,19 @@ def take(events, what="an event"):
 
 
 def free_port(host="127.0.0.1"):
-    """A TCP port nobody listens on now."""
+    """A TCP port nobody listens on now, below those that the kernel gives to outgoing connections: until a server
+    has taken it, none of them can."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket(family) as probe:
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+        if port not in _given:
+            _given.add(port)
+            return port
+
+
+_given = set()
