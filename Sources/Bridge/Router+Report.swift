@@ -7,14 +7,14 @@ extension Router {
     /// Delivers and publishes an HTTP emit as `emit` does, and reports what became of it.
     func emitReporting(_ payload: [UInt8]) throws -> EventLoopFuture<EmitReport> {
         counters.httpMessages += 1
-        let (emit, body) = try payload.withUnsafeBytes { bytes in
+        let (emit, packet) = try payload.withUnsafeBytes { bytes in
             guard case .emit(let emit) = try decoder.decode(bytes, includingOwn: true) else {
                 throw PubSubMessageError.notAnEmit
             }
-            return (emit, try decoder.encodeEvent())
+            let event = try decoder.encodeEventInPlace()
+            return (emit, PacketBuilder(event, namespace: emit.namespace, scratch: &scratch).build())
         }
         receivedBatch()
-        let packet = PacketBuilder(body, namespace: emit.namespace, scratch: &scratch).build()
         let delivery = Delivery(
             namespace: emit.namespace, rooms: emit.rooms, skip: emit.skip, content: .packet(packet))
         let parts = EventLoopFuture.whenAllSucceed(shards.map { report(delivery, on: $0) }, on: eventLoop)

@@ -27,13 +27,15 @@ final class Router: PubSubDelegate {
     @exclusivity(unchecked) private(set) var senders: SenderTable
     private var refusals: RefusalLog
     @exclusivity(unchecked) private(set) var shards: [NIOLoopBound<Shard>] = []
+    /// The shard on this loop; what is for it is carried out at once, in the order of the messages.
     @exclusivity(unchecked) private(set) var localShard: Shard?
-    /// The place of `localShard` among the shards.
-    @exclusivity(unchecked) private var localLoop = 0
+    /// Its place among the shards.
+    @exclusivity(unchecked) private var localLoop = -1
     var canaryTimer: RepeatedTask?
     @exclusivity(unchecked) private var interest: RoomInterest
+    /// What is for the other loops: one task each at the end of a read.
     @exclusivity(unchecked) private var batches: [[ShardCommand]]
-    @exclusivity(unchecked) private var open: OpenDelivery?
+    private let open = OpenDelivery()
     @exclusivity(unchecked) var scratch = JSONWriter(capacity: 256)
     private var hasWarnedOfPublishing = false
     @exclusivity(unchecked) var counters = RouterCounters()
@@ -84,7 +86,7 @@ final class Router: PubSubDelegate {
     func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
         counters.messagesReceived += 1
         do throws(PubSubMessageError) {
-            let message = try decoder.decode(payload)
+            let message = try decoder.decode(payload) { mayReach($0, of: $1) }
             note(message, payload.count, redisChannel)
             if !decoder.complaints.isEmpty {
                 counters.messagesMended += 1
@@ -108,6 +110,9 @@ final class Router: PubSubDelegate {
         case .emit(let emit):
             counters.count(emit.dialect)
             isNew = senders.note(emit.hostID, dialect: emit.dialect, byteCount: byteCount)
+        case .emitForNobody(let dialect):
+            counters.count(dialect)
+            isNew = senders.note(decoder.senderHostID, dialect: dialect, byteCount: byteCount)
         default: isNew = senders.note(decoder.senderHostID, dialect: nil, byteCount: byteCount)
         }
         if isNew { logNewSender(message, redisChannel) }
@@ -115,17 +120,14 @@ final class Router: PubSubDelegate {
     }
 
     func receivedBatch() {
-        closeDelivery()
+        closeDelivery(isLast: true)
         for loop in batches.indices where !batches[loop].isEmpty {
             let commands = batches[loop]
             batches[loop].removeAll(keepingCapacity: true)
             let shard = shards[loop]
-            if loop == localLoop {
-                localShard?.perform(commands)
-            } else {
-                shard.eventLoop.execute { shard.value.perform(commands) }
-            }
+            shard.eventLoop.execute { shard.value.perform(commands) }
         }
+        localShard?.flush()
     }
 
     func subscriptionChanged(_ state: SubscriptionState) {
@@ -145,6 +147,9 @@ final class Router: PubSubDelegate {
     private func route(_ message: PubSubMessage) throws(PubSubMessageError) {
         switch message {
         case .emit(let emit): try route(emit)
+        case .emitForNobody:
+            counters.messagesForNobody += 1
+            counters.drops[.nobodyInRoom] += 1
         case .disconnect(let sid, let namespace):
             send(.disconnect(sid: sid, namespace: namespace), toOwnerOf: sid)
         case .enterRoom(let sid, let room, let namespace):
@@ -152,9 +157,7 @@ final class Router: PubSubDelegate {
                 counters.drops[.unknownSid] += 1
                 return
             }
-            if loop != localLoop {
-                interest.add(1, namespace: namespace, room: room, loop: loop)
-            }
+            if loop != localLoop { interest.add(1, namespace: namespace, room: room, loop: loop) }
             append(.enterRoom(sid: sid, room: room, namespace: namespace), loop: loop)
         case .leaveRoom(let sid, let room, let namespace):
             send(.leaveRoom(sid: sid, room: room, namespace: namespace), toOwnerOf: sid)
@@ -171,47 +174,53 @@ final class Router: PubSubDelegate {
     }
 
     private func route(_ emit: PubSubMessage.Emit) throws(PubSubMessageError) {
-        if let open, open.takes(emit, limitBytes: configuration.maxJoinedBytes) {
-            let body = try decoder.encodeEvent()
-            open.packet.append(body, namespace: emit.namespace, scratch: &scratch)
+        if open.takes(emit, limitBytes: configuration.maxJoinedBytes) {
+            let event = try decoder.encodeEventInPlace()
+            open.packet?.append(event, namespace: emit.namespace, scratch: &scratch)
             counters.messagesDelivered += 1
             return
         }
-        guard let first = firstLoop(of: emit) else {
+        let isLocal = localShard != nil && isAnyone(in: emit.rooms, of: emit.namespace, loop: localLoop)
+        var others: [Int] = []
+        for loop in 0..<loopCount
+        where loop != localLoop && isAnyone(in: emit.rooms, of: emit.namespace, loop: loop) { others.append(loop) }
+        guard isLocal || !others.isEmpty else {
             counters.messagesForNobody += 1
             counters.drops[isNamespaceKnown(emit.namespace) ? .nobodyInRoom : .noSuchNamespace] += 1
             return
         }
         if gapIsUntold { tellOfGap() }
-        var loops = [first]
-        for loop in (first + 1)..<max(first + 1, loopCount)
-        where isAnyone(in: emit.rooms, of: emit.namespace, loop: loop) { loops.append(loop) }
         // Only now is the message's data looked at.
-        let body = try decoder.encodeEvent()
+        let event = try decoder.encodeEventInPlace()
         counters.messagesDelivered += 1
+        closeDelivery()
         if emit.callback == nil, emit.skip.isEmpty {
-            closeDelivery()
-            let packet = PacketBuilder(body, namespace: emit.namespace, scratch: &scratch)
-            open = OpenDelivery(namespace: emit.namespace, rooms: emit.rooms, loops: loops, packet: packet)
+            open.namespace = emit.namespace
+            open.rooms = emit.rooms
+            open.isLocal = isLocal
+            open.others = others
+            open.packet = PacketBuilder(event, namespace: emit.namespace, scratch: &scratch)
             return
         }
         let content: Delivery.Content =
             if let address = emit.callback {
-                .expectingAck(body, address)
+                .expectingAck(EventBody(event), address)
             } else {
-                .packet(PacketBuilder(body, namespace: emit.namespace, scratch: &scratch).build())
+                .packet(PacketBuilder(event, namespace: emit.namespace, scratch: &scratch).build())
             }
-        for loop in loops {
-            append(
-                .deliver(Delivery(namespace: emit.namespace, rooms: emit.rooms, skip: emit.skip, content: content)),
-                loop: loop)
-        }
+        deliver(
+            Delivery(namespace: emit.namespace, rooms: emit.rooms, skip: emit.skip, content: content),
+            isLocal: isLocal, others: others)
     }
 
-    /// Most messages have none, and take no memory.
-    private func firstLoop(of emit: PubSubMessage.Emit) -> Int? {
-        for loop in 0..<loopCount where isAnyone(in: emit.rooms, of: emit.namespace, loop: loop) { return loop }
-        return nil
+    /// Whether an emit for a room may reach anybody. That its namespace has no clients is another reason for reaching
+    /// nobody, which the message's own route tells.
+    private func mayReach(_ room: UnsafeRawBufferPointer, of namespace: ByteString) -> Bool {
+        let local = localShard?.registry.namespaces[namespace]
+        if let local, local.isAnyone(in: room) { return true }
+        if loopCount == 1 { return local == nil }
+        return room.count == SessionID.length || interest.isInterested(namespace: namespace, room: room)
+            || local == nil && !isNamespaceKnown(namespace)
     }
 
     var refusalsForgotten: Int { refusals.forgotten }
@@ -224,12 +233,10 @@ final class Router: PubSubDelegate {
 
     func isAnyone(in rooms: PubSubMessage.Rooms, of namespace: ByteString, loop: Int) -> Bool {
         if loop == localLoop {
-            guard let registry = localShard?.registry, let local = registry.namespace(named: namespace) else {
-                return false
-            }
+            guard let local = localShard?.registry.namespaces[namespace] else { return false }
             switch rooms {
             case .everyone: return true
-            case .these(let names): return registry.isAnyone(in: names, of: local)
+            case .these(let names): return names.contains { $0.withUnsafeBytes { local.isAnyone(in: $0) } }
             }
         }
         guard interest.isInterested(loop: loop, namespace: namespace, room: nil) else { return false }
@@ -253,18 +260,23 @@ final class Router: PubSubDelegate {
 
     func append(_ command: ShardCommand, loop: Int) {
         closeDelivery()
-        batches[loop].append(command)
+        if loop == localLoop { localShard?.perform(command) } else { batches[loop].append(command) }
     }
 
     /// Hands what was collected for the same rooms to their loops.
-    private func closeDelivery() {
-        guard let delivery = open else { return }
-        open = nil
-        let content = Delivery.Content.packet(delivery.packet.build())
-        for loop in delivery.loops {
-            batches[loop].append(
-                .deliver(Delivery(namespace: delivery.namespace, rooms: delivery.rooms, skip: [], content: content)))
-        }
+    ///
+    /// - Parameter isLast: nothing follows in this read.
+    private func closeDelivery(isLast: Bool = false) {
+        guard let packet = open.packet else { return }
+        open.packet = nil
+        let delivery = Delivery(
+            namespace: open.namespace, rooms: open.rooms, skip: [], content: .packet(packet.build()))
+        deliver(delivery, isLocal: open.isLocal, others: open.others, isLast: isLast)
+    }
+
+    private func deliver(_ delivery: Delivery, isLocal: Bool, others: [Int], isLast: Bool = false) {
+        for loop in others { batches[loop].append(.deliver(delivery)) }
+        if isLocal { localShard?.deliver(delivery, isLast: isLast) }
     }
 
     func roomChanged(_ amount: Int, namespace: ByteString, room: ByteString?, loop: Int) {
@@ -336,20 +348,17 @@ final class Router: PubSubDelegate {
 
 /// Events of one read for the same rooms, one behind the other, so that each client gets one write.
 private final class OpenDelivery {
-    let namespace: ByteString
-    let rooms: PubSubMessage.Rooms
-    let loops: [Int]
-    var packet: PacketBuilder
-
-    init(namespace: ByteString, rooms: PubSubMessage.Rooms, loops: [Int], packet: PacketBuilder) {
-        self.namespace = namespace
-        self.rooms = rooms
-        self.loops = loops
-        self.packet = packet
-    }
+    // Unchecked: only the router uses it.
+    @exclusivity(unchecked) var namespace: ByteString = ""
+    @exclusivity(unchecked) var rooms = PubSubMessage.Rooms.everyone
+    @exclusivity(unchecked) var isLocal = false
+    /// The other loops that get it.
+    @exclusivity(unchecked) var others: [Int] = []
+    /// Nil while there is none.
+    @exclusivity(unchecked) var packet: PacketBuilder?
 
     func takes(_ emit: PubSubMessage.Emit, limitBytes: Int) -> Bool {
-        emit.callback == nil && emit.skip.isEmpty && emit.rooms == rooms && emit.namespace == namespace
-            && packet.byteCount < limitBytes
+        guard let byteCount = packet?.byteCount, byteCount < limitBytes else { return false }
+        return emit.callback == nil && emit.skip.isEmpty && emit.rooms == rooms && emit.namespace == namespace
     }
 }

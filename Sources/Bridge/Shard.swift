@@ -26,7 +26,7 @@ final class Shard {
     private var connections: [HTTPConnection] = []
     @exclusivity(unchecked) private var lastDelivery: UInt64 = 0
     /// Nothing else will be queued before the next flush, so packets need no queue.
-    @exclusivity(unchecked) private var isSingleCommand = false
+    @exclusivity(unchecked) private var isOnlyDelivery = false
     private var scratch = JSONWriter(capacity: 256)
     /// Where a client's packets are joined for one write.
     @exclusivity(unchecked) var joinedFrames = ByteBuffer()
@@ -109,13 +109,14 @@ final class Shard {
 
     /// Carries out what one batch of messages asks of this loop, then writes to each client once.
     func perform(_ commands: [ShardCommand]) {
-        isSingleCommand = commands.count == 1 && touched.isEmpty
+        isOnlyDelivery = commands.count == 1 && touched.isEmpty
         for command in commands { perform(command) }
-        isSingleCommand = false
+        isOnlyDelivery = false
         flush()
     }
 
-    private func perform(_ command: ShardCommand) {
+    /// Carries out one command; a flush must follow.
+    func perform(_ command: ShardCommand) {
         switch command {
         case .deliver(let delivery): deliver(delivery)
         case .disconnect(let sid, let namespace):
@@ -139,8 +140,15 @@ final class Shard {
         registry.namespaces[namespace]?.sockets[sid]
     }
 
+    /// - Parameter isLast: a flush follows at once.
+    func deliver(_ delivery: Delivery, isLast: Bool) {
+        isOnlyDelivery = isLast && touched.isEmpty
+        deliver(delivery)
+        isOnlyDelivery = false
+    }
+
     private func deliver(_ delivery: Delivery) {
-        guard let namespace = registry.namespace(named: delivery.namespace) else { return }
+        guard let namespace = registry.namespaces[delivery.namespace] else { return }
         switch delivery.rooms {
         case .everyone:
             deliver(delivery, toMembersOf: namespace.everyone)
@@ -179,12 +187,17 @@ final class Shard {
         if !delivery.skip.isEmpty, delivery.skip.contains(socket.sid) { return }
         switch delivery.content {
         case .packet(let packet):
-            if isSingleCommand { socket.session.send(packet) } else { socket.session.enqueue(packet) }
+            if isOnlyDelivery { socket.session.send(packet) } else { socket.session.enqueue(packet) }
         case .expectingAck(let body, let address):
             let (id, forgotOne) = socket.expectAck(for: address, limit: configuration.maxPendingAcks)
             if forgotOne { counters.acksForgotten += 1 }
-            socket.session.enqueue(
-                PacketBuilder(body, namespace: delivery.namespace, ackID: id, scratch: &scratch).build())
+            socket.session.enqueue(packet(of: body, namespace: delivery.namespace, ackID: id))
+        }
+    }
+
+    private func packet(of body: EventBody, namespace: ByteString, ackID: Int? = nil) -> EncodedPacket {
+        body.withEncodedEvent {
+            PacketBuilder($0, namespace: namespace, ackID: ackID, scratch: &scratch).build()
         }
     }
 
@@ -193,7 +206,7 @@ final class Shard {
         for namespace in registry.namespaces.values {
             var packet: EncodedPacket?
             for socket in namespace.sockets.values where socket.wantsGaps {
-                let shared = packet ?? PacketBuilder(body, namespace: namespace.name, scratch: &scratch).build()
+                let shared = packet ?? self.packet(of: body, namespace: namespace.name)
                 packet = shared
                 counters.gapNotices += 1
                 socket.session.enqueue(shared)

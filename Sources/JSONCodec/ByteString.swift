@@ -41,8 +41,8 @@ public struct ByteString: Hashable, Sendable, ExpressibleByStringLiteral, Custom
     }
 
     /// Whether these are the same bytes.
-    public func hasBytes(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        storage.withUnsafeBytes { sameBytes($0, bytes) }
+    @inlinable public func hasBytes(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        storage.count == bytes.count && storage.withUnsafeBytes { sameBytes($0, bytes) }
     }
 
     @inlinable public func hash(into hasher: inout Hasher) {

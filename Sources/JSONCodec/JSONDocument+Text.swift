@@ -69,19 +69,21 @@ func appendWTF8(_ scalar: UInt32, to writer: inout JSONWriter) {
 }
 
 /// Bytewise equality.
-func sameBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
+@inlinable public func sameBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
     guard left.count == right.count else { return false }
+    guard let one = left.baseAddress, let other = right.baseAddress else { return true }
     var index = 0
     while index &+ 8 <= left.count {
-        if left.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-            != right.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+        if one.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            != other.loadUnaligned(fromByteOffset: index, as: UInt64.self)
         {
             return false
         }
         index &+= 8
     }
     while index < left.count {
-        if left[index] != right[index] { return false }
+        let byte = one.load(fromByteOffset: index, as: UInt8.self)
+        if byte != other.load(fromByteOffset: index, as: UInt8.self) { return false }
         index &+= 1
     }
     return true

@@ -6,21 +6,37 @@
 /// text that isn't UTF-8, frames, nesting or anything else inside of a value.
 ///
 /// The bytes must stay valid and unchanged until the next `scan`.
-package struct PickleScan: ~Copyable {
-    private var input = UnsafeRawBufferPointer(start: nil, count: 0)
+public struct PickleScan: ~Copyable {
+    @usableFromInline var input = UnsafeRawBufferPointer(start: nil, count: 0)
     private let memory: PickleScanWalk.Memory
+    @usableFromInline let pairs: UnsafePointer<Pair>
     /// The dict.
-    package private(set) var root = Node(offset: 0)
+    public private(set) var root = Node(offset: 0)
     /// Pairs found by the last `scan`; 0 when it gave up.
-    package private(set) var count = 0
+    public internal(set) var count = 0
 
     /// A value: the offset of the opcode that made it; of where it was made first, if it comes from the memo.
-    package struct Node: BitwiseCopyable, Sendable {
-        package let offset: UInt32
+    @frozen public struct Node: BitwiseCopyable, Sendable {
+        public let offset: UInt32
+
+        @usableFromInline init(offset: UInt32) { self.offset = offset }
     }
 
-    package init() {
+    /// A key and its value.
+    @usableFromInline struct Pair: BitwiseCopyable {
+        @usableFromInline let key: Node
+        /// Where the key's text lies.
+        @usableFromInline let keyStart: UInt32
+        @usableFromInline let keyLength: UInt32
+        @usableFromInline let value: Node
+        /// Where the value lies in the pickle.
+        let start: UInt32
+        let end: UInt32
+    }
+
+    public init() {
         memory = .init()
+        pairs = UnsafePointer(memory.pairs)
     }
 
     deinit {
@@ -28,7 +44,7 @@ package struct PickleScan: ~Copyable {
     }
 
     /// Locates the pairs of the dict at the start of `bytes`; false when the full parse has to say what it is.
-    package mutating func scan(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    public mutating func scan(_ bytes: UnsafeRawBufferPointer) -> Bool {
         input = bytes
         count = 0
         guard bytes.count <= Int(UInt32.max), let base = bytes.baseAddress else { return false }
@@ -44,29 +60,36 @@ package struct PickleScan: ~Copyable {
 
 extension PickleScan {
     /// The key of a pair, a str.
-    @inline(__always) package func key(at index: Int) -> Node {
-        precondition(index < count)
-        return memory.pairs[index].key
+    @inlinable public func key(at index: Int) -> Node {
+        precondition(index >= 0 && index < count)
+        return pairs[index].key
+    }
+
+    /// The text of the key of a pair.
+    @inlinable public func keyText(at index: Int) -> UnsafeRawBufferPointer {
+        precondition(index >= 0 && index < count)
+        let start = Int(pairs[index].keyStart)
+        return UnsafeRawBufferPointer(rebasing: input[start..<start &+ Int(pairs[index].keyLength)])
     }
 
     /// The value of a pair. Of equal keys the last one's is Python's.
-    @inline(__always) package func value(at index: Int) -> Node {
-        precondition(index < count)
-        return memory.pairs[index].value
+    @inlinable public func value(at index: Int) -> Node {
+        precondition(index >= 0 && index < count)
+        return pairs[index].value
     }
 
     /// The bytes of the pickle that make the value of a pair; what it has from the memo lies before them.
-    package func extent(at index: Int) -> Range<Int> {
-        precondition(index < count)
-        return Int(memory.pairs[index].start)..<Int(memory.pairs[index].end)
+    public func extent(at index: Int) -> Range<Int> {
+        precondition(index >= 0 && index < count)
+        return Int(pairs[index].start)..<Int(pairs[index].end)
     }
 
     /// The place of the pair with this key; nil where there is none.
-    package func index(ofKey key: StaticString) -> Int? {
+    public func index(ofKey key: StaticString) -> Int? {
         guard let base = input.baseAddress else { return nil }
         let key = UnsafeRawBufferPointer(start: key.utf8Start, count: key.utf8CodeUnitCount)
         let length = UInt32(truncatingIfNeeded: key.count)
-        let first = memory.pairs
+        let first = pairs
         var pair = first + count
         while pair > first {
             pair -= 1
@@ -79,7 +102,7 @@ extension PickleScan {
     }
 
     /// What a value is: None, a bool, an int or float, str or bytes; nil for everything that only the full parse reads.
-    package func kind(of node: Node) -> PickleKind? {
+    @inlinable public func kind(of node: Node) -> PickleKind? {
         switch input[Int(node.offset)] {
         case 0x4e: PickleKind.none
         case 0x88, 0x89: .bool
@@ -92,20 +115,35 @@ extension PickleScan {
     }
 
     /// The content of a str; nil for other kinds.
-    package func text(of node: Node) -> UnsafeRawBufferPointer? {
-        guard let base = input.baseAddress, let range = PickleScanWalk.text(at: node.offset, base) else { return nil }
+    @inlinable public func text(of node: Node) -> UnsafeRawBufferPointer? {
+        guard let base = input.baseAddress, let range = Self.text(at: node.offset, base) else { return nil }
         return UnsafeRawBufferPointer(rebasing: input[range])
     }
 
+    /// Where the content of a text lies that an opcode of the pickle makes; nil if it makes something else.
+    @inlinable static func text(at offset: UInt32, _ base: UnsafeRawPointer) -> Range<Int>? {
+        let at = Int(offset)
+        switch base.load(fromByteOffset: at, as: UInt8.self) {
+        case 0x8c:  // SHORT_BINUNICODE
+            let start = at &+ 2
+            return start..<start &+ Int(base.load(fromByteOffset: at &+ 1, as: UInt8.self))
+        case 0x58:  // BINUNICODE
+            let length = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: at &+ 1, as: UInt32.self))
+            let start = at &+ 5
+            return start..<start &+ Int(length)
+        default: return nil
+        }
+    }
+
     /// The value of a float; nil for other kinds.
-    package func double(_ node: Node) -> Double? {
+    public func double(_ node: Node) -> Double? {
         guard kind(of: node) == .float else { return nil }
         let bits = input.loadUnaligned(fromByteOffset: Int(node.offset) + 1, as: UInt64.self)
         return Double(bitPattern: UInt64(bigEndian: bits))
     }
 
     /// The value of an int or, as Python has it, a bool; nil for other kinds.
-    package func int64(_ node: Node) -> Int64? {
+    public func int64(_ node: Node) -> Int64? {
         let at = Int(node.offset)
         switch input[at] {
         case 0x88: return 1

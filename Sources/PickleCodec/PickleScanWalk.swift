@@ -22,18 +22,6 @@ struct PickleScanWalk {
     /// Keys of a message are nine.
     private static let pairCapacity = 32
 
-    /// A key and its value.
-    struct Pair: BitwiseCopyable {
-        let key: PickleScan.Node
-        /// Where the key's text lies.
-        let keyStart: UInt32
-        let keyLength: UInt32
-        let value: PickleScan.Node
-        /// Where the value lies in the pickle.
-        let start: UInt32
-        let end: UInt32
-    }
-
     /// A value on the stack.
     fileprivate struct Item: BitwiseCopyable {
         /// Offset of the opcode that made it; of where it was made first, if it comes from the memo.
@@ -50,7 +38,7 @@ struct PickleScanWalk {
 
     /// What the walk works in, allocated once.
     struct Memory: BitwiseCopyable {
-        let pairs = UnsafeMutablePointer<Pair>.allocate(capacity: pairCapacity)
+        let pairs = UnsafeMutablePointer<PickleScan.Pair>.allocate(capacity: pairCapacity)
         fileprivate let items = UnsafeMutablePointer<Item>.allocate(capacity: stackCapacity)
         fileprivate let memo = UnsafeMutablePointer<UInt32>.allocate(capacity: memoCapacity)
         fileprivate let marks = UnsafeMutablePointer<Mark>.allocate(capacity: markCapacity)
@@ -87,21 +75,6 @@ struct PickleScanWalk {
         return push(skipping: 1)
     }
 
-    /// Where the content of a text lies that an opcode of the pickle makes; nil if it makes something else.
-    @inline(__always) static func text(at offset: UInt32, _ base: UnsafeRawPointer) -> Range<Int>? {
-        let at = Int(offset)
-        switch base.load(fromByteOffset: at, as: UInt8.self) {
-        case 0x8c:  // SHORT_BINUNICODE
-            let start = at &+ 2
-            return start..<start &+ Int(base.load(fromByteOffset: at &+ 1, as: UInt8.self))
-        case 0x58:  // BINUNICODE
-            let length = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: at &+ 1, as: UInt32.self))
-            let start = at &+ 5
-            return start..<start &+ Int(length)
-        default: return nil
-        }
-    }
-
     /// Notes the items above the dict as pairs, and returns how many there are now; -1 if they are no pairs with texts as
     /// keys, or too many.
     private static func takePairs(
@@ -113,9 +86,9 @@ struct PickleScanWalk {
         while at < height {
             let key = memory.items[at]
             let value = memory.items[at &+ 1]
-            guard let text = text(at: key.maker, base) else { return -1 }
+            guard let text = PickleScan.text(at: key.maker, base) else { return -1 }
             let next = at &+ 2 < height ? memory.items[at &+ 2].start : end
-            memory.pairs[place] = Pair(
+            memory.pairs[place] = PickleScan.Pair(
                 key: .init(offset: key.maker), keyStart: UInt32(truncatingIfNeeded: text.lowerBound),
                 keyLength: UInt32(truncatingIfNeeded: text.count), value: .init(offset: value.maker),
                 start: value.start, end: next)

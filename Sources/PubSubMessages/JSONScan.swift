@@ -112,6 +112,7 @@ struct JSONScan: ~Copyable {
         @inline(__always) private mutating func skipText() -> Bool? {
             var isPlain = true
             at &+= 1
+            skipPlain()
             while at < bytes.count {
                 let byte = bytes[at]
                 at &+= 1
@@ -124,6 +125,29 @@ struct JSONScan: ~Copyable {
                 }
             }
             return nil
+        }
+
+        /// Passes eight bytes at a time, up to the first that is a quotation mark, a backslash or not printable ASCII, or
+        /// to less than eight before the end.
+        @inline(__always) private mutating func skipPlain() {
+            guard let base = bytes.baseAddress else { return }
+            let (ones, highs) = (0x0101_0101_0101_0101 as UInt64, 0x8080_8080_8080_8080 as UInt64)
+            while bytes.count &- at >= 8 {
+                let word = UInt64(littleEndian: base.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+                // The high bit of each byte that is zero after the exclusive or, or below a space, or not ASCII. A borrow
+                // can mark bytes above the first one that is meant, never one below it.
+                let quote = word ^ (ones &* 0x22)
+                let backslash = word ^ (ones &* 0x5C)
+                let delete = word ^ (ones &* 0x7F)
+                let found =
+                    ((quote &- ones) & ~quote | (backslash &- ones) & ~backslash | (delete &- ones) & ~delete
+                        | (word &- ones &* 0x20) & ~word | word) & highs
+                if found != 0 {
+                    at &+= found.trailingZeroBitCount / 8
+                    return
+                }
+                at &+= 8
+            }
         }
 
         /// Passes an array or object with what is in it.
@@ -176,6 +200,15 @@ extension JSONScan: MessageDocument {
     func key(_ node: Node) -> MessageKey? { plainText(node).flatMap { MessageKey($0) } }
 
     func bool(_ node: Node) -> Bool? { node.kind == .bool ? input[node.start] == UInt8(ascii: "t") : nil }
+
+    /// Whether a message has no attachments, by the value of its `binary`: anything but false is for the full parse.
+    func isUsual(_ binary: Node?) -> Bool {
+        switch binary?.kind {
+        case nil, .null: true
+        case .bool: binary.flatMap { bool($0) } == false
+        case .number, .array, .object, .plainText, .otherText: false
+        }
+    }
 
     /// Numbers are left to the full parse.
     func int64(_ node: Node) -> Int64? { nil }

@@ -27,6 +27,16 @@ protocol MessageDocument: ~Copyable {
     /// Pairs of a dict, each key once with its last value.
     func keysAndValues(of node: Node) -> Pairs
     func next(_ pairs: inout Pairs) -> (key: Node, value: Node)?
+    /// The same, with what the key means.
+    func nextField(_ pairs: inout Pairs) -> (key: MessageKey?, value: Node)?
+}
+
+extension MessageDocument where Self: ~Copyable {
+    func isNone(_ node: Node) -> Bool { shape(of: node) == .none }
+
+    func nextField(_ pairs: inout Pairs) -> (key: MessageKey?, value: Node)? {
+        next(&pairs).map { (key($0.key), $0.value) }
+    }
 }
 
 /// What a value is to the routing rules.
@@ -91,8 +101,8 @@ struct MessageFields<Node> {
     /// One pass over the pairs; unknown keys are passed over.
     init<Document: MessageDocument & ~Copyable>(of document: borrowing Document) where Document.Node == Node {
         var pairs = document.keysAndValues(of: document.root)
-        while let (key, value) = document.next(&pairs) {
-            switch document.key(key) {
+        while let (key, value) = document.nextField(&pairs) {
+            switch key {
             case .method: method = value
             case .event: event = value
             case .data: data = value
@@ -256,5 +266,10 @@ extension PickleScan: MessageDocument {
     func next(_ pairs: inout Range<Int>) -> (key: Node, value: Node)? {
         guard let index = pairs.popFirst() else { return nil }
         return (key(at: index), value(at: index))
+    }
+
+    func nextField(_ range: inout Range<Int>) -> (key: MessageKey?, value: Node)? {
+        guard let index = range.popFirst() else { return nil }
+        return (MessageKey(keyText(at: index)), value(at: index))
     }
 }

@@ -44,7 +44,7 @@ package final class MessageInspector {
             case .emit(let emit): dialect = emit.dialect
             case .ignored(let reason) where reason != .callbackOfAnotherHost && reason != .canaryOfAnotherHost:
                 complaint = reason.rawValue
-            case .ignored, .callback, .canary, .disconnect, .enterRoom, .leaveRoom, .closeRoom: break
+            case .ignored, .emitForNobody, .callback, .canary, .disconnect, .enterRoom, .leaveRoom, .closeRoom: break
             }
         } catch {
             switch error.cause {

@@ -11,6 +11,8 @@ import JSONCodec
 /// | `closeRoom` | `close_room` | every release |
 package enum PubSubMessage: Sendable {
     case emit(Emit)
+    /// An emit for a room of which the caller of `decode` knows that nobody is in it.
+    case emitForNobody(Dialect)
     /// An answer to an emit of this process.
     case callback(Callback)
     case disconnect(sid: ByteString, namespace: ByteString)
@@ -77,6 +79,11 @@ package enum Dialect: String, Hashable, Sendable, CaseIterable {
     case json5_14_2 = "JSON with bare data (python-socketio 5.14.2 to 5.15.0)"
     /// 5.15.1 and later: `binary` key, `data` is the list of arguments.
     case json5_15_1 = "JSON with an argument list (python-socketio 5.15.1 and later)"
+
+    /// What a message in JSON shows by itself: whether it has a `binary` key, and whether its data is a list.
+    init(hasBinary: Bool, isList: Bool) {
+        self = !hasBinary ? .json5_14_0 : isList ? .json5_15_1 : .json5_14_2
+    }
 }
 
 /// The JSON array of an event, `["update",{"time":1}]`, and its binary attachments in the order of their placeholders.
@@ -89,4 +96,18 @@ package struct EventBody: Hashable, Sendable {
         self.json = json
         self.attachments = attachments
     }
+
+    package init(_ event: EncodedEvent) {
+        self.init(json: Array(event.json), attachments: event.attachments)
+    }
+
+    package func withEncodedEvent<R>(_ body: (EncodedEvent) -> R) -> R {
+        json.withUnsafeBytes { body(EncodedEvent(json: $0, attachments: attachments)) }
+    }
+}
+
+/// An `EventBody` whose JSON stands where its decoder wrote it, until that decoder is used again.
+package struct EncodedEvent {
+    package let json: UnsafeRawBufferPointer
+    package let attachments: [[UInt8]]
 }

@@ -14,6 +14,11 @@ extension PubSubMessageDecoder {
     /// Bytes become placeholders and attachments wherever they stand. The payload must still be valid.
     /// - Throws: values without a JSON form, attachments that aren't there or aren't base64.
     package func encodeEvent() throws(PubSubMessageError) -> EventBody {
+        EventBody(try encodeEventInPlace())
+    }
+
+    /// The same, without a copy of what was written.
+    package func encodeEventInPlace() throws(PubSubMessageError) -> EncodedEvent {
         writer.removeAll()
         switch content {
         case .none: throw PubSubMessageError(.nothingDecoded)
@@ -40,7 +45,7 @@ extension PubSubMessageDecoder {
 
     private func encodePickle(
         event: PickleDocument.Node, data: PickleDocument.Node
-    ) throws(PubSubMessageError) -> EventBody {
+    ) throws(PubSubMessageError) -> EncodedEvent {
         var attachments: [PickleDocument.Node] = []
         var policy = PickleJSONPolicy()
         policy.maximumOutputBytes = limits.maximumOutputBytes
@@ -63,14 +68,14 @@ extension PubSubMessageDecoder {
         } catch {
             throw PubSubMessageError(.unserializable(error), hostID: senderHostID)
         }
-        return EventBody(
-            json: writer.copyBytes(),
+        return EncodedEvent(
+            json: writer.withUnsafeBytes { $0 },
             attachments: attachments.map { node in pickle.bytes(of: node).map(Array.init) ?? [] })
     }
 
     private func encodeJSON(
         event: JSONDocument.Node, data: JSONDocument.Node, isBinary: Bool, isArgumentList: Bool
-    ) throws(PubSubMessageError) -> EventBody {
+    ) throws(PubSubMessageError) -> EncodedEvent {
         var structure = data
         var received: [[UInt8]] = []
         if isBinary {
@@ -94,7 +99,7 @@ extension PubSubMessageDecoder {
         }
         writer.append(UInt8(ascii: "]"))
         if placeholders.isOutOfRange { throw PubSubMessageError(.placeholderOutOfRange, hostID: senderHostID) }
-        return EventBody(json: writer.copyBytes(), attachments: placeholders.sent)
+        return EncodedEvent(json: writer.withUnsafeBytes { $0 }, attachments: placeholders.sent)
     }
 
     private func arguments(of data: JSONDocument.Node, isArgumentList: Bool) -> JSONArguments {

@@ -37,6 +37,7 @@ package final class PubSubMessageDecoder {
     /// The last sender and namespace seen; their bytes rarely change from message to message.
     @exclusivity(unchecked) var lastHostID: ByteString = ""
     @exclusivity(unchecked) var lastNamespace: ByteString = "/"
+    @exclusivity(unchecked) var isLastHostOwn = false
 
     /// Where the last emit's event and data are.
     enum EmitContent {
@@ -70,10 +71,14 @@ package final class PubSubMessageDecoder {
     /// - Parameters:
     ///   - payload: must stay valid until the next `decode`, since `encodeEvent` reads the content from it.
     ///   - includingOwn: also what has this process's host id, for a message on its way out.
+    ///   - mayReach: whether an emit for the room, by its bytes, in the namespace may reach anybody. It is asked, before
+    ///     anything is made of the message, of the emits that are most: from the sender and in the namespace of the
+    ///     message before, for one room, with nobody skipped and no answer wanted.
     /// - Throws: what python-socketio's receivers would drop with an exception or can't decode. What is wrong within the
     ///   data of an emit may be thrown by `encodeEvent`.
     package func decode(
-        _ payload: UnsafeRawBufferPointer, includingOwn: Bool = false
+        _ payload: UnsafeRawBufferPointer, includingOwn: Bool = false,
+        mayReach: (UnsafeRawBufferPointer, ByteString) -> Bool = { _, _ in true }
     ) throws(PubSubMessageError) -> PubSubMessage {
         guard payload.count <= limits.maximumPayloadBytes else {
             return try decodeWhole(payload, includingOwn: includingOwn)
@@ -82,11 +87,24 @@ package final class PubSubMessageDecoder {
         senderHostID = nil
         complaints = Complaints()
         if payload.first == UInt8(ascii: "{") {
-            if jsonScan.scan(payload), let message = decodeScannedJSON(payload, includingOwn: includingOwn) {
-                return message
+            if jsonScan.scan(payload) {
+                let fields = MessageFields(of: jsonScan)
+                if let room = usualRoom(fields, of: jsonScan), jsonScan.isUsual(fields.binary),
+                    !mayReach(room, lastNamespace)
+                {
+                    senderHostID = lastHostID
+                    let written = Dialect(hasBinary: fields.binary != nil, isList: fields.data?.kind == .array)
+                    return .emitForNobody(dialect(written, of: lastHostID))
+                }
+                if let message = decodeScannedJSON(payload, fields, includingOwn: includingOwn) { return message }
             }
-        } else if scan.scan(payload), let message = try decodeScanned(payload, includingOwn: includingOwn) {
-            return message
+        } else if scan.scan(payload) {
+            let fields = MessageFields(of: scan)
+            if let room = usualRoom(fields, of: scan), !mayReach(room, lastNamespace) {
+                senderHostID = lastHostID
+                return .emitForNobody(.pickle)
+            }
+            if let message = try decodeScanned(payload, fields, includingOwn: includingOwn) { return message }
         }
         return try decodeWhole(payload, includingOwn: includingOwn)
     }
@@ -152,7 +170,7 @@ package final class PubSubMessageDecoder {
         let isList = fields.data.map { json.kind(of: $0) == .array } ?? false
         var route = Route(
             hostID: hostID, senderHostID: lastHostID, namespace: lastNamespace,
-            dialect: fields.binary == nil ? .json5_14_0 : isList ? .json5_15_1 : .json5_14_2)
+            dialect: Dialect(hasBinary: fields.binary != nil, isList: isList))
         var message = try route.read(fields, of: json, roomNames: roomNames, includingOwn: includingOwn)
         remember(route)
         if case .emit(var emit) = message {
@@ -162,7 +180,8 @@ package final class PubSubMessageDecoder {
                 isBinary = false
                 complaints.insert(.binaryWithoutList)
             }
-            emit.dialect = dialect(of: emit, isList: isBinary ? hasListBesideAttachments(data) : isList)
+            if isBinary { emit.dialect = Dialect(hasBinary: true, isList: hasListBesideAttachments(data)) }
+            emit.dialect = dialect(emit.dialect, of: emit.hostID)
             emit.callback?.dialect = emit.dialect
             content = .json(
                 event: event, data: data, isBinary: isBinary, isArgumentList: emit.dialect == .json5_15_1)
@@ -179,23 +198,19 @@ package final class PubSubMessageDecoder {
 
     /// The form of an emit's data, learnt from this message and the sender's earlier ones.
     ///
-    /// - Parameter isList: whether the data, without attachments, is a list.
-    func dialect(of emit: PubSubMessage.Emit, isList: Bool) -> Dialect {
+    /// - Parameter written: what the message alone shows.
+    func dialect(_ written: Dialect, of hostID: ByteString?) -> Dialect {
         switch listReading {
         case .arguments: return .json5_15_1
-        case .oneArgument: return emit.dialect == .json5_14_0 ? .json5_14_0 : .json5_14_2
+        case .oneArgument: return written == .json5_14_0 ? .json5_14_0 : .json5_14_2
         case .learned: break
         }
-        guard emit.dialect != .json5_14_0 else {
-            if let host = emit.hostID { senders.noteBareData(host) }
-            return .json5_14_0
+        guard let hostID else { return written }
+        guard written == .json5_15_1 else {
+            senders.noteBareData(hostID)
+            return written
         }
-        guard isList else {
-            if let host = emit.hostID { senders.noteBareData(host) }
-            return .json5_14_2
-        }
-        if !senders.isEmpty, let host = emit.hostID, senders.writesBareData(host) { return .json5_14_2 }
-        return .json5_15_1
+        return !senders.isEmpty && senders.writesBareData(hostID) ? .json5_14_2 : .json5_15_1
     }
 
     /// `json.loads` reads them all, but the next receiver may not.
@@ -208,7 +223,10 @@ package final class PubSubMessageDecoder {
     func remember(_ route: Route) {
         senderHostID = route.hostID
         complaints.formUnion(route.complaints)
-        if let host = route.hostID { lastHostID = host }
+        if let host = route.hostID {
+            lastHostID = host
+            isLastHostOwn = host == hostID
+        }
         lastNamespace = route.namespace
     }
 }

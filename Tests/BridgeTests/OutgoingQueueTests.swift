@@ -12,9 +12,9 @@ import Testing
 
     private static func event(_ json: String, attachments: [[UInt8]] = [], ackID: Int? = nil) -> EncodedPacket {
         var scratch = JSONWriter()
-        return PacketBuilder(
-            EventBody(json: Array(json.utf8), attachments: attachments), namespace: "/", ackID: ackID, scratch: &scratch
-        ).build()
+        return EventBody(json: Array(json.utf8), attachments: attachments).withEncodedEvent {
+            PacketBuilder($0, namespace: "/", ackID: ackID, scratch: &scratch).build()
+        }
     }
 
     private static func payload(_ queue: inout OutgoingQueue) -> [String] {
@@ -97,10 +97,12 @@ import Testing
 
     @Test func `events joined into one packet come out one by one`() {
         var scratch = JSONWriter()
-        var builder = PacketBuilder(
-            EventBody(json: Array("[1]".utf8), attachments: [[65]]), namespace: "/a", scratch: &scratch)
-        builder.append(EventBody(json: Array("[2]".utf8)), namespace: "/a", scratch: &scratch)
-        builder.append(EventBody(json: Array("[3]".utf8), attachments: [[66]]), namespace: "/a", scratch: &scratch)
+        var builder = EventBody(json: Array("[1]".utf8), attachments: [[65]]).withEncodedEvent {
+            PacketBuilder($0, namespace: "/a", scratch: &scratch)
+        }
+        for body in [EventBody(json: Array("[2]".utf8)), EventBody(json: Array("[3]".utf8), attachments: [[66]])] {
+            body.withEncodedEvent { builder.append($0, namespace: "/a", scratch: &scratch) }
+        }
         let packet = builder.build()
         #expect(packet.partCount == 5)
         var polled = OutgoingQueue()

@@ -77,7 +77,7 @@ import Testing
                 let found = (namespace.rooms[room]?.members ?? []).map { ObjectIdentifier($0.socket) }
                 try #require(Set(found) == expected && found.count == expected.count)
                 #expect(alive.contains(room) == !expected.isEmpty)
-                #expect(registry.isAnyone(in: [room], of: namespace) == !expected.isEmpty)
+                #expect(namespace.isAnyone(named: room) == !expected.isEmpty)
             }
             #expect(namespace.everyone.members.count == sockets.count + 1)
         }
@@ -104,24 +104,24 @@ import Testing
         let registry = bench.shard.registry
         let (first, second) = (bench.makeSocket(in: "/a"), bench.makeSocket(in: "/b"))
         registry.enter(first, room: "r")
-        #expect(!registry.isAnyone(in: ["r"], of: second.namespace))
+        #expect(!second.namespace.isAnyone(named: "r"))
         registry.close(room: "r", namespace: "/b")
-        #expect(registry.isAnyone(in: ["r"], of: first.namespace))
+        #expect(first.namespace.isAnyone(named: "r"))
     }
 
     @Test func `a sid is a room of one that nobody can close`() {
         let bench = BridgeBench()
         let socket = bench.makeSocket()
-        #expect(bench.shard.registry.isAnyone(in: [socket.sid], of: socket.namespace))
+        #expect(socket.namespace.isAnyone(named: socket.sid))
         bench.shard.registry.close(room: socket.sid, namespace: "/")
-        #expect(bench.shard.registry.isAnyone(in: [socket.sid], of: socket.namespace))
+        #expect(socket.namespace.isAnyone(named: socket.sid))
     }
 
     @Test func `names that look alike are different rooms`() {
         let bench = BridgeBench()
         let socket = bench.makeSocket()
         bench.shard.registry.enter(socket, room: "\u{E9}")
-        #expect(!bench.shard.registry.isAnyone(in: ["e\u{301}"], of: socket.namespace))
+        #expect(!socket.namespace.isAnyone(named: "e\u{301}"))
     }
 
     @Test func `leaving doesn't search the room`() {
@@ -135,6 +135,10 @@ import Testing
         #expect(time < .seconds(5))
         #expect(sockets[0].namespace.rooms.isEmpty)
     }
+}
+
+extension Namespace {
+    fileprivate func isAnyone(named room: ByteString) -> Bool { room.withUnsafeBytes { isAnyone(in: $0) } }
 }
 
 /// Random numbers that a seed repeats.

@@ -1,4 +1,9 @@
 """What real servers of the group order about clients they don't hold: disconnect, enter_room, leave_room, close_room."""
+import json
+
+import pytest
+
+from support.clients import RawClient
 
 
 def test_a_client_is_put_into_a_room(late_emitter, raw, room):
@@ -15,6 +20,23 @@ def test_a_client_is_taken_out_of_a_room(late_emitter, raw, room):
     late_emitter.emit("x", 1, room=room)
     late_emitter.emit("marker", room=client.sid)
     assert client.receive() == '42["marker"]'
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("threads", [1, 2])
+def test_orders_and_emits_that_arrive_together_act_in_their_order(redis_server, start_bridge, closing, room, threads):
+    client = closing(RawClient(start_bridge(redis_server, "--threads", str(threads))))
+    route = {"namespace": "/", "host_id": "5" * 32}
+    messages = [{"method": "emit", "event": "before", "data": 1}, {"method": "enter_room", "sid": client.sid},
+                {"method": "emit", "event": "x", "data": 1}, {"method": "leave_room", "sid": client.sid},
+                {"method": "emit", "event": "after", "data": 1}, {"method": "emit", "event": "marker", "data": 1, "room": client.sid}]
+    # A transaction's messages leave Redis in one write.
+    with redis_server.client.pipeline(transaction=True) as transaction:
+        for message in messages:
+            transaction.publish("flask-socketio", json.dumps({**route, "room": room, **message}))
+        transaction.execute()
+    assert client.receive() == '42["x",1]'
+    assert client.receive() == '42["marker",1]'
 
 
 def test_rooms_of_a_namespace_are_its_own(late_emitter, raw, room):

@@ -105,6 +105,80 @@ import Testing
         #expect(throws: PubSubMessageError.self) { try decoder.decode(bytes: payload) }
     }
 
+    // MARK: Emits for nobody
+
+    @Test func `an emit like the one before is for nobody exactly if its room, read whole, is the one that nobody is in`()
+        throws
+    {
+        var forNobody = 0
+        for record in try WireFixture.load().records {
+            guard let payload = record.payload else { continue }
+            let decoder = PubSubMessageDecoder(hostID: "own")
+            try payload.withUnsafeBytes { payload in
+                guard case .emit(let emit)? = try? decoder.decodeWhole(payload, includingOwn: false) else {
+                    if case .emitForNobody? = try? decoder.decode(payload, mayReach: { _, _ in false }) {
+                        Issue.record("\(record.id)")
+                    }
+                    return
+                }
+                var asked: [ByteString] = []
+                let again = try decoder.decode(payload) { room, namespace in
+                    asked.append(ByteString(room))
+                    #expect(namespace == emit.namespace)
+                    return false
+                }
+                if case .emitForNobody(let dialect) = again {
+                    forNobody += 1
+                    #expect(dialect == emit.dialect, "\(record.id)")
+                    #expect(decoder.senderHostID == emit.hostID)
+                    #expect(decoder.complaints.isEmpty)
+                    #expect(emit.skip.isEmpty && emit.callback == nil)
+                    #expect(emit.rooms == .these(asked), "\(record.id)")
+                } else {
+                    #expect(asked.isEmpty)
+                }
+                // Somebody is there: nothing else becomes of it than without the question.
+                let third = try decoder.decode(payload, mayReach: { _, _ in true })
+                let whole = try decoder.decodeWhole(payload, includingOwn: false)
+                #expect("\(third)" == "\(whole)")
+            }
+        }
+        print("wire.jsonl: \(forNobody) emits were told to be for nobody at a glance")
+        #expect(forNobody > 100)
+    }
+
+    @Test(arguments: [
+        ("h", "g", "another sender"), ("/", "/b", "another namespace"), ("emit", "call", "no emit"),
+        ("skip_sid", "skip_sad", "all the same"),
+    ])
+    func `an emit that differs from the one before in more than its room is looked at`(old: String, new: String, why: String)
+        throws
+    {
+        let decoder = PubSubMessageDecoder(hostID: "own")
+        _ = try decoder.decode(bytes: message())
+        for text in [Self.json, Self.json.replacing("\"\(old)\"", with: "\"\(new)\"")] {
+            try Array(text.utf8).withUnsafeBytes { payload in
+                let message = try decoder.decode(payload, mayReach: { _, _ in false })
+                if case .emitForNobody = message {
+                    #expect(text == Self.json || why == "all the same")
+                } else {
+                    #expect(text != Self.json && why != "all the same")
+                }
+            }
+        }
+    }
+
+    @Test func `what this process has published itself is told to be so, not to be for nobody`() throws {
+        let decoder = PubSubMessageDecoder(hostID: "h")
+        try message().withUnsafeBytes { payload in
+            for _ in 0..<2 {
+                guard case .ignored(.ownMessage) = try decoder.decode(payload, mayReach: { _, _ in false }) else {
+                    return #expect(Bool(false))
+                }
+            }
+        }
+    }
+
     // MARK: JSON
 
     private static let json =

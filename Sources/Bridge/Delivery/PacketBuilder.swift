@@ -12,19 +12,19 @@ struct PacketBuilder {
     var byteCount: Int { frames.readableBytes }
 
     /// Starts with an event of a namespace, with the ack id that one client gets or none for all.
-    init(_ body: EventBody, namespace: ByteString, ackID: Int? = nil, scratch: inout JSONWriter) {
-        Self.writeHead(of: body, namespace: namespace, ackID: ackID, to: &scratch)
+    init(_ event: EncodedEvent, namespace: ByteString, ackID: Int? = nil, scratch: inout JSONWriter) {
+        Self.writeHead(of: event, namespace: namespace, ackID: ackID, to: &scratch)
         frames = ByteBufferAllocator().buffer(
-            capacity: scratch.count + body.json.count + body.attachments.reduce(10) { $0 + $1.count + 10 })
-        firstPart = Self.appendText(body, head: scratch, to: &frames)
-        appendAttachments(of: body)
+            capacity: scratch.count + event.json.count + event.attachments.reduce(10) { $0 + $1.count + 10 })
+        firstPart = Self.appendText(event, head: scratch, to: &frames)
+        appendAttachments(of: event)
     }
 
     /// Adds an event behind what is here.
-    mutating func append(_ body: EventBody, namespace: ByteString, scratch: inout JSONWriter) {
-        Self.writeHead(of: body, namespace: namespace, ackID: nil, to: &scratch)
-        furtherParts.append(Self.appendText(body, head: scratch, to: &frames))
-        appendAttachments(of: body)
+    mutating func append(_ event: EncodedEvent, namespace: ByteString, scratch: inout JSONWriter) {
+        Self.writeHead(of: event, namespace: namespace, ackID: nil, to: &scratch)
+        furtherParts.append(Self.appendText(event, head: scratch, to: &frames))
+        appendAttachments(of: event)
     }
 
     func build() -> EncodedPacket {
@@ -32,24 +32,22 @@ struct PacketBuilder {
     }
 
     private static func writeHead(
-        of body: EventBody, namespace: ByteString, ackID: Int?, to head: inout JSONWriter
+        of event: EncodedEvent, namespace: ByteString, ackID: Int?, to head: inout JSONWriter
     ) {
         head.removeAll()
         SocketIOPacketWriter.writeHead(
-            body.attachments.isEmpty ? .event : .binaryEvent, attachmentCount: body.attachments.count,
+            event.attachments.isEmpty ? .event : .binaryEvent, attachmentCount: event.attachments.count,
             namespace: namespace, ackID: ackID, to: &head)
     }
 
     private static func appendText(
-        _ body: EventBody, head: borrowing JSONWriter, to frames: inout ByteBuffer
+        _ event: EncodedEvent, head: borrowing JSONWriter, to frames: inout ByteBuffer
     ) -> EncodedPacket.Part {
-        head.withUnsafeBytes { head in
-            body.json.withUnsafeBytes { json in appendFrame(head, json, to: &frames) }
-        }
+        head.withUnsafeBytes { appendFrame($0, event.json, to: &frames) }
     }
 
-    private mutating func appendAttachments(of body: EventBody) {
-        for attachment in body.attachments {
+    private mutating func appendAttachments(of event: EncodedEvent) {
+        for attachment in event.attachments {
             furtherParts.append(
                 attachment.withUnsafeBytes { Self.appendFrame($0, isAttachment: true, to: &frames) })
         }

@@ -35,7 +35,7 @@ extension Shard {
     /// Looks rooms up, the first of a long list only.
     func lookUp(_ rooms: [ByteString], in name: ByteString) -> RoomLookup {
         var lookup = RoomLookup()
-        lookup.namespaces = Array(registry.namespaces.keys.prefix(RoomLookup.maximumRooms))
+        lookup.namespaces = Array(registry.namespaces.names.prefix(RoomLookup.maximumRooms))
         let namespace = registry.namespaces[name]
         lookup.sockets = namespace?.sockets.count ?? 0
         for room in rooms.prefix(RoomLookup.maximumRooms) {
@@ -47,7 +47,7 @@ extension Shard {
                 .filter { $0.name != name && Self.members(of: room, in: $0) > 0 }.map(\.name)
             var similar = SimilarNames(to: room)
             if let namespace {
-                for other in namespace.rooms.keys { if !similar.compare(other) { break } }
+                for other in namespace.rooms.names { if !similar.compare(other) { break } }
             }
             lookup.similar[room] = similar.found
         }

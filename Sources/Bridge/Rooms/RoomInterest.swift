@@ -6,20 +6,41 @@ import JSONCodec
 /// a room's birth and death; a count (not a flag) lets the router add an expected birth of its own, so that an
 /// `enter_room` and an emit to that room in one read arrive in this order.
 struct RoomInterest {
-    private struct Key: Hashable { let namespace: ByteString, room: ByteString? }
-    private var counts: [Key: [Int]] = [:]
+    private final class Namespace {
+        /// Members of each loop that were reported or are expected.
+        var counts: [Int]
+        var rooms = NameTable<[Int]>()
+
+        init(counts: [Int]) { self.counts = counts }
+    }
+
+    private var namespaces = NameTable<Namespace>()
     private let loopCount: Int
 
     init(loopCount: Int) { self.loopCount = loopCount }
 
-    mutating func add(_ amount: Int, namespace: ByteString, room: ByteString?, loop: Int) {
-        let key = Key(namespace: namespace, room: room)
-        var perLoop = counts[key] ?? Array(repeating: 0, count: loopCount)
-        perLoop[loop] += amount
-        counts[key] = perLoop.contains { $0 != 0 } ? perLoop : nil
+    mutating func add(_ amount: Int, namespace name: ByteString, room: ByteString?, loop: Int) {
+        let none = Array(repeating: 0, count: loopCount)
+        let namespace = namespaces[name] ?? Namespace(counts: none)
+        if let room {
+            var counts = namespace.rooms[room] ?? none
+            counts[loop] += amount
+            namespace.rooms[room] = counts.contains { $0 != 0 } ? counts : nil
+        } else {
+            namespace.counts[loop] += amount
+        }
+        let isEmpty = namespace.rooms.isEmpty && !namespace.counts.contains { $0 != 0 }
+        namespaces[name] = isEmpty ? nil : namespace
     }
 
-    func isInterested(loop: Int, namespace: ByteString, room: ByteString?) -> Bool {
-        counts[Key(namespace: namespace, room: room)].map { $0[loop] > 0 } ?? false
+    func isInterested(loop: Int, namespace name: ByteString, room: ByteString?) -> Bool {
+        guard let namespace = namespaces[name] else { return false }
+        guard let room else { return namespace.counts[loop] > 0 }
+        return namespace.rooms[room].map { $0[loop] > 0 } ?? false
+    }
+
+    /// Whether any loop is interested in a room.
+    func isInterested(namespace name: ByteString, room: UnsafeRawBufferPointer) -> Bool {
+        namespaces[name]?.rooms[bytes: room].map { $0.contains { $0 > 0 } } ?? false
     }
 }

@@ -6,12 +6,17 @@ final class Namespace {
     let everyone: Room
     /// Sockets by sid. Each sid is a room of its own, without a `Room`.
     // Unchecked, as all of this file: looked up for each message, by code that calls nothing back meanwhile.
-    @exclusivity(unchecked) fileprivate(set) var sockets: [ByteString: Socket] = [:]
+    @exclusivity(unchecked) fileprivate(set) var sockets = NameTable<Socket>()
 
     /// The socket that has this name as its sid. Most rooms are told from sids by their length.
     func socket(named name: ByteString) -> Socket? { name.count == SessionID.length ? sockets[name] : nil }
 
-    @exclusivity(unchecked) fileprivate(set) var rooms: [ByteString: Room] = [:]
+    /// Whether anyone is in the room of this name.
+    func isAnyone(in name: UnsafeRawBufferPointer) -> Bool {
+        rooms.contains(name) || name.count == SessionID.length && sockets.contains(name)
+    }
+
+    @exclusivity(unchecked) fileprivate(set) var rooms = NameTable<Room>()
 
     fileprivate init(name: ByteString) {
         self.name = name
@@ -26,11 +31,7 @@ final class RoomRegistry {
     /// A namespace (`room` nil) or room that has its first member or lost its last.
     struct Change { let namespace: ByteString, room: ByteString?, isAlive: Bool }
 
-    @exclusivity(unchecked) private(set) var namespaces: [ByteString: Namespace] = [:] {
-        didSet { lastNamespace = nil }
-    }
-    /// The namespace asked for last, which is mostly the next one too.
-    @exclusivity(unchecked) private var lastNamespace: Namespace?
+    @exclusivity(unchecked) private(set) var namespaces = NameTable<Namespace>()
     var changed: (Change) -> Void = { _ in }
 
     func connect(_ session: Session, to name: ByteString, sid: ByteString) -> Socket {
@@ -50,13 +51,13 @@ final class RoomRegistry {
 
     func disconnect(_ socket: Socket) {
         let namespace = socket.namespace
-        guard namespace.sockets.removeValue(forKey: socket.sid) != nil else { return }
+        guard namespace.sockets.removeValue(for: socket.sid) else { return }
         while let last = socket.memberships.last {
             last.room.remove(socket, slot: socket.memberships.count - 1)
             if last.room !== namespace.everyone { removeIfEmpty(last.room, of: namespace) }
         }
         if namespace.sockets.isEmpty {
-            namespaces.removeValue(forKey: namespace.name)
+            namespaces.removeValue(for: namespace.name)
             changed(Change(namespace: namespace.name, room: nil, isAlive: false))
         }
     }
@@ -89,21 +90,11 @@ final class RoomRegistry {
         removeIfEmpty(room, of: namespace)
     }
 
-    func namespace(named name: ByteString) -> Namespace? {
-        if let lastNamespace, lastNamespace.name == name { return lastNamespace }
-        guard let namespace = namespaces[name] else { return nil }
-        lastNamespace = namespace
-        return namespace
-    }
-
-    func isAnyone(in rooms: [ByteString], of namespace: Namespace) -> Bool {
-        rooms.contains { namespace.rooms[$0] != nil || namespace.socket(named: $0) != nil }
-    }
 
     /// Whether a socket is found by its namespace and sid and stands in the room where it says: the lookup of a delivery.
     /// True without sockets.
     func findsItsRooms() -> Bool {
-        guard let namespace = namespaces.values.first else { return true }
+        guard let namespace = namespaces.values.first(where: { _ in true }) else { return true }
         guard let socket = namespace.everyone.members.first?.socket,
             let membership = socket.memberships.last, membership.index < membership.room.members.count
         else { return false }
@@ -113,7 +104,7 @@ final class RoomRegistry {
 
     private func removeIfEmpty(_ room: Room, of namespace: Namespace) {
         guard room.members.isEmpty else { return }
-        namespace.rooms.removeValue(forKey: room.name)
+        namespace.rooms.removeValue(for: room.name)
         changed(Change(namespace: namespace.name, room: room.name, isAlive: false))
     }
 }
