@@ -101,46 +101,49 @@ extension JSONWriter {
 }
 
 /// How many bytes from `start` need no escape. Eight at a time, since nearly all text is plain.
-@inline(__always)
-func plainRunLength(_ text: UnsafeRawBufferPointer, from start: Int) -> Int {
+@inlinable @inline(__always)
+public func plainRunLength(_ text: UnsafeRawBufferPointer, from start: Int) -> Int {
+    guard let base = text.baseAddress else { return 0 }
     var index = start
-    while index &+ 8 <= text.count {
-        if hasSpecial(text.loadUnaligned(fromByteOffset: index, as: UInt64.self)) { break }
+    while text.count &- index >= 8 {
+        let special = specialBytes(of: base.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+        if special != 0 { return index &+ special.trailingZeroBitCount / 8 &- start }
         index &+= 8
     }
     let left = text.count &- index
-    // The rest as one word: with bytes looked at already, or of two halves that overlap.
-    if left < 8, left > 0 {
-        if text.count &- start >= 8 {
-            if !hasSpecial(text.loadUnaligned(fromByteOffset: text.count &- 8, as: UInt64.self)) {
-                return text.count &- start
-            }
-        } else if left >= 4 {
-            let head = text.loadUnaligned(fromByteOffset: index, as: UInt32.self)
-            let tail = text.loadUnaligned(fromByteOffset: text.count &- 4, as: UInt32.self)
-            if !hasSpecial(UInt64(head) << 32 | UInt64(tail)) { return text.count &- start }
-        }
+    if left >= 4, text.count >= 8 {
+        // The rest as one word with bytes that have been looked at, or stand before the start.
+        let word = base.loadUnaligned(fromByteOffset: text.count &- 8, as: UInt64.self)
+        let special = specialBytes(of: word) >> UInt64(truncatingIfNeeded: (8 &- left) &* 8)
+        return index &+ (special == 0 ? left : special.trailingZeroBitCount / 8) &- start
     }
     while index < text.count {
-        let byte = text[index]
+        let byte = base.load(fromByteOffset: index, as: UInt8.self)
         if byte < 0x20 || byte > 0x7E || byte == 0x22 || byte == 0x5C { break }
         index &+= 1
     }
     return index &- start
 }
 
-/// Whether one of eight bytes needs an escape.
-@inline(__always)
-private func hasSpecial(_ word: UInt64) -> Bool {
+/// The high bit of each byte of a word, as it stands in memory from its low end on, that needs an escape. What stands
+/// above the first of them may be marked wrongly, since a borrow goes up.
+@inlinable @inline(__always)
+func specialBytes(of word: UInt64) -> UInt64 {
+    let word = UInt64(littleEndian: word)
     let ones: UInt64 = 0x0101_0101_0101_0101
     let quote = word ^ (ones &* 0x22)
     let backslash = word ^ (ones &* 0x5C)
     let delete = word ^ (ones &* 0x7F)
-    // A high bit is set where a byte is below 0x20, or zero in one of the differences, or not ASCII. A borrow may
-    // flag a byte above a true one too: the answer for the word stays right.
-    let special = (word &- (ones &* 0x20)) | (quote &- ones) | (backslash &- ones) | (delete &- ones) | word
-    return special & (ones &* 0x80) != 0
+    // A byte below 0x20, or zero in one of the differences, or not ASCII.
+    let special =
+        (word &- (ones &* 0x20)) & ~word | (quote &- ones) & ~quote | (backslash &- ones) & ~backslash
+        | (delete &- ones) & ~delete | word
+    return special & (ones &* 0x80)
 }
+
+/// Whether one of eight bytes needs an escape.
+@inline(__always)
+private func hasSpecial(_ word: UInt64) -> Bool { specialBytes(of: word) != 0 }
 
 /// The code point at `index` and its length in bytes. Surrogates pass; what isn't WTF-8 gives U+FFFD, one byte.
 @inline(__always)

@@ -33,6 +33,20 @@ public struct JSONWriter: ~Copyable {
         used = count
     }
 
+    /// Puts another byte in the place of one that was written.
+    @inlinable public mutating func replaceByte(at index: Int, with byte: UInt8) {
+        precondition(index >= 0 && index < used)
+        storage.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
+    }
+
+    /// Whether the bytes from `start` on are these.
+    @inlinable public func ends(with literal: StaticString, from start: Int) -> Bool {
+        guard used &- start == literal.utf8CodeUnitCount else { return false }
+        return sameBytes(
+            UnsafeRawBufferPointer(start: storage + start, count: used &- start),
+            UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
+    }
+
     /// Appends one byte as is.
     @inlinable @inline(__always) public mutating func append(_ byte: UInt8) {
         if used == capacity { grow(toHold: 1) }

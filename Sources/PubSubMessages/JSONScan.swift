@@ -56,6 +56,33 @@ struct JSONScan: ~Copyable {
         return walk.at == bytes.count
     }
 
+    /// The name of a message's event and its data, when everything else in the message is a text, a bool or null, and so
+    /// has been looked at wholly.
+    func event() -> (name: UnsafeRawBufferPointer, data: Node)? {
+        var name: UnsafeRawBufferPointer?
+        var data: Node?
+        for index in 0..<count {
+            let pair = pairs[index]
+            switch (key(pair.key), pair.value.kind) {
+            case (.data, _):
+                guard data == nil else { return nil }
+                data = pair.value
+            case (.event, .plainText): name = plainText(pair.value)
+            case (.event, _): return nil
+            case (_, .null), (_, .bool), (_, .plainText): continue
+            default: return nil
+            }
+        }
+        guard let name, let data else { return nil }
+        return (name, data)
+    }
+
+    /// A value as it is spelled.
+    func text(of node: Node) -> UnsafeRawBufferPointer {
+        let quotes = node.kind == .plainText || node.kind == .otherText ? 1 : 0
+        return UnsafeRawBufferPointer(rebasing: input[node.start &- quotes..<node.end &+ quotes])
+    }
+
     /// Every read is within the bytes.
     private struct Walk {
         let bytes: UnsafeRawBufferPointer
@@ -112,41 +139,13 @@ struct JSONScan: ~Copyable {
         @inline(__always) private mutating func skipText() -> Bool? {
             var isPlain = true
             at &+= 1
-            skipPlain()
-            while at < bytes.count {
+            while true {
+                at &+= plainRunLength(bytes, from: at)
+                guard at < bytes.count else { return nil }
                 let byte = bytes[at]
-                at &+= 1
+                at &+= byte == UInt8(ascii: "\\") ? 2 : 1
                 if byte == UInt8(ascii: "\"") { return isPlain }
-                if byte == UInt8(ascii: "\\") {
-                    isPlain = false
-                    at &+= 1
-                } else if byte &- 0x20 >= 0x5F {
-                    isPlain = false
-                }
-            }
-            return nil
-        }
-
-        /// Passes eight bytes at a time, up to the first that is a quotation mark, a backslash or not printable ASCII, or
-        /// to less than eight before the end.
-        @inline(__always) private mutating func skipPlain() {
-            guard let base = bytes.baseAddress else { return }
-            let (ones, highs) = (0x0101_0101_0101_0101 as UInt64, 0x8080_8080_8080_8080 as UInt64)
-            while bytes.count &- at >= 8 {
-                let word = UInt64(littleEndian: base.loadUnaligned(fromByteOffset: at, as: UInt64.self))
-                // The high bit of each byte that is zero after the exclusive or, or below a space, or not ASCII. A borrow
-                // can mark bytes above the first one that is meant, never one below it.
-                let quote = word ^ (ones &* 0x22)
-                let backslash = word ^ (ones &* 0x5C)
-                let delete = word ^ (ones &* 0x7F)
-                let found =
-                    ((quote &- ones) & ~quote | (backslash &- ones) & ~backslash | (delete &- ones) & ~delete
-                        | (word &- ones &* 0x20) & ~word | word) & highs
-                if found != 0 {
-                    at &+= found.trailingZeroBitCount / 8
-                    return
-                }
-                at &+= 8
+                isPlain = false
             }
         }
 

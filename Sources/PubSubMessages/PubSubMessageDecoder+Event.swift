@@ -31,6 +31,9 @@ extension PubSubMessageDecoder {
             guard let event = fields.event, let data = fields.data else { throw PubSubMessageError(.missingKey(.data)) }
             return try encodePickle(event: event, data: data)
         case .scannedJSON(let payload, let isArgumentList):
+            if spliceJSON(isArgumentList: isArgumentList) {
+                return EncodedEvent(json: writer.withUnsafeBytes { $0 }, attachments: [])
+            }
             do throws(JSONError) { try json.parse(payload) } catch {
                 throw PubSubMessageError(.json(error), hostID: senderHostID)
             }
@@ -41,6 +44,31 @@ extension PubSubMessageDecoder {
         case .json(let event, let data, let isBinary, let isArgumentList):
             return try encodeJSON(event: event, data: data, isBinary: isBinary, isArgumentList: isArgumentList)
         }
+    }
+
+    /// Writes the event from the text of what was scanned; false, with nothing written, when it has to be parsed.
+    private func spliceJSON(isArgumentList: Bool) -> Bool {
+        guard let (event, data) = jsonScan.event() else { return false }
+        writer.append("[\"")
+        writer.append(raw: event)
+        writer.append("\"")
+        let start = writer.count
+        let isList = isArgumentList && data.kind == .array
+        if !isList { writer.append(",") }
+        if isList || data.kind != .null {
+            guard writer.appendSpliced(jsonScan.text(of: data), limits: json.limits) else {
+                writer.removeAll()
+                return false
+            }
+        }
+        if isList, !writer.ends(with: "[]", from: start), !writer.ends(with: "[null]", from: start) {
+            // The list's own brackets: its members follow the name.
+            writer.replaceByte(at: start, with: UInt8(ascii: ","))
+        } else {
+            if isList || data.kind == .null { writer.truncate(to: start) }
+            writer.append("]")
+        }
+        return true
     }
 
     private func encodePickle(

@@ -107,7 +107,8 @@ import Testing
 
     // MARK: Emits for nobody
 
-    @Test func `an emit like the one before is for nobody exactly if its room, read whole, is the one that nobody is in`()
+    @Test
+    func `an emit like the one before is for nobody exactly if its room, read whole, is the one that nobody is in`()
         throws
     {
         var forNobody = 0
@@ -151,7 +152,9 @@ import Testing
         ("h", "g", "another sender"), ("/", "/b", "another namespace"), ("emit", "call", "no emit"),
         ("skip_sid", "skip_sad", "all the same"),
     ])
-    func `an emit that differs from the one before in more than its room is looked at`(old: String, new: String, why: String)
+    func `an emit that differs from the one before in more than its room is looked at`(
+        old: String, new: String, why: String
+    )
         throws
     {
         let decoder = PubSubMessageDecoder(hostID: "own")
@@ -211,6 +214,27 @@ import Testing
         let decoder = PubSubMessageDecoder(hostID: "own")
         payload.withUnsafeBytes { payload in
             #expect(outcome(payload, isWhole: false, decoder) == outcome(payload, isWhole: true, decoder))
+        }
+    }
+
+    @Test(
+        arguments: [
+            "null", "[]", "[null]", "[ null ]", "[[1]]", "[1, 2]", "[[], null]", "{}", #"{"a": [1, {"b": null}]}"#,
+            #""text""#,
+            #""\u00e9""#, "\"\u{e9}\"", "7", "1.10", "-0", "true", #"{"a": 1, "a": 2}"#, "[01]", "[1", "01",
+            #"1, "data": 2"#, #"[1], "data": "x""#, #"1, "other": [1]"#, #"1, "other": [01]"#, #"1, "event": "y""#,
+            #"1, "event": 5"#,
+            #"1, "event": "\u0079""#,
+        ], [#""binary": false, "#, ""])
+    func `data of every kind is written as by the full parse`(data: String, binary: String) throws {
+        for reading in PubSubMessageDecoder.ListReading.allCases {
+            let text = Self.json.replacing(#"[{"a": [1, "}\"]"]}]"#, with: data)
+                .replacing(#""binary": false, "#, with: binary)
+            let (one, other) = (PubSubMessageDecoder(hostID: "own"), PubSubMessageDecoder(hostID: "own"))
+            (one.listReading, other.listReading) = (reading, reading)
+            Array(text.utf8).withUnsafeBytes { payload in
+                #expect(outcome(payload, isWhole: false, one) == outcome(payload, isWhole: true, other))
+            }
         }
     }
 

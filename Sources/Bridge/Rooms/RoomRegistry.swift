@@ -90,7 +90,6 @@ final class RoomRegistry {
         removeIfEmpty(room, of: namespace)
     }
 
-
     /// Whether a socket is found by its namespace and sid and stands in the room where it says: the lookup of a delivery.
     /// True without sockets.
     func findsItsRooms() -> Bool {
