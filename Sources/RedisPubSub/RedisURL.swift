@@ -32,7 +32,7 @@ package struct RedisURL: Hashable, Sendable {
     /// One or more: servers, sentinels or nodes.
     package let endpoints: [Endpoint]
     /// The ACL user's name; nil logs in as the default user.
-    package let user: [UInt8]?
+    package internal(set) var user: [UInt8]?
     /// nil, together with a nil user, means that no AUTH is sent.
     package private(set) var password: [UInt8]?
     /// The number of the database that `GET` reads; pub/sub knows no databases.
