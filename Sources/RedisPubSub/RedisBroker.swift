@@ -329,11 +329,10 @@ package final class RedisBroker: PubSubBroker {
             "cause": "\(cause)", "from": "\(WallClock.milliseconds(loss.since))",
             "to": "\(WallClock.milliseconds(until))",
         ]
-        if cause == .closedByServer { facts["limit"] = "\(outputBufferLimit)" }
         // That a server was away or restarted has been said; that it ended a subscription and why has not.
-        logger.log(
-            level: better == nil || cause == .restarted ? .debug : .warning, "The subscription was lost",
-            metadata: facts)
+        let isNews = cause == .closedByServer || better != nil && cause != .restarted
+        if cause == .closedByServer { facts["possibly"] = "CLIENT KILL, or \(outputBufferLimit)" }
+        logger.log(level: isNews ? .warning : .debug, "The subscription was lost", metadata: facts)
         delegate?.subscriptionLossExplained(SubscriptionLoss(cause: cause, since: loss.since, until: until))
     }
 

@@ -28,7 +28,7 @@ package struct RedisURL: Hashable, Sendable {
         case cluster
     }
 
-    package let topology: Topology
+    package private(set) var topology: Topology
     /// One or more: servers, sentinels or nodes.
     package let endpoints: [Endpoint]
     /// The ACL user's name; nil logs in as the default user.
@@ -38,6 +38,14 @@ package struct RedisURL: Hashable, Sendable {
     /// The number of the database that `GET` reads; pub/sub knows no databases.
     package let database: Int
     package let options: RedisURLOptions
+
+    /// The same, in which sentinels without a service are asked for one of this name: as python-socketio, that of the channel.
+    package func namingService(_ channel: String?) -> RedisURL {
+        guard case .sentinel(nil) = topology, let channel else { return self }
+        var url = self
+        url.topology = .sentinel(service: channel)
+        return url
+    }
 
     /// The first of the endpoints.
     package var endpoint: Endpoint { endpoints[0] }
