@@ -198,6 +198,27 @@ def test_its_sentinels_are_asked_and_followed(other_release, start_bridge, closi
         group.close()
 
 
+def test_a_demoted_master_of_redis_5_is_not_heard_as_well(start_bridge, closing):
+    """Its sentinels leave it its subscribers, and as a replica it passes on what the new master publishes."""
+    group = Sentinels(program=Release("5.0").program)
+    try:
+        bridge = start_bridge(None, redis_url=group.url())
+        eventually(lambda: group.master.subscribers() == 1, "ws-emit subscribes")
+        client = closing(RawClient(bridge))
+        client.join("r")
+        new, old = group.fail_over()
+        eventually(lambda: new.subscribers() == 1, "ws-emit subscribes at the new master")
+        old.client.publish("flask-socketio", message("r", "an emitter stays at the old one"))
+        assert client.receive_event() == ["x", "an emitter stays at the old one"]
+        eventually(lambda: old.client.info("replication").get("master_link_status") == "up", "the old master is a replica")
+        for number in range(3):
+            new.client.publish("flask-socketio", message("r", number))
+        assert [client.receive_event()[1] for _ in range(3)] == [0, 1, 2]
+        assert old.subscribers() == 0
+    finally:
+        group.close()
+
+
 def test_its_cluster_brings_all_messages_and_secrets(other_release, start_bridge, closing):
     group = Cluster(program=other_release.program)
     try:
