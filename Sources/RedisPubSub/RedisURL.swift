@@ -194,7 +194,8 @@ package struct RedisURL: Hashable, Sendable {
         guard scheme.kind == .sentinel else { return (try RedisURLOptions.database(path.dropFirst()), nil) }
         let (number, service) = PercentEncoding.cut(path.dropFirst(), atFirst: UInt8(ascii: "/"))
         let name = service.map { String(decoding: PercentEncoding.decode($0), as: UTF8.self) } ?? ""
-        guard !name.contains("/") else { throw .invalidService }
+        let isNumber = number.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        guard isNumber, !name.contains("/") else { throw .invalidService }
         return (number.isEmpty ? nil : try RedisURLOptions.database(number), name.isEmpty ? nil : name)
     }
 }
