@@ -29,7 +29,8 @@ final class ChannelPublisher {
         // What happens is told by the errors of `publish`.
         let logger = Logger(label: "ChannelEmitter", factory: { _ in SwiftLogNoOpLogHandler() })
         broker = RedisBroker(
-            url: url, channels: [], eventLoop: eventLoop, logger: logger, configuration: configuration)
+            url: url.namingService(redisChannel), channels: [], eventLoop: eventLoop, logger: logger,
+            configuration: configuration)
         broker.start(delegate: delegate)
     }
 

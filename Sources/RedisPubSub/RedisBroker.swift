@@ -27,6 +27,8 @@ package final class RedisBroker: PubSubBroker {
     /// The subscription at a master that has been replaced.
     private var lingering: RedisLink?
     private var lingerTimer: Scheduled<Void>?
+    /// Beside `lingering`, at the same server: its end tells that the server is no master any more.
+    private var witness: RedisLink?
     private var delegate: (any PubSubDelegate)?
     private var isShutDown = false
 
@@ -83,6 +85,7 @@ package final class RedisBroker: PubSubBroker {
         if let commands { sum.add(commands.counters) }
         if let sentinel { sum.add(sentinel.counters) }
         if let lingering { sum.add(lingering.counters) }
+        if let witness { sum.add(witness.counters) }
         sum.add(redirects.counters)
         return sum
     }
@@ -141,6 +144,7 @@ package final class RedisBroker: PubSubBroker {
         dropLingering()
         old.retire()
         lingering = old
+        if let target = old.target { watchDemotion(of: target) }
         lingerTimer = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(configuration.lingerTime)) { [weak self] in
             self?.dropLingering()
         }
@@ -149,12 +153,30 @@ package final class RedisBroker: PubSubBroker {
         connectSubscription()
     }
 
+    /// The sentinels of Redis 5 cut off the clients of a master that they demote, but not its subscribers, whom it then
+    /// serves, as a replica, with what is published at the new one. So another client waits there to be cut off.
+    private func watchDemotion(of master: RedisURL.Endpoint) {
+        let locator = RedisSeeds([master], eventLoop: eventLoop, wantsMaster: true)
+        let link = RedisLink(
+            role: .commands, url: url, configuration: configuration, eventLoop: eventLoop, locator: locator
+        ) { [weak self] event in
+            switch event {
+            case .down(cause: .notMaster, _), .down(_, wasReady: true): self?.dropLingering()
+            case .ready, .down: break
+            }
+        }
+        witness = link
+        link.connect()
+    }
+
     private func dropLingering() {
         lingerTimer?.cancel()
-        guard let link = lingering else { return }
-        lingering = nil
-        _ = link.stop()
-        ownCounters.add(link.counters)
+        let links = [lingering, witness].compactMap { $0 }
+        (lingering, witness) = (nil, nil)
+        for link in links {
+            _ = link.stop()
+            ownCounters.add(link.counters)
+        }
     }
 
     private func makeWatch(_ subscription: RedisLink, _ commands: RedisLink) -> RedisServerWatch {
@@ -329,11 +351,10 @@ package final class RedisBroker: PubSubBroker {
             "cause": "\(cause)", "from": "\(WallClock.milliseconds(loss.since))",
             "to": "\(WallClock.milliseconds(until))",
         ]
-        if cause == .closedByServer { facts["limit"] = "\(outputBufferLimit)" }
         // That a server was away or restarted has been said; that it ended a subscription and why has not.
-        logger.log(
-            level: better == nil || cause == .restarted ? .debug : .warning, "The subscription was lost",
-            metadata: facts)
+        let isNews = cause == .closedByServer || better != nil && cause != .restarted
+        if cause == .closedByServer { facts["possibly"] = "CLIENT KILL, or \(outputBufferLimit)" }
+        logger.log(level: isNews ? .warning : .debug, "The subscription was lost", metadata: facts)
         delegate?.subscriptionLossExplained(SubscriptionLoss(cause: cause, since: loss.since, until: until))
     }
 

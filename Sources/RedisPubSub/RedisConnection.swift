@@ -83,6 +83,9 @@ final class RedisConnection: ChannelInboundHandler {
         }
     }
 
+    /// Whether the login is that of a user, not only a password.
+    var namesUser: Bool { url.user != nil }
+
     private var sendsAuth: Bool { url.user != nil || url.password != nil }
 
     /// Database 0 is where a connection begins: an ACL that lacks SELECT is no obstacle then.

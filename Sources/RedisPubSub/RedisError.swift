@@ -114,6 +114,11 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// AUTH takes a user and a password since Redis 6; before it took one word.
+    var isOfServerWithoutUsers: Bool {
+        if case .refused(.auth, let message) = self { message.contains("wrong number of arguments") } else { false }
+    }
+
     var isBroken: Bool {
         if case .broken = self { true } else { false }
     }

@@ -52,10 +52,14 @@ final class RedisLink {
     var isReady: Bool { readySince != nil }
 
     /// Makes one attempt to connect; on failure the next one follows by itself.
-    func connect() {
+    ///
+    /// - Parameter withUser: whether the URL's user is named to the server, which Redis knows since release 6.
+    func connect(withUser: Bool = true) {
         guard !isStopped, connection == nil else { return }
         retryTimer = nil
         counters.connectionAttempts += 1
+        var url = url
+        if !withUser { url.user = nil }
         let connection = RedisConnection(
             role: role, url: url, configuration: configuration, eventLoop: eventLoop, owner: self,
             wantsMaster: locator.wantsMaster)
@@ -167,6 +171,8 @@ final class RedisLink {
         provenUntil = connection.provenUntil
         hasEndedWithinReply = connection.isWithinReply
         guard !isStopped, !isRetired else { return }
+        // As redis-py: Redis 5 has one password and no users.
+        if connection.namesUser, cause.isOfServerWithoutUsers { return connect(withUser: false) }
         if let endpoint = connection.endpoint {
             locator.ended(at: endpoint, cause: cause, wasReady: readyFor != nil)
         }

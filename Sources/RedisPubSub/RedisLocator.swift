@@ -16,20 +16,21 @@ protocol RedisLocator: AnyObject {
 final class RedisSeeds: RedisLocator {
     private let eventLoop: any EventLoop
     private let seeds: [RedisURL.Endpoint]
+    let wantsMaster: Bool
     private(set) var endpoints: [RedisURL.Endpoint]
     private var index = 0
 
     /// Nodes beyond are not remembered: a few dozen of them can't all be away while the cluster lives.
     static let maximumEndpoints = 64
 
-    init(_ endpoints: [RedisURL.Endpoint], eventLoop: any EventLoop) {
+    init(_ endpoints: [RedisURL.Endpoint], eventLoop: any EventLoop, wantsMaster: Bool = false) {
         self.seeds = endpoints
+        self.wantsMaster = wantsMaster
         self.endpoints = endpoints
         self.eventLoop = eventLoop
     }
 
     var endpointCount: Int { endpoints.count }
-    var wantsMaster: Bool { false }
     var current: RedisURL.Endpoint { endpoints[index] }
 
     func locate() -> EventLoopFuture<RedisURL.Endpoint> { eventLoop.makeSucceededFuture(current) }

@@ -28,16 +28,24 @@ package struct RedisURL: Hashable, Sendable {
         case cluster
     }
 
-    package let topology: Topology
+    package private(set) var topology: Topology
     /// One or more: servers, sentinels or nodes.
     package let endpoints: [Endpoint]
     /// The ACL user's name; nil logs in as the default user.
-    package let user: [UInt8]?
+    package internal(set) var user: [UInt8]?
     /// nil, together with a nil user, means that no AUTH is sent.
     package private(set) var password: [UInt8]?
     /// The number of the database that `GET` reads; pub/sub knows no databases.
     package let database: Int
     package let options: RedisURLOptions
+
+    /// The same, in which sentinels without a service are asked for one of this name: as python-socketio, that of the channel.
+    package func namingService(_ channel: String?) -> RedisURL {
+        guard case .sentinel(nil) = topology, let channel else { return self }
+        var url = self
+        url.topology = .sentinel(service: channel)
+        return url
+    }
 
     /// The first of the endpoints.
     package var endpoint: Endpoint { endpoints[0] }
@@ -186,7 +194,8 @@ package struct RedisURL: Hashable, Sendable {
         guard scheme.kind == .sentinel else { return (try RedisURLOptions.database(path.dropFirst()), nil) }
         let (number, service) = PercentEncoding.cut(path.dropFirst(), atFirst: UInt8(ascii: "/"))
         let name = service.map { String(decoding: PercentEncoding.decode($0), as: UTF8.self) } ?? ""
-        guard !name.contains("/") else { throw .invalidService }
+        let isNumber = number.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        guard isNumber, !name.contains("/") else { throw .invalidService }
         return (number.isEmpty ? nil : try RedisURLOptions.database(number), name.isEmpty ? nil : name)
     }
 }

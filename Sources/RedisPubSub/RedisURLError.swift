@@ -17,7 +17,8 @@ package struct RedisURLError: Error, Hashable, Sendable, CustomStringConvertible
     static let invalidDatabase = RedisURLError(
         description: "the database of the Redis URL is no number (write / in a password as %2F)")
     static let invalidService = RedisURLError(
-        description: "a redis+sentinel:// URL ends with /db/service, as in redis+sentinel://h1,h2/0/mymaster")
+        description: "a redis+sentinel:// URL ends with /db/service, as in redis+sentinel://h1,h2/0/mymaster"
+            + " (write / in a password as %2F)")
     static let clusterDatabase = RedisURLError(description: "a cluster has only database 0")
     static let relativeSocketPath = RedisURLError(
         description: "a unix:// URL names an absolute path, as in unix:///run/redis/redis.sock")
@@ -56,7 +57,11 @@ package struct RedisURLError: Error, Hashable, Sendable, CustomStringConvertible
         let text = String(decoding: name, as: UTF8.self)
         var sentence = "unknown option \(text) in the Redis URL"
         let near = RedisURLOptions.names.map { (distance(name, Array($0.utf8)), $0) }.min { $0.0 < $1.0 }
-        if let near, near.0 <= 3 { sentence += ", did you mean \(near.1)?" } else { sentence += "." }
+        if let near, near.0 <= min(3, name.count / 2) {
+            sentence += ", did you mean \(near.1)?"
+        } else {
+            sentence += "."
+        }
         sentence += " Known are \(RedisURLOptions.names.joined(separator: ", "))"
         return RedisURLError(description: sentence + " (write ? in a password as %3F)")
     }

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from support.clients import RawClient, http_request
-from support.processes import RedisServer, Running, command, ws_emit_program
+from support.processes import RedisServer, Running, redis_program, ws_emit_program
 from support.redis_servers import Sentinels
 from support.waiting import PATIENCE, eventually, free_port
 
@@ -388,7 +388,7 @@ def test_it_listens_at_the_master_that_sentinels_name(scene):
 
 def test_it_listens_to_a_unix_socket(scene, tmp_path):
     path = tmp_path / "redis.sock"
-    server = Running([command("redis-server"), "--port", "0", "--unixsocket", path, "--save", "", "--dir", tmp_path])
+    server = Running([redis_program(), "--port", "0", "--unixsocket", path, "--save", "", "--dir", tmp_path])
     try:
         scene.start(redis_url=f"unix://{path}")
         scene.bridge.admin.wait_until_ready()

@@ -80,6 +80,7 @@ def test_ws_emit_starts_without_redis_and_finds_it_later(start_bridge, closing):
 
 def test_an_outage_is_said_once(own_redis, start_bridge):
     bridge = start_bridge(own_redis)
+    bridge.running.wait_for_line("Connected to Redis")
     before = len(bridge.running.lines)
     own_redis.kill()
     bridge.running.wait_for_line("edis", after=before)
@@ -100,9 +101,9 @@ def test_without_redis_everything_else_works(start_bridge, closing):
 
 
 def test_a_unix_socket(tmp_path, start_bridge, closing):
-    from support.processes import command
+    from support.processes import redis_program
     path = tmp_path / "redis.sock"
-    server = Running([command("redis-server"), "--port", "0", "--unixsocket", path, "--save", "", "--dir", tmp_path])
+    server = Running([redis_program(), "--port", "0", "--unixsocket", path, "--save", "", "--dir", tmp_path])
     try:
         server.wait_for_line("eady to accept connections")
         bridge = start_bridge(None, redis_url=f"unix://{path}")

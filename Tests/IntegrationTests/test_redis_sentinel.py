@@ -1,11 +1,13 @@
 """The master that sentinels name is followed, whatever happens to it."""
 import json
 import signal
+import subprocess
 import time
 
 import pytest
 
 from support.clients import RawClient
+from support.processes import ws_emit_program
 from support.redis_servers import Certificates, Sentinels, Server
 from support.subspy import subspy  # noqa: F401: a fixture
 from support.waiting import eventually, free_port
@@ -132,6 +134,22 @@ def test_without_a_service_it_is_named_as_the_channel(sentinels, start_bridge):
     group = sentinels(service="flask-socketio")
     start_bridge(None, redis_url=group.url(service="", scheme="valkey+sentinel"))
     subscribed(group.master)
+
+
+def test_without_a_service_every_program_names_it_as_its_channel(sentinels, start_bridge, subspy):
+    group = sentinels(service="news")
+    url = group.url(service="")
+    bridge = start_bridge(None, "--channel", "news", redis_url=url, admin=True)
+    eventually(lambda: group.master.subscribers("news") == 1, "ws-emit subscribes")
+    spy = subspy("--redis", url, "--channel", "news", "--count", "1", "--raw")
+    eventually(lambda: group.master.subscribers("news") == 2, "subspy subscribes")
+    sent = subspy("emit", "x", "--redis", url, "--channel", "news")
+    assert sent.code() == 0, sent.error
+    assert spy.code() == 0, spy.error
+    bridge.admin.wait_until_ready()
+    told = subprocess.run([ws_emit_program(), "explain", "--room", "r", "--channel", "news", "--redis", url, "--listen", "0",
+                           "--admin-address", f"127.0.0.1:{bridge.admin.port}"], capture_output=True, text=True)
+    assert "[redis_unreachable]" not in told.stdout and "[other_redis]" not in told.stdout, told
 
 
 def test_a_service_nobody_knows_is_told(sentinels, start_bridge):

@@ -8,7 +8,7 @@ struct ControlOptions: ParsableArguments {
     @OptionGroup var publishing: PublishOptions
 
     func publish(_ make: (_ namespace: String, _ hostID: ByteString) -> OutgoingMessage) throws {
-        let url = try connection.url()
+        let url = try connection.url(channel: publishing.channel)
         let payload = try make(publishing.namespace, HostID.random()).encoded(as: publishing.encoding)
         let code = Run.untilEnd { run in
             let session = RedisSession(run: run, url: url, isPatient: !connection.noWait, logger: connection.logger)

@@ -58,7 +58,7 @@ struct EmitCommand: ParsableCommand {
     }
 
     func run() throws {
-        let url = try connection.url()
+        let url = try connection.url(channel: publishing.channel)
         let message = OutgoingMessage.emit(
             event: event, rooms: room, namespace: publishing.namespace, hostID: HostID.random())
         let payload = data == "-" ? nil : try self.payload(message)

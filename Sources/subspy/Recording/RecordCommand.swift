@@ -40,7 +40,7 @@ struct RecordCommand: ParsableCommand {
     }
 
     func run() throws {
-        let url = try connection.url()
+        let url = try connection.url(channel: source.channels.first)
         let recording: RecordingFile
         do {
             let (channels, patterns) = (source.channels, source.pattern)

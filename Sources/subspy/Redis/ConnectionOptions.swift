@@ -25,11 +25,13 @@ struct ConnectionOptions: ParsableArguments {
     var verbose = false
 
     /// The server to connect to.
-    func url() throws -> RedisURL {
+    ///
+    /// - Parameter channel: the first one of the command, which names a sentinels' service that the URL leaves out.
+    func url(channel: String?) throws -> RedisURL {
         let text = redis ?? Self.environment("REDIS") ?? "redis://localhost:6379/0"
         let url: RedisURL
         do {
-            url = try RedisURL(text)
+            url = try RedisURL(text).namingService(channel)
             try url.checkFiles()
         } catch {
             throw ValidationError("\(redis == nil ? "REDIS" : "--redis"): \(error)")

@@ -116,7 +116,7 @@ struct ReplayCommand: ParsableCommand {
     }
 
     func run() throws {
-        let url = try connection.url()
+        let url = try connection.url(channel: channel)
         let toHttp = try httpTarget()
         guard yes || dryRun || toHttp?.isOnThisMachine ?? url.isOnThisMachine else {
             let target = toHttp.map { "\($0)" } ?? "\(url)"

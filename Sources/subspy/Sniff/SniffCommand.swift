@@ -41,7 +41,7 @@ struct SniffCommand: ParsableCommand {
     var stats: Duration?
 
     func run() throws {
-        let url = try connection.url()
+        let url = try connection.url(channel: source.channels.first)
         let code = Run.untilEnd { run in
             let session = RedisSession(
                 run: run, url: url, isPatient: !connection.noWait, logger: connection.logger)

@@ -67,7 +67,7 @@ struct TopCommand: ParsableCommand {
     }
 
     func run() throws {
-        let url = try connection.url()
+        let url = try connection.url(channel: source.channels.first)
         // On a live screen the heading says how Redis is.
         var logger = connection.logger
         if isLive { logger.logLevel = .critical }

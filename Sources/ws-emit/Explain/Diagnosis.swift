@@ -47,7 +47,7 @@ struct Diagnosis {
             findings.append(
                 Finding(
                     code: "redis_unreachable", sentence: "Redis at \(question.redis) can't be listened to: \(failure).",
-                    advice: "Start it, or name with --redis the one in the backend's message_queue."))
+                    advice: "Mend that, or name with --redis the one in the backend's message_queue."))
         }
         if let facts { findings += redis(facts) + audience(facts) }
         findings += traffic()

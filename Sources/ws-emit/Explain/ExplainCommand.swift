@@ -110,7 +110,7 @@ struct ExplainCommand: AsyncParsableCommand {
 
     private func redisURL() throws -> RedisURL? {
         do {
-            return try Settings.redisURL(redis, passwordFile: redisPasswordFile, Environment())
+            return try Settings.redisURL(redis, passwordFile: redisPasswordFile, Environment())?.namingService(channel)
         } catch {
             throw ValidationError("\(error)")
         }

@@ -27,6 +27,11 @@ def command(name):
     return path
 
 
+def redis_program():
+    """Debian's redis-server, unless REDIS_SERVER names another one (see scripts/redis-server)."""
+    return os.environ.get("REDIS_SERVER") or command("redis-server")
+
+
 def ws_emit_program():
     """The server under test."""
     path = os.environ.get("WS_EMIT")
@@ -94,14 +99,15 @@ class Running:
 class RedisServer:
     """A redis-server of our own in an empty folder, which can be killed and brought back on the same port."""
 
-    def __init__(self, port=None):
+    def __init__(self, port=None, program=None):
+        self.program = program or redis_program()
         self.port = port or free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.running = None
         self._folder = tempfile.mkdtemp(prefix="ws-emit-redis-")
 
     def start(self):
-        self.running = Running([command("redis-server"), "--port", self.port, "--bind", "127.0.0.1", "--save", "",
+        self.running = Running([self.program, "--port", self.port, "--bind", "127.0.0.1", "--save", "",
                                 "--appendonly", "no", "--dir", self._folder])
         self.client = redis.Redis(port=self.port, socket_timeout=PATIENCE)
         def answers():

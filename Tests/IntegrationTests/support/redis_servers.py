@@ -1,4 +1,4 @@
-"""Redis as it is run in production: with TLS, behind sentinels, as a cluster. All from Debian's redis-server."""
+"""Redis as it is run in production: with TLS, behind sentinels, as a cluster. Each takes the program of the server."""
 import pathlib
 import shutil
 import signal
@@ -7,7 +7,7 @@ import tempfile
 
 import redis
 
-from .processes import REDIS_CHANNEL, Running, command
+from .processes import REDIS_CHANNEL, Running, command, redis_program
 from .waiting import PATIENCE, eventually, free_port
 
 
@@ -43,7 +43,8 @@ class Certificates:
 class Server:
     """One redis-server or sentinel with options of the test's own, which can be killed and brought back on its port."""
 
-    def __init__(self, *options, port=None, tls=None, configuration=None):
+    def __init__(self, *options, port=None, tls=None, configuration=None, program=None):
+        self.program = program or redis_program()
         self.port = port or free_port()
         self.folder = tempfile.mkdtemp(prefix="ws-emit-redis-")
         self.tls = tls
@@ -62,7 +63,7 @@ class Server:
             self.arguments += ["--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", ca]
 
     def start(self, **login):
-        self.running = Running([command("redis-server"), *self.arguments])
+        self.running = Running([self.program, *self.arguments])
         encrypted = dict(ssl=True, ssl_ca_certs=str(self.tls[2]), ssl_certfile=str(self.tls[0]),
                          ssl_keyfile=str(self.tls[1])) if self.tls else {}
         self.client = redis.Redis("127.0.0.1", self.port, socket_timeout=PATIENCE, **encrypted, **login)
@@ -111,9 +112,10 @@ def fields(reply):
 class Sentinels:
     """A master, a replica and three sentinels that watch them; failover within a second or two."""
 
-    def __init__(self, *options, service="mymaster", tls=None, sentinel_password=None, password=None):
+    def __init__(self, *options, service="mymaster", tls=None, sentinel_password=None, password=None, program=None):
         self.service = service
         self.password = password
+        self.program = program
         login = ["--requirepass", password, "--masterauth", password] if password else []
         replication = ["--tls-replication", "yes"] if tls else []
         self._login = {"password": password} if password else {}
@@ -126,8 +128,8 @@ class Sentinels:
 
     def _start(self, options, tls, sentinel_password):
         service, password = self.service, self.password
-        first = Server(*options, tls=tls)
-        second = Server(*options, "--replicaof", f"127.0.0.1 {first.port}", tls=tls)
+        first = Server(*options, tls=tls, program=self.program)
+        second = Server(*options, "--replicaof", "127.0.0.1", first.port, tls=tls, program=self.program)
         self.servers = [first, second]
         for server in self.servers:
             server.start(**self._login)
@@ -142,7 +144,7 @@ class Sentinels:
                 lines += [f"requirepass {sentinel_password}", f"sentinel sentinel-pass {sentinel_password}"]
             if tls:
                 lines += ["tls-replication yes", "tls-auth-clients no"]
-            sentinel = Server(configuration="\n".join(lines) + "\n", tls=tls)
+            sentinel = Server(configuration="\n".join(lines) + "\n", tls=tls, program=self.program)
             self.sentinels.append(sentinel)
             sentinel.start(**({"password": sentinel_password} if sentinel_password else {}))
         for sentinel in self.sentinels:
@@ -200,11 +202,11 @@ class Sentinels:
 class Cluster:
     """Three masters and, where asked for, a replica of each."""
 
-    def __init__(self, *options, replicas=0, tls=None):
+    def __init__(self, *options, replicas=0, tls=None, program=None):
         encrypted = ["--tls-cluster", "yes", "--tls-replication", "yes"] if tls else []
         self.nodes = [
-            Server("--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", free_port(),
-                   *encrypted, *options, tls=tls) for _ in range(3 * (replicas + 1))]
+            Server("--cluster-enabled", "yes", "--cluster-node-timeout", "1000", *encrypted, *options,
+                   port=free_port(also=10_000), tls=tls, program=program) for _ in range(3 * (replicas + 1))]
         try:
             self._form()
         except BaseException:
@@ -214,14 +216,12 @@ class Cluster:
     def _form(self):
         for node in self.nodes:
             node.start()
-        # `CLUSTER MEET` needs the bus port where it is not the port plus 10,000, which may be taken.
         first = self.nodes[0]
         for node in self.nodes[1:]:
-            first.client.execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, node.arguments[
-                node.arguments.index("--cluster-port") + 1])
+            first.client.execute_command("CLUSTER", "MEET", "127.0.0.1", node.port)
         masters = self.nodes[:3]
         for number, node in enumerate(masters):
-            node.client.execute_command("CLUSTER", "ADDSLOTSRANGE", 16384 * number // 3, 16384 * (number + 1) // 3 - 1)
+            node.client.execute_command("CLUSTER", "ADDSLOTS", *range(16384 * number // 3, 16384 * (number + 1) // 3))
         eventually(lambda: all(len(self._known(node)) == len(self.nodes) for node in self.nodes), "the nodes have met")
         for number, node in enumerate(self.nodes[3:]):
             identity = masters[number % 3].client.execute_command("CLUSTER", "MYID").decode()

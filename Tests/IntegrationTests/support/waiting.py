@@ -32,20 +32,26 @@ def take(events, what="an event"):
         raise AssertionError(f"nothing came while waiting for {what}") from None
 
 
-def free_port(host="127.0.0.1"):
+def free_port(host="127.0.0.1", also=0):
     """A TCP port nobody listens on now, below those that the kernel gives to outgoing connections: until a server
-    has taken it, none of them can."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    has taken it, none of them can.
+
+    `also`: how far behind it a second port lies that must be free too, as the bus of a Redis Cluster."""
     while True:
-        port = random.randrange(10_000, 32_000)
-        with socket.socket(family) as probe:
-            try:
-                probe.bind((host, port))
-            except OSError:
-                continue
-        if port not in _given:
-            _given.add(port)
+        port = random.randrange(10_000, 32_000 - also)
+        wanted = {port, port + also}
+        if not wanted & _given and all(_is_free(host, number) for number in wanted):
+            _given.update(wanted)
             return port
+
+
+def _is_free(host, port):
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
 
 
 _given = set()
