@@ -163,7 +163,7 @@ final class Shard {
                     deliver(delivery, toMembersOf: room, once: once)
                 }
                 if let socket = namespace.socket(named: name) {
-                    deliver(delivery, to: socket, once: isList || namespace.rooms[name] != nil)
+                    deliver(delivery, to: socket, socket.session, once: isList || namespace.rooms[name] != nil)
                 }
             }
         }
@@ -173,13 +173,13 @@ final class Shard {
         // Queueing can close a slow client, which takes it out of the room under our hands.
         var index = 0
         while index < room.members.count {
-            let socket = room.members[index].socket
-            deliver(delivery, to: socket, once: once)
+            let (socket, session) = (room.members[index].socket, room.members[index].session)
+            deliver(delivery, to: socket, session, once: once)
             if index < room.members.count, room.members[index].socket === socket { index += 1 }
         }
     }
 
-    private func deliver(_ delivery: Delivery, to socket: Socket, once: Bool) {
+    private func deliver(_ delivery: Delivery, to socket: Socket, _ session: Session, once: Bool) {
         if once {
             if socket.lastDelivery == lastDelivery { return }
             socket.lastDelivery = lastDelivery
@@ -187,11 +187,11 @@ final class Shard {
         if !delivery.skip.isEmpty, delivery.skip.contains(socket.sid) { return }
         switch delivery.content {
         case .packet(let packet):
-            if isOnlyDelivery { socket.session.send(packet) } else { socket.session.enqueue(packet) }
+            if isOnlyDelivery { session.send(packet) } else { session.enqueue(packet) }
         case .expectingAck(let body, let address):
             let (id, forgotOne) = socket.expectAck(for: address, limit: configuration.maxPendingAcks)
             if forgotOne { counters.acksForgotten += 1 }
-            socket.session.enqueue(packet(of: body, namespace: delivery.namespace, ackID: id))
+            session.enqueue(packet(of: body, namespace: delivery.namespace, ackID: id))
         }
     }
 

@@ -4,17 +4,19 @@ import SocketIOProtocol
 
 /// Packets waiting for one client's transport, oldest first.
 struct OutgoingQueue {
-    private var packets: Deque<EncodedPacket> = []
+    /// The oldest packet, which is mostly the only one: it takes no memory elsewhere.
+    private var first: EncodedPacket?
+    private var further: Deque<EncodedPacket> = []
     /// Parts of the oldest packet that an earlier poll has taken.
     private var partsTaken = 0
     /// Bytes of the packets in the queue, each counted whole until its last part is gone.
     private(set) var byteCount = 0
 
-    var isEmpty: Bool { packets.isEmpty }
-    var packetCount: Int { packets.count }
+    var isEmpty: Bool { first == nil }
+    var packetCount: Int { first == nil ? 0 : 1 + further.count }
 
     mutating func append(_ packet: EncodedPacket) {
-        packets.append(packet)
+        if first == nil { first = packet } else { further.append(packet) }
         byteCount += packet.byteCount
     }
 
@@ -22,13 +24,11 @@ struct OutgoingQueue {
     ///
     /// A client that upgrades has read every part of what its last poll began, or gets the rest as frames.
     mutating func popFrames(joining scratch: inout ByteBuffer) -> ByteBuffer? {
-        guard let first = popFrames() else { return nil }
-        guard let next = packets.first, first.readableBytes + next.byteCount <= Self.joinLimitBytes else {
-            return first
-        }
+        guard let frames = popFrames() else { return nil }
+        guard let next = first, frames.readableBytes + next.byteCount <= Self.joinLimitBytes else { return frames }
         scratch.clear(minimumCapacity: Self.joinLimitBytes)
-        scratch.writeImmutableBuffer(first)
-        while let next = packets.first, scratch.readableBytes + next.byteCount <= Self.joinLimitBytes {
+        scratch.writeImmutableBuffer(frames)
+        while let next = first, scratch.readableBytes + next.byteCount <= Self.joinLimitBytes {
             guard let frames = popFrames() else { break }
             scratch.writeImmutableBuffer(frames)
         }
@@ -39,32 +39,38 @@ struct OutgoingQueue {
     private static let joinLimitBytes = 16 << 10
 
     private mutating func popFrames() -> ByteBuffer? {
-        guard let packet = packets.popFirst() else { return nil }
-        byteCount -= packet.byteCount
+        guard let packet = popFirst() else { return nil }
         defer { partsTaken = 0 }
         return packet.frames(from: partsTaken)
+    }
+
+    private mutating func popFirst() -> EncodedPacket? {
+        guard let packet = first else { return nil }
+        first = further.popFirst()
+        byteCount -= packet.byteCount
+        return packet
     }
 
     /// Moves at most 16 packets into one polling payload; python clients refuse more.
     mutating func popPayload(allocator: ByteBufferAllocator) -> ByteBuffer {
         var payload = allocator.buffer(capacity: min(byteCount, 1 << 16))
         var taken = 0
-        while taken < EngineIOPayload.maximumPacketsInAnswer, let packet = packets.first {
+        while taken < EngineIOPayload.maximumPacketsInAnswer, let packet = first {
             if taken > 0 { payload.writeInteger(EngineIOPayload.separator) }
             packet.appendPart(partsTaken, to: &payload)
             partsTaken += 1
             taken += 1
             if partsTaken == packet.partCount {
-                byteCount -= packet.byteCount
                 partsTaken = 0
-                packets.removeFirst()
+                _ = popFirst()
             }
         }
         return payload
     }
 
     mutating func removeAll() {
-        packets = []
+        first = nil
+        further = []
         byteCount = 0
         partsTaken = 0
     }

@@ -8,6 +8,8 @@ final class Room {
         /// A cycle, since the socket holds its rooms; `RoomRegistry.disconnect` opens it. Unowned references would
         /// cost a tenth of a delivery.
         let socket: Socket
+        /// The socket's, for deliveries, which then need not read the socket.
+        let session: Session
         /// Index of this room in `socket.memberships`.
         var slot: Int
     }
@@ -20,7 +22,7 @@ final class Room {
 
     func append(_ socket: Socket) {
         socket.memberships.append(.init(room: self, index: members.count))
-        members.append(Member(socket: socket, slot: socket.memberships.count - 1))
+        members.append(Member(socket: socket, session: socket.session, slot: socket.memberships.count - 1))
     }
 
     /// Removes the socket whose membership stands at `slot`.

@@ -15,10 +15,17 @@ final class WebSocketConnection: ChannelInboundHandler {
         case upgrade(Session)
     }
 
-    private let shard: Shard
-    private let purpose: Purpose
+    // What a write reads stands first, in one cache line or two.
     /// The 101 response, until the first write takes it along.
     @exclusivity(unchecked) private var handshakeResponse: ByteBuffer?
+    @exclusivity(unchecked) private var channel: (any Channel)?
+    /// The connection's descriptor for direct sends; valid while the channel is active.
+    @exclusivity(unchecked) private var descriptor: CInt?
+    /// Writes that the channel has not finished.
+    @exclusivity(unchecked) private var writesPending = 0
+
+    private let shard: Shard
+    private let purpose: Purpose
     @exclusivity(unchecked) private var context: ChannelHandlerContext?
     private var session: Session?
     private let parser: WebSocketFrameParser
@@ -31,11 +38,6 @@ final class WebSocketConnection: ChannelInboundHandler {
     /// The closing handshake is over; the connection ends when what is written has left.
     private var closesWhenWritten = false
     private var unansweredPing: [UInt8]?
-    /// The connection's descriptor for direct sends; valid while the channel is active.
-    @exclusivity(unchecked) private var descriptor: CInt?
-    @exclusivity(unchecked) private var channel: (any Channel)?
-    /// Writes that the channel has not finished.
-    @exclusivity(unchecked) private var writesPending = 0
 
     init(shard: Shard, purpose: Purpose, handshakeResponse: ByteBuffer) {
         self.shard = shard
