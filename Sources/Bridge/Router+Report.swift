@@ -13,7 +13,7 @@ extension Router {
             }
             return (emit, try decoder.encodeEvent())
         }
-        receivedBatch()
+        finishEmits()
         let packet = PacketBuilder(body, namespace: emit.namespace, scratch: &scratch).build()
         let delivery = Delivery(
             namespace: emit.namespace, rooms: emit.rooms, skip: emit.skip, content: .packet(packet))
