@@ -24,6 +24,8 @@ final class Shard {
     private var sessionsBySid: [ByteString: Session] = [:]
     @exclusivity(unchecked) private var touched: [Session] = []
     private var connections: [HTTPConnection] = []
+    /// Those that have answers to send.
+    private var answering: [HTTPConnection] = []
     @exclusivity(unchecked) private var lastDelivery: UInt64 = 0
     /// Nothing else will be queued before the next flush, so packets need no queue.
     @exclusivity(unchecked) private var isSingleCommand = false
@@ -262,6 +264,17 @@ final class Shard {
         guard connection.index < connections.count, connections[connection.index] === connection else { return }
         connections.swapRemove(at: connection.index)
         if connection.index < connections.count { connections[connection.index].index = connection.index }
+    }
+
+    /// Lets a connection send its answers at the end of this turn of the event loop.
+    func flushLater(_ connection: HTTPConnection) {
+        answering.append(connection)
+        guard answering.count == 1 else { return }
+        eventLoop.assumeIsolated().execute { [self] in
+            let connections = answering
+            answering.removeAll(keepingCapacity: true)
+            for connection in connections { connection.flush() }
+        }
     }
 
     private func timerFired() {

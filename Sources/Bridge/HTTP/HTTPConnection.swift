@@ -5,8 +5,8 @@ import SocketIOProtocol
 
 /// The last handler of an HTTP connection, behind NIO's parser: one request after the other, until it becomes a websocket.
 ///
-/// An answer is one buffer and one write. NIO's encoder and pipelining handler would make three parts of it, at twice the
-/// cost in CPU time.
+/// Answers leave at the end of the event loop's turn, past NIO's encoder and pipelining handler: all that this connection is
+/// owed in one system call, and those of all connections one behind the other, so that a client which sleeps is woken once.
 final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundIn = ByteBuffer
@@ -50,6 +50,9 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     private var waitingParts: Deque<WaitingPart> = []
 
     private var isReadingOn = false
+    /// Answers that leave at the end of this turn.
+    private var unsent: ByteBuffer?
+    private var descriptor: CInt?
 
     private enum WaitingPart { case part(HTTPServerRequestPart), brokenRequest }
 
@@ -152,7 +155,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func refuseBrokenRequest(_ context: ChannelHandlerContext) {
-        guard case .awaitingHead = state else { return context.close(promise: nil) }
+        guard case .awaitingHead = state else { return close(context) }
         state = .answering(HTTPRequestHead(version: .http1_1, method: .GET, uri: "/"))
         var answer = HTTPAnswer.errorPage(.badRequest, "The request is not valid HTTP.")
         answer.closesConnection = true
@@ -170,6 +173,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         state = .receivingBody(head, ByteBuffer(), limit: limit)
         setDeadline(shard.configuration.bodyTimeout)
         if head.headers.first(name: "expect")?.lowercased() == "100-continue" {
+            flush()
             context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
         }
     }
@@ -218,13 +222,40 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         let closes = answer.closesConnection || closesWhenIdle || !request.isKeepAlive
         let persistence: HTTPAnswer.Persistence =
             closes ? .close : request.version == .http1_1 ? .implied : .keepAlive
-        let bytes = answer.serialized(
-            persistence, includingBody: request.method != .HEAD, allocator: context.channel.allocator)
-        // Before the flush: it may read the next request on the spot.
-        if closes { drain() } else { awaitNextRequest() }
-        context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
-        if closes { context.close(mode: .output, promise: nil) }
+        var bytes = ByteBuffer()
+        if let unsent { bytes = unsent } else { shard.flushLater(self) }
+        unsent = nil  // releases the buffer, so that appending doesn't copy it
+        answer.write(persistence, includingBody: request.method != .HEAD, to: &bytes)
+        unsent = bytes
+        if closes {
+            drain()
+            flush()
+            context.close(mode: .output, promise: nil)
+        } else {
+            awaitNextRequest()
+        }
         readOn(context)
+    }
+
+    /// Sends the answers so far: straight to the socket while the kernel takes everything, through the channel otherwise.
+    func flush() {
+        guard var bytes = unsent, let context else { return }
+        unsent = nil
+        if shard.configuration.sendsDirectly, isChannelEmpty(context), context.channel.isActive {
+            if descriptor == nil { descriptor = ConnectionDescriptor.borrow(from: context.channel) }
+            if let descriptor {
+                guard let sent = ConnectionDescriptor.send(bytes, over: descriptor) else {
+                    return context.close(promise: nil)
+                }
+                bytes.moveReaderIndex(forwardBy: sent)
+                if bytes.readableBytes == 0 { return }
+            }
+        }
+        context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+    }
+
+    private func isChannelEmpty(_ context: ChannelHandlerContext) -> Bool {
+        (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) == 0
     }
 
     private func awaitNextRequest() {
@@ -260,6 +291,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func becomeWebSocket(_ session: SessionReference?, _ response: ByteBuffer) {
         guard let context else { return }
+        flush()
         state = .upgraded
         do {
             if let session, !session.isLocal(to: shard) {
@@ -300,7 +332,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     func closeIfOverdue(at now: NIODeadline) -> Bool {
         guard let deadline, now >= deadline, let context else { return false }
         self.deadline = nil
-        defer { context.close(promise: nil) }
+        defer { close(context) }
         if case .receivingBody = state { return true }
         if case .awaitingHead = state { return requestID == 0 }
         return false
@@ -309,6 +341,11 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     /// The server stops: no further request on this connection.
     func closeWhenIdle() {
         closesWhenIdle = true
-        if case .awaitingHead = state { context?.close(promise: nil) }
+        if case .awaitingHead = state, let context { close(context) }
+    }
+
+    private func close(_ context: ChannelHandlerContext) {
+        flush()
+        context.close(promise: nil)
     }
 }
