@@ -30,6 +30,7 @@ final class Shard {
     /// Nothing else will be queued before the next flush, so packets need no queue.
     @exclusivity(unchecked) private var isSingleCommand = false
     private var scratch = JSONWriter(capacity: 256)
+    private var random = SystemRandomBuffer()
     /// Where a client's packets are joined for one write.
     @exclusivity(unchecked) var joinedFrames = ByteBuffer()
     private var timer: RepeatedTask?
@@ -92,7 +93,9 @@ final class Shard {
         return text.withUnsafeBytes { EncodedPacket(text: $0) }
     }
 
-    func makeSID() -> ByteString { SessionID.make(loop: loopIndex, instance: configuration.instance) }
+    func makeSID() -> ByteString {
+        SessionID.make(loop: loopIndex, instance: configuration.instance, using: &random)
+    }
 
     var sessionCount: Int { sessions.count }
 

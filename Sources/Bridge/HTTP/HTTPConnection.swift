@@ -273,20 +273,28 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     private func upgradeToWebSocket(
         _ head: HTTPRequestHead, _ session: SessionReference?, _ context: ChannelHandlerContext
     ) {
+        guard let session else { return shakeHands(head, nil, context) }
         let check = context.eventLoop.makePromise(of: EngineIORefusal?.self)
-        if let session { session.checkUpgrade(promise: check) } else { check.succeed(nil) }
-        let channel = context.channel
-        check.futureResult.flatMap { refusal -> EventLoopFuture<ByteBuffer> in
-            if let refusal { return channel.eventLoop.makeFailedFuture(refusal) }
-            return WebSocketHandshake.response(to: head, on: channel)
-        }.assumeIsolated().whenComplete { result in
+        session.checkUpgrade(promise: check)
+        check.futureResult.assumeIsolated().whenSuccess { refusal in
+            if let refusal { return self.refuseUpgrade(head, refusal) }
+            if let context = self.context { self.shakeHands(head, session, context) }
+        }
+    }
+
+    private func shakeHands(
+        _ head: HTTPRequestHead, _ session: SessionReference?, _ context: ChannelHandlerContext
+    ) {
+        WebSocketHandshake.answer(head, on: context.channel).assumeIsolated().whenComplete { result in
             switch result {
-            case .success(let response): self.becomeWebSocket(session, response)
-            case .failure(let error):
-                let refusal = error as? EngineIORefusal ?? .invalidWebSocketUpgrade
-                self.write(self.endpoints.transport.finished(HTTPAnswer(refusal), head.headers.first(name: "origin")))
+            case .success(let headers): self.becomeWebSocket(session, WebSocketHandshake.response(headers))
+            case .failure: self.refuseUpgrade(head, .invalidWebSocketUpgrade)
             }
         }
+    }
+
+    private func refuseUpgrade(_ head: HTTPRequestHead, _ refusal: EngineIORefusal) {
+        write(endpoints.transport.finished(HTTPAnswer(refusal), head.headers.first(name: "origin")))
     }
 
     private func becomeWebSocket(_ session: SessionReference?, _ response: ByteBuffer) {
