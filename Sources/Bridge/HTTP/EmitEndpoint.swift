@@ -45,6 +45,7 @@ struct EmitEndpoint: Sendable {
     /// `application/json` and `application/*+json`, with any parameters.
     static func isJSON(_ contentType: String?) -> Bool {
         guard let contentType else { return false }
+        if contentType == "application/json" { return true }
         let type = contentType.prefix { $0 != ";" }.lowercased().filter { $0 != " " && $0 != "\t" }
         return type == "application/json" || (type.hasPrefix("application/") && type.hasSuffix("+json"))
     }

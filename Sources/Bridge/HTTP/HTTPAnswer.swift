@@ -29,9 +29,15 @@ struct HTTPAnswer: Sendable {
     /// Writes the response as it goes out (RFC 9112, section 4).
     func write(_ persistence: Persistence, includingBody: Bool, to bytes: inout ByteBuffer) {
         bytes.reserveCapacity(minimumWritableBytes: 320 + (includingBody ? body.readableBytes : 0))
-        bytes.writeString("HTTP/1.1 \(status.code) \(status.reasonPhrase)\r\nContent-Type: ")
+        bytes.writeStaticString("HTTP/1.1 ")
+        bytes.writeString(String(status.code))
+        bytes.writeStaticString(" ")
+        bytes.writeString(status.reasonPhrase)
+        bytes.writeStaticString("\r\nContent-Type: ")
         bytes.writeString(contentType)
-        bytes.writeString("\r\nContent-Length: \(body.readableBytes)\r\n")
+        bytes.writeStaticString("\r\nContent-Length: ")
+        bytes.writeString(String(body.readableBytes))
+        bytes.writeStaticString("\r\n")
         for header in headers {
             bytes.writeString(header.name)
             bytes.writeStaticString(": ")

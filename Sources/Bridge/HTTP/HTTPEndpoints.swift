@@ -58,7 +58,7 @@ final class HTTPEndpoints: Sendable {
             return operations.route(head, path: path, from: .operators, isTrusted: true, on: shard)
                 ?? .answer(Self.notFound)
         }
-        if path.hasPrefix(configuration.path) { return transport.route(head, body: body, on: shard) }
+        if path.utf8.starts(with: configuration.path.utf8) { return transport.route(head, body: body, on: shard) }
         if path == "/emit", let emit { return route(head, body: body, to: emit) }
         guard purpose == .everybody else { return .answer(Self.notFound) }
         return operations.route(head, path: path, from: Self.audience(head, peer), isTrusted: false, on: shard)
@@ -120,6 +120,7 @@ final class HTTPEndpoints: Sendable {
     }
 
     static func path(of head: HTTPRequestHead) -> Substring {
-        head.uri.prefix { $0 != "?" }
+        let uri = head.uri
+        return uri[..<(uri.utf8.firstIndex(of: UInt8(ascii: "?")) ?? uri.endIndex)]
     }
 }

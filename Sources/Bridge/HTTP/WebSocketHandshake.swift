@@ -5,7 +5,9 @@ import NIOWebSocket
 /// The opening handshake of a websocket (RFC 6455, section 4.2).
 enum WebSocketHandshake {
     static func isRequested(by head: HTTPRequestHead) -> Bool {
-        head.headers[canonicalForm: "upgrade"].contains { $0.lowercased() == "websocket" }
+        guard let upgrade = head.headers.first(name: "upgrade") else { return false }
+        return upgrade == "websocket"
+            || head.headers[canonicalForm: "upgrade"].contains { $0.lowercased() == "websocket" }
     }
 
     private static let upgrader = NIOWebSocketServerUpgrader(
