@@ -20,9 +20,8 @@ struct EmitEndpoint: Sendable {
         guard Self.isJSON(contentType) else {
             return .failure(.errorPage(.unsupportedMediaType, "Send the message with Content-Type: application/json."))
         }
-        let bytes = Array(body.readableBytesView)
         var document = JSONDocument()
-        return bytes.withUnsafeBytes { buffer in
+        return body.withUnsafeReadableBytes { buffer in
             do {
                 try document.parse(buffer)
             } catch {

@@ -53,6 +53,8 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     /// Answers that leave at the end of this turn.
     private var unsent: ByteBuffer?
     private var descriptor: CInt?
+    /// Writes that the channel has not finished.
+    private var writesPending = 0
 
     private enum WaitingPart { case part(HTTPServerRequestPart), brokenRequest }
 
@@ -174,7 +176,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         setDeadline(shard.configuration.bodyTimeout)
         if head.headers.first(name: "expect")?.lowercased() == "100-continue" {
             flush()
-            context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
+            writeThroughChannel(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n"), context)
         }
     }
 
@@ -241,7 +243,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     func flush() {
         guard var bytes = unsent, let context else { return }
         unsent = nil
-        if shard.configuration.sendsDirectly, isChannelEmpty(context), context.channel.isActive {
+        if shard.configuration.sendsDirectly, writesPending == 0, context.channel.isActive {
             if descriptor == nil { descriptor = ConnectionDescriptor.borrow(from: context.channel) }
             if let descriptor {
                 guard let sent = ConnectionDescriptor.send(bytes, over: descriptor) else {
@@ -251,11 +253,12 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
                 if bytes.readableBytes == 0 { return }
             }
         }
-        context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+        writeThroughChannel(bytes, context)
     }
 
-    private func isChannelEmpty(_ context: ChannelHandlerContext) -> Bool {
-        (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) == 0
+    private func writeThroughChannel(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
+        writesPending += 1
+        context.writeAndFlush(wrapOutboundOut(bytes)).assumeIsolated().whenComplete { _ in self.writesPending -= 1 }
     }
 
     private func awaitNextRequest() {
