@@ -95,15 +95,8 @@ package final class BridgeServer: Sendable {
             // A restart of thousands of pages arrives at once.
             .serverChannelOption(.backlog, value: 4096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            // A channel keeps what it reads into for as long as it lives, and most have little to read.
-            .childChannelOption(
-                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65536)
-            )
-            .childChannelOption(
-                .writeBufferWaterMark,
-                value: .init(low: configuration.writeBufferBytes / 2, high: configuration.writeBufferBytes)
-            )
+            // Connections inherit it.
+            .serverChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let shard = shards.first(where: { $0.eventLoop === channel.eventLoop })?.value else { return }
@@ -111,10 +104,21 @@ package final class BridgeServer: Sendable {
                         shard.connectionRefused(limit: configuration.maxConnections)
                         throw TooManyConnections()
                     }
+                    try Self.setOptions(of: channel, configuration)
                     try Self.addHTTPHandlers(to: channel, shard: shard, endpoints: endpoints)
                 }
             }
             .bind(host: host, port: port).get()
+    }
+
+    /// As `childChannelOption` would, but without a future for each.
+    private static func setOptions(of channel: any Channel, _ configuration: BridgeConfiguration) throws {
+        // A channel keeps what it reads into for as long as it lives, and most have little to read.
+        try channel.syncOptions?.setOption(
+            .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65536))
+        try channel.syncOptions?.setOption(
+            .writeBufferWaterMark,
+            value: .init(low: configuration.writeBufferBytes / 2, high: configuration.writeBufferBytes))
     }
 
     /// Binds the listener for operators, on an event loop of its own: it answers also when the others hang.

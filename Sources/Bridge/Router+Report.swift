@@ -14,7 +14,7 @@ extension Router {
             let event = try decoder.encodeEventInPlace()
             return (emit, PacketBuilder(event, namespace: emit.namespace, scratch: &scratch).build())
         }
-        receivedBatch()
+        finishEmits()
         let delivery = Delivery(
             namespace: emit.namespace, rooms: emit.rooms, skip: emit.skip, content: .packet(packet))
         let parts = EventLoopFuture.whenAllSucceed(shards.map { report(delivery, on: $0) }, on: eventLoop)

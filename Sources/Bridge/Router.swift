@@ -37,6 +37,8 @@ final class Router: PubSubDelegate {
     @exclusivity(unchecked) private var batches: [[ShardCommand]]
     private let open = OpenDelivery()
     @exclusivity(unchecked) var scratch = JSONWriter(capacity: 256)
+    /// What HTTP emits of this turn of the event loop publish.
+    @exclusivity(unchecked) private var outgoing: RedisPublishBatch?
     private var hasWarnedOfPublishing = false
     @exclusivity(unchecked) var counters = RouterCounters()
 
@@ -298,14 +300,40 @@ final class Router: PubSubDelegate {
 
     // MARK: Outgoing
 
-    /// Delivers an HTTP emit here and publishes it for the other servers on the channel.
+    /// Delivers an HTTP emit here and publishes it for the other servers on the channel, both at the end of this turn of the
+    /// event loop: emits that came together leave in one write to each client and one to Redis.
     ///
     /// - Parameter payload: the message as it goes to Redis; our clients get it by the same way as any other.
     func emit(_ payload: [UInt8]) throws {
         counters.httpMessages += 1
         try payload.withUnsafeBytes { try route(try decoder.decode($0, includingOwn: true)) }
+        let batch = outgoing ?? beginOutgoing()
+        guard var channel = configuration.redisChannels.first else { return }
+        let message = inPublishForm(payload)
+        channel.withUTF8 { channel in
+            message.withUnsafeBytes { batch.append($0, to: UnsafeRawBufferPointer(channel)) }
+        }
+        if batch.byteCount >= Self.outgoingBytes { finishEmits() }
+    }
+
+    /// Commands for Redis that are worth a write of their own.
+    private static let outgoingBytes = 256 << 10
+
+    private func beginOutgoing() -> RedisPublishBatch {
+        let batch = RedisPublishBatch()
+        outgoing = batch
+        eventLoop.assumeIsolated().execute { self.finishEmits() }
+        return batch
+    }
+
+    /// Sends what `emit` has collected.
+    func finishEmits() {
         receivedBatch()
-        publish(inPublishForm(payload))
+        guard let batch = outgoing else { return }
+        outgoing = nil
+        broker.publish(batch).assumeIsolated().whenFailure { error in
+            self.noteUnpublished(batch.failureCount, error)
+        }
     }
 
     /// An emit of ours as the other servers read it. A list means one thing up to 5.15.0 and another from 5.15.1 on: as long
@@ -328,15 +356,17 @@ final class Router: PubSubDelegate {
     func publish(_ payload: [UInt8]) -> EventLoopFuture<Int> {
         guard let channel = configuration.redisChannels.first else { return eventLoop.makeSucceededFuture(0) }
         let published = broker.publish(ByteBuffer(bytes: payload), to: channel)
-        published.assumeIsolated().whenFailure { error in
-            self.counters.publishFailures += 1
-            if self.hasWarnedOfPublishing { return }
-            self.hasWarnedOfPublishing = true
-            self.logger.warning(
-                "not published: other servers on the channel miss this message and, until Redis is back, others",
-                metadata: ["cause": "\(error)"])
-        }
+        published.assumeIsolated().whenFailure { error in self.noteUnpublished(1, error) }
         return published
+    }
+
+    private func noteUnpublished(_ messageCount: Int, _ error: any Error) {
+        counters.publishFailures += messageCount
+        if hasWarnedOfPublishing { return }
+        hasWarnedOfPublishing = true
+        logger.warning(
+            "not published: other servers on the channel miss this message and, until Redis is back, others",
+            metadata: ["cause": "\(error)"])
     }
 
     /// The secrets that open a room-space; none when there is no such key.

@@ -44,10 +44,12 @@ final class RouterReference: Sendable {
     }
 
     /// - Parameter payload: a message in the form that is published.
-    func emit(_ payload: [UInt8]) -> EventLoopFuture<Void> {
+    /// - Returns: nil when it was done on the spot, on the router's own loop.
+    func emit(_ payload: [UInt8]) throws -> EventLoopFuture<Void>? {
         let eventLoop = router.eventLoop
         guard eventLoop.inEventLoop else { return eventLoop.submit { [router] in try router.value.emit(payload) } }
-        return eventLoop.makeCompletedFuture { try router.value.emit(payload) }
+        try router.value.emit(payload)
+        return nil
     }
 
     /// As `emit`, with a report.

@@ -24,10 +24,13 @@ final class Shard {
     private var sessionsBySid: [ByteString: Session] = [:]
     @exclusivity(unchecked) private var touched: [Session] = []
     private var connections: [HTTPConnection] = []
+    /// Those that have answers to send.
+    private var answering: [HTTPConnection] = []
     @exclusivity(unchecked) private var lastDelivery: UInt64 = 0
     /// Nothing else will be queued before the next flush, so packets need no queue.
     @exclusivity(unchecked) private var isOnlyDelivery = false
     private var scratch = JSONWriter(capacity: 256)
+    private var random = SystemRandomBuffer()
     /// Where a client's packets are joined for one write.
     @exclusivity(unchecked) var joinedFrames = ByteBuffer()
     private var timer: RepeatedTask?
@@ -90,7 +93,9 @@ final class Shard {
         return text.withUnsafeBytes { EncodedPacket(text: $0) }
     }
 
-    func makeSID() -> ByteString { SessionID.make(loop: loopIndex, instance: configuration.instance) }
+    func makeSID() -> ByteString {
+        SessionID.make(loop: loopIndex, instance: configuration.instance, using: &random)
+    }
 
     var sessionCount: Int { sessions.count }
 
@@ -275,6 +280,17 @@ final class Shard {
         guard connection.index < connections.count, connections[connection.index] === connection else { return }
         connections.swapRemove(at: connection.index)
         if connection.index < connections.count { connections[connection.index].index = connection.index }
+    }
+
+    /// Lets a connection send its answers at the end of this turn of the event loop.
+    func flushLater(_ connection: HTTPConnection) {
+        answering.append(connection)
+        guard answering.count == 1 else { return }
+        eventLoop.assumeIsolated().execute { [self] in
+            let connections = answering
+            answering.removeAll(keepingCapacity: true)
+            for connection in connections { connection.flush() }
+        }
     }
 
     private func timerFired() {

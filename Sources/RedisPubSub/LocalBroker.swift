@@ -22,6 +22,10 @@ package final class LocalBroker: PubSubBroker {
         isShutDown ? eventLoop.makeFailedFuture(RedisError.shutDown) : eventLoop.makeSucceededFuture(0)
     }
 
+    package func publish(_ batch: RedisPublishBatch) -> EventLoopFuture<Void> {
+        isShutDown ? eventLoop.makeFailedFuture(RedisError.shutDown) : eventLoop.makeSucceededVoidFuture()
+    }
+
     package func get(_ key: [UInt8]) -> EventLoopFuture<ByteBuffer?> {
         guard !isShutDown else { return eventLoop.makeFailedFuture(RedisError.shutDown) }
         return eventLoop.makeSucceededFuture(values[key].map { ByteBuffer(bytes: $0) })

@@ -22,6 +22,12 @@ package protocol PubSubBroker: AnyObject {
     ///   After a failure the message may or may not have been published.
     func publish(_ payload: ByteBuffer, to redisChannel: String) -> EventLoopFuture<Int>
 
+    /// Publishes a batch in one write.
+    ///
+    /// - Returns: succeeds when the server has answered each message. Fails as `publish` of one message does; the batch's
+    ///   `answeredCount` says how many messages had been answered by then.
+    func publish(_ batch: RedisPublishBatch) -> EventLoopFuture<Void>
+
     /// Reads the value of one key (`GET`).
     ///
     /// - Returns: the value, or nil when there is no such key. Fails as `publish` does.

@@ -212,10 +212,6 @@ package final class RedisBroker: PubSubBroker {
         return promise.futureResult
     }
 
-    /// Publishes a batch in one write.
-    ///
-    /// - Returns: succeeds when Redis has answered each message. Fails as `publish` does; the batch's `answeredCount`
-    ///   says how many messages had been answered by then.
     package func publish(_ batch: RedisPublishBatch) -> EventLoopFuture<Void> {
         guard batch.messageCount > 0 else { return eventLoop.makeSucceededVoidFuture() }
         let promise = eventLoop.makePromise(of: Void.self)

@@ -12,8 +12,9 @@ package final class RedisPublishBatch {
     /// The messages that Redis has answered, and those of them that reached nobody.
     package private(set) var answeredCount = 0
     package private(set) var unheardCount = 0
-    /// The first refusal among the answers.
+    /// The first refusal among the answers, and how many there are.
     private(set) var refusal: RedisError?
+    private var refusedCount = 0
 
     /// - Parameter capacity: bytes of commands for which room is made at once.
     package init(capacity: Int = 1024) {
@@ -24,6 +25,9 @@ package final class RedisPublishBatch {
     package var byteCount: Int { commands.readableBytes }
 
     var isAnswered: Bool { answeredCount == messageCount }
+
+    /// The messages that Redis has refused or not answered.
+    package var failureCount: Int { messageCount - answeredCount + refusedCount }
 
     /// Adds one message; not after the batch has been given to a broker.
     package func append(_ payload: UnsafeRawBufferPointer, to redisChannel: UnsafeRawBufferPointer) {
@@ -85,6 +89,7 @@ package final class RedisPublishBatch {
         case .integer(let count): note(receivers: count)
         case .error(let message):
             answeredCount += 1
+            refusedCount += 1
             if refusal == nil { refusal = .refused(command: .publish, message: message) }
         default: return false
         }

@@ -200,6 +200,34 @@ def test_a_connection_may_carry_several_messages(bridge, member, room):
     assert [member.receive() for _ in range(3)] == [f'42["update",{n}]' for n in range(3)]
 
 
+def test_messages_that_come_together_are_delivered_in_order(bridge, member, room):
+    def request(number, secret="123"):
+        body = json.dumps(message(room, data=number, secret=secret)).encode()
+        return b"POST /emit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
+            len(body), body)
+
+    with socket.create_connection((bridge.host, bridge.port), PATIENCE) as connection:
+        connection.sendall(b"".join(map(request, range(20))) + request(20, "wrong") + request(21))
+        answers = b""
+        while answers.count(b"HTTP/1.1 ") < 22 or not answers.endswith(b"OK\n"):
+            part = connection.recv(65536)
+            assert part, answers
+            answers += part
+    statuses = [int(answer[:3]) for answer in answers.split(b"HTTP/1.1 ")[1:]]
+    assert statuses == [200] * 20 + [403, 200]
+    assert [member.receive() for _ in range(21)] == [f'42["update",{n}]' for n in [*range(20), 21]]
+
+
+def test_answers_leave_before_a_broken_request_ends_the_connection(bridge, member, room):
+    body = json.dumps(message(room)).encode()
+    with socket.create_connection((bridge.host, bridge.port), PATIENCE) as connection:
+        connection.sendall(
+            b"POST /emit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+            b"POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nbroken\r\n" % (len(body), body))
+        assert connection.makefile("rb").readline() == b"HTTP/1.1 200 OK\r\n"
+    assert member.receive() == '42["update",{"time":1}]'
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "HEAD"])
 def test_other_methods_are_not_allowed(bridge, method):
     answer = http_request(bridge, method, "/emit")

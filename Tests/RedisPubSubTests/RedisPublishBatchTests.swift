@@ -79,6 +79,7 @@ import Testing
         #expect(throws: RedisError.refused(command: .publish, message: "NOPERM no such channel for you")) {
             try future.wait()
         }
+        #expect(batch.failureCount == 1)
         #expect(subject.cause == nil)
     }
 
@@ -126,6 +127,6 @@ import Testing
         try subject.answer(":1\r\n")
         subject.connection.end(.closedByServer)
         #expect(throws: RedisError.closedByServer) { try future.wait() }
-        #expect(batch.answeredCount == 1)
+        #expect(batch.answeredCount == 1 && batch.failureCount == 1)
     }
 }

@@ -20,9 +20,8 @@ struct EmitEndpoint: Sendable {
         guard Self.isJSON(contentType) else {
             return .failure(.errorPage(.unsupportedMediaType, "Send the message with Content-Type: application/json."))
         }
-        let bytes = Array(body.readableBytesView)
         var document = JSONDocument()
-        return bytes.withUnsafeBytes { buffer in
+        return body.withUnsafeReadableBytes { buffer in
             do {
                 try document.parse(buffer)
             } catch {
@@ -45,6 +44,7 @@ struct EmitEndpoint: Sendable {
     /// `application/json` and `application/*+json`, with any parameters.
     static func isJSON(_ contentType: String?) -> Bool {
         guard let contentType else { return false }
+        if contentType == "application/json" { return true }
         let type = contentType.prefix { $0 != ";" }.lowercased().filter { $0 != " " && $0 != "\t" }
         return type == "application/json" || (type.hasPrefix("application/") && type.hasSuffix("+json"))
     }

@@ -26,14 +26,18 @@ struct HTTPAnswer: Sendable {
     /// What the answer says about the connection; HTTP/1.1 implies that it stays open.
     enum Persistence { case implied, keepAlive, close }
 
-    /// The response as it goes out, in one buffer (RFC 9112, section 4).
-    func serialized(
-        _ persistence: Persistence, includingBody: Bool, allocator: ByteBufferAllocator
-    ) -> ByteBuffer {
-        var bytes = allocator.buffer(capacity: 320 + (includingBody ? body.readableBytes : 0))
-        bytes.writeString("HTTP/1.1 \(status.code) \(status.reasonPhrase)\r\nContent-Type: ")
+    /// Writes the response as it goes out (RFC 9112, section 4).
+    func write(_ persistence: Persistence, includingBody: Bool, to bytes: inout ByteBuffer) {
+        bytes.reserveCapacity(minimumWritableBytes: 320 + (includingBody ? body.readableBytes : 0))
+        bytes.writeStaticString("HTTP/1.1 ")
+        bytes.writeString(String(status.code))
+        bytes.writeStaticString(" ")
+        bytes.writeString(status.reasonPhrase)
+        bytes.writeStaticString("\r\nContent-Type: ")
         bytes.writeString(contentType)
-        bytes.writeString("\r\nContent-Length: \(body.readableBytes)\r\n")
+        bytes.writeStaticString("\r\nContent-Length: ")
+        bytes.writeString(String(body.readableBytes))
+        bytes.writeStaticString("\r\n")
         for header in headers {
             bytes.writeString(header.name)
             bytes.writeStaticString(": ")
@@ -46,7 +50,6 @@ struct HTTPAnswer: Sendable {
         case .close: bytes.writeStaticString("Connection: close\r\n\r\n")
         }
         if includingBody { bytes.writeImmutableBuffer(body) }
-        return bytes
     }
 
     /// An error page of the shape that Flask's have.

@@ -5,8 +5,8 @@ import SocketIOProtocol
 
 /// The last handler of an HTTP connection, behind NIO's parser: one request after the other, until it becomes a websocket.
 ///
-/// An answer is one buffer and one write. NIO's encoder and pipelining handler would make three parts of it, at twice the
-/// cost in CPU time.
+/// Answers leave at the end of the event loop's turn, past NIO's encoder and pipelining handler: all that this connection is
+/// owed in one system call, and those of all connections one behind the other, so that a client which sleeps is woken once.
 final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundIn = ByteBuffer
@@ -50,6 +50,11 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     private var waitingParts: Deque<WaitingPart> = []
 
     private var isReadingOn = false
+    /// Answers that leave at the end of this turn.
+    private var unsent: ByteBuffer?
+    private var descriptor: CInt?
+    /// Writes that the channel has not finished.
+    private var writesPending = 0
 
     private enum WaitingPart { case part(HTTPServerRequestPart), brokenRequest }
 
@@ -152,7 +157,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func refuseBrokenRequest(_ context: ChannelHandlerContext) {
-        guard case .awaitingHead = state else { return context.close(promise: nil) }
+        guard case .awaitingHead = state else { return close(context) }
         state = .answering(HTTPRequestHead(version: .http1_1, method: .GET, uri: "/"))
         var answer = HTTPAnswer.errorPage(.badRequest, "The request is not valid HTTP.")
         answer.closesConnection = true
@@ -170,7 +175,8 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         state = .receivingBody(head, ByteBuffer(), limit: limit)
         setDeadline(shard.configuration.bodyTimeout)
         if head.headers.first(name: "expect")?.lowercased() == "100-continue" {
-            context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
+            flush()
+            writeThroughChannel(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n"), context)
         }
     }
 
@@ -218,13 +224,41 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         let closes = answer.closesConnection || closesWhenIdle || !request.isKeepAlive
         let persistence: HTTPAnswer.Persistence =
             closes ? .close : request.version == .http1_1 ? .implied : .keepAlive
-        let bytes = answer.serialized(
-            persistence, includingBody: request.method != .HEAD, allocator: context.channel.allocator)
-        // Before the flush: it may read the next request on the spot.
-        if closes { drain() } else { awaitNextRequest() }
-        context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
-        if closes { context.close(mode: .output, promise: nil) }
+        var bytes = ByteBuffer()
+        if let unsent { bytes = unsent } else { shard.flushLater(self) }
+        unsent = nil  // releases the buffer, so that appending doesn't copy it
+        answer.write(persistence, includingBody: request.method != .HEAD, to: &bytes)
+        unsent = bytes
+        if closes {
+            drain()
+            flush()
+            context.close(mode: .output, promise: nil)
+        } else {
+            awaitNextRequest()
+        }
         readOn(context)
+    }
+
+    /// Sends the answers so far: straight to the socket while the kernel takes everything, through the channel otherwise.
+    func flush() {
+        guard var bytes = unsent, let context else { return }
+        unsent = nil
+        if shard.configuration.sendsDirectly, writesPending == 0, context.channel.isActive {
+            if descriptor == nil { descriptor = ConnectionDescriptor.borrow(from: context.channel) }
+            if let descriptor {
+                guard let sent = ConnectionDescriptor.send(bytes, over: descriptor) else {
+                    return context.close(promise: nil)
+                }
+                bytes.moveReaderIndex(forwardBy: sent)
+                if bytes.readableBytes == 0 { return }
+            }
+        }
+        writeThroughChannel(bytes, context)
+    }
+
+    private func writeThroughChannel(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
+        writesPending += 1
+        context.writeAndFlush(wrapOutboundOut(bytes)).assumeIsolated().whenComplete { _ in self.writesPending -= 1 }
     }
 
     private func awaitNextRequest() {
@@ -242,24 +276,33 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     private func upgradeToWebSocket(
         _ head: HTTPRequestHead, _ session: SessionReference?, _ context: ChannelHandlerContext
     ) {
+        guard let session else { return shakeHands(head, nil, context) }
         let check = context.eventLoop.makePromise(of: EngineIORefusal?.self)
-        if let session { session.checkUpgrade(promise: check) } else { check.succeed(nil) }
-        let channel = context.channel
-        check.futureResult.flatMap { refusal -> EventLoopFuture<ByteBuffer> in
-            if let refusal { return channel.eventLoop.makeFailedFuture(refusal) }
-            return WebSocketHandshake.response(to: head, on: channel)
-        }.assumeIsolated().whenComplete { result in
+        session.checkUpgrade(promise: check)
+        check.futureResult.assumeIsolated().whenSuccess { refusal in
+            if let refusal { return self.refuseUpgrade(head, refusal) }
+            if let context = self.context { self.shakeHands(head, session, context) }
+        }
+    }
+
+    private func shakeHands(
+        _ head: HTTPRequestHead, _ session: SessionReference?, _ context: ChannelHandlerContext
+    ) {
+        WebSocketHandshake.answer(head, on: context.channel).assumeIsolated().whenComplete { result in
             switch result {
-            case .success(let response): self.becomeWebSocket(session, response)
-            case .failure(let error):
-                let refusal = error as? EngineIORefusal ?? .invalidWebSocketUpgrade
-                self.write(self.endpoints.transport.finished(HTTPAnswer(refusal), head.headers.first(name: "origin")))
+            case .success(let headers): self.becomeWebSocket(session, WebSocketHandshake.response(headers))
+            case .failure: self.refuseUpgrade(head, .invalidWebSocketUpgrade)
             }
         }
     }
 
+    private func refuseUpgrade(_ head: HTTPRequestHead, _ refusal: EngineIORefusal) {
+        write(endpoints.transport.finished(HTTPAnswer(refusal), head.headers.first(name: "origin")))
+    }
+
     private func becomeWebSocket(_ session: SessionReference?, _ response: ByteBuffer) {
         guard let context else { return }
+        flush()
         state = .upgraded
         do {
             if let session, !session.isLocal(to: shard) {
@@ -300,7 +343,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     func closeIfOverdue(at now: NIODeadline) -> Bool {
         guard let deadline, now >= deadline, let context else { return false }
         self.deadline = nil
-        defer { context.close(promise: nil) }
+        defer { close(context) }
         if case .receivingBody = state { return true }
         if case .awaitingHead = state { return requestID == 0 }
         return false
@@ -309,6 +352,11 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     /// The server stops: no further request on this connection.
     func closeWhenIdle() {
         closesWhenIdle = true
-        if case .awaitingHead = state { context?.close(promise: nil) }
+        if case .awaitingHead = state, let context { close(context) }
+    }
+
+    private func close(_ context: ChannelHandlerContext) {
+        flush()
+        context.close(promise: nil)
     }
 }

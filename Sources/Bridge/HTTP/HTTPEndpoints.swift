@@ -58,7 +58,7 @@ final class HTTPEndpoints: Sendable {
             return operations.route(head, path: path, from: .operators, isTrusted: true, on: shard)
                 ?? .answer(Self.notFound)
         }
-        if path.hasPrefix(configuration.path) { return transport.route(head, body: body, on: shard) }
+        if path.utf8.starts(with: configuration.path.utf8) { return transport.route(head, body: body, on: shard) }
         if path == "/emit", let emit { return route(head, body: body, to: emit) }
         guard purpose == .everybody else { return .answer(Self.notFound) }
         return operations.route(head, path: path, from: Self.audience(head, peer), isTrusted: false, on: shard)
@@ -89,25 +89,38 @@ final class HTTPEndpoints: Sendable {
             return .answer(answer)
         }
         switch endpoint.request(contentType: head.headers.first(name: "content-type"), body: body) {
-        case .failure(let answer):
-            metrics.emitAnswered(answer.status.code)
-            return .answer(answer)
+        case .failure(let answer): return .answer(counted(answer))
         case .success(let request):
-            let answer =
-                request.wantsReport
-                ? router.emitReporting(request.payload).map { OperationsEndpoint.answer(.ok, $0.json) }
-                : router.emit(request.payload).map { HTTPAnswer(.ok, contentType: HTTPAnswer.html, text: "OK\n") }
-            return .later(
-                answer.recover { error in
-                    .errorPage(.badRequest, "The message can't be emitted: \(HTMLText.escaped("\(error)")).")
-                }.map { [metrics] in
-                    metrics.emitAnswered($0.status.code)
-                    return $0
-                })
+            do {
+                if request.wantsReport {
+                    return later(
+                        router.emitReporting(request.payload).map { OperationsEndpoint.answer(.ok, $0.json) })
+                }
+                guard let emitted = try router.emit(request.payload) else { return .answer(counted(Self.emitted)) }
+                return later(emitted.map { Self.emitted })
+            } catch {
+                return .answer(counted(Self.unemittable(error)))
+            }
         }
     }
 
+    private static let emitted = HTTPAnswer(.ok, contentType: HTTPAnswer.html, text: "OK\n")
+
+    private static func unemittable(_ error: any Error) -> HTTPAnswer {
+        .errorPage(.badRequest, "The message can't be emitted: \(HTMLText.escaped("\(error)")).")
+    }
+
+    private func later(_ answer: EventLoopFuture<HTTPAnswer>) -> HTTPAction {
+        .later(answer.recover { Self.unemittable($0) }.map { [self] in counted($0) })
+    }
+
+    private func counted(_ emitAnswer: HTTPAnswer) -> HTTPAnswer {
+        metrics.emitAnswered(emitAnswer.status.code)
+        return emitAnswer
+    }
+
     static func path(of head: HTTPRequestHead) -> Substring {
-        head.uri.prefix { $0 != "?" }
+        let uri = head.uri
+        return uri[..<(uri.utf8.firstIndex(of: UInt8(ascii: "?")) ?? uri.endIndex)]
     }
 }

@@ -39,7 +39,8 @@ final class TransportEndpoint: Sendable {
             return .answer(HTTPAnswer(status, contentType: "text/plain", text: "Method Not Found"))
         }
         do throws(EngineIORefusal) {
-            let query = head.uri.utf8.drop { $0 != UInt8(ascii: "?") }.dropFirst()
+            let uri = head.uri.utf8
+            let query = uri.firstIndex(of: UInt8(ascii: "?")).map { Array(uri[$0...].dropFirst()) } ?? []
             let isUpgrade = WebSocketHandshake.isRequested(by: head)
             let request = try EngineIORequest(method: method, query: query, isWebSocketUpgrade: isUpgrade)
             return try route(request, method, origin, body, on: shard)

@@ -20,7 +20,13 @@ package enum SessionID {
 
     package static func make(loop: Int, instance: Instance) -> ByteString {
         var generator = SystemRandomNumberGenerator()
-        return alphabet.withUTF8Buffer { digits in
+        return make(loop: loop, instance: instance, using: &generator)
+    }
+
+    static func make(
+        loop: Int, instance: Instance, using generator: inout some RandomNumberGenerator
+    ) -> ByteString {
+        alphabet.withUTF8Buffer { digits in
             let bytes = [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
                 buffer[0] = digits[loop >> 6 & 63]
                 buffer[1] = digits[loop & 63]

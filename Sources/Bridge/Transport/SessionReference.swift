@@ -1,4 +1,3 @@
-import Glibc
 import JSONCodec
 import NIOCore
 import NIOPosix
@@ -78,23 +77,5 @@ struct SessionReference: Sendable {
     private func run(_ body: @escaping @Sendable (Shard) -> Void) {
         if shard.eventLoop.inEventLoop { return body(shard.value) }
         shard.eventLoop.execute { [shard] in body(shard.value) }
-    }
-}
-
-/// A second descriptor of a channel's connection; closing the channel leaves the connection open.
-enum ConnectionDescriptor {
-    /// The descriptor itself, nil where bytes are not written to it as they are (TLS).
-    static func borrow(from channel: any Channel) -> CInt? {
-        try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
-    }
-
-    static func duplicate(of channel: any Channel) throws -> CInt {
-        let descriptor = try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
-            of: NIOBSDSocket.Handle.self
-        ) { fcntl($0, F_DUPFD_CLOEXEC, 0) }
-        guard let descriptor, descriptor >= 0 else {
-            throw IOError(errnoCode: descriptor == nil ? ENOTSUP : errno, reason: "duplicating a connection")
-        }
-        return descriptor
     }
 }

@@ -1,4 +1,3 @@
-import Glibc
 import NIOCore
 import SocketIOProtocol
 
@@ -63,10 +62,6 @@ final class WebSocketConnection: ChannelInboundHandler {
     }
 
     /// Sends frames: straight to the socket while the kernel takes everything, through the channel otherwise.
-    ///
-    /// A direct send costs a tenth of NIO's write path in user space. What keeps the stream whole: `isActive` is read
-    /// before each send, since NIO clears it on this loop before the descriptor's number can be anybody else's; and once
-    /// a byte has gone into the channel, everything goes there until the channel has written it all.
     func write(_ frames: ByteBuffer) {
         if var both = handshakeResponse {
             handshakeResponse = nil
@@ -76,13 +71,10 @@ final class WebSocketConnection: ChannelInboundHandler {
         guard let channel, let descriptor, writesPending == 0, channel.isActive else {
             return writeThroughChannel(frames)
         }
-        let sent = frames.withUnsafeReadableBytes { bytes in
-            send(descriptor, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL | MSG_DONTWAIT))
-        }
+        guard let sent = ConnectionDescriptor.send(frames, over: descriptor) else { return channel.close(promise: nil) }
         if sent == frames.readableBytes { return }
-        guard sent >= 0 || errno == EAGAIN || errno == EINTR else { return channel.close(promise: nil) }
         var rest = frames
-        rest.moveReaderIndex(forwardBy: max(sent, 0))
+        rest.moveReaderIndex(forwardBy: sent)
         writeThroughChannel(rest)
     }
 

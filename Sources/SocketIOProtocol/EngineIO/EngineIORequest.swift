@@ -20,19 +20,19 @@ package struct EngineIORequest: Equatable, Sendable {
         var jsonp: [UInt8]?
         var sid: ByteString?
         FormEncoding.forEachPair(in: query) { name, value in
-            switch name {
-            case Array("EIO".utf8): version = value
-            case Array("transport".utf8): transportName = value
-            case Array("sid".utf8): sid = ByteString(bytes: value)
-            case Array("j".utf8): jsonp = value
+            switch String(decoding: name, as: UTF8.self) {
+            case "EIO": version = value
+            case "transport": transportName = value
+            case "sid": sid = ByteString(bytes: value)
+            case "j": jsonp = value
             default: break
             }
         }
         self.sid = sid
         if let transportName {
-            switch transportName {
-            case Array("polling".utf8): transport = .polling
-            case Array("websocket".utf8): transport = .websocket
+            switch String(decoding: transportName, as: UTF8.self) {
+            case "polling": transport = .polling
+            case "websocket": transport = .websocket
             default: throw .invalidTransport
             }
         } else {

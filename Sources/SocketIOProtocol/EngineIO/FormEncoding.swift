@@ -43,6 +43,8 @@ package enum FormEncoding {
 /// Whether bytes are UTF-8, as RFC 6455 asks of every text frame.
 package enum UTF8Validation {
     package static func isValid(_ bytes: some Collection<UInt8>) -> Bool {
-        String(validating: bytes, as: UTF8.self) != nil
+        // In one piece it isn't read byte by byte.
+        bytes.withContiguousStorageIfAvailable { String(validating: $0, as: UTF8.self) != nil }
+            ?? (String(validating: bytes, as: UTF8.self) != nil)
     }
 }
