@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs bridge-bench and prints each figure beside the committed baseline, as ratios: below 1 is better than the baseline.
 
-usage: compare.py PROGRAM [--update]    --update writes what was measured as the new baseline
+usage: compare.py PROGRAM [--update]             --update writes what was measured as the new baseline
+       compare.py PROGRAM --profile OPERATION    instructions of an operation by function, the dearest first
 
 Allocations are counted and the same everywhere. Instructions, if valgrind is installed, are counted in user space only.
 CPU time is compared as multiples of a fixed piece of work measured in the same run.
@@ -32,15 +33,37 @@ def measured(program, runs=3):
     return {name: [statistics.median(column) for column in zip(*rows)] for name, rows in found.items()}
 
 
+def collect(program, name, count, out):
+    """Instructions in user space of an operation done `count` times; where they were is written to `out`."""
+    errors = subprocess.run(
+        ["valgrind", "--tool=callgrind", "--toggle-collect=*repeatForProfiler*", f"--callgrind-out-file={out}",
+         program, name, str(count)],
+        env=ENVIRONMENT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True).stderr
+    return int(re.search(r"Collected : (\d+)", errors)[1])
+
+
 def instructions(program, name, parts):
-    """Instructions in user space of one operation's part."""
+    """Instructions of one operation's part."""
     count = max(10, 500 // parts)
     with tempfile.NamedTemporaryFile() as out:
-        errors = subprocess.run(
-            ["valgrind", "--tool=callgrind", "--toggle-collect=*repeatForProfiler*", f"--callgrind-out-file={out.name}",
-             program, name, str(count)],
-            env=ENVIRONMENT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True).stderr
-    return int(re.search(r"Collected : (\d+)", errors)[1]) / (count * parts)
+        return collect(program, name, count, out.name) / (count * parts)
+
+
+def profile(program, name):
+    with tempfile.NamedTemporaryFile() as out:
+        total = collect(program, name, 100, out.name)
+        lines = subprocess.run(["callgrind_annotate", "--threshold=100", out.name], check=True,
+                               stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    functions = {}
+    for line in lines:
+        if found := re.match(r" *([\d,]+) \(.*?%\) +\S*?:(\S.*?)(?:'\d+)?(?: \[.*\])?$", line):
+            count = int(found[1].replace(",", ""))
+            functions[found[2]] = functions.get(found[2], 0) + count
+    names = subprocess.run(["swift", "demangle", "--simplified"], input="\n".join(functions), check=True,
+                           stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    print(f"{total / 100:.0f} instructions: {name}")
+    for (count, function) in sorted(zip(functions.values(), names), reverse=True)[:25]:
+        print(f"{100 * count / total:5.1f} %  {count / 100:10.0f}  {function[:100]}")
 
 
 def ratio(now, before):
@@ -59,6 +82,8 @@ def main():
         # valgrind can't read Swift's debug information.
         stripped = os.path.join(folder, "bridge-bench")
         subprocess.run(["strip", "--strip-debug", "-o", stripped, program], check=True)
+        if "--profile" in options:
+            return profile(stripped, options[options.index("--profile") + 1])
         counts = shutil.which("valgrind") is not None
         print("| operation | CPU time | / baseline | allocations | / baseline | instructions | / baseline |")
         print("|---|--:|--:|--:|--:|--:|--:|")

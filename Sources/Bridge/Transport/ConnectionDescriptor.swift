@@ -6,9 +6,7 @@ import NIOPosix
 enum ConnectionDescriptor {
     /// The descriptor itself, nil where bytes are not written to it as they are (TLS). Valid while the channel is active.
     static func borrow(from channel: any Channel) -> CInt? {
-        // As `withUnsafeTransportIfAvailable(of:)` does it, whose cast to a protocol with a type argument takes 2 us.
-        guard let core = channel._channelCore as? any NIOTransportAccessibleChannelCore else { return nil }
-        return try? core.withUnsafeTransport { $0 as? CInt }
+        try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
     }
 
     /// A second descriptor of a channel's connection; closing the channel leaves the connection open.

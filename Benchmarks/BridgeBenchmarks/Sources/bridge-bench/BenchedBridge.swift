@@ -63,9 +63,11 @@ final class BenchedBridge {
             }
     }
 
-    func memberCount(of room: ByteString) -> Int {
-        shard.registry.namespace(named: "/")?.rooms[room]?.members.count ?? 0
+    func sockets(in room: ByteString) -> [Socket] {
+        shard.registry.namespaces["/"]?.rooms[room]?.members.map(\.socket) ?? []
     }
+
+    func memberCount(of room: ByteString) -> Int { sockets(in: room).count }
 
     /// Takes what the websockets' clients have been sent.
     func readAll() {

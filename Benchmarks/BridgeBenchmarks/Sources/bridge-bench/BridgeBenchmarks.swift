@@ -68,12 +68,14 @@ struct BridgeBenchmarks {
         var scratch = JSONWriter(capacity: 256)
         let body = EventBody(json: Array(#"["update",{"time":1700000000.25,"text":"\#(filler)"}]"#.utf8))
         meter.measure("packet writer: one event") {
-            _ = PacketBuilder(body, namespace: "/", scratch: &scratch).build()
+            body.withEncodedEvent { _ = PacketBuilder($0, namespace: "/", scratch: &scratch).build() }
         }
         meter.measure("packet writer: four events joined", units: 4) {
-            var builder = PacketBuilder(body, namespace: "/", scratch: &scratch)
-            for _ in 0..<3 { builder.append(body, namespace: "/", scratch: &scratch) }
-            _ = builder.build()
+            body.withEncodedEvent { event in
+                var builder = PacketBuilder(event, namespace: "/", scratch: &scratch)
+                for _ in 0..<3 { builder.append(event, namespace: "/", scratch: &scratch) }
+                _ = builder.build()
+            }
         }
     }
 
@@ -81,10 +83,10 @@ struct BridgeBenchmarks {
         let registry = bench.shard.registry
         let keeper = bench.makeSocket()
         for number in 0..<100_000 { registry.enter(keeper, room: ByteString("room-\(number)")) }
-        let names = [ByteString("room-77777")], nobody = [ByteString("room-none")]
+        let (name, nobody) = (Array("room-77777".utf8), Array("room-none".utf8))
         meter.measure("room index: look up one of 100,000") {
-            _ = registry.namespace(named: "/").map { registry.isAnyone(in: names, of: $0) }
-            _ = registry.namespace(named: "/").map { registry.isAnyone(in: nobody, of: $0) }
+            _ = name.withUnsafeBytes { registry.namespaces["/"]?.isAnyone(in: $0) }
+            _ = nobody.withUnsafeBytes { registry.namespaces["/"]?.isAnyone(in: $0) }
         }
         let members = (0..<10_000).map { _ in bench.makeSocket() }
         for member in members { registry.enter(member, room: "large") }
@@ -97,11 +99,13 @@ struct BridgeBenchmarks {
             for member in members.prefix(1000) { registry.enter(member, room: "other") }
             registry.close(room: "other", namespace: "/")
         }
-        guard let payload = try? pickle(room: "room-none") else { return }
-        payload.withUnsafeBytes { payload in
-            meter.measure("router: pickle for an empty room") {
-                bench.router.received(payload, on: UnsafeRawBufferPointer(start: nil, count: 0))
-                bench.router.receivedBatch()
+        guard let pickle = try? pickle(room: "room-none") else { return }
+        for (name, payload) in [("pickle", pickle), ("JSON", json(room: "room-none"))] {
+            payload.withUnsafeBytes { payload in
+                meter.measure("router: \(name) for an empty room") {
+                    bench.router.received(payload, on: UnsafeRawBufferPointer(start: nil, count: 0))
+                    bench.router.receivedBatch()
+                }
             }
         }
     }
@@ -136,10 +140,22 @@ struct BridgeBenchmarks {
             bench.shard.perform(four)
             read()
         }
+        let nowhere = UnsafeRawBufferPointer(start: nil, count: 0)
         guard let payload = try? pickle(room: "hundred") else { return }
         payload.withUnsafeBytes { payload in
             meter.measure("whole path: pickle to 100, per delivery", units: 100) {
-                bench.router.received(payload, on: UnsafeRawBufferPointer(start: nil, count: 0))
+                bench.router.received(payload, on: nowhere)
+                bench.router.receivedBatch()
+                read()
+            }
+        }
+        for (number, socket) in bench.sockets(in: "hundred").enumerated() {
+            bench.shard.registry.enter(socket, room: ByteString("single-\(number)"))
+        }
+        let pickles = (0..<100).compactMap { try? pickle(room: "single-\($0)") }
+        for (name, payloads) in [("pickles", pickles), ("JSON", (0..<100).map { json(room: "single-\($0)") })] {
+            meter.measure("whole path: 100 \(name) to rooms of one, per delivery", units: 100) {
+                for payload in payloads { payload.withUnsafeBytes { bench.router.received($0, on: nowhere) } }
                 bench.router.receivedBatch()
                 read()
             }
