@@ -103,6 +103,12 @@ def test_what_reaches_nobody_is_counted_by_its_reason_as_without_report(reportin
     assert dropped == {"nobody_in_room": 2, "no_such_namespace": 2}
 
 
+def test_a_namespace_that_is_no_text_is_said_to_be_that(reporting):
+    answer = http_request(reporting(), "POST", "/emit", '{"event":"x","data":1,"namespace":5,"report":true,"secret":"123"}',
+                          {"Content-Type": "application/json"})
+    assert answer.status == 400 and "namespace is neither text nor null" in answer.text, answer
+
+
 def test_a_room_that_is_no_text(reporting, closing):
     bridge = reporting()
     closing(RawClient(bridge))
