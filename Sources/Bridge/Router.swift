@@ -14,6 +14,8 @@ final class Router: PubSubDelegate {
     let configuration: BridgeConfiguration
     let hostID: ByteString
     let decoder: PubSubMessageDecoder
+    /// A message beyond is warned of: a quarter of our limit, and of Redis's own, 32 MiB, where ours is higher.
+    private let largeBytes: Int
     let logger: Logger
     let readiness: Readiness
     let metrics: BridgeMetrics
@@ -53,6 +55,7 @@ final class Router: PubSubDelegate {
         var limits = PubSubMessageLimits()
         limits.maximumPayloadBytes = configuration.maxMessageBytes
         limits.maximumSenders = configuration.maxSenders
+        largeBytes = min(configuration.maxMessageBytes, 32 << 20) / 4
         decoder = PubSubMessageDecoder(hostID: hostID, limits: limits)
         decoder.listReading = configuration.listReading
         refusals = RefusalLog(logger: logger)
@@ -118,7 +121,7 @@ final class Router: PubSubDelegate {
         default: news = senders.note(decoder.senderHostID, dialect: nil, byteCount: byteCount)
         }
         if let news { log(news, message, redisChannel) }
-        if byteCount > configuration.maxMessageBytes / 4 {
+        if byteCount > largeBytes {
             counters.messagesLarge += 1
             refusals.logLarge(byteCount, limit: configuration.maxMessageBytes, of: decoder.senderHostID)
         }

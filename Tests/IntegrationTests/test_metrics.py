@@ -107,6 +107,12 @@ def test_what_cannot_be_decoded_names_its_sender(operated, publish):
     becomes(bridge, "ws_emit_sender_refusals_total", 1, host_id="6" * 32, dialect="unknown")
 
 
+def test_a_higher_limit_does_not_put_off_the_warning_beyond_redis_s_own(operated, publish):
+    bridge = operated("--max-message", str(60 << 20))
+    publish(data=["x" * (9 << 20)], room="nobody")
+    becomes(bridge, "ws_emit_messages_large_total", 1)
+
+
 def test_each_sender_of_large_messages_is_named(operated, publish):
     bridge = operated("--max-message", "2000")
     for host in ("9" * 32, "8" * 32, "9" * 32):
