@@ -14,16 +14,26 @@ struct RefusalLog {
 
     init(logger: Logger) { self.logger = logger }
 
-    /// Says what a sender should mend in messages that are delivered all the same.
+    /// Says what a sender should mend in messages that are used all the same.
     mutating func log(_ complaints: Complaints, of hostID: ByteString?, redisChannel: UnsafeRawBufferPointer) {
         for complaint in complaints.all where isNew(Key(hostID: hostID, cause: "\(complaint)")) {
             logger.warning(
-                "message delivered, but its sender should be mended (said once per sender and cause)",
+                "message taken as it was meant, but its sender should be mended (said once per sender and cause)",
                 metadata: [
                     "cause": "\(complaint.advice)", "host_id": "\(hostID?.description ?? "unknown")",
                     "redis_channel": "\(String(decoding: redisChannel, as: UTF8.self))",
                 ])
         }
+    }
+
+    /// Warns of a sender of large messages, long before Redis's own limit.
+    mutating func logLarge(_ byteCount: Int, limit: Int, of hostID: ByteString?) {
+        guard isNew(Key(hostID: hostID, cause: "large")) else { return }
+        logger.warning(
+            "a large message (said once per sender): Redis cuts a subscriber off that has 32 MB waiting, and --max-message refuses more",
+            metadata: [
+                "bytes": "\(byteCount)", "limit_bytes": "\(limit)", "host_id": "\(hostID?.description ?? "none")",
+            ])
     }
 
     private mutating func isNew(_ key: Key) -> Bool {

@@ -138,26 +138,20 @@ extension Router {
 
     // MARK: Senders
 
-    func logNewSender(_ message: PubSubMessage, _ redisChannel: UnsafeRawBufferPointer) {
+    func log(_ news: SenderTable.News, _ message: PubSubMessage, _ redisChannel: UnsafeRawBufferPointer) {
         var dialect = "unknown"
-        if case .emit(let emit) = message { dialect = emit.dialect.label }
+        switch message {
+        case .emit(let emit): dialect = emit.dialect.label
+        case .emitForNobody(let written): dialect = written.label
+        default: break
+        }
         // A flood of senders, which has filled the table, is no news.
         logger.log(
-            level: senders.forgotten == 0 ? .info : .debug, "a sender is new on the channel",
+            level: senders.forgotten == 0 ? .info : .debug,
+            news == .sender ? "a sender is new on the channel" : "a sender writes in another form than it had shown",
             metadata: [
                 "host_id": "\(decoder.senderHostID?.description ?? "none")", "dialect": "\(dialect)",
                 "channel": "\(String(decoding: redisChannel, as: UTF8.self))",
-            ])
-    }
-
-    func noteLarge(_ byteCount: Int) {
-        counters.messagesLarge += 1
-        guard counters.messagesLarge == 1 else { return }
-        logger.warning(
-            "a large message (said once): Redis cuts a subscriber off that has 32 MB waiting, and --max-message refuses more",
-            metadata: [
-                "bytes": "\(byteCount)", "limit_bytes": "\(configuration.maxMessageBytes)",
-                "host_id": "\(decoder.senderHostID?.description ?? "none")",
             ])
     }
 }

@@ -14,6 +14,7 @@ extension Router {
             let event = try decoder.encodeEventInPlace()
             return (emit, PacketBuilder(event, namespace: emit.namespace, scratch: &scratch).build())
         }
+        if gapIsUntold { tellOfGap() }
         finishEmits()
         let delivery = Delivery(
             namespace: emit.namespace, rooms: emit.rooms, skip: emit.skip, content: .packet(packet))
@@ -45,7 +46,12 @@ extension Router {
             report.add(part)
             lookup.add(part.lookup)
         }
-        if report.matched > 0 { counters.messagesDelivered += 1 } else { counters.messagesForNobody += 1 }
+        if report.matched > 0 {
+            counters.messagesDelivered += 1
+        } else {
+            counters.messagesForNobody += 1
+            counters.drops[lookup.sockets > 0 ? .nobodyInRoom : .noSuchNamespace] += 1
+        }
         report.reasons = EmitReport.Reason.reasons(
             for: lookup, namespace: emit.namespace, allowed: configuration.namespaces)
         if case .these([]) = emit.rooms {

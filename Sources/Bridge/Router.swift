@@ -14,6 +14,8 @@ final class Router: PubSubDelegate {
     let configuration: BridgeConfiguration
     let hostID: ByteString
     let decoder: PubSubMessageDecoder
+    /// A message beyond is warned of: a quarter of our limit, and of Redis's own, 32 MiB, where ours is higher.
+    private let largeBytes: Int
     let logger: Logger
     let readiness: Readiness
     let metrics: BridgeMetrics
@@ -55,6 +57,7 @@ final class Router: PubSubDelegate {
         var limits = PubSubMessageLimits()
         limits.maximumPayloadBytes = configuration.maxMessageBytes
         limits.maximumSenders = configuration.maxSenders
+        largeBytes = min(configuration.maxMessageBytes, 32 << 20) / 4
         decoder = PubSubMessageDecoder(hostID: hostID, limits: limits)
         decoder.listReading = configuration.listReading
         refusals = RefusalLog(logger: logger)
@@ -87,38 +90,43 @@ final class Router: PubSubDelegate {
 
     func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
         counters.messagesReceived += 1
+        var isNoted = false
         do throws(PubSubMessageError) {
             let message = try decoder.decode(payload) { mayReach($0, of: $1) }
             note(message, payload.count, redisChannel)
+            isNoted = true
+            try route(message)
             if !decoder.complaints.isEmpty {
                 counters.messagesMended += 1
                 senders.noteMended(decoder.senderHostID, decoder.complaints)
                 refusals.log(decoder.complaints, of: decoder.senderHostID, redisChannel: redisChannel)
             }
-            try route(message)
         } catch {
             counters.messagesRefused += 1
             counters.drops[DropReason(error)] += 1
-            senders.noteRefusal(error.hostID, "\(error)", byteCount: payload.count)
+            senders.noteRefusal(error.hostID, "\(error)", byteCount: isNoted ? nil : payload.count)
             refusals.log(error, redisChannel: redisChannel)
         }
     }
 
     /// Accounts for a message that could be read.
     private func note(_ message: PubSubMessage, _ byteCount: Int, _ redisChannel: UnsafeRawBufferPointer) {
-        let isNew: Bool
+        let news: SenderTable.News?
         switch message {
         case .canary, .ignored(.ownMessage), .ignored(.canaryOfAnotherHost): return
         case .emit(let emit):
             counters.count(emit.dialect)
-            isNew = senders.note(emit.hostID, dialect: emit.dialect, byteCount: byteCount)
+            news = senders.note(emit.hostID, dialect: emit.dialect, byteCount: byteCount)
         case .emitForNobody(let dialect):
             counters.count(dialect)
-            isNew = senders.note(decoder.senderHostID, dialect: dialect, byteCount: byteCount)
-        default: isNew = senders.note(decoder.senderHostID, dialect: nil, byteCount: byteCount)
+            news = senders.note(decoder.senderHostID, dialect: dialect, byteCount: byteCount)
+        default: news = senders.note(decoder.senderHostID, dialect: nil, byteCount: byteCount)
         }
-        if isNew { logNewSender(message, redisChannel) }
-        if byteCount > configuration.maxMessageBytes / 4 { noteLarge(byteCount) }
+        if let news { log(news, message, redisChannel) }
+        if byteCount > largeBytes {
+            counters.messagesLarge += 1
+            refusals.logLarge(byteCount, limit: configuration.maxMessageBytes, of: decoder.senderHostID)
+        }
     }
 
     func receivedBatch() {

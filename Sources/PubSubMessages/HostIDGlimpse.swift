@@ -1,6 +1,6 @@
 import JSONCodec
 
-/// Finds who sent a message that is too large to be decoded, by a look at its ends.
+/// Finds who sent a message that is too large to be decoded, or can't be, by a look at its ends.
 ///
 /// Emitters write `host_id` last, python-socketio's answers write it near the front; what lies between is never read.
 enum HostIDGlimpse {

@@ -106,8 +106,10 @@ package struct MessageSummary: Sendable {
     package var method: ByteString?
     package var event: ByteString?
     package var namespace: ByteString?
-    /// The texts of `room`, which may be a list. Empty for a broadcast.
+    /// The texts of `room`, which may be a list.
     package var rooms: [ByteString] = []
+    /// Whether it is for everybody of the namespace: a room that is no text is not.
+    package var isBroadcast = false
     package var sid: ByteString?
     package var hostID: ByteString?
     /// What the sender is by its way of writing; nil where a JSON message doesn't tell.
@@ -124,13 +126,17 @@ package struct MessageSummary: Sendable {
         namespace = fields.namespace.flatMap { document.text($0) }
         sid = fields.sid.flatMap { document.text($0) }
         hostID = fields.hostID.flatMap { document.text($0) }
-        guard let room = fields.room else { return }
+        guard let room = fields.room, !document.isNone(room) else {
+            isBroadcast = true
+            return
+        }
         if let text = document.text(room) {
             rooms = [text]
         } else if [.list, .tuple].contains(document.shape(of: room)) {
             var items = document.items(of: room)
             while let item = document.next(&items) {
                 if let text = document.text(item) { rooms.append(text) }
+                if document.isNone(item) { isBroadcast = true }
             }
         }
     }

@@ -123,11 +123,15 @@ package final class PubSubMessageDecoder {
                 hostID: HostIDGlimpse.hostID(in: payload))
         }
         if Self.isJSON(first) {
-            do throws(JSONError) { try json.parse(payload) } catch { throw PubSubMessageError(.json(error)) }
+            do throws(JSONError) { try json.parse(payload) } catch {
+                throw PubSubMessageError(.json(error), hostID: HostIDGlimpse.hostID(in: payload))
+            }
             noteEncoding(payload)
             return try decodeJSON(includingOwn: includingOwn)
         }
-        do throws(PickleError) { try pickle.parse(payload) } catch { throw PubSubMessageError(.pickle(error)) }
+        do throws(PickleError) { try pickle.parse(payload) } catch {
+            throw PubSubMessageError(.pickle(error), hostID: HostIDGlimpse.hostID(in: payload))
+        }
         return try decodePickle(includingOwn: includingOwn)
     }
 

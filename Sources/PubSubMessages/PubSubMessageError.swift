@@ -62,7 +62,7 @@ package struct PubSubMessageError: Error, Sendable, CustomStringConvertible {
         case .attachmentNotText: "an attachment that isn't base64 text"
         case .attachmentNotBase64: "an attachment with wrong base64 padding"
         case .placeholderOutOfRange: "a placeholder whose num is no attachment"
-        case .nothingDecoded: "no emit has been decoded"
+        case .nothingDecoded: "no emit, since its namespace is neither text nor null"
         case .binaryAnswer: "an answer with binary arguments can't be sent to python-socketio 5.14 or later"
         case .badArguments(let error): "the arguments of the answer: \(error)"
         }

@@ -116,7 +116,9 @@ struct RedisPendingCommands {
 
     /// Takes out everything that somebody still waits for.
     mutating func removeAll() -> [Command] {
-        let waiting = entries.dropFirst(expiredCount).map(\.command)
+        // Of those that have expired only our own were not told: they were passed over.
+        let waiting = entries.enumerated().filter { $0.offset >= expiredCount || $0.element.deadline == .distantFuture }
+            .map(\.element.command)
         entries.removeAll()
         expiredCount = 0
         boundedCount = 0

@@ -4,8 +4,8 @@ import NIOCore
 /// Asks the server how much output waits for our subscription, warns before it is too much, and remembers what tells later
 /// why a subscription was lost.
 ///
-/// Everything goes over the connection for commands: `CLIENT LIST` once a second, `INFO` with every fifth of them, and
-/// `CONFIG GET` once per connection. What an ACL or an old server refuses is not asked again on that connection.
+/// Everything goes over the connection for commands: `CLIENT LIST` once a second, `INFO` and `CONFIG GET` with every fifth
+/// of them and after a loss. What an ACL or an old server refuses is not asked again on that connection.
 final class RedisServerWatch {
     /// What `INFO` says that a loss can be judged by.
     struct Facts: Equatable {
@@ -36,6 +36,7 @@ final class RedisServerWatch {
     /// The output that waited for the subscription when last asked.
     private var waitingBytes = 0
     private var hasWarned = false
+    private var limitChanged: (RedisOutputBufferLimit) -> Void = { _ in }
 
     /// The subscription whose output is watched; called for each question.
     private let subject: () -> (clientID: Int64?, endpoint: RedisURL.Endpoint?)
@@ -60,14 +61,20 @@ final class RedisServerWatch {
     func commandsAreReady(at endpoint: RedisURL.Endpoint, limitChanged: @escaping (RedisOutputBufferLimit) -> Void) {
         refused = []
         listsByID = true
+        self.limitChanged = limitChanged
+        askLimit()
+        beginAnew()
+    }
+
+    /// An operator changes it at runtime, maybe because we said so.
+    private func askLimit() {
         ask(.configuration, ["CONFIG", "GET", "client-output-buffer-limit"]) { [weak self] reply in
             guard let self, case .texts(let texts) = reply, texts.count == 2,
                 let limit = RedisOutputBufferLimit(configuration: String(buffer: texts[1])), limit != self.limit
             else { return }
             self.limit = limit
-            limitChanged(limit)
+            self.limitChanged(limit)
         }
-        beginAnew()
     }
 
     /// Asks at once: the server, or the subscription at it, is new.
@@ -81,7 +88,10 @@ final class RedisServerWatch {
         timer = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(interval)) { [weak self] in self?.tick() }
         let (clientID, endpoint) = subject()
         guard let clientID, let endpoint else { return }
-        if ticks % 5 == 0 { info(at: endpoint) { [weak self] in self?.facts = $0 ?? self?.facts } }
+        if ticks % 5 == 0 {
+            askLimit()
+            info(at: endpoint) { [weak self] in self?.facts = $0 ?? self?.facts }
+        }
         ticks += 1
         // One line of `ID`, which came with Redis 6.2, or all subscribers.
         let selection = listsByID ? ["ID", String(clientID)] : ["TYPE", "pubsub"]
@@ -122,6 +132,8 @@ final class RedisServerWatch {
         let (before, waitingBytes) = (facts, waitingBytes)
         self.waitingBytes = 0
         guard let before, before.endpoint == endpoint, !refused.contains(.info) else { return body(nil) }
+        // Answered first, so that the limit in force is the one told.
+        askLimit()
         info(at: endpoint) { [weak self] now in
             guard let self else { return }
             guard let now else { return body(nil) }

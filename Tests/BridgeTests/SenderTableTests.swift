@@ -12,15 +12,30 @@ import Testing
 
     @Test func `messages, bytes, refusals and the dialect are each sender's own`() {
         var table = SenderTable(capacity: 8, now: Self.start)
-        let isNew = [
+        let news = [
             table.note("a", dialect: .pickle, byteCount: 10), table.note("a", dialect: nil, byteCount: 5),
             table.note(nil, dialect: .json5_15_1, byteCount: 1),
         ]
-        #expect(isNew == [true, false, true])
+        #expect(news == [.sender, nil, .sender])
         table.noteRefusal("a", "why", byteCount: 3)
         let (a, unnamed) = (table.entries[0], table.entries[1])
         #expect(a.messages == 3 && a.bytes == 18 && a.refusals == 1 && a.lastRefusal == "why" && a.dialect == .pickle)
         #expect(unnamed.hostID == nil && unnamed.messages == 1)
+    }
+
+    @Test func `each form that a sender shows is told once`() {
+        var table = SenderTable(capacity: 8, now: Self.start)
+        let forms: [Dialect?] = [nil, .json5_15_1, .json5_14_2, .json5_15_1, nil, .json5_14_2]
+        let news = forms.map { table.note("a", dialect: $0, byteCount: 1) }
+        #expect(news == [.sender, .dialect, .dialect, nil, nil, nil])
+    }
+
+    @Test func `a message that was counted before it was refused counts once`() {
+        var table = SenderTable(capacity: 8, now: Self.start)
+        table.note("a", dialect: .pickle, byteCount: 10)
+        table.noteRefusal("a", "why", byteCount: nil)
+        let a = table.entries[0]
+        #expect(a.messages == 1 && a.bytes == 10 && a.refusals == 1 && a.lastRefusal == "why")
     }
 
     @Test func `lists are written for older releases while no other server emits`() {

@@ -218,6 +218,11 @@ def other_event(s):
     s.flags += ["--event", "update"]
 
 
+def room_of_a_number(s):
+    s.start().sends(room=5).client("5")
+    s.flags += ["--room", "5"]
+
+
 def nothing_published(s):
     s.start().client("time")
 
@@ -253,6 +258,7 @@ ROWS = [
     (wrong_password_of_redis, "redis_unreachable", ["AUTH", "WRONGPASS"], 1),
     (no_redis_at_all, "no_redis", ["--redis none"], 1),
     (other_event, "other_event", ["gets updates, but no event update", "socket.on"], 1),
+    (room_of_a_number, "other_room", ["go to a room that is no text", "room=str("], 1),
     (nothing_published, "nothing_published", ["Nothing was published", "--listen 60"], 1),
 ]
 
@@ -301,6 +307,23 @@ def test_a_sender_whose_messages_are_mended_is_named_and_nothing_stands_in_the_w
     assert result.returncode == 0 and "Nothing stands in the way" in result.stdout, result
     assert "[sender_to_mend]" in result.stdout and HOST in result.stdout and what in result.stdout, result.stdout
     assert scene.bridge.admin.metric("ws_emit_sender_mended_total", host_id=HOST, dialect="json-5.15.1") > 0
+
+
+def test_what_goes_elsewhere_is_not_called_nothing(scene):
+    scene.start().sends(namespace="/chat").client("time")
+    result = scene.explain()
+    assert "[other_namespace]" in result.stdout and "Nothing was published" not in result.stdout, result.stdout
+
+
+def test_a_namespace_is_asked_for_as_it_would_be_delivered(scene):
+    scene.start().sends(namespace="/chat").client("time", namespaces=("/", "/chat"))
+    result = scene.explain("--namespace", "chat")
+    assert result.returncode == 0 and "1 clients are in room time" in result.stdout, result
+
+
+def test_a_room_without_a_name_is_a_wrong_option(scene):
+    result = scene.start().explain("--room", "")
+    assert result.returncode == 64 and "--room is empty" in result.stderr, result
 
 
 def test_another_sender_s_mistakes_are_not_blamed_when_messages_arrive(scene):

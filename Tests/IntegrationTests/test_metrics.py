@@ -86,6 +86,42 @@ def test_every_drop_has_a_reason_and_a_counter(operated, closing, publish):
     assert {dict(key)["reason"] for key in dropped} == set(DROPS) | {"other"}
 
 
+def test_a_message_refused_for_its_data_counts_once_and_is_not_called_delivered(operated, closing, publish):
+    bridge = operated()
+    closing(RawClient(bridge))
+    publish(binary=True, data=[[1], "A"], namespace=None, host_id="8" * 32)
+    who = dict(host_id="8" * 32, dialect="json-5.15.1")
+    becomes(bridge, "ws_emit_sender_refusals_total", 1, **who)
+    assert bridge.admin.metric("ws_emit_sender_messages_total", **who) == 1
+    assert bridge.admin.metric("ws_emit_sender_mended_total", **who) == 0
+    assert bridge.admin.metric("ws_emit_messages_mended_total") == 0
+    assert "should be mended" not in bridge.running.output
+
+
+def test_what_cannot_be_decoded_names_its_sender(operated, publish):
+    bridge = operated()
+    message = {"method": "emit", "event": "x", "data": 1, "namespace": "/", "room": None, "host_id": "7" * 32}
+    publish(payload=json.dumps(message).encode()[:-1])
+    becomes(bridge, "ws_emit_sender_refusals_total", 1, host_id="7" * 32, dialect="unknown")
+    publish(payload=pickle.dumps({**message, "host_id": "6" * 32})[:-2])
+    becomes(bridge, "ws_emit_sender_refusals_total", 1, host_id="6" * 32, dialect="unknown")
+
+
+def test_a_higher_limit_does_not_put_off_the_warning_beyond_redis_s_own(operated, publish):
+    bridge = operated("--max-message", str(60 << 20))
+    publish(data=["x" * (9 << 20)], room="nobody")
+    becomes(bridge, "ws_emit_messages_large_total", 1)
+
+
+def test_each_sender_of_large_messages_is_named(operated, publish):
+    bridge = operated("--max-message", "2000")
+    for host in ("9" * 32, "8" * 32, "9" * 32):
+        publish(data=["x" * 1500], host_id=host, room="nobody")
+    becomes(bridge, "ws_emit_messages_large_total", 3)
+    lines = [line for line in bridge.running.lines if "a large message" in line]
+    assert len(lines) == 2 and "9" * 32 in lines[0] and "8" * 32 in lines[1], lines
+
+
 def test_a_message_that_is_too_large_names_its_sender(operated, publish):
     bridge = operated("--max-message", "2000")
     for number, protocol in enumerate(range(pickle.HIGHEST_PROTOCOL + 1)):
@@ -172,3 +208,15 @@ def test_the_documentation_names_every_metric_and_reason(operated):
     values = {value for name in ("ws_emit_messages_dropped_total", "ws_emit_subscription_gaps_total")
               for key in samples[name] for _, value in key}
     assert not missing and not [value for value in values if f"`{value}`" not in text], (missing, values)
+
+
+def test_the_log_says_how_a_sender_writes_once_it_has_shown_it(operated, publish):
+    bridge = operated()
+    host = "4" * 32
+    publish(method="close_room", room="nobody", host_id=host)
+    for data in ([1, 2], 5, [1, 2], "x"):
+        publish(data=data, host_id=host)
+    becomes(bridge, "ws_emit_sender_messages_total", 5, host_id=host, dialect="json-5.14.2")
+    lines = [line for line in bridge.running.lines if host in line]
+    assert [next(word for word in line.split() if word.startswith("dialect=")) for line in lines] == [
+        "dialect=unknown", "dialect=json-5.15.1", "dialect=json-5.14.2"], lines

@@ -91,6 +91,24 @@ def test_a_namespace_that_clients_may_not_open(reporting):
     assert codes(body) == ["namespace_not_allowed"] and "/, /a" in body["reasons"][0]["text"]
 
 
+def test_what_reaches_nobody_is_counted_by_its_reason_as_without_report(reporting, closing):
+    bridge = reporting(admin=True)
+    closing(RawClient(bridge))
+    for message in ({"room": "nobody-is-here"}, {"namespace": "/nowhere"}):
+        report(bridge, **message)
+        http_request(bridge, "POST", "/emit", json.dumps({"event": "x", "data": 1, "secret": "123", **message}),
+                     {"Content-Type": "application/json"})
+    dropped = {reason: bridge.admin.metric("ws_emit_messages_dropped_total", reason=reason)
+               for reason in ("nobody_in_room", "no_such_namespace")}
+    assert dropped == {"nobody_in_room": 2, "no_such_namespace": 2}
+
+
+def test_a_namespace_that_is_no_text_is_said_to_be_that(reporting):
+    answer = http_request(reporting(), "POST", "/emit", '{"event":"x","data":1,"namespace":5,"report":true,"secret":"123"}',
+                          {"Content-Type": "application/json"})
+    assert answer.status == 400 and "namespace is neither text nor null" in answer.text, answer
+
+
 def test_a_room_that_is_no_text(reporting, closing):
     bridge = reporting()
     closing(RawClient(bridge))

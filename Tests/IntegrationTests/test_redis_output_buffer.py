@@ -51,6 +51,14 @@ def test_one_message_beyond_the_limit(own_redis, limited):
     assert SENTENCE in bridge.running.wait_for_line("The subscription was lost")
 
 
+def test_the_limit_told_is_the_one_in_force(own_redis, limited):
+    bridge = limited("1mb 0 0")
+    own_redis.client.config_set("client-output-buffer-limit", "pubsub 2mb 0 0")
+    burst(own_redis, 3 * MEBIBYTE)
+    line = bridge.running.wait_for_line("The subscription was lost")
+    assert SENTENCE.replace("1mb", "2mb") in line, line
+
+
 def test_somebody_kills_the_client_and_that_is_told_apart(own_redis, limited):
     bridge = limited("1mb 0 0")
     own_redis.client.client_kill_filter(_type="pubsub")

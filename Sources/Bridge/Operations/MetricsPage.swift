@@ -91,7 +91,7 @@ struct MetricsPage {
         family("refusals_total", .counter, "Their messages that can't be used.", shown, to: &text) {
             Double($0.refusals)
         }
-        family("mended_total", .counter, "Their messages delivered though wrongly written.", shown, to: &text) {
+        family("mended_total", .counter, "Their messages wrongly written, yet used.", shown, to: &text) {
             Double($0.mended)
         }
         family("messages_per_second", .gauge, "Their rate in the last seconds.", shown, to: &text) { $0.rate }

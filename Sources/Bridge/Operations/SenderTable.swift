@@ -22,8 +22,16 @@ struct SenderTable {
         /// Messages per second between the last two ticks.
         var rate = 0.0
         fileprivate var messagesAtTick = 0
+        fileprivate var shownDialects: Set<Dialect> = []
         /// Seen again since it came, or since the hand passed it.
         fileprivate var isInUse = false
+    }
+
+    /// What the log is to say.
+    enum News {
+        case sender
+        /// A form in which it had not written before: of a list alone nobody can tell between two.
+        case dialect
     }
 
     private(set) var entries: [Entry] = []
@@ -43,19 +51,24 @@ struct SenderTable {
 
     /// Counts a message.
     ///
-    /// - Returns: whether this sender is new here.
+    /// - Returns: what is new of this sender.
     @discardableResult
-    mutating func note(_ hostID: ByteString?, dialect: Dialect?, byteCount: Int) -> Bool {
-        let isNew = find(hostID)
+    mutating func note(_ hostID: ByteString?, dialect: Dialect?, byteCount: Int) -> News? {
+        var news: News? = find(hostID) ? .sender : nil
         entries[last].messages += 1
         entries[last].bytes += byteCount
-        if let dialect { entries[last].dialect = dialect }
-        return isNew
+        if let dialect, entries[last].dialect != dialect {
+            entries[last].dialect = dialect
+            if entries[last].shownDialects.insert(dialect).inserted, news == nil { news = .dialect }
+        }
+        return news
     }
 
     /// Counts a message that can't be used. Costs more than `note`: it keeps the reason.
-    mutating func noteRefusal(_ hostID: ByteString?, _ refusal: String, byteCount: Int) {
-        note(hostID, dialect: nil, byteCount: byteCount)
+    ///
+    /// - Parameter byteCount: nil when `note` has counted it.
+    mutating func noteRefusal(_ hostID: ByteString?, _ refusal: String, byteCount: Int?) {
+        if let byteCount { note(hostID, dialect: nil, byteCount: byteCount) } else { find(hostID) }
         entries[last].refusals += 1
         entries[last].lastRefusal = refusal
     }

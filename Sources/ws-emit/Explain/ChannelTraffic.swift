@@ -9,8 +9,9 @@ final class ChannelTraffic: PubSubDelegate {
     struct Emit: Hashable {
         let channel: String
         let namespace: String?
-        /// Empty for everybody.
         let rooms: [String]
+        /// For everybody of the namespace.
+        let isBroadcast: Bool
         let event: String?
         let hostID: String?
     }
@@ -51,8 +52,8 @@ final class ChannelTraffic: PubSubDelegate {
         } else if summary.method == ByteString("emit") || inspection.mended.contains(.methodMissing) {
             let emit = Emit(
                 channel: channel, namespace: namespace(inspection),
-                rooms: summary.rooms.map(\.description), event: summary.event?.description,
-                hostID: summary.hostID?.description)
+                rooms: summary.rooms.map(\.description), isBroadcast: summary.isBroadcast,
+                event: summary.event?.description, hostID: summary.hostID?.description)
             if emits[emit] != nil || emits.count < Self.capacity { emits[emit, default: 0] += 1 }
         }
     }

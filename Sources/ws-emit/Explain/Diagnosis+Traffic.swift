@@ -6,8 +6,8 @@ extension Diagnosis {
             Finding(
                 code: "sender_to_mend",
                 sentence:
-                    "\(sender.mended) messages of sender \(sender.hostID ?? "unknown") were delivered though wrongly"
-                    + " written: \(sender.complaints.joined(separator: "; ")).",
+                    "\(sender.mended) messages of sender \(sender.hostID ?? "unknown") are wrongly written, and were taken"
+                    + " as they were meant: \(sender.complaints.joined(separator: "; ")).",
                 advice: "Mend that sender: servers of python-socketio drop such messages, or deliver them to others.")
         }
     }
@@ -37,7 +37,8 @@ extension Diagnosis {
             }
         }
         if isHeard { return findings + otherEvent(here) }
-        return findings + near(here) + silence(heard, findings)
+        findings += near(here)
+        return findings + silence(heard, findings)
     }
 
     private func wrongChannel(_ channel: String, _ beginning: String, _ facts: InstanceFacts) -> Finding {
@@ -75,7 +76,7 @@ extension Diagnosis {
     }
 
     private func isForUs(_ emit: ChannelTraffic.Emit) -> Bool {
-        emit.namespace == question.namespace && (emit.rooms.isEmpty || emit.rooms.contains(question.room))
+        emit.namespace == question.namespace && (emit.isBroadcast || emit.rooms.contains(question.room))
     }
 
     private func otherEvent(_ emits: [ChannelTraffic.Emit: Int]) -> [Finding] {
@@ -102,6 +103,12 @@ extension Diagnosis {
                         sentence:
                             "\(count) messages for room \(question.room) go to namespace \(emit.namespace ?? "none").",
                         advice: "Emit with namespace=\"\(question.namespace)\"."))
+            } else if emit.namespace == question.namespace, emit.rooms.isEmpty, !emit.isBroadcast {
+                findings.append(
+                    Finding(
+                        code: "other_room",
+                        sentence: "\(count) messages go to a room that is no text: no client can be in it.",
+                        advice: "Rooms of clients are text: let the backend emit with room=str(…)."))
             } else if emit.namespace == question.namespace,
                 emit.rooms.contains(where: { isSimilar($0, to: question.room) })
             {

@@ -55,6 +55,9 @@ struct ExplainCommand: AsyncParsableCommand {
 
     func run() async throws {
         let target = try target()
+        guard !room.isEmpty else { throw ValidationError("--room is empty: it is the name that the page joins") }
+        // As it is delivered, with or without its slash.
+        let namespace = namespace.hasPrefix("/") ? namespace : "/" + namespace
         guard listen >= 0, listen <= 86_400 else { throw ValidationError("--listen takes 0 to 86400 seconds") }
         let redisURL = try redisURL()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -62,7 +65,7 @@ struct ExplainCommand: AsyncParsableCommand {
         await ear?.open()
         if ear != nil { try await Task.sleep(for: .seconds(listen)) }
         // Afterwards, so that it knows of what was published meanwhile.
-        let (facts, failure) = await ask(target, group)
+        let (facts, failure) = await ask(target, namespace, group)
         if let facts { await ear?.waitForCanary(of: facts) }
         let question = Diagnosis.Question(
             room: room, namespace: namespace, event: event, channel: channel,
@@ -117,7 +120,7 @@ struct ExplainCommand: AsyncParsableCommand {
     }
 
     private func ask(
-        _ target: Target, _ group: any EventLoopGroup
+        _ target: Target, _ namespace: String, _ group: any EventLoopGroup
     ) async -> (InstanceFacts?, Diagnosis.Finding?) {
         let path = "/explain?room=\(Self.encoded(room))&namespace=\(Self.encoded(namespace))"
         let bearer = target.isAdmin ? nil : secret ?? Environment().value("SECRET")
