@@ -42,5 +42,6 @@ struct TerminationSignals {
     }
 }
 
-/// Where the handler writes. Set before the handler is.
+/// Where the handler writes, which can capture nothing. Unsafe in name only: written once, by `init` before it sets the
+/// handler, and never by anything that comes from outside.
 nonisolated(unsafe) private var signalPipe: CInt = -1

@@ -329,22 +329,22 @@ def test_a_crash_is_restarted_and_a_wrong_setting_is_not(shared_machine):
     machine.run("systemctl kill --signal=SEGV ws-emit")
     machine.run(f"for _ in $(seq 300); do p=$(systemctl show -P MainPID ws-emit); [ $p != 0 ] && [ $p != {before} ] && exit;"
                 "sleep 0.1; done; exit 1")
-    machine.run(f"cp -p {SETTINGS} /root/kept; echo ADDRESS=nowhere >> {SETTINGS}")
+    machine.run(f"cp -p {SETTINGS} /srv/kept; echo ADDRESS=nowhere >> {SETTINGS}")
     machine.run("systemctl restart ws-emit", check=False)
     machine.run("for _ in $(seq 300); do [ $(systemctl is-failed ws-emit) = failed ] && exit; sleep 0.1; done; exit 1")
     assert machine.says("systemctl show -P NRestarts ws-emit") == "0"
     machine.wait_for_journal("--address nowhere is no address")
-    machine.run(f"cp -p /root/kept {SETTINGS}")
+    machine.run(f"cp -p /srv/kept {SETTINGS}")
     assert machine.run("systemctl restart ws-emit", check=False).returncode == 0, machine.journal()
 
 
 def test_more_options_come_from_the_settings_too(shared_machine):
     machine = shared_machine
-    machine.run(f"cp -p {SETTINGS} /root/kept; sed -i 's|^OPTIONS=.*|OPTIONS=\"--max-connections 5000 -v\"|' {SETTINGS}")
+    machine.run(f"cp -p {SETTINGS} /srv/kept; sed -i 's|^OPTIONS=.*|OPTIONS=\"--max-connections 5000 -v\"|' {SETTINGS}")
     machine.run("systemctl restart ws-emit")
     process = machine.says("systemctl show -P MainPID ws-emit")
     assert machine.says(f"tr '\\0' ' ' < /proc/{process}/cmdline") == "/usr/bin/ws-emit --max-connections 5000 -v"
-    machine.run(f"cp -p /root/kept {SETTINGS}; systemctl restart ws-emit")
+    machine.run(f"cp -p /srv/kept {SETTINGS}; systemctl restart ws-emit")
 
 
 def newer(package, folder):
@@ -363,8 +363,8 @@ def test_the_package_upgrades_and_purges_cleanly(machine, package, tmp_path):
     machine.run("apt-get install -y ./dist/ws-emit_*.deb")
     machine.run(f"echo 'SECRET=mine' >> {SETTINGS}")
     old = machine.says("systemctl show -P MainPID ws-emit")
-    shutil.copy(newer(package, tmp_path), machine.root / "root/newer.deb")
-    machine.run("apt-get install -y -o Dpkg::Options::=--force-confold /root/newer.deb")
+    shutil.copy(newer(package, tmp_path), machine.root / "srv/newer.deb")
+    machine.run("apt-get install -y -o Dpkg::Options::=--force-confold /srv/newer.deb")
     assert machine.says(f"tail -1 {SETTINGS}") == "SECRET=mine"
     assert machine.says("systemctl is-active ws-emit") == "active"
     assert machine.says("systemctl show -P MainPID ws-emit") not in (old, "0"), "upgraded and not restarted"
@@ -376,7 +376,7 @@ def test_the_package_upgrades_and_purges_cleanly(machine, package, tmp_path):
     assert machine.says("systemctl is-active ws-emit; systemctl is-enabled ws-emit") == "active\nenabled"
 
     machine.run("apt-get purge -y ws-emit")
-    left = machine.says("find / -xdev -name '*ws-emit*' -not -path '/usr/src/*' -not -path '/proc/*' -not -path '/root/*'"
+    left = machine.says("find / -xdev -name '*ws-emit*' -not -path '/usr/src/*' -not -path '/proc/*' -not -path \"$HOME/*\""
                         " -not -path '/var/log/journal/*'")
     assert not left, left
     assert machine.says("systemctl --failed --no-legend") == ""

@@ -5,7 +5,6 @@ clusters there too."""
 import json
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -165,9 +164,7 @@ def test_explain_asks_it(release, server, start_bridge, closing):
     running = subprocess.Popen(
         [ws_emit_program(), "explain", "--room", "time", "--redis", server.url, "--admin-address",
          f"127.0.0.1:{bridge.admin.port}", "--listen", "1"], stdout=subprocess.PIPE, text=True)
-    while running.poll() is None:
-        server.client.publish("socketio", message("time", 1))
-        time.sleep(0.02)
+    eventually(lambda: server.client.publish("socketio", message("time", 1)) > 0, "explain listens")
     said = running.communicate(timeout=PATIENCE)[0]
     assert running.returncode == 1 and "messages were seen on socketio, but ws-emit listens to flask-socketio" in said, said
     assert "unreachable" not in said
