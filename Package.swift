@@ -36,6 +36,7 @@ let package = Package(
         // Input and output.
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CEpoll"),
         .target(
             name: "RedisPubSub", dependencies: ["CHiredis", nio, nioPosix, nioSSL, logging], swiftSettings: strict),
         .target(
@@ -48,7 +49,7 @@ let package = Package(
         .target(
             name: "Bridge",
             dependencies: [
-                "JSONCodec", "SocketIOProtocol", "PubSubMessages", "RedisPubSub", nio, nioPosix, logging, metrics,
+                "CEpoll", "JSONCodec", "SocketIOProtocol", "PubSubMessages", "RedisPubSub", nio, nioPosix, logging, metrics,
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOWebSocket", package: "swift-nio"),

@@ -49,6 +49,7 @@ package final class BridgeServer: Sendable {
                     return NIOLoopBound(shard, eventLoop: loop)
                 }.get())
         }
+        if configuration.sendsDirectly { await Self.startSelectors(of: shards, logger) }
         try await router.start(shards: shards).get()
         let scrape = Scrape(shards: shards, router: router)
         let secret = configuration.emitSecret.flatMap { $0.isEmpty ? nil : Array($0.utf8) }
@@ -67,6 +68,21 @@ package final class BridgeServer: Sendable {
             configuration: configuration, group: group, logger: logger, router: router, shards: shards,
             endpoints: makeEndpoints(configuration.hasAdminListener ? .pages : .everybody),
             adminEndpoints: makeEndpoints(.operators), readiness: readiness, scrape: scrape)
+    }
+
+    private static func startSelectors(of shards: [NIOLoopBound<Shard>], _ logger: Logger) async {
+        do {
+            let doorbell = try SelectorDoorbell(bellCount: shards.count)
+            for shard in shards {
+                try await shard.eventLoop.flatSubmit {
+                    shard.eventLoop.makeCompletedFuture { try shard.value.startSelector(doorbell) }.flatMap { $0 }
+                }.get()
+            }
+        } catch {
+            logger.warning(
+                "websockets are left to NIO, which takes more time and memory: raise the limit on open files or threads",
+                metadata: ["cause": "\(error)"])
+        }
     }
 
     private init(
@@ -161,6 +177,7 @@ package final class BridgeServer: Sendable {
         for shard in shards { try? await shard.eventLoop.submit { shard.value.shutdown() }.get() }
         let deadline = NIODeadline.now() + TimeAmount(configuration.closeTimeout)
         for shard in shards { await Self.waitUntilClosed(shard, deadline: deadline) }
+        for shard in shards { try? await shard.eventLoop.submit { shard.value.stop() }.get() }
         await logCounters()
         try? await router.shutdown().get()
     }

@@ -34,6 +34,8 @@ final class Shard {
     /// Where a client's packets are joined for one write.
     @exclusivity(unchecked) var joinedFrames = ByteBuffer()
     private var timer: RepeatedTask?
+    /// Who reads and writes websockets without NIO; without it they are NIO's.
+    private(set) var selector: SocketSelector?
     private(set) var isShuttingDown = false
     private(set) var openConnections = 0
     private var allClosed: EventLoopPromise<Void>?
@@ -64,6 +66,13 @@ final class Shard {
         let tick = TimeAmount(max(.milliseconds(20), min(.seconds(1), shortest / 10)))
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         timer = eventLoop.scheduleRepeatedTask(initialDelay: tick, delay: tick) { _ in bound.value.timerFired() }
+    }
+
+    /// Has websockets read and written without NIO from now on.
+    func startSelector(_ doorbell: SelectorDoorbell) throws -> EventLoopFuture<Void> {
+        let selector = try SocketSelector(shard: self, doorbell: doorbell, bell: loopIndex)
+        let bound = NIOLoopBound((shard: self, selector: selector), eventLoop: eventLoop)
+        return try selector.start().map { bound.value.shard.selector = bound.value.selector }
     }
 
     // MARK: Sessions
@@ -250,11 +259,15 @@ final class Shard {
 
     /// Counts an accepted or adopted connection until it closes.
     func connectionOpened(_ channel: any Channel) {
-        openConnections += 1
-        channel.closeFuture.assumeIsolated().whenComplete { _ in
-            self.openConnections -= 1
-            if self.openConnections == 0 { self.allClosed?.succeed() }
-        }
+        connectionOpened()
+        channel.closeFuture.assumeIsolated().whenComplete { _ in self.connectionClosed() }
+    }
+
+    func connectionOpened() { openConnections += 1 }
+
+    func connectionClosed() {
+        openConnections -= 1
+        if openConnections == 0 { allClosed?.succeed() }
     }
 
     func connectionRefused(limit: Int) {
@@ -306,10 +319,17 @@ final class Shard {
         flush()
     }
 
+    /// Tells every client, and waits for none.
     func shutdown() {
         isShuttingDown = true
         timer?.cancel()
         for session in sessions { session.close(.serverShutdown) }
         for connection in connections { connection.closeWhenIdle() }
+    }
+
+    /// Leaves the clients that are still there.
+    func stop() {
+        selector?.stop()
+        selector = nil
     }
 }

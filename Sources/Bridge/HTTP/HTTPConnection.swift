@@ -29,7 +29,8 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         case answering(HTTPRequestHead)
         /// Nothing more is read or written, but the client may still be sending.
         case draining
-        case upgraded
+        /// What comes now is the websocket's.
+        case upgraded(ByteBuffer)
     }
 
     let shard: Shard
@@ -55,6 +56,13 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     private var descriptor: CInt?
     /// Writes that the channel has not finished.
     private var writesPending = 0
+    /// What waits until the channel has written everything.
+    private var whenWritten: (() -> Void)?
+
+    /// Reads what comes when the parser has gone.
+    private final class RawBytes: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+    }
 
     private enum WaitingPart { case part(HTTPServerRequestPart), brokenRequest }
 
@@ -87,6 +95,11 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if case .upgraded(var unread) = state {
+            unread.writeImmutableBuffer(RawBytes().unwrapInboundIn(data))
+            state = .upgraded(unread)
+            return
+        }
         let part = unwrapInboundIn(data)
         if isAnswering { waitingParts.append(.part(part)) } else { received(part, context) }
     }
@@ -258,7 +271,12 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func writeThroughChannel(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
         writesPending += 1
-        context.writeAndFlush(wrapOutboundOut(bytes)).assumeIsolated().whenComplete { _ in self.writesPending -= 1 }
+        context.writeAndFlush(wrapOutboundOut(bytes)).assumeIsolated().whenComplete { _ in
+            self.writesPending -= 1
+            guard self.writesPending == 0, let whenWritten = self.whenWritten else { return }
+            self.whenWritten = nil
+            whenWritten()
+        }
     }
 
     private func awaitNextRequest() {
@@ -300,40 +318,33 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         write(endpoints.transport.finished(HTTPAnswer(refusal), head.headers.first(name: "origin")))
     }
 
+    /// The connection leaves this channel for its session's event loop, behind the answers that are still to be sent.
     private func becomeWebSocket(_ session: SessionReference?, _ response: ByteBuffer) {
         guard let context else { return }
         flush()
-        state = .upgraded
+        guard writesPending == 0 else {
+            whenWritten = { self.becomeWebSocket(session, response) }
+            return
+        }
+        state = .upgraded(ByteBuffer())
+        // What the parser has read too far is the websocket's; it hands that over when it goes.
+        context.pipeline.syncOperations.removeHandler(parser).assumeIsolated().whenSuccess {
+            self.handOver(session, response)
+        }
+    }
+
+    private func handOver(_ session: SessionReference?, _ response: ByteBuffer) {
+        guard let context, case .upgraded(let unread) = state else { return }
         do {
-            if let session, !session.isLocal(to: shard) {
-                // The session lives on another event loop: so will this connection.
-                let descriptor = try ConnectionDescriptor.duplicate(of: context.channel)
-                context.close(promise: nil)
-                session.adopt(descriptor, handshakeResponse: response)
-            } else {
-                try replaceHandlers(context, session, response)
-            }
+            let connection = UpgradedConnection(
+                descriptor: try ConnectionDescriptor.duplicate(of: context.channel), handshakeResponse: response,
+                unread: unread)
+            context.close(promise: nil)
+            if let session { session.adopt(connection) } else { shard.adopt(connection, for: .newSession) }
         } catch {
             shard.logger.debug("websocket upgrade failed", metadata: ["cause": "\(error)"])
             context.close(promise: nil)
         }
-    }
-
-    private func replaceHandlers(
-        _ context: ChannelHandlerContext, _ session: SessionReference?, _ response: ByteBuffer
-    ) throws {
-        var purpose = WebSocketConnection.Purpose.newSession
-        if let session {
-            guard let known = shard.session(session.sid) else { throw EngineIORefusal.invalidSession(session.sid) }
-            purpose = .upgrade(known)
-        }
-        let channel = context.channel
-        let pipeline = channel.pipeline.syncOperations
-        // This one goes before the websocket's comes, which writes at once; the parser goes last, since what it has read
-        // too far is the websocket's.
-        pipeline.removeHandler(context: context, promise: nil)
-        try pipeline.addHandler(WebSocketConnection(shard: shard, purpose: purpose, handshakeResponse: response))
-        pipeline.removeHandler(parser, promise: nil)
     }
 
     // MARK: Time

@@ -47,7 +47,7 @@ final class Session {
     func enqueue(_ packet: EncodedPacket) {
         guard !isClosed else { return }
         let limit = shard.configuration.maxQueuedBytes
-        let waiting = queue.byteCount + (webSocket?.bufferedBytes ?? 0)
+        let waiting = queue.byteCount + (webSocket?.unsentBytes ?? 0)
         if waiting > 0, waiting + packet.byteCount > limit {
             shard.counters.slowClientsClosed += 1
             shard.logger.info(

@@ -1,6 +1,5 @@
 import JSONCodec
 import NIOCore
-import NIOPosix
 import SocketIOProtocol
 
 /// A session by its sid, which names the event loop it lives on; for requests that arrive on any loop.
@@ -14,8 +13,6 @@ struct SessionReference: Sendable {
         self.sid = sid
         shard = shards[loop]
     }
-
-    func isLocal(to shard: Shard) -> Bool { self.shard.eventLoop === shard.eventLoop }
 
     func poll(_ poll: PendingPoll) {
         run { shard in
@@ -52,26 +49,12 @@ struct SessionReference: Sendable {
         }
     }
 
-    /// Takes over a connection whose client has asked for this session's websocket on another loop.
-    func adopt(_ descriptor: CInt, handshakeResponse: ByteBuffer) {
-        let (sid, shard) = (sid, shard)
-        ClientBootstrap(group: shard.eventLoop)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    guard let session = shard.value.session(sid) else { throw EngineIORefusal.invalidSession(sid) }
-                    let connection = WebSocketConnection(
-                        shard: shard.value, purpose: .upgrade(session), handshakeResponse: handshakeResponse)
-                    shard.value.connectionOpened(channel)
-                    try channel.pipeline.syncOperations.addHandler(connection)
-                }
-            }
-            .withConnectedSocket(descriptor)
-            // On failure NIO has closed the descriptor, and the client sees its websocket fail.
-            .whenFailure { error in
-                shard.eventLoop.execute {
-                    shard.value.logger.debug("websocket not taken over", metadata: ["cause": "\(error)"])
-                }
-            }
+    /// Takes over a connection whose client has asked for this session's websocket.
+    func adopt(_ connection: UpgradedConnection) {
+        run { shard in
+            guard let session = shard.session(sid) else { return connection.close() }
+            shard.adopt(connection, for: .upgrade(session))
+        }
     }
 
     private func run(_ body: @escaping @Sendable (Shard) -> Void) {

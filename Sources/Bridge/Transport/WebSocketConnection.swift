@@ -1,90 +1,97 @@
 import NIOCore
 import SocketIOProtocol
 
-/// The only handler of a websocket's pipeline: bytes in, and frames out that are encoded already.
-///
-/// Cutting frames here instead of in a decoder of its own saves a third of a connection's memory.
-final class WebSocketConnection: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
+/// What carries a websocket's bytes.
+protocol WebSocketLink: AnyObject {
+    /// Bytes that wait because the client doesn't read.
+    var unsentBytes: Int { get }
+    /// Whether another write is welcome.
+    var isWritable: Bool { get }
+    /// Where bytes may be sent at once, past the link; -1 where or while they may not.
+    var openDescriptor: CInt { get }
+    func write(_ bytes: ByteBuffer)
+    func close()
+    func closeWhenSent()
+}
 
+extension DirectSocket: WebSocketLink {}
+
+/// A websocket: bytes in, and frames out that are encoded already.
+final class WebSocketConnection: DirectSocketOwner {
     /// What the connection was opened for.
     enum Purpose {
         case newSession
         case upgrade(Session)
     }
 
-    // What a write reads stands first, in one cache line or two.
+    // What a write reads stands first, in one cache line.
     /// The 101 response, until the first write takes it along.
     @exclusivity(unchecked) private var handshakeResponse: ByteBuffer?
-    @exclusivity(unchecked) private var channel: (any Channel)?
-    /// The connection's descriptor for direct sends; valid while the channel is active.
-    @exclusivity(unchecked) private var descriptor: CInt?
-    /// Writes that the channel has not finished.
-    @exclusivity(unchecked) private var writesPending = 0
+    /// The link's open descriptor, for the commonest write.
+    @exclusivity(unchecked) private var descriptor: CInt = -1
+    private var isUnreadable = false
+    private var isClosing = false
 
+    @exclusivity(unchecked) private var link: (any WebSocketLink)?
     private let shard: Shard
-    private let purpose: Purpose
-    @exclusivity(unchecked) private var context: ChannelHandlerContext?
     private var session: Session?
-    private let parser: WebSocketFrameParser
     private var assembler: WebSocketMessageAssembler
     /// The beginning of a frame whose end has not come.
     private var unread: ByteBuffer?
-    /// The frames were broken: nothing that follows can be read.
-    private var isUnreadable = false
-    private var isClosing = false
-    /// The closing handshake is over; the connection ends when what is written has left.
-    private var closesWhenWritten = false
     private var unansweredPing: [UInt8]?
 
-    init(shard: Shard, purpose: Purpose, handshakeResponse: ByteBuffer) {
+    /// - Parameter handshakeResponse: the 101 response.
+    init(shard: Shard, handshakeResponse: ByteBuffer) {
         self.shard = shard
-        self.purpose = purpose
         self.handshakeResponse = handshakeResponse
-        parser = WebSocketFrameParser(maximumBytes: shard.configuration.maxPayload)
         assembler = WebSocketMessageAssembler(maximumBytes: shard.configuration.maxPayload)
+    }
+
+    /// Goes into service: the response leaves, with whatever the session has to say.
+    func open(over link: any WebSocketLink, for purpose: Purpose) {
+        self.link = link
+        canSendAgain()
+        switch purpose {
+        case .newSession: session = shard.openSession(over: self)
+        case .upgrade(let session):
+            if session.attach(self) { self.session = session } else { close(.policyViolation) }
+        }
+        // A session that is only attached has nothing to say yet.
+        if handshakeResponse != nil { write(ByteBuffer()) }
     }
 
     // MARK: Outgoing
 
-    /// Whether the channel holds nothing for the client.
-    var isIdle: Bool { writesPending == 0 }
+    /// Whether nothing waits to be sent.
+    var isIdle: Bool { descriptor >= 0 || unsentBytes == 0 }
 
-    /// Whether another write is welcome: the channel holds less than its high watermark.
-    var isWritable: Bool { writesPending == 0 || context?.channel.isWritable ?? false }
+    /// Whether another write is welcome.
+    var isWritable: Bool { descriptor >= 0 || link?.isWritable ?? false }
 
-    /// Bytes that the channel holds because the client doesn't read.
-    var bufferedBytes: Int { writesPending == 0 ? 0 : bytesInChannel }
+    /// Bytes that wait because the client doesn't read.
+    var unsentBytes: Int { descriptor >= 0 ? 0 : link?.unsentBytes ?? 0 }
 
-    private var bytesInChannel: Int {
-        (try? channel?.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
-    }
-
-    /// Sends frames: straight to the socket while the kernel takes everything, through the channel otherwise.
+    /// Sends frames: straight to the socket while the kernel takes everything.
     func write(_ frames: ByteBuffer) {
         if var both = handshakeResponse {
             handshakeResponse = nil
             both.writeImmutableBuffer(frames)
             return write(both)
         }
-        guard let channel, let descriptor, writesPending == 0, channel.isActive else {
-            return writeThroughChannel(frames)
-        }
-        guard let sent = ConnectionDescriptor.send(frames, over: descriptor) else { return channel.close(promise: nil) }
+        guard descriptor >= 0 else { return link?.write(frames) ?? () }
+        guard let sent = ConnectionDescriptor.send(frames, over: descriptor) else { return link?.close() ?? () }
         if sent == frames.readableBytes { return }
+        descriptor = -1
         var rest = frames
         rest.moveReaderIndex(forwardBy: sent)
-        writeThroughChannel(rest)
+        link?.write(rest)
     }
 
-    private func writeThroughChannel(_ frames: ByteBuffer) {
-        guard let context else { return }
-        writesPending += 1
-        context.writeAndFlush(wrapOutboundOut(frames)).assumeIsolated().whenComplete { _ in
-            self.writesPending -= 1
-            if self.closesWhenWritten, self.isIdle { self.channel?.close(promise: nil) }
-        }
+    func canSendAgain() {
+        descriptor = link?.openDescriptor ?? -1
+        if let ping = unansweredPing, !isClosing { writePong(ping) }
+        unansweredPing = nil
+        session?.webSocketWritable()
     }
 
     func writeText(_ text: StaticString) {
@@ -107,94 +114,62 @@ final class WebSocketConnection: ChannelInboundHandler {
 
     /// Sends a close frame and waits for the client's, within a deadline. A client that doesn't read gets none.
     func close(_ code: WebSocketCloseCode) {
-        guard !isClosing, let context else { return }
+        guard !isClosing, let link else { return }
         isClosing = true
         session = nil
-        guard context.channel.isWritable else { return context.close(promise: nil) }
+        guard isWritable else { return link.close() }
         var frame = ByteBuffer()
         WebSocketFrameHeader.write(.close, payloadBytes: 2, to: &frame)
         frame.writeInteger(code.rawValue)
         write(frame)
-        closeAtDeadline(context)
+        closeAtDeadline()
     }
 
     /// A client that doesn't read our close frame or send its own is not waited for longer.
-    private func closeAtDeadline(_ context: ChannelHandlerContext) {
-        let channel = context.channel
-        context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(shard.configuration.closeTimeout)) {
-            channel.close(promise: nil)
+    private func closeAtDeadline() {
+        shard.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(shard.configuration.closeTimeout)) {
+            self.link?.close()
         }
     }
 
-    // MARK: Channel events
+    // MARK: Incoming
 
-    func handlerAdded(context: ChannelHandlerContext) {
-        self.context = context
-        channel = context.channel
-        if context.channel.isActive { open(context) }
-    }
-
-    func channelActive(context: ChannelHandlerContext) {
-        open(context)
-        context.fireChannelActive()
-    }
-
-    func handlerRemoved(context: ChannelHandlerContext) {
-        disconnected()
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        disconnected()
-        context.fireChannelInactive()
-    }
-
-    private func open(_ context: ChannelHandlerContext) {
-        if shard.configuration.sendsDirectly { descriptor = ConnectionDescriptor.borrow(from: context.channel) }
-        // An answer to an earlier request may still be on its way: what follows must queue up behind it.
-        if bytesInChannel > 0, let response = handshakeResponse {
-            handshakeResponse = nil
-            writeThroughChannel(response)
-        }
-        switch purpose {
-        case .newSession: session = shard.openSession(over: self)
-        case .upgrade(let session):
-            if session.attach(self) { self.session = session } else { close(.policyViolation) }
-        }
-        // A session that is only attached has nothing to say yet.
-        if handshakeResponse != nil { write(ByteBuffer()) }
-    }
-
-    private func disconnected() {
+    func disconnected() {
         let session = self.session
         self.session = nil
-        context = nil
-        channel = nil
+        link = nil
+        descriptor = -1
         session?.closed(self)
     }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    func received(_ bytes: inout ByteBuffer) {
         guard !isUnreadable else { return }
-        var bytes = unwrapInboundIn(data)
-        let isContinued = unread != nil
         if var begun = unread {
             unread = nil
             begun.writeImmutableBuffer(bytes)
-            bytes = begun
+            readFrames(&begun)
+            begun.discardReadBytes()
+            if begun.readableBytes > 0 { unread = begun }
+        } else {
+            readFrames(&bytes)
+            // The buffer is its owner's.
+            if bytes.readableBytes > 0 { unread = ByteBuffer(bytes.readableBytesView) }
         }
+    }
+
+    private func readFrames(_ bytes: inout ByteBuffer) {
+        let parser = WebSocketFrameParser(maximumBytes: shard.configuration.maxPayload)
         do {
-            while let frame = try parser.next(in: &bytes) { received(frame, context) }
+            while let frame = try parser.next(in: &bytes) { received(frame) }
         } catch {
             // Nothing that follows can be read.
             isUnreadable = true
-            return fail(error)
+            bytes.clear()
+            fail(error)
         }
-        guard bytes.readableBytes > 0 else { return }
-        // The channel's own buffer is left to it, ours grows by appending.
-        unread = isContinued ? bytes : ByteBuffer(bytes.readableBytesView)
-        unread?.discardReadBytes()
     }
 
-    private func received(_ frame: WebSocketFrame, _ context: ChannelHandlerContext) {
+    private func received(_ frame: WebSocketFrame) {
         switch frame.opcode {
         case .text, .binary, .continuation:
             do {
@@ -207,26 +182,8 @@ final class WebSocketConnection: ChannelInboundHandler {
             // A client that asks without reading gets an answer to its last ping when it reads again.
             if isWritable { writePong(frame.payload) } else { unansweredPing = frame.payload }
         case .pong: break
-        case .close: receivedClose(context, frame)
+        case .close: receivedClose(frame)
         }
-    }
-
-    func channelReadComplete(context: ChannelHandlerContext) {
-        shard.flush()
-        context.fireChannelReadComplete()
-    }
-
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable {
-            if let ping = unansweredPing, !isClosing { writePong(ping) }
-            unansweredPing = nil
-            session?.webSocketWritable()
-        }
-        context.fireChannelWritabilityChanged()
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        context.close(promise: nil)
     }
 
     private func writePong(_ payload: [UInt8]) {
@@ -250,8 +207,8 @@ final class WebSocketConnection: ChannelInboundHandler {
         }
     }
 
-    private func receivedClose(_ context: ChannelHandlerContext, _ frame: WebSocketFrame) {
-        if isClosing { return context.close(promise: nil) }
+    private func receivedClose(_ frame: WebSocketFrame) {
+        if isClosing { return link?.close() ?? () }
         isClosing = true
         var answer = ByteBuffer()
         let code = WebSocketCloseFrame.answerCode(to: frame.payload)
@@ -261,9 +218,8 @@ final class WebSocketConnection: ChannelInboundHandler {
         let session = self.session
         self.session = nil
         session?.closed(self)
-        if isIdle { return context.close(promise: nil) }
-        closesWhenWritten = true
-        closeAtDeadline(context)
+        if !isIdle { closeAtDeadline() }
+        link?.closeWhenSent()
     }
 
     private func fail(_ violation: WebSocketViolation) {

@@ -1,0 +1,102 @@
+import Glibc
+import NIOCore
+
+/// Whose bytes a `DirectSocket` carries.
+protocol DirectSocketOwner: AnyObject {
+    /// - Parameter bytes: to be copied where they are needed later.
+    func received(_ bytes: inout ByteBuffer)
+    /// All that waited has been sent.
+    func canSendAgain()
+    /// The connection is over, whoever ended it. Its descriptor is not to be used any more.
+    func disconnected()
+}
+
+/// A connection that is read and written by system calls alone, watched by its event loop's `SocketSelector`.
+final class DirectSocket {
+    /// -1 when closed.
+    private(set) var descriptor: CInt
+    fileprivate(set) var slot = -1
+    private let selector: SocketSelector
+    private var owner: (any DirectSocketOwner)?
+    /// What the kernel hasn't taken.
+    private var unsent: ByteBuffer?
+    private var closesWhenSent = false
+
+    /// Takes a connected, non-blocking descriptor over, to close it in the end; also when this fails.
+    init(_ descriptor: CInt, owner: any DirectSocketOwner, selector: SocketSelector) throws(IOError) {
+        self.descriptor = descriptor
+        self.owner = owner
+        self.selector = selector
+        do {
+            slot = try selector.add(self)
+        } catch {
+            Glibc.close(descriptor)
+            throw error
+        }
+        selector.shard.connectionOpened()
+    }
+
+    // MARK: Outgoing
+
+    var unsentBytes: Int { unsent?.readableBytes ?? 0 }
+    var isWritable: Bool { unsent == nil }
+    /// Bytes may go past this socket while it holds none; those that the kernel doesn't take are to be written here.
+    var openDescriptor: CInt { unsent == nil ? descriptor : -1 }
+
+    /// Sends, or keeps what the kernel doesn't take until it does.
+    func write(_ bytes: ByteBuffer) {
+        guard descriptor >= 0 else { return }
+        if unsent != nil {
+            unsent?.writeImmutableBuffer(bytes)
+            return
+        }
+        guard let sent = ConnectionDescriptor.send(bytes, over: descriptor) else { return close() }
+        guard sent < bytes.readableBytes else { return }
+        var rest = bytes
+        rest.moveReaderIndex(forwardBy: sent)
+        unsent = rest
+        selector.watch(self, forSpace: true)
+    }
+
+    private func sendRest() {
+        guard var rest = unsent else { return }
+        guard let sent = ConnectionDescriptor.send(rest, over: descriptor) else { return close() }
+        rest.moveReaderIndex(forwardBy: sent)
+        unsent = rest
+        guard rest.readableBytes == 0 else { return }
+        unsent = nil
+        if closesWhenSent { return close() }
+        selector.watch(self, forSpace: false)
+        owner?.canSendAgain()
+    }
+
+    // MARK: Events
+
+    func ready(canSend: Bool) {
+        if canSend { sendRest() }
+        guard descriptor >= 0 else { return }
+        do {
+            guard var bytes = try selector.receive(from: self) else { return }
+            if bytes.readableBytes == 0 { close() } else { owner?.received(&bytes) }
+        } catch {
+            close()
+        }
+    }
+
+    func closeWhenSent() {
+        if unsent == nil { close() } else { closesWhenSent = true }
+    }
+
+    /// Closes at once; what waits is lost. Idempotent.
+    func close() {
+        guard descriptor >= 0 else { return }
+        let (owner, descriptor) = (owner, descriptor)
+        self.owner = nil
+        self.descriptor = -1
+        unsent = nil
+        selector.remove(self)
+        owner?.disconnected()
+        Glibc.close(descriptor)
+        selector.shard.connectionClosed()
+    }
+}

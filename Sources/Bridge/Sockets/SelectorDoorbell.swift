@@ -1,0 +1,103 @@
+import CEpoll
+import Glibc
+import NIOCore
+
+/// Wakes event loops for sockets that they watch beside NIO's own.
+///
+/// NIO watches nothing but its channels, and an epoll instance can't be one, since nobody reads from it. So one thread for all
+/// loops sleeps on their epoll instances. Of each that is ready it rings the bell: an eventfd, which the loop has as a channel.
+/// A loop that is awake asks its epoll instance itself, so that under load this thread goes on sleeping.
+final class SelectorDoorbell: Sendable {
+    private let line: Line
+
+    /// - Parameter bellCount: one for each event loop.
+    init(bellCount: Int) throws(IOError) {
+        line = try Line(bellCount: bellCount)
+        try line.startThread()
+    }
+
+    /// The thread ends; it closes what it has.
+    deinit { line.stop() }
+
+    /// A descriptor of its own for the loop to wait at; the caller closes it.
+    func duplicateBell(_ index: Int) throws(IOError) -> CInt {
+        let descriptor = fcntl(line.bells[index], F_DUPFD_CLOEXEC, 0)
+        guard descriptor >= 0 else { throw IOError(errnoCode: errno, reason: "duplicating a bell") }
+        return descriptor
+    }
+
+    /// Lets an epoll instance ring a bell, once, from the next `listen` on.
+    func connect(_ epoll: CInt, to index: Int) throws(IOError) {
+        guard line.control(EPOLL_CTL_ADD, epoll, bell: index, events: 0) else {
+            throw IOError(errnoCode: errno, reason: "watching an epoll instance")
+        }
+    }
+
+    /// Rings when the epoll instance becomes ready or is ready already.
+    func listen(to epoll: CInt, bell index: Int) {
+        _ = line.control(EPOLL_CTL_MOD, epoll, bell: index, events: EPOLLIN.rawValue | EPOLLONESHOT.rawValue)
+    }
+
+    /// Rings without waiting for anything: the loop comes back after what else it has to do.
+    func ring(_ index: Int) { eventfd_write(line.bells[index], 1) }
+}
+
+/// What the thread sees. Its descriptors stay open while the thread runs, so that no bell's number can be anybody else's.
+private final class Line: Sendable {
+    private let epoll: CInt
+    private let stopping: CInt
+    let bells: [CInt]
+
+    init(bellCount: Int) throws(IOError) {
+        epoll = epoll_create1(CInt(EPOLL_CLOEXEC))
+        let flags = CInt(EFD_CLOEXEC | EFD_NONBLOCK)
+        stopping = eventfd(0, flags)
+        bells = (0..<bellCount).map { _ in eventfd(0, flags) }
+        let error = errno
+        guard ([epoll, stopping] + bells).allSatisfy({ $0 >= 0 }), control(EPOLL_CTL_ADD, stopping, events: EPOLLIN.rawValue)
+        else {
+            closeAll()
+            throw IOError(errnoCode: error, reason: "making the event loops' bells")
+        }
+    }
+
+    func control(_ operation: CInt, _ descriptor: CInt, bell index: Int? = nil, events: UInt32) -> Bool {
+        var event = epoll_event()
+        event.events = events
+        event.data.fd = index.map { bells[$0] } ?? stopping
+        return epoll_ctl(epoll, operation, descriptor, &event) == 0
+    }
+
+    func startThread() throws(IOError) {
+        var thread = pthread_t()
+        let line = Unmanaged.passRetained(self)
+        let error = pthread_create(
+            &thread, nil,
+            { line in
+                if let line { Unmanaged<Line>.fromOpaque(line).takeRetainedValue().serve() }
+                return nil
+            }, line.toOpaque())
+        guard error == 0 else {
+            line.release()
+            closeAll()
+            throw IOError(errnoCode: error, reason: "starting the thread that rings")
+        }
+        pthread_detach(thread)
+    }
+
+    func stop() { eventfd_write(stopping, 1) }
+
+    private func serve() {
+        var event = epoll_event()
+        while true {
+            guard epoll_wait(epoll, &event, 1, -1) > 0 else { continue }
+            if event.data.fd == stopping { break }
+            eventfd_write(event.data.fd, 1)
+        }
+        closeAll()
+    }
+
+    private func closeAll() {
+        for descriptor in [epoll, stopping] + bells where descriptor >= 0 { close(descriptor) }
+    }
+}

@@ -1,0 +1,64 @@
+import Glibc
+import NIOCore
+import NIOPosix
+
+/// A connection that has asked for a websocket, on its way from the event loop that read the request to its session's.
+struct UpgradedConnection: Sendable {
+    /// Connected and non-blocking; whoever takes the connection over closes it.
+    let descriptor: CInt
+    let handshakeResponse: ByteBuffer
+    /// What the client has sent behind its request.
+    let unread: ByteBuffer
+
+    /// Gives the connection up; the client sees its websocket fail.
+    func close() { _ = Glibc.close(descriptor) }
+}
+
+extension Shard {
+    /// Puts a websocket into service.
+    func adopt(_ connection: UpgradedConnection, for purpose: WebSocketConnection.Purpose) {
+        let webSocket = WebSocketConnection(shard: self, handshakeResponse: connection.handshakeResponse)
+        guard let selector else { return adopt(connection, webSocket, for: purpose) }
+        do throws(IOError) {
+            let socket = try DirectSocket(connection.descriptor, owner: webSocket, selector: selector)
+            webSocket.open(over: socket, for: purpose)
+            var unread = connection.unread
+            if unread.readableBytes > 0 { webSocket.received(&unread) }
+            flush()
+        } catch {
+            notAdopted(error)
+        }
+    }
+
+    /// The way without a selector: by one of NIO's channels.
+    private func adopt(
+        _ connection: UpgradedConnection, _ webSocket: WebSocketConnection,
+        for purpose: WebSocketConnection.Purpose
+    ) {
+        let bound = NIOLoopBound((shard: self, webSocket: webSocket, purpose: purpose), eventLoop: eventLoop)
+        ClientBootstrap(group: eventLoop)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let (shard, webSocket, purpose) = bound.value
+                    shard.connectionOpened(channel)
+                    try channel.syncOptions?.setOption(
+                        .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65536))
+                    try channel.pipeline.syncOperations.addHandler(
+                        WebSocketChannelLink(webSocket, for: purpose, shard: shard))
+                }
+            }
+            .withConnectedSocket(connection.descriptor)
+            // On failure NIO has closed the descriptor, and the client sees its websocket fail.
+            .assumeIsolated().whenComplete { result in
+                switch result {
+                case .success(let channel):
+                    if connection.unread.readableBytes > 0 { channel.pipeline.fireChannelRead(connection.unread) }
+                case .failure(let error): self.notAdopted(error)
+                }
+            }
+    }
+
+    private func notAdopted(_ error: any Error) {
+        logger.debug("websocket not taken over", metadata: ["cause": "\(error)"])
+    }
+}
