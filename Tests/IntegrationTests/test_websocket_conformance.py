@@ -134,7 +134,8 @@ def test_the_accept_header_is_that_of_the_specification(server):
 
 
 @pytest.mark.parametrize("changes", [
-    {"Sec-WebSocket-Key": None}, {"Sec-WebSocket-Version": None}, {"Sec-WebSocket-Version": "8"}, {"Upgrade": "h2c"}],
+    {"Sec-WebSocket-Key": None}, {"Sec-WebSocket-Version": None}, {"Sec-WebSocket-Version": "8"}, {"Upgrade": "h2c"},
+    {"Connection": None}, {"Connection": "keep-alive"}],
     ids=lambda changes: f"{next(iter(changes))} {next(iter(changes.values()))}")
 def test_an_incomplete_handshake_is_refused(changes, server):
     headers = {k: v for k, v in {**HANDSHAKE, **changes}.items() if v is not None}
@@ -147,6 +148,53 @@ def test_extensions_and_case_of_the_offer_do_not_matter(server):
                "Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}
     answer = http_request(server, "GET", "/socket.io/?EIO=4&transport=websocket", headers=headers)
     assert (answer.status, answer.headers["Sec-WebSocket-Extensions"]) == (101, None)
+
+
+def handshake(**changes):
+    headers = {"Host": "x", **HANDSHAKE, **{name.replace("_", "-"): value for name, value in changes.items()}}
+    lines = [f"{name}: {value}" for name, value in headers.items() if value is not None]
+    return "\r\n".join(["GET /socket.io/?EIO=4&transport=websocket HTTP/1.1", *lines, "", ""]).encode()
+
+
+def answer_to(server, *parts):
+    """What comes back for bytes that are sent in parts, up to the ack; everything if the server ends the connection."""
+    with socket.create_connection((server.host, server.port), timeout=PATIENCE) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for part in parts:
+            client.sendall(part)
+        received = b""
+        while b"430[]" not in received and (data := client.recv(65536)):
+            received += data
+        return received
+
+
+GREETING = [frame(TEXT, "40"), frame(TEXT, '420["any"]')]
+
+
+@pytest.mark.parametrize("cut", [1, 3, 15, 60, 150, len(handshake()) - 1, len(handshake()), len(handshake()) + 1])
+def test_a_handshake_and_frames_may_be_cut_anywhere(cut, server):
+    everything = handshake() + b"".join(GREETING)
+    for parts in ([everything], [everything[:cut], everything[cut:]]):
+        answer = answer_to(server, *parts)
+        assert answer.startswith(b"HTTP/1.1 101 ") and b"430[]" in answer, parts
+
+
+def test_a_websocket_may_follow_other_requests_on_its_connection(server):
+    first = b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n"
+    answer = answer_to(server, first + first + handshake(), *GREETING)
+    assert answer.count(b"HTTP/1.1 200 ") == 2 and answer.count(b"HTTP/1.1 101 ") == 1 and b"430[]" in answer
+
+
+@pytest.mark.parametrize("connection", [None, "keep-alive", "Upgrade"])
+@pytest.mark.parametrize("body", ["", "Content-Length: 3\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"])
+@pytest.mark.parametrize("tail", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\0\1\2", b"POST /emit HTTP/1.1\r\n", frame(CLOSE)])
+def test_whatever_stands_behind_a_handshake_is_no_danger(connection, body, tail, server):
+    head = handshake(Connection=connection)
+    if body:
+        head = head[:-2] + body.encode()
+    answer = answer_to(server, head + tail + frame(CLOSE))
+    assert answer.startswith(b"HTTP/1.1 "), answer
+    assert server.running.process.poll() is None
 
 
 # Frames

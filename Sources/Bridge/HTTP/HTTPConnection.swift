@@ -154,7 +154,10 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         if mayRead(context) { context.read() } else { hasHeldRead = true }
     }
 
-    private func mayRead(_ context: ChannelHandlerContext) -> Bool { !isAnswering && context.channel.isWritable }
+    private func mayRead(_ context: ChannelHandlerContext) -> Bool {
+        if case .upgraded = state { return false }
+        return !isAnswering && context.channel.isWritable
+    }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         if hasHeldRead, mayRead(context) {
@@ -294,24 +297,20 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     private func upgradeToWebSocket(
         _ head: HTTPRequestHead, _ session: SessionReference?, _ context: ChannelHandlerContext
     ) {
-        guard let session else { return shakeHands(head, nil, context) }
+        guard let session else { return shakeHands(head, nil) }
         let check = context.eventLoop.makePromise(of: EngineIORefusal?.self)
         session.checkUpgrade(promise: check)
         check.futureResult.assumeIsolated().whenSuccess { refusal in
             if let refusal { return self.refuseUpgrade(head, refusal) }
-            if let context = self.context { self.shakeHands(head, session, context) }
+            self.shakeHands(head, session)
         }
     }
 
-    private func shakeHands(
-        _ head: HTTPRequestHead, _ session: SessionReference?, _ context: ChannelHandlerContext
-    ) {
-        WebSocketHandshake.answer(head, on: context.channel).assumeIsolated().whenComplete { result in
-            switch result {
-            case .success(let headers): self.becomeWebSocket(session, WebSocketHandshake.response(headers))
-            case .failure: self.refuseUpgrade(head, .invalidWebSocketUpgrade)
-            }
+    private func shakeHands(_ head: HTTPRequestHead, _ session: SessionReference?) {
+        guard let key = WebSocketHandshake.key(of: head) else {
+            return refuseUpgrade(head, .invalidWebSocketUpgrade)
         }
+        becomeWebSocket(session, WebSocketHandshake.response(to: Array(key.utf8)))
     }
 
     private func refuseUpgrade(_ head: HTTPRequestHead, _ refusal: EngineIORefusal) {
@@ -327,9 +326,12 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
             return
         }
         state = .upgraded(ByteBuffer())
-        // What the parser has read too far is the websocket's; it hands that over when it goes.
-        context.pipeline.syncOperations.removeHandler(parser).assumeIsolated().whenSuccess {
-            self.handOver(session, response)
+        // What the parser has read too far is the websocket's. It hands that over when it goes, and it calls us now: that is
+        // too early for it to know.
+        context.eventLoop.assumeIsolated().execute { [parser] in
+            context.pipeline.syncOperations.removeHandler(parser).assumeIsolated().whenSuccess {
+                self.handOver(session, response)
+            }
         }
     }
 
