@@ -2,6 +2,7 @@
 package struct BridgeCounters: Sendable, Equatable {
     package var connectionsAccepted = 0
     package var connectionsRefused = 0
+    package var acceptsPaused = 0
     package var originsRefused = 0
     package var bodiesTooLarge = 0
     package var requestsTimedOut = 0
@@ -38,6 +39,10 @@ package struct BridgeCounters: Sendable, Equatable {
         [
             ("connections_accepted", "TCP connections accepted.", \.connectionsAccepted),
             ("connections_refused", "Connections closed at once: --max-connections was reached.", \.connectionsRefused),
+            (
+                "accepts_paused", "Times that connections had to wait: the process had no descriptor or memory left.",
+                \.acceptsPaused
+            ),
             ("origins_refused", "Requests from pages whose origin --cors doesn't name.", \.originsRefused),
             (
                 "refused_origins_unnamed", "Refused origins that the log didn't name: too many within a minute.",

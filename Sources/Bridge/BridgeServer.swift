@@ -105,36 +105,39 @@ package final class BridgeServer: Sendable {
     ///
     /// - Returns: the listening channel; its local address has the port that the system chose when 0 was asked for.
     package func listen(host: String, port: Int) async throws -> any Channel {
-        let (shards, endpoints, configuration) = (shards, endpoints, configuration)
-        let connectionsPerLoop = max(1, configuration.maxConnections / shards.count)
-        return try await ServerBootstrap(group: group)
+        let (shards, endpoints) = (shards, endpoints)
+        let maxConnections = configuration.maxConnections
+        let limit = max(1, maxConnections / shards.count)
+        let isDirect = try await shards[0].eventLoop.submit { shards[0].value.selector != nil }.get()
+        let channel = try await ServerBootstrap(group: isDirect ? shards[0].eventLoop : group, childGroup: group)
             // A restart of thousands of pages arrives at once.
             .serverChannelOption(.backlog, value: 4096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             // Connections inherit it.
             .serverChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .serverChannelOption(.autoRead, value: !isDirect)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let shard = shards.first(where: { $0.eventLoop === channel.eventLoop })?.value else { return }
-                    guard shard.openConnections < connectionsPerLoop, !shard.isShuttingDown else {
-                        shard.connectionRefused(limit: configuration.maxConnections)
-                        throw TooManyConnections()
-                    }
-                    try Self.setOptions(of: channel, configuration)
-                    try Self.addHTTPHandlers(to: channel, shard: shard, endpoints: endpoints)
+                    guard shard.mayAccept(limit: limit) else { throw TooManyConnections() }
+                    try HTTPConnection.install(on: channel, shard: shard, endpoints: endpoints)
                 }
             }
             .bind(host: host, port: port).get()
+        if isDirect { try await accept(from: channel, limit: limit) }
+        return channel
     }
 
-    /// As `childChannelOption` would, but without a future for each.
-    private static func setOptions(of channel: any Channel, _ configuration: BridgeConfiguration) throws {
-        // A channel keeps what it reads into for as long as it lives, and most have little to read.
-        try channel.syncOptions?.setOption(
-            .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65536))
-        try channel.syncOptions?.setOption(
-            .writeBufferWaterMark,
-            value: .init(low: configuration.writeBufferBytes / 2, high: configuration.writeBufferBytes))
+    /// Accepts what comes to a channel that doesn't itself.
+    private func accept(from channel: any Channel, limit: Int) async throws {
+        let (shards, endpoints) = (shards, endpoints)
+        try await channel.eventLoop.submit {
+            guard let selector = shards[0].value.selector else { throw ChannelError.operationUnsupported }
+            let socket = try ListeningSocket(
+                try ConnectionDescriptor.duplicate(of: channel), selector: selector, shards: shards,
+                endpoints: endpoints, limit: limit)
+            channel.closeFuture.assumeIsolated().whenComplete { _ in socket.close() }
+        }.get()
     }
 
     /// Binds the listener for operators, on an event loop of its own: it answers also when the others hang.
@@ -153,7 +156,7 @@ package final class BridgeServer: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard shard.value.openConnections < Self.maximumAdminConnections else { throw TooManyConnections() }
-                    try Self.addHTTPHandlers(to: channel, shard: shard.value, endpoints: endpoints)
+                    try HTTPConnection.install(on: channel, shard: shard.value, endpoints: endpoints)
                 }
             }
             .bind(host: host, port: port).get()
@@ -161,14 +164,6 @@ package final class BridgeServer: Sendable {
 
     /// Scrapers and probes are few.
     private static let maximumAdminConnections = 256
-
-    private static func addHTTPHandlers(to channel: any Channel, shard: Shard, endpoints: HTTPEndpoints) throws {
-        shard.connectionOpened(channel)
-        let parser = HTTPConnection.makeParser()
-        try channel.pipeline.syncOperations.addHandler(parser)
-        try channel.pipeline.syncOperations.addHandler(
-            HTTPConnection(shard: shard, endpoints: endpoints, parser: parser))
-    }
 
     /// Stops accepting, tells every client, waits for them within the close timeout, and leaves Redis.
     package func shutdown(listener: any Channel) async {

@@ -1,3 +1,4 @@
+import Glibc
 import JSONCodec
 import Logging
 import NIOCore
@@ -23,6 +24,7 @@ final class Shard {
     @exclusivity(unchecked) private var sessions: [Session] = []
     private var sessionsBySid: [ByteString: Session] = [:]
     @exclusivity(unchecked) private var touched: [Session] = []
+    private var greetings: [Greeting] = []
     private var connections: [HTTPConnection] = []
     /// Those that have answers to send.
     private var answering: [HTTPConnection] = []
@@ -270,12 +272,50 @@ final class Shard {
         if openConnections == 0 { allClosed?.succeed() }
     }
 
-    func connectionRefused(limit: Int) {
+    /// Whether one more connection may be opened; counted if not.
+    ///
+    /// - Parameter limit: of this loop.
+    func mayAccept(limit: Int) -> Bool {
+        if openConnections < limit, !isShuttingDown {
+            counters.connectionsAccepted += 1
+            return true
+        }
         counters.connectionsRefused += 1
-        guard counters.connectionsRefused == 1, !isShuttingDown else { return }
+        if counters.connectionsRefused == 1, !isShuttingDown {
+            logger.warning(
+                "connections beyond the limit are refused (said once): raise --max-connections or the limit on open files",
+                metadata: ["limit": "\(configuration.maxConnections)"])
+        }
+        return false
+    }
+
+    /// Takes an accepted connection over.
+    func accepted(_ descriptor: CInt, for endpoints: HTTPEndpoints, limit: Int) {
+        guard let selector, mayAccept(limit: limit) else {
+            close(descriptor)
+            return
+        }
+        do throws(IOError) {
+            let greeting = try Greeting(descriptor, shard: self, endpoints: endpoints, selector: selector)
+            greeting.index = greetings.count
+            greetings.append(greeting)
+        } catch {
+            logger.warning("a connection can't be served", metadata: ["cause": "\(error)"])
+        }
+    }
+
+    func remove(_ greeting: Greeting) {
+        guard greeting.index < greetings.count, greetings[greeting.index] === greeting else { return }
+        greetings.swapRemove(at: greeting.index)
+        if greeting.index < greetings.count { greetings[greeting.index].index = greeting.index }
+    }
+
+    func acceptsPaused(_ error: IOError) {
+        counters.acceptsPaused += 1
+        guard counters.acceptsPaused == 1 else { return }
         logger.warning(
-            "connections beyond the limit are refused (said once): raise --max-connections or the limit on open files",
-            metadata: ["limit": "\(limit)"])
+            "connections wait to be accepted (said once): lower --max-connections or raise the limit on open files",
+            metadata: ["cause": "\(error)"])
     }
 
     /// Succeeds the promise when no connection is open.
@@ -286,7 +326,6 @@ final class Shard {
     func add(_ connection: HTTPConnection) {
         connection.index = connections.count
         connections.append(connection)
-        counters.connectionsAccepted += 1
     }
 
     func remove(_ connection: HTTPConnection) {
@@ -316,6 +355,8 @@ final class Shard {
         for index in stride(from: connections.count - 1, through: 0, by: -1) where index < connections.count {
             if connections[index].closeIfOverdue(at: deadline) { counters.requestsTimedOut += 1 }
         }
+        for greeting in greetings where greeting.closeIfOverdue(at: deadline) { counters.requestsTimedOut += 1 }
+        selector?.resume()
         flush()
     }
 
@@ -325,6 +366,7 @@ final class Shard {
         timer?.cancel()
         for session in sessions { session.close(.serverShutdown) }
         for connection in connections { connection.closeWhenIdle() }
+        for greeting in greetings { greeting.close() }
     }
 
     /// Leaves the clients that are still there.

@@ -1,3 +1,6 @@
-// Swift's Glibc module leaves these headers out.
+// Swift's Glibc module leaves these out.
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+
+// accept4(2) without an address.
+int accept4(int descriptor, void *address, unsigned *length, int flags);

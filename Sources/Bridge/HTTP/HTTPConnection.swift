@@ -66,10 +66,11 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
 
     private enum WaitingPart { case part(HTTPServerRequestPart), brokenRequest }
 
-    init(shard: Shard, endpoints: HTTPEndpoints, parser: Parser) {
+    init(shard: Shard, endpoints: HTTPEndpoints, parser: Parser, headDeadline: NIODeadline) {
         self.shard = shard
         self.endpoints = endpoints
         self.parser = parser
+        deadline = headDeadline
     }
 
     // MARK: Channel events
@@ -77,7 +78,6 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         shard.add(self)
-        setDeadline(shard.configuration.headTimeout)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {

@@ -6,6 +6,8 @@ import SocketIOProtocol
 
 /// Engine.IO over HTTP: handshakes, polls, posts and websocket upgrades, as python-engineio's `handle_request`.
 final class TransportEndpoint: Sendable {
+    /// Of Engine.IO, with slashes at both ends.
+    let path: [UInt8]
     private let cors: CORSPolicy
     private let instance: SessionID.Instance
     private let shards: [NIOLoopBound<Shard>]
@@ -13,11 +15,20 @@ final class TransportEndpoint: Sendable {
     private let refusedOrigins: NIOLoopBoundBox<RefusedOriginLog>
 
     init(configuration: BridgeConfiguration, shards: [NIOLoopBound<Shard>], logger: Logger) {
+        path = Array(configuration.path.utf8)
         cors = CORSPolicy(origins: configuration.origins)
         instance = configuration.instance
         self.shards = shards
         refusedOrigins = .makeBoxSendingValue(
             RefusedOriginLog(allowed: configuration.origins, logger: logger), eventLoop: shards[0].eventLoop)
+    }
+
+    /// Whether `route` would let this request open a session.
+    func opensSession(_ request: WebSocketRequest) -> Bool {
+        guard cors.accepts(request.origin.map { String(decoding: $0, as: UTF8.self) }),
+            let request = try? EngineIORequest(method: .get, query: request.query, isWebSocketUpgrade: true)
+        else { return false }
+        return request.transport == .websocket && request.sid == nil
     }
 
     func route(_ head: HTTPRequestHead, body: ByteBuffer, on shard: Shard) -> HTTPAction {

@@ -12,10 +12,7 @@ protocol DirectSocketOwner: AnyObject {
 }
 
 /// A connection that is read and written by system calls alone, watched by its event loop's `SocketSelector`.
-final class DirectSocket {
-    /// -1 when closed.
-    private(set) var descriptor: CInt
-    fileprivate(set) var slot = -1
+final class DirectSocket: WatchedDescriptor {
     private let selector: SocketSelector
     private var owner: (any DirectSocketOwner)?
     /// What the kernel hasn't taken.
@@ -24,11 +21,11 @@ final class DirectSocket {
 
     /// Takes a connected, non-blocking descriptor over, to close it in the end; also when this fails.
     init(_ descriptor: CInt, owner: any DirectSocketOwner, selector: SocketSelector) throws(IOError) {
-        self.descriptor = descriptor
         self.owner = owner
         self.selector = selector
+        super.init(descriptor)
         do {
-            slot = try selector.add(self)
+            try selector.add(self)
         } catch {
             Glibc.close(descriptor)
             throw error
@@ -72,7 +69,7 @@ final class DirectSocket {
 
     // MARK: Events
 
-    func ready(canSend: Bool) {
+    override func ready(canSend: Bool) {
         if canSend { sendRest() }
         guard descriptor >= 0 else { return }
         do {
@@ -87,16 +84,29 @@ final class DirectSocket {
         if unsent == nil { close() } else { closesWhenSent = true }
     }
 
+    /// Whoever gets its bytes from now on.
+    func hand(to owner: any DirectSocketOwner) { self.owner = owner }
+
     /// Closes at once; what waits is lost. Idempotent.
-    func close() {
+    override func close() {
         guard descriptor >= 0 else { return }
-        let (owner, descriptor) = (owner, descriptor)
-        self.owner = nil
-        self.descriptor = -1
-        unsent = nil
-        selector.remove(self)
-        owner?.disconnected()
+        let descriptor = selector.forget(self)
+        end()
         Glibc.close(descriptor)
+    }
+
+    /// Gives the connection away, open.
+    func release() -> CInt {
+        let descriptor = selector.release(self)
+        end()
+        return descriptor
+    }
+
+    private func end() {
+        let owner = owner
+        self.owner = nil
+        unsent = nil
+        owner?.disconnected()
         selector.shard.connectionClosed()
     }
 }

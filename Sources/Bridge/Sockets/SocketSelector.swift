@@ -3,20 +3,37 @@ import Glibc
 import NIOCore
 import NIOPosix
 
+/// What an epoll instance watches.
+class WatchedDescriptor {
+    /// -1 when it is not this object's any more.
+    fileprivate(set) final var descriptor: CInt
+    /// The number that stands in its events.
+    fileprivate final var slot = -1
+
+    init(_ descriptor: CInt) { self.descriptor = descriptor }
+
+    /// Something can be read, or sent again. It may be called in vain.
+    func ready(canSend: Bool) {}
+
+    /// The server stops.
+    func close() {}
+}
+
 /// The sockets of one event loop that are read and written without NIO, and the epoll instance that watches them.
 ///
-/// NIO's channels carry HTTP; a websocket leaves NIO with its upgrade. One of NIO's channels takes 2.8 kB and 4,000 instructions
-/// for a read, a `DirectSocket` some 100 bytes and a system call; and what one turn of the loop does is bounded here, so that ten
-/// thousand clients which want something at once don't hold up messages for others.
+/// NIO's channels carry HTTP, and websockets have none: a channel takes 2.8 kB, a `DirectSocket` some hundred bytes. What one
+/// turn of the loop does is bounded here, so that ten thousand clients which want something at once don't hold up messages
+/// for others.
 final class SocketSelector {
     unowned let shard: Shard
     private let doorbell: SelectorDoorbell
     private let bell: Int
     private let epoll: CInt
     private let events = UnsafeMutableBufferPointer<epoll_event>.allocate(capacity: 32)
-    /// By the number that stands in their events.
-    private var sockets: [DirectSocket?] = []
+    /// By their slots.
+    private var watched: [WatchedDescriptor?] = []
     private var freeSlots: [Int] = []
+    private var paused: [WatchedDescriptor] = []
     /// What one read takes, of whichever socket.
     private var received = ByteBuffer()
     private var channel: (any Channel)?
@@ -63,7 +80,7 @@ final class SocketSelector {
     func stop() {
         channel?.close(promise: nil)
         channel = nil
-        for socket in sockets { socket?.close() }
+        for descriptor in watched { descriptor?.close() }
     }
 
     private final class Bell: ChannelInboundHandler {
@@ -85,7 +102,7 @@ final class SocketSelector {
             guard count > 0 else { return listen() }
             for event in events.prefix(count) {
                 // One that was closed by what came before leaves its slot empty, or to a newcomer, who looks in vain.
-                sockets[Int(event.data.u64)]?.ready(canSend: event.events & EPOLLOUT.rawValue != 0)
+                watched[Int(event.data.u64)]?.ready(canSend: event.events & EPOLLOUT.rawValue != 0)
             }
             shard.flush()
         } while NIODeadline.now() < end
@@ -94,37 +111,55 @@ final class SocketSelector {
 
     // MARK: Sockets
 
-    /// Watches a socket for what comes in.
-    ///
-    /// - Returns: its slot.
-    func add(_ socket: DirectSocket) throws(IOError) -> Int {
-        let slot = freeSlots.popLast() ?? sockets.count
-        if slot == sockets.count { sockets.append(nil) }
-        guard control(EPOLL_CTL_ADD, socket.descriptor, slot, EPOLLIN.rawValue) else {
+    /// Watches a descriptor for what comes in.
+    func add(_ newcomer: WatchedDescriptor) throws(IOError) {
+        let slot = freeSlots.popLast() ?? watched.count
+        if slot == watched.count { watched.append(nil) }
+        newcomer.slot = slot
+        guard control(EPOLL_CTL_ADD, newcomer, EPOLLIN.rawValue) else {
             let error = errno
             freeSlots.append(slot)
             throw IOError(errnoCode: error, reason: "watching a connection")
         }
-        sockets[slot] = socket
-        return slot
+        watched[slot] = newcomer
     }
 
     func watch(_ socket: DirectSocket, forSpace: Bool) {
-        _ = control(
-            EPOLL_CTL_MOD, socket.descriptor, socket.slot, EPOLLIN.rawValue | (forSpace ? EPOLLOUT.rawValue : 0))
+        _ = control(EPOLL_CTL_MOD, socket, EPOLLIN.rawValue | (forSpace ? EPOLLOUT.rawValue : 0))
     }
 
-    /// Forgets a socket, which closes its descriptor.
-    func remove(_ socket: DirectSocket) {
-        sockets[socket.slot] = nil
-        freeSlots.append(socket.slot)
+    /// Lets a descriptor be until `resume`.
+    func pause(_ descriptor: WatchedDescriptor) {
+        paused.append(descriptor)
+        _ = control(EPOLL_CTL_MOD, descriptor, 0)
     }
 
-    private func control(_ operation: CInt, _ descriptor: CInt, _ slot: Int, _ interest: UInt32) -> Bool {
+    func resume() {
+        for descriptor in paused where descriptor.descriptor >= 0 {
+            _ = control(EPOLL_CTL_MOD, descriptor, EPOLLIN.rawValue)
+        }
+        paused.removeAll()
+    }
+
+    /// Forgets a descriptor, whose next owner is who asks.
+    func release(_ member: WatchedDescriptor) -> CInt {
+        _ = control(EPOLL_CTL_DEL, member, 0)
+        return forget(member)
+    }
+
+    /// Forgets a descriptor that is closed next, which takes it out of the epoll instance.
+    func forget(_ member: WatchedDescriptor) -> CInt {
+        watched[member.slot] = nil
+        freeSlots.append(member.slot)
+        defer { member.descriptor = -1 }
+        return member.descriptor
+    }
+
+    private func control(_ operation: CInt, _ member: WatchedDescriptor, _ interest: UInt32) -> Bool {
         var event = epoll_event()
         event.events = interest
-        event.data.u64 = UInt64(slot)
-        return epoll_ctl(epoll, operation, descriptor, &event) == 0
+        event.data.u64 = UInt64(member.slot)
+        return epoll_ctl(epoll, operation, member.descriptor, &event) == 0
     }
 
     /// What a socket has received: nil when nothing is there, no bytes at the end of the stream.
