@@ -171,10 +171,12 @@ def main():
         "memory": lambda: table("Memory (PSS, without the kernel's)", ["of one", "bytes", "measured with"],
                                 memory(program, most)),
         "pauses": lambda: table(
-            "Many at once: the longest that another client waited", ["clients", "operation", "CPU time per client",
-                                                                   "longest work", "longest answer"],
-            ((f"{count:,}", operation, f"{used:.1f} us" if operation != "nothing" else "", f"{work:.1f} ms", f"{answer:.1f} ms")
-             for count in (1000, 10000) if count < most for operation, used, work, answer in pauses(program, count))),
+            "Many at once: how long a message and a ping of others waited",
+            ["clients", "operation", "CPU time per client", "work before a message", "a message by the clock",
+             "work before a ping"],
+            ((f"{count:,}", operation, f"{used:.1f} us" if operation != "nothing" else "",
+              f"{work:.1f} ms", f"{wait:.1f} ms", f"{ping:.1f} ms")
+             for count in (1000, 10000) if count < most for operation, used, work, wait, ping in pauses(program, count))),
         "loops": lambda: table("Event loops, 1,000 clients in one room",
                                ["event loops", "CPU time per delivery", "busiest loop, per message"],
                                loops(program, runs, most)),

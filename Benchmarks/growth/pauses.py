@@ -1,45 +1,53 @@
-"""How long the event loop answers nobody while much changes at once: a client that pings without pause looks."""
+"""How long the event loop keeps others waiting while much changes at once.
+
+Two clients look: one gets a message from Redis without pause, the other pings without pause. A message waits for the loop's
+turn to end. A ping waits behind the requests of those who asked before it, too: clients are served in the order they came.
+"""
 import os
 import select
 import socket
 import struct
 import time
 
-from load import Load, command, message
+from load import CHANNEL, Load, command, message
 
 PING = bytes([0x89, 0x84]) + bytes(4) + b"ping"
 PONG = bytes([0x8A, 0x04]) + b"ping"
 
 
-class Probe:
-    """A process of its own that pings until it is told to stop.
+def go_first(pid):
+    """Lets a process run as soon as it has something to do, where that is allowed."""
+    try:
+        os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(1))
+    except OSError:
+        pass
 
-    The answer to a ping comes when the loop gets to it. What the server's thread worked between ping and answer is the
-    pause, whatever else the machine did meanwhile; the time on the clock is the pause and the machine's other load.
+
+class Probe:
+    """A process of its own that asks until it is told to stop.
+
+    What the server's thread worked between question and answer is the pause, whatever else the machine did meanwhile; the time
+    on the clock is the pause and the machine's other load.
     """
 
-    def __init__(self, load):
+    def __init__(self, load, client, asker, question, answer):
         parent, child = os.pipe()
         stop, self.stop = os.pipe()
         self.results = parent
-        client = load.clients[0]
         self.process = os.fork()
         if self.process == 0:
             # Ends with its parent, too: it would keep a core.
             os.close(self.stop)
             try:
-                try:
-                    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-                except OSError:
-                    pass
-                os.write(child, struct.pack("ddq", *self.run(client.socket, load.process.pid, stop)))
+                go_first(0)
+                os.write(child, struct.pack("ddq", *self.run(client.socket, asker, question, answer, load.process.pid, stop)))
             finally:
                 os._exit(0)
         os.close(child)
         os.close(stop)
 
     @staticmethod
-    def run(connection, pid, stop):
+    def run(connection, asker, question, answer, pid, stop):
         stat = os.open(f"/proc/{pid}/task/{Probe.loop_thread(pid)}/schedstat", os.O_RDONLY)
         connection.setblocking(True)
         longest, longest_cpu, count = 0.0, 0.0, 0
@@ -48,9 +56,9 @@ class Probe:
         while not stopped.poll(0):
             before = int(os.pread(stat, 64, 0).split()[0])
             start = time.monotonic()
-            connection.sendall(PING)
+            asker.sendall(question)
             received = b""
-            while PONG not in received:
+            while answer not in received:
                 part = connection.recv(65536)
                 if not part:
                     raise SystemExit("the probe was disconnected")
@@ -80,22 +88,32 @@ class Probe:
 
 
 def pauses(program, count):
-    """(operation, CPU microseconds for each client, longest work, longest answer) for a room of `count`."""
+    """(operation, CPU microseconds for each client, longest work and longest wait of a message, longest work of a ping)
+    for a room of `count`."""
     with Load(program) as load:
-        load.connect(count + 1)
-        members = load.clients[1:]
-        # The first is the probe's, which alone reads from it.
-        load.epoll.unregister(load.clients[0].socket.fileno())
+        load.connect(count + 2)
+        by_message, by_ping, *members = load.clients
+        by_message.join(["probe"])
+        for client in (by_message, by_ping):
+            # Only its probe reads from it.
+            load.epoll.unregister(client.socket.fileno())
+        # Redis' waiting for the clients' process to leave it the core is no pause of the server's.
+        go_first(load.redis.process.pid)
+        redis = socket.create_connection(("127.0.0.1", load.redis.port))
+        payload, _ = message("probe", 10)
+        publish = b"*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n" % (len(CHANNEL), CHANNEL, len(payload), payload)
 
         def measure(operation, work, is_done):
-            probe = Probe(load)
+            message_probe = Probe(load, by_message, redis, publish, b'"xxxxxxxxxx"]')
+            ping_probe = Probe(load, by_ping, by_ping.socket, PING, PONG)
             time.sleep(0.2)
             before = load.cpu()
             work()
             is_done()
             used = load.cpu() - before
-            longest, cpu = probe.end()
-            return operation, used / count * 1e6, cpu, longest
+            longest, cpu = message_probe.end()
+            _, ping_cpu = ping_probe.end()
+            return operation, used / count * 1e6, cpu, longest, ping_cpu
 
         def ask(event):
             for client in members:
@@ -112,7 +130,7 @@ def pauses(program, count):
             load.round([message("marked", 10)], [members[:1]])
 
         def gone():
-            while load.sessions() > 1:
+            while load.sessions() > 2:
                 time.sleep(0.05)
 
         yield measure("nothing", lambda: None, lambda: time.sleep(0.5))

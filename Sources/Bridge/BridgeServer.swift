@@ -39,12 +39,13 @@ package final class BridgeServer: Sendable {
                     readiness: readiness, metrics: bridgeMetrics, logger: logger))
         }.get()
         var shards: [NIOLoopBound<Shard>] = []
+        let connections = OpenConnections(limit: configuration.maxConnections)
         for (index, loop) in loops.enumerated() {
             shards.append(
                 try await loop.submit {
                     let shard = Shard(
                         eventLoop: loop, loopIndex: index, configuration: configuration, router: router,
-                        heartbeat: readiness.heartbeats[index], logger: logger)
+                        allConnections: connections, heartbeat: readiness.heartbeats[index], logger: logger)
                     shard.start()
                     return NIOLoopBound(shard, eventLoop: loop)
                 }.get())
@@ -106,8 +107,6 @@ package final class BridgeServer: Sendable {
     /// - Returns: the listening channel; its local address has the port that the system chose when 0 was asked for.
     package func listen(host: String, port: Int) async throws -> any Channel {
         let (shards, endpoints) = (shards, endpoints)
-        let maxConnections = configuration.maxConnections
-        let limit = max(1, maxConnections / shards.count)
         let isDirect = try await shards[0].eventLoop.submit { shards[0].value.selector != nil }.get()
         let channel = try await ServerBootstrap(group: isDirect ? shards[0].eventLoop : group, childGroup: group)
             // A restart of thousands of pages arrives at once.
@@ -119,23 +118,23 @@ package final class BridgeServer: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let shard = shards.first(where: { $0.eventLoop === channel.eventLoop })?.value else { return }
-                    guard shard.mayAccept(limit: limit) else { throw TooManyConnections() }
+                    guard shard.mayAccept() else { throw TooManyConnections() }
                     try HTTPConnection.install(on: channel, shard: shard, endpoints: endpoints)
                 }
             }
             .bind(host: host, port: port).get()
-        if isDirect { try await accept(from: channel, limit: limit) }
+        if isDirect { try await accept(from: channel) }
         return channel
     }
 
     /// Accepts what comes to a channel that doesn't itself.
-    private func accept(from channel: any Channel, limit: Int) async throws {
+    private func accept(from channel: any Channel) async throws {
         let (shards, endpoints) = (shards, endpoints)
         try await channel.eventLoop.submit {
             guard let selector = shards[0].value.selector else { throw ChannelError.operationUnsupported }
             let socket = try ListeningSocket(
                 try ConnectionDescriptor.duplicate(of: channel), selector: selector, shards: shards,
-                endpoints: endpoints, limit: limit)
+                endpoints: endpoints)
             channel.closeFuture.assumeIsolated().whenComplete { _ in socket.close() }
         }.get()
     }
@@ -147,7 +146,8 @@ package final class BridgeServer: Sendable {
         // It has connections and their deadlines like the others, but no sessions and no part in delivery.
         let shard = try await eventLoop.submit {
             let shard = Shard(
-                eventLoop: eventLoop, loopIndex: index, configuration: configuration, router: router, logger: logger)
+                eventLoop: eventLoop, loopIndex: index, configuration: configuration, router: router,
+                allConnections: OpenConnections(limit: Self.maximumAdminConnections), logger: logger)
             shard.start()
             return NIOLoopBound(shard, eventLoop: eventLoop)
         }.get()
@@ -155,7 +155,7 @@ package final class BridgeServer: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    guard shard.value.openConnections < Self.maximumAdminConnections else { throw TooManyConnections() }
+                    guard shard.value.mayAccept() else { throw TooManyConnections() }
                     try HTTPConnection.install(on: channel, shard: shard.value, endpoints: endpoints)
                 }
             }

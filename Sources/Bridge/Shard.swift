@@ -40,12 +40,14 @@ final class Shard {
     private(set) var selector: SocketSelector?
     private(set) var isShuttingDown = false
     private(set) var openConnections = 0
+    private let allConnections: OpenConnections
     private var allClosed: EventLoopPromise<Void>?
 
     init(
         eventLoop: any EventLoop, loopIndex: Int, configuration: BridgeConfiguration, router: RouterReference,
-        heartbeat: Readiness.Heartbeat? = nil, logger: Logger
+        allConnections: OpenConnections, heartbeat: Readiness.Heartbeat? = nil, logger: Logger
     ) {
+        self.allConnections = allConnections
         self.heartbeat = heartbeat
         self.eventLoop = eventLoop
         self.loopIndex = loopIndex
@@ -265,18 +267,20 @@ final class Shard {
         channel.closeFuture.assumeIsolated().whenComplete { _ in self.connectionClosed() }
     }
 
-    func connectionOpened() { openConnections += 1 }
+    func connectionOpened() {
+        openConnections += 1
+        allConnections.opened()
+    }
 
     func connectionClosed() {
         openConnections -= 1
+        allConnections.closed()
         if openConnections == 0 { allClosed?.succeed() }
     }
 
-    /// Whether one more connection may be opened; counted if not.
-    ///
-    /// - Parameter limit: of this loop.
-    func mayAccept(limit: Int) -> Bool {
-        if openConnections < limit, !isShuttingDown {
+    /// Whether one more connection may be opened; counted either way.
+    func mayAccept() -> Bool {
+        if !allConnections.isFull, !isShuttingDown {
             counters.connectionsAccepted += 1
             return true
         }
@@ -284,14 +288,14 @@ final class Shard {
         if counters.connectionsRefused == 1, !isShuttingDown {
             logger.warning(
                 "connections beyond the limit are refused (said once): raise --max-connections or the limit on open files",
-                metadata: ["limit": "\(configuration.maxConnections)"])
+                metadata: ["limit": "\(allConnections.limit)"])
         }
         return false
     }
 
     /// Takes an accepted connection over.
-    func accepted(_ descriptor: CInt, for endpoints: HTTPEndpoints, limit: Int) {
-        guard let selector, mayAccept(limit: limit) else {
+    func accepted(_ descriptor: CInt, for endpoints: HTTPEndpoints) {
+        guard let selector, mayAccept() else {
             close(descriptor)
             return
         }

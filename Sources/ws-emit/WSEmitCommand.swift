@@ -144,7 +144,7 @@ struct WSEmitCommand: AsyncParsableCommand {
     @Option(help: "Senders that are accounted for. (default: 1024)")
     var maxSenders: String?
 
-    @Flag(help: "Write to websockets through the network library only, not straight to their sockets.")
+    @Flag(help: "Leave websockets to the network library, which takes more time and memory.")
     var noDirectSend = false
 
     @Flag(name: .shortAndLong, help: "Log what clients do.")

@@ -53,8 +53,8 @@ struct WebSocketRequest {
             line[colon] == UInt8(ascii: ":")
         else { return false }
         let name = line[..<colon]
-        let value = line[(colon + 1)...].trimmed
-        guard value.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) else { return false }
+        let value = line[(colon + 1)...].drop(while: Self.isSpace)
+        guard value.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }), value.last != 0x20 else { return false }
         switch name.count {
         case 6 where name.equals("origin"):
             if origin != nil { return false }
@@ -64,7 +64,7 @@ struct WebSocketRequest {
             saysUpgrade = true
         case 10 where name.equals("connection"):
             let options = value.split(separator: UInt8(ascii: ","))
-            if saysConnection || !options.contains(where: { $0.trimmed.equals("upgrade") }) { return false }
+            if saysConnection || !options.contains(where: { $0.drop(while: Self.isSpace).equals("upgrade") }) { return false }
             saysConnection = true
         case 17 where name.equals("sec-websocket-key"):
             if !key.isEmpty { return false }
@@ -79,6 +79,8 @@ struct WebSocketRequest {
         }
         return true
     }
+
+    private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 
     /// Letters, digits and the signs of a token (RFC 9110, section 5.6.2) that names have.
     private static func isInName(_ byte: UInt8) -> Bool {
@@ -106,12 +108,6 @@ extension ArraySlice<UInt8> {
         guard let end = firstIndex(of: 0x0D), end + 1 < endIndex, self[end + 1] == 0x0A else { return nil }
         defer { self = self[(end + 2)...] }
         return self[..<end]
-    }
-
-    /// Without the white space around it.
-    fileprivate var trimmed: ArraySlice<UInt8> {
-        let isSpace = { (byte: UInt8) in byte == 0x20 || byte == 0x09 }
-        return drop(while: isSpace).reversed().drop(while: isSpace).reversed()[...]
     }
 
     /// Whether this is a text, which is in lower case, in any case.

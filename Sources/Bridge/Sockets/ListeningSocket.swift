@@ -7,8 +7,6 @@ final class ListeningSocket: WatchedDescriptor {
     private let selector: SocketSelector
     private let shards: [NIOLoopBound<Shard>]
     private let endpoints: HTTPEndpoints
-    /// Open connections that one loop may have.
-    private let limit: Int
     private var next = 0
 
     /// Accepted in one turn; the others wait for the next.
@@ -16,12 +14,11 @@ final class ListeningSocket: WatchedDescriptor {
 
     /// - Parameter descriptor: bound, listening and non-blocking; closed in the end, also when this fails.
     init(
-        _ descriptor: CInt, selector: SocketSelector, shards: [NIOLoopBound<Shard>], endpoints: HTTPEndpoints, limit: Int
+        _ descriptor: CInt, selector: SocketSelector, shards: [NIOLoopBound<Shard>], endpoints: HTTPEndpoints
     ) throws(IOError) {
         self.selector = selector
         self.shards = shards
         self.endpoints = endpoints
-        self.limit = limit
         super.init(descriptor)
         do {
             try selector.add(self)
@@ -51,11 +48,9 @@ final class ListeningSocket: WatchedDescriptor {
         let shard = shards[next % shards.count]
         next &+= 1
         if shard.eventLoop === selector.shard.eventLoop {
-            shard.value.accepted(descriptor, for: endpoints, limit: limit)
+            shard.value.accepted(descriptor, for: endpoints)
         } else {
-            shard.eventLoop.execute { [endpoints, limit] in
-                shard.value.accepted(descriptor, for: endpoints, limit: limit)
-            }
+            shard.eventLoop.execute { [endpoints] in shard.value.accepted(descriptor, for: endpoints) }
         }
     }
 

@@ -30,7 +30,7 @@ final class BenchedBridge {
             metrics: BridgeMetrics(factory: PrometheusMetrics()), logger: logger)
         shard = Shard(
             eventLoop: eventLoop, loopIndex: 0, configuration: configuration, router: RouterReference(router),
-            logger: logger)
+            allConnections: OpenConnections(limit: configuration.maxConnections), logger: logger)
         shard.start()
         router.start(shards: [NIOLoopBound(shard, eventLoop: eventLoop)])
     }

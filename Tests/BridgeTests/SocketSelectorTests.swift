@@ -1,0 +1,234 @@
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+import RedisPubSub
+import Testing
+
+@testable import Bridge
+
+/// The sockets that go without NIO, over real descriptors and an event loop's own thread.
+@Suite struct SocketSelectorTests {
+    /// Runs `body` on an event loop with a shard that has a selector.
+    private static func withSelector<Result: Sendable>(
+        _ body: @escaping @Sendable (SocketSelector) -> EventLoopFuture<Result>
+    ) async throws -> Result {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let loop = group.next()
+        let doorbell = try SelectorDoorbell(bellCount: 1)
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let configuration = BridgeConfiguration()
+        let shard = try await loop.submit {
+            let router = Router(
+                broker: LocalBroker(eventLoop: loop), configuration: configuration,
+                hostID: "0123456789abcdef0123456789abcdef", loopCount: 1,
+                readiness: Readiness(loopCount: 1, configuration: configuration),
+                metrics: BridgeMetrics(factory: PrometheusMetrics()), logger: logger)
+            let shard = Shard(
+                eventLoop: loop, loopIndex: 0, configuration: configuration, router: RouterReference(router),
+                allConnections: OpenConnections(limit: configuration.maxConnections), logger: logger)
+            return NIOLoopBound(shard, eventLoop: loop)
+        }.get()
+        try await loop.flatSubmit {
+            loop.makeCompletedFuture { try shard.value.startSelector(doorbell) }.flatMap { $0 }
+        }.get()
+        let result = try await loop.flatSubmit { () -> EventLoopFuture<Result> in
+            guard let selector = shard.value.selector else { return loop.makeFailedFuture(ChannelError.operationUnsupported) }
+            return body(selector)
+        }.get()
+        try await loop.submit { shard.value.stop() }.get()
+        try await group.shutdownGracefully()
+        return result
+    }
+
+    /// Two ends of a connection; the first doesn't block.
+    private static func pair() -> (ours: CInt, theirs: CInt) {
+        var ends: [CInt] = [-1, -1]
+        #expect(socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &ends) == 0)
+        _ = fcntl(ends[0], F_SETFL, O_NONBLOCK)
+        return (ends[0], ends[1])
+    }
+
+    private static func send(_ text: StaticString, to descriptor: CInt) {
+        #expect(text.withUTF8Buffer { Glibc.send(descriptor, $0.baseAddress, $0.count, 0) } == text.utf8CodeUnitCount)
+    }
+
+    /// An owner that does as the test says.
+    private final class Owner: DirectSocketOwner {
+        var socket: DirectSocket?
+        var whenReceived: (String) -> Void = { _ in }
+        var whenSendable: () -> Void = {}
+        var isDisconnected = false
+
+        init(_ descriptor: CInt, _ selector: SocketSelector) throws {
+            socket = try DirectSocket(descriptor, owner: self, selector: selector)
+        }
+
+        func received(_ bytes: inout ByteBuffer) { whenReceived(String(buffer: bytes)) }
+        func canSendAgain() { whenSendable() }
+        func disconnected() {
+            isDisconnected = true
+            socket = nil
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `what a client sends arrives, and its end closes the connection`() async throws {
+        let received = try await Self.withSelector { selector in
+            let loop = selector.shard.eventLoop
+            return loop.makeCompletedFuture {
+                let (ours, theirs) = Self.pair()
+                let promise = loop.makePromise(of: [String].self)
+                let owner = try Owner(ours, selector)
+                var texts: [String] = []
+                owner.whenReceived = {
+                    texts.append($0)
+                    if texts.count == 1 { Self.send("two", to: theirs) } else { close(theirs) }
+                }
+                #expect(selector.shard.openConnections == 1)
+                selector.shard.whenAllClosed(loop.makePromise(of: Void.self).completing { promise.succeed(texts) })
+                Self.send("one", to: theirs)
+                return promise.futureResult
+            }.flatMap { $0 }
+        }
+        #expect(received == ["one", "two"])
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `others have their turn while many sockets are served`() async throws {
+        let count = 200
+        let servedBefore = try await Self.withSelector { selector in
+            let loop = selector.shard.eventLoop
+            let promise = loop.makePromise(of: Int.self)
+            return loop.makeCompletedFuture {
+                var served = 0
+                // A channel of NIO's, as Redis' is, that becomes readable when the first socket has been served.
+                let redis = Self.pair()
+                for _ in 0..<count {
+                    let (ours, theirs) = Self.pair()
+                    let owner = try Owner(ours, selector)
+                    owner.whenReceived = { _ in
+                        if served == 0 { Self.send("message", to: redis.theirs) }
+                        served += 1
+                        // Work that takes its time, in place of thousands of clients.
+                        let end = NIODeadline.now() + .milliseconds(1)
+                        while NIODeadline.now() < end {}
+                    }
+                    Self.send("work", to: theirs)
+                }
+                let bound = NIOLoopBound({ served }, eventLoop: loop)
+                return ClientBootstrap(group: loop)
+                    .channelInitializer { channel in
+                        channel.eventLoop.makeCompletedFuture {
+                            try channel.pipeline.syncOperations.addHandler(
+                                Reader { promise.succeed(bound.value()) })
+                        }
+                    }
+                    .withConnectedSocket(redis.ours)
+            }.flatMap { (channel: EventLoopFuture<any Channel>) in channel }.flatMap { _ in promise.futureResult }
+        }
+        #expect(servedBefore < count)
+    }
+
+    private final class Reader: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        private let body: () -> Void
+
+        init(_ body: @escaping () -> Void) { self.body = body }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) { body() }
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `what the kernel doesn't take is sent when the client reads, in order`() async throws {
+        let text = String((0..<400_000).map { "\($0)," }.joined())
+        let received = try await Self.withSelector { selector in
+            let loop = selector.shard.eventLoop
+            return loop.makeCompletedFuture {
+                let (ours, theirs) = Self.pair()
+                let owner = try Owner(ours, selector)
+                let promise = loop.makePromise(of: String.self)
+                owner.socket?.write(ByteBuffer(string: text))
+                #expect(owner.socket?.isWritable == false)
+                #expect((owner.socket?.unsentBytes ?? 0) > 0)
+                #expect(owner.socket?.openDescriptor == -1)
+                owner.socket?.write(ByteBuffer(string: "end"))
+                owner.whenSendable = {
+                    #expect(owner.socket?.unsentBytes == 0)
+                    owner.socket?.closeWhenSent()
+                    #expect(owner.isDisconnected)
+                }
+                let thread = NIOThreadPool(numberOfThreads: 1)
+                thread.start()
+                thread.runIfActive(eventLoop: loop) {
+                    var all: [UInt8] = []
+                    var part = [UInt8](repeating: 0, count: 1 << 16)
+                    while case let count = recv(theirs, &part, part.count, 0), count > 0 { all += part.prefix(count) }
+                    close(theirs)
+                    return String(decoding: all, as: UTF8.self)
+                }.cascade(to: promise)
+                return promise.futureResult
+            }.flatMap { $0 }
+        }
+        #expect(received == text + "end")
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a socket that another one's owner closes in the same turn is not served, nor is its successor for it`() async throws {
+        let served = try await Self.withSelector { selector in
+            let loop = selector.shard.eventLoop
+            let promise = loop.makePromise(of: [String].self)
+            return loop.makeCompletedFuture {
+                var served: [String] = []
+                var owners: [Owner] = []
+                for name in ["a", "b"] {
+                    let (ours, theirs) = Self.pair()
+                    let owner = try Owner(ours, selector)
+                    owners.append(owner)
+                    owner.whenReceived = { _ in
+                        served.append(name)
+                        // Whichever comes first closes the other, whose place a newcomer takes.
+                        owners.first { $0 !== owner }?.socket?.close()
+                        let (ours, theirs) = Self.pair()
+                        let newcomer = try? Owner(ours, selector)
+                        newcomer?.whenReceived = { text in
+                            served.append("newcomer's \(text)")
+                            promise.succeed(served)
+                        }
+                        #expect(newcomer != nil)
+                        loop.assumeIsolated().execute { Self.send("own", to: theirs) }
+                    }
+                    Self.send("x", to: theirs)
+                }
+                return promise.futureResult
+            }.flatMap { $0 }
+        }
+        #expect(served.count == 2 && served.last == "newcomer's own")
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a connection that is given away stays open`() async throws {
+        try await Self.withSelector { selector in
+            selector.shard.eventLoop.makeCompletedFuture {
+                let (ours, theirs) = Self.pair()
+                let owner = try Owner(ours, selector)
+                let descriptor = owner.socket?.release()
+                #expect(descriptor == ours && owner.isDisconnected)
+                Self.send("still", to: theirs)
+                var bytes = [UInt8](repeating: 0, count: 8)
+                #expect(recv(ours, &bytes, 8, 0) == 5)
+                close(ours)
+                close(theirs)
+                #expect(selector.shard.openConnections == 0)
+            }
+        }
+    }
+}
+
+extension EventLoopPromise<Void> {
+    /// Calls `body` when this promise is kept.
+    fileprivate func completing(_ body: @escaping () -> Void) -> Self {
+        futureResult.assumeIsolated().whenSuccess { body() }
+        return self
+    }
+}
