@@ -23,14 +23,14 @@ let package = Package(
         .target(name: "SocketIOProtocol", dependencies: ["JSONCodec"], swiftSettings: strict),
         // What stands between the bridge and a broker; the connection to Redis and its TLS would be minutes of building.
         .target(name: "RedisPubSub", dependencies: [nio, nioPosix], swiftSettings: strict),
+        .systemLibrary(name: "CEpoll"),
         .target(
             name: "Bridge",
             dependencies: [
-                "JSONCodec", "SocketIOProtocol", "PubSubMessages", "RedisPubSub", nio, nioPosix, logging,
+                "CEpoll", "JSONCodec", "SocketIOProtocol", "PubSubMessages", "RedisPubSub", nio, nioPosix, logging,
                 .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "NIOWebSocket", package: "swift-nio"),
             ],
             swiftSettings: strict + [.unsafeFlags(["-enable-testing"])]),
         .target(name: "CAllocationCounter"),
