@@ -118,8 +118,8 @@ struct Settings: Sendable {
         }
         bridge.sendsDirectly = !command.noDirectSend
         let descriptors = FileDescriptorLimit.raise()
-        // Some descriptors are the program's own: loops, Redis, the listener, duplicates during an upgrade.
-        bridge.maxConnections = max(1, descriptors - 64)
+        // Some descriptors are the program's own: those of each event loop, Redis, the listeners, duplicates during an upgrade.
+        bridge.maxConnections = max(1, descriptors - 64 - 8 * (threads ?? AvailableCores.count))
         if let value = command.maxConnections {
             bridge.maxConnections = try Self.number(value, of: "--max-connections", in: 1...10_000_000)
         }

@@ -40,8 +40,8 @@ final class SocketSelector {
 
     /// How long the sockets may be worked for before others have their turn: a message that comes meanwhile waits that long.
     private static let turnLimit = TimeAmount.milliseconds(2)
-    /// Bytes read from one socket before others have their turn.
-    private static let readLimit = 64 << 10
+    /// Bytes read from one socket before others have their turn: a thousand small packets' work.
+    private static let readLimit = 16 << 10
 
     init(shard: Shard, doorbell: SelectorDoorbell, bell: Int) throws(IOError) {
         self.shard = shard
