@@ -36,6 +36,8 @@ final class Shard {
     /// Where a client's packets are joined for one write.
     @exclusivity(unchecked) var joinedFrames = ByteBuffer()
     private var timer: RepeatedTask?
+    /// How many the current look at deadlines has still to go.
+    private var sessionsToCheck = 0
     /// Who reads and writes websockets without NIO; without it they are NIO's.
     private(set) var selector: SocketSelector?
     private(set) var isShuttingDown = false
@@ -351,9 +353,9 @@ final class Shard {
 
     private func timerFired() {
         heartbeat?.beat()
-        let now = EngineIOSession.Instant.now
-        for index in stride(from: sessions.count - 1, through: 0, by: -1) where index < sessions.count {
-            sessions[index].timerFired(at: now)
+        if sessionsToCheck == 0 {
+            sessionsToCheck = sessions.count
+            checkSessions()
         }
         let deadline = NIODeadline.now()
         for index in stride(from: connections.count - 1, through: 0, by: -1) where index < connections.count {
@@ -362,6 +364,23 @@ final class Shard {
         for greeting in greetings where greeting.closeIfOverdue(at: deadline) { counters.requestsTimedOut += 1 }
         selector?.resume()
         flush()
+    }
+
+    /// Looks at the sessions' deadlines, from the last to the first, for no longer than others may wait. Thousands of pages that
+    /// connected in the same moment are due for a ping in the same moment.
+    private func checkSessions() {
+        let end = NIODeadline.now() + SocketSelector.turnLimit
+        repeat {
+            let now = EngineIOSession.Instant.now
+            let rest = max(0, sessionsToCheck - 64)
+            for index in stride(from: sessionsToCheck - 1, through: rest, by: -1) where index < sessions.count {
+                sessions[index].timerFired(at: now)
+            }
+            flush()
+            sessionsToCheck = rest
+        } while sessionsToCheck > 0 && NIODeadline.now() < end
+        guard sessionsToCheck > 0 else { return }
+        eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(1)) { self.checkSessions() }
     }
 
     /// Tells every client, and waits for none.

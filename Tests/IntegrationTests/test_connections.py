@@ -91,3 +91,14 @@ def test_connections_are_spread_over_the_event_loops(start):
     clients = [RawClient(bridge) for _ in range(8)]
     sids = [client.handshake["sid"] for client in clients]
     assert sorted(sid[:2] for sid in sids) == sorted(["AA", "AB", "AC", "AD"] * 2)
+
+
+def test_all_of_many_clients_are_pinged_and_those_who_do_not_answer_are_let_go(start):
+    bridge = start("--threads", "1", "--ping-interval", "1", "--ping-timeout", "1")
+    clients = [RawClient(bridge) for _ in range(200)]
+    for client in clients:
+        assert client.socket.recv() == "2"
+    clients[0].send("3")
+    for client in clients[1:]:
+        assert client.wait_for_close(), "with a close frame"
+    assert bridge.admin.metric("ws_emit_ping_timeouts_total") >= 199

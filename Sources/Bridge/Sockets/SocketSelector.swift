@@ -39,7 +39,7 @@ final class SocketSelector {
     private var channel: (any Channel)?
 
     /// How long the sockets may be worked for before others have their turn: a message that comes meanwhile waits that long.
-    private static let turnLimit = TimeAmount.milliseconds(2)
+    static let turnLimit = TimeAmount.milliseconds(2)
     /// Bytes read from one socket before others have their turn: a thousand small packets' work.
     private static let readLimit = 16 << 10
 
