@@ -13,6 +13,12 @@ struct JSONScan: ~Copyable {
         let kind: Kind
         let start: Int
         let end: Int
+
+        /// Where it stands with its quotes.
+        var spelled: Range<Int> {
+            let quotes = kind == .plainText || kind == .otherText ? 1 : 0
+            return start &- quotes..<end &+ quotes
+        }
     }
 
     enum Kind: BitwiseCopyable {
@@ -22,15 +28,23 @@ struct JSONScan: ~Copyable {
         case otherText
     }
 
-    private struct Pair: BitwiseCopyable { let key: Node, value: Node }
+    struct Pair: BitwiseCopyable { let key: Node, value: Node }
 
     private var input = UnsafeRawBufferPointer(start: nil, count: 0)
     private let pairs = UnsafeMutablePointer<Pair>.allocate(capacity: capacity)
     /// Pairs found by the last `scan`.
     private(set) var count = 0
+    private var form = JSONScanForm()
+    private var nextForm = JSONScanForm()
+    /// Objects that had another form than the one kept, of those that `keepForm` was called for.
+    private var others = 0
+    /// Whether the object scanned last has the form that is kept.
+    private(set) var hasKeptForm = false
+    /// Whether it was told by that form: its pairs are at the places at which they were when the form was kept.
+    private(set) var isRepeated = false
 
     /// A message has nine or ten.
-    private static let capacity = 32
+    static let capacity = 32
 
     deinit { pairs.deallocate() }
 
@@ -39,6 +53,13 @@ struct JSONScan: ~Copyable {
         input = bytes
         count = 0
         var walk = Walk(bytes: bytes)
+        isRepeated = form.matches(&walk, pairs)
+        hasKeptForm = isRepeated
+        if isRepeated {
+            count = form.count
+            return true
+        }
+        walk.at = 0
         guard walk.take(UInt8(ascii: "{")) else { return false }
         repeat {
             walk.skipWhitespace()
@@ -77,14 +98,39 @@ struct JSONScan: ~Copyable {
         return (name, data)
     }
 
+    /// Keeps the form of the object scanned last, for those that come, if nothing but some texts and one value differ and
+    /// everything else has been looked at wholly. Where several forms take turns that is not worth while each time, so every
+    /// eighth is kept.
+    ///
+    /// - Parameters:
+    ///   - texts: places of the pairs whose values are texts that may differ, a bit for each.
+    ///   - value: place of the pair with any value.
+    mutating func keepForm(texts: UInt32, value: Int) {
+        others &+= 1
+        guard others & 7 == 1 else { return }
+        hasKeptForm = event() != nil && nextForm.keep(input, pairs, count: count, texts: texts, value: value)
+        if hasKeptForm { swap(&form, &nextForm) }
+    }
+
+    /// The value of a pair.
+    func value(at place: Int) -> Node {
+        precondition(place >= 0 && place < count)
+        return pairs[place].value
+    }
+
+    /// Which key of a message a pair has.
+    func field(at place: Int) -> MessageKey? {
+        precondition(place >= 0 && place < count)
+        return key(pairs[place].key)
+    }
+
     /// A value as it is spelled.
     func text(of node: Node) -> UnsafeRawBufferPointer {
-        let quotes = node.kind == .plainText || node.kind == .otherText ? 1 : 0
-        return UnsafeRawBufferPointer(rebasing: input[node.start &- quotes..<node.end &+ quotes])
+        UnsafeRawBufferPointer(rebasing: input[node.spelled])
     }
 
     /// Every read is within the bytes.
-    private struct Walk {
+    struct Walk {
         let bytes: UnsafeRawBufferPointer
         var at = 0
 
@@ -173,7 +219,7 @@ struct JSONScan: ~Copyable {
     }
 }
 
-extension JSONScan: MessageDocument {
+extension JSONScan: ScannedDocument {
     /// Nothing: arrays are not looked into.
     struct NoItems {}
 

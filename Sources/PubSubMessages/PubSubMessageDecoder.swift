@@ -9,10 +9,14 @@ import PickleCodec
 package final class PubSubMessageDecoder {
     let hostID: ByteString
     let limits: PubSubMessageLimits
+    let pickleLimits: PickleLimits
     // Unchecked: only this class's methods touch the scratch, and none calls back into it while it is in use; the checks
     // took a tenth of the time of a small message.
     @exclusivity(unchecked) var scan = PickleScan()
     @exclusivity(unchecked) var jsonScan = JSONScan()
+    /// The usual emits whose forms the scans keep.
+    @exclusivity(unchecked) var keptPickle: UsualEmit?
+    @exclusivity(unchecked) var keptJSON: UsualEmit?
     let roomNames = RoomNames()
     @exclusivity(unchecked) var pickle: PickleDocument
     @exclusivity(unchecked) var json: JSONDocument
@@ -58,6 +62,7 @@ package final class PubSubMessageDecoder {
         pickleLimits.maximumInputBytes = limits.maximumPayloadBytes
         pickleLimits.maximumDepth = limits.maximumDepth
         pickleLimits.maximumNodes = limits.maximumNodes
+        self.pickleLimits = pickleLimits
         pickle = PickleDocument(limits: pickleLimits)
         json = JSONDocument(
             limits: JSONLimits(
@@ -72,8 +77,8 @@ package final class PubSubMessageDecoder {
     ///   - payload: must stay valid until the next `decode`, since `encodeEvent` reads the content from it.
     ///   - includingOwn: also what has this process's host id, for a message on its way out.
     ///   - mayReach: whether an emit for the room, by its bytes, in the namespace may reach anybody. It is asked, before
-    ///     anything is made of the message, of the emits that are most: from the sender and in the namespace of the
-    ///     message before, for one room, with nobody skipped and no answer wanted.
+    ///     anything is made of the message, of the emits that are most: in the namespace of the message before, for one room,
+    ///     with nobody skipped and no answer wanted.
     /// - Throws: what python-socketio's receivers would drop with an exception or can't decode. What is wrong within the
     ///   data of an emit may be thrown by `encodeEvent`.
     package func decode(
@@ -88,22 +93,25 @@ package final class PubSubMessageDecoder {
         complaints = Complaints()
         if payload.first == UInt8(ascii: "{") {
             if jsonScan.scan(payload) {
-                let fields = MessageFields(of: jsonScan)
-                if let room = usualRoom(fields, of: jsonScan), jsonScan.isUsual(fields.binary),
-                    !mayReach(room, lastNamespace)
-                {
+                if let usual = jsonScan.isRepeated ? keptJSON : usualJSON(), let room = usualRoom(usual, of: jsonScan) {
                     senderHostID = lastHostID
-                    let written = Dialect(hasBinary: fields.binary != nil, isList: fields.data?.kind == .array)
-                    return .emitForNobody(dialect(written, of: lastHostID))
+                    let isList = jsonScan.value(at: usual.data).kind == .array
+                    let dialect = dialect(Dialect(hasBinary: usual.hasBinary, isList: isList), of: lastHostID)
+                    guard mayReach(room, lastNamespace) else { return .emitForNobody(dialect) }
+                    content = .scannedJSON(payload, isArgumentList: dialect == .json5_15_1)
+                    return usualEmit(for: room, dialect)
                 }
+                let fields = MessageFields(of: jsonScan)
                 if let message = decodeScannedJSON(payload, fields, includingOwn: includingOwn) { return message }
             }
         } else if scan.scan(payload) {
-            let fields = MessageFields(of: scan)
-            if let room = usualRoom(fields, of: scan), !mayReach(room, lastNamespace) {
+            if let usual = scan.isRepeated ? keptPickle : usualPickle(), let room = usualRoom(usual, of: scan) {
                 senderHostID = lastHostID
-                return .emitForNobody(.pickle)
+                guard mayReach(room, lastNamespace) else { return .emitForNobody(.pickle) }
+                content = .scanned(payload)
+                return usualEmit(for: room, .pickle)
             }
+            let fields = MessageFields(of: scan)
             if let message = try decodeScanned(payload, fields, includingOwn: includingOwn) { return message }
         }
         return try decodeWhole(payload, includingOwn: includingOwn)
