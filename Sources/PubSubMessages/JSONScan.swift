@@ -210,11 +210,32 @@ struct JSONScan: ~Copyable {
                         at &+= 1
                         return true
                     }
-                default: break
+                default:
+                    at &+= 1
+                    passPlain()
+                    continue
                 }
                 at &+= 1
             }
             return false
+        }
+
+        /// Passes what is neither quote nor bracket, eight bytes at a time; some of it may be left.
+        @inline(__always) private mutating func passPlain() {
+            guard let base = bytes.baseAddress else { return }
+            let ones: UInt64 = 0x0101_0101_0101_0101
+            while bytes.count &- at >= 8 {
+                let word = UInt64(littleEndian: base.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+                let quote = word ^ (ones &* 0x22)
+                // The four brackets, and four more, differ in these bits only.
+                let bracket = (word & (ones &* 0xD9)) ^ (ones &* 0x59)
+                let found = ((quote &- ones) & ~quote | (bracket &- ones) & ~bracket) & (ones &* 0x80)
+                if found != 0 {
+                    at &+= found.trailingZeroBitCount / 8
+                    return
+                }
+                at &+= 8
+            }
         }
     }
 }

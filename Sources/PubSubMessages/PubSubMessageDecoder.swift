@@ -24,9 +24,11 @@ package final class PubSubMessageDecoder {
     @exclusivity(unchecked) var content = EmitContent.none
     @exclusivity(unchecked) var senders: SenderDialects
     /// What the sender of the last message got wrong, though it is clear what was meant.
-    @exclusivity(unchecked) package private(set) var complaints = Complaints()
+    package var complaints: Complaints { found }
+    // Behind a getter: of a stored property another module checks the access for each message.
+    @exclusivity(unchecked) private var found = Complaints()
     /// How a list in the `data` of JSON is read (`--dialect`).
-    package var listReading = ListReading.learned
+    @exclusivity(unchecked) package var listReading = ListReading.learned
 
     package enum ListReading: String, CaseIterable, Sendable {
         /// As each sender has shown, else as the newest release does.
@@ -37,7 +39,9 @@ package final class PubSubMessageDecoder {
         case arguments = "5.15.1"
     }
     /// The sender of the message in hand, nil when it doesn't say.
-    @exclusivity(unchecked) package internal(set) var senderHostID: ByteString?
+    package var senderHostID: ByteString? { hasSender ? lastHostID : nil }
+    /// Whether the message in hand says who sent it: the last sender seen.
+    @exclusivity(unchecked) private var hasSender = false
     /// The last sender and namespace seen; their bytes rarely change from message to message.
     @exclusivity(unchecked) var lastHostID: ByteString = ""
     @exclusivity(unchecked) var lastNamespace: ByteString = "/"
@@ -89,12 +93,12 @@ package final class PubSubMessageDecoder {
             return try decodeWhole(payload, includingOwn: includingOwn)
         }
         content = .none
-        senderHostID = nil
-        complaints = Complaints()
+        hasSender = false
+        found = Complaints()
         if payload.first == UInt8(ascii: "{") {
             if jsonScan.scan(payload) {
                 if let usual = jsonScan.isRepeated ? keptJSON : usualJSON(), let room = usualRoom(usual, of: jsonScan) {
-                    senderHostID = lastHostID
+                    hasSender = true
                     let isList = jsonScan.value(at: usual.data).kind == .array
                     let dialect = dialect(Dialect(hasBinary: usual.hasBinary, isList: isList), of: lastHostID)
                     guard mayReach(room, lastNamespace) else { return .emitForNobody(dialect) }
@@ -106,7 +110,7 @@ package final class PubSubMessageDecoder {
             }
         } else if scan.scan(payload) {
             if let usual = scan.isRepeated ? keptPickle : usualPickle(), let room = usualRoom(usual, of: scan) {
-                senderHostID = lastHostID
+                hasSender = true
                 guard mayReach(room, lastNamespace) else { return .emitForNobody(.pickle) }
                 content = .scanned(payload)
                 return usualEmit(for: room, .pickle)
@@ -122,8 +126,8 @@ package final class PubSubMessageDecoder {
         _ payload: UnsafeRawBufferPointer, includingOwn: Bool
     ) throws(PubSubMessageError) -> PubSubMessage {
         content = .none
-        senderHostID = nil
-        complaints = Complaints()
+        hasSender = false
+        found = Complaints()
         guard let first = payload.first else { throw PubSubMessageError(.empty) }
         guard payload.count <= limits.maximumPayloadBytes else {
             throw PubSubMessageError(
@@ -190,7 +194,7 @@ package final class PubSubMessageDecoder {
             var isBinary = fields.binary.map { json.isTruthy($0) } ?? false
             if isBinary, !isList {
                 isBinary = false
-                complaints.insert(.binaryWithoutList)
+                found.insert(.binaryWithoutList)
             }
             if isBinary { emit.dialect = Dialect(hasBinary: true, isList: hasListBesideAttachments(data)) }
             emit.dialect = dialect(emit.dialect, of: emit.hostID)
@@ -228,13 +232,13 @@ package final class PubSubMessageDecoder {
     /// `json.loads` reads them all, but the next receiver may not.
     private func noteEncoding(_ payload: UnsafeRawBufferPointer) {
         let (first, second) = (payload[0], payload.count > 1 ? payload[1] : 1)
-        if first == 0xEF { complaints.insert(.byteOrderMark) }
-        if first == 0xFE || first == 0xFF || first == 0 || second == 0 { complaints.insert(.notUTF8) }
+        if first == 0xEF { found.insert(.byteOrderMark) }
+        if first == 0xFE || first == 0xFF || first == 0 || second == 0 { found.insert(.notUTF8) }
     }
 
     func remember(_ route: Route) {
-        senderHostID = route.hostID
-        complaints.formUnion(route.complaints)
+        hasSender = route.hostID != nil
+        found.formUnion(route.complaints)
         if let host = route.hostID {
             lastHostID = host
             isLastHostOwn = host == hostID
