@@ -1,3 +1,4 @@
+import Glibc
 import JSONCodec
 
 /// Locates the pairs of a JSON object in one pass, without a tape: for messages of which most are for somebody else.
@@ -195,13 +196,28 @@ struct JSONScan: ~Copyable {
             }
         }
 
+        /// Passes a text, whatever is in it, up to the first quote with an even number of backslashes before it.
+        private mutating func skipToQuote() -> Bool {
+            guard let base = bytes.baseAddress else { return false }
+            at &+= 1
+            let start = at
+            while at < bytes.count, let found = memchr(base + at, 0x22, bytes.count &- at) {
+                let quote = UnsafeRawPointer(found) - base
+                at = quote &+ 1
+                var escapes = quote
+                while escapes > start, bytes[escapes &- 1] == UInt8(ascii: "\\") { escapes &-= 1 }
+                if (quote &- escapes) & 1 == 0 { return true }
+            }
+            return false
+        }
+
         /// Passes an array or object with what is in it.
         private mutating func skipContainer() -> Bool {
             var depth = 0
             while at < bytes.count {
                 switch bytes[at] {
                 case UInt8(ascii: "\""):
-                    guard skipText() != nil else { return false }
+                    guard skipToQuote() else { return false }
                     continue
                 case UInt8(ascii: "{"), UInt8(ascii: "["): depth &+= 1
                 case UInt8(ascii: "}"), UInt8(ascii: "]"):
