@@ -21,16 +21,18 @@ final class Router: PubSubDelegate {
     let metrics: BridgeMetrics
     var canary: Canary
     var gaps: SubscriptionGaps
-    /// The gap that ended last waits for its explanation, and pages have not been told of it yet.
+    /// The gap that ended last waits for its explanation.
     var gapIsUnexplained = false
-    var gapIsUntold = false
     var gapTimer: Scheduled<Void>?
     // Unchecked, as below: these are touched for each message, by methods of this class that don't call back while they do.
+    /// Pages have not been told of the gap that ended last.
+    @exclusivity(unchecked) var gapIsUntold = false
     @exclusivity(unchecked) private(set) var senders: SenderTable
     private var refusals: RefusalLog
     @exclusivity(unchecked) private(set) var shards: [NIOLoopBound<Shard>] = []
     /// The shard on this loop; what is for it is carried out at once, in the order of the messages.
     @exclusivity(unchecked) private(set) var localShard: Shard?
+    @exclusivity(unchecked) private var localRooms: RoomRegistry?
     /// Its place among the shards.
     @exclusivity(unchecked) private var localLoop = -1
     var canaryTimer: RepeatedTask?
@@ -75,6 +77,7 @@ final class Router: PubSubDelegate {
         if let index = shards.firstIndex(where: { $0.eventLoop === eventLoop }) {
             localLoop = index
             localShard = shards[index].value
+            localRooms = localShard?.registry
         }
         broker.start(delegate: self)
         startCanaries()
@@ -91,11 +94,13 @@ final class Router: PubSubDelegate {
     func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
         counters.messagesReceived += 1
         var isNoted = false
+        // Whether somebody on this loop is in the room, if the decoder has asked.
+        var isLocal = false
         do throws(PubSubMessageError) {
-            let message = try decoder.decode(payload) { mayReach($0, of: $1) }
+            let message = try decoder.decode(payload) { mayReach($0, of: $1, isLocal: &isLocal) }
             note(message, payload.count, redisChannel)
             isNoted = true
-            try route(message)
+            try route(message, isLocal: isLocal)
             if !decoder.complaints.isEmpty {
                 counters.messagesMended += 1
                 senders.noteMended(decoder.senderHostID, decoder.complaints)
@@ -154,9 +159,10 @@ final class Router: PubSubDelegate {
 
     // MARK: Routing
 
-    private func route(_ message: PubSubMessage) throws(PubSubMessageError) {
+    /// - Parameter isLocal: somebody on this loop is known to be in the room.
+    private func route(_ message: PubSubMessage, isLocal: Bool = false) throws(PubSubMessageError) {
         switch message {
-        case .emit(let emit): try route(emit)
+        case .emit(let emit): try route(emit, isLocal: isLocal)
         case .emitForNobody:
             counters.messagesForNobody += 1
             counters.drops[.nobodyInRoom] += 1
@@ -183,14 +189,15 @@ final class Router: PubSubDelegate {
         }
     }
 
-    private func route(_ emit: PubSubMessage.Emit) throws(PubSubMessageError) {
+    private func route(_ emit: PubSubMessage.Emit, isLocal: Bool) throws(PubSubMessageError) {
         if open.takes(emit, limitBytes: configuration.maxJoinedBytes) {
             let event = try decoder.encodeEventInPlace()
             open.packet?.append(event, namespace: emit.namespace, scratch: &scratch)
             counters.messagesDelivered += 1
             return
         }
-        let isLocal = localShard != nil && isAnyone(in: emit.rooms, of: emit.namespace, loop: localLoop)
+        let isLocal =
+            isLocal || localShard != nil && isAnyone(in: emit.rooms, of: emit.namespace, loop: localLoop)
         var others: [Int] = []
         for loop in 0..<loopCount
         where loop != localLoop && isAnyone(in: emit.rooms, of: emit.namespace, loop: loop) { others.append(loop) }
@@ -225,9 +232,16 @@ final class Router: PubSubDelegate {
 
     /// Whether an emit for a room may reach anybody. That its namespace has no clients is another reason for reaching
     /// nobody, which the message's own route tells.
-    private func mayReach(_ room: UnsafeRawBufferPointer, of namespace: ByteString) -> Bool {
-        let local = localShard?.registry.namespaces[namespace]
-        if let local, local.isAnyone(in: room) { return true }
+    ///
+    /// - Parameter isLocal: set when somebody on this loop is in it.
+    private func mayReach(
+        _ room: UnsafeRawBufferPointer, of namespace: ByteString, isLocal: inout Bool
+    ) -> Bool {
+        let local = localRooms?.namespaces[namespace]
+        if let local, local.isAnyone(in: room) {
+            isLocal = true
+            return true
+        }
         if loopCount == 1 { return local == nil }
         return room.count == SessionID.length || interest.isInterested(namespace: namespace, room: room)
             || local == nil && !isNamespaceKnown(namespace)
@@ -243,7 +257,7 @@ final class Router: PubSubDelegate {
 
     func isAnyone(in rooms: PubSubMessage.Rooms, of namespace: ByteString, loop: Int) -> Bool {
         if loop == localLoop {
-            guard let local = localShard?.registry.namespaces[namespace] else { return false }
+            guard let local = localRooms?.namespaces[namespace] else { return false }
             switch rooms {
             case .everyone: return true
             case .these(let names): return names.contains { $0.withUnsafeBytes { local.isAnyone(in: $0) } }
@@ -277,8 +291,7 @@ final class Router: PubSubDelegate {
     ///
     /// - Parameter isLast: nothing follows in this read.
     private func closeDelivery(isLast: Bool = false) {
-        guard let packet = open.packet else { return }
-        open.packet = nil
+        guard let packet = open.packet.take() else { return }
         let delivery = Delivery(
             namespace: open.namespace, rooms: open.rooms, skip: [], content: .packet(packet.build()))
         deliver(delivery, isLocal: open.isLocal, others: open.others, isLast: isLast)

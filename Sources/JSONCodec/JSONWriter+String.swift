@@ -19,6 +19,18 @@ extension JSONWriter {
         append(UInt8(ascii: "\""))
     }
 
+    /// Appends a text in quotes if nothing in it needs an escape.
+    ///
+    /// - Returns: false, with nothing appended, if something does.
+    public mutating func appendPlainString(_ text: UnsafeRawBufferPointer) -> Bool {
+        guard plainRunLength(text, from: 0) == text.count else { return false }
+        reserve(text.count &+ 2)
+        append(UInt8(ascii: "\""))
+        append(raw: text)
+        append(UInt8(ascii: "\""))
+        return true
+    }
+
     /// Appends the escaped text without quotes.
     mutating func appendEscaped(wtf8 text: UnsafeRawBufferPointer) {
         var index = 0

@@ -8,7 +8,19 @@
 /// The bytes must stay valid and unchanged until the next `scan`.
 public struct PickleScan: ~Copyable {
     @usableFromInline var input = UnsafeRawBufferPointer(start: nil, count: 0)
-    private let memory: PickleScanWalk.Memory
+    let memory: PickleScanWalk.Memory
+    private var form = PickleScanForm()
+    private var nextForm = PickleScanForm()
+    /// Dicts that had another form than the one kept, of those that `keepForm` was called for.
+    private var others = 0
+    /// Whether the dict scanned last has the form that is kept.
+    package private(set) var hasKeptForm = false
+    /// Whether it was told by that form: its pairs are at the places at which they were when the form was kept.
+    package private(set) var isRepeated = false
+    /// Whether an index of the memo stood for one value only.
+    private(set) var isMemoStable = false
+    /// Values of what is written, reused.
+    var tokens = RawArray<PickleSplice.Token>()
     @usableFromInline let pairs: UnsafePointer<Pair>
     /// The dict.
     public private(set) var root = Node(offset: 0)
@@ -47,12 +59,42 @@ public struct PickleScan: ~Copyable {
     public mutating func scan(_ bytes: UnsafeRawBufferPointer) -> Bool {
         input = bytes
         count = 0
+        (isRepeated, hasKeptForm) = (false, false)
         guard bytes.count <= Int(UInt32.max), let base = bytes.baseAddress else { return false }
         var walk = PickleScanWalk(base, bytes.count, memory)
-        guard walk.run() else { return false }
+        isRepeated = form.matches(&walk)
+        hasKeptForm = isRepeated
+        if isRepeated {
+            count = form.count
+        } else {
+            walk = PickleScanWalk(base, bytes.count, memory)
+            guard walk.run() else { return false }
+            count = walk.pairCount
+        }
         root = Node(offset: walk.dict)
-        count = walk.pairCount
+        isMemoStable = walk.isMemoStable
         return true
+    }
+
+    /// Keeps the form of the dict scanned last, for those that come, if nothing but some texts and one value differ. Where
+    /// several forms take turns that is not worth while each time, so every eighth is kept.
+    ///
+    /// - Parameters:
+    ///   - texts: places of the pairs whose values are texts that may differ, a bit for each.
+    ///   - value: place of the pair with any value.
+    package mutating func keepForm(texts: UInt32, value: Int) {
+        others &+= 1
+        guard others & 7 == 1 else { return }
+        hasKeptForm = nextForm.keep(input, dict: root.offset, pairs, count: count, texts: texts, value: value)
+        if hasKeptForm { swap(&form, &nextForm) }
+    }
+
+    /// Whether there is nothing in the dict that the full parse could refuse, but for one value.
+    func isPlain(except value: Int) -> Bool {
+        if hasKeptForm {
+            return form.allTexts { place in text(of: self.value(at: place)).map { WTF8.isValid($0) } ?? false }
+        }
+        return isMemoStable && PlainPairReader.isPlain(input, dict: root.offset, pairs, count: count, except: value)
     }
 }
 

@@ -1,29 +1,38 @@
+import Glibc
+
 /// The stack machine of a `PickleScan`: offsets in place of values.
 ///
 /// Stack and memo say at which opcode each value was made, and nothing is built. Every read is within the input, every
 /// item within its memory: an opcode that could leave them, or that plain data doesn't have, ends the walk.
 struct PickleScanWalk {
-    private let base: UnsafeRawPointer
-    private let end: Int
-    private let memory: Memory
-    private var at = 0
-    private var height = 0
+    let base: UnsafeRawPointer
+    let end: Int
+    let memory: Memory
+    var at = 0
+    private(set) var height = 0
     private var markCount = 0
-    private var memoCount = 0
+    private(set) var memoCount = 0
+    /// Whether what was stored in the memo stays there: each index follows the one before.
+    private(set) var isMemoStable = true
     /// The offset of the dict's opcode.
     private(set) var dict: UInt32 = 0
     /// Pairs of the dict so far.
     private(set) var pairCount = 0
+    /// What lies below is not touched: items, marks and memo of a walk over one value. Of a whole pickle the dict, no marks,
+    /// nothing.
+    private var floor = (height: 1, marks: 0, memo: 0)
+    /// Bytes at which the walk over one value ends.
+    private var follower = UnsafeRawBufferPointer(start: nil, count: 0)
 
     /// A batch of 1000 pairs in a batch of 1000 pairs; what takes more is left to the full parse.
-    private static let stackCapacity = 4096
-    private static let memoCapacity = 4096
-    private static let markCapacity = 256
+    static let stackCapacity = 4096
+    static let memoCapacity = 4096
+    static let markCapacity = 256
     /// Keys of a message are nine.
-    private static let pairCapacity = 32
+    static let pairCapacity = 32
 
     /// A value on the stack.
-    fileprivate struct Item: BitwiseCopyable {
+    struct Item: BitwiseCopyable {
         /// Offset of the opcode that made it; of where it was made first, if it comes from the memo.
         var maker: UInt32
         /// Where it starts in the pickle.
@@ -31,7 +40,7 @@ struct PickleScanWalk {
     }
 
     /// The height of the stack at a MARK, and where that is in the pickle.
-    fileprivate struct Mark: BitwiseCopyable {
+    struct Mark: BitwiseCopyable {
         var height: UInt32
         var start: UInt32
     }
@@ -39,9 +48,9 @@ struct PickleScanWalk {
     /// What the walk works in, allocated once.
     struct Memory: BitwiseCopyable {
         let pairs = UnsafeMutablePointer<PickleScan.Pair>.allocate(capacity: pairCapacity)
-        fileprivate let items = UnsafeMutablePointer<Item>.allocate(capacity: stackCapacity)
-        fileprivate let memo = UnsafeMutablePointer<UInt32>.allocate(capacity: memoCapacity)
-        fileprivate let marks = UnsafeMutablePointer<Mark>.allocate(capacity: markCapacity)
+        let items = UnsafeMutablePointer<Item>.allocate(capacity: stackCapacity)
+        let memo = UnsafeMutablePointer<UInt32>.allocate(capacity: memoCapacity)
+        let marks = UnsafeMutablePointer<Mark>.allocate(capacity: markCapacity)
 
         func deallocate() {
             pairs.deallocate()
@@ -57,17 +66,49 @@ struct PickleScanWalk {
         self.memory = memory
     }
 
-    private var here: UInt32 { UInt32(truncatingIfNeeded: at) }
+    var here: UInt32 { UInt32(truncatingIfNeeded: at) }
 
-    private func byte(_ offset: Int) -> UInt8 { base.load(fromByteOffset: offset, as: UInt8.self) }
+    func byte(_ offset: Int) -> UInt8 { base.load(fromByteOffset: offset, as: UInt8.self) }
 
     /// Walks through the pickle; false when it isn't a dict that ends with STOP, or isn't as plain as that.
     mutating func run() -> Bool {
         enterDict() && execute()
     }
 
+    /// Walks over the value of a pair, up to the bytes that follow it.
+    ///
+    /// - Parameters:
+    ///   - pair: its place; the stack is what it is after its key.
+    ///   - key: the opcode that made the key.
+    ///   - memoCount: entries of the memo, of which none may be fetched.
+    ///   - follower: begins with a text, and leaves stack and marks as they are after the value if it stands there.
+    /// - Returns: the value; nil if the bytes were not met.
+    mutating func value(
+        ofPair pair: Int, key: UInt32, memoCount: Int, follower: UnsafeRawBufferPointer
+    ) -> PickleScan.Node? {
+        height = 2 &* pair &+ 2
+        memory.items[height &- 1] = Item(maker: key, start: key)
+        markCount = 1
+        memory.marks[0] = Mark(height: 1, start: 0)
+        self.memoCount = memoCount
+        floor = (height, 1, memoCount)
+        self.follower = follower
+        return execute() ? .init(offset: memory.items[floor.height].maker) : nil
+    }
+
+    /// Whether the walk over one value has come to what follows it.
+    @inline(__always) private func isAtFollower() -> Bool {
+        height == floor.height &+ 1 && markCount == floor.marks && hasBytes(follower)
+    }
+
+    /// Whether these bytes come next; false for none.
+    @inline(__always) func hasBytes(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard let other = bytes.baseAddress, end &- at >= bytes.count else { return false }
+        return memcmp(base + at, other, bytes.count) == 0
+    }
+
     /// Walks up to and with the opcode that makes the dict.
-    @inline(__always) private mutating func enterDict() -> Bool {
+    @inline(__always) mutating func enterDict() -> Bool {
         if end >= 12, byte(0) == 0x80, byte(1) <= 5 { at = 2 }  // PROTO
         if end &- at >= 10, byte(at) == 0x95 { at += 9 }  // FRAME
         guard end &- at >= 2, byte(at) == 0x7d else { return false }  // EMPTY_DICT
@@ -128,7 +169,7 @@ extension PickleScanWalk {
 
     /// Replaces the topmost values by one that the opcode makes of them.
     @inline(__always) private mutating func combine(_ count: Int) -> Bool {
-        if height &- count < 1 { return false }
+        if height &- count < floor.height { return false }
         height &-= count &- 1
         memory.items[height &- 1].maker = here
         return skip(1)
@@ -136,7 +177,7 @@ extension PickleScanWalk {
 
     /// Drops values that the opcode gives to the one below them.
     @inline(__always) private mutating func give(_ count: Int) -> Bool {
-        if height &- count < 2 { return false }
+        if height &- count <= floor.height { return false }
         height &-= count
         return skip(1)
     }
@@ -150,7 +191,7 @@ extension PickleScanWalk {
 
     /// The height of the topmost mark, which is removed; -1 when there is none.
     @inline(__always) private mutating func popMark() -> Int {
-        if markCount == 0 { return -1 }
+        if markCount == floor.marks { return -1 }
         markCount &-= 1
         return Int(memory.marks[markCount].height)
     }
@@ -165,7 +206,7 @@ extension PickleScanWalk {
     /// Gives the marked values to the one below them.
     private mutating func giveMarked() -> Bool {
         let mark = popMark()
-        if mark < 2 || mark > height { return false }
+        if mark <= floor.height || mark > height { return false }
         height = mark
         return skip(1)
     }
@@ -173,7 +214,7 @@ extension PickleScanWalk {
     /// Replaces the marked values by one that the opcode makes of them.
     private mutating func combineMarked() -> Bool {
         let mark = popMark()
-        if mark < 1 || mark > height { return false }
+        if mark < floor.height || mark > height { return false }
         guard mark == height ? push(skipping: 1) : combine(height &- mark) else { return false }
         memory.items[mark].start = memory.marks[markCount].start
         return true
@@ -182,6 +223,7 @@ extension PickleScanWalk {
     /// Stores the topmost value in the memo. Indices that don't follow each other are for the full parse.
     @inline(__always) private mutating func store(at index: Int) -> Bool {
         if index > memoCount { return false }
+        if index < memoCount { isMemoStable = false }
         if index < Self.memoCapacity { memory.memo[index] = memory.items[height &- 1].maker }
         if index == memoCount { memoCount &+= 1 }
         return true
@@ -189,7 +231,8 @@ extension PickleScanWalk {
 
     /// Puts a value from the memo on the stack; not the dict itself, which could then be changed out of sight.
     @inline(__always) private mutating func fetch(at index: Int, skipping count: Int) -> Bool {
-        if index >= memoCount || index >= Self.memoCapacity || memory.memo[index] == dict { return false }
+        if index >= memoCount || index >= Self.memoCapacity || index < floor.memo { return false }
+        if memory.memo[index] == dict { return false }
         guard push(skipping: count) else { return false }
         memory.items[height &- 1].maker = memory.memo[index]
         return true
@@ -206,6 +249,7 @@ extension PickleScanWalk {
             switch byte(at) {
             case 0x8c:  // SHORT_BINUNICODE
                 repeat {
+                    if isAtFollower() { return true }
                     guard push(lengthOf: UInt8.self) else { return false }
                     if byte(at) == 0x94 {
                         guard store(at: memoCount), skip(1) else { return false }
@@ -233,14 +277,17 @@ extension PickleScanWalk {
                 goesOn = push(skipping: 5)
             case 0x47:  // BINFLOAT
                 goesOn = push(skipping: 9)
-            case 0x58, 0x42, 0x8b:  // BINUNICODE, BINBYTES, LONG4
+            case 0x58:  // BINUNICODE
+                if isAtFollower() { return true }
+                goesOn = push(lengthOf: UInt32.self)
+            case 0x42, 0x8b:  // BINBYTES, LONG4
                 goesOn = push(lengthOf: UInt32.self)
             case 0x43, 0x8a:  // SHORT_BINBYTES, LONG1
                 goesOn = push(lengthOf: UInt8.self)
             case 0x28:  // MARK
                 goesOn = pushMark()
             case 0x75:  // SETITEMS
-                if markCount == 1, memory.marks[0].height == 1 {
+                if markCount == 1, floor.marks == 0, memory.marks[0].height == 1 {
                     markCount = 0
                     goesOn = giveToDict()
                 } else {

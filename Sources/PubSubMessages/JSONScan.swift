@@ -13,6 +13,12 @@ struct JSONScan: ~Copyable {
         let kind: Kind
         let start: Int
         let end: Int
+
+        /// Where it stands with its quotes.
+        var spelled: Range<Int> {
+            let quotes = kind == .plainText || kind == .otherText ? 1 : 0
+            return start &- quotes..<end &+ quotes
+        }
     }
 
     enum Kind: BitwiseCopyable {
@@ -22,15 +28,23 @@ struct JSONScan: ~Copyable {
         case otherText
     }
 
-    private struct Pair: BitwiseCopyable { let key: Node, value: Node }
+    struct Pair: BitwiseCopyable { let key: Node, value: Node }
 
     private var input = UnsafeRawBufferPointer(start: nil, count: 0)
     private let pairs = UnsafeMutablePointer<Pair>.allocate(capacity: capacity)
     /// Pairs found by the last `scan`.
     private(set) var count = 0
+    private var form = JSONScanForm()
+    private var nextForm = JSONScanForm()
+    /// Objects that had another form than the one kept, of those that `keepForm` was called for.
+    private var others = 0
+    /// Whether the object scanned last has the form that is kept.
+    private(set) var hasKeptForm = false
+    /// Whether it was told by that form: its pairs are at the places at which they were when the form was kept.
+    private(set) var isRepeated = false
 
     /// A message has nine or ten.
-    private static let capacity = 32
+    static let capacity = 32
 
     deinit { pairs.deallocate() }
 
@@ -39,6 +53,13 @@ struct JSONScan: ~Copyable {
         input = bytes
         count = 0
         var walk = Walk(bytes: bytes)
+        isRepeated = form.matches(&walk, pairs)
+        hasKeptForm = isRepeated
+        if isRepeated {
+            count = form.count
+            return true
+        }
+        walk.at = 0
         guard walk.take(UInt8(ascii: "{")) else { return false }
         repeat {
             walk.skipWhitespace()
@@ -77,103 +98,39 @@ struct JSONScan: ~Copyable {
         return (name, data)
     }
 
-    /// A value as it is spelled.
-    func text(of node: Node) -> UnsafeRawBufferPointer {
-        let quotes = node.kind == .plainText || node.kind == .otherText ? 1 : 0
-        return UnsafeRawBufferPointer(rebasing: input[node.start &- quotes..<node.end &+ quotes])
+    /// Keeps the form of the object scanned last, for those that come, if nothing but some texts and one value differ and
+    /// everything else has been looked at wholly. Where several forms take turns that is not worth while each time, so every
+    /// eighth is kept.
+    ///
+    /// - Parameters:
+    ///   - texts: places of the pairs whose values are texts that may differ, a bit for each.
+    ///   - value: place of the pair with any value.
+    mutating func keepForm(texts: UInt32, value: Int) {
+        others &+= 1
+        guard others & 7 == 1 else { return }
+        hasKeptForm = event() != nil && nextForm.keep(input, pairs, count: count, texts: texts, value: value)
+        if hasKeptForm { swap(&form, &nextForm) }
     }
 
-    /// Every read is within the bytes.
-    private struct Walk {
-        let bytes: UnsafeRawBufferPointer
-        var at = 0
+    /// The value of a pair.
+    func value(at place: Int) -> Node {
+        precondition(place >= 0 && place < count)
+        return pairs[place].value
+    }
 
-        init(bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+    /// Which key of a message a pair has.
+    func field(at place: Int) -> MessageKey? {
+        precondition(place >= 0 && place < count)
+        return key(pairs[place].key)
+    }
 
-        @inline(__always) mutating func take(_ byte: UInt8) -> Bool {
-            guard at < bytes.count, bytes[at] == byte else { return false }
-            at &+= 1
-            return true
-        }
-
-        @inline(__always) mutating func skipWhitespace() {
-            while at < bytes.count, Self.isSpace(bytes[at]) { at &+= 1 }
-        }
-
-        @inline(__always) mutating func value() -> Node? {
-            guard at < bytes.count else { return nil }
-            let start = at
-            switch bytes[at] {
-            case UInt8(ascii: "\""):
-                guard let isPlain = skipText() else { return nil }
-                return Node(kind: isPlain ? .plainText : .otherText, start: start &+ 1, end: at &- 1)
-            case UInt8(ascii: "{"): return skipContainer() ? Node(kind: .object, start: start, end: at) : nil
-            case UInt8(ascii: "["): return skipContainer() ? Node(kind: .array, start: start, end: at) : nil
-            case UInt8(ascii: "n"): return word("null") ? Node(kind: .null, start: start, end: at) : nil
-            case UInt8(ascii: "t"): return word("true") ? Node(kind: .bool, start: start, end: at) : nil
-            case UInt8(ascii: "f"): return word("false") ? Node(kind: .bool, start: start, end: at) : nil
-            case UInt8(ascii: "0")...UInt8(ascii: "9"):
-                while at < bytes.count, Self.isOfNumber(bytes[at]) { at &+= 1 }
-                return Node(kind: .number, start: start, end: at)
-            default: return nil
-            }
-        }
-
-        private static func isSpace(_ byte: UInt8) -> Bool {
-            byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09
-        }
-
-        private static func isOfNumber(_ byte: UInt8) -> Bool {
-            byte &- UInt8(ascii: "0") < 10 || byte == UInt8(ascii: ".") || byte | 0x20 == UInt8(ascii: "e")
-                || byte == UInt8(ascii: "+") || byte == UInt8(ascii: "-")
-        }
-
-        private mutating func word(_ word: StaticString) -> Bool {
-            guard word.utf8CodeUnitCount <= bytes.count &- at else { return false }
-            for index in 0..<word.utf8CodeUnitCount where bytes[at &+ index] != word.utf8Start[index] { return false }
-            at &+= word.utf8CodeUnitCount
-            return true
-        }
-
-        /// Passes a text; whether it is plain, or nil when it has no end.
-        @inline(__always) private mutating func skipText() -> Bool? {
-            var isPlain = true
-            at &+= 1
-            while true {
-                at &+= plainRunLength(bytes, from: at)
-                guard at < bytes.count else { return nil }
-                let byte = bytes[at]
-                at &+= byte == UInt8(ascii: "\\") ? 2 : 1
-                if byte == UInt8(ascii: "\"") { return isPlain }
-                isPlain = false
-            }
-        }
-
-        /// Passes an array or object with what is in it.
-        private mutating func skipContainer() -> Bool {
-            var depth = 0
-            while at < bytes.count {
-                switch bytes[at] {
-                case UInt8(ascii: "\""):
-                    guard skipText() != nil else { return false }
-                    continue
-                case UInt8(ascii: "{"), UInt8(ascii: "["): depth &+= 1
-                case UInt8(ascii: "}"), UInt8(ascii: "]"):
-                    depth &-= 1
-                    if depth == 0 {
-                        at &+= 1
-                        return true
-                    }
-                default: break
-                }
-                at &+= 1
-            }
-            return false
-        }
+    /// A value as it is spelled.
+    func text(of node: Node) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(rebasing: input[node.spelled])
     }
 }
 
-extension JSONScan: MessageDocument {
+extension JSONScan: ScannedDocument {
     /// Nothing: arrays are not looked into.
     struct NoItems {}
 

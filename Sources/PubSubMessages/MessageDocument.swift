@@ -232,7 +232,7 @@ extension PickleDocument: MessageDocument {
     func next(_ pairs: inout PairCursor) -> (key: Node, value: Node)? { pairs.next(in: self) }
 }
 
-extension PickleScan: MessageDocument {
+extension PickleScan: ScannedDocument {
     /// Nothing: lists and tuples are not looked into.
     struct NoItems {}
 
@@ -270,6 +270,11 @@ extension PickleScan: MessageDocument {
 
     func nextField(_ range: inout Range<Int>) -> (key: MessageKey?, value: Node)? {
         guard let index = range.popFirst() else { return nil }
-        return (MessageKey(keyText(at: index)), value(at: index))
+        return (field(at: index), value(at: index))
     }
+
+    func field(at place: Int) -> MessageKey? { MessageKey(keyText(at: place)) }
+
+    /// A pickle says of each value whether it is bytes: nobody looks at the key.
+    func isUsual(_ binary: Node?) -> Bool { true }
 }

@@ -23,6 +23,7 @@ extension PubSubMessageDecoder {
         switch content {
         case .none: throw PubSubMessageError(.nothingDecoded)
         case .scanned(let payload):
+            if splicePickle() { return EncodedEvent(json: writer.withUnsafeBytes { $0 }, attachments: []) }
             do throws(PickleError) { try pickle.parse(payload) } catch {
                 throw PubSubMessageError(.pickle(error), hostID: senderHostID)
             }
@@ -46,9 +47,23 @@ extension PubSubMessageDecoder {
         }
     }
 
+    /// Writes the event from the bytes of what was scanned; false, with nothing written, when it has to be parsed.
+    private func splicePickle() -> Bool {
+        let kept = scan.hasKeptForm ? keptPickle : nil
+        guard let event = kept?.event ?? scan.index(ofKey: "event"), let data = kept?.data ?? scan.index(ofKey: "data")
+        else { return false }
+        writer.append("[")
+        guard scan.appendEvent(name: event, arguments: data, to: &writer, limits: pickleLimits) else {
+            writer.removeAll()
+            return false
+        }
+        writer.append("]")
+        return true
+    }
+
     /// Writes the event from the text of what was scanned; false, with nothing written, when it has to be parsed.
     private func spliceJSON(isArgumentList: Bool) -> Bool {
-        guard let (event, data) = jsonScan.event() else { return false }
+        guard let (event, data) = eventOfJSON else { return false }
         writer.append("[\"")
         writer.append(raw: event)
         writer.append("\"")
@@ -69,6 +84,12 @@ extension PubSubMessageDecoder {
             writer.append("]")
         }
         return true
+    }
+
+    /// The name of the event scanned, and its data, if there is nothing else in the message that has to be parsed.
+    private var eventOfJSON: (name: UnsafeRawBufferPointer, data: JSONScan.Node)? {
+        guard jsonScan.hasKeptForm, let kept = keptJSON else { return jsonScan.event() }
+        return jsonScan.plainText(jsonScan.value(at: kept.event)).map { ($0, jsonScan.value(at: kept.data)) }
     }
 
     private func encodePickle(

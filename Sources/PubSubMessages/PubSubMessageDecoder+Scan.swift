@@ -3,19 +3,43 @@ import PickleCodec
 
 /// Emits that are routed by their keys alone.
 extension PubSubMessageDecoder {
-    /// The room of an emit that differs from the one before by nothing else: the rules of `Route` for it, without a value
-    /// made of anything. Nil for all others.
-    @inline(__always) func usualRoom<Document: MessageDocument & ~Copyable>(
-        _ fields: MessageFields<Document.Node>, of document: borrowing Document
+    /// The room of a usual emit in the namespace of the message before, whose sender becomes the last one; nil for all others
+    /// and for messages of our own.
+    @inline(__always) func usualRoom<Document: ScannedDocument & ~Copyable>(
+        _ usual: UsualEmit, of document: borrowing Document
     ) -> UnsafeRawBufferPointer? {
-        guard let method = fields.method.flatMap({ document.plainText($0) }), Route.emit.hasBytes(method),
-            fields.event != nil, fields.data != nil,
-            let host = fields.hostID.flatMap({ document.plainText($0) }), !isLastHostOwn, lastHostID.hasBytes(host),
-            let namespace = fields.namespace.flatMap({ document.plainText($0) }), lastNamespace.hasBytes(namespace),
-            fields.skipSID.map({ document.isNone($0) }) ?? true, fields.callback.map({ document.isNone($0) }) ?? true,
-            let room = fields.room
+        guard let namespace = document.plainText(document.value(at: usual.namespace)),
+            lastNamespace.hasBytes(namespace), let host = document.plainText(document.value(at: usual.hostID))
         else { return nil }
-        return document.plainText(room)
+        if !lastHostID.hasBytes(host) {
+            lastHostID = ByteString(host)
+            isLastHostOwn = lastHostID == hostID
+        }
+        return isLastHostOwn ? nil : document.plainText(document.value(at: usual.room))
+    }
+
+    /// The message scanned, if it is a usual emit, whose form may be kept for those to come.
+    func usualPickle() -> UsualEmit? {
+        guard let usual = UsualEmit(scan) else { return nil }
+        scan.keepForm(texts: usual.texts, value: usual.data)
+        if scan.hasKeptForm { keptPickle = usual }
+        return usual
+    }
+
+    /// The same of JSON.
+    func usualJSON() -> UsualEmit? {
+        guard let usual = UsualEmit(jsonScan) else { return nil }
+        jsonScan.keepForm(texts: usual.texts, value: usual.data)
+        if jsonScan.hasKeptForm { keptJSON = usual }
+        return usual
+    }
+
+    /// A usual emit for a room: what `Route` reads of it, without a value made of anything that the message before had too.
+    func usualEmit(for room: UnsafeRawBufferPointer, _ dialect: Dialect) -> PubSubMessage {
+        .emit(
+            PubSubMessage.Emit(
+                namespace: lastNamespace, rooms: roomNames.rooms(named: room), skip: [], callback: nil,
+                hostID: lastHostID, dialect: dialect))
     }
 
     /// Reads where a scanned emit goes; nil for other methods, which act without `encodeEvent`, and where a route is more

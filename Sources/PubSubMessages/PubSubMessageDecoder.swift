@@ -9,10 +9,14 @@ import PickleCodec
 package final class PubSubMessageDecoder {
     let hostID: ByteString
     let limits: PubSubMessageLimits
+    let pickleLimits: PickleLimits
     // Unchecked: only this class's methods touch the scratch, and none calls back into it while it is in use; the checks
     // took a tenth of the time of a small message.
     @exclusivity(unchecked) var scan = PickleScan()
     @exclusivity(unchecked) var jsonScan = JSONScan()
+    /// The usual emits whose forms the scans keep.
+    @exclusivity(unchecked) var keptPickle: UsualEmit?
+    @exclusivity(unchecked) var keptJSON: UsualEmit?
     let roomNames = RoomNames()
     @exclusivity(unchecked) var pickle: PickleDocument
     @exclusivity(unchecked) var json: JSONDocument
@@ -20,9 +24,11 @@ package final class PubSubMessageDecoder {
     @exclusivity(unchecked) var content = EmitContent.none
     @exclusivity(unchecked) var senders: SenderDialects
     /// What the sender of the last message got wrong, though it is clear what was meant.
-    @exclusivity(unchecked) package private(set) var complaints = Complaints()
+    package var complaints: Complaints { found }
+    // Behind a getter: of a stored property another module checks the access for each message.
+    @exclusivity(unchecked) private var found = Complaints()
     /// How a list in the `data` of JSON is read (`--dialect`).
-    package var listReading = ListReading.learned
+    @exclusivity(unchecked) package var listReading = ListReading.learned
 
     package enum ListReading: String, CaseIterable, Sendable {
         /// As each sender has shown, else as the newest release does.
@@ -33,7 +39,9 @@ package final class PubSubMessageDecoder {
         case arguments = "5.15.1"
     }
     /// The sender of the message in hand, nil when it doesn't say.
-    @exclusivity(unchecked) package internal(set) var senderHostID: ByteString?
+    package var senderHostID: ByteString? { hasSender ? lastHostID : nil }
+    /// Whether the message in hand says who sent it: the last sender seen.
+    @exclusivity(unchecked) private var hasSender = false
     /// The last sender and namespace seen; their bytes rarely change from message to message.
     @exclusivity(unchecked) var lastHostID: ByteString = ""
     @exclusivity(unchecked) var lastNamespace: ByteString = "/"
@@ -58,6 +66,7 @@ package final class PubSubMessageDecoder {
         pickleLimits.maximumInputBytes = limits.maximumPayloadBytes
         pickleLimits.maximumDepth = limits.maximumDepth
         pickleLimits.maximumNodes = limits.maximumNodes
+        self.pickleLimits = pickleLimits
         pickle = PickleDocument(limits: pickleLimits)
         json = JSONDocument(
             limits: JSONLimits(
@@ -72,8 +81,8 @@ package final class PubSubMessageDecoder {
     ///   - payload: must stay valid until the next `decode`, since `encodeEvent` reads the content from it.
     ///   - includingOwn: also what has this process's host id, for a message on its way out.
     ///   - mayReach: whether an emit for the room, by its bytes, in the namespace may reach anybody. It is asked, before
-    ///     anything is made of the message, of the emits that are most: from the sender and in the namespace of the
-    ///     message before, for one room, with nobody skipped and no answer wanted.
+    ///     anything is made of the message, of the emits that are most: in the namespace of the message before, for one room,
+    ///     with nobody skipped and no answer wanted.
     /// - Throws: what python-socketio's receivers would drop with an exception or can't decode. What is wrong within the
     ///   data of an emit may be thrown by `encodeEvent`.
     package func decode(
@@ -84,26 +93,29 @@ package final class PubSubMessageDecoder {
             return try decodeWhole(payload, includingOwn: includingOwn)
         }
         content = .none
-        senderHostID = nil
-        complaints = Complaints()
+        hasSender = false
+        found = Complaints()
         if payload.first == UInt8(ascii: "{") {
             if jsonScan.scan(payload) {
-                let fields = MessageFields(of: jsonScan)
-                if let room = usualRoom(fields, of: jsonScan), jsonScan.isUsual(fields.binary),
-                    !mayReach(room, lastNamespace)
-                {
-                    senderHostID = lastHostID
-                    let written = Dialect(hasBinary: fields.binary != nil, isList: fields.data?.kind == .array)
-                    return .emitForNobody(dialect(written, of: lastHostID))
+                if let usual = jsonScan.isRepeated ? keptJSON : usualJSON(), let room = usualRoom(usual, of: jsonScan) {
+                    hasSender = true
+                    let isList = jsonScan.value(at: usual.data).kind == .array
+                    let dialect = dialect(Dialect(hasBinary: usual.hasBinary, isList: isList), of: lastHostID)
+                    guard mayReach(room, lastNamespace) else { return .emitForNobody(dialect) }
+                    content = .scannedJSON(payload, isArgumentList: dialect == .json5_15_1)
+                    return usualEmit(for: room, dialect)
                 }
+                let fields = MessageFields(of: jsonScan)
                 if let message = decodeScannedJSON(payload, fields, includingOwn: includingOwn) { return message }
             }
         } else if scan.scan(payload) {
-            let fields = MessageFields(of: scan)
-            if let room = usualRoom(fields, of: scan), !mayReach(room, lastNamespace) {
-                senderHostID = lastHostID
-                return .emitForNobody(.pickle)
+            if let usual = scan.isRepeated ? keptPickle : usualPickle(), let room = usualRoom(usual, of: scan) {
+                hasSender = true
+                guard mayReach(room, lastNamespace) else { return .emitForNobody(.pickle) }
+                content = .scanned(payload)
+                return usualEmit(for: room, .pickle)
             }
+            let fields = MessageFields(of: scan)
             if let message = try decodeScanned(payload, fields, includingOwn: includingOwn) { return message }
         }
         return try decodeWhole(payload, includingOwn: includingOwn)
@@ -114,8 +126,8 @@ package final class PubSubMessageDecoder {
         _ payload: UnsafeRawBufferPointer, includingOwn: Bool
     ) throws(PubSubMessageError) -> PubSubMessage {
         content = .none
-        senderHostID = nil
-        complaints = Complaints()
+        hasSender = false
+        found = Complaints()
         guard let first = payload.first else { throw PubSubMessageError(.empty) }
         guard payload.count <= limits.maximumPayloadBytes else {
             throw PubSubMessageError(
@@ -182,7 +194,7 @@ package final class PubSubMessageDecoder {
             var isBinary = fields.binary.map { json.isTruthy($0) } ?? false
             if isBinary, !isList {
                 isBinary = false
-                complaints.insert(.binaryWithoutList)
+                found.insert(.binaryWithoutList)
             }
             if isBinary { emit.dialect = Dialect(hasBinary: true, isList: hasListBesideAttachments(data)) }
             emit.dialect = dialect(emit.dialect, of: emit.hostID)
@@ -220,13 +232,13 @@ package final class PubSubMessageDecoder {
     /// `json.loads` reads them all, but the next receiver may not.
     private func noteEncoding(_ payload: UnsafeRawBufferPointer) {
         let (first, second) = (payload[0], payload.count > 1 ? payload[1] : 1)
-        if first == 0xEF { complaints.insert(.byteOrderMark) }
-        if first == 0xFE || first == 0xFF || first == 0 || second == 0 { complaints.insert(.notUTF8) }
+        if first == 0xEF { found.insert(.byteOrderMark) }
+        if first == 0xFE || first == 0xFF || first == 0 || second == 0 { found.insert(.notUTF8) }
     }
 
     func remember(_ route: Route) {
-        senderHostID = route.hostID
-        complaints.formUnion(route.complaints)
+        hasSender = route.hostID != nil
+        found.formUnion(route.complaints)
         if let host = route.hostID {
             lastHostID = host
             isLastHostOwn = host == hostID

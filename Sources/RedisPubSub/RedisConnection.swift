@@ -32,15 +32,16 @@ final class RedisConnection: ChannelInboundHandler {
     private let owner: RedisLink
 
     private let reader: RedisReplyReader
-    private var state = State.connecting
+    // Unchecked, these three: touched for each message or read, and nothing is called while they are.
+    @exclusivity(unchecked) private var state = State.connecting
+    @exclusivity(unchecked) private var hasDelivered = false
+    @exclusivity(unchecked) private var hasHeard = false
     private var context: ChannelHandlerContext?
     private var pending: RedisPendingCommands
     /// Commands taken before the handshake was over.
     private var held: ByteBuffer?
     private var unconfirmedChannels = 0
     private var isFlushPlanned = false
-    private var hasDelivered = false
-    private var hasHeard = false
     private var isPingUnanswered = false
     private var lastPing = NIODeadline.uptimeNanoseconds(0)
     /// When each PING was sent that a subscription has not answered, oldest first.

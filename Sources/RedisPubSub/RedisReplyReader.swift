@@ -13,20 +13,21 @@ import NIOCore
 /// still; only the channel's name is copied, since the parser moves its buffer when a message arrives in several reads.
 /// After a thrown error the reader is dead.
 final class RedisReplyReader {
+    // Unchecked, as the others: touched for each read. A delegate that is called from within may only take itself away.
     /// Receives the published messages.
-    var delegate: (any PubSubDelegate)?
+    @exclusivity(unchecked) var delegate: (any PubSubDelegate)?
     /// Whether arrays become replies with their texts in them. What a subscription brings is told apart otherwise.
-    var keepsArrays = false
+    @exclusivity(unchecked) var keepsArrays = false
 
     private let reader: UnsafeMutablePointer<redisReader>
     /// hiredis keeps a pointer to the table, so it lives as long as the reader.
     private let functions: UnsafeMutablePointer<redisReplyObjectFunctions>
     let maximumReplyBytes: Int
     /// Bytes fed since the last reply ended.
-    var unfinishedBytes = 0
+    @exclusivity(unchecked) var unfinishedBytes = 0
     private var violation: RedisError?
     /// The beginning of a message whose end the last read did not bring.
-    var cutMessage: [UInt8] = []
+    @exclusivity(unchecked) var cutMessage: [UInt8] = []
 
     /// What is known of the reply being read.
     private var reply = RedisReply.array

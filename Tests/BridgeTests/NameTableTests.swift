@@ -6,7 +6,7 @@ import Testing
 @Suite struct NameTableTests {
     @Test func `what is set is found until it is removed, as in a dictionary`() {
         var generator = SystemRandomNumberGenerator()
-        var table = NameTable<Int>()
+        let table = NameTable<Int>()
         var model: [ByteString: Int] = [:]
         // Few names, so that places are taken and given back all the time, of every length that is hashed differently.
         let names = (0..<120).map { ByteString(bytes: (0..<$0 % 40).map { UInt8($0) } + [UInt8($0)]) } + [""]
@@ -25,6 +25,33 @@ import Testing
         #expect(table.count == model.count)
         #expect(Set(table.names) == Set(model.keys))
         #expect(table.values.sorted() == model.values.sorted())
+    }
+
+    @Test func `values are let go of when they are replaced, removed, and with the table`() {
+        final class Value {}
+        weak var replaced: Value?
+        weak var removed: Value?
+        weak var kept: Value?
+        do {
+            let table = NameTable<Value>()
+            func set(_ name: ByteString) -> Value {
+                let value = Value()
+                table[name] = value
+                return value
+            }
+            replaced = set("a")
+            #expect(replaced != nil)
+            _ = set("a")
+            #expect(replaced == nil)
+            removed = set("b")
+            table["b"] = nil
+            #expect(removed == nil)
+            // The table grows.
+            kept = set("kept")
+            for number in 0..<100 { _ = set(ByteString("room \(number)")) }
+            #expect(kept != nil && table["kept"] === kept && table.count == 102)
+        }
+        #expect(kept == nil)
     }
 
     @Test func `names that differ in one byte have other hashes, spread over the table`() {

@@ -36,6 +36,19 @@ import Testing
         return found
     }
 
+    @Test(arguments: [0, 1, 125, 126, 127, 65_535, 65_536, 100_000])
+    func `a frame's header says the same whether written to a buffer or to memory`(length: Int) {
+        for opcode in [WebSocketFrame.Opcode.text, .binary] {
+            var buffer = ByteBuffer()
+            WebSocketFrameHeader.write(opcode, payloadBytes: length, to: &buffer)
+            let memory = [UInt8](unsafeUninitializedCapacity: WebSocketFrameHeader.maximumBytes) { target, count in
+                count = WebSocketFrameHeader.write(
+                    opcode, payloadBytes: length, to: UnsafeMutableRawBufferPointer(target))
+            }
+            #expect(memory == Array(buffer: buffer))
+        }
+    }
+
     @Test func `a poll takes 16 packets and leaves the rest`() {
         var queue = OutgoingQueue()
         for number in 0..<40 { queue.append(Self.text("4\(number)")) }

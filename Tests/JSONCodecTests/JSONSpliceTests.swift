@@ -64,6 +64,22 @@ import Testing
         #expect(parsed(text) == nil)
     }
 
+    @Test func `a number ends at what is no digit, wherever that stands among eight`() {
+        // The neighbours of the digits, and bytes that differ from them in high bits only.
+        let others = Array("/:;?*)%@PFpx".utf8)
+        for byte in others + [0x00, 0xB0, 0xB9] {
+            for place in 0..<17 {
+                var text = Array("[12345678901234567,1]".utf8)
+                text[place + 1] = byte
+                #expect(spliced(String(decoding: text, as: UTF8.self)) == nil)
+            }
+        }
+        for count in 1..<40 {
+            let text = String(repeating: "9", count: count)
+            #expect(spliced(text) == text)
+        }
+    }
+
     @Test func `bytes put together at random are copied only if the full parse prints the same`() {
         let pieces = [
             "[", "]", "{", "}", ",", ":", " ", "\"a\"", "\"b\"", "1", "-2.5", "null", "true", "\"\\n\"", "\"", "0", "e",

@@ -20,21 +20,6 @@ import Testing
             ], version: version)
     }
 
-    /// A message and its event or error in one text.
-    private func outcome(_ payload: UnsafeRawBufferPointer, isWhole: Bool, _ decoder: PubSubMessageDecoder) -> String {
-        do throws(PubSubMessageError) {
-            let message =
-                isWhole ? try decoder.decodeWhole(payload, includingOwn: false) : try decoder.decode(payload)
-            guard case .emit(let emit) = message else { return "\(message)" }
-            let event = try decoder.encodeEvent()
-            return "\(emit.namespace) \(emit.rooms) \(emit.skip) \(emit.callback != nil) \(emit.hostID ?? "") "
-                + String(decoding: event.json, as: UTF8.self) + "\(event.attachments.count)"
-        } catch {
-            // The scan may know the sender of what the parse refuses.
-            return "\(error)"
-        }
-    }
-
     @Test func `captured messages are routed and written the same by their keys and as a whole`() throws {
         var scanned = 0
         var scannedJSON = 0
@@ -43,7 +28,7 @@ import Testing
             guard let payload = record.payload else { continue }
             payload.withUnsafeBytes { payload in
                 #expect(
-                    outcome(payload, isWhole: false, decoder) == outcome(payload, isWhole: true, decoder),
+                    decoder.outcome(payload, isWhole: false) == decoder.outcome(payload, isWhole: true),
                     "\(record.id)")
                 guard (try? decoder.decode(payload)) != nil else { return }
                 if case .scanned = decoder.content { scanned += 1 }
@@ -149,10 +134,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("h", "g", "another sender"), ("/", "/b", "another namespace"), ("emit", "call", "no emit"),
+        ("/", "/b", "another namespace"), ("emit", "call", "no emit"), ("h", "g", "all the same"),
         ("skip_sid", "skip_sad", "all the same"),
     ])
-    func `an emit that differs from the one before in more than its room is looked at`(
+    func `an emit that differs from the one before in more than its room and sender is looked at`(
         old: String, new: String, why: String
     )
         throws
@@ -164,6 +149,7 @@ import Testing
                 let message = try decoder.decode(payload, mayReach: { _, _ in false })
                 if case .emitForNobody = message {
                     #expect(text == Self.json || why == "all the same")
+                    #expect(decoder.senderHostID == (text.contains(#""g""#) ? "g" : "h"))
                 } else {
                     #expect(text != Self.json && why != "all the same")
                 }
@@ -213,7 +199,7 @@ import Testing
         let payload = Array(Self.json.replacing(old, with: new).utf8)
         let decoder = PubSubMessageDecoder(hostID: "own")
         payload.withUnsafeBytes { payload in
-            #expect(outcome(payload, isWhole: false, decoder) == outcome(payload, isWhole: true, decoder))
+            #expect(decoder.outcome(payload, isWhole: false) == decoder.outcome(payload, isWhole: true))
         }
     }
 
@@ -221,7 +207,8 @@ import Testing
         arguments: [
             "null", "[]", "[null]", "[ null ]", "[[1]]", "[1, 2]", "[[], null]", "{}", #"{"a": [1, {"b": null}]}"#,
             #""text""#,
-            #""\u00e9""#, "\"\u{e9}\"", "7", "1.10", "-0", "true", #"{"a": 1, "a": 2}"#, "[01]", "[1", "01",
+            #""\u00e9""#, "\"\u{e9}\"", #"[{"a\\": "\"\\\"]"}, "\\"]"#, #"["\"]"#, #"["\\\"]"#, #"["\\"]"#, "7", "1.10",
+            "-0", "true", #"{"a": 1, "a": 2}"#, "[01]", "[1", "01",
             #"1, "data": 2"#, #"[1], "data": "x""#, #"1, "other": [1]"#, #"1, "other": [01]"#, #"1, "event": "y""#,
             #"1, "event": 5"#,
             #"1, "event": "\u0079""#,
@@ -233,7 +220,7 @@ import Testing
             let (one, other) = (PubSubMessageDecoder(hostID: "own"), PubSubMessageDecoder(hostID: "own"))
             (one.listReading, other.listReading) = (reading, reading)
             Array(text.utf8).withUnsafeBytes { payload in
-                #expect(outcome(payload, isWhole: false, one) == outcome(payload, isWhole: true, other))
+                #expect(one.outcome(payload, isWhole: false) == other.outcome(payload, isWhole: true))
             }
         }
     }
@@ -257,12 +244,12 @@ import Testing
                 var payload = original
                 payload[place] = byte
                 payload.withUnsafeBytes { payload in
-                    let byKeys = outcome(payload, isWhole: false, decoder)
-                    let whole = outcome(payload, isWhole: true, decoder)
+                    let byKeys = decoder.outcome(payload, isWhole: false)
+                    let whole = decoder.outcome(payload, isWhole: true)
                     #expect(byKeys == whole, "byte \(place) is \(byte)")
                 }
             }
-            original[..<place].withUnsafeBytes { _ = outcome($0, isWhole: false, decoder) }
+            original[..<place].withUnsafeBytes { _ = decoder.outcome($0, isWhole: false) }
         }
     }
 }

@@ -27,6 +27,21 @@ extension PubSubMessageDecoder {
         }.get()
     }
 
+    /// A message and its event or error in one text.
+    func outcome(_ payload: UnsafeRawBufferPointer, isWhole: Bool) -> String {
+        do throws(PubSubMessageError) {
+            let message =
+                isWhole ? try decodeWhole(payload, includingOwn: false) : try decode(payload)
+            guard case .emit(let emit) = message else { return "\(message)" }
+            let event = try encodeEvent()
+            return "\(emit.namespace) \(emit.rooms) \(emit.skip) \(emit.callback != nil) \(emit.hostID ?? "") "
+                + String(decoding: event.json, as: UTF8.self) + "\(event.attachments.count)"
+        } catch {
+            // The scan may know the sender of what the parse refuses.
+            return "\(error)"
+        }
+    }
+
     func event(text: String) throws(PubSubMessageError) -> String { try event(Array(text.utf8)) }
 }
 

@@ -15,7 +15,8 @@ struct PacketBuilder {
     init(_ event: EncodedEvent, namespace: ByteString, ackID: Int? = nil, scratch: inout JSONWriter) {
         Self.writeHead(of: event, namespace: namespace, ackID: ackID, to: &scratch)
         frames = ByteBufferAllocator().buffer(
-            capacity: scratch.count + event.json.count + event.attachments.reduce(10) { $0 + $1.count + 10 })
+            capacity: scratch.count + event.json.count
+                + event.attachments.reduce(WebSocketFrameHeader.maximumBytes) { $0 + $1.count + 10 })
         firstPart = Self.appendText(event, head: scratch, to: &frames)
         appendAttachments(of: event)
     }
@@ -27,7 +28,7 @@ struct PacketBuilder {
         appendAttachments(of: event)
     }
 
-    func build() -> EncodedPacket {
+    consuming func build() -> EncodedPacket {
         EncodedPacket(frames: frames, firstPart: firstPart, furtherParts: furtherParts)
     }
 
@@ -59,11 +60,47 @@ struct PacketBuilder {
     ) -> EncodedPacket.Part {
         let frameStart = frames.writerIndex
         let count = head.count + (tail?.count ?? 0)
-        WebSocketFrameHeader.write(isAttachment ? .binary : .text, payloadBytes: count, to: &frames)
-        let start = frames.writerIndex
-        frames.writeBytes(head)
-        if let tail { frames.writeBytes(tail) }
+        var start = frameStart
+        // In one write: each takes a look at who shares the buffer.
+        frames.writeWithUnsafeMutableBytes(minimumWritableBytes: WebSocketFrameHeader.maximumBytes + count) { target in
+            let headerBytes = WebSocketFrameHeader.write(
+                isAttachment ? .binary : .text, payloadBytes: count, to: target)
+            start += headerBytes
+            UnsafeMutableRawBufferPointer(rebasing: target[headerBytes...]).copyMemory(from: head)
+            if let tail {
+                UnsafeMutableRawBufferPointer(rebasing: target[(headerBytes + head.count)...]).copyMemory(from: tail)
+            }
+            return headerBytes + count
+        }
         return EncodedPacket.Part(
             frameStart: frameStart, content: start..<(start + count), isAttachment: isAttachment)
+    }
+}
+
+extension WebSocketFrameHeader {
+    /// The longest header.
+    static let maximumBytes = 10
+
+    /// Writes a header to the beginning of some memory, where there must be room for the longest.
+    ///
+    /// - Returns: its length.
+    static func write(
+        _ opcode: WebSocketFrame.Opcode, payloadBytes: Int, to target: UnsafeMutableRawBufferPointer
+    ) -> Int {
+        precondition(target.count >= maximumBytes)
+        target[0] = 0x80 | opcode.rawValue
+        switch payloadBytes {
+        case ..<126:
+            target[1] = UInt8(payloadBytes)
+            return 2
+        case ..<65536:
+            target[1] = 126
+            target.storeBytes(of: UInt16(payloadBytes).bigEndian, toByteOffset: 2, as: UInt16.self)
+            return 4
+        default:
+            target[1] = 127
+            target.storeBytes(of: UInt64(payloadBytes).bigEndian, toByteOffset: 2, as: UInt64.self)
+            return 10
+        }
     }
 }

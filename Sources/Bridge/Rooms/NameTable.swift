@@ -3,28 +3,50 @@ import JSONCodec
 /// Values by name, which are found by the bytes of a message as they stand there, without a key made of them.
 ///
 /// Open addressing with linear probing, at most three quarters full. Clients choose the names of rooms, so where a name
-/// goes depends on a secret of this process.
-struct NameTable<Value> {
-    /// 0 where nothing is.
-    private var hashes: ContiguousArray<UInt64>
-    private var entries: ContiguousArray<(name: ByteString, value: Value)?>
-    private(set) var count = 0
+/// goes depends on a secret of this process. In memory of its own: of arrays each look would count references.
+final class NameTable<Value> {
+    private struct Entry {
+        let name: ByteString
+        var value: Value
+    }
+
+    /// 0 where nothing is. As many as `capacity`, a power of two, and so are the entries.
+    // Unchecked, as the others: touched for each message, and nothing is called meanwhile.
+    @exclusivity(unchecked) private var hashes: UnsafeMutablePointer<UInt64>
+    /// Initialized where there is a hash.
+    @exclusivity(unchecked) private var entries: UnsafeMutablePointer<Entry>
+    @exclusivity(unchecked) private var capacity: Int
+    @exclusivity(unchecked) private(set) var count = 0
     private let seed: NameHash
 
     init() {
-        hashes = [0, 0, 0, 0]
-        entries = [nil, nil, nil, nil]
+        capacity = 4
+        (hashes, entries) = Self.allocate(capacity)
         seed = .ofThisProcess
     }
 
+    deinit {
+        for place in 0..<capacity where hashes[place] != 0 { (entries + place).deinitialize(count: 1) }
+        hashes.deallocate()
+        entries.deallocate()
+    }
+
+    private static func allocate(_ capacity: Int) -> (UnsafeMutablePointer<UInt64>, UnsafeMutablePointer<Entry>) {
+        let hashes = UnsafeMutablePointer<UInt64>.allocate(capacity: capacity)
+        hashes.initialize(repeating: 0, count: capacity)
+        return (hashes, .allocate(capacity: capacity))
+    }
+
     var isEmpty: Bool { count == 0 }
-    var names: some Sequence<ByteString> { entries.lazy.compactMap { $0?.name } }
-    var values: some Sequence<Value> { entries.lazy.compactMap { $0?.value } }
+    var names: [ByteString] { places.map { entries[$0].name } }
+    var values: [Value] { places.map { entries[$0].value } }
+
+    private var places: [Int] { (0..<capacity).filter { hashes[$0] != 0 } }
 
     func contains(_ name: UnsafeRawBufferPointer) -> Bool { find(name) != nil }
 
     subscript(bytes name: UnsafeRawBufferPointer) -> Value? {
-        find(name).flatMap { entries[$0]?.value }
+        find(name).map { entries[$0].value }
     }
 
     subscript(name: ByteString) -> Value? {
@@ -37,56 +59,57 @@ struct NameTable<Value> {
     /// Where a name's value is.
     private func find(_ name: UnsafeRawBufferPointer) -> Int? {
         let hash = seed.hash(of: name)
-        return hashes.withUnsafeBufferPointer { hashes in
-            let mask = hashes.count &- 1
-            var place = Int(truncatingIfNeeded: hash) & mask
-            while hashes[place] != 0 {
-                if hashes[place] == hash, entries[place]?.name.hasBytes(name) == true { return place }
-                place = (place &+ 1) & mask
-            }
-            return nil
+        let mask = capacity &- 1
+        var place = Int(truncatingIfNeeded: hash) & mask
+        while hashes[place] != 0 {
+            if hashes[place] == hash, entries[place].name.hasBytes(name) { return place }
+            place = (place &+ 1) & mask
         }
+        return nil
     }
 
-    private mutating func insert(_ value: Value, _ name: ByteString) {
+    private func insert(_ value: Value, _ name: ByteString) {
         if let place = name.withUnsafeBytes({ find($0) }) {
-            entries[place]?.value = value
+            entries[place].value = value
             return
         }
-        if (count + 1) * 4 > hashes.count * 3 { grow() }
+        if (count + 1) * 4 > capacity * 3 { grow() }
         let hash = name.withUnsafeBytes { seed.hash(of: $0) }
         let place = freePlace(for: hash)
         hashes[place] = hash
-        entries[place] = (name, value)
+        (entries + place).initialize(to: Entry(name: name, value: value))
         count += 1
     }
 
     private func freePlace(for hash: UInt64) -> Int {
-        let mask = hashes.count - 1
+        let mask = capacity - 1
         var place = Int(truncatingIfNeeded: hash) & mask
         while hashes[place] != 0 { place = (place + 1) & mask }
         return place
     }
 
-    private mutating func grow() {
-        let (oldHashes, oldEntries) = (hashes, entries)
-        hashes = ContiguousArray(repeating: 0, count: oldHashes.count * 2)
-        entries = ContiguousArray(repeating: nil, count: oldHashes.count * 2)
-        for (hash, entry) in zip(oldHashes, oldEntries) where hash != 0 {
-            let place = freePlace(for: hash)
-            hashes[place] = hash
-            entries[place] = entry
+    private func grow() {
+        let (oldHashes, oldEntries, oldCapacity) = (hashes, entries, capacity)
+        capacity = oldCapacity * 2
+        (hashes, entries) = Self.allocate(capacity)
+        for old in 0..<oldCapacity where oldHashes[old] != 0 {
+            let place = freePlace(for: oldHashes[old])
+            hashes[place] = oldHashes[old]
+            (entries + place).moveInitialize(from: oldEntries + old, count: 1)
         }
+        oldHashes.deallocate()
+        oldEntries.deallocate()
     }
 
     /// Closes the hole by moving up what had to make way, so that searches need no marks of what was removed.
     ///
     /// - Returns: whether there was one.
     @discardableResult
-    mutating func removeValue(for name: ByteString) -> Bool {
+    func removeValue(for name: ByteString) -> Bool {
         guard var hole = name.withUnsafeBytes({ find($0) }) else { return false }
         count -= 1
-        let mask = hashes.count - 1
+        (entries + hole).deinitialize(count: 1)
+        let mask = capacity - 1
         var place = hole
         while true {
             place = (place + 1) & mask
@@ -95,11 +118,10 @@ struct NameTable<Value> {
             // Stays where it is if its home lies behind the hole, going round.
             if (place - home) & mask < (place - hole) & mask { continue }
             hashes[hole] = hashes[place]
-            entries[hole] = entries[place]
+            (entries + hole).moveInitialize(from: entries + place, count: 1)
             hole = place
         }
         hashes[hole] = 0
-        entries[hole] = nil
         return true
     }
 }

@@ -9,12 +9,12 @@ struct RoomInterest {
     private final class Namespace {
         /// Members of each loop that were reported or are expected.
         var counts: [Int]
-        var rooms = NameTable<[Int]>()
+        let rooms = NameTable<[Int]>()
 
         init(counts: [Int]) { self.counts = counts }
     }
 
-    private var namespaces = NameTable<Namespace>()
+    private let namespaces = NameTable<Namespace>()
     private let loopCount: Int
 
     init(loopCount: Int) { self.loopCount = loopCount }

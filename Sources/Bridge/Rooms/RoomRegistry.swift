@@ -5,8 +5,7 @@ final class Namespace {
     let name: ByteString
     let everyone: Room
     /// Sockets by sid. Each sid is a room of its own, without a `Room`.
-    // Unchecked, as all of this file: looked up for each message, by code that calls nothing back meanwhile.
-    @exclusivity(unchecked) fileprivate(set) var sockets = NameTable<Socket>()
+    let sockets = NameTable<Socket>()
 
     /// The socket that has this name as its sid. Most rooms are told from sids by their length.
     func socket(named name: ByteString) -> Socket? { name.count == SessionID.length ? sockets[name] : nil }
@@ -16,7 +15,7 @@ final class Namespace {
         rooms.contains(name) || name.count == SessionID.length && sockets.contains(name)
     }
 
-    @exclusivity(unchecked) fileprivate(set) var rooms = NameTable<Room>()
+    let rooms = NameTable<Room>()
 
     fileprivate init(name: ByteString) {
         self.name = name
@@ -31,7 +30,7 @@ final class RoomRegistry {
     /// A namespace (`room` nil) or room that has its first member or lost its last.
     struct Change { let namespace: ByteString, room: ByteString?, isAlive: Bool }
 
-    @exclusivity(unchecked) private(set) var namespaces = NameTable<Namespace>()
+    let namespaces = NameTable<Namespace>()
     var changed: (Change) -> Void = { _ in }
 
     func connect(_ session: Session, to name: ByteString, sid: ByteString) -> Socket {
