@@ -5,7 +5,7 @@ import NIOCore
 /// For those who publish by the hundred thousand: no buffer, no promise and no system call for each message.
 package final class RedisPublishBatch {
     /// The PUBLISH commands, as RESP spells them.
-    private(set) var commands = ByteBuffer()
+    package private(set) var commands = ByteBuffer()
     /// The messages in it, and their payloads' bytes.
     package private(set) var messageCount = 0
     package private(set) var payloadBytes = 0

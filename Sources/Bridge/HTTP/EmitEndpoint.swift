@@ -16,8 +16,8 @@ struct EmitEndpoint: Sendable {
     }
 
     /// What to publish, or the answer that refuses the request.
-    func request(contentType: String?, body: ByteBuffer) -> Result<Request, HTTPAnswer> {
-        guard Self.isJSON(contentType) else {
+    func request(isJSON: Bool, body: ByteBuffer) -> Result<Request, HTTPAnswer> {
+        guard isJSON else {
             return .failure(.errorPage(.unsupportedMediaType, "Send the message with Content-Type: application/json."))
         }
         var document = JSONDocument()

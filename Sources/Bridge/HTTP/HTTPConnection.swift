@@ -11,11 +11,9 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
-    typealias Parser = ByteToMessageHandler<HTTPRequestDecoder>
+    typealias Parser = ByteToMessageHandler<HTTPRequestReader>
 
-    static func makeParser() -> Parser {
-        ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes))
-    }
+    static func makeParser() -> Parser { ByteToMessageHandler(HTTPRequestReader()) }
 
     /// Makes the parser's type known to Swift's runtime, to be called before there are connections: when two loops accept
     /// their first ones at the same moment, it may look up a conformance of the generic class while the other thread is
@@ -26,7 +24,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         case awaitingHead
         case receivingBody(HTTPRequestHead, ByteBuffer, limit: Int)
         /// The request is with its endpoint; what follows waits.
-        case answering(HTTPRequestHead)
+        case answering(HTTPAnswer.Form)
         /// Nothing more is read or written, but the client may still be sending.
         case draining
         case upgraded
@@ -158,7 +156,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func refuseBrokenRequest(_ context: ChannelHandlerContext) {
         guard case .awaitingHead = state else { return close(context) }
-        state = .answering(HTTPRequestHead(version: .http1_1, method: .GET, uri: "/"))
+        state = .answering(.usual)
         var answer = HTTPAnswer.errorPage(.badRequest, "The request is not valid HTTP.")
         answer.closesConnection = true
         write(answer)
@@ -182,7 +180,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// Answers at once; the rest of the body is read and dropped for a while, so that the answer isn't lost to a reset.
     private func refuseBody(_ head: HTTPRequestHead, limit: Int) {
-        state = .answering(head)
+        state = .answering(HTTPAnswer.Form(of: head))
         shard.counters.bodiesTooLarge += 1
         endpoints.noteRefusedBody(of: head)
         var answer = HTTPAnswer.errorPage(.payloadTooLarge, "A body here may have at most \(limit) bytes.")
@@ -191,7 +189,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func received(_ head: HTTPRequestHead, body: ByteBuffer, _ context: ChannelHandlerContext) {
-        state = .answering(head)
+        state = .answering(HTTPAnswer.Form(of: head))
         deadline = nil
         switch endpoints.route(head, body: body, from: context.channel.remoteAddress, on: shard) {
         case .answer(let answer): write(answer)
@@ -205,6 +203,32 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         case .webSocket(let session): upgradeToWebSocket(head, session, context)
         }
     }
+
+    // MARK: The short way of a plain emit
+
+    /// Nothing is in hand, so that the next request may be answered at once.
+    var isIdle: Bool {
+        if case .awaitingHead = state { waitingParts.isEmpty } else { false }
+    }
+
+    /// Whether `received(_:body:)` may be called for a request with this head.
+    func takesBody(of head: PlainEmitHead) -> Bool {
+        endpoints.takesPlainEmits && head.bodyByteCount <= shard.configuration.maxEmitBodyBytes
+    }
+
+    /// A whole request that the parser hasn't seen.
+    func received(_ head: PlainEmitHead, body: ByteBuffer) {
+        requestID += 1
+        state = .answering(.usual)
+        deadline = nil
+        switch endpoints.emit(isJSON: head.isJSON, body: body) {
+        case .answer(let answer): write(answer)
+        case .later(let future): write(future)
+        case .poll, .webSocket: break  // no answers to an emit
+        }
+    }
+
+    // MARK: Answers
 
     private func write(_ future: EventLoopFuture<HTTPAnswer>) {
         let id = requestID
@@ -220,16 +244,18 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func write(_ answer: HTTPAnswer) {
-        guard let context, case .answering(let request) = state else { return }
-        let closes = answer.closesConnection || closesWhenIdle || !request.isKeepAlive
-        let persistence: HTTPAnswer.Persistence =
-            closes ? .close : request.version == .http1_1 ? .implied : .keepAlive
-        var bytes = ByteBuffer()
-        if let unsent { bytes = unsent } else { shard.flushLater(self) }
-        unsent = nil  // releases the buffer, so that appending doesn't copy it
-        answer.write(persistence, includingBody: request.method != .HEAD, to: &bytes)
-        unsent = bytes
-        if closes {
+        guard let context, case .answering(var form) = state else { return }
+        if answer.closesConnection || closesWhenIdle { form.persistence = .close }
+        if let unsent {
+            var bytes = unsent
+            self.unsent = nil  // releases the buffer, so that appending doesn't copy it
+            answer.write(form, to: &bytes)
+            self.unsent = bytes
+        } else {
+            unsent = answer.bytes(form)
+            shard.flushLater(self)
+        }
+        if form.persistence == .close {
             drain()
             flush()
             context.close(mode: .output, promise: nil)

@@ -28,6 +28,8 @@ final class HTTPEndpoints: Sendable {
     private let emit: EmitEndpoint?
     private let router: RouterReference
     private let configuration: BridgeConfiguration
+    /// Whether `emit(isJSON:body:)` answers a `POST /emit` as `route` would.
+    let takesPlainEmits: Bool
 
     init(
         purpose: Purpose, transport: TransportEndpoint, emit: EmitEndpoint?, operations: OperationsEndpoint,
@@ -40,6 +42,7 @@ final class HTTPEndpoints: Sendable {
         self.emit = emit
         self.router = router
         self.configuration = configuration
+        takesPlainEmits = purpose != .operators && emit != nil && !"/emit".utf8.starts(with: configuration.path.utf8)
     }
 
     func bodyLimit(of head: HTTPRequestHead) -> Int {
@@ -88,7 +91,16 @@ final class HTTPEndpoints: Sendable {
             answer.headers = [("Allow", "POST, OPTIONS")]
             return .answer(answer)
         }
-        switch endpoint.request(contentType: head.headers.first(name: "content-type"), body: body) {
+        return post(isJSON: EmitEndpoint.isJSON(head.headers.first(name: "content-type")), body: body, to: endpoint)
+    }
+
+    /// `route` for a `POST /emit`.
+    func emit(isJSON: Bool, body: ByteBuffer) -> HTTPAction {
+        emit.map { post(isJSON: isJSON, body: body, to: $0) } ?? .answer(Self.notFound)
+    }
+
+    private func post(isJSON: Bool, body: ByteBuffer, to endpoint: EmitEndpoint) -> HTTPAction {
+        switch endpoint.request(isJSON: isJSON, body: body) {
         case .failure(let answer): return .answer(counted(answer))
         case .success(let request):
             do {
@@ -104,7 +116,7 @@ final class HTTPEndpoints: Sendable {
         }
     }
 
-    private static let emitted = HTTPAnswer(.ok, contentType: HTTPAnswer.html, text: "OK\n")
+    private static let emitted = HTTPAnswer(.ok, contentType: HTTPAnswer.html, text: "OK\n").prepared()
 
     private static func unemittable(_ error: any Error) -> HTTPAnswer {
         .errorPage(.badRequest, "The message can't be emitted: \(HTMLText.escaped("\(error)")).")
