@@ -40,7 +40,8 @@ final class HTTPBench {
         let operations = OperationsEndpoint(
             readiness: Readiness(loopCount: 1, configuration: configuration), scrape: scrape, metrics: metrics,
             explainer: Explainer(
-                configuration: configuration, hostID: BridgeBench.hostID, shards: shards, router: router, scrape: scrape),
+                configuration: configuration, hostID: BridgeBench.hostID, shards: shards, router: router, scrape: scrape
+            ),
             secret: secret)
         return HTTPEndpoints(
             purpose: .everybody,

@@ -73,7 +73,8 @@ import Testing
         let bench = try HTTPBench()
         try bench.send(bytes, inReadsOf: lengths)
         return Outcome(
-            answers: try bench.received(), published: bench.broker.published, counters: bench.counters()?.nonZero.map { "\($0)" } ?? [],
+            answers: try bench.received(), published: bench.broker.published,
+            counters: bench.counters()?.nonZero.map { "\($0)" } ?? [],
             isOpen: bench.isOpen, shardCounters: bench.bench.shard.counters)
     }
 

@@ -72,7 +72,9 @@ struct PlainEmitHead: Equatable {
     private static func isEqual(_ bytes: UnsafeRawBufferPointer, _ text: StaticString) -> Bool {
         text.withUTF8Buffer { text in
             guard text.count == bytes.count else { return false }
-            return text.indices.allSatisfy { bytes[$0] == text[$0] || bytes[$0] | 0x20 == text[$0] && bytes[$0] >= 0x41 }
+            return text.indices.allSatisfy {
+                bytes[$0] == text[$0] || bytes[$0] | 0x20 == text[$0] && bytes[$0] >= 0x41
+            }
         }
     }
 }
