@@ -106,9 +106,9 @@ final class HTTPEndpoints: Sendable {
             do {
                 if request.wantsReport {
                     return later(
-                        router.emitReporting(request.payload).map { OperationsEndpoint.answer(.ok, $0.json) })
+                        router.emitReporting(request.emit.payload).map { OperationsEndpoint.answer(.ok, $0.json) })
                 }
-                guard let emitted = try router.emit(request.payload) else { return .answer(counted(Self.emitted)) }
+                guard let emitted = try router.emit(request.emit) else { return .answer(counted(Self.emitted)) }
                 return later(emitted.map { Self.emitted })
             } catch {
                 return .answer(counted(Self.unemittable(error)))
