@@ -318,8 +318,10 @@ final class Router: PubSubDelegate {
         try decoder.decoding(emit) { try route($0) }
         let batch = outgoing ?? beginOutgoing()
         guard var channel = configuration.redisChannels.first else { return }
-        let message = inPublishForm(emit.payload)
-        if publishForm == .json { echoes.expect(message) }
+        let form = publishForm
+        let message = PubSubMessageEncoder.emit(emit.payload, as: form)
+        // In another form it may be refused where this one was not.
+        if form == .json { echoes.expect(message) }
         channel.withUTF8 { channel in
             message.withUnsafeBytes { batch.append($0, to: UnsafeRawBufferPointer(channel)) }
         }

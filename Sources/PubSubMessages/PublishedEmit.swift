@@ -145,8 +145,8 @@ private struct EmitFields {
     /// False when it was there before.
     private mutating func note(_ field: Set) -> Bool { seen.insert(field).inserted }
 
-    private static func isName(_ bytes: UnsafeRawBufferPointer, _ name: StaticString) -> Bool {
-        name.withUTF8Buffer { sameBytes(bytes, UnsafeRawBufferPointer($0)) }
+    @inline(__always) private static func isName(_ bytes: UnsafeRawBufferPointer, _ name: StaticString) -> Bool {
+        bytes.count == name.utf8CodeUnitCount && name.withUTF8Buffer { sameBytes(bytes, UnsafeRawBufferPointer($0)) }
     }
 }
 

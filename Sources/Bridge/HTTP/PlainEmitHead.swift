@@ -1,3 +1,5 @@
+import JSONCodec
+
 /// The head of a `POST /emit` as most backends send it, read where it stands.
 ///
 /// Plain is what can be read in one way only and asks for nothing special. A head that is cut, spelled unusually or refused, a
@@ -10,9 +12,10 @@ struct PlainEmitHead: Equatable {
 
     /// - Parameter bytes: begin with the head; nil where it isn't plain.
     init?(_ bytes: UnsafeRawBufferPointer) {
-        let isEmit = Self.requestLine.withUTF8Buffer { bytes.starts(with: $0) }
+        let start = Self.requestLine.utf8CodeUnitCount
+        let isEmit = Self.requestLine.withUTF8Buffer { sameBytes(bytes.prefixed(start), UnsafeRawBufferPointer($0)) }
         guard isEmit else { return nil }
-        var lines = HeaderLines(bytes: bytes.prefixed(Self.maximumBytes), index: Self.requestLine.utf8CodeUnitCount)
+        var lines = HeaderLines(bytes: bytes.prefixed(Self.maximumBytes), index: start)
         var bodyByteCount: Int?
         var isJSON: Bool?
         while let line = lines.next() {
@@ -72,9 +75,11 @@ struct PlainEmitHead: Equatable {
     private static func isEqual(_ bytes: UnsafeRawBufferPointer, _ text: StaticString) -> Bool {
         text.withUTF8Buffer { text in
             guard text.count == bytes.count else { return false }
-            return text.indices.allSatisfy {
-                bytes[$0] == text[$0] || bytes[$0] | 0x20 == text[$0] && bytes[$0] >= 0x41
+            for index in text.indices
+            where bytes[index] != text[index] && (bytes[index] | 0x20 != text[index] || bytes[index] < 0x41) {
+                return false
             }
+            return true
         }
     }
 }
@@ -98,7 +103,7 @@ private struct HeaderLines {
         guard index &+ 1 < bytes.count, bytes[index] == UInt8(ascii: ":") else { return nil }
         index &+= bytes[index &+ 1] == 0x20 ? 2 : 1
         let valueStart = index
-        while index < bytes.count, Self.isText(bytes[index]) { index &+= 1 }
+        skipText()
         let value = UnsafeRawBufferPointer(rebasing: bytes[valueStart..<index])
         return endLine() ? (name, value) : nil
     }
@@ -109,7 +114,16 @@ private struct HeaderLines {
         return true
     }
 
-    private static func isText(_ byte: UInt8) -> Bool { byte &- 0x20 < 0x5F }
+    /// Passes printable ASCII.
+    private mutating func skipText() {
+        while true {
+            index &+= plainRunLength(bytes, from: index)
+            guard index < bytes.count, bytes[index] == UInt8(ascii: "\"") || bytes[index] == UInt8(ascii: "\\") else {
+                return
+            }
+            index &+= 1
+        }
+    }
 
     /// Letters, digits and `!#$%&'*+-.^_`|~` (RFC 9110, section 5.6.2).
     @inline(__always) private static func isToken(_ byte: UInt8) -> Bool {
