@@ -20,7 +20,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     /// still putting that together, and crash (seen with Swift 6 about once in a thousand starts under load).
     static func prepareParser() { _ = makeParser() }
 
-    private enum State {
+    enum State {
         case awaitingHead
         case receivingBody(HTTPRequestHead, ByteBuffer, limit: Int)
         /// The request is with its endpoint; what follows waits.
@@ -35,13 +35,13 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     var index = 0
     private let endpoints: HTTPEndpoints
     private let parser: Parser
-    private var state = State.awaitingHead
+    var state = State.awaitingHead
     private var deadline: NIODeadline?
-    private var context: ChannelHandlerContext?
+    var context: ChannelHandlerContext?
     /// Tells a waiting GET from earlier ones of this connection.
-    private var requestID: UInt64 = 0
-    private var waitingPoll: (session: SessionReference, id: UInt64)?
-    private var closesWhenIdle = false
+    var requestID: UInt64 = 0
+    var waitingPoll: (session: SessionReference, id: UInt64)?
+    var closesWhenIdle = false
     private var hasHeldRead = false
     /// What came in the same read behind a request that is not answered yet. Nothing more is read meanwhile, so that one
     /// read's worth is the most there can be.
@@ -49,10 +49,10 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
 
     private var isReadingOn = false
     /// Answers that leave at the end of this turn.
-    private var unsent: ByteBuffer?
-    private var descriptor: CInt?
+    var unsent: ByteBuffer?
+    var descriptor: CInt?
     /// Writes that the channel has not finished.
-    private var writesPending = 0
+    var writesPending = 0
 
     private enum WaitingPart { case part(HTTPServerRequestPart), brokenRequest }
 
@@ -112,7 +112,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     /// Goes on with what was read behind a request that is answered now.
-    private func readOn(_ context: ChannelHandlerContext) {
+    func readOn(_ context: ChannelHandlerContext) {
         // An answer given on the spot comes back here; thousands may stand in one read.
         guard !isReadingOn else { return }
         isReadingOn = true
@@ -228,75 +228,6 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         }
     }
 
-    // MARK: Answers
-
-    private func write(_ future: EventLoopFuture<HTTPAnswer>) {
-        let id = requestID
-        // An endpoint's answer may come from another loop.
-        future.hop(to: shard.eventLoop).assumeIsolated().whenComplete { result in
-            guard self.requestID == id else { return }
-            self.waitingPoll = nil
-            switch result {
-            case .success(let answer): self.write(answer)
-            case .failure: self.write(.errorPage(.internalServerError, "The request could not be completed."))
-            }
-        }
-    }
-
-    private func write(_ answer: HTTPAnswer) {
-        guard let context, case .answering(var form) = state else { return }
-        if answer.closesConnection || closesWhenIdle { form.persistence = .close }
-        if let unsent {
-            var bytes = unsent
-            self.unsent = nil  // releases the buffer, so that appending doesn't copy it
-            answer.write(form, to: &bytes)
-            self.unsent = bytes
-        } else {
-            unsent = answer.bytes(form)
-            shard.flushLater(self)
-        }
-        if form.persistence == .close {
-            drain()
-            flush()
-            context.close(mode: .output, promise: nil)
-        } else {
-            awaitNextRequest()
-        }
-        readOn(context)
-    }
-
-    /// Sends the answers so far: straight to the socket while the kernel takes everything, through the channel otherwise.
-    func flush() {
-        guard var bytes = unsent, let context else { return }
-        unsent = nil
-        if shard.configuration.sendsDirectly, writesPending == 0, context.channel.isActive {
-            if descriptor == nil { descriptor = ConnectionDescriptor.borrow(from: context.channel) }
-            if let descriptor {
-                guard let sent = ConnectionDescriptor.send(bytes, over: descriptor) else {
-                    return context.close(promise: nil)
-                }
-                bytes.moveReaderIndex(forwardBy: sent)
-                if bytes.readableBytes == 0 { return }
-            }
-        }
-        writeThroughChannel(bytes, context)
-    }
-
-    private func writeThroughChannel(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
-        writesPending += 1
-        context.writeAndFlush(wrapOutboundOut(bytes)).assumeIsolated().whenComplete { _ in self.writesPending -= 1 }
-    }
-
-    private func awaitNextRequest() {
-        state = .awaitingHead
-        setDeadline(shard.configuration.idleTimeout)
-    }
-
-    private func drain() {
-        state = .draining
-        setDeadline(shard.configuration.closeTimeout)
-    }
-
     // MARK: Websocket
 
     private func upgradeToWebSocket(
@@ -364,7 +295,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
 
     // MARK: Time
 
-    private func setDeadline(_ duration: Duration) { deadline = .now() + TimeAmount(duration) }
+    func setDeadline(_ duration: Duration) { deadline = .now() + TimeAmount(duration) }
 
     func closeIfOverdue(at now: NIODeadline) -> Bool {
         guard let deadline, now >= deadline, let context else { return false }
