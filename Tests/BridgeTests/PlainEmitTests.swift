@@ -69,8 +69,10 @@ import Testing
         let shardCounters: BridgeCounters
     }
 
-    private static func outcome(_ bytes: [UInt8], inReadsOf lengths: [Int]) throws -> Outcome {
-        let bench = try HTTPBench()
+    private static func outcome(
+        _ bytes: [UInt8], inReadsOf lengths: [Int], _ change: (inout BridgeConfiguration) -> Void = { _ in }
+    ) throws -> Outcome {
+        let bench = try HTTPBench(change)
         try bench.send(bytes, inReadsOf: lengths)
         return Outcome(
             answers: try bench.received(), published: bench.broker.published,
@@ -87,6 +89,17 @@ import Testing
         let head = (text.firstRange(of: "\r\n\r\n")?.upperBound).map { text[..<$0].utf8.count } ?? 1
         for lengths in [[], [head], [head, 7], [head - 1], [head + 1, 100], [100], [512], [bytes.count - 1]] {
             #expect(try Self.outcome(bytes, inReadsOf: lengths.filter { $0 > 0 }) == expected, "\(lengths)")
+        }
+    }
+
+    @Test func `without a secret, and where all paths are Engine.IO's, a plain emit gets the answer of other requests`()
+        throws
+    {
+        let bytes = Array((Self.request(Self.message) + Self.request(Self.message)).utf8)
+        for change: (inout BridgeConfiguration) -> Void in [{ $0.emitSecret = nil }, { $0.path = "/" }] {
+            let whole = try Self.outcome(bytes, inReadsOf: [], change)
+            #expect(whole == (try Self.outcome(bytes, inReadsOf: [1], change)))
+            #expect(whole.published.isEmpty && !whole.answers.contains("200 OK"))
         }
     }
 
