@@ -43,6 +43,7 @@ final class Router: PubSubDelegate {
     @exclusivity(unchecked) var scratch = JSONWriter(capacity: 256)
     /// What HTTP emits of this turn of the event loop publish.
     @exclusivity(unchecked) private var outgoing: RedisPublishBatch?
+    @exclusivity(unchecked) private var echoes = EmitEchoes()
     private var hasWarnedOfPublishing = false
     @exclusivity(unchecked) var counters = RouterCounters()
 
@@ -97,6 +98,7 @@ final class Router: PubSubDelegate {
         // Whether somebody on this loop is in the room, if the decoder has asked.
         var isLocal = false
         do throws(PubSubMessageError) {
+            if echoes.take(payload) { return try route(.ignored(.ownMessage)) }
             let message = try decoder.decode(payload) { mayReach($0, of: $1, isLocal: &isLocal) }
             note(message, payload.count, redisChannel)
             isNoted = true
@@ -323,14 +325,16 @@ final class Router: PubSubDelegate {
 
     /// Delivers an HTTP emit here and publishes it for the other servers on the channel, both at the end of this turn of the
     /// event loop: emits that came together leave in one write to each client and one to Redis.
-    ///
-    /// - Parameter payload: the message as it goes to Redis; our clients get it by the same way as any other.
-    func emit(_ payload: [UInt8]) throws {
+    /// Our clients get it by the same way as any other.
+    func emit(_ emit: PublishedEmit) throws {
         counters.httpMessages += 1
-        try payload.withUnsafeBytes { try route(try decoder.decode($0, includingOwn: true)) }
+        try decoder.decoding(emit) { try route($0) }
         let batch = outgoing ?? beginOutgoing()
         guard var channel = configuration.redisChannels.first else { return }
-        let message = inPublishForm(payload)
+        let form = publishForm
+        let message = PubSubMessageEncoder.emit(emit.payload, as: form)
+        // In another form it may be refused where this one was not.
+        if form == .json { echoes.expect(message) }
         channel.withUTF8 { channel in
             message.withUnsafeBytes { batch.append($0, to: UnsafeRawBufferPointer(channel)) }
         }
@@ -359,9 +363,10 @@ final class Router: PubSubDelegate {
 
     /// An emit of ours as the other servers read it. A list means one thing up to 5.15.0 and another from 5.15.1 on: as long
     /// as only older ones have been seen here it is written for them.
-    func inPublishForm(_ payload: [UInt8]) -> [UInt8] {
-        let form = configuration.publishForm ?? (senders.areAllBefore5_15_1 ? .bareJSON : .json)
-        return PubSubMessageEncoder.emit(payload, as: form)
+    func inPublishForm(_ payload: [UInt8]) -> [UInt8] { PubSubMessageEncoder.emit(payload, as: publishForm) }
+
+    private var publishForm: PubSubMessageEncoder.Form {
+        configuration.publishForm ?? (senders.areAllBefore5_15_1 ? .bareJSON : .json)
     }
 
     func publishAnswer(to address: CallbackAddress, json: [UInt8], attachments: [[UInt8]]) {

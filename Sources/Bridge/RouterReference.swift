@@ -43,16 +43,17 @@ final class RouterReference: Sendable {
         router.eventLoop.execute { eventLoop.execute(body) }
     }
 
-    /// - Parameter payload: a message in the form that is published.
     /// - Returns: nil when it was done on the spot, on the router's own loop.
-    func emit(_ payload: [UInt8]) throws -> EventLoopFuture<Void>? {
+    func emit(_ emit: PublishedEmit) throws -> EventLoopFuture<Void>? {
         let eventLoop = router.eventLoop
-        guard eventLoop.inEventLoop else { return eventLoop.submit { [router] in try router.value.emit(payload) } }
-        try router.value.emit(payload)
+        guard eventLoop.inEventLoop else { return eventLoop.submit { [router] in try router.value.emit(emit) } }
+        try router.value.emit(emit)
         return nil
     }
 
     /// As `emit`, with a report.
+    ///
+    /// - Parameter payload: a message in the form that is published.
     func emitReporting(_ payload: [UInt8]) -> EventLoopFuture<EmitReport> {
         router.eventLoop.flatSubmit { [router] in
             do {

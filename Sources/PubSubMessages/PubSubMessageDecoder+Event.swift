@@ -41,6 +41,16 @@ extension PubSubMessageDecoder {
             let fields = MessageFields(of: json)
             guard let event = fields.event, let data = fields.data else { throw PubSubMessageError(.missingKey(.data)) }
             return try encodeJSON(event: event, data: data, isBinary: false, isArgumentList: isArgumentList)
+        case .published(let event, let data):
+            writer.append("[\"")
+            writer.append(raw: event)
+            writer.append("\"")
+            if let data {
+                writer.append(",")
+                writer.append(raw: data)
+            }
+            writer.append("]")
+            return EncodedEvent(json: writer.withUnsafeBytes { $0 }, attachments: [])
         case .pickle(let event, let data): return try encodePickle(event: event, data: data)
         case .json(let event, let data, let isBinary, let isArgumentList):
             return try encodeJSON(event: event, data: data, isBinary: isBinary, isArgumentList: isArgumentList)

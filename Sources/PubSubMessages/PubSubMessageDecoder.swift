@@ -54,6 +54,8 @@ package final class PubSubMessageDecoder {
         case scanned(UnsafeRawBufferPointer)
         /// In a JSON text, likewise.
         case scannedJSON(UnsafeRawBufferPointer, isArgumentList: Bool)
+        /// In an emit of ours, the data in the form that clients get.
+        case published(event: UnsafeRawBufferPointer, data: UnsafeRawBufferPointer?)
         case pickle(event: PickleDocument.Node, data: PickleDocument.Node)
         case json(event: JSONDocument.Node, data: JSONDocument.Node, isBinary: Bool, isArgumentList: Bool)
     }
@@ -234,6 +236,13 @@ package final class PubSubMessageDecoder {
         let (first, second) = (payload[0], payload.count > 1 ? payload[1] : 1)
         if first == 0xEF { found.insert(.byteOrderMark) }
         if first == 0xFE || first == 0xFF || first == 0 || second == 0 { found.insert(.notUTF8) }
+    }
+
+    /// The message in hand is an emit of ours with these parts.
+    func begin(ownEvent event: UnsafeRawBufferPointer, data: UnsafeRawBufferPointer?) {
+        content = .published(event: event, data: data)
+        (hasSender, lastHostID, isLastHostOwn) = (true, hostID, true)
+        found = Complaints()
     }
 
     func remember(_ route: Route) {

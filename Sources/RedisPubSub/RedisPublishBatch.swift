@@ -4,11 +4,12 @@ import NIOCore
 ///
 /// For those who publish by the hundred thousand: no buffer, no promise and no system call for each message.
 package final class RedisPublishBatch {
+    // Unchecked, as the counts: touched for each message, by methods of this class that don't call back while they do.
     /// The PUBLISH commands, as RESP spells them.
-    private(set) var commands = ByteBuffer()
+    @exclusivity(unchecked) package private(set) var commands = ByteBuffer()
     /// The messages in it, and their payloads' bytes.
-    package private(set) var messageCount = 0
-    package private(set) var payloadBytes = 0
+    @exclusivity(unchecked) package private(set) var messageCount = 0
+    @exclusivity(unchecked) package private(set) var payloadBytes = 0
     /// The messages that Redis has answered, and those of them that reached nobody.
     package private(set) var answeredCount = 0
     package private(set) var unheardCount = 0

@@ -8,17 +8,22 @@ import RedisPubSub
 
 /// One event loop's share of a bridge, without sockets: time and input come from the test.
 final class BridgeBench {
+    static let hostID: ByteString = "0123456789abcdef0123456789abcdef"
     let eventLoop = EmbeddedEventLoop()
     let shard: Shard
     let router: RouterReference
     var configuration: BridgeConfiguration { shard.configuration }
 
-    init(_ configuration: BridgeConfiguration = BridgeConfiguration(), secrets: [[UInt8]: [UInt8]] = [:]) {
+    convenience init(_ configuration: BridgeConfiguration = BridgeConfiguration(), secrets: [[UInt8]: [UInt8]] = [:]) {
+        self.init(configuration) { LocalBroker(eventLoop: $0, values: secrets) }
+    }
+
+    init(_ configuration: BridgeConfiguration, makeBroker: (any EventLoop) -> any PubSubBroker) {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let router = RouterReference(
             Router(
-                broker: LocalBroker(eventLoop: eventLoop, values: secrets), configuration: configuration,
-                hostID: "0123456789abcdef0123456789abcdef", loopCount: 1,
+                broker: makeBroker(eventLoop), configuration: configuration,
+                hostID: Self.hostID, loopCount: 1,
                 readiness: Readiness(loopCount: 1, configuration: configuration),
                 metrics: BridgeMetrics(factory: PrometheusMetrics()), logger: logger))
         self.router = router

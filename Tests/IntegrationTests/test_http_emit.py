@@ -1,6 +1,7 @@
 """POST /emit, request by request."""
 import json
 import socket
+import time
 
 import pytest
 
@@ -216,6 +217,31 @@ def test_messages_that_come_together_are_delivered_in_order(bridge, member, room
     statuses = [int(answer[:3]) for answer in answers.split(b"HTTP/1.1 ")[1:]]
     assert statuses == [200] * 20 + [403, 200]
     assert [member.receive() for _ in range(21)] == [f'42["update",{n}]' for n in [*range(20), 21]]
+
+
+@pytest.mark.parametrize("pause", [0, 0.05])
+def test_a_connection_carries_messages_whole_in_pieces_and_between_other_requests(bridge, member, room, pause):
+    def request(number, size=0):
+        body = json.dumps(message(room, data=[number, "x" * size])).encode()
+        return b"POST /emit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
+            len(body), body)
+
+    large = request(1, 100_000)
+    parts = [request(0), large[:150], large[150:], request(2) + request(3)[:60], request(3)[60:], request(4),
+             b"GET /emit HTTP/1.1\r\nHost: x\r\n\r\n" + request(5), request(6)]
+    statuses = []
+    with socket.create_connection((bridge.host, bridge.port), PATIENCE) as connection:
+        for part in parts:
+            connection.sendall(part)
+            time.sleep(pause)
+        answers = b""
+        while len(statuses := [int(answer[:3]) for answer in answers.split(b"HTTP/1.1 ")[1:]]) < 8:
+            part = connection.recv(65536)
+            assert part, answers
+            answers += part
+    assert statuses == [200] * 5 + [405] + [200] * 2
+    assert [json.loads(member.receive()[2:])[1] for _ in range(7)] == [
+        [n, "x" * (100_000 if n == 1 else 0)] for n in range(7)]
 
 
 def test_answers_leave_before_a_broken_request_ends_the_connection(bridge, member, room):

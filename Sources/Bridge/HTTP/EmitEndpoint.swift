@@ -9,10 +9,9 @@ struct EmitEndpoint: Sendable {
     let hostID: ByteString
 
     struct Request: Sendable {
-        /// The message as it is published.
-        let payload: [UInt8]
+        let emit: PublishedEmit
         /// `"report": true`.
-        let wantsReport: Bool
+        var wantsReport = false
     }
 
     /// What to publish, or the answer that refuses the request.
@@ -20,8 +19,12 @@ struct EmitEndpoint: Sendable {
         guard Self.isJSON(contentType) else {
             return .failure(.errorPage(.unsupportedMediaType, "Send the message with Content-Type: application/json."))
         }
-        var document = JSONDocument()
         return body.withUnsafeReadableBytes { buffer in
+            let isSecret = { (given: UnsafeRawBufferPointer) in ConstantTime.areEqual(given, secret) }
+            if let emit = PublishedEmit(body: buffer, hostID: hostID, isSecret: isSecret) {
+                return .success(Request(emit: emit))
+            }
+            var document = JSONDocument()
             do {
                 try document.parse(buffer)
             } catch {
@@ -35,14 +38,13 @@ struct EmitEndpoint: Sendable {
                 return .failure(HTTPAnswer(.forbidden, contentType: HTTPAnswer.html, text: "Incorrect secret\n"))
             }
             let report = document.value(forKey: "report", in: document.root).flatMap { document.bool($0) }
-            return .success(
-                Request(
-                    payload: PubSubMessageEncoder.emit(document, hostID: hostID), wantsReport: report ?? false))
+            let payload = PubSubMessageEncoder.emit(document, hostID: hostID)
+            return .success(Request(emit: PublishedEmit(payload: payload), wantsReport: report ?? false))
         }
     }
 
     /// `application/json` and `application/*+json`, with any parameters.
-    static func isJSON(_ contentType: String?) -> Bool {
+    private static func isJSON(_ contentType: String?) -> Bool {
         guard let contentType else { return false }
         if contentType == "application/json" { return true }
         let type = contentType.prefix { $0 != ";" }.lowercased().filter { $0 != " " && $0 != "\t" }

@@ -9,6 +9,7 @@ struct HTTPAnswer: Sendable {
     var headers: [(name: String, value: String)] = []
     /// Close the connection after it, because the request's body was not read to its end.
     var closesConnection = false
+    private var usualBytes: ByteBuffer?
 
     static let plainText = "text/plain; charset=UTF-8"
     static let html = "text/html; charset=utf-8"
@@ -23,12 +24,47 @@ struct HTTPAnswer: Sendable {
         self.init(status, contentType: contentType, body: ByteBuffer(string: text))
     }
 
-    /// What the answer says about the connection; HTTP/1.1 implies that it stays open.
-    enum Persistence { case implied, keepAlive, close }
+    /// What a request decides about the form of its answer.
+    struct Form: Equatable {
+        /// What the answer says about the connection; HTTP/1.1 implies that it stays open.
+        enum Persistence { case implied, keepAlive, close }
+
+        var persistence = Persistence.implied
+        var includesBody = true
+
+        /// Of most requests.
+        static let usual = Form()
+
+        private init() {}
+
+        init(of request: HTTPRequestHead) {
+            persistence = !request.isKeepAlive ? .close : request.version == .http1_1 ? .implied : .keepAlive
+            includesBody = request.method != .HEAD
+        }
+    }
+
+    /// The same answer, whose bytes in the usual form are made once.
+    func prepared() -> HTTPAnswer {
+        var answer = self
+        answer.usualBytes = bytes(.usual)
+        return answer
+    }
+
+    /// The response as it goes out.
+    func bytes(_ form: Form) -> ByteBuffer {
+        if form == .usual, let usualBytes { return usualBytes }
+        var bytes = ByteBuffer()
+        write(form, to: &bytes)
+        return bytes
+    }
 
     /// Writes the response as it goes out (RFC 9112, section 4).
-    func write(_ persistence: Persistence, includingBody: Bool, to bytes: inout ByteBuffer) {
-        bytes.reserveCapacity(minimumWritableBytes: 320 + (includingBody ? body.readableBytes : 0))
+    func write(_ form: Form, to bytes: inout ByteBuffer) {
+        if form == .usual, var usualBytes {
+            bytes.writeBuffer(&usualBytes)
+            return
+        }
+        bytes.reserveCapacity(minimumWritableBytes: 320 + (form.includesBody ? body.readableBytes : 0))
         bytes.writeStaticString("HTTP/1.1 ")
         bytes.writeString(String(status.code))
         bytes.writeStaticString(" ")
@@ -44,12 +80,12 @@ struct HTTPAnswer: Sendable {
             bytes.writeString(header.value)
             bytes.writeStaticString("\r\n")
         }
-        switch persistence {
+        switch form.persistence {
         case .implied: bytes.writeStaticString("\r\n")
         case .keepAlive: bytes.writeStaticString("Connection: keep-alive\r\n\r\n")
         case .close: bytes.writeStaticString("Connection: close\r\n\r\n")
         }
-        if includingBody { bytes.writeImmutableBuffer(body) }
+        if form.includesBody { bytes.writeImmutableBuffer(body) }
     }
 
     /// An error page of the shape that Flask's have.

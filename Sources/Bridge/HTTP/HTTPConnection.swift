@@ -22,11 +22,11 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     /// still putting that together, and crash (seen with Swift 6 about once in a thousand starts under load).
     static func prepareParser() { _ = makeParser() }
 
-    private enum State {
+    enum State {
         case awaitingHead
         case receivingBody(HTTPRequestHead, ByteBuffer, limit: Int)
         /// The request is with its endpoint; what follows waits.
-        case answering(HTTPRequestHead)
+        case answering(HTTPAnswer.Form)
         /// Nothing more is read or written, but the client may still be sending.
         case draining
         /// What comes now is the websocket's.
@@ -38,13 +38,13 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     var index = 0
     private let endpoints: HTTPEndpoints
     private let parser: Parser
-    private var state = State.awaitingHead
+    var state = State.awaitingHead
     private var deadline: NIODeadline?
-    private var context: ChannelHandlerContext?
+    var context: ChannelHandlerContext?
     /// Tells a waiting GET from earlier ones of this connection.
-    private var requestID: UInt64 = 0
-    private var waitingPoll: (session: SessionReference, id: UInt64)?
-    private var closesWhenIdle = false
+    var requestID: UInt64 = 0
+    var waitingPoll: (session: SessionReference, id: UInt64)?
+    var closesWhenIdle = false
     private var hasHeldRead = false
     /// What came in the same read behind a request that is not answered yet. Nothing more is read meanwhile, so that one
     /// read's worth is the most there can be.
@@ -52,12 +52,12 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
 
     private var isReadingOn = false
     /// Answers that leave at the end of this turn.
-    private var unsent: ByteBuffer?
-    private var descriptor: CInt?
+    var unsent: ByteBuffer?
+    var descriptor: CInt?
     /// Writes that the channel has not finished.
-    private var writesPending = 0
+    var writesPending = 0
     /// What waits until the channel has written everything.
-    private var whenWritten: (() -> Void)?
+    var whenWritten: (() -> Void)?
 
     /// Reads what comes when the parser has gone.
     private final class RawBytes: ChannelInboundHandler {
@@ -127,7 +127,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     /// Goes on with what was read behind a request that is answered now.
-    private func readOn(_ context: ChannelHandlerContext) {
+    func readOn(_ context: ChannelHandlerContext) {
         // An answer given on the spot comes back here; thousands may stand in one read.
         guard !isReadingOn else { return }
         isReadingOn = true
@@ -174,7 +174,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func refuseBrokenRequest(_ context: ChannelHandlerContext) {
         guard case .awaitingHead = state else { return close(context) }
-        state = .answering(HTTPRequestHead(version: .http1_1, method: .GET, uri: "/"))
+        state = .answering(.usual)
         var answer = HTTPAnswer.errorPage(.badRequest, "The request is not valid HTTP.")
         answer.closesConnection = true
         write(answer)
@@ -198,7 +198,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// Answers at once; the rest of the body is read and dropped for a while, so that the answer isn't lost to a reset.
     private func refuseBody(_ head: HTTPRequestHead, limit: Int) {
-        state = .answering(head)
+        state = .answering(HTTPAnswer.Form(of: head))
         shard.counters.bodiesTooLarge += 1
         endpoints.noteRefusedBody(of: head)
         var answer = HTTPAnswer.errorPage(.payloadTooLarge, "A body here may have at most \(limit) bytes.")
@@ -207,7 +207,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func received(_ head: HTTPRequestHead, body: ByteBuffer, _ context: ChannelHandlerContext) {
-        state = .answering(head)
+        state = .answering(HTTPAnswer.Form(of: head))
         deadline = nil
         switch endpoints.route(head, body: body, from: context.channel.remoteAddress, on: shard) {
         case .answer(let answer): write(answer)
@@ -220,76 +220,6 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
             session.poll(PendingPoll(id: requestID, jsonpIndex: jsonpIndex, promise: promise))
         case .webSocket(let session): upgradeToWebSocket(head, session, context)
         }
-    }
-
-    private func write(_ future: EventLoopFuture<HTTPAnswer>) {
-        let id = requestID
-        // An endpoint's answer may come from another loop.
-        future.hop(to: shard.eventLoop).assumeIsolated().whenComplete { result in
-            guard self.requestID == id else { return }
-            self.waitingPoll = nil
-            switch result {
-            case .success(let answer): self.write(answer)
-            case .failure: self.write(.errorPage(.internalServerError, "The request could not be completed."))
-            }
-        }
-    }
-
-    private func write(_ answer: HTTPAnswer) {
-        guard let context, case .answering(let request) = state else { return }
-        let closes = answer.closesConnection || closesWhenIdle || !request.isKeepAlive
-        let persistence: HTTPAnswer.Persistence =
-            closes ? .close : request.version == .http1_1 ? .implied : .keepAlive
-        var bytes = ByteBuffer()
-        if let unsent { bytes = unsent } else { shard.flushLater(self) }
-        unsent = nil  // releases the buffer, so that appending doesn't copy it
-        answer.write(persistence, includingBody: request.method != .HEAD, to: &bytes)
-        unsent = bytes
-        if closes {
-            drain()
-            flush()
-            context.close(mode: .output, promise: nil)
-        } else {
-            awaitNextRequest()
-        }
-        readOn(context)
-    }
-
-    /// Sends the answers so far: straight to the socket while the kernel takes everything, through the channel otherwise.
-    func flush() {
-        guard var bytes = unsent, let context else { return }
-        unsent = nil
-        if shard.configuration.sendsDirectly, writesPending == 0, context.channel.isActive {
-            if descriptor == nil { descriptor = ConnectionDescriptor.borrow(from: context.channel) }
-            if let descriptor {
-                guard let sent = ConnectionDescriptor.send(bytes, over: descriptor) else {
-                    return context.close(promise: nil)
-                }
-                bytes.moveReaderIndex(forwardBy: sent)
-                if bytes.readableBytes == 0 { return }
-            }
-        }
-        writeThroughChannel(bytes, context)
-    }
-
-    private func writeThroughChannel(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
-        writesPending += 1
-        context.writeAndFlush(wrapOutboundOut(bytes)).assumeIsolated().whenComplete { _ in
-            self.writesPending -= 1
-            guard self.writesPending == 0, let whenWritten = self.whenWritten else { return }
-            self.whenWritten = nil
-            whenWritten()
-        }
-    }
-
-    private func awaitNextRequest() {
-        state = .awaitingHead
-        setDeadline(shard.configuration.idleTimeout)
-    }
-
-    private func drain() {
-        state = .draining
-        setDeadline(shard.configuration.closeTimeout)
     }
 
     // MARK: Websocket
@@ -351,7 +281,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
 
     // MARK: Time
 
-    private func setDeadline(_ duration: Duration) { deadline = .now() + TimeAmount(duration) }
+    func setDeadline(_ duration: Duration) { deadline = .now() + TimeAmount(duration) }
 
     func closeIfOverdue(at now: NIODeadline) -> Bool {
         guard let deadline, now >= deadline, let context else { return false }

@@ -94,9 +94,9 @@ final class HTTPEndpoints: Sendable {
             do {
                 if request.wantsReport {
                     return later(
-                        router.emitReporting(request.payload).map { OperationsEndpoint.answer(.ok, $0.json) })
+                        router.emitReporting(request.emit.payload).map { OperationsEndpoint.answer(.ok, $0.json) })
                 }
-                guard let emitted = try router.emit(request.payload) else { return .answer(counted(Self.emitted)) }
+                guard let emitted = try router.emit(request.emit) else { return .answer(counted(Self.emitted)) }
                 return later(emitted.map { Self.emitted })
             } catch {
                 return .answer(counted(Self.unemittable(error)))
@@ -104,7 +104,7 @@ final class HTTPEndpoints: Sendable {
         }
     }
 
-    private static let emitted = HTTPAnswer(.ok, contentType: HTTPAnswer.html, text: "OK\n")
+    private static let emitted = HTTPAnswer(.ok, contentType: HTTPAnswer.html, text: "OK\n").prepared()
 
     private static func unemittable(_ error: any Error) -> HTTPAnswer {
         .errorPage(.badRequest, "The message can't be emitted: \(HTMLText.escaped("\(error)")).")

@@ -1,0 +1,76 @@
+import NIOCore
+import NIOHTTP1
+
+/// Answers, which leave at the end of the turn.
+extension HTTPConnection {
+    func write(_ future: EventLoopFuture<HTTPAnswer>) {
+        let id = requestID
+        // An endpoint's answer may come from another loop.
+        future.hop(to: shard.eventLoop).assumeIsolated().whenComplete { result in
+            guard self.requestID == id else { return }
+            self.waitingPoll = nil
+            switch result {
+            case .success(let answer): self.write(answer)
+            case .failure: self.write(.errorPage(.internalServerError, "The request could not be completed."))
+            }
+        }
+    }
+
+    func write(_ answer: HTTPAnswer) {
+        guard let context, case .answering(var form) = state else { return }
+        if answer.closesConnection || closesWhenIdle { form.persistence = .close }
+        if var bytes = unsent {
+            unsent = nil  // releases the buffer, so that appending doesn't copy it
+            answer.write(form, to: &bytes)
+            unsent = bytes
+        } else {
+            unsent = answer.bytes(form)
+            shard.flushLater(self)
+        }
+        if form.persistence == .close {
+            drain()
+            flush()
+            context.close(mode: .output, promise: nil)
+        } else {
+            awaitNextRequest()
+        }
+        readOn(context)
+    }
+
+    /// Sends the answers so far: straight to the socket while the kernel takes everything, through the channel otherwise.
+    func flush() {
+        guard var bytes = unsent, let context else { return }
+        unsent = nil
+        if shard.configuration.sendsDirectly, writesPending == 0, context.channel.isActive {
+            if descriptor == nil { descriptor = ConnectionDescriptor.borrow(from: context.channel) }
+            if let descriptor {
+                guard let sent = ConnectionDescriptor.send(bytes, over: descriptor) else {
+                    return context.close(promise: nil)
+                }
+                bytes.moveReaderIndex(forwardBy: sent)
+                if bytes.readableBytes == 0 { return }
+            }
+        }
+        writeThroughChannel(bytes, context)
+    }
+
+    func writeThroughChannel(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
+        writesPending += 1
+        context.writeAndFlush(wrapOutboundOut(bytes)).assumeIsolated().whenComplete { _ in
+            self.writesPending -= 1
+            guard self.writesPending == 0, let whenWritten = self.whenWritten else { return }
+            self.whenWritten = nil
+            whenWritten()
+        }
+    }
+
+    private func awaitNextRequest() {
+        state = .awaitingHead
+        setDeadline(shard.configuration.idleTimeout)
+    }
+
+    private func drain() {
+        state = .draining
+        setDeadline(shard.configuration.closeTimeout)
+    }
+}

@@ -1,0 +1,97 @@
+import NIOCore
+import NIOEmbedded
+import RedisPubSub
+
+@testable import Bridge
+
+/// A connection to a bridge of one event loop that answers `POST /emit`, without sockets.
+final class HTTPBench {
+    let bench: BridgeBench
+    let broker: RecordingBroker
+    private let channel: EmbeddedChannel
+
+    init(_ change: (inout BridgeConfiguration) -> Void = { _ in }) throws {
+        var configuration = BridgeConfiguration()
+        configuration.emitSecret = "123"
+        configuration.maxEmitBodyBytes = 1000
+        configuration.canaryInterval = nil
+        change(&configuration)
+        var broker: RecordingBroker?
+        bench = BridgeBench(configuration) { eventLoop in
+            let made = RecordingBroker(eventLoop: eventLoop)
+            broker = made
+            return made
+        }
+        self.broker = broker ?? RecordingBroker(eventLoop: bench.eventLoop)
+        let parser = HTTPConnection.makeParser()
+        let connection = HTTPConnection(
+            shard: bench.shard, endpoints: Self.endpoints(bench), parser: parser, headDeadline: .now() + .hours(1))
+        channel = EmbeddedChannel(handlers: [parser, connection], loop: bench.eventLoop)
+        let connected = channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1))
+        bench.eventLoop.run()
+        try connected.wait()
+    }
+
+    private static func endpoints(_ bench: BridgeBench) -> HTTPEndpoints {
+        let (configuration, router) = (bench.configuration, bench.router)
+        let shards = [NIOLoopBound(bench.shard, eventLoop: bench.eventLoop)]
+        let secret = configuration.emitSecret.map { Array($0.utf8) }
+        let metrics = PrometheusMetrics()
+        let scrape = Scrape(shards: shards, router: router)
+        let operations = OperationsEndpoint(
+            readiness: Readiness(loopCount: 1, configuration: configuration), scrape: scrape, metrics: metrics,
+            explainer: Explainer(
+                configuration: configuration, hostID: BridgeBench.hostID, shards: shards, router: router, scrape: scrape
+            ),
+            secret: secret)
+        return HTTPEndpoints(
+            purpose: .everybody,
+            transport: TransportEndpoint(configuration: configuration, shards: shards, logger: bench.shard.logger),
+            emit: secret.map { EmitEndpoint(secret: $0, hostID: BridgeBench.hostID) }, operations: operations,
+            metrics: BridgeMetrics(factory: metrics), router: router, configuration: configuration)
+    }
+
+    /// What the server sees of bytes that come in one read.
+    func send(_ bytes: [UInt8]) {
+        channel.pipeline.fireChannelRead(ByteBuffer(bytes: bytes))
+        channel.pipeline.fireChannelReadComplete()
+        bench.eventLoop.run()
+    }
+
+    func counters() -> RouterCounters? {
+        var counters: RouterCounters?
+        bench.router.numbers().assumeIsolated().whenSuccess { counters = $0.counters }
+        bench.eventLoop.run()
+        return counters
+    }
+}
+
+/// A broker that keeps what is published.
+final class RecordingBroker: PubSubBroker {
+    let eventLoop: any EventLoop
+    let counters = RedisCounters()
+    private(set) weak var delegate: (any PubSubDelegate)?
+    /// The commands as they would go to Redis.
+    private(set) var published = ""
+
+    init(eventLoop: any EventLoop) { self.eventLoop = eventLoop }
+
+    func start(delegate: any PubSubDelegate) {
+        self.delegate = delegate
+        delegate.subscriptionChanged(.subscribed)
+    }
+
+    func publish(_ payload: ByteBuffer, to redisChannel: String) -> EventLoopFuture<Int> {
+        published += "\(redisChannel) \(String(buffer: payload))\n"
+        return eventLoop.makeSucceededFuture(1)
+    }
+
+    func publish(_ batch: RedisPublishBatch) -> EventLoopFuture<Void> {
+        published += String(buffer: batch.commands)
+        return eventLoop.makeSucceededVoidFuture()
+    }
+
+    func get(_ key: [UInt8]) -> EventLoopFuture<ByteBuffer?> { eventLoop.makeSucceededFuture(nil) }
+
+    func shutdown() -> EventLoopFuture<Void> { eventLoop.makeSucceededVoidFuture() }
+}
