@@ -27,7 +27,8 @@ final class BridgeBench {
                 readiness: Readiness(loopCount: 1, configuration: configuration),
                 metrics: BridgeMetrics(factory: PrometheusMetrics()), logger: logger))
         self.router = router
-        shard = Shard(eventLoop: eventLoop, loopIndex: 0, configuration: configuration, router: router,
+        shard = Shard(
+            eventLoop: eventLoop, loopIndex: 0, configuration: configuration, router: router,
             allConnections: OpenConnections(limit: configuration.maxConnections), logger: logger)
         shard.start()
         _ = router.start(shards: [NIOLoopBound(shard, eventLoop: eventLoop)])

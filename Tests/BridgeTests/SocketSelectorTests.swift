@@ -33,7 +33,9 @@ import Testing
             loop.makeCompletedFuture { try shard.value.startSelector(doorbell) }.flatMap { $0 }
         }.get()
         let result = try await loop.flatSubmit { () -> EventLoopFuture<Result> in
-            guard let selector = shard.value.selector else { return loop.makeFailedFuture(ChannelError.operationUnsupported) }
+            guard let selector = shard.value.selector else {
+                return loop.makeFailedFuture(ChannelError.operationUnsupported)
+            }
             return body(selector)
         }.get()
         try await loop.submit { shard.value.stop() }.get()
@@ -174,7 +176,9 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(1)))
-    func `a socket that another one's owner closes in the same turn is not served, nor is its successor for it`() async throws {
+    func `a socket that another one's owner closes in the same turn is not served, nor is its successor for it`()
+        async throws
+    {
         let served = try await Self.withSelector { selector in
             let loop = selector.shard.eventLoop
             let promise = loop.makePromise(of: [String].self)

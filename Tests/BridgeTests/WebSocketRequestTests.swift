@@ -44,13 +44,16 @@ import Testing
     }
 
     @Test(arguments: [
-        ("GET", "POST"), ("GET ", "GET  "), ("HTTP/1.1", "HTTP/1.0"), ("/socket.io/", "/other/"), ("?EIO", "#EIO"), ("?EIO", " ?EIO"),
+        ("GET", "POST"), ("GET ", "GET  "), ("HTTP/1.1", "HTTP/1.0"), ("/socket.io/", "/other/"), ("?EIO", "#EIO"),
+        ("?EIO", " ?EIO"),
         ("Connection: keep-alive, Upgrade", "Connection: keep-alive"), ("Connection: keep-alive, Upgrade\r\n", ""),
         ("Upgrade: websocket", "Upgrade: h2c"), ("Upgrade: websocket\r\n", "X: y\r\n"), ("13\r\n", "13 \r\n"),
         ("Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 8"), ("Sec-WebSocket-Version: 13\r\n", ""),
         ("dGhlIHNhbXBsZSBub25jZQ==", "short"), ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", ""),
-        ("Host:", "Host :"), ("Host:", " Host:"), ("Host:", ":"), ("Host: example.com", "Host"), ("Mozilla", "Moz\u{0}illa"),
-        ("Mozilla", "Moz\u{E9}lla"), ("Host: example.com\r\n", "Host: example.com\n"), ("Host:", "Content-Length: 5\r\nHost:"),
+        ("Host:", "Host :"), ("Host:", " Host:"), ("Host:", ":"), ("Host: example.com", "Host"),
+        ("Mozilla", "Moz\u{0}illa"),
+        ("Mozilla", "Moz\u{E9}lla"), ("Host: example.com\r\n", "Host: example.com\n"),
+        ("Host:", "Content-Length: 5\r\nHost:"),
         ("Host:", "Transfer-Encoding: chunked\r\nHost:"), ("Host:", "Expect: 100-continue\r\nHost:"),
         ("Host:", "Origin: http://other\r\nHost:"), ("Host:", "Upgrade: websocket\r\nHost:"),
         ("Host:", "Connection: Upgrade\r\nHost:"), ("Host:", "Sec-WebSocket-Version: 13\r\nHost:"),
@@ -92,7 +95,9 @@ import Testing
             var bytes = usual
             for _ in 0..<Int.random(in: 1...3, using: &random) {
                 let place = Int.random(in: 0..<bytes.count, using: &random)
-                let byte = random.next() & 3 == 0 ? UInt8.random(in: 0...255, using: &random) : interesting.randomElement(using: &random)
+                let byte =
+                    random.next() & 3 == 0
+                    ? UInt8.random(in: 0...255, using: &random) : interesting.randomElement(using: &random)
                 switch random.next() % 3 {
                 case 0: bytes[place] = byte ?? 0
                 case 1: bytes.insert(byte ?? 0, at: place)
@@ -101,8 +106,11 @@ import Testing
             }
             guard let request = Self.request(bytes) else { continue }
             accepted += 1
-            let texts = [request.query, request.key, request.origin].map { $0.map { String(decoding: $0, as: UTF8.self) } }
-            #expect(Self.parsed(Array(bytes[..<request.byteCount])) == texts, "\(String(decoding: bytes, as: UTF8.self))")
+            let texts = [request.query, request.key, request.origin].map {
+                $0.map { String(decoding: $0, as: UTF8.self) }
+            }
+            #expect(
+                Self.parsed(Array(bytes[..<request.byteCount])) == texts, "\(String(decoding: bytes, as: UTF8.self))")
         }
         #expect(accepted > 1000, "the comparison compares something")
     }

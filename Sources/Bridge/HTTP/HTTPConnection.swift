@@ -38,24 +38,25 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     var index = 0
     private let endpoints: HTTPEndpoints
     private let parser: Parser
-    var state = State.awaitingHead
-    private var deadline: NIODeadline?
-    var context: ChannelHandlerContext?
+    // Unchecked, these and those below: touched for each request, nowhere across a call back.
+    @exclusivity(unchecked) var state = State.awaitingHead
+    @exclusivity(unchecked) private var deadline: NIODeadline?
+    @exclusivity(unchecked) var context: ChannelHandlerContext?
     /// Tells a waiting GET from earlier ones of this connection.
-    var requestID: UInt64 = 0
+    @exclusivity(unchecked) var requestID: UInt64 = 0
     var waitingPoll: (session: SessionReference, id: UInt64)?
     var closesWhenIdle = false
-    private var hasHeldRead = false
+    @exclusivity(unchecked) private var hasHeldRead = false
     /// What came in the same read behind a request that is not answered yet. Nothing more is read meanwhile, so that one
     /// read's worth is the most there can be.
-    private var waitingParts: Deque<WaitingPart> = []
+    @exclusivity(unchecked) private var waitingParts: Deque<WaitingPart> = []
 
-    private var isReadingOn = false
+    @exclusivity(unchecked) private var isReadingOn = false
     /// Answers that leave at the end of this turn.
-    var unsent: ByteBuffer?
+    @exclusivity(unchecked) var unsent: ByteBuffer?
     var descriptor: CInt?
     /// Writes that the channel has not finished.
-    var writesPending = 0
+    @exclusivity(unchecked) var writesPending = 0
     /// What waits until the channel has written everything.
     var whenWritten: (() -> Void)?
 
@@ -209,7 +210,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     private func received(_ head: HTTPRequestHead, body: ByteBuffer, _ context: ChannelHandlerContext) {
         state = .answering(HTTPAnswer.Form(of: head))
         deadline = nil
-        switch endpoints.route(head, body: body, from: context.channel.remoteAddress, on: shard) {
+        switch endpoints.route(head, body: body, from: context.channel, on: shard) {
         case .answer(let answer): write(answer)
         case .later(let future): write(future)
         case .poll(let session, let jsonpIndex):

@@ -51,8 +51,8 @@ final class HTTPEndpoints: Sendable {
         if emit != nil, Self.path(of: head) == "/emit" { metrics.emitAnswered(413) }
     }
 
-    /// - Parameter peer: the other end of the connection.
-    func route(_ head: HTTPRequestHead, body: ByteBuffer, from peer: SocketAddress?, on shard: Shard) -> HTTPAction {
+    /// - Parameter channel: the connection, for who is at its other end.
+    func route(_ head: HTTPRequestHead, body: ByteBuffer, from channel: any Channel, on shard: Shard) -> HTTPAction {
         let path = Self.path(of: head)
         if purpose == .operators {
             return operations.route(head, path: path, from: .operators, isTrusted: true, on: shard)
@@ -61,7 +61,7 @@ final class HTTPEndpoints: Sendable {
         if path.utf8.starts(with: configuration.path.utf8) { return transport.route(head, body: body, on: shard) }
         if path == "/emit", let emit { return route(head, body: body, to: emit) }
         guard purpose == .everybody else { return .answer(Self.notFound) }
-        return operations.route(head, path: path, from: Self.audience(head, peer), isTrusted: false, on: shard)
+        return operations.route(head, path: path, from: Self.audience(head, channel.remoteAddress), isTrusted: false, on: shard)
             ?? .answer(Self.notFound)
     }
 

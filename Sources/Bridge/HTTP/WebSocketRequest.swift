@@ -27,7 +27,8 @@ struct WebSocketRequest {
 
     /// - Parameter path: of Engine.IO, with slashes at both ends.
     init?(_ bytes: ByteBuffer, path: [UInt8]) {
-        var rest = bytes.readableBytesView.withContiguousStorageIfAvailable { Array($0.prefix(Self.maximumBytes)) }?[...] ?? []
+        var rest =
+            bytes.readableBytesView.withContiguousStorageIfAvailable { Array($0.prefix(Self.maximumBytes)) }?[...] ?? []
         let length = rest.count
         guard rest.skip("GET "), rest.starts(with: path) else { return nil }
         rest = rest.dropFirst(path.count)
@@ -64,7 +65,9 @@ struct WebSocketRequest {
             saysUpgrade = true
         case 10 where name.equals("connection"):
             let options = value.split(separator: UInt8(ascii: ","))
-            if saysConnection || !options.contains(where: { $0.drop(while: Self.isSpace).equals("upgrade") }) { return false }
+            if saysConnection || !options.contains(where: { $0.drop(while: Self.isSpace).equals("upgrade") }) {
+                return false
+            }
             saysConnection = true
         case 17 where name.equals("sec-websocket-key"):
             if !key.isEmpty { return false }
@@ -73,7 +76,8 @@ struct WebSocketRequest {
             if saysVersion || !value.equals("13") { return false }
             saysVersion = true
         // A body, or a wish to be asked for one.
-        case 14 where name.equals("content-length"), 17 where name.equals("transfer-encoding"), 6 where name.equals("expect"):
+        case 14 where name.equals("content-length"), 17 where name.equals("transfer-encoding"),
+            6 where name.equals("expect"):
             return false
         default: break
         }

@@ -54,7 +54,8 @@ private final class Line: Sendable {
         stopping = eventfd(0, flags)
         bells = (0..<bellCount).map { _ in eventfd(0, flags) }
         let error = errno
-        guard ([epoll, stopping] + bells).allSatisfy({ $0 >= 0 }), control(EPOLL_CTL_ADD, stopping, events: EPOLLIN.rawValue)
+        guard ([epoll, stopping] + bells).allSatisfy({ $0 >= 0 }),
+            control(EPOLL_CTL_ADD, stopping, events: EPOLLIN.rawValue)
         else {
             closeAll()
             throw IOError(errnoCode: error, reason: "making the event loops' bells")

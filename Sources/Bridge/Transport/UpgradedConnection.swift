@@ -42,7 +42,8 @@ extension Shard {
                     let (shard, webSocket, purpose) = bound.value
                     shard.connectionOpened(channel)
                     try channel.syncOptions?.setOption(
-                        .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65536))
+                        .recvAllocator,
+                        value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65536))
                     try channel.pipeline.syncOperations.addHandler(
                         WebSocketChannelLink(webSocket, for: purpose, shard: shard))
                 }
