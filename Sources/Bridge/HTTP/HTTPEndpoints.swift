@@ -61,7 +61,8 @@ final class HTTPEndpoints: Sendable {
         if path.utf8.starts(with: configuration.path.utf8) { return transport.route(head, body: body, on: shard) }
         if path == "/emit", let emit { return route(head, body: body, to: emit) }
         guard purpose == .everybody else { return .answer(Self.notFound) }
-        return operations.route(head, path: path, from: Self.audience(head, channel.remoteAddress), isTrusted: false, on: shard)
+        let audience = Self.audience(head, channel.remoteAddress)
+        return operations.route(head, path: path, from: audience, isTrusted: false, on: shard)
             ?? .answer(Self.notFound)
     }
 
