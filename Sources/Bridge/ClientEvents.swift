@@ -9,7 +9,8 @@ import SocketIOProtocol
 /// Mirrors the handlers of the original `ws-emit.py`; other events are ignored and acked with `[]`, as its era's
 /// python-socketio did.
 final class ClientEvents {
-    weak var shard: Shard?
+    /// A cycle until the shard stops: weak, it would count the shard's references in a slower way, several for each delivery.
+    var shard: Shard?
     private let eventLoop: any EventLoop
     private let configuration: BridgeConfiguration
     private let router: RouterReference

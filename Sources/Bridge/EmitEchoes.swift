@@ -11,6 +11,8 @@ struct EmitEchoes {
     /// More than is ever under way. What is lost with a connection is forgotten with the rest when this is reached.
     private static let maximumBytes = 256 << 10
 
+    var isEmpty: Bool { byteCount == 0 }
+
     mutating func expect(_ payload: [UInt8]) {
         guard payload.count <= Self.maximumBytes else { return }
         if byteCount + payload.count > Self.maximumBytes {

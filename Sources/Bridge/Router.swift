@@ -98,7 +98,7 @@ final class Router: PubSubDelegate {
         // Whether somebody on this loop is in the room, if the decoder has asked.
         var isLocal = false
         do throws(PubSubMessageError) {
-            if echoes.take(payload) { return try route(.ignored(.ownMessage)) }
+            if !echoes.isEmpty, echoes.take(payload) { return try route(.ignored(.ownMessage)) }
             let message = try decoder.decode(payload) { mayReach($0, of: $1, isLocal: &isLocal) }
             note(message, payload.count, redisChannel)
             isNoted = true

@@ -1,4 +1,3 @@
-import Glibc
 import JSONCodec
 import Logging
 import NIOCore
@@ -17,17 +16,17 @@ final class Shard {
     // Unchecked, these and those of a session and its websocket: touched for each delivery, nowhere across a call back.
     @exclusivity(unchecked) var counters = BridgeCounters()
     var refusals = RecentRefusals()
-    private let heartbeat: Readiness.Heartbeat?
+    let heartbeat: Readiness.Heartbeat?
     /// Client events and acks; set once by the server, which knows the router.
     private(set) var events: ClientEvents
     private let router: RouterReference
-    @exclusivity(unchecked) private var sessions: [Session] = []
+    @exclusivity(unchecked) private(set) var sessions: [Session] = []
     private var sessionsBySid: [ByteString: Session] = [:]
     @exclusivity(unchecked) private var touched: [Session] = []
-    private var greetings: [Greeting] = []
-    private var connections: [HTTPConnection] = []
+    var greetings: [Greeting] = []
+    var connections: [HTTPConnection] = []
     /// Those that have answers to send.
-    private var answering: [HTTPConnection] = []
+    var answering: [HTTPConnection] = []
     @exclusivity(unchecked) private var lastDelivery: UInt64 = 0
     /// Nothing else will be queued before the next flush, so packets need no queue.
     @exclusivity(unchecked) private var isOnlyDelivery = false
@@ -35,15 +34,15 @@ final class Shard {
     private var random = SystemRandomBuffer()
     /// Where a client's packets are joined for one write.
     @exclusivity(unchecked) var joinedFrames = ByteBuffer()
-    private var timer: RepeatedTask?
+    var timer: RepeatedTask?
     /// How many the current look at deadlines has still to go.
-    private var sessionsToCheck = 0
+    var sessionsToCheck = 0
     /// Who reads and writes websockets without NIO; without it they are NIO's.
-    private(set) var selector: SocketSelector?
-    private(set) var isShuttingDown = false
-    private(set) var openConnections = 0
-    private let allConnections: OpenConnections
-    private var allClosed: EventLoopPromise<Void>?
+    var selector: SocketSelector?
+    var isShuttingDown = false
+    var openConnections = 0
+    let allConnections: OpenConnections
+    var allClosed: EventLoopPromise<Void>?
 
     init(
         eventLoop: any EventLoop, loopIndex: Int, configuration: BridgeConfiguration, router: RouterReference,
@@ -259,142 +258,5 @@ final class Shard {
             bound.value.body()
             bound.value.shard.flush()
         }
-    }
-
-    // MARK: Connections and time
-
-    /// Counts an accepted or adopted connection until it closes.
-    func connectionOpened(_ channel: any Channel) {
-        connectionOpened()
-        channel.closeFuture.assumeIsolated().whenComplete { _ in self.connectionClosed() }
-    }
-
-    func connectionOpened() {
-        openConnections += 1
-        allConnections.opened()
-    }
-
-    func connectionClosed() {
-        openConnections -= 1
-        allConnections.closed()
-        if openConnections == 0 { allClosed?.succeed() }
-    }
-
-    /// Whether one more connection may be opened; counted either way.
-    func mayAccept() -> Bool {
-        if !allConnections.isFull, !isShuttingDown {
-            counters.connectionsAccepted += 1
-            return true
-        }
-        counters.connectionsRefused += 1
-        if counters.connectionsRefused == 1, !isShuttingDown {
-            logger.warning(
-                "connections beyond the limit are refused (said once): raise --max-connections or the limit on open files",
-                metadata: ["limit": "\(allConnections.limit)"])
-        }
-        return false
-    }
-
-    /// Takes an accepted connection over.
-    func accepted(_ descriptor: CInt, for endpoints: HTTPEndpoints) {
-        guard let selector, mayAccept() else {
-            close(descriptor)
-            return
-        }
-        do throws(IOError) {
-            let greeting = try Greeting(descriptor, shard: self, endpoints: endpoints, selector: selector)
-            greeting.index = greetings.count
-            greetings.append(greeting)
-        } catch {
-            logger.warning("a connection can't be served", metadata: ["cause": "\(error)"])
-        }
-    }
-
-    func remove(_ greeting: Greeting) {
-        guard greeting.index < greetings.count, greetings[greeting.index] === greeting else { return }
-        greetings.swapRemove(at: greeting.index)
-        if greeting.index < greetings.count { greetings[greeting.index].index = greeting.index }
-    }
-
-    func acceptsPaused(_ error: IOError) {
-        counters.acceptsPaused += 1
-        guard counters.acceptsPaused == 1 else { return }
-        logger.warning(
-            "connections wait to be accepted (said once): lower --max-connections or raise the limit on open files",
-            metadata: ["cause": "\(error)"])
-    }
-
-    /// Succeeds the promise when no connection is open.
-    func whenAllClosed(_ promise: EventLoopPromise<Void>) {
-        if openConnections == 0 { promise.succeed() } else { allClosed = promise }
-    }
-
-    func add(_ connection: HTTPConnection) {
-        connection.index = connections.count
-        connections.append(connection)
-    }
-
-    func remove(_ connection: HTTPConnection) {
-        guard connection.index < connections.count, connections[connection.index] === connection else { return }
-        connections.swapRemove(at: connection.index)
-        if connection.index < connections.count { connections[connection.index].index = connection.index }
-    }
-
-    /// Lets a connection send its answers at the end of this turn of the event loop.
-    func flushLater(_ connection: HTTPConnection) {
-        answering.append(connection)
-        guard answering.count == 1 else { return }
-        eventLoop.assumeIsolated().execute { [self] in
-            let connections = answering
-            answering.removeAll(keepingCapacity: true)
-            for connection in connections { connection.flush() }
-        }
-    }
-
-    private func timerFired() {
-        heartbeat?.beat()
-        if sessionsToCheck == 0 {
-            sessionsToCheck = sessions.count
-            checkSessions()
-        }
-        let deadline = NIODeadline.now()
-        for index in stride(from: connections.count - 1, through: 0, by: -1) where index < connections.count {
-            if connections[index].closeIfOverdue(at: deadline) { counters.requestsTimedOut += 1 }
-        }
-        for greeting in greetings where greeting.closeIfOverdue(at: deadline) { counters.requestsTimedOut += 1 }
-        selector?.resume()
-        flush()
-    }
-
-    /// Looks at the sessions' deadlines, from the last to the first, for no longer than others may wait. Thousands of pages that
-    /// connected in the same moment are due for a ping in the same moment.
-    private func checkSessions() {
-        let end = NIODeadline.now() + SocketSelector.turnLimit
-        repeat {
-            let now = EngineIOSession.Instant.now
-            let rest = max(0, sessionsToCheck - 64)
-            for index in stride(from: sessionsToCheck - 1, through: rest, by: -1) where index < sessions.count {
-                sessions[index].timerFired(at: now)
-            }
-            flush()
-            sessionsToCheck = rest
-        } while sessionsToCheck > 0 && NIODeadline.now() < end
-        guard sessionsToCheck > 0 else { return }
-        eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(1)) { self.checkSessions() }
-    }
-
-    /// Tells every client, and waits for none.
-    func shutdown() {
-        isShuttingDown = true
-        timer?.cancel()
-        for session in sessions { session.close(.serverShutdown) }
-        for connection in connections { connection.closeWhenIdle() }
-        for greeting in greetings { greeting.close() }
-    }
-
-    /// Leaves the clients that are still there.
-    func stop() {
-        selector?.stop()
-        selector = nil
     }
 }

@@ -253,9 +253,12 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         guard let context else { return }
         flush()
         guard writesPending == 0 else {
+            // A client that never reads them is not waited for.
+            setDeadline(shard.configuration.idleTimeout)
             whenWritten = { self.becomeWebSocket(session, response) }
             return
         }
+        deadline = nil
         state = .upgraded(ByteBuffer())
         // What the parser has read too far is the websocket's. It hands that over when it goes, and it calls us now: that is
         // too early for it to know.

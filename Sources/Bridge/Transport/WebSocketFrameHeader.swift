@@ -3,15 +3,34 @@ import NIOCore
 /// The header of an unmasked, unfragmented frame from server to client (RFC 6455, section 5.2).
 enum WebSocketFrameHeader {
     static func write(_ opcode: WebSocketFrame.Opcode, payloadBytes: Int, to buffer: inout ByteBuffer) {
-        buffer.writeInteger(0x80 | opcode.rawValue)
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: maximumBytes) {
+            write(opcode, payloadBytes: payloadBytes, to: $0)
+        }
+    }
+
+    /// The longest header.
+    static let maximumBytes = 10
+
+    /// Writes a header to the beginning of some memory, where there must be room for the longest.
+    ///
+    /// - Returns: its length.
+    static func write(
+        _ opcode: WebSocketFrame.Opcode, payloadBytes: Int, to target: UnsafeMutableRawBufferPointer
+    ) -> Int {
+        precondition(target.count >= maximumBytes)
+        target[0] = 0x80 | opcode.rawValue
         switch payloadBytes {
-        case ..<126: buffer.writeInteger(UInt8(payloadBytes))
+        case ..<126:
+            target[1] = UInt8(payloadBytes)
+            return 2
         case ..<65536:
-            buffer.writeInteger(126 as UInt8)
-            buffer.writeInteger(UInt16(payloadBytes))
+            target[1] = 126
+            target.storeBytes(of: UInt16(payloadBytes).bigEndian, toByteOffset: 2, as: UInt16.self)
+            return 4
         default:
-            buffer.writeInteger(127 as UInt8)
-            buffer.writeInteger(UInt64(payloadBytes))
+            target[1] = 127
+            target.storeBytes(of: UInt64(payloadBytes).bigEndian, toByteOffset: 2, as: UInt64.self)
+            return 10
         }
     }
 }
