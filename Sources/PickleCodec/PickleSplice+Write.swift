@@ -2,8 +2,8 @@ import JSONCodec
 
 /// The second pass.
 extension PickleSplice {
-    /// Writes the values with a comma before them; false when one can't be written.
-    func write(_ tokens: borrowing RawArray<Token>, to writer: inout JSONWriter) -> Bool {
+    /// Writes the values with a comma before them; false when one can't be written or the writer holds more bytes than a limit.
+    func write(_ tokens: borrowing RawArray<Token>, to writer: inout JSONWriter, upTo limit: Int) -> Bool {
         // A bit for each open container, the innermost lowest: whether it is a dict, and whether a key comes next in it.
         var dicts: UInt64 = 0
         var keys: UInt64 = 0
@@ -32,7 +32,7 @@ extension PickleSplice {
                 index &+= 1
                 continue
             }
-            guard write(token, to: &writer) else { return false }
+            guard write(token, to: &writer), writer.count <= limit else { return false }
             var closes = Int(token.closes)
             while closes > 0 {
                 if depth > 1 || spread == 0 {

@@ -17,9 +17,8 @@ extension PickleScan {
         writer.appendString(wtf8: name)
         var splice = PickleSplice(base, extent(at: arguments), memory)
         guard splice.readTokens(&tokens) else { return false }
-        guard splice.write(tokens, to: &writer) else { return false }
-        // What the memo repeats is bounded there.
-        return writer.count - start <= 8 * input.count
+        // What the memo repeats could be gigabytes.
+        return splice.write(tokens, to: &writer, upTo: start + 8 * input.count)
     }
 
     /// Whether the header of its frame says that it ends with the input, or it has none: the scan doesn't look at it.

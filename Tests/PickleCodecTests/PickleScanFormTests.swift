@@ -263,4 +263,21 @@ import Testing
         for _ in 0..<8 { #expect(!isRepeated(Array(other))) }
         #expect(isRepeated(Array(other)) && !isRepeated(one))
     }
+
+    @Test func `a text that the memo repeats is not written until memory ends`() {
+        let long = [0x58, 0xA0, 0x86, 0x01, 0x00] + [UInt8](repeating: 0x78, count: 100_000)
+        // [long, [long, long, …], [long, long, …], …]
+        let list = [0x5d, 0x28] + [[UInt8]](repeating: [0x68, 0], count: 4000).joined() + [0x65]
+        let data = [0x5d, 0x28] + long + [0x71, 0] + [[UInt8]](repeating: list, count: 15).joined() + [0x65]
+        Self.raw(data).withUnsafeBytes { bytes in
+            var scan = PickleScan()
+            guard scan.scan(bytes), let event = scan.index(ofKey: "event"), let data = scan.index(ofKey: "data") else {
+                Issue.record("the scan doesn't take it")
+                return
+            }
+            var writer = JSONWriter()
+            let isWritten = scan.appendEvent(name: event, arguments: data, to: &writer, limits: PickleLimits())
+            #expect(!isWritten && writer.count < 10 * bytes.count)
+        }
+    }
 }
