@@ -30,7 +30,7 @@ package struct BridgeConfiguration: Sendable {
     package var maxQueuedBytes = 1 << 20
     /// Bytes NIO may hold for one websocket before packets wait in the queue above.
     package var writeBufferBytes = 64 << 10
-    /// Whether websockets are written to without NIO's pipeline while the kernel takes the bytes.
+    /// Whether connections are accepted, and websockets read and written, without NIO.
     package var sendsDirectly = true
     /// Bytes of events for the same rooms that are joined into one packet; bounds what a slow client gets at once.
     package var maxJoinedBytes = 16 << 10
