@@ -24,12 +24,7 @@ final class DirectSocket: WatchedDescriptor {
         self.owner = owner
         self.selector = selector
         super.init(descriptor)
-        do {
-            try selector.add(self)
-        } catch {
-            Glibc.close(descriptor)
-            throw error
-        }
+        try selector.add(self)
         selector.shard.connectionOpened()
     }
 

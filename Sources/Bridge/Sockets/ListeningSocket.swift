@@ -20,12 +20,7 @@ final class ListeningSocket: WatchedDescriptor {
         self.shards = shards
         self.endpoints = endpoints
         super.init(descriptor)
-        do {
-            try selector.add(self)
-        } catch {
-            Glibc.close(descriptor)
-            throw error
-        }
+        try selector.add(self)
     }
 
     override func ready(canSend: Bool) {

@@ -111,7 +111,7 @@ final class SocketSelector {
 
     // MARK: Sockets
 
-    /// Watches a descriptor for what comes in.
+    /// Watches a descriptor for what comes in; closes it when this fails.
     func add(_ newcomer: WatchedDescriptor) throws(IOError) {
         let slot = freeSlots.popLast() ?? watched.count
         if slot == watched.count { watched.append(nil) }
@@ -119,6 +119,7 @@ final class SocketSelector {
         guard control(EPOLL_CTL_ADD, newcomer, EPOLLIN.rawValue) else {
             let error = errno
             freeSlots.append(slot)
+            Glibc.close(newcomer.descriptor)
             throw IOError(errnoCode: error, reason: "watching a connection")
         }
         watched[slot] = newcomer
