@@ -53,8 +53,13 @@ public struct ByteString: Hashable, Sendable, ExpressibleByStringLiteral, Custom
         left.storage == right.storage
     }
 
-    /// Repaired UTF-8, for logs and messages: what isn't valid becomes U+FFFD.
+    /// The text on one line, for logs and messages (``PrintableText``): escaped where it can't be printed, cut where it is long.
     public var description: String {
+        withUnsafeBytes { PrintableText.line($0) }
+    }
+
+    /// The whole text, for programs: repaired UTF-8, in which what isn't valid is U+FFFD.
+    package var text: String {
         String(decoding: storage, as: UTF8.self)
     }
 }

@@ -207,7 +207,7 @@ struct Route {
                 parts.append(value(key, of: document, depth: 0))
             }
         case .text:
-            let text = document.text(node)?.description ?? ""
+            let text = document.text(node)?.text ?? ""
             for scalar in text.unicodeScalars.prefix(4) {
                 parts.append(.text(ByteString(String(scalar))))
             }

@@ -102,7 +102,7 @@ import Testing
             } else {
                 #expect(host != "own")
             }
-            #expect(decoder.senderHostID?.description == host)
+            #expect(decoder.senderHostID?.text == host)
         }
         // Another message changes what the last namespace is.
         _ = try decoder.decode(text: #"{"method": "close_room", "room": "r", "namespace": "/b", "host_id": "h"}"#)

@@ -48,7 +48,7 @@ struct Explanation: Sendable {
     }
 
     private static func names(_ names: [ByteString]) -> [JSONValue] {
-        names.sorted { $0.description < $1.description }.map { .name($0) }
+        names.sorted { $0.text < $1.text }.map { .name($0) }
     }
 
     private var roomSpace: JSONValue {

@@ -10,7 +10,7 @@ enum JSONValue {
     case list([JSONValue])
     case object([(String, JSONValue)])
 
-    static func name(_ name: ByteString) -> JSONValue { .text(name.description) }
+    static func name(_ name: ByteString) -> JSONValue { .text(name.text) }
 
     /// The text, with a line feed at its end.
     var line: String {

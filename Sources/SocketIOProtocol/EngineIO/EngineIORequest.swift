@@ -74,7 +74,7 @@ package enum EngineIORefusal: Error, Equatable, Sendable {
         var writer = JSONWriter(capacity: 128)
         switch self {
         case .invalidSession(let sid):
-            let text = "Invalid session \((sid ?? "None").description.prefix(64))"
+            let text = "Invalid session \((sid ?? "None").text.prefix(64))"
             ByteString(text).withUnsafeBytes { writer.appendString(wtf8: $0) }
         case .foreignSession(let sid):
             let text = """

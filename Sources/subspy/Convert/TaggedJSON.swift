@@ -33,7 +33,7 @@ enum TaggedJSON {
         var members = document.members(of: object)
         guard document.looksLikeTag(object), let (key, content) = members.next(), let name = document.byteString(key)
         else { return nil }
-        return (name.description, content)
+        return (name.text, content)
     }
 
     private static func tagged(
@@ -47,7 +47,7 @@ enum TaggedJSON {
         case "$bytearray": return .bytearray(try bytes(of: content, document))
         case "$str2": return .byteString(try bytes(of: content, document))
         case "$float":
-            switch document.byteString(content)?.description {
+            switch document.byteString(content)?.text {
             case "nan": return .float(.nan)
             case "inf": return .float(.infinity)
             case "-inf": return .float(-.infinity)

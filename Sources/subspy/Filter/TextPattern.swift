@@ -29,7 +29,7 @@ enum TextPattern {
     func matches(_ text: ByteString) -> Bool {
         switch self {
         case .glob(let glob): text.withUnsafeBytes { glob.matches($0) }
-        case .regex(let regex): text.description.contains(regex)
+        case .regex(let regex): text.text.contains(regex)
         }
     }
 }

@@ -1,37 +1,7 @@
 import JSONCodec
 
-/// Text from the channel, fit for a terminal: nothing in it moves the cursor, changes colours or reverses the line.
-enum PrintableText {
-    /// The code point at `index`, surrogates included (WTF-8); a byte that belongs to none is a surrogate from U+DC80 on, as
-    /// Python's `surrogateescape` has it.
-    static func scalar(of text: UnsafeRawBufferPointer, at index: Int) -> (scalar: UInt32, length: Int) {
-        let first = text[index]
-        guard first >= 0x80 else { return (UInt32(first), 1) }
-        let stray = (scalar: 0xDC00 | UInt32(first), length: 1)
-        let length = first < 0xC2 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 1
-        guard length > 1, index + length <= text.count else { return stray }
-        var scalar = UInt32(first) & (0x7F >> UInt32(length))
-        for offset in 1..<length {
-            guard text[index + offset] & 0xC0 == 0x80 else { return stray }
-            scalar = scalar << 6 | UInt32(text[index + offset] & 0x3F)
-        }
-        let smallest: UInt32 = length == 2 ? 0x80 : length == 3 ? 0x800 : 0x1_0000
-        return scalar >= smallest && scalar <= 0x10_FFFF ? (scalar, length) : stray
-    }
-
-    /// `str.isprintable`: everything but control, format, surrogate, private, unassigned and separators.
-    ///
-    /// By the Unicode tables of the Swift runtime, which may be newer than those of a given Python.
-    static func isPrintable(_ scalar: UInt32) -> Bool {
-        if scalar < 0x7F { return scalar >= 0x20 }
-        guard let scalar = Unicode.Scalar(scalar) else { return false }
-        switch scalar.properties.generalCategory {
-        case .control, .format, .surrogate, .privateUse, .unassigned: return false
-        case .lineSeparator, .paragraphSeparator, .spaceSeparator: return scalar == " "
-        default: return true
-        }
-    }
-
+/// Longer texts of the channel on a terminal, and the columns that they take there.
+extension PrintableText {
     /// Appends a text in which what can't be printed is escaped as Python does, without quotes: `\x1b`, `\u202e`, `\n`.
     ///
     /// - Parameters:
@@ -55,32 +25,6 @@ enum PrintableText {
                 appendEscape(of: scalar, to: &writer)
             }
             index += length
-        }
-    }
-
-    /// `\n`, `\x1b`, `\u202e`, `\U000e0001`.
-    static func appendEscape(of scalar: UInt32, to writer: inout JSONWriter) {
-        writer.append("\\")
-        switch scalar {
-        case 0x0A: writer.append("n")
-        case 0x0D: writer.append("r")
-        case 0x09: writer.append("t")
-        case ..<0x100:
-            writer.append("x")
-            append(hexadecimal: scalar, digits: 2, to: &writer)
-        case ..<0x1_0000:
-            writer.append("u")
-            append(hexadecimal: scalar, digits: 4, to: &writer)
-        default:
-            writer.append("U")
-            append(hexadecimal: scalar, digits: 8, to: &writer)
-        }
-    }
-
-    static func append(hexadecimal value: UInt32, digits: Int, to writer: inout JSONWriter) {
-        for index in (0..<digits).reversed() {
-            let digit = UInt8(truncatingIfNeeded: value >> UInt32(index * 4) & 0xF)
-            writer.append(digit < 10 ? 0x30 + digit : 0x57 + digit)
         }
     }
 

@@ -41,19 +41,19 @@ final class ChannelTraffic: PubSubDelegate {
         let inspection = inspector.inspect(payload)
         let summary = inspection.summary
         if summary.method == ByteString(PubSubMessage.canaryMethod) {
-            if let host = summary.hostID, canaries.count < Self.capacity { canaries.insert(host.description) }
+            if let host = summary.hostID, canaries.count < Self.capacity { canaries.insert(host.text) }
             return changed()
         }
         messages += 1
         if let complaint = inspection.complaint {
             let complaint = Complaint(
-                channel: channel, hostID: summary.hostID?.description, text: complaint)
+                channel: channel, hostID: summary.hostID?.text, text: complaint)
             if complaints.count < Self.capacity { complaints[complaint, default: 0] += 1 }
         } else if summary.method == ByteString("emit") || inspection.mended.contains(.methodMissing) {
             let emit = Emit(
                 channel: channel, namespace: namespace(inspection),
-                rooms: summary.rooms.map(\.description), isBroadcast: summary.isBroadcast,
-                event: summary.event?.description, hostID: summary.hostID?.description)
+                rooms: summary.rooms.map(\.text), isBroadcast: summary.isBroadcast,
+                event: summary.event?.text, hostID: summary.hostID?.text)
             if emits[emit] != nil || emits.count < Self.capacity { emits[emit, default: 0] += 1 }
         }
     }
@@ -62,7 +62,7 @@ final class ChannelTraffic: PubSubDelegate {
     private func namespace(_ inspection: MessageInspector.Inspection) -> String? {
         if inspection.mended.contains(.namespaceMissing) { return "/" }
         let slash = inspection.mended.contains(.namespaceWithoutSlash) ? "/" : ""
-        return inspection.summary.namespace.map { slash + $0.description }
+        return inspection.summary.namespace.map { slash + $0.text }
     }
 
     func receivedBatch() {}

@@ -91,7 +91,7 @@ struct InstanceFacts {
     private typealias Node = JSONDocument.Node
 
     private static func text(_ key: StaticString, _ node: Node, _ document: borrowing JSONDocument) -> String? {
-        document.value(forKey: key, in: node).flatMap { document.byteString($0) }?.description
+        document.value(forKey: key, in: node).flatMap { document.byteString($0) }?.text
     }
 
     private static func count(_ key: StaticString, _ node: Node, _ document: borrowing JSONDocument) -> Int {
@@ -107,7 +107,7 @@ struct InstanceFacts {
         guard let list = document.value(forKey: key, in: node), document.kind(of: list) == .array else { return nil }
         var texts: [String] = []
         for element in document.elements(of: list) {
-            if let text = document.byteString(element) { texts.append(text.description) }
+            if let text = document.byteString(element) { texts.append(text.text) }
         }
         return texts
     }
