@@ -20,6 +20,8 @@ extension PickleDocument {
         package let pairs: PairCursor
         /// What ADDITEMS gave it.
         package let adds: Cursor
+        /// The value of Python's own that a numpy scalar is, which nobody gave it: float64, str_ and bytes_ only.
+        package let content: Node?
     }
 
     /// The parts of an object; nil for other kinds.
@@ -28,6 +30,7 @@ extension PickleDocument {
         guard value.kind == .object else { return nil }
         let record = Int(value.first)
         let keywords = machine.tape.links[record + ObjectField.keywords]
+        let content = machine.tape.links[record + ObjectField.content]
         return ObjectParts(
             constructor: Constructor(rawValue: machine.tape.links[record]) ?? .reduce,
             callable: Node(index: machine.tape.links[record + ObjectField.callable]),
@@ -36,6 +39,7 @@ extension PickleDocument {
             states: Cursor(machine.tape.chain(ObjectField.states, ofRecord: value.first)),
             items: Cursor(machine.tape.chain(ObjectField.items, ofRecord: value.first)),
             pairs: PairCursor(items: Cursor(machine.tape.chain(ObjectField.pairs, ofRecord: value.first))),
-            adds: Cursor(machine.tape.chain(ObjectField.adds, ofRecord: value.first)))
+            adds: Cursor(machine.tape.chain(ObjectField.adds, ofRecord: value.first)),
+            content: content == 0 ? nil : Node(index: content))
     }
 }

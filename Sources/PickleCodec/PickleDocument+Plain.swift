@@ -1,7 +1,10 @@
+import JSONCodec
+
 extension PickleDocument {
     /// The plain data an object holds, as far as the pickle shows it.
     package enum PlainForm {
-        /// A scalar, tuple, list or dict: what a str, int, float or tuple subclass, a Counter or an enum member holds.
+        /// A scalar, tuple, list or dict: what a str, int, float or tuple subclass, a Counter, an enum member or a numpy scalar
+        /// holds.
         case node(Node)
         /// The fields of a namedtuple, or the items of a list subclass.
         case items(Cursor)
@@ -60,6 +63,8 @@ extension PickleDocument {
             return isContent(tapeNode(content), of: WellKnownName(tapeNode(base))) ? .node(content) : nil
         case .newObj:
             return newObjectForm(parts, skipping: 1)
+        case .numpyScalar:
+            return parts.content.map { .node($0) }
         case .other:
             return enumForm(parts, arguments)
         default:
@@ -112,15 +117,34 @@ extension PickleDocument {
         return parts.states.remaining == 0 ? .items(fields) : nil
     }
 
-    /// A name from a pickle for a log line: no control characters, not endless.
-    private static func printable(_ bytes: UnsafeRawBufferPointer) -> String {
-        let short = UnsafeRawBufferPointer(rebasing: bytes.prefix(80))
-        return String(decoding: short.map { $0 < 0x20 || $0 == 0x7f ? 0x3f : $0 }, as: UTF8.self)
-    }
-
     /// An error about a node, with its type and its place where the pickle shows one.
     func refusal(_ cause: PickleJSONError.Cause, _ node: Node) -> PickleJSONError {
-        PickleJSONError(cause, typeName(of: node), byteOffset: byteOffset(of: node))
+        PickleJSONError(cause, typeName(of: node), byteOffset: byteOffset(of: node), advice: advice(on: node))
+    }
+
+    /// A value to publish in place of a refused one; nil where nothing better is known than its plain data.
+    private func advice(on node: Node) -> String? {
+        switch kind(of: node) {
+        case .global: return "publish dicts, lists, text, numbers; of an enum member its .value"
+        case .object: break
+        default: return nil
+        }
+        guard let parts = object(node), kind(of: parts.callable) == .global else { return nil }
+        switch WellKnownName(tapeNode(parts.callable)) {
+        case .numpyScalar:
+            let letter = numpyType(of: parts)?.letter ?? 0
+            let isNumber = "biuf".utf8.contains(letter)
+            return isNumber ? "publish its .item(), which is a value of Python's own" : "publish str() of its .item()"
+        case .numpyArray: return "publish its .tolist()"
+        case .attribute:
+            return "if it is an enum member, publish its .value: Python 3.11.0 to 3.11.3 pickles members by name only"
+        default: return nil
+        }
+    }
+
+    private func numpyType(of parts: ObjectParts) -> NumPyType? {
+        var arguments = elements(of: parts.arguments)
+        return arguments.next(in: self).flatMap { NumPyType(UInt32($0.index), in: machine.tape) }
     }
 
     /// Where the name of a class or function stands in the pickle; values without a name have no place of their own.
@@ -144,10 +168,21 @@ extension PickleDocument {
         case .persistentID: return "persistent id"
         case .global:
             guard let name = global(node) else { return "name" }
-            return Self.printable(name.module) + "." + Self.printable(name.name)
+            return PrintableText.line(name.module, maximumCharacters: 80) + "."
+                + PrintableText.line(name.name, maximumCharacters: 80)
         case .object:
-            guard let callable = object(node)?.callable, kind(of: callable) == .global else { return "object" }
-            return typeName(of: callable)
+            guard let parts = object(node), kind(of: parts.callable) == .global else { return "object" }
+            switch WellKnownName(tapeNode(parts.callable)) {
+            case .numpyScalar: return "numpy." + (numpyType(of: parts)?.className ?? "generic")
+            case .numpyArray: return "numpy.ndarray"
+            case .attribute:
+                var arguments = elements(of: parts.arguments)
+                guard let owner = arguments.next(in: self), kind(of: owner) == .global,
+                    let name = arguments.next(in: self).flatMap({ bytes(of: $0) })
+                else { return typeName(of: parts.callable) }
+                return typeName(of: owner) + "." + PrintableText.line(name, maximumCharacters: 80)
+            default: return typeName(of: parts.callable)
+            }
         default:
             return "\(kind(of: node))"
         }

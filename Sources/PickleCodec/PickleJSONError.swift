@@ -50,11 +50,14 @@ package struct PickleJSONError: Error, CustomStringConvertible {
 
     /// Where in the pickle the type is named, in bytes from its start; nil for values without a name.
     package let byteOffset: Int?
+    /// A value to publish instead, where one is known.
+    package let advice: String?
 
-    init(_ cause: Cause, _ typeName: String = "", byteOffset: Int? = nil) {
+    init(_ cause: Cause, _ typeName: String = "", byteOffset: Int? = nil, advice: String? = nil) {
         self.cause = cause
         self.typeName = typeName
         self.byteOffset = byteOffset
+        self.advice = advice
     }
 
     /// The error as one line, with the place where one is known.
@@ -64,8 +67,10 @@ package struct PickleJSONError: Error, CustomStringConvertible {
 
     private var sentence: String {
         switch cause {
-        case .notSerializable: "\(typeName) is not JSON serializable (publish dicts, lists, text, numbers)"
-        case .invalidKey: "keys must be str, int, float, bool or None, not \(typeName)"
+        case .notSerializable:
+            "\(typeName) is not JSON serializable (\(advice ?? "publish dicts, lists, text, numbers"))"
+        case .invalidKey:
+            "keys must be str, int, float, bool or None, not \(typeName)" + (advice.map { " (\($0))" } ?? "")
         case .undecodableText: "a Python 2 str is not text (publish unicode, or choose another policy)"
         case .integerTooLong: "an integer has too many digits"
         case .outputTooLong: "the output is too long (shared values are written at each place)"

@@ -65,6 +65,10 @@ extension PickleMachine {
             return
         }
         try pushObject(.reduce, callable, arguments)
+        if WellKnownName(tape.nodes[callable]) == .numpyScalar {
+            let record = Int(tape.nodes[try top()].first)
+            tape.links[record + ObjectField.content] = try numPyContent(of: arguments)
+        }
     }
 
     /// NEWOBJ and NEWOBJ_EX.
@@ -163,7 +167,7 @@ extension PickleMachine {
 
     /// Counts what a reduction copies. A pickle from a pickler copies each item once; a hostile one fetches the same
     /// list or text again and again, which would make time quadratic.
-    private mutating func charge(_ count: Int) throws(PickleFault) {
+    mutating func charge(_ count: Int) throws(PickleFault) {
         copied += count
         // A latin-1 text of protocol 0 has two bytes in UTF-8 for one in the pickle.
         let limit = 2 * tape.input.count + 1024

@@ -63,7 +63,9 @@ enum ObjectField {
     static let items = 7
     static let pairs = 10
     static let adds = 13
-    static let words = 16
+    /// Node of the Python value that a numpy scalar is, or 0.
+    static let content = 16
+    static let words = 17
 }
 
 /// The decoded values: nodes, their child lists, and bytes that are not in the input as such.

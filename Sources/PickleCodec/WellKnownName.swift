@@ -11,6 +11,9 @@ enum WellKnownName: UInt8 {
     case orderedDict, defaultDict, counter, deque
     case datetime, date, time, timedelta, timezone
     case decimal, uuid, fraction, complex
+    case numpyScalar, numpyType, numpyArray
+    /// By which Python 3.11.0 to 3.11.3 pickles an enum member, and all do nested classes at protocols below 4.
+    case attribute
 
     init(_ node: TapeNode) {
         self = WellKnownName(rawValue: UInt8(truncatingIfNeeded: node.count)) ?? .other
@@ -35,6 +38,13 @@ enum WellKnownName: UInt8 {
             if equalBytes(name, "UUID") { self = .uuid }
         } else if equalBytes(module, "fractions") {
             if equalBytes(name, "Fraction") { self = .fraction }
+        } else if equalBytes(module, "numpy") {
+            if equalBytes(name, "dtype") { self = .numpyType }
+        } else if equalBytes(module, "numpy.core.multiarray") || equalBytes(module, "numpy._core.multiarray") {
+            if equalBytes(name, "scalar") { self = .numpyScalar }
+            if equalBytes(name, "_reconstruct") { self = .numpyArray }
+        } else if equalBytes(module, "numpy.core.numeric") || equalBytes(module, "numpy._core.numeric") {
+            if equalBytes(name, "_frombuffer") { self = .numpyArray }
         }
     }
 
@@ -51,6 +61,7 @@ enum WellKnownName: UInt8 {
         if equalBytes(name, "int") || equalBytes(name, "long") { return .integer }
         if equalBytes(name, "float") { return .float }
         if equalBytes(name, "complex") { return .complex }
+        if equalBytes(name, "getattr") { return .attribute }
         return .other
     }
 
