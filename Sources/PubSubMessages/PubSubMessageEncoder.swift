@@ -5,10 +5,14 @@ import PickleCodec
 ///
 /// Every receiver from 1.8.4 on reads JSON: up to 5.13 as its second try, from 5.14 on as the only form.
 package enum PubSubMessageEncoder {
-    /// An emit from an HTTP body: `event`, `data`, `namespace` and `room` of the document's root.
+    /// An emit from an HTTP body: `event`, `data` and `namespace` of the document's root.
     ///
-    /// A missing namespace is `/`, a falsy room everybody, as Flask-SocketIO does it.
-    package static func emit(_ document: borrowing JSONDocument, hostID: ByteString) -> [UInt8] {
+    /// A missing or empty namespace is `/`, as Flask-SocketIO does it.
+    ///
+    /// - Parameter room: a text or a list of texts of the document; nil for everybody.
+    package static func emit(
+        _ document: borrowing JSONDocument, room: JSONDocument.Node?, hostID: ByteString
+    ) -> [UInt8] {
         let root = document.root
         var writer = JSONWriter()
         writer.append("{\"method\":\"emit\",\"event\":")
@@ -26,8 +30,7 @@ package enum PubSubMessageEncoder {
             writer.append("\"/\"")
         }
         writer.append(",\"room\":")
-        let room = document.value(forKey: "room", in: root)
-        write(room.flatMap { document.isTruthy($0) ? $0 : nil }, of: document, to: &writer)
+        write(room, of: document, to: &writer)
         writer.append(",\"skip_sid\":null,\"callback\":null,\"host_id\":")
         hostID.withUnsafeBytes { writer.appendString(wtf8: $0) }
         writer.append("}")

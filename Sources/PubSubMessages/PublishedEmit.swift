@@ -31,13 +31,13 @@ package struct PublishedEmit: Sendable {
         body: UnsafeRawBufferPointer, hostID: ByteString, isSecret: (UnsafeRawBufferPointer) -> Bool
     ) {
         var scan = JSONScan()
-        guard scan.scan(body), let fields = EmitFields(of: scan), let secret = fields.secret, isSecret(secret) else {
+        guard scan.scan(body), let fields = SimpleFields(of: scan), let secret = fields.secret, isSecret(secret) else {
             return nil
         }
         self.init(fields, hostID: hostID)
     }
 
-    private init?(_ fields: EmitFields, hostID: ByteString) {
+    private init?(_ fields: SimpleFields, hostID: ByteString) {
         guard let event = fields.event else { return nil }
         var writer = JSONWriter(capacity: event.count + fields.byteCount + 192)
         writer.append("{\"method\":\"emit\",\"event\":\"")
@@ -84,7 +84,7 @@ extension JSONWriter {
 }
 
 /// What a simple body of `POST /emit` says, as it stands there.
-private struct EmitFields {
+private struct SimpleFields {
     private(set) var secret: UnsafeRawBufferPointer?
     private(set) var event: UnsafeRawBufferPointer?
     /// Nil where it has none: `/`.
@@ -130,8 +130,8 @@ private struct EmitFields {
             event = text
             return note(.event)
         }
-        if Self.isName(name, "room") {
-            // Empty means everybody, as null does; so does false, which is left to the full parse with true.
+        if Self.isName(name, "room") || Self.isName(name, "to") {
+            // Empty means everybody, as null does. Both keys together are left to the full parse.
             if let text, !text.isEmpty { room = text }
             return note(.room) && value.kind != .bool
         }
@@ -139,7 +139,7 @@ private struct EmitFields {
             if let text, !text.isEmpty { namespace = text }
             return note(.namespace) && value.kind != .bool && namespace.map { $0.first == UInt8(ascii: "/") } ?? true
         }
-        return !(Self.isName(name, "report") && scan.bool(value) == true)
+        return Self.isName(name, "report") && scan.bool(value) == false
     }
 
     /// False when it was there before.

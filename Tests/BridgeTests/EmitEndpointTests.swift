@@ -28,8 +28,9 @@ import Testing
     }
 
     @Test(arguments: ["", "{", "nope", "{'a':1}", "{\"a\":1}x"])
-    func `what is no JSON is refused before the secret is looked at`(body: String) {
-        #expect(Self.status(body).0 == 400)
+    func `what is no JSON is refused before the secret is looked at, in JSON`(body: String) {
+        let answer = Self.status(body)
+        #expect(answer.0 == 400 && answer.1.hasPrefix(#"{"error":""#), "\(answer)")
     }
 
     @Test(arguments: ["null", "[]", "5", "\"123\"", "true"])
@@ -52,7 +53,49 @@ import Testing
         #expect(message.1.contains(#""event":"a""#) && !message.1.contains("123"))
     }
 
-    @Test func `what a page shows can't be markup`() {
-        #expect(HTMLText.escaped("<script>&") == "&lt;script&gt;&amp;")
+    /// Where the message goes, or the sentence that refuses it.
+    private static func room(_ keys: String) -> String {
+        let answer = status(#"{"secret":"123","event":"e",\#(keys)}"#)
+        guard answer.0 == 200 else { return "\(answer.0) \(answer.1)" }
+        let start = answer.1.firstRange(of: #""room":"#)?.upperBound ?? answer.1.endIndex
+        let end = answer.1.firstRange(of: #","skip_sid":"#)?.lowerBound ?? answer.1.endIndex
+        return String(answer.1[start..<end])
+    }
+
+    @Test(arguments: [
+        (#""room":"a""#, #""a""#), (#""to":"a""#, #""a""#), (#""to":["a","b"]"#, #"["a","b"]"#),
+        (#""to":"\u00e9""#, ##""\u00e9""##), (#""room":"a","to":"a""#, #""a""#), (#""room":["a"],"to":"a""#, #""a""#),
+        (#""room":null,"to":"a""#, #""a""#), (#""room":"a","to":null"#, #""a""#), (#""room":"","to":"a""#, #""a""#),
+        (#""room":null"#, "null"), (#""to":"","room":null"#, "null"), (#""report":false"#, "null"),
+        (#""to":null"#, "null"),
+        (#""namespace":null"#, "null"),
+    ])
+    func `to is room`(keys: String, room: String) {
+        #expect(Self.room(keys) == room)
+    }
+
+    @Test(arguments: [
+        (#""room":7"#, "room"), (#""room":true"#, "room"), (#""room":false"#, "room"), (#""room":0"#, "room"),
+        (#""room":{}"#, "room"), (#""room":{"a":1}"#, "room"), (#""room":[]"#, "room"), (#""room":["a",1]"#, "room"),
+        (#""room":["a",null]"#, "room"), (#""room":[["a"]]"#, "room"), (#""to":7"#, "to"), (#""to":[]"#, "to"),
+        (#""to":false"#, "to"), (#""room":7,"to":"a""#, "room"), (#""room":"a","to":"b""#, "room and to"),
+        (#""room":["a","b"],"to":"a""#, "room and to"), (#""report":"yes""#, "report"), (#""report":1"#, "report"),
+        (#""report":null"#, "report"), (#""report":"true""#, "report"), (#""namespace":5"#, "namespace"),
+        (#""namespace":false"#, "namespace"), (#""namespace":["/"]"#, "namespace"), (#""rooms":"a""#, "'rooms'"),
+        (#""Room":"a""#, "'Room'"), (#""skip_sid":null"#, "'skip_sid'"), (#""":1"#, "''"),
+        (#""r\noom":null"#, "'r\\\\noom'"),
+        (#""event":null"#, "event"), (#""event":5"#, "event"), (#""event":["a"]"#, "event"),
+        (#""event":true"#, "event"),
+    ])
+    func `a key that is unknown or of another type is refused by its name, in JSON`(keys: String, name: String) {
+        let answer = Self.room(keys)
+        #expect(answer.hasPrefix(#"400 {"error":""#) && answer.hasSuffix("\"}\n") && answer.contains(name), "\(answer)")
+        #expect(Self.status(#"{"secret":"no","event":"e",\#(keys)}"#).0 == 403)
+    }
+
+    @Test func `an emit has an event`() {
+        let answer = Self.status(#"{"secret":"123"}"#)
+        #expect(answer.0 == 400 && answer.1.contains("event is missing"))
+        #expect(Self.status(#"{"secret":"123","event":""}"#).0 == 200)
     }
 }

@@ -28,18 +28,23 @@ struct EmitEndpoint: Sendable {
             do {
                 try document.parse(buffer)
             } catch {
-                return .failure(.errorPage(.badRequest, "The body is not JSON: \(HTMLText.escaped("\(error)"))."))
+                return .failure(.jsonError(.badRequest, "The body is not JSON: \(error)."))
             }
             guard document.kind(of: document.root) == .object else {
-                return .failure(.errorPage(.badRequest, "The body must be a JSON object."))
+                return .failure(.jsonError(.badRequest, "The body must be a JSON object."))
             }
             let given = document.value(forKey: "secret", in: document.root).flatMap { document.byteString($0) }
             guard let given, ConstantTime.areEqual(given.bytes, secret) else {
+                // In the words of the original, whose callers may look for them.
                 return .failure(HTTPAnswer(.forbidden, contentType: HTTPAnswer.html, text: "Incorrect secret\n"))
             }
-            let report = document.value(forKey: "report", in: document.root).flatMap { document.bool($0) }
-            let payload = PubSubMessageEncoder.emit(document, hostID: hostID)
-            return .success(Request(emit: PublishedEmit(payload: payload), wantsReport: report ?? false))
+            do throws(EmitFields.Refusal) {
+                let fields = try EmitFields(document)
+                let payload = PubSubMessageEncoder.emit(document, room: fields.room, hostID: hostID)
+                return .success(Request(emit: PublishedEmit(payload: payload), wantsReport: fields.wantsReport))
+            } catch {
+                return .failure(.jsonError(.badRequest, error.sentence))
+            }
         }
     }
 
@@ -54,16 +59,74 @@ struct EmitEndpoint: Sendable {
 
 extension HTTPAnswer: Error {}
 
-/// Text inside an HTML page.
-enum HTMLText {
-    static func escaped(_ text: String) -> String {
-        text.reduce(into: "") { result, character in
-            switch character {
-            case "<": result += "&lt;"
-            case ">": result += "&gt;"
-            case "&": result += "&amp;"
-            default: result.append(character)
+/// The keys of a `POST /emit`, of which each must be known and of its type: a mistake must not send to everybody what was
+/// meant for a room.
+private struct EmitFields {
+    struct Refusal: Error { let sentence: String }
+
+    /// A text or a list of texts; nil for everybody.
+    private(set) var room: JSONDocument.Node?
+    private(set) var wantsReport = false
+
+    init(_ document: borrowing JSONDocument) throws(Refusal) {
+        var hasEvent = false
+        // Flask-SocketIO calls the room `to`, and did `room` before.
+        var to: JSONDocument.Node?
+        for (key, value) in document.members(of: document.root) {
+            let kind = document.kind(of: value)
+            let name = document.byteString(key) ?? ""
+            switch name {
+            case "data", "secret": continue
+            case "event":
+                guard kind == .string else { throw Refusal(sentence: "event must be a text.") }
+                hasEvent = true
+            case "room": room = try Self.room(value, name, document)
+            case "to": to = try Self.room(value, name, document)
+            case "namespace":
+                guard kind == .string || kind == .null else {
+                    throw Refusal(sentence: "namespace must be a text, or null for /.")
+                }
+            case "report":
+                guard let bool = document.bool(value) else {
+                    throw Refusal(sentence: "report must be true or false.")
+                }
+                wantsReport = bool
+            default:
+                throw Refusal(
+                    sentence: """
+                        The key '\(name)' is unknown: an emit has event, data, room or to, namespace, secret and report.
+                        """)
             }
         }
+        guard hasEvent else { throw Refusal(sentence: "event is missing: it must be a text.") }
+        guard let to else { return }
+        if let room, Self.names(room, document) != Self.names(to, document) {
+            throw Refusal(sentence: "room and to mean the same, and differ: leave one of them out.")
+        }
+        room = to
+    }
+
+    /// Nil for null and the empty text, which mean everybody.
+    private static func room(
+        _ value: JSONDocument.Node, _ key: ByteString, _ document: borrowing JSONDocument
+    ) throws(Refusal) -> JSONDocument.Node? {
+        switch document.kind(of: value) {
+        case .null: return nil
+        case .string: return document.byteString(value)?.isEmpty == true ? nil : value
+        case .array:
+            let names = names(value, document)
+            guard names != [] else {
+                throw Refusal(sentence: "\(key) is an empty list: give null to send to everybody.")
+            }
+            if !names.contains(nil) { return value }
+        default: break
+        }
+        throw Refusal(sentence: "\(key) must be a text or a list of texts, or null for everybody.")
+    }
+
+    /// Nil stands for what is no text.
+    private static func names(_ room: JSONDocument.Node, _ document: borrowing JSONDocument) -> [ByteString?] {
+        guard document.kind(of: room) == .array else { return [document.byteString(room)] }
+        return document.elements(of: room).map { document.byteString($0) }
     }
 }

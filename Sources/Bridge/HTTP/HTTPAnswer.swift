@@ -88,6 +88,11 @@ struct HTTPAnswer: Sendable {
         if form.includesBody { bytes.writeImmutableBuffer(body) }
     }
 
+    /// The answer to a request of a program, which spoke JSON itself: `{"error":"…"}`.
+    static func jsonError(_ status: HTTPResponseStatus, _ sentence: String) -> HTTPAnswer {
+        HTTPAnswer(status, contentType: "application/json", text: JSONValue.object([("error", .text(sentence))]).line)
+    }
+
     /// An error page of the shape that Flask's have.
     static func errorPage(_ status: HTTPResponseStatus, _ sentence: String) -> HTTPAnswer {
         let page = """

@@ -108,7 +108,7 @@ final class HTTPEndpoints: Sendable {
     private static let emitted = HTTPAnswer(.ok, contentType: HTTPAnswer.html, text: "OK\n").prepared()
 
     private static func unemittable(_ error: any Error) -> HTTPAnswer {
-        .errorPage(.badRequest, "The message can't be emitted: \(HTMLText.escaped("\(error)")).")
+        .jsonError(.badRequest, "The message can't be emitted: \(error).")
     }
 
     private func later(_ answer: EventLoopFuture<HTTPAnswer>) -> HTTPAction {
