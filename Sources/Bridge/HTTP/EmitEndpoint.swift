@@ -49,7 +49,7 @@ struct EmitEndpoint: Sendable {
     }
 
     /// `application/json` and `application/*+json`, with any parameters.
-    private static func isJSON(_ contentType: String?) -> Bool {
+    static func isJSON(_ contentType: String?) -> Bool {
         guard let contentType else { return false }
         if contentType == "application/json" { return true }
         let type = contentType.prefix { $0 != ";" }.lowercased().filter { $0 != " " && $0 != "\t" }

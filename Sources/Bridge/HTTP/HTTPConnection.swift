@@ -201,8 +201,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     private func refuseBody(_ head: HTTPRequestHead, limit: Int) {
         state = .answering(HTTPAnswer.Form(of: head))
         shard.counters.bodiesTooLarge += 1
-        endpoints.noteRefusedBody(of: head)
-        var answer = HTTPAnswer.errorPage(.payloadTooLarge, "A body here may have at most \(limit) bytes.")
+        var answer = endpoints.bodyTooLarge(head, limit: limit)
         answer.closesConnection = true
         write(answer)
     }

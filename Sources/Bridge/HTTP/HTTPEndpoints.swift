@@ -46,9 +46,12 @@ final class HTTPEndpoints: Sendable {
         Self.path(of: head) == "/emit" ? configuration.maxEmitBodyBytes : configuration.maxPayload
     }
 
-    /// A request whose body is over the limit gets its answer from the connection.
-    func noteRefusedBody(of head: HTTPRequestHead) {
-        if emit != nil, Self.path(of: head) == "/emit" { metrics.emitAnswered(413) }
+    /// The answer to a request whose body is over the limit.
+    func bodyTooLarge(_ head: HTTPRequestHead, limit: Int) -> HTTPAnswer {
+        let sentence = "A body here may have at most \(limit) bytes."
+        guard emit != nil, Self.path(of: head) == "/emit" else { return .errorPage(.payloadTooLarge, sentence) }
+        let isJSON = EmitEndpoint.isJSON(head.headers.first(name: "content-type"))
+        return counted(isJSON ? .jsonError(.payloadTooLarge, sentence) : .errorPage(.payloadTooLarge, sentence))
     }
 
     /// - Parameter channel: the connection, for who is at its other end.

@@ -128,13 +128,15 @@ final class HTTPReplayer {
     private func said(_ answer: HTTPEmitter.Answer) -> String {
         let status = "\(answer.status.code) \(answer.status.reasonPhrase)"
         let text = String(decoding: answer.body.readableBytesView, as: UTF8.self)
-        guard let start = text.firstRange(of: "<p>"), let end = text.firstRange(of: "</p>"),
-            start.upperBound <= end.lowerBound
-        else {
-            return status
+        // What ws-emit refuses itself is JSON, what a proxy or another service refuses mostly a page.
+        for (start, end) in [(#"{"error":""#, #""}"#), ("<p>", "</p>")] {
+            guard let start = text.firstRange(of: start), let end = text.firstRange(of: end),
+                start.upperBound <= end.lowerBound
+            else { continue }
+            let sentence = String(text[start.upperBound..<end.lowerBound])
+            return "\(status): \(PrintableText.line(sentence, maximumCharacters: 512))"
         }
-        let sentence = text[start.upperBound..<end.lowerBound].unicodeScalars.map { 0x20..<0x7F ~= $0.value ? $0 : "?" }
-        return "\(status): \(String(String.UnicodeScalarView(sentence)))"
+        return status
     }
 
     private func end(_ code: Int32) {

@@ -27,7 +27,8 @@ printf 'POST %s HTTP/1.1\r\nHost: %s:%s\r\nContent-Type: application/json\r\nCon
 read -r -t 10 -u 3 _ status _ || fail 69 "ws-emit does not answer"
 while read -r -t 10 -u 3 header && [ "$header" != $'\r' ]; do :; done
 answer=$(timeout 10 cat <&3) || fail 69 "ws-emit does not answer"
-# Some refusals are a page with one sentence on it.
+# Refusals of a message are {"error":"…"}, others a page with one sentence on it.
+[[ ! $answer =~ ^\{\"error\":\"(.*)\"\} ]] || answer=${BASH_REMATCH[1]}
 [[ ! $answer =~ \<p\>(.*)\</p\> ]] || answer=${BASH_REMATCH[1]}
 [ "$status" = 200 ] || fail 69 "ws-emit says: $answer"
 echo "$answer"

@@ -32,7 +32,10 @@ async function main() {
   } catch {
     fail(69, `nothing answers at ${url}`);
   }
-  if (!answer.ok) fail(69, `ws-emit says: ${text}`);
+  if (!answer.ok) {
+    try { text = JSON.parse(text).error; } catch { /* a refusal in plain words */ }
+    fail(69, `ws-emit says: ${text}`);
+  }
   console.log(text);
 }
 

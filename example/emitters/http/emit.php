@@ -24,5 +24,5 @@ $answer = @file_get_contents($url, context: stream_context_create(['http' => [
     'timeout' => 10, 'ignore_errors' => true,
 ]]));
 if ($answer === false) fail(69, "nothing answers at $url");
-if (!str_contains($http_response_header[0], ' 200')) fail(69, 'ws-emit says: ' . rtrim($answer));
+if (!str_contains($http_response_header[0], ' 200')) fail(69, 'ws-emit says: ' . (json_decode($answer)->error ?? rtrim($answer)));
 echo $answer;

@@ -27,5 +27,6 @@ my $answer = HTTP::Tiny->new(timeout => 10)->post(
     $url, { headers => { "Content-Type" => "application/json" }, content => $body });
 # HTTP::Tiny's own status for what never got an answer.
 fail(69, "nothing answers at $url") if $answer->{status} == 599;
-fail(69, "ws-emit says: " . $answer->{content} =~ s/\s+$//r) unless $answer->{success};
+my $sentence = eval { JSON::PP->new->decode($answer->{content})->{error} } // $answer->{content};
+fail(69, "ws-emit says: " . $sentence =~ s/\s+$//r) unless $answer->{success};
 print $answer->{content};
