@@ -14,15 +14,21 @@ struct RefusalLog {
 
     init(logger: Logger) { self.logger = logger }
 
-    /// Says what a sender should mend in messages that are used all the same.
-    mutating func log(_ complaints: Complaints, of hostID: ByteString?, redisChannel: UnsafeRawBufferPointer) {
+    /// Names the mistakes in messages that are used all the same.
+    ///
+    /// - Parameter attachmentCount: of the event, which counts if there are too many.
+    mutating func log(
+        _ complaints: Complaints, of hostID: ByteString?, redisChannel: UnsafeRawBufferPointer, attachmentCount: Int = 0
+    ) {
         for complaint in complaints.all where isNew(Key(hostID: hostID, cause: "\(complaint)")) {
+            var metadata: Logger.Metadata = [
+                "cause": "\(complaint.advice)", "host_id": "\(hostID?.description ?? "unknown")",
+                "redis_channel": "\(PrintableText.line(redisChannel))",
+            ]
+            if complaint == .manyAttachments { metadata["attachments"] = "\(attachmentCount)" }
             logger.warning(
-                "message taken as it was meant, but its sender should be mended (said once per sender and cause)",
-                metadata: [
-                    "cause": "\(complaint.advice)", "host_id": "\(hostID?.description ?? "unknown")",
-                    "redis_channel": "\(String(decoding: redisChannel, as: UTF8.self))",
-                ])
+                "message taken as it was meant, but its sender should be fixed (said once per sender and cause)",
+                metadata: metadata)
         }
     }
 
@@ -50,7 +56,7 @@ struct RefusalLog {
             "message can't be used, dropped (said once per sender and cause)",
             metadata: [
                 "cause": "\(error)", "host_id": "\(error.hostID?.description ?? "unknown")",
-                "redis_channel": "\(String(decoding: redisChannel, as: UTF8.self))",
+                "redis_channel": "\(PrintableText.line(redisChannel))",
             ])
     }
 }

@@ -151,7 +151,7 @@ extension Router {
             news == .sender ? "a sender is new on the channel" : "a sender writes in another form than it had shown",
             metadata: [
                 "host_id": "\(decoder.senderHostID?.description ?? "none")", "dialect": "\(dialect)",
-                "channel": "\(String(decoding: redisChannel, as: UTF8.self))",
+                "channel": "\(PrintableText.line(redisChannel))",
             ])
     }
 }

@@ -106,7 +106,10 @@ final class Router: PubSubDelegate {
             if !decoder.complaints.isEmpty {
                 counters.messagesMended += 1
                 senders.noteMended(decoder.senderHostID, decoder.complaints)
-                refusals.log(decoder.complaints, of: decoder.senderHostID, redisChannel: redisChannel)
+                if decoder.complaints.contains(.manyAttachments) { counters.messagesManyAttachments += 1 }
+                refusals.log(
+                    decoder.complaints, of: decoder.senderHostID, redisChannel: redisChannel,
+                    attachmentCount: decoder.attachmentCount)
             }
         } catch {
             counters.messagesRefused += 1

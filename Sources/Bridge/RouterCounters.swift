@@ -9,6 +9,7 @@ package struct RouterCounters: Sendable {
     package var messagesRefused = 0
     package var messagesMended = 0
     package var messagesLarge = 0
+    package var messagesManyAttachments = 0
     package var httpMessages = 0
     package var publishFailures = 0
     package var subscriptionChanges = 0
@@ -55,6 +56,10 @@ package struct RouterCounters: Sendable {
             ("messages_refused", "Messages that can't be used.", \.messagesRefused),
             ("messages_mended", "Messages with a mistake that left no doubt about what was meant.", \.messagesMended),
             ("messages_large", "Messages beyond a quarter of --max-message.", \.messagesLarge),
+            (
+                "messages_many_attachments", "Events with more attachments than JavaScript clients take, 10.",
+                \.messagesManyAttachments
+            ),
             ("http_messages", "Messages taken by POST /emit.", \.httpMessages),
             ("publish_failures", "Messages that could not be published.", \.publishFailures),
             ("subscription_changes", "Times the subscription came up or was lost.", \.subscriptionChanges),

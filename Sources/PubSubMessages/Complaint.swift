@@ -11,8 +11,13 @@ package enum Complaint: UInt8, Hashable, Sendable, CaseIterable {
     case binaryWithoutList
     case byteOrderMark
     case notUTF8
+    case roomNotText
+    case manyAttachments
 
-    /// What to mend, for the log.
+    /// Attachments of one event that every client takes.
+    package static let usualAttachments = 10
+
+    /// The mistake and its cure, for the log.
     package var advice: String {
         switch self {
         case .namespaceMissing: "the namespace is missing, null or empty, taken for /: publish \"/\""
@@ -29,6 +34,11 @@ package enum Complaint: UInt8, Hashable, Sendable, CaseIterable {
             "binary is true but data holds no attachments, taken as it is: publish \"binary\": false"
         case .byteOrderMark: "the JSON begins with a byte order mark: publish it without"
         case .notUTF8: "the JSON is UTF-16 or UTF-32: publish UTF-8"
+        case .roomNotText:
+            "a room is a number, bool or bytes, which no client can be in: publish the text, \"5\", not 5"
+        case .manyAttachments:
+            "an event has more than \(Self.usualAttachments) attachments, at which JavaScript clients since socket.io-parser 4.2.6 "
+                + "disconnect: publish fewer and larger values, or several events"
         }
     }
 }

@@ -10,6 +10,9 @@ package enum HostID {
 
     package static func isOfWSEmit(_ hostID: ByteString) -> Bool { hostID.bytes.starts(with: prefix.utf8) }
 
+    /// A longer one counts as none: ids are kept in tables and named in logs and metrics. Those of python-socketio have 32 bytes.
+    static let maximumBytes = 128
+
     /// The prefix and 24 random hexadecimal digits.
     package static func random() -> ByteString {
         let digits = (0..<24).map { _ in String(Int.random(in: 0..<16), radix: 16) }

@@ -29,7 +29,9 @@ extension PubSubMessageDecoder {
             }
             let fields = MessageFields(of: pickle)
             // The scan has seen both.
-            guard let event = fields.event, let data = fields.data else { throw PubSubMessageError(.missingKey(.data)) }
+            guard let event = fields.event, let data = fields.data else {
+                throw PubSubMessageError(.missingKey(.data, others: []))
+            }
             return try encodePickle(event: event, data: data)
         case .scannedJSON(let payload, let isArgumentList):
             if spliceJSON(isArgumentList: isArgumentList) {
@@ -39,7 +41,9 @@ extension PubSubMessageDecoder {
                 throw PubSubMessageError(.json(error), hostID: senderHostID)
             }
             let fields = MessageFields(of: json)
-            guard let event = fields.event, let data = fields.data else { throw PubSubMessageError(.missingKey(.data)) }
+            guard let event = fields.event, let data = fields.data else {
+                throw PubSubMessageError(.missingKey(.data, others: []))
+            }
             return try encodeJSON(event: event, data: data, isBinary: false, isArgumentList: isArgumentList)
         case .published(let event, let data):
             writer.append("[\"")
@@ -127,6 +131,7 @@ extension PubSubMessageDecoder {
         } catch {
             throw PubSubMessageError(.unserializable(error), hostID: senderHostID)
         }
+        note(attachments: attachments.count)
         return EncodedEvent(
             json: writer.withUnsafeBytes { $0 },
             attachments: attachments.map { node in pickle.bytes(of: node).map(Array.init) ?? [] })
@@ -157,6 +162,7 @@ extension PubSubMessageDecoder {
             }
         }
         writer.append(UInt8(ascii: "]"))
+        note(attachments: placeholders.sent.count)
         if placeholders.isOutOfRange { throw PubSubMessageError(.placeholderOutOfRange, hostID: senderHostID) }
         return EncodedEvent(json: writer.withUnsafeBytes { $0 }, attachments: placeholders.sent)
     }

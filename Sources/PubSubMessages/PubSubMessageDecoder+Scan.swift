@@ -12,6 +12,7 @@ extension PubSubMessageDecoder {
             lastNamespace.hasBytes(namespace), let host = document.plainText(document.value(at: usual.hostID))
         else { return nil }
         if !lastHostID.hasBytes(host) {
+            guard host.count <= HostID.maximumBytes else { return nil }
             lastHostID = ByteString(host)
             isLastHostOwn = lastHostID == hostID
         }

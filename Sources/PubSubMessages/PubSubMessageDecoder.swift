@@ -25,6 +25,8 @@ package final class PubSubMessageDecoder {
     @exclusivity(unchecked) var senders: SenderDialects
     /// What the sender of the last message got wrong, though it is clear what was meant.
     package var complaints: Complaints { found }
+    /// Attachments of the last event that had more than ``Complaint/usualAttachments``.
+    package private(set) var attachmentCount = 0
     // Behind a getter: of a stored property another module checks the access for each message.
     @exclusivity(unchecked) private var found = Complaints()
     /// How a list in the `data` of JSON is read (`--dialect`).
@@ -236,6 +238,13 @@ package final class PubSubMessageDecoder {
         let (first, second) = (payload[0], payload.count > 1 ? payload[1] : 1)
         if first == 0xEF { found.insert(.byteOrderMark) }
         if first == 0xFE || first == 0xFF || first == 0 || second == 0 { found.insert(.notUTF8) }
+    }
+
+    /// Notes attachments that clients may not take.
+    func note(attachments count: Int) {
+        guard count > Complaint.usualAttachments else { return }
+        attachmentCount = count
+        found.insert(.manyAttachments)
     }
 
     /// The message in hand is an emit of ours with these parts.

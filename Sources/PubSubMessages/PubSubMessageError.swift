@@ -12,7 +12,8 @@ package struct PubSubMessageError: Error, Sendable, CustomStringConvertible {
         case tooLong(byteCount: Int, limit: Int)
         /// A value that isn't a dict.
         case notADictionary
-        case missingKey(RequiredKey)
+        /// - Parameter others: keys of the message that no receiver knows.
+        case missingKey(RequiredKey, others: [ByteString])
         /// A pickled value that has no JSON form (an object, a set).
         case unserializable(PickleJSONError)
         case emptyRoomList
@@ -53,7 +54,11 @@ package struct PubSubMessageError: Error, Sendable, CustomStringConvertible {
         case .json(let error): "\(error)"
         case .tooLong(let byteCount, let limit): "a message of \(byteCount) bytes; \(limit) are allowed"
         case .notADictionary: "a value that is no dict where a message was expected"
-        case .missingKey(let key): "an emit without the key \(key.rawValue)"
+        case .missingKey(let key, let others):
+            "an emit without the key \(key.rawValue)"
+                + (others.isEmpty
+                    ? ""
+                    : ", and with \(others.map(\.description).joined(separator: ", ")), which no receiver knows: rename it")
         case .unserializable(let error): "\(error)"
         case .emptyRoomList: "an empty list of rooms (publish None for everybody)"
         case .badCallback: "a callback that is neither None nor a tuple of room, namespace and id"
@@ -76,7 +81,7 @@ package struct PubSubMessageError: Error, Sendable, CustomStringConvertible {
         case .json: "json"
         case .tooLong: "too long"
         case .notADictionary: "not a dict"
-        case .missingKey(let key): key.rawValue
+        case .missingKey(let key, _): key.rawValue
         case .unserializable(let error): "unserializable \(error.cause) \(error.typeName)"
         case .emptyRoomList: "empty room list"
         case .badRoom: "bad room"

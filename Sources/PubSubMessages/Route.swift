@@ -29,9 +29,13 @@ struct Route {
     ) throws(PubSubMessageError) -> PubSubMessage {
         if let node = fields.hostID {
             hostID = document.isText(node, equalTo: lastHostID) ? lastHostID : document.text(node)
+            if let hostID, hostID.count > HostID.maximumBytes { self.hostID = nil }
         }
         guard let method = fields.method else {
-            guard fields.event != nil, fields.data != nil else { return .ignored(.noMethod) }
+            // With neither method nor data it is an emit only if its data may stand under another name.
+            guard fields.event != nil, fields.data != nil || !strangeKeys(of: document).isEmpty else {
+                return .ignored(.noMethod)
+            }
             if hostID == ownHostID, !includingOwn { return .ignored(.ownMessage) }
             complaints.insert(.methodMissing)
             return try emit(fields, of: document, roomNames)
@@ -55,6 +59,7 @@ struct Route {
         guard readNamespace(fields, of: document) else { return .ignored(.noNamespace) }
         let sid = fields.sid.flatMap { document.text($0) }
         let room = fields.room.flatMap { document.text($0) }
+        if let node = fields.room { noteNumber(document.shape(of: node)) }
         if isClosing {
             if let room { return .closeRoom(room: room, namespace: namespace) }
             // None is the name of the room that everybody of a namespace is in.
@@ -104,8 +109,10 @@ struct Route {
     private mutating func emit<Document: MessageDocument & ~Copyable>(
         _ fields: MessageFields<Document.Node>, of document: borrowing Document, _ roomNames: borrowing RoomNames
     ) throws(PubSubMessageError) -> PubSubMessage {
-        guard fields.event != nil else { throw PubSubMessageError(.missingKey(.event), hostID: hostID) }
-        guard fields.data != nil else { throw PubSubMessageError(.missingKey(.data), hostID: hostID) }
+        guard fields.event != nil, fields.data != nil else {
+            let key = fields.event == nil ? PubSubMessageError.RequiredKey.event : .data
+            throw PubSubMessageError(.missingKey(key, others: strangeKeys(of: document)), hostID: hostID)
+        }
         let rooms = try rooms(fields.room, of: document, roomNames)
         let callback = try address(fields.callback, of: document)
         guard readNamespace(fields, of: document) else { return .ignored(.noNamespace) }
@@ -116,13 +123,34 @@ struct Route {
         )
     }
 
+    /// Keys that mean nothing in an emit: hand-made senders give what is missing another name. The first three.
+    private func strangeKeys<Document: MessageDocument & ~Copyable>(of document: borrowing Document) -> [ByteString] {
+        var names: [ByteString] = []
+        var pairs = document.keysAndValues(of: document.root)
+        while names.count < 3, let (key, _) = document.next(&pairs) {
+            switch document.key(key) {
+            case .sid, .id, .args, nil: if let name = document.text(key) { names.append(name) }
+            default: continue
+            }
+        }
+        return names
+    }
+
+    private mutating func noteNumber(_ room: MessageShape) {
+        switch room {
+        case .bool, .integer, .float, .bytes: complaints.insert(.roomNotText)
+        case .none, .text, .list, .tuple, .dictionary, .other: break
+        }
+    }
+
     /// None is everybody; text is a room; a list or tuple is the union of its members, of which None is everybody.
     /// Other hashable values are rooms that no client is in; what Python can't hash is an error there too.
-    private func rooms<Document: MessageDocument & ~Copyable>(
+    private mutating func rooms<Document: MessageDocument & ~Copyable>(
         _ node: Document.Node?, of document: borrowing Document, _ roomNames: borrowing RoomNames
     ) throws(PubSubMessageError) -> PubSubMessage.Rooms {
         guard let node else { return .everyone }
         if let name = document.plainText(node) { return roomNames.rooms(named: name) }
+        noteNumber(document.shape(of: node))
         switch document.shape(of: node) {
         case .none: return .everyone
         case .text: return .these(document.text(node).map { [$0] } ?? [])
@@ -136,6 +164,7 @@ struct Route {
         var items = document.items(of: node)
         while let item = document.next(&items) {
             count += 1
+            noteNumber(document.shape(of: item))
             switch document.shape(of: item) {
             case .text: if let name = document.text(item) { names.append(name) }
             case .none: hasEveryone = true

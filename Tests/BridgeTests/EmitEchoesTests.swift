@@ -51,7 +51,7 @@ import Testing
     @Test(arguments: [
         #"{"secret":"123","event":"update","room":"r","data":{"n":1}}"#,
         #"{"secret":"123","event":"update","room":["r"],"data":[1]}"#,
-        #"{"secret":"123","event":"é","namespace":5}"#,
+        #"{"secret":"123","event":"é","namespace":"chat"}"#,
     ])
     func `an echo counts as when it is decoded`(body: String) throws {
         let bench = try HTTPBench()

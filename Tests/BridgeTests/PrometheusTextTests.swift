@@ -1,4 +1,7 @@
 import CoreMetrics
+import JSONCodec
+import NIOCore
+import PubSubMessages
 import Testing
 
 @testable import Bridge
@@ -12,9 +15,32 @@ import Testing
             text.text == """
                 # HELP a line\\nbreak \\\\ "quote"
                 # TYPE a gauge
-                a{l="x\\"y\\\\z\\n"} 1.5
+                a{l="x\\"y\\\\z\\\\n"} 1.5
 
                 """)
+    }
+
+    @Test func `senders whose ids can't be told apart are one series`() {
+        var table = SenderTable(capacity: 50, now: .uptimeNanoseconds(0))
+        let long = String(repeating: "\n", count: 100)
+        let ids: [ByteString?] = [
+            ByteString(long + "a"), ByteString(long + "b"), nil, "none", "a\n", "a\\n", "plain",
+            ByteString(bytes: [0xED, 0xA0, 0x80]),
+            "\\ud800",
+        ]
+        for id in ids { table.note(id, dialect: .pickle, byteCount: 10) }
+        var numbers = Scrape.Numbers(loops: [])
+        numbers.center.senders = table.entries
+        var text = PrometheusText()
+        let page = MetricsPage(
+            numbers: numbers, readiness: Readiness(loopCount: 1, configuration: BridgeConfiguration()),
+            now: .uptimeNanoseconds(0),
+            milliseconds: 0)
+        page.write(to: &text)
+        let series = text.text.split(separator: "\n").filter { $0.hasPrefix("ws_emit_sender_messages_total{") }
+        let names = series.map { $0.prefix { $0 != "}" } }
+        #expect(names.count == 5 && Set(names).count == 5, "\(series)")
+        #expect(series.filter { $0.hasSuffix("} 2") }.count == 4)
     }
 
     @Test func `metrics of swift-metrics become counters, gauges and histograms`() {

@@ -58,4 +58,28 @@ import Testing
         Self.refuse(#"{"method":"emit","data":1,"host_id":"h0"}"#, in: &log)
         #expect(lines.all.count == 1026, "forgotten with the others")
     }
+
+    @Test func `a line holds nothing that a sender could forge with`() {
+        let lines = Lines()
+        var log = RefusalLog(logger: Logger(label: "test") { _ in Recorder(lines: lines) })
+        Self.refuse(
+            #"{"method":"emit","event":1,"host_id":"a\n2026-11-28 error forged \u001b[31m\u202e\u2028\u009b\ud800","me\nssage":1}"#,
+            in: &log)
+        let line = lines.all.first ?? ""
+        #expect(line.contains(#"a\n2026-11-28 error forged \x1b[31m\u202e\u2028\x9b\ud800"#), "\(line)")
+        #expect(line.contains("without the key data, and with me\\nssage, which no receiver knows"), "\(line)")
+        #expect(line.unicodeScalars.allSatisfy { PrintableText.isPrintable($0.value) })
+    }
+
+    @Test func `an event with too many attachments is named once with their number`() {
+        let lines = Lines()
+        var log = RefusalLog(logger: Logger(label: "test") { _ in Recorder(lines: lines) })
+        var complaints = Complaints()
+        complaints.insert(.manyAttachments)
+        for count in [11, 12] {
+            log.log(
+                complaints, of: "h", redisChannel: UnsafeRawBufferPointer(start: nil, count: 0), attachmentCount: count)
+        }
+        #expect(lines.all.count == 1 && lines.all[0].contains("11"), "\(lines.all)")
+    }
 }

@@ -95,7 +95,7 @@ def test_a_message_refused_for_its_data_counts_once_and_is_not_called_delivered(
     assert bridge.admin.metric("ws_emit_sender_messages_total", **who) == 1
     assert bridge.admin.metric("ws_emit_sender_mended_total", **who) == 0
     assert bridge.admin.metric("ws_emit_messages_mended_total") == 0
-    assert "should be mended" not in bridge.running.output
+    assert "should be fixed" not in bridge.running.output
 
 
 def test_what_cannot_be_decoded_names_its_sender(operated, publish):

@@ -123,4 +123,76 @@ import Testing
             #expect(complaint.advice.contains("publish") || complaint == .skipSIDTuple)
         }
     }
+
+    @Test(arguments: [
+        (#"{"method":"emit","event":"x","message":1,"host_id":"h"}"#, "data", "with message,"),
+        (#"{"event":"x","message":{"a":1},"room":"r"}"#, "data", "with message,"),
+        (#"{"method":"emit","event":"x","args":[1],"payload":2,"a":3,"b":4}"#, "data", "with args, payload, a,"),
+        (#"{"method":"emit","name":"x","data":1}"#, "event", "with name,"),
+        (#"{"method":"emit","event":"x","room":null}"#, "data", "the key data"),
+    ])
+    func `a sender that names a key otherwise is told both names`(text: String, missing: String, other: String) {
+        let error = #expect(throws: PubSubMessageError.self) { try decoder.decode(text: text) }
+        let sentence = error.map { "\($0)" } ?? ""
+        #expect(sentence.contains("without the key \(missing)") && sentence.contains(other), "\(sentence)")
+    }
+
+    @Test func `a pickle that names a key otherwise is told both names`() {
+        let payload = "(dVmethod\nVemit\nsVevent\nVx\nsVmessage\nI1\ns."
+        let error = #expect(throws: PubSubMessageError.self) { try decoder.decode(text: payload) }
+        #expect(error.map { "\($0)" }?.contains("with message,") == true)
+    }
+
+    @Test(arguments: ["5", "5.5", "true", #"["a", 5]"#, "[5]"])
+    func `a room that is a number is complained about`(room: String) throws {
+        let rooms = try emit(message(("room", room))).rooms
+        #expect(rooms == .these(room.contains("a") ? ["a"] : []))
+        #expect(decoder.complaints.all == [.roomNotText])
+        for method in ["enter_room", "leave_room", "close_room"] {
+            let text = message(("method", "\"\(method)\""), ("room", room), ("sid", #""s""#))
+            guard case .ignored(.noTarget) = try decoder.decode(text: text) else {
+                Issue.record("not ignored")
+                continue
+            }
+            #expect(decoder.complaints.contains(.roomNotText) == !room.hasPrefix("["))
+        }
+        #expect(try decoder.event(text: message()) == #"["x",{"v":1}]"#)
+        #expect(decoder.complaints.isEmpty)
+    }
+
+    @Test func `more than ten attachments are complained about with their number`() throws {
+        for (count, complaints) in [(0, []), (1, []), (10, []), (11, [.manyAttachments])] as [(Int, [Complaint])] {
+            let bytes = String(repeating: "C\u{1}x", count: count)
+            let head = "\u{3}(dX\u{6}\0\0\0methodX\u{4}\0\0\0emitsX\u{5}\0\0\0eventX\u{1}\0\0\0esX\u{9}\0\0\0namespaceX\u{1}\0\0\0/sX\u{4}\0\0\0data("
+            let event = try decoder.event([0x80] + Array((head + bytes + "ls.").utf8))
+            #expect(event.split(separator: "|").count == count + 1)
+            #expect(decoder.complaints.all == complaints)
+            let attachments = String(repeating: #","eA==""#, count: count)
+            let list = (0..<count).map { #"{"_placeholder":true,"num":\#($0)}"# }.joined(separator: ",")
+            _ = try decoder.event(text: message(("data", "[[\(list)]\(attachments)]"), ("binary", "true")))
+            #expect(decoder.complaints.all == complaints)
+            if count > 10 { #expect(decoder.attachmentCount == count) }
+        }
+    }
+
+    @Test func `a host id beyond 128 bytes counts as none, by whatever way it is read`() throws {
+        for (count, isKnown) in [(1, true), (128, true), (129, false), (5000, false)] {
+            let host = String(repeating: "h", count: count)
+            for room in [#""r""#, "null", #"["r"]"#] {
+                for _ in 0..<3 {
+                    let text = self.message(("host_id", "\"\(host)\""), ("room", room))
+                    #expect((try emit(text).hostID != nil) == isKnown && (decoder.senderHostID != nil) == isKnown)
+                }
+            }
+            let message: PickleValue = [
+                "method": "emit", "event": "x", "data": 1, "namespace": "/", "room": "r", "host_id": .string(host),
+            ]
+            let pickle = try message.encoded(protocolVersion: 4)
+            for _ in 0..<3 {
+                _ = try decoder.decode(bytes: pickle)
+                #expect((decoder.senderHostID != nil) == isKnown, "\(count)")
+            }
+            _ = try emit(self.message())
+        }
+    }
 }

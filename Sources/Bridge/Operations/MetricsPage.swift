@@ -85,7 +85,7 @@ struct MetricsPage {
         text.single(
             "ws_emit_gaps_forgotten_total", .counter, "Gaps no longer in the history: --max-gaps was reached.",
             Double(center.gapsForgotten))
-        let shown = center.senders.sorted { $0.messages > $1.messages }.prefix(Self.shownSenders)
+        let shown = Self.senders(of: center.senders)
         family("messages_total", .counter, "Messages of the busiest senders.", shown, to: &text) { Double($0.messages) }
         family("bytes_total", .counter, "Bytes of their messages.", shown, to: &text) { Double($0.bytes) }
         family("refusals_total", .counter, "Their messages that can't be used.", shown, to: &text) {
@@ -101,19 +101,36 @@ struct MetricsPage {
         }
     }
 
+    /// The labels of a sender's samples.
+    private struct SenderLabels: Hashable {
+        let hostID: String
+        let dialect: String
+    }
+
+    /// The busiest senders. Those that the labels don't tell apart, since their ids are alike once they can be printed, are one:
+    /// a scrape with the same series twice is refused as a whole.
+    private static func senders(of entries: [SenderTable.Entry]) -> [(labels: SenderLabels, entry: SenderTable.Entry)] {
+        let byLabels = Dictionary(
+            entries.map { entry in
+                (
+                    SenderLabels(
+                        hostID: entry.hostID?.description ?? "none", dialect: entry.dialect?.label ?? "unknown"), entry
+                )
+            }, uniquingKeysWith: { $0.adding($1) })
+        return byLabels.map { (labels: $0.key, entry: $0.value) }.sorted {
+            ($1.entry.messages, $0.labels.hostID) < ($0.entry.messages, $1.labels.hostID)
+        }.prefix(shownSenders).map(\.self)
+    }
+
     private func family(
-        _ name: String, _ kind: PrometheusText.Kind, _ help: String, _ senders: ArraySlice<SenderTable.Entry>,
+        _ name: String, _ kind: PrometheusText.Kind, _ help: String,
+        _ senders: [(labels: SenderLabels, entry: SenderTable.Entry)],
         to text: inout PrometheusText, value: (SenderTable.Entry) -> Double
     ) {
         let name = "ws_emit_sender_" + name
         text.family(name, kind, help)
-        for sender in senders {
-            text.sample(
-                name,
-                [
-                    ("host_id", sender.hostID.map { String($0.description.prefix(64)) } ?? "none"),
-                    ("dialect", sender.dialect?.label ?? "unknown"),
-                ], value(sender))
+        for (labels, entry) in senders {
+            text.sample(name, [("host_id", labels.hostID), ("dialect", labels.dialect)], value(entry))
         }
     }
 

@@ -1,3 +1,5 @@
+import JSONCodec
+
 /// Prometheus's text exposition format, version 0.0.4.
 package struct PrometheusText: Sendable {
     package enum Kind: String, Sendable { case counter, gauge, histogram }
@@ -29,6 +31,8 @@ package struct PrometheusText: Sendable {
 
     private static func escaped(_ text: String, quotes: Bool) -> String {
         var result = ""
+        // Labels hold names that strangers choose.
+        let text = quotes ? PrintableText.line(text) : text
         for scalar in text.unicodeScalars {
             switch scalar {
             case "\\": result += "\\\\"

@@ -25,7 +25,9 @@ struct RecentRefusals {
     /// Longer names are cut: strangers choose them.
     private static let maximumNameBytes = 256
 
-    mutating func note(origin: String) { note(.origin(String(origin.prefix(Self.maximumNameBytes)))) }
+    mutating func note(origin: String) {
+        note(.origin(String(decoding: origin.utf8.prefix(Self.maximumNameBytes), as: UTF8.self)))
+    }
 
     mutating func note(join room: ByteString, namespace: ByteString, _ refusal: JoinRequest.Refusal) {
         note(.join(room: Self.cut(room), namespace: Self.cut(namespace), refusal))

@@ -25,6 +25,18 @@ struct SenderTable {
         fileprivate var shownDialects: Set<Dialect> = []
         /// Seen again since it came, or since the hand passed it.
         fileprivate var isInUse = false
+
+        /// The counts of two senders that can't be told apart where they are shown.
+        func adding(_ other: Entry) -> Entry {
+            var sum = self
+            sum.messages += other.messages
+            sum.bytes += other.bytes
+            sum.refusals += other.refusals
+            sum.mended += other.mended
+            sum.rate += other.rate
+            sum.lastSeen = max(lastSeen, other.lastSeen)
+            return sum
+        }
     }
 
     /// What the log is to say.
