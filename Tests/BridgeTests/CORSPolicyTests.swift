@@ -33,13 +33,23 @@ import Testing
 
     @Test func `a preflight grants what is asked`() {
         let policy = CORSPolicy(origins: ["http://a.example"])
-        let answer = policy.preflight(origin: "http://a.example", requestedHeaders: "content-type, x-a")
+        let asked: HTTPHeaders = ["Access-Control-Request-Headers": "content-type, x-a"]
+        let answer = policy.preflight(origin: "http://a.example", asked)
         let headers = HTTPHeaders(answer.headers)
         #expect(answer.status == .ok && String(buffer: answer.body) == "OK")
         #expect(headers["access-control-allow-headers"] == ["content-type, x-a"])
         #expect(headers["access-control-allow-methods"] == ["OPTIONS, GET, POST"])
         #expect(headers["access-control-allow-credentials"] == ["true"])
-        let plain = HTTPHeaders(policy.preflight(origin: nil, requestedHeaders: "x-a").headers)
+        #expect(!headers.contains(name: "access-control-allow-private-network"))
+        let plain = HTTPHeaders(policy.preflight(origin: nil, asked).headers)
         #expect(plain["access-control-allow-headers"].isEmpty)
+    }
+
+    @Test func `a public page may reach a server in its user's network`() {
+        let asked: HTTPHeaders = ["Access-Control-Request-Private-Network": "true"]
+        for (origin, granted) in [("http://a.example", ["true"]), (nil, [])] as [(String?, [String])] {
+            let answer = CORSPolicy(origins: ["http://a.example"]).preflight(origin: origin, asked)
+            #expect(HTTPHeaders(answer.headers)["access-control-allow-private-network"] == granted)
+        }
     }
 }

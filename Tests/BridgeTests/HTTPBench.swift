@@ -23,13 +23,24 @@ final class HTTPBench {
             return made
         }
         self.broker = broker ?? RecordingBroker(eventLoop: bench.eventLoop)
+        channel = try Self.connect(to: bench)
+    }
+
+    /// One more connection to the same bridge.
+    init(sharing other: HTTPBench) throws {
+        (bench, broker) = (other.bench, other.broker)
+        channel = try Self.connect(to: bench)
+    }
+
+    private static func connect(to bench: BridgeBench) throws -> EmbeddedChannel {
         let parser = HTTPConnection.makeParser()
         let connection = HTTPConnection(
             shard: bench.shard, endpoints: Self.endpoints(bench), parser: parser, headDeadline: .now() + .hours(1))
-        channel = EmbeddedChannel(handlers: [parser, connection], loop: bench.eventLoop)
+        let channel = EmbeddedChannel(handlers: [parser, connection], loop: bench.eventLoop)
         let connected = channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1))
         bench.eventLoop.run()
         try connected.wait()
+        return channel
     }
 
     private static func endpoints(_ bench: BridgeBench) -> HTTPEndpoints {
@@ -56,6 +67,15 @@ final class HTTPBench {
         channel.pipeline.fireChannelRead(ByteBuffer(bytes: bytes))
         channel.pipeline.fireChannelReadComplete()
         bench.eventLoop.run()
+    }
+
+    func send(_ text: String) { send(Array(text.utf8)) }
+
+    /// What the server has answered since the last call.
+    func answers() throws -> String {
+        var text = ""
+        while let bytes = try channel.readOutbound(as: ByteBuffer.self) { text += String(buffer: bytes) }
+        return text
     }
 
     func counters() -> RouterCounters? {

@@ -58,6 +58,14 @@ import Testing
         ("Host:", "Origin: http://other\r\nHost:"), ("Host:", "Upgrade: websocket\r\nHost:"),
         ("Host:", "Connection: Upgrade\r\nHost:"), ("Host:", "Sec-WebSocket-Version: 13\r\nHost:"),
         ("Host:", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nHost:"), ("\r\n\r\n", "\r\n"),
+        ("Host: example.com\r\n", ""), ("Host:", "host: example.com\r\nHost:"),
+        ("example.com\r\nC", "example.com/\r\nC"),
+        ("Host:", "Sec-WebSocket-Protocol: a\r\nHost:"), ("/socket.io/?", "/socket.io?"),
+        ("/socket.io/", "http://example.com/socket.io/"), ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ=a"),
+        ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ\"="),
+        ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub2 jZQ=="),
+        ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ"),
+        ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZWFh"),
     ])
     func `anything else is left to the HTTP parser`(old: String, new: String) {
         let text = Self.usual.replacing(old, with: new)
@@ -71,6 +79,44 @@ import Testing
         #expect(Self.request(Self.usual.replacing("Host:", with: "Cookie: \(cookie)\r\nHost:")) == nil)
     }
 
+    private static func head(_ text: String) throws -> HTTPRequestHead {
+        let channel = EmbeddedChannel()
+        defer { _ = try? channel.finish(acceptAlreadyClosed: true) }
+        try channel.pipeline.syncOperations.addHandler(HTTPConnection.makeParser())
+        try channel.writeInbound(ByteBuffer(string: text))
+        guard case .head(let head) = try channel.readInbound(as: HTTPServerRequestPart.self) else {
+            throw ChannelError.inputClosed
+        }
+        return head
+    }
+
+    @Test(
+        arguments: [
+            ("engine.io", "engine.io"), ("a, b", "a"), (" ,\t b\t,a", "b"), ("a\r\nSec-WebSocket-Protocol: b", "a"),
+            ("\r\nsec-websocket-protocol: v1.x+json", "v1.x+json"), ("", nil),
+        ] as [(String, String?)])
+    func `the first subprotocol that is offered is chosen`(offer: String, chosen: String?) throws {
+        let head = try Self.head(Self.usual.replacing("Host:", with: "Sec-WebSocket-Protocol: \(offer)\r\nHost:"))
+        let response = try #require(WebSocketHandshake.response(to: head))
+        let lines = String(buffer: response).split(separator: "\r\n").filter { $0.hasPrefix("Sec-WebSocket-Protocol") }
+        #expect(lines == (chosen.map { ["Sec-WebSocket-Protocol: \($0)"] } ?? []))
+    }
+
+    @Test(arguments: ["a b", "a/b", "\"a\"", "a,b;c", "a, é"])
+    func `what can be no subprotocol is refused`(offer: String) throws {
+        let head = try Self.head(Self.usual.replacing("Host:", with: "Sec-WebSocket-Protocol: \(offer)\r\nHost:"))
+        #expect(WebSocketHandshake.response(to: head) == nil)
+    }
+
+    @Test(arguments: [
+        "short", "", "dGhlIHNhbXBsZSBub25jZWFh", "dGhlIHNhbXBsZSBub25jZ!==", "dGhlIHNhbXBsZSBub25jZQ",
+        "==" + String(repeating: "A", count: 22),
+    ])
+    func `a key that is not 16 bytes in base64 is refused`(key: String) throws {
+        let head = try Self.head(Self.usual.replacing("dGhlIHNhbXBsZSBub25jZQ==", with: key))
+        #expect(WebSocketHandshake.isRequested(by: head) && WebSocketHandshake.response(to: head) == nil)
+    }
+
     /// What the HTTP parser makes of the same bytes: query, key and origin, if it is a websocket's request.
     private static func parsed(_ bytes: [UInt8]) -> [String?]? {
         let channel = EmbeddedChannel()
@@ -80,9 +126,13 @@ import Testing
         guard case .head(let head) = try? channel.readInbound(as: HTTPServerRequestPart.self),
             case .end = try? channel.readInbound(as: HTTPServerRequestPart.self),
             head.method == .GET, head.isKeepAlive, WebSocketHandshake.isRequested(by: head),
-            let key = WebSocketHandshake.key(of: head), head.uri.hasPrefix("/socket.io/?")
+            RequestFraming(head).fault == nil, WebSocketHandshake.response(to: head) != nil,
+            head.uri.hasPrefix("/socket.io/?")
         else { return nil }
-        return [String(head.uri.dropFirst("/socket.io/?".count)), key, head.headers.first(name: "origin")]
+        return [
+            String(head.uri.dropFirst("/socket.io/?".count)), head.headers.first(name: "sec-websocket-key"),
+            head.headers.first(name: "origin"),
+        ]
     }
 
     @Test func `what is read here the HTTP parser reads alike`() {

@@ -120,7 +120,7 @@ def test_names_that_look_alike_are_different(client):
 
 def test_a_second_connect_is_refused_and_the_first_stays(connected):
     connected.send("40")
-    assert connected.receive() == '44"Unable to connect"'
+    assert connected.receive() == '44{"message":"Unable to connect"}'
     connected.send('420["any"]')
     assert connected.receive() == "430[]"
 
@@ -128,7 +128,7 @@ def test_a_second_connect_is_refused_and_the_first_stays(connected):
 def test_a_namespace_that_is_not_allowed_is_refused(strict, closing):
     client = closing(Framed(strict))
     client.send("40/random,")
-    assert client.receive() == '44/random,"Unable to connect"'
+    assert client.receive() == '44/random,{"message":"Unable to connect"}'
     client.send("40/chat,")
     sid_of(client.receive(), "/chat")
 
@@ -138,7 +138,7 @@ def test_a_client_may_open_64_namespaces(client):
         client.send(f"40/{n},")
     for n in range(64):
         sid_of(client.receive(), f"/{n}")
-    assert client.receive() == '44/64,"Unable to connect"'
+    assert client.receive() == '44/64,{"message":"Unable to connect"}'
 
 
 @pytest.mark.parametrize("packet", ["4abc", "4", "40{", "40[]", "40/custom", '40"x"', "41{}", "42", "42[]", "42{}", '42["a"', "42[{}]",

@@ -32,8 +32,28 @@ import Testing
         #expect(Base64.decode(Array(text.utf8)[...]) != nil)
     }
 
-    @Test(arguments: ["A", "AAAAA", "=", "====", "A===", "Zg===", "Z g=", "Zm9v\n", "Zm-_", "Zm9v!", "=Zg="])
+    @Test(arguments: ["A", "AAAAA", "A===", "Zm9v\nA", "Zm9v\u{E9}", "Z\u{E9}g="])
     func `what is not base64 is refused`(text: String) {
         #expect(Base64.decode(Array(text.utf8)[...]) == nil)
+    }
+
+    /// As `binascii.a2b_base64` does.
+    @Test(
+        arguments: [
+            ("Zm9v\n", "foo"), ("Zm9v\r\nYmFy\r\n", "foobar"), (" Zm 9v\tYg == ", "foob"), ("Zm9vYg=\n=\n", "foob"),
+            ("Zm-9_v!", "foo"), ("Zg==Zm9v", "f"), ("Zg===", "f"), ("=Zg=", "f"), ("=", ""), ("====", ""),
+            ("Z=m9v", "foo"), ("\n", ""),
+        ])
+    func `bytes outside the alphabet are passed over`(text: String, plain: String) {
+        #expect(Base64.decode(Array(text.utf8)[...]).map { String(decoding: $0, as: UTF8.self) } == plain)
+    }
+
+    @Test func `lines of 76 digits are read, as Java and Android write them`() {
+        let bytes = (0..<1000).map { UInt8(truncatingIfNeeded: $0) }
+        let text = Self.encode(bytes)
+        for end in ["\n", "\r\n"] {
+            let lines = stride(from: 0, to: text.count, by: 76).map { text.dropFirst($0).prefix(76) + end }.joined()
+            #expect(Base64.decode(Array(lines.utf8)[...]) == bytes)
+        }
     }
 }

@@ -33,7 +33,7 @@ import Testing
         Row(text: #"2 ["a"]"#, type: .event, json: #" ["a"]"#),
         Row(text: #"212["a"]"#, type: .event, ackID: 12, json: #"["a"]"#),
         Row(text: #"2/admin,456["a",{}]"#, type: .event, namespace: "/admin", ackID: 456, json: #"["a",{}]"#),
-        Row(text: #"2999999999999999["a"]"#, type: .event, ackID: 999_999_999_999_999, json: #"["a"]"#),
+        Row(text: #"29007199254740991["a"]"#, type: .event, ackID: 9_007_199_254_740_991, json: #"["a"]"#),
         Row(text: #"2000["a"]"#, type: .event, ackID: 0, json: #"["a"]"#),
         Row(text: "30[]", type: .ack, ackID: 0, json: "[]"),
         Row(text: "3/a,7[1]", type: .ack, namespace: "/a", ackID: 7, json: "[1]"),
@@ -59,11 +59,12 @@ import Testing
             ("0[]", .payload), (#"0"x""#, .payload), ("0x", .payload), ("0/a,[]", .payload),
             ("1{}", .payload), ("1/a,x", .payload),
             ("2", .payload), ("2{}", .payload), ("2null", .payload), ("2x[]", .payload), (#"2-1["a"]"#, .payload),
-            (#"21234567890123456["a"]"#, .ackID), ("3[]", .payload), ("31", .payload), ("31{}", .payload),
+            (#"29007199254740992["a"]"#, .ackID), (#"299999999999999999999["a"]"#, .ackID), ("3[]", .payload),
+            ("31", .payload), ("31{}", .payload),
             ("4", .payload),
             ("4{}", .payload), ("5", .attachmentCount), (#"5["a"]"#, .attachmentCount), (#"5-["a"]"#, .attachmentCount),
             ("51", .attachmentCount), (#"51["a"]"#, .attachmentCount), (#"5257-["a"]"#, .tooManyAttachments),
-            (#"59999999999-["a"]"#, .tooManyAttachments), (#"51234567890123456-["a"]"#, .attachmentCount),
+            (#"59999999999-["a"]"#, .tooManyAttachments), (#"59007199254740992-["a"]"#, .attachmentCount),
             ("51-", .payload), ("51-{}", .payload), ("61-[]", .payload), ("6", .attachmentCount),
         ] as [(String, SocketIOError)])
     func `a wrong packet is refused`(text: String, error: SocketIOError) {

@@ -36,7 +36,7 @@ import Testing
         )
         #expect(
             Self.write { SocketIOPacketWriter.writeConnectError(namespace: "/a", to: &$0) }
-                == #"44/a,"Unable to connect""#)
+                == #"44/a,{"message":"Unable to connect"}"#)
         #expect(Self.write { SocketIOPacketWriter.writeDisconnect(namespace: "/", to: &$0) } == "41")
         #expect(Self.write { SocketIOPacketWriter.writeDisconnect(namespace: "/a", to: &$0) } == "41/a,")
     }

@@ -26,12 +26,17 @@ struct CORSPolicy: Sendable {
     }
 
     /// The answer to OPTIONS; the browser's wishes are granted as they are.
-    func preflight(origin: String?, requestedHeaders: String?) -> HTTPAnswer {
+    func preflight(origin: String?, _ request: HTTPHeaders) -> HTTPAnswer {
         var answer = HTTPAnswer(.ok, contentType: "text/plain", text: "OK")
         answer.headers = headers(for: origin)
         answer.headers.append((name: "Access-Control-Allow-Methods", value: "OPTIONS, GET, POST"))
-        if let requestedHeaders, origin?.isEmpty == false {
+        guard origin?.isEmpty == false else { return answer }
+        if let requestedHeaders = request.first(name: "access-control-request-headers") {
             answer.headers.append((name: "Access-Control-Allow-Headers", value: requestedHeaders))
+        }
+        // Of a public page that connects to a server in the user's own network.
+        if request.first(name: "access-control-request-private-network")?.lowercased() == "true" {
+            answer.headers.append((name: "Access-Control-Allow-Private-Network", value: "true"))
         }
         return answer
     }

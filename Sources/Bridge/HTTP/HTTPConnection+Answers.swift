@@ -3,7 +3,7 @@ import NIOHTTP1
 
 /// Answers, which leave at the end of the turn.
 extension HTTPConnection {
-    func write(_ future: EventLoopFuture<HTTPAnswer>) {
+    func write(_ future: EventLoopFuture<HTTPAnswer>, to head: HTTPRequestHead) {
         let id = requestID
         // An endpoint's answer may come from another loop.
         future.hop(to: shard.eventLoop).assumeIsolated().whenComplete { result in
@@ -11,14 +11,16 @@ extension HTTPConnection {
             self.waitingPoll = nil
             switch result {
             case .success(let answer): self.write(answer)
-            case .failure: self.write(.errorPage(.internalServerError, "The request could not be completed."))
+            case .failure:
+                let answer = HTTPAnswer.errorPage(.internalServerError, "The request could not be completed.")
+                self.write(self.endpoints.finished(answer, head))
             }
         }
     }
 
     func write(_ answer: HTTPAnswer) {
         guard let context, case .answering(var form) = state else { return }
-        if answer.closesConnection || closesWhenIdle { form.persistence = .close }
+        if answer.closesConnection || closesWhenIdle || upgradeOffer == .unclear { form.persistence = .close }
         if var bytes = unsent {
             unsent = nil  // releases the buffer, so that appending doesn't copy it
             answer.write(form, to: &bytes)
@@ -28,9 +30,11 @@ extension HTTPConnection {
             shard.flushLater(self)
         }
         if form.persistence == .close {
-            drain()
+            drain(context)
             flush()
             context.close(mode: .output, promise: nil)
+        } else if upgradeOffer == .plain {
+            replaceParser(context)
         } else {
             awaitNextRequest()
         }
@@ -64,13 +68,15 @@ extension HTTPConnection {
         }
     }
 
-    private func awaitNextRequest() {
+    func awaitNextRequest() {
         state = .awaitingHead
         setDeadline(shard.configuration.idleTimeout)
     }
 
-    private func drain() {
+    private func drain(_ context: ChannelHandlerContext) {
         state = .draining
         setDeadline(shard.configuration.closeTimeout)
+        // One that stands still would keep what comes.
+        removeParser(context) {}
     }
 }

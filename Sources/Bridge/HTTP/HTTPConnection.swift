@@ -29,15 +29,15 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         case answering(HTTPAnswer.Form)
         /// Nothing more is read or written, but the client may still be sending.
         case draining
-        /// What comes now is the websocket's.
-        case upgraded(ByteBuffer)
+        /// The parser leaves the pipeline: what comes now is for a websocket, or for the next parser.
+        case withoutParser(ByteBuffer)
     }
 
     let shard: Shard
     /// Place among the shard's connections.
     var index = 0
-    private let endpoints: HTTPEndpoints
-    private let parser: Parser
+    let endpoints: HTTPEndpoints
+    private var parser: Parser
     // Unchecked, these and those below: touched for each request, nowhere across a call back.
     @exclusivity(unchecked) var state = State.awaitingHead
     @exclusivity(unchecked) private var deadline: NIODeadline?
@@ -46,6 +46,8 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     @exclusivity(unchecked) var requestID: UInt64 = 0
     var waitingPoll: (session: SessionReference, id: UInt64)?
     var closesWhenIdle = false
+    /// That of the request which is answered or comes in.
+    @exclusivity(unchecked) var upgradeOffer = RequestFraming.UpgradeOffer.none
     @exclusivity(unchecked) private var hasHeldRead = false
     /// What came in the same read behind a request that is not answered yet. Nothing more is read meanwhile, so that one
     /// read's worth is the most there can be.
@@ -96,10 +98,12 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        if case .upgraded(var unread) = state {
+        switch state {
+        case .withoutParser(var unread):
             unread.writeImmutableBuffer(RawBytes().unwrapInboundIn(data))
-            state = .upgraded(unread)
-            return
+            return state = .withoutParser(unread)
+        case .draining: return
+        default: break
         }
         let part = unwrapInboundIn(data)
         if isAnswering { waitingParts.append(.part(part)) } else { received(part, context) }
@@ -156,7 +160,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func mayRead(_ context: ChannelHandlerContext) -> Bool {
-        if case .upgraded = state { return false }
+        if case .withoutParser = state { return false }
         return !isAnswering && context.channel.isWritable
     }
 
@@ -169,39 +173,53 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        guard error is HTTPParserError else { return context.close(promise: nil) }
+        guard error is HTTPParserError || error is ByteToMessageDecoderError else {
+            return context.close(promise: nil)
+        }
         if isAnswering { waitingParts.append(.brokenRequest) } else { refuseBrokenRequest(context) }
     }
 
     private func refuseBrokenRequest(_ context: ChannelHandlerContext) {
-        guard case .awaitingHead = state else { return close(context) }
-        state = .answering(.usual)
-        var answer = HTTPAnswer.errorPage(.badRequest, "The request is not valid HTTP.")
-        answer.closesConnection = true
-        write(answer)
+        let answer = HTTPAnswer.errorPage(.badRequest, "The request is not valid HTTP.")
+        switch state {
+        case .awaitingHead: refuse(nil, answer)
+        case .receivingBody(let head, _, _): refuse(head, answer)
+        case .draining: break
+        case .answering, .withoutParser: close(context)
+        }
     }
 
     // MARK: Requests
 
     private func received(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         requestID += 1
+        var head = head
+        head.uri = RequestFraming.originForm(head.uri)
+        let framing = RequestFraming(head)
+        RequestFraming.trim(&head.headers)
+        upgradeOffer = framing.upgradeOffer
+        if let fault = framing.fault { return refuse(head, .errorPage(.badRequest, fault)) }
+        // The parser stands still behind it, too.
+        if head.method == .CONNECT { return refuse(head, .errorPage(.methodNotAllowed, "This is no proxy.")) }
         let limit = endpoints.bodyLimit(of: head)
-        if let length = head.headers.first(name: "content-length").flatMap({ Int($0) }), length > limit {
-            return refuseBody(head, limit: limit)
-        }
+        if let length = framing.contentLength, length > limit { return refuseBody(head, limit: limit) }
         state = .receivingBody(head, ByteBuffer(), limit: limit)
         setDeadline(shard.configuration.bodyTimeout)
-        if head.headers.first(name: "expect")?.lowercased() == "100-continue" {
+        if framing.expectsContinue {
             flush()
             writeThroughChannel(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n"), context)
         }
     }
 
-    /// Answers at once; the rest of the body is read and dropped for a while, so that the answer isn't lost to a reset.
     private func refuseBody(_ head: HTTPRequestHead, limit: Int) {
-        state = .answering(HTTPAnswer.Form(of: head))
         shard.counters.bodiesTooLarge += 1
-        var answer = endpoints.bodyTooLarge(head, limit: limit)
+        refuse(head, endpoints.bodyTooLarge(head, limit: limit))
+    }
+
+    /// Answers at once; the rest of the request is read and dropped for a while, so that the answer isn't lost to a reset.
+    private func refuse(_ head: HTTPRequestHead?, _ answer: HTTPAnswer) {
+        state = .answering(head.map(HTTPAnswer.Form.init(of:)) ?? .usual)
+        var answer = head.map { endpoints.finished(answer, $0) } ?? answer
         answer.closesConnection = true
         write(answer)
     }
@@ -211,12 +229,12 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         deadline = nil
         switch endpoints.route(head, body: body, from: context.channel, on: shard) {
         case .answer(let answer): write(answer)
-        case .later(let future): write(future)
+        case .later(let future): write(future, to: head)
         case .poll(let session, let jsonpIndex):
             let promise = context.eventLoop.makePromise(of: HTTPAnswer.self)
             let origin = head.headers.first(name: "origin")
             waitingPoll = (session, requestID)
-            write(promise.futureResult.map { [endpoints] in endpoints.transport.finished($0, origin) })
+            write(promise.futureResult.map { [endpoints] in endpoints.transport.finished($0, origin) }, to: head)
             session.poll(PendingPoll(id: requestID, jsonpIndex: jsonpIndex, promise: promise))
         case .webSocket(let session): upgradeToWebSocket(head, session, context)
         }
@@ -237,14 +255,16 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func shakeHands(_ head: HTTPRequestHead, _ session: SessionReference?) {
-        guard let key = WebSocketHandshake.key(of: head) else {
+        guard upgradeOffer == .plain, let response = WebSocketHandshake.response(to: head) else {
             return refuseUpgrade(head, .invalidWebSocketUpgrade)
         }
-        becomeWebSocket(session, WebSocketHandshake.response(to: Array(key.utf8)))
+        becomeWebSocket(session, response)
     }
 
     private func refuseUpgrade(_ head: HTTPRequestHead, _ refusal: EngineIORefusal) {
-        write(endpoints.transport.finished(HTTPAnswer(refusal), head.headers.first(name: "origin")))
+        var answer = HTTPAnswer(refusal)
+        if refusal == .invalidWebSocketUpgrade { answer.headers = [WebSocketHandshake.version] }
+        write(endpoints.transport.finished(answer, head.headers.first(name: "origin")))
     }
 
     /// The connection leaves this channel for its session's event loop, behind the answers that are still to be sent.
@@ -258,18 +278,42 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
             return
         }
         deadline = nil
-        state = .upgraded(ByteBuffer())
-        // What the parser has read too far is the websocket's. It hands that over when it goes, and it calls us now: that is
-        // too early for it to know.
+        state = .withoutParser(ByteBuffer())
+        removeParser(context) { self.handOver(session, response) }
+    }
+
+    /// What the parser has read too far, it hands over when it goes. It may be calling us now, which is too early for it to
+    /// know.
+    func removeParser(_ context: ChannelHandlerContext, then next: @escaping () -> Void) {
         context.eventLoop.assumeIsolated().execute { [parser] in
-            context.pipeline.syncOperations.removeHandler(parser).assumeIsolated().whenSuccess {
-                self.handOver(session, response)
+            guard self.context != nil else { return }
+            context.pipeline.syncOperations.removeHandler(parser).assumeIsolated().whenSuccess(next)
+        }
+    }
+
+    /// Goes on with a parser that reads, behind a request whose offer of another protocol was not taken.
+    func replaceParser(_ context: ChannelHandlerContext) {
+        state = .withoutParser(ByteBuffer())
+        removeParser(context) {
+            guard let context = self.context, case .withoutParser(let unread) = self.state else { return }
+            self.parser = Self.makeParser()
+            do {
+                try context.pipeline.syncOperations.addHandler(self.parser, position: .before(self))
+            } catch {
+                return context.close(promise: nil)
             }
+            self.awaitNextRequest()
+            if self.closesWhenIdle { return self.close(context) }
+            if unread.readableBytes > 0 {
+                context.pipeline.fireChannelRead(unread)
+                context.pipeline.fireChannelReadComplete()
+            }
+            self.readOn(context)
         }
     }
 
     private func handOver(_ session: SessionReference?, _ response: ByteBuffer) {
-        guard let context, case .upgraded(let unread) = state else { return }
+        guard let context, case .withoutParser(let unread) = state else { return }
         do {
             let connection = UpgradedConnection(
                 descriptor: try ConnectionDescriptor.duplicate(of: context.channel), handshakeResponse: response,

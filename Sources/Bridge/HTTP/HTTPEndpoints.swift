@@ -22,6 +22,8 @@ final class HTTPEndpoints: Sendable {
     }
 
     let transport: TransportEndpoint
+    /// Of Engine.IO; clients with `addTrailingSlash: false` and frameworks that rewrite paths leave its last slash out.
+    private let pathWithoutSlash: String
     private let operations: OperationsEndpoint
     private let purpose: Purpose
     private let metrics: BridgeMetrics
@@ -40,6 +42,7 @@ final class HTTPEndpoints: Sendable {
         self.emit = emit
         self.router = router
         self.configuration = configuration
+        pathWithoutSlash = String(configuration.path.dropLast())
     }
 
     func bodyLimit(of head: HTTPRequestHead) -> Int {
@@ -59,17 +62,34 @@ final class HTTPEndpoints: Sendable {
         let path = Self.path(of: head)
         if purpose == .operators {
             return operations.route(head, path: path, from: .operators, isTrusted: true, on: shard)
-                ?? .answer(Self.notFound)
+                ?? elsewhere(head)
         }
-        if path.utf8.starts(with: configuration.path.utf8) { return transport.route(head, body: body, on: shard) }
+        if path.utf8.starts(with: configuration.path.utf8) || path == pathWithoutSlash {
+            return transport.route(head, body: body, on: shard)
+        }
         if path == "/emit", let emit { return route(head, body: body, to: emit) }
-        guard purpose == .everybody else { return .answer(Self.notFound) }
+        guard purpose == .everybody else { return elsewhere(head) }
         let audience = Self.audience(head, channel.remoteAddress)
         return operations.route(head, path: path, from: audience, isTrusted: false, on: shard)
-            ?? .answer(Self.notFound)
+            ?? elsewhere(head)
     }
 
-    private static let notFound = HTTPAnswer.errorPage(.notFound, "There is nothing at this address.")
+    private func elsewhere(_ head: HTTPRequestHead) -> HTTPAction {
+        guard head.method != .OPTIONS || head.uri != "*" else {
+            var answer = HTTPAnswer(.ok, text: "")
+            answer.headers = [("Allow", "GET, HEAD, POST, OPTIONS")]
+            return .answer(answer)
+        }
+        return .answer(finished(.errorPage(.notFound, "There is nothing at this address."), head))
+    }
+
+    /// An answer that no endpoint gives: an allowed page may read it, so that its console tells the cause instead of CORS.
+    func finished(_ answer: HTTPAnswer, _ head: HTTPRequestHead) -> HTTPAnswer {
+        guard purpose != .operators, Self.path(of: head) != "/emit",
+            let origin = head.headers.first(name: "origin"), transport.cors.accepts(origin)
+        else { return answer }
+        return transport.finished(answer, origin)
+    }
 
     /// Whoever asks from this machine, unless a proxy asks for somebody else.
     private static func audience(_ head: HTTPRequestHead, _ peer: SocketAddress?) -> OperationsEndpoint.Audience {

@@ -50,12 +50,23 @@ final class OperationsEndpoint: Sendable {
             action = { isTrusted || self.hasSecret(head) ? self.explanation(head, on: shard) : .answer(Self.forbidden) }
         default: return nil
         }
-        guard head.method == .GET || head.method == .HEAD else {
+        let allow = (name: "Allow", value: "GET, HEAD, OPTIONS")
+        switch head.method {
+        case .GET, .HEAD: return action()
+        case .OPTIONS:
+            // Balancers ask for health by it, HAProxy unless told otherwise: the verdict is that of GET.
+            guard path == "/livez" || path == "/readyz", case .answer(var answer) = action() else {
+                var answer = HTTPAnswer(.ok, text: "")
+                answer.headers = [allow]
+                return .answer(answer)
+            }
+            answer.headers.append(allow)
+            return .answer(answer)
+        default:
             var answer = HTTPAnswer.errorPage(.methodNotAllowed, "Ask with GET.")
-            answer.headers = [("Allow", "GET, HEAD")]
+            answer.headers = [allow]
             return .answer(answer)
         }
-        return action()
     }
 
     private static let forbidden = HTTPAnswer(.forbidden, contentType: HTTPAnswer.html, text: "Incorrect secret\n")

@@ -8,7 +8,7 @@ import SocketIOProtocol
 final class TransportEndpoint: Sendable {
     /// Of Engine.IO, with slashes at both ends.
     let path: [UInt8]
-    private let cors: CORSPolicy
+    let cors: CORSPolicy
     private let instance: SessionID.Instance
     private let shards: [NIOLoopBound<Shard>]
     /// On the first shard's loop.
@@ -43,11 +43,12 @@ final class TransportEndpoint: Sendable {
         case .GET: method = .get
         case .POST: method = .post
         case .OPTIONS:
-            let requested = head.headers.first(name: "access-control-request-headers")
-            return .answer(cors.preflight(origin: origin, requestedHeaders: requested))
+            return .answer(cors.preflight(origin: origin, head.headers))
         default:
             let status = HTTPResponseStatus.custom(code: 405, reasonPhrase: "METHOD NOT FOUND")
-            return .answer(HTTPAnswer(status, contentType: "text/plain", text: "Method Not Found"))
+            var answer = HTTPAnswer(status, contentType: "text/plain", text: "Method Not Found")
+            answer.headers = [("Allow", "OPTIONS, GET, POST")]
+            return .answer(finished(answer, origin))
         }
         do throws(EngineIORefusal) {
             let uri = head.uri.utf8

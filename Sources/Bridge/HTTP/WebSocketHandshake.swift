@@ -4,19 +4,37 @@ import SocketIOProtocol
 
 /// The opening handshake of a websocket (RFC 6455, section 4.2).
 enum WebSocketHandshake {
+    static let version = (name: "Sec-WebSocket-Version", value: "13")
+
     static func isRequested(by head: HTTPRequestHead) -> Bool {
         head.headers[canonicalForm: "upgrade"].contains { $0.lowercased() == "websocket" }
             && head.headers[canonicalForm: "connection"].contains { $0.lowercased() == "upgrade" }
+            && head.version != .http1_0
     }
 
-    /// The client's key; nil when the headers are not as they must be.
-    static func key(of head: HTTPRequestHead) -> String? {
+    /// The 101 response to a request; nil when its headers are not as they must be.
+    static func response(to head: HTTPRequestHead) -> ByteBuffer? {
         let (keys, versions) = (head.headers["sec-websocket-key"], head.headers["sec-websocket-version"])
-        return keys.count == 1 && versions == ["13"] ? keys[0] : nil
+        guard versions == [version.value], keys.count == 1, isKey(keys[0].utf8) else { return nil }
+        let offers = head.headers[canonicalForm: "sec-websocket-protocol"].filter { !$0.isEmpty }
+        guard offers.allSatisfy({ $0.utf8.allSatisfy(isInToken) }) else { return nil }
+        return response(to: keys[0].utf8, subprotocol: offers.first)
+    }
+
+    /// Whether a key is 16 bytes in base64.
+    static func isKey(_ key: some Collection<UInt8>) -> Bool {
+        key.count == 24 && key.dropFirst(22).elementsEqual("==".utf8) && key.prefix(22).allSatisfy(Base64.isDigit)
+    }
+
+    /// Whether a byte may be in a token (RFC 9110, section 5.6.2).
+    private static func isInToken(_ byte: UInt8) -> Bool {
+        Base64.isDigit(byte) && byte != UInt8(ascii: "/") || "!#$%&'*-.^_`|~".utf8.contains(byte)
     }
 
     /// The 101 response, ready to be sent.
-    static func response(to key: some Collection<UInt8>) -> ByteBuffer {
+    ///
+    /// - Parameter subprotocol: the one chosen of those that the client offers: the first, as Node's server does.
+    static func response(to key: some Collection<UInt8>, subprotocol: Substring? = nil) -> ByteBuffer {
         var response = ByteBuffer()
         // With room for the packet that leaves with it.
         response.reserveCapacity(512)
@@ -24,6 +42,10 @@ enum WebSocketHandshake {
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
         let digest = SHA1.digest(of: key + Array("258EAFA5-E914-47DA-95CA-C5AB0DC85B11".utf8))
         digest.withUnsafeBytes { bytes in Base64.encode(bytes) { response.writeInteger($0) } }
+        if let subprotocol {
+            response.writeStaticString("\r\nSec-WebSocket-Protocol: ")
+            response.writeSubstring(subprotocol)
+        }
         response.writeStaticString("\r\n\r\n")
         return response
     }

@@ -21,6 +21,7 @@ struct WebSocketRequest {
     private var saysUpgrade = false
     private var saysConnection = false
     private var saysVersion = false
+    private var saysHost = false
 
     /// Bytes of the longest head that is looked at; that of a browser with cookies is about 1 kB.
     private static let maximumBytes = 8192
@@ -39,7 +40,7 @@ struct WebSocketRequest {
         while !rest.skip("\r\n") {
             guard let line = rest.takeLine(), read(line) else { return nil }
         }
-        guard saysUpgrade, saysConnection, saysVersion, key.count == 24 else { return nil }
+        guard saysUpgrade, saysConnection, saysVersion, saysHost, WebSocketHandshake.isKey(key) else { return nil }
         byteCount = length - rest.count
     }
 
@@ -57,6 +58,9 @@ struct WebSocketRequest {
         let value = line[(colon + 1)...].drop(while: Self.isSpace)
         guard value.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }), value.last != 0x20 else { return false }
         switch name.count {
+        case 4 where name.equals("host"):
+            if saysHost || !value.allSatisfy(RequestFraming.isInHost) { return false }
+            saysHost = true
         case 6 where name.equals("origin"):
             if origin != nil { return false }
             origin = value
@@ -75,8 +79,9 @@ struct WebSocketRequest {
         case 21 where name.equals("sec-websocket-version"):
             if saysVersion || !value.equals("13") { return false }
             saysVersion = true
-        // A body, or a wish to be asked for one.
-        case 14 where name.equals("content-length"), 17 where name.equals("transfer-encoding"),
+        // A body, a wish to be asked for one, subprotocols to choose from.
+        case 22 where name.equals("sec-websocket-protocol"), 14 where name.equals("content-length"),
+            17 where name.equals("transfer-encoding"),
             6 where name.equals("expect"):
             return false
         default: break

@@ -18,34 +18,39 @@ package enum Base64 {
         }
     }
 
-    /// Nil when the text is not base64. Padding may be missing, as browsers' decoders allow.
+    package static func isDigit(_ byte: UInt8) -> Bool { value(of: byte) != nil }
+
+    /// Reads base64 as Python's `base64.b64decode` does: bytes outside the alphabet are passed over, such as the line feeds
+    /// that the Java and Android client writes, and reading ends where the padding is complete. Padding may also be missing,
+    /// as browsers' decoders allow. Nil when a lone digit remains or a byte isn't ASCII.
     package static func decode(_ text: ArraySlice<UInt8>) -> [UInt8]? {
         var result: [UInt8] = []
         result.reserveCapacity(text.count / 4 * 3 + 3)
-        var accumulator: UInt32 = 0
-        var digits = 0
-        var rest = text
-        while rest.last == UInt8(ascii: "=") && text.count - rest.count < 2 { rest = rest.dropLast() }
-        for byte in rest {
-            guard let value = value(of: byte) else { return nil }
-            accumulator = accumulator << 6 | value
+        var quad: UInt32 = 0
+        var (digits, padding) = (0, 0)
+        for byte in text {
+            guard let value = value(of: byte) else {
+                guard byte < 0x80 else { return nil }
+                if byte == UInt8(ascii: "=") {
+                    padding += 1
+                    if digits >= 2, digits + padding >= 4 { return result }
+                }
+                continue
+            }
+            padding = 0
+            quad = quad << 6 | value
             digits += 1
-            if digits % 4 == 0 {
-                result.append(UInt8(truncatingIfNeeded: accumulator >> 16))
-                result.append(UInt8(truncatingIfNeeded: accumulator >> 8))
-                result.append(UInt8(truncatingIfNeeded: accumulator))
-                accumulator = 0
+            // Each digit but a quad's first completes a byte.
+            switch digits {
+            case 2: result.append(UInt8(truncatingIfNeeded: quad >> 4))
+            case 3: result.append(UInt8(truncatingIfNeeded: quad >> 2))
+            case 4:
+                result.append(UInt8(truncatingIfNeeded: quad))
+                digits = 0
+            default: break
             }
         }
-        switch digits % 4 {
-        case 0: guard rest.count == text.count else { return nil }  // padding where none is due
-        case 2: result.append(UInt8(truncatingIfNeeded: accumulator >> 4))
-        case 3:
-            result.append(UInt8(truncatingIfNeeded: accumulator >> 10))
-            result.append(UInt8(truncatingIfNeeded: accumulator >> 2))
-        default: return nil
-        }
-        return result
+        return digits == 1 ? nil : result
     }
 
     private static func value(of byte: UInt8) -> UInt32? {

@@ -63,17 +63,16 @@ package struct SocketIOPacket: Equatable, Sendable {
         return ByteString(bytes: full.prefix { $0 != UInt8(ascii: "?") })
     }
 
-    /// Takes at most 15 digits, so that the number is exact in JavaScript too; nil when there is none or more.
+    /// Takes a number that is exact in JavaScript too, at most 2^53 - 1; nil when there is none or a greater one.
     private static func takeNumber(_ rest: inout ArraySlice<UInt8>) -> Int? {
+        guard let first = rest.first, isDigit(first) else { return nil }
         var value = 0
-        var digits = 0
         while let byte = rest.first, isDigit(byte) {
-            digits += 1
-            guard digits <= 15 else { return nil }
             value = value * 10 + Int(byte - 0x30)
+            guard value < 1 << 53 else { return nil }
             rest = rest.dropFirst()
         }
-        return digits > 0 ? value : nil
+        return value
     }
 
     private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
@@ -90,7 +89,7 @@ package enum SocketIOError: Error, Equatable, CustomStringConvertible {
         case .unknownType: "unknown Socket.IO packet type"
         case .attachmentCount: "a binary packet without its number of attachments"
         case .tooManyAttachments: "more than \(SocketIOPacket.maximumAttachments) attachments in one packet"
-        case .ackID: "an ack id of more than 15 digits"
+        case .ackID: "an ack id beyond 2^53 - 1"
         case .payload: "a payload that doesn't fit the packet type"
         case .unexpectedBinary: "an attachment that no packet announced"
         case .missingAttachments: "a text packet where an attachment was due"

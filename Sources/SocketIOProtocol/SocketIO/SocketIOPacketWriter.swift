@@ -28,10 +28,11 @@ package enum SocketIOPacketWriter {
         writer.append("}")
     }
 
-    /// `44"Unable to connect"`: the refusal, worded as python-socketio's.
+    /// `44{"message":"Unable to connect"}`: the refusal, worded as python-socketio's. JavaScript clients make an error of the
+    /// member `message`.
     package static func writeConnectError(namespace: ByteString, to writer: inout JSONWriter) {
         writeHead(.connectError, namespace: namespace, to: &writer)
-        writer.append("\"Unable to connect\"")
+        writer.append("{\"message\":\"Unable to connect\"}")
     }
 
     /// `41` or `41/chat,`.

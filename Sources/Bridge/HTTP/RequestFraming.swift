@@ -1,0 +1,94 @@
+import NIOHTTP1
+
+/// What the head of a request says about the message itself and its connection (RFC 9112, sections 3.2, 6 and 9).
+struct RequestFraming {
+    /// An offer to go on in another protocol (RFC 9110, section 7.8). NIO's parser stands still behind a request that makes
+    /// one, with or without a body, whatever the answer.
+    enum UpgradeOffer {
+        case none
+        /// The parser stands still.
+        case plain
+        /// Spelled so that only the parser knows whether it stands still.
+        case unclear
+    }
+
+    private(set) var contentLength: Int?
+    private(set) var expectsContinue = false
+    private(set) var upgradeOffer = UpgradeOffer.none
+    /// Why the request is answered with 400 and its connection closed, as a sentence.
+    private(set) var fault: String?
+
+    /// - Parameter head: as the parser has read it.
+    init(_ head: HTTPRequestHead) {
+        var (hosts, codings) = (0, 0)
+        var upgrade: String?
+        var (optionNamesUpgrade, optionMentionsUpgrade) = (false, false)
+        for (name, value) in head.headers where [4, 6, 7, 10, 14, 16, 17].contains(name.utf8.count) {
+            let content = Self.trimmed(value)
+            switch name.lowercased() {
+            case "host":
+                hosts += 1
+                if !content.utf8.allSatisfy(Self.isInHost) { fault = "The Host header names no host." }
+            case "expect": expectsContinue = content.lowercased() == "100-continue"
+            case "upgrade": upgrade = value
+            // The parser takes the second for the first.
+            case "connection", "proxy-connection":
+                let options = value.lowercased()
+                optionNamesUpgrade = optionNamesUpgrade || Self.names("upgrade", in: options)
+                optionMentionsUpgrade = optionMentionsUpgrade || options.contains("upgrade")
+            case "content-length":
+                contentLength = Int(content)
+                if contentLength == nil { fault = "The Content-Length is no number of bytes." }
+            case "transfer-encoding":
+                codings += 1
+                if codings > 1 || content.lowercased() != "chunked" {
+                    fault = "The only transfer coding understood here is chunked."
+                }
+            default: break
+            }
+        }
+        let isOld = head.version == .http1_0
+        if hosts > 1 || hosts == 0 && !isOld { fault = "A request has exactly one Host header." }
+        if codings > 0, isOld { fault = "HTTP/1.0 has no transfer codings." }
+        if let upgrade, optionMentionsUpgrade {
+            upgradeOffer = optionNamesUpgrade && !upgrade.isEmpty ? .plain : .unclear
+        }
+    }
+
+    /// Takes the white space off the ends of values, which the parser leaves (RFC 9110, section 5.5).
+    static func trim(_ headers: inout HTTPHeaders) {
+        guard headers.contains(where: { trimmed($0.value).endIndex != $0.value.endIndex }) else { return }
+        headers = HTTPHeaders(headers.map { ($0.name, String(trimmed($0.value))) })
+    }
+
+    private static func trimmed(_ value: String) -> Substring {
+        var value = value[...]
+        while let last = value.utf8.last, last == 0x20 || last == 0x09 { value.removeLast() }
+        return value
+    }
+
+    /// Whether the parser finds the option in a Connection header: tabs count before it only.
+    private static func names(_ option: String, in options: String) -> Bool {
+        options.split(separator: ",").contains { part in
+            let start = part.drop { $0 == " " || $0 == "\t" }
+            return start.hasPrefix(option) && start.dropFirst(option.count).allSatisfy { $0 == " " }
+        }
+    }
+
+    /// What host and port are written with (RFC 3986, section 3.2.2), as well as the brackets of IPv6.
+    static func isInHost(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        default: "-._~:[]%!$&'()*+;=".utf8.contains(byte)
+        }
+    }
+
+    /// The target in origin form; clients may send the absolute form too, whose host gives no choice here (RFC 9112, section 3.2.2).
+    static func originForm(_ target: String) -> String {
+        guard target.utf8.first != UInt8(ascii: "/"), let scheme = target.firstRange(of: "://") else { return target }
+        let rest = target[scheme.upperBound...].drop { !"/?#".contains($0) }
+        return rest.first == "/" ? String(rest) : "/" + rest
+    }
+}

@@ -1,0 +1,265 @@
+import NIOCore
+import NIOEmbedded
+import NIOHTTP1
+import Testing
+
+@testable import Bridge
+
+@Suite struct HTTPConnectionTests {
+    /// Requests that offer another protocol, by path, method, body, version and spelling.
+    private static let offers: [String] = {
+        let upgrades = [
+            "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA",
+            "Upgrade: TLS/1.0\r\nConnection: upgrade",
+            "Connection: keep-alive\r\nConnection: x ,UPGRADE ,y\r\nUpgrade: websocket",
+            "Upgrade: a, b\r\nProxy-Connection: upgrade",
+            "Upgrade:\r\nConnection: Upgrade", "Upgrade: h2c\r\nConnection: keep-alive,\tUpgrade",
+            "Upgrade: h2c\r\nConnection: Upgrade\t", "Upgrade: h2c\r\nConnection: notupgrade", "Upgrade: h2c",
+            "Connection: Upgrade", "Upgrade: h2c\r\nConnection: close, Upgrade",
+        ]
+        let bodies = [
+            "\r\n", "Content-Length: 0\r\n\r\n", "Content-Length: 5\r\n\r\nHello",
+            "Transfer-Encoding: chunked\r\n\r\n3\r\nHel\r\n2\r\nlo\r\n0\r\n\r\n",
+        ]
+        var requests: [String] = []
+        for upgrade in upgrades {
+            for path in [
+                "/socket.io/?EIO=3&transport=websocket", "/socket.io?EIO=4", "/emit", "/livez", "/nothing", "*",
+            ] {
+                for method in path == "*" ? ["OPTIONS"] : ["GET", "POST", "HEAD", "OPTIONS", "PUT"] {
+                    for body in bodies {
+                        requests.append("\(method) \(path) HTTP/1.1\r\nHost: x\r\n\(upgrade)\r\n\(body)")
+                    }
+                    requests.append("\(method) \(path) HTTP/1.0\r\nConnection: keep-alive\r\n\(upgrade)\r\n\r\n")
+                }
+            }
+        }
+        return requests
+    }()
+
+    private static let next = "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
+    /// Of the answer to it.
+    private static let nextStart = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+
+    /// Whether a request is answered, and either the next one too or the connection closes.
+    private static func goesOn(_ answers: String) -> Bool {
+        guard answers.hasPrefix("HTTP/1.1 ") else { return false }
+        if answers.contains("Connection: close\r\n") { return answers.firstRange(of: nextStart) == nil }
+        return answers.firstRange(of: nextStart) != nil
+    }
+
+    @Test func `an offer of another protocol that is not taken leaves the connection alive or closes it`() throws {
+        let http = try HTTPBench()
+        for offer in Self.offers {
+            let connection = try HTTPBench(sharing: http)
+            connection.send(offer)
+            connection.send(Self.next)
+            let answers = try connection.answers()
+            #expect(Self.goesOn(answers), "\(offer)\n\(answers)")
+            let pipelined = try HTTPBench(sharing: http)
+            pipelined.send(offer + offer + Self.next)
+            #expect(Self.goesOn(try pipelined.answers()), "in one read: \(offer)")
+        }
+    }
+
+    @Test(arguments: [0, 7, 100, 271, 320]) func `an offer may come byte by byte`(index: Int) throws {
+        let connection = try HTTPBench()
+        for byte in Array((Self.offers[index] + Self.next).utf8) { connection.send([byte]) }
+        #expect(Self.goesOn(try connection.answers()), "\(Self.offers[index])")
+    }
+
+    @Test func `a client that offers h2c with each request is served on one connection`() throws {
+        let connection = try HTTPBench()
+        let body = #"{"event":"u","room":"r","data":1,"secret":"123"}"#
+        let emit = """
+            POST /emit HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n\
+            Content-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)
+            """
+        connection.send(String(repeating: emit, count: 50))
+        for _ in 0..<50 { connection.send(emit) }
+        let answers = try connection.answers()
+        #expect(answers.ranges(of: "HTTP/1.1 200 OK").count == 100 && !answers.contains("close"))
+    }
+
+    @Test func `an offer is recognized exactly where the parser stands still, or called unclear`() throws {
+        var random = SplitMix(state: 3)
+        let pieces = [
+            "upgrade", "Upgrade", "UPGRADE", "close", "keep-alive", "x", "upgradex", "xupgrade", "up", ",", ", ", " ,",
+            " ", "\t",
+            "\t,", ",,", ",\t", "",
+        ]
+        let names = [
+            "Upgrade", "upgrade", "Connection", "connection", "CONNECTION", "Proxy-Connection", "Upgrade-Insecure",
+        ]
+        var seen: [RequestFraming.UpgradeOffer: Int] = [:]
+        for _ in 0..<20_000 {
+            var request = "GET /a HTTP/1.1\r\nHost: x\r\n"
+            for _ in 0..<Int.random(in: 1...3, using: &random) {
+                let value = (0..<Int.random(in: 0...4, using: &random)).map { _ in
+                    pieces.randomElement(using: &random) ?? ""
+                }
+                request += "\(names.randomElement(using: &random) ?? "X"):\(value.joined())\r\n"
+            }
+            let channel = EmbeddedChannel()
+            defer { _ = try? channel.finish(acceptAlreadyClosed: true) }
+            try channel.pipeline.syncOperations.addHandler(HTTPConnection.makeParser())
+            _ = try? channel.writeInbound(ByteBuffer(string: request + "\r\n" + Self.next))
+            var heads: [HTTPRequestHead] = []
+            while let part = try channel.readInbound(as: HTTPServerRequestPart.self) {
+                if case .head(let head) = part { heads.append(head) }
+            }
+            guard let head = heads.first, head.isKeepAlive else { continue }
+            let offer = RequestFraming(head).upgradeOffer
+            seen[offer, default: 0] += 1
+            let standsStill = heads.count == 1
+            #expect(offer == .unclear || standsStill == (offer == .plain), "\(request)")
+        }
+        #expect(seen.count == 3 && seen.values.allSatisfy { $0 > 200 }, "the comparison compares something: \(seen)")
+    }
+
+    @Test func `CONNECT is refused and the connection closes`() throws {
+        for head in ["Host: x", "Host: x\r\nContent-Length: 3", "Host: x\r\nTransfer-Encoding: chunked"] {
+            let connection = try HTTPBench()
+            connection.send("CONNECT x:443 HTTP/1.1\r\n\(head)\r\n\r\nabc")
+            connection.send(Self.next)
+            let answers = try connection.answers()
+            #expect(answers.hasPrefix("HTTP/1.1 405 Method Not Allowed\r\n") && Self.goesOn(answers), "\(answers)")
+        }
+    }
+
+    @Test(
+        arguments: [
+            // No Host, two, or none that could be one.
+            "GET /livez HTTP/1.1\r\n\r\n", "GET /livez HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+            "GET /livez HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", "GET /livez HTTP/1.1\r\nHost: a b\r\n\r\n",
+            "GET /livez HTTP/1.1\r\nHost: a/b\r\n\r\n", "GET /livez HTTP/1.1\r\nHost: a@b\r\n\r\n",
+            "GET http://x/livez HTTP/1.1\r\n\r\n",
+            // Lengths
+            "POST /emit HTTP/1.1\r\nHost: x\r\nContent-Length: 9223372036854775808\r\n\r\n",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nContent-Length: 18446744073709551616\r\n\r\n",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nContent-Length: 3, 3\r\n\r\nabc",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\nabc",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nContent-Length: 0x3\r\n\r\nabc",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nContent-Length: \r\n\r\nabc",
+            // Transfer codings
+            "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\nabc",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity\r\n\r\nabc",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "POST /emit HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            // Chunks
+            "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcdef\r\n0\r\n\r\n",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n11111111111111111\r\n",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\n0\n\n",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\r\n",
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET /livez HTTP/3.0\r\nHost: x\r\n\r\n",
+        ])
+    func `a message that is none is answered with 400 and the connection closes`(request: String) throws {
+        for isCut in [false, true] {
+            let connection = try HTTPBench()
+            if isCut { for byte in Array(request.utf8) { connection.send([byte]) } } else { connection.send(request) }
+            for _ in 0..<3 { connection.send(Self.next) }
+            let answers = try connection.answers()
+            #expect(
+                answers.hasPrefix("HTTP/1.1 400 Bad Request\r\n") && answers.contains("Connection: close\r\n"),
+                "\(answers)")
+            #expect(answers.ranges(of: "HTTP/1.1 ").count == 1, "\(answers)")
+        }
+    }
+
+    @Test(
+        arguments: [
+            "GET /livez HTTP/1.0\r\n\r\n", "GET /livez HTTP/1.1\r\nHost:\r\n\r\n",
+            "GET /livez HTTP/1.1\r\nHost: [::1]:8899\r\n\r\n",
+            "GET /livez HTTP/1.1\r\nhOST: ws_emit-1.example:80 \r\n\r\n",
+            "GET http://other/livez HTTP/1.1\r\nHost: x\r\n\r\n",
+            "GET HTTPS://u@[::1]:1/livez?a HTTP/1.1\r\nHost: x\r\n\r\n",
+            "GET /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked \r\n\r\n1;a=b\r\nx\r\n0\r\nA: b\r\n\r\n",
+            "GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 1 \r\n\r\nx",
+            "OPTIONS /livez HTTP/1.0\r\n\r\n", "HEAD /livez HTTP/1.0\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+        ])
+    func `a message of unusual form is read`(request: String) throws {
+        let connection = try HTTPBench()
+        connection.send(request)
+        let answers = try connection.answers()
+        #expect(answers.hasPrefix("HTTP/1.1 200 OK\r\n"), "\(answers)")
+    }
+
+    @Test(
+        arguments: [
+            ("/a", "/a"), ("http://x", "/"), ("http://x/a?b=c://d", "/a?b=c://d"), ("ws://x:1?a", "/?a"),
+            ("http://[::1]:80/", "/"), ("*", "*"), ("/a://b", "/a://b"), ("", ""),
+        ])
+    func `a target in absolute form means its path`(target: String, origin: String) {
+        #expect(RequestFraming.originForm(target) == origin)
+    }
+
+    @Test func `OPTIONS gives the verdict of a health check`() throws {
+        for (path, status) in [("livez", "200"), ("readyz", "503"), ("metrics", "200"), ("explain", "200")] {
+            let connection = try HTTPBench()
+            connection.send("OPTIONS /\(path) HTTP/1.0\r\n\r\n")
+            let answers = try connection.answers()
+            #expect(
+                answers.hasPrefix("HTTP/1.1 \(status) ") && answers.contains("\r\nAllow: GET, HEAD, OPTIONS\r\n"),
+                "\(answers)")
+        }
+    }
+
+    // MARK: Pages
+
+    @Test(
+        arguments: [
+            "PUT /socket.io/?EIO=4 HTTP/1.1\r\nHost: x\r\n", "GET /socket.io/?EIO=3 HTTP/1.1\r\nHost: x\r\n",
+            "GET /socket.io?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\n",
+            "POST /socket.io/?EIO=4&sid=x HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n",
+            "POST /socket.io/?EIO=4&sid=x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n",
+            "GET /socket.io/?EIO=4 HTTP/1.1\r\nHost: x\r\nHost: y\r\n", "GET /other.io/?EIO=4 HTTP/1.1\r\nHost: x\r\n",
+        ])
+    func `the console of an allowed page tells what is wrong with a request`(head: String) throws {
+        let connection = try HTTPBench()
+        connection.send(head + "Origin: http://localhost:7788\r\n\r\n")
+        let answer = try connection.answers()
+        #expect(answer.hasPrefix("HTTP/1.1 4"))
+        #expect(answer.contains("\r\nAccess-Control-Allow-Origin: http://localhost:7788\r\n"), "\(answer)")
+        let refused = try HTTPBench()
+        refused.send(head + "Origin: http://evil.example\r\n\r\n")
+        let refusal = try refused.answers()
+        #expect(refusal.hasPrefix("HTTP/1.1 4") && !refusal.contains("Access-Control"), "\(refusal)")
+    }
+
+    @Test func `a broken body is told to the page too`() throws {
+        let connection = try HTTPBench()
+        connection.send(
+            "POST /socket.io/?EIO=4&sid=x HTTP/1.1\r\nHost: x\r\nOrigin: http://localhost:7788\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"
+        )
+        let answer = try connection.answers()
+        #expect(answer.hasPrefix("HTTP/1.1 400 ") && answer.contains("Access-Control-Allow-Origin"), "\(answer)")
+    }
+
+    @Test(arguments: ["/emit", "/livez"]) func `other answers carry no CORS headers`(path: String) throws {
+        let connection = try HTTPBench()
+        connection.send("GET \(path) HTTP/1.1\r\nHost: x\r\nOrigin: http://localhost:7788\r\n\r\n")
+        #expect(try !connection.answers().contains("Access-Control"))
+    }
+
+    @Test(arguments: [("/socket.io/", "/socket.io"), ("/ws/live/", "/ws/live")])
+    func `the path may come without its last slash`(path: String, bare: String) throws {
+        let connection = try HTTPBench { $0.path = path }
+        for (target, status) in [
+            ("\(bare)?EIO=4&transport=polling", 200), ("\(bare)?EIO=3", 400), (bare, 400), ("\(bare)x?EIO=4", 404),
+        ] {
+            connection.send("GET \(target) HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(try connection.answers().hasPrefix("HTTP/1.1 \(status) "), "\(target)")
+        }
+        connection.send("OPTIONS \(bare)?EIO=4 HTTP/1.1\r\nHost: x\r\nOrigin: http://localhost:7788\r\n\r\n")
+        #expect(try connection.answers().contains("Access-Control-Allow-Methods"))
+    }
+}
