@@ -159,6 +159,8 @@ final class Router: PubSubDelegate {
 
     func subscriptionLossExplained(_ loss: SubscriptionLoss) { gapIsExplained(loss.cause) }
 
+    func outageChanged(_ outage: RedisOutage?) { readiness.update { $0.outage = outage } }
+
     // MARK: Routing
 
     /// - Parameter isLocal: somebody on this loop is known to be in the room.

@@ -54,11 +54,28 @@ package protocol PubSubDelegate: AnyObject {
 
     /// What the server's limit for the output of a slow subscriber is: a message near `warningBytes` is too large.
     func outputBufferLimitChanged(_ limit: RedisOutputBufferLimit)
+
+    /// One of the two connections is away, for this cause at present; nil once both are up again. Called after each attempt
+    /// that failed.
+    func outageChanged(_ outage: RedisOutage?)
 }
 
 extension PubSubDelegate {
     package func subscriptionLossExplained(_ loss: SubscriptionLoss) {}
     package func outputBufferLimitChanged(_ limit: RedisOutputBufferLimit) {}
+    package func outageChanged(_ outage: RedisOutage?) {}
+}
+
+/// A time without one of the two connections to Redis.
+package struct RedisOutage: Sendable, Equatable {
+    /// When the first of them was lost, or the start of the broker.
+    package let since: NIODeadline
+    /// Of the last attempt.
+    package let cause: RedisError
+
+    package init(since: NIODeadline, cause: RedisError) {
+        (self.since, self.cause) = (since, cause)
+    }
 }
 
 /// The state of a broker's subscription.

@@ -5,9 +5,8 @@ import NIOCore
 ///
 /// Both go to the same server, the master that sentinels name, or any node of a cluster, where plain pub/sub reaches every
 /// node. They live on the given event loop and connect again for ever: after 0.1 s, doubling up to 5 s, each delay cut by up
-/// to a half at random; every 10 s when the server refuses the login or the subscription. An outage is logged once when it
-/// begins, again when its cause turns into one that needs a person (a refused login, a server that is no Redis, a reply over
-/// the limit), and once when it is over.
+/// to a half at random; every 10 s when the server refuses the login or the subscription. An outage is logged when it begins,
+/// with each new cause, once a minute, and when it is over.
 ///
 /// `shutdown` must be called before the broker is dropped.
 package final class RedisBroker: PubSubBroker {
@@ -32,7 +31,11 @@ package final class RedisBroker: PubSubBroker {
     private var delegate: (any PubSubDelegate)?
     private var isShutDown = false
 
-    private var outage: Outage
+    /// When the outage began that lasts, or the broker started.
+    private var outageSince: NIODeadline
+    /// Nil while all is well, and at the start.
+    private var outage: RedisOutage?
+    private var saidCauses = RepeatLimit()
     private var subscriptionState: SubscriptionState?
     private var ownCounters = RedisCounters()
     /// The last loss, until it is explained.
@@ -46,13 +49,6 @@ package final class RedisBroker: PubSubBroker {
         let noticed: NIODeadline
         let endpoint: RedisURL.Endpoint?
         let wasWithinReply: Bool
-    }
-
-    /// A time without one of the two connections, for the log.
-    private struct Outage {
-        let since: NIODeadline
-        /// One description for each cause that has been logged.
-        var causes: [String] = []
     }
 
     /// - Parameters:
@@ -75,7 +71,7 @@ package final class RedisBroker: PubSubBroker {
         var logger = logger
         logger[metadataKey: "redis"] = "\(url)"
         self.logger = logger
-        outage = Outage(since: eventLoop.now)
+        outageSince = eventLoop.now
     }
 
     /// What both connections have done so far.
@@ -93,7 +89,7 @@ package final class RedisBroker: PubSubBroker {
     package func start(delegate: any PubSubDelegate) {
         guard !isShutDown, commands == nil else { return }
         self.delegate = delegate
-        outage = Outage(since: eventLoop.now)
+        outageSince = eventLoop.now
         locator = makeLocator()
         let commands = makeLink(.commands) { $0.commandsChanged($1) }
         self.commands = commands
@@ -283,7 +279,7 @@ package final class RedisBroker: PubSubBroker {
             if wasReady { ownCounters.losses += 1 }
             noteDown(cause, wasReady: wasReady)
             // One interval per outage: failed attempts to reconnect neither begin a new one nor change its cause.
-            noteLoss(cause, since: wasReady ? subscription?.provenUntil ?? eventLoop.now : outage.since)
+            noteLoss(cause, since: wasReady ? subscription?.provenUntil ?? eventLoop.now : outageSince)
         }
     }
 
@@ -359,28 +355,29 @@ package final class RedisBroker: PubSubBroker {
         delegate?.subscriptionChanged(state)
     }
 
-    /// Both connections share a server, so they share an outage: the same cause is told once.
+    /// Both connections share a server, so they share an outage: the same cause is told once a minute.
     private func noteDown(_ cause: RedisError, wasReady: Bool) {
-        if wasReady, outage.causes.isEmpty { outage = Outage(since: eventLoop.now) }
-        let text = cause.description
-        // After the first cause only those that need a person: that a server which went away can't be reached is no news.
-        let isNews = outage.causes.isEmpty || cause.needsAttention && outage.causes.count < 8
-        guard isNews, !outage.causes.contains(text) else {
-            logger.debug("Redis is still away", metadata: ["cause": "\(text)"])
-            return
-        }
-        outage.causes.append(text)
-        logger.warning("Redis is away, trying again until it is back", metadata: ["cause": "\(text)"])
+        if wasReady, outage == nil { outageSince = eventLoop.now }
+        let outage = RedisOutage(since: outageSince, cause: cause)
+        self.outage = outage
+        delegate?.outageChanged(outage)
+        guard saidCauses.isDue("\(cause)", at: eventLoop.now) else { return }
+        logger.warning(
+            "Redis is away, trying again until it is back",
+            metadata: ["cause": "\(cause)", "away_seconds": "\(awaySeconds)"])
     }
+
+    private var awaySeconds: Int64 { (eventLoop.now - outageSince).nanoseconds / 1_000_000_000 }
 
     private func noteReady() {
         guard subscription?.isReady ?? true, commands?.isReady ?? false else { return }
-        if outage.causes.isEmpty {
+        if outage == nil {
             logger.info("Connected to Redis", metadata: ["channels": "\((channels + patterns).joined(separator: " "))"])
         } else {
-            let seconds = (eventLoop.now - outage.since).nanoseconds / 1_000_000_000
-            logger.notice("Redis is back", metadata: ["away_seconds": "\(seconds)"])
+            logger.notice("Redis is back", metadata: ["away_seconds": "\(awaySeconds)"])
+            delegate?.outageChanged(nil)
         }
-        outage.causes = []
+        outage = nil
+        saidCauses = RepeatLimit()
     }
 }

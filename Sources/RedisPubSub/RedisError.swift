@@ -106,14 +106,6 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
         if case .refused = self { true } else { false }
     }
 
-    /// What does not mend itself by waiting.
-    var needsAttention: Bool {
-        switch self {
-        case .refused, .malformedReply, .replyTooLarge, .tls, .needsTLS, .noMaster: true
-        default: false
-        }
-    }
-
     /// AUTH takes a user and a password since Redis 6; before it took one word.
     var isOfServerWithoutUsers: Bool {
         if case .refused(.auth, let message) = self { message.contains("wrong number of arguments") } else { false }
