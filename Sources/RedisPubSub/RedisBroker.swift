@@ -30,6 +30,8 @@ package final class RedisBroker: PubSubBroker {
     private var witness: RedisLink?
     private var delegate: (any PubSubDelegate)?
     private var isShutDown = false
+    /// Whether the server has not refused GETRANGE since the last connection.
+    private var permitsRanges = true
 
     /// When the outage began that lasts, or the broker started.
     private var outageSince: NIODeadline
@@ -66,6 +68,7 @@ package final class RedisBroker: PubSubBroker {
         self.eventLoop = eventLoop
         var configuration = configuration
         configuration.apply(url.options)
+        configuration.rights = RedisRights(user: url.user, channels: channels + patterns)
         self.configuration = configuration
         redirects = RedisRedirects(url: url, configuration: configuration, eventLoop: eventLoop)
         var logger = logger
@@ -215,15 +218,32 @@ package final class RedisBroker: PubSubBroker {
         return promise.futureResult
     }
 
-    package func get(_ key: [UInt8]) -> EventLoopFuture<ByteBuffer?> {
+    package func obstacle(toPublishing byteCount: Int) -> RedisError? {
+        guard let commands, !isShutDown else { return .notConnected }
+        return commands.obstacle(toSending: byteCount)
+    }
+
+    package func get(_ key: [UInt8], upTo limit: Int) -> EventLoopFuture<ByteBuffer?> {
+        guard permitsRanges else { return get(RedisCommand.get(key)) }
+        let beginning = get(RedisCommand.get(key, upTo: limit))
+        return beginning.assumeIsolated().flatMapError { [weak self] error in
+            guard let self, !self.isShutDown, case RedisError.refused(.get, let message) = error,
+                message.contains("to run") || message.hasPrefix("ERR unknown")
+            else { return beginning }
+            self.permitsRanges = false
+            return self.get(RedisCommand.get(key))
+        }.nonisolated()
+    }
+
+    private func get(_ command: ByteBuffer) -> EventLoopFuture<ByteBuffer?> {
         let promise = eventLoop.makePromise(of: ByteBuffer?.self)
-        send(.get(promise)) { RedisCommand.get(key) }
+        send(.get(promise)) { command }
         let endpoint = commands?.target ?? url.endpoint
         return promise.futureResult.assumeIsolated().flatMapError { [weak self] error in
             guard let self, !self.isShutDown, case RedisError.refused(.get, let message) = error,
                 let redirection = RedisRedirects.Redirection(message, askedAt: endpoint)
             else { return promise.futureResult }
-            return self.redirects.get(key, from: redirection)
+            return self.redirects.get(command, from: redirection)
         }.nonisolated()
     }
 
@@ -296,6 +316,7 @@ package final class RedisBroker: PubSubBroker {
     private func commandsChanged(_ event: RedisLink.Event) {
         switch event {
         case .ready:
+            permitsRanges = true
             explainLoss()
             if let endpoint = commands?.target { commandsAreReady(at: endpoint) }
             noteReady()
@@ -341,7 +362,7 @@ package final class RedisBroker: PubSubBroker {
         let (cause, until) = (better ?? loss.cause, loss.until ?? eventLoop.now)
         var facts: Logger.Metadata = [
             "cause": "\(cause)", "from": "\(WallClock.milliseconds(loss.since))",
-            "to": "\(WallClock.milliseconds(until))",
+            "to": "\(WallClock.millisecondsRoundedUp(until))",
         ]
         // That a server was away or restarted has been said; that it ended a subscription and why has not.
         let isNews = cause == .closedByServer || better != nil && cause != .restarted
