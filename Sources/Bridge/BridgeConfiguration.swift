@@ -48,6 +48,13 @@ package struct BridgeConfiguration: Sendable {
     /// Joins of one socket that wait for Redis at a time; each costs two GETs.
     package var maxPendingJoins = 64
 
+    /// Bytes of a room-space's secret. Default: far above any password; a longer value is no secret, and would hold up what
+    /// else Redis has to answer.
+    package var maxSecretBytes = 64 << 10
+    /// Bytes of commands that may wait for Redis, mostly of messages to publish. Default: some seconds of a busy server's
+    /// emits while Redis pauses; beyond, `POST /emit` says that a message reaches this server's clients only.
+    package var maxRedisQueueBytes = 64 << 20
+
     /// Bytes of one published message; larger ones are refused unread. Default: half of what makes Redis itself cut a
     /// subscriber off.
     package var maxMessageBytes = 16 << 20

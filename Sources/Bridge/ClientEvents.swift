@@ -88,7 +88,7 @@ final class ClientEvents {
     ) throws(JoinRequest.Refusal) {
         guard let secret = request.secret, !secret.isEmpty else { throw .secretMissing }
         try startWaiting(request, socket)
-        router.roomSecrets(of: space).hop(to: eventLoop).assumeIsolated().whenComplete {
+        router.roomSecrets(of: space).flatMapThrowing { try $0.usable() }.hop(to: eventLoop).assumeIsolated().whenComplete {
             self.secretsArrived($0, request: request, secret: secret, socket: socket, ackID: ackID)
         }
     }
@@ -135,6 +135,9 @@ final class ClientEvents {
             for value in values where value.readableBytes > 0 {
                 // No early exit: the time must not tell which key matched.
                 if ConstantTime.areEqual(value.readableBytesView, secret.bytes) { isOpen = true }
+            }
+            if !isOpen, let space = request.roomSpace, values.contains(where: { $0.readableBytesView.last == 0x0A }) {
+                router.secretDiffersByLineFeed(in: space)
             }
             if isOpen { enter(request, socket, ackID) } else { refuse(.secretWrong, request.room, socket, ackID) }
         }

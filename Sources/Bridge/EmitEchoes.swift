@@ -8,19 +8,22 @@ struct EmitEchoes {
     private var awaited: Deque<[UInt8]> = []
     private var byteCount = 0
 
-    /// More than is ever under way. What is lost with a connection is forgotten with the rest when this is reached.
+    /// More than is ever under way. The first that doesn't come back hides all behind it, until they are forgotten.
     private static let maximumBytes = 256 << 10
 
     var isEmpty: Bool { byteCount == 0 }
 
     mutating func expect(_ payload: [UInt8]) {
         guard payload.count <= Self.maximumBytes else { return }
-        if byteCount + payload.count > Self.maximumBytes {
-            awaited.removeAll()
-            byteCount = 0
-        }
+        if byteCount + payload.count > Self.maximumBytes { removeAll() }
         awaited.append(payload)
         byteCount += payload.count
+    }
+
+    /// Forgets all: not every one of them will come.
+    mutating func removeAll() {
+        awaited.removeAll()
+        byteCount = 0
     }
 
     /// Whether a payload is the next of them.

@@ -70,7 +70,7 @@ extension Router {
     /// The subscription is up: the gap, if there was one, is over. Its cause may become clear now that Redis can be asked.
     func subscriptionIsUp() {
         if gaps.open != nil {
-            gaps.end(at: WallClock.milliseconds())
+            gaps.end(at: WallClock.millisecondsRoundedUp())
             gapIsUnexplained = true
             gapIsUntold = true
             let bound = NIOLoopBound(self, eventLoop: eventLoop)

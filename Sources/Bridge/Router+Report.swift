@@ -67,9 +67,7 @@ extension Router {
             let text = "this server runs without Redis: there are no other servers"
             report.reasons.append(EmitReport.Reason(code: "no_redis", text: text))
         case .success(let count): report.subscribers = count
-        case .failure(let error):
-            let text = "other servers on the channel miss it: \(error)"
-            report.reasons.append(EmitReport.Reason(code: "not_published", text: text))
+        case .failure(let error): report.reasons.append(.notPublished(error))
         }
         return report
     }

@@ -44,7 +44,8 @@ final class Router: PubSubDelegate {
     /// What HTTP emits of this turn of the event loop publish.
     @exclusivity(unchecked) private var outgoing: RedisPublishBatch?
     @exclusivity(unchecked) private var echoes = EmitEchoes()
-    private var hasWarnedOfPublishing = false
+    private var publishingLog = RepeatLimit()
+    var secretsLog = RepeatLimit()
     @exclusivity(unchecked) var counters = RouterCounters()
 
     init(
@@ -154,13 +155,17 @@ final class Router: PubSubDelegate {
         counters.subscriptionChanges += 1
         switch state {
         case .subscribed:
-            hasWarnedOfPublishing = false
+            publishingLog = RepeatLimit()
             subscriptionIsUp()
-        case .lost(let cause, let since): subscriptionWasLost(cause, since: since)
+        case .lost(let cause, let since):
+            echoes.removeAll()
+            subscriptionWasLost(cause, since: since)
         }
     }
 
     func subscriptionLossExplained(_ loss: SubscriptionLoss) { gapIsExplained(loss.cause) }
+
+    func outageChanged(_ outage: RedisOutage?) { readiness.update { $0.outage = outage } }
 
     // MARK: Routing
 
@@ -329,19 +334,26 @@ final class Router: PubSubDelegate {
     /// Delivers an HTTP emit here and publishes it for the other servers on the channel, both at the end of this turn of the
     /// event loop: emits that came together leave in one write to each client and one to Redis.
     /// Our clients get it by the same way as any other.
-    func emit(_ emit: PublishedEmit) throws {
+    ///
+    /// - Returns: why it isn't published, if that is known already.
+    func emit(_ emit: PublishedEmit) throws -> RedisError? {
         counters.httpMessages += 1
         try decoder.decoding(emit) { try route($0) }
         let batch = outgoing ?? beginOutgoing()
-        guard var channel = configuration.redisChannels.first else { return }
+        guard var channel = configuration.redisChannels.first else { return nil }
         let form = publishForm
         let message = PubSubMessageEncoder.emit(emit.payload, as: form)
+        if let obstacle = broker.obstacle(toPublishing: batch.byteCount + message.count) {
+            noteUnpublished(1, obstacle)
+            return obstacle
+        }
         // In another form it may be refused where this one was not.
         if form == .json { echoes.expect(message) }
         channel.withUTF8 { channel in
             message.withUnsafeBytes { batch.append($0, to: UnsafeRawBufferPointer(channel)) }
         }
         if batch.byteCount >= Self.outgoingBytes { finishEmits() }
+        return nil
     }
 
     /// Commands for Redis that are worth a write of their own.
@@ -380,7 +392,7 @@ final class Router: PubSubDelegate {
         }
     }
 
-    /// Publishes on the first channel; a failure is counted and, once per outage, logged.
+    /// Publishes on the first channel; a failure is counted and logged.
     @discardableResult
     func publish(_ payload: [UInt8]) -> EventLoopFuture<Int> {
         guard let channel = configuration.redisChannels.first else { return eventLoop.makeSucceededFuture(0) }
@@ -389,19 +401,19 @@ final class Router: PubSubDelegate {
         return published
     }
 
+    /// Each cause is logged once a minute.
     private func noteUnpublished(_ messageCount: Int, _ error: any Error) {
         counters.publishFailures += messageCount
-        if hasWarnedOfPublishing { return }
-        hasWarnedOfPublishing = true
+        let isQueueFull = error as? RedisError == .queueFull
+        if isQueueFull { counters.publishQueueFull += messageCount }
+        // Which of those under way come back is not known any more; whatever does is read as any other message.
+        echoes.removeAll()
+        guard publishingLog.isDue("\(error)", at: eventLoop.now) else { return }
         logger.warning(
-            "not published: other servers on the channel miss this message and, until Redis is back, others",
-            metadata: ["cause": "\(error)"])
-    }
-
-    /// The secrets that open a room-space; none when there is no such key.
-    func roomSecrets(of space: ByteString) -> EventLoopFuture<[ByteBuffer]> {
-        let values = JoinRequest.secretKeys(of: space).map { broker.get($0) }
-        return EventLoopFuture.whenAllSucceed(values, on: eventLoop).map { $0.compactMap { $0 } }
+            "messages are not published: clients of this server get them, other servers on the channel don't",
+            metadata: [
+                "cause": "\(error)\(isQueueFull ? " (--max-redis-queue)" : "")", "publish_failures": "\(counters.publishFailures)",
+            ])
     }
 }
 

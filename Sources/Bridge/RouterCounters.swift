@@ -12,6 +12,8 @@ package struct RouterCounters: Sendable {
     package var messagesManyAttachments = 0
     package var httpMessages = 0
     package var publishFailures = 0
+    package var publishQueueFull = 0
+    package var secretsUnusable = 0
     package var subscriptionChanges = 0
     package var canariesSent = 0
     package var canariesReturned = 0
@@ -62,6 +64,8 @@ package struct RouterCounters: Sendable {
             ),
             ("http_messages", "Messages taken by POST /emit.", \.httpMessages),
             ("publish_failures", "Messages that could not be published.", \.publishFailures),
+            ("publish_queue_full", "Messages not published: --max-redis-queue was reached.", \.publishQueueFull),
+            ("secrets_unusable", "Secrets found in Redis that are no text or exceed --max-secret.", \.secretsUnusable),
             ("subscription_changes", "Times the subscription came up or was lost.", \.subscriptionChanges),
             ("canaries_sent", "Signs of life sent to ourselves.", \.canariesSent),
             ("canaries_returned", "Signs of life that reached every event loop.", \.canariesReturned),

@@ -1,6 +1,7 @@
 import JSONCodec
 import NIOCore
 import PubSubMessages
+import RedisPubSub
 
 /// The router and the shards as other event loops may hold them: every call hops to where its state lives.
 final class RouterReference: Sendable {
@@ -43,12 +44,19 @@ final class RouterReference: Sendable {
         router.eventLoop.execute { eventLoop.execute(body) }
     }
 
-    /// - Returns: nil when it was done on the spot, on the router's own loop.
-    func emit(_ emit: PublishedEmit) throws -> EventLoopFuture<Void>? {
+    /// What is known of an emit: why it isn't published, or nil.
+    enum Emitted {
+        /// On the router's own loop.
+        case now(RedisError?)
+        case later(EventLoopFuture<RedisError?>)
+    }
+
+    func emit(_ emit: PublishedEmit) throws -> Emitted {
         let eventLoop = router.eventLoop
-        guard eventLoop.inEventLoop else { return eventLoop.submit { [router] in try router.value.emit(emit) } }
-        try router.value.emit(emit)
-        return nil
+        guard eventLoop.inEventLoop else {
+            return .later(eventLoop.submit { [router] in try router.value.emit(emit) })
+        }
+        return .now(try router.value.emit(emit))
     }
 
     /// As `emit`, with a report.
@@ -70,8 +78,12 @@ final class RouterReference: Sendable {
         }
     }
 
-    func roomSecrets(of space: ByteString) -> EventLoopFuture<[ByteBuffer]> {
+    func roomSecrets(of space: ByteString) -> EventLoopFuture<RoomSecrets> {
         router.eventLoop.flatSubmit { [router] in router.value.roomSecrets(of: space) }
+    }
+
+    func secretDiffersByLineFeed(in space: ByteString) {
+        router.eventLoop.execute { [router] in router.value.secretDiffersByLineFeed(in: space) }
     }
 
     func hasSocket(_ sid: ByteString, in namespace: ByteString, loop: Int) -> EventLoopFuture<Bool> {

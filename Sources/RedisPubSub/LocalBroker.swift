@@ -26,9 +26,9 @@ package final class LocalBroker: PubSubBroker {
         isShutDown ? eventLoop.makeFailedFuture(RedisError.shutDown) : eventLoop.makeSucceededVoidFuture()
     }
 
-    package func get(_ key: [UInt8]) -> EventLoopFuture<ByteBuffer?> {
+    package func get(_ key: [UInt8], upTo limit: Int) -> EventLoopFuture<ByteBuffer?> {
         guard !isShutDown else { return eventLoop.makeFailedFuture(RedisError.shutDown) }
-        return eventLoop.makeSucceededFuture(values[key].map { ByteBuffer(bytes: $0) })
+        return eventLoop.makeSucceededFuture(values[key].map { ByteBuffer(bytes: $0.prefix(limit)) })
     }
 
     package func shutdown() -> EventLoopFuture<Void> {

@@ -28,13 +28,24 @@ package protocol PubSubBroker: AnyObject {
     ///   `answeredCount` says how many messages had been answered by then.
     func publish(_ batch: RedisPublishBatch) -> EventLoopFuture<Void>
 
-    /// Reads the value of one key (`GET`).
+    /// Why a message of so many bytes could not be published now; nil where nothing is known to be in the way.
     ///
-    /// - Returns: the value, or nil when there is no such key. Fails as `publish` does.
-    func get(_ key: [UInt8]) -> EventLoopFuture<ByteBuffer?>
+    /// Known are: no connection, a queue that is full, and a server that has left the last command unanswered for longer than
+    /// the command timeout.
+    func obstacle(toPublishing byteCount: Int) -> RedisError?
+
+    /// Reads at most so many bytes of the value of one key (`GETRANGE`), so that no large value holds up other answers.
+    ///
+    /// - Returns: the beginning of the value; nothing, or nil, when there is no such key. Fails as `publish` does. A server
+    ///   that doesn't permit `GETRANGE` is asked with `GET`, which may bring more.
+    func get(_ key: [UInt8], upTo limit: Int) -> EventLoopFuture<ByteBuffer?>
 
     /// Ends the subscription and all connections; commands still unanswered fail with `RedisError.shutDown`.
     func shutdown() -> EventLoopFuture<Void>
+}
+
+extension PubSubBroker {
+    package func obstacle(toPublishing byteCount: Int) -> RedisError? { nil }
 }
 
 /// Who receives what a broker's subscription brings. All calls are made on the broker's event loop.
@@ -54,11 +65,28 @@ package protocol PubSubDelegate: AnyObject {
 
     /// What the server's limit for the output of a slow subscriber is: a message near `warningBytes` is too large.
     func outputBufferLimitChanged(_ limit: RedisOutputBufferLimit)
+
+    /// One of the two connections is away, for this cause at present; nil once both are up again. Called after each attempt
+    /// that failed.
+    func outageChanged(_ outage: RedisOutage?)
 }
 
 extension PubSubDelegate {
     package func subscriptionLossExplained(_ loss: SubscriptionLoss) {}
     package func outputBufferLimitChanged(_ limit: RedisOutputBufferLimit) {}
+    package func outageChanged(_ outage: RedisOutage?) {}
+}
+
+/// A time without one of the two connections to Redis.
+package struct RedisOutage: Sendable, Equatable {
+    /// When the first of them was lost, or the start of the broker.
+    package let since: NIODeadline
+    /// Of the last attempt.
+    package let cause: RedisError
+
+    package init(since: NIODeadline, cause: RedisError) {
+        (self.since, self.cause) = (since, cause)
+    }
 }
 
 /// The state of a broker's subscription.

@@ -5,9 +5,8 @@ import NIOCore
 ///
 /// Both go to the same server, the master that sentinels name, or any node of a cluster, where plain pub/sub reaches every
 /// node. They live on the given event loop and connect again for ever: after 0.1 s, doubling up to 5 s, each delay cut by up
-/// to a half at random; every 10 s when the server refuses the login or the subscription. An outage is logged once when it
-/// begins, again when its cause turns into one that needs a person (a refused login, a server that is no Redis, a reply over
-/// the limit), and once when it is over.
+/// to a half at random; every 10 s when the server refuses the login or the subscription. An outage is logged when it begins,
+/// with each new cause, once a minute, and when it is over.
 ///
 /// `shutdown` must be called before the broker is dropped.
 package final class RedisBroker: PubSubBroker {
@@ -31,8 +30,14 @@ package final class RedisBroker: PubSubBroker {
     private var witness: RedisLink?
     private var delegate: (any PubSubDelegate)?
     private var isShutDown = false
+    /// Whether the server has not refused GETRANGE since the last connection.
+    private var permitsRanges = true
 
-    private var outage: Outage
+    /// When the outage began that lasts, or the broker started.
+    private var outageSince: NIODeadline
+    /// Nil while all is well, and at the start.
+    private var outage: RedisOutage?
+    private var saidCauses = RepeatLimit()
     private var subscriptionState: SubscriptionState?
     private var ownCounters = RedisCounters()
     /// The last loss, until it is explained.
@@ -46,13 +51,6 @@ package final class RedisBroker: PubSubBroker {
         let noticed: NIODeadline
         let endpoint: RedisURL.Endpoint?
         let wasWithinReply: Bool
-    }
-
-    /// A time without one of the two connections, for the log.
-    private struct Outage {
-        let since: NIODeadline
-        /// One description for each cause that has been logged.
-        var causes: [String] = []
     }
 
     /// - Parameters:
@@ -70,12 +68,13 @@ package final class RedisBroker: PubSubBroker {
         self.eventLoop = eventLoop
         var configuration = configuration
         configuration.apply(url.options)
+        configuration.rights = RedisRights(user: url.user, channels: channels + patterns)
         self.configuration = configuration
         redirects = RedisRedirects(url: url, configuration: configuration, eventLoop: eventLoop)
         var logger = logger
         logger[metadataKey: "redis"] = "\(url)"
         self.logger = logger
-        outage = Outage(since: eventLoop.now)
+        outageSince = eventLoop.now
     }
 
     /// What both connections have done so far.
@@ -93,7 +92,7 @@ package final class RedisBroker: PubSubBroker {
     package func start(delegate: any PubSubDelegate) {
         guard !isShutDown, commands == nil else { return }
         self.delegate = delegate
-        outage = Outage(since: eventLoop.now)
+        outageSince = eventLoop.now
         locator = makeLocator()
         let commands = makeLink(.commands) { $0.commandsChanged($1) }
         self.commands = commands
@@ -219,15 +218,32 @@ package final class RedisBroker: PubSubBroker {
         return promise.futureResult
     }
 
-    package func get(_ key: [UInt8]) -> EventLoopFuture<ByteBuffer?> {
+    package func obstacle(toPublishing byteCount: Int) -> RedisError? {
+        guard let commands, !isShutDown else { return .notConnected }
+        return commands.obstacle(toSending: byteCount)
+    }
+
+    package func get(_ key: [UInt8], upTo limit: Int) -> EventLoopFuture<ByteBuffer?> {
+        guard permitsRanges else { return get(RedisCommand.get(key)) }
+        let beginning = get(RedisCommand.get(key, upTo: limit))
+        return beginning.assumeIsolated().flatMapError { [weak self] error in
+            guard let self, !self.isShutDown, case RedisError.refused(.get, let message) = error,
+                message.contains("to run") || message.hasPrefix("ERR unknown")
+            else { return beginning }
+            self.permitsRanges = false
+            return self.get(RedisCommand.get(key))
+        }.nonisolated()
+    }
+
+    private func get(_ command: ByteBuffer) -> EventLoopFuture<ByteBuffer?> {
         let promise = eventLoop.makePromise(of: ByteBuffer?.self)
-        send(.get(promise)) { RedisCommand.get(key) }
+        send(.get(promise)) { command }
         let endpoint = commands?.target ?? url.endpoint
         return promise.futureResult.assumeIsolated().flatMapError { [weak self] error in
             guard let self, !self.isShutDown, case RedisError.refused(.get, let message) = error,
                 let redirection = RedisRedirects.Redirection(message, askedAt: endpoint)
             else { return promise.futureResult }
-            return self.redirects.get(key, from: redirection)
+            return self.redirects.get(command, from: redirection)
         }.nonisolated()
     }
 
@@ -283,7 +299,7 @@ package final class RedisBroker: PubSubBroker {
             if wasReady { ownCounters.losses += 1 }
             noteDown(cause, wasReady: wasReady)
             // One interval per outage: failed attempts to reconnect neither begin a new one nor change its cause.
-            noteLoss(cause, since: wasReady ? subscription?.provenUntil ?? eventLoop.now : outage.since)
+            noteLoss(cause, since: wasReady ? subscription?.provenUntil ?? eventLoop.now : outageSince)
         }
     }
 
@@ -300,6 +316,7 @@ package final class RedisBroker: PubSubBroker {
     private func commandsChanged(_ event: RedisLink.Event) {
         switch event {
         case .ready:
+            permitsRanges = true
             explainLoss()
             if let endpoint = commands?.target { commandsAreReady(at: endpoint) }
             noteReady()
@@ -345,7 +362,7 @@ package final class RedisBroker: PubSubBroker {
         let (cause, until) = (better ?? loss.cause, loss.until ?? eventLoop.now)
         var facts: Logger.Metadata = [
             "cause": "\(cause)", "from": "\(WallClock.milliseconds(loss.since))",
-            "to": "\(WallClock.milliseconds(until))",
+            "to": "\(WallClock.millisecondsRoundedUp(until))",
         ]
         // That a server was away or restarted has been said; that it ended a subscription and why has not.
         let isNews = cause == .closedByServer || better != nil && cause != .restarted
@@ -359,28 +376,29 @@ package final class RedisBroker: PubSubBroker {
         delegate?.subscriptionChanged(state)
     }
 
-    /// Both connections share a server, so they share an outage: the same cause is told once.
+    /// Both connections share a server, so they share an outage: the same cause is told once a minute.
     private func noteDown(_ cause: RedisError, wasReady: Bool) {
-        if wasReady, outage.causes.isEmpty { outage = Outage(since: eventLoop.now) }
-        let text = cause.description
-        // After the first cause only those that need a person: that a server which went away can't be reached is no news.
-        let isNews = outage.causes.isEmpty || cause.needsAttention && outage.causes.count < 8
-        guard isNews, !outage.causes.contains(text) else {
-            logger.debug("Redis is still away", metadata: ["cause": "\(text)"])
-            return
-        }
-        outage.causes.append(text)
-        logger.warning("Redis is away, trying again until it is back", metadata: ["cause": "\(text)"])
+        if wasReady, outage == nil { outageSince = eventLoop.now }
+        let outage = RedisOutage(since: outageSince, cause: cause)
+        self.outage = outage
+        delegate?.outageChanged(outage)
+        guard saidCauses.isDue("\(cause)", at: eventLoop.now) else { return }
+        logger.warning(
+            "Redis is away, trying again until it is back",
+            metadata: ["cause": "\(cause)", "away_seconds": "\(awaySeconds)"])
     }
+
+    private var awaySeconds: Int64 { (eventLoop.now - outageSince).nanoseconds / 1_000_000_000 }
 
     private func noteReady() {
         guard subscription?.isReady ?? true, commands?.isReady ?? false else { return }
-        if outage.causes.isEmpty {
+        if outage == nil {
             logger.info("Connected to Redis", metadata: ["channels": "\((channels + patterns).joined(separator: " "))"])
         } else {
-            let seconds = (eventLoop.now - outage.since).nanoseconds / 1_000_000_000
-            logger.notice("Redis is back", metadata: ["away_seconds": "\(seconds)"])
+            logger.notice("Redis is back", metadata: ["away_seconds": "\(awaySeconds)"])
+            delegate?.outageChanged(nil)
         }
-        outage.causes = []
+        outage = nil
+        saidCauses = RepeatLimit()
     }
 }

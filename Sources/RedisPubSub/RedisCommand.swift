@@ -41,6 +41,14 @@ enum RedisCommand {
         return buffer
     }
 
+    /// The first bytes of a value.
+    static func get(_ key: [UInt8], upTo limit: Int) -> ByteBuffer {
+        var buffer = ByteBuffer()
+        buffer.reserveCapacity(64 + key.count)
+        write([Array("GETRANGE".utf8), key, Array("0".utf8), Array(String(limit - 1).utf8)], to: &buffer)
+        return buffer
+    }
+
     /// The value of a key, which is set first when there is none. A script: in one command, Redis can do it from 7.0 on only.
     static func get(_ key: [UInt8], orSet value: [UInt8]) -> ByteBuffer {
         var buffer = ByteBuffer()

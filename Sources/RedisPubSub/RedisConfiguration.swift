@@ -22,12 +22,15 @@ package struct RedisConfiguration: Sendable {
     /// The largest reply in bytes, hence the largest published message. Default 64 MiB; a larger one costs the connection,
     /// since RESP has no way to skip it unread. Memory: up to this much, twice for a moment while the parser's buffer grows.
     package var maximumReplyBytes = 64 << 20
-    /// The number of commands that may wait for their answer; more are refused at once. Default 1,024.
-    package var maximumPendingCommands = 1_024
-    /// The bytes of the commands that may wait for their answer; more are refused at once. Default 64 MiB.
+    /// The number of commands that may wait for their answer; more are refused at once. Default: the bytes decide.
+    package var maximumPendingCommands = Int.max
+    /// The bytes of the commands that may wait for their answer, each with some for its entry; more are refused at once, but
+    /// a command of any size is taken while none waits. Default 64 MiB: a second's pause of Redis at 60 MB/s.
     package var maximumPendingBytes = 64 << 20
     /// When to connect again.
     package var backoff = Backoff()
+    /// What to advise where rights are missing.
+    var rights = RedisRights()
 
     package init() {}
 

@@ -167,7 +167,7 @@ final class RedisConnection: ChannelInboundHandler {
         let deadline = eventLoop.now + TimeAmount(configuration.commandTimeout)
         let isAccepted = pending.append(command, byteCount: bytes.readableBytes, deadline: deadline)
         guard isAccepted else {
-            owner.counters.refusedCommands += 1
+            owner.counters.refusedCommands += command.replyCount
             return command.fail(.queueFull)
         }
         owner.counters.commands += command.replyCount
@@ -177,6 +177,11 @@ final class RedisConnection: ChannelInboundHandler {
             held.setOrWriteImmutableBuffer(bytes)
         }
         if expiryTimer == nil { scheduleExpiry() }
+    }
+
+    func obstacle(toSending byteCount: Int) -> RedisError? {
+        if pending.isOverdue { return .commandTimedOut }
+        return pending.mayAppend(byteCount: byteCount) ? nil : .queueFull
     }
 
     /// Sends a question of our own: not counted, not bounded, and ended by its answer or with the connection. Asked once at a
@@ -264,7 +269,7 @@ final class RedisConnection: ChannelInboundHandler {
     /// Takes out the batch at the front, whose last answer has come.
     private func settleBatch() {
         guard case (.publishes(let batch, let promise), let isExpired)? = pending.popFirst(), !isExpired else { return }
-        if let refusal = batch.refusal { promise.fail(refusal) } else { promise.succeed() }
+        if let message = batch.refusal { promise.fail(refusal(of: .publish, message)) } else { promise.succeed() }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -301,10 +306,10 @@ final class RedisConnection: ChannelInboundHandler {
         switch (command, reply) {
         case (.auth, .status): break
         case (.select, .status), (.ping, .status): becomeReady()
-        case (.auth, .error(let message)): throw .refused(command: .auth, message: message)
-        case (.select, .error(let message)): throw .refused(command: .select, message: message)
+        case (.auth, .error(let message)): throw refusal(of: .auth, message)
+        case (.select, .error(let message)): throw refusal(of: .select, message)
         case (.ping, .error(let message)):
-            guard Self.isAliveAllTheSame(message) else { throw .refused(command: .ping, message: message) }
+            guard Self.isAliveAllTheSame(message) else { throw refusal(of: .ping, message) }
             becomeReady()
         case (.setName, .error(let message)), (.clientID, .error(let message)), (.role, .error(let message)):
             // An ACL or a proxy may lack these commands; the sentinels' word must do for ROLE then.
@@ -320,11 +325,11 @@ final class RedisConnection: ChannelInboundHandler {
         case (.query(_, let promise), _): promise.succeed(reply)
         case (.publish(let promise), .integer(let count)): promise.succeed(Int(count))
         case (.publish(let promise), .error(let message)):
-            promise.fail(RedisError.refused(command: .publish, message: message))
+            promise.fail(refusal(of: .publish, message))
         case (.get(let promise), .bulk(let value)): promise.succeed(value)
         case (.get(let promise), .null): promise.succeed(nil)
         case (.get(let promise), .error(let message)):
-            promise.fail(RedisError.refused(command: .get, message: message))
+            promise.fail(refusal(of: .get, message))
         case (.channels(let promise), .texts(let names)): promise.succeed(names)
         case (.channels(let promise), .error(let message)):
             promise.fail(RedisError.refused(command: .channels, message: message))
@@ -335,19 +340,32 @@ final class RedisConnection: ChannelInboundHandler {
         }
     }
 
+    private func refusal(of command: RedisError.Command, _ message: String) -> RedisError {
+        let advice = configuration.rights.advice(for: command, refusedWith: message)
+        return .refused(command: command, message: message + advice)
+    }
+
     /// A reply that no command waits for: inside a subscription the errors of SUBSCRIBE and PING come so, anywhere the
     /// server's own word, as when it has too many clients.
     private func handleUnasked(_ reply: RedisReply) throws(RedisError) {
-        guard case .error(let message) = reply else { throw .malformedReply(reason: "a reply that nothing asked for") }
+        let isAnswerToPing = !unprovenPings.isEmpty && { if case .ready = state { true } else { false } }()
+        guard case .error(let message) = reply else {
+            // Only PING is sent within a subscription, so that is answered, in a spelling of the server's own.
+            if isAnswerToPing { return isProven() }
+            throw .malformedReply(reason: "a reply that nothing asked for")
+        }
         guard case .subscription = role else { throw .broken(reason: message) }
-        if case .ready = state, !unprovenPings.isEmpty, Self.isAliveAllTheSame(message) { return isProven() }
-        throw .refused(command: .subscribe, message: message)
+        // Any error but of the login: somebody is there who reads our PING, and doesn't know it within subscriptions.
+        let isOfLogin = ["NOAUTH", "WRONGPASS"].contains { message.utf8.starts(with: $0.utf8) }
+        if isAnswerToPing, !isOfLogin { return isProven() }
+        throw refusal(of: .subscribe, message)
     }
 
     /// Whether the error with which a server answers PING proves that it lives: an ACL such as `+@pubsub +get` has no
-    /// PING in it, and a server that is loading its data, running a script or cut from its master says so.
+    /// PING in it, proxies may not know it, and a server that is loading its data, running a script or cut from its master
+    /// says so.
     private static func isAliveAllTheSame(_ message: String) -> Bool {
-        ["NOPERM", "LOADING", "BUSY", "MASTERDOWN"].contains { message.utf8.starts(with: $0.utf8) }
+        ["NOPERM", "LOADING", "BUSY", "MASTERDOWN", "ERR unknown command"].contains { message.utf8.starts(with: $0.utf8) }
     }
 
     // MARK: The peer's life
@@ -387,7 +405,7 @@ final class RedisConnection: ChannelInboundHandler {
     private func sendPing() {
         isPingUnanswered = true
         lastPing = eventLoop.now
-        // Inside a subscription the answer is an array, told apart by its first word; elsewhere it comes in order.
+        // Inside a subscription the answer is told apart by its text; elsewhere it comes in order.
         if case .commands = role { pending.appendInternal(.ping) } else { unprovenPings.append(lastPing) }
         var buffer = ByteBuffer()
         RedisCommand.words(["PING"], to: &buffer)

@@ -22,7 +22,7 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
     case malformedReply(reason: String)
     /// A command was not answered in time.
     case commandTimedOut
-    /// A command was not sent: too many are waiting for their reply.
+    /// A command was not sent: too much is waiting for replies.
     case queueFull
     /// A command was not sent: there is no connection at present.
     case notConnected
@@ -81,7 +81,7 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
         case .replyTooLarge(let limit): "a reply from Redis exceeds the limit of \(limit) bytes"
         case .malformedReply(let reason): "what answers at the Redis address does not speak RESP: \(reason)"
         case .commandTimedOut: "Redis did not answer a command in time"
-        case .queueFull: "too many commands wait for Redis"
+        case .queueFull: "too much waits for Redis already, the queue is full"
         case .notConnected: "there is no connection to Redis at present"
         case .shutDown: "the connection to Redis has been shut down"
         case .tls(let reason): "TLS with Redis failed: \(reason)"
@@ -104,14 +104,6 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The server understood us and said no: trying again soon will not help, so retries are slow.
     var isRefusal: Bool {
         if case .refused = self { true } else { false }
-    }
-
-    /// What does not mend itself by waiting.
-    var needsAttention: Bool {
-        switch self {
-        case .refused, .malformedReply, .replyTooLarge, .tls, .needsTLS, .noMaster: true
-        default: false
-        }
     }
 
     /// AUTH takes a user and a password since Redis 6; before it took one word.

@@ -134,10 +134,17 @@ final class RedisLink {
     func send(_ command: RedisPendingCommands.Command, _ bytes: ByteBuffer) {
         guard !isStopped else { return command.fail(.shutDown) }
         guard let connection else {
-            counters.refusedCommands += 1
+            counters.refusedCommands += command.replyCount
             return command.fail(.notConnected)
         }
         connection.send(command, bytes)
+    }
+
+    /// Why a command would fail if it were sent now, as far as is known. Before the first connection commands wait for it;
+    /// after a loss they would wait for a server that may not come back.
+    func obstacle(toSending byteCount: Int) -> RedisError? {
+        guard let connection, isReady || failuresInARow == 0 else { return .notConnected }
+        return connection.obstacle(toSending: byteCount)
     }
 
     /// Lets the connection be, for as long as it lasts, and makes no other; the owner hears no more of it.

@@ -66,10 +66,24 @@ struct RedisPendingCommands {
     /// Whether no reply is owed.
     var isEmpty: Bool { entries.isEmpty }
 
+    /// What an entry and its promise take.
+    private static let entryBytes = 128
+
+    private func mayAppend(byteCount: Int, replyCount: Int) -> Bool {
+        boundedCount == 0 || replyCount <= maximumCount - boundedCount && byteCount <= maximumBytes - self.byteCount
+    }
+
+    /// Whether a command of this size would be taken now.
+    func mayAppend(byteCount: Int) -> Bool { mayAppend(byteCount: byteCount + Self.entryBytes, replyCount: 1) }
+
+    /// Whether a command has not been answered in time, and neither has any since.
+    var isOverdue: Bool { expiredCount > 0 }
+
     /// - Returns: false when one of the bounds is reached; the command is not taken then.
     mutating func append(_ command: Command, byteCount: Int, deadline: NIODeadline) -> Bool {
         let count = boundedCount + command.replyCount
-        guard count <= maximumCount, self.byteCount + byteCount <= maximumBytes else { return false }
+        let byteCount = byteCount + Self.entryBytes
+        guard mayAppend(byteCount: byteCount, replyCount: command.replyCount) else { return false }
         entries.append(Entry(command: command, byteCount: byteCount, deadline: deadline))
         boundedCount = count
         self.byteCount += byteCount

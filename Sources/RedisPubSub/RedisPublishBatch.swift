@@ -14,7 +14,7 @@ package final class RedisPublishBatch {
     package private(set) var answeredCount = 0
     package private(set) var unheardCount = 0
     /// The first refusal among the answers, and how many there are.
-    private(set) var refusal: RedisError?
+    private(set) var refusal: String?
     private var refusedCount = 0
 
     /// - Parameter capacity: bytes of commands for which room is made at once.
@@ -91,7 +91,7 @@ package final class RedisPublishBatch {
         case .error(let message):
             answeredCount += 1
             refusedCount += 1
-            if refusal == nil { refusal = .refused(command: .publish, message: message) }
+            if refusal == nil { refusal = message }
         default: return false
         }
         return true

@@ -37,11 +37,12 @@ final class RedisRedirects {
         self.eventLoop = eventLoop
     }
 
-    func get(_ key: [UInt8], from redirection: Redirection) -> EventLoopFuture<ByteBuffer?> {
-        get(key, from: redirection, steps: 1)
+    /// - Parameter command: reads the key.
+    func get(_ command: ByteBuffer, from redirection: Redirection) -> EventLoopFuture<ByteBuffer?> {
+        get(command, from: redirection, steps: 1)
     }
 
-    private func get(_ key: [UInt8], from redirection: Redirection, steps: Int) -> EventLoopFuture<ByteBuffer?> {
+    private func get(_ command: ByteBuffer, from redirection: Redirection, steps: Int) -> EventLoopFuture<ByteBuffer?> {
         counters.redirects += 1
         let link = link(to: redirection.endpoint)
         if redirection.isAsk {
@@ -50,13 +51,13 @@ final class RedisRedirects {
             link.send(.query(.asking, eventLoop.makePromise()), asking)
         }
         let promise = eventLoop.makePromise(of: ByteBuffer?.self)
-        link.send(.get(promise), RedisCommand.get(key))
+        link.send(.get(promise), command)
         let here = redirection.endpoint
         return promise.futureResult.assumeIsolated().flatMapError { [weak self] error in
             guard let self, steps < Self.maximumSteps, case RedisError.refused(.get, let message) = error,
                 let next = Redirection(message, askedAt: here)
             else { return promise.futureResult }
-            return self.get(key, from: next, steps: steps + 1)
+            return self.get(command, from: next, steps: steps + 1)
         }.nonisolated()
     }
 

@@ -6,7 +6,7 @@ enum RedisReply: Equatable, Sendable {
     case message(byteCount: Int)
     /// The confirmation of one SUBSCRIBE channel.
     case subscribed
-    /// The answer to a PING inside a subscription.
+    /// The answer to a PING inside a subscription, in whatever spelling.
     case pong
     /// `+OK` and the like.
     case status

@@ -3,7 +3,7 @@ import Glibc
 import NIOCore
 
 /// Cuts the server's bytes into replies: messages, which are many and all alike, where they stand in what was read
-/// (`RedisMessageFrame`), everything else with hiredis's parser (RESP2).
+/// (`RedisMessageFrame`), everything else with hiredis's parser (RESP2, and the pushes of RESP3).
 ///
 ///     bytes ──┬─ messages ──────────────────────────────────▶ delegate.received
 ///             └─ else ──▶ redisReader ──callbacks, handle──▶ every other reply, as a RedisReply
@@ -36,7 +36,7 @@ final class RedisReplyReader {
     private var texts: [ByteBuffer] = []
 
     /// The first element of an array that a subscription brings.
-    private enum FirstWord { case message, patternMessage, subscribe, pong, other }
+    private enum FirstWord { case message, patternMessage, subscribe, other }
 
     /// Enough for each line of RESP, error texts included; only bulk strings are longer.
     private static let maximumLineBytes = 64 << 10
@@ -82,6 +82,12 @@ final class RedisReplyReader {
                 position = next
                 if position == bytes.count { return }
             }
+            // A push of RESP3 is an array under another sign, which hiredis doesn't know.
+            if unfinishedBytes == 0, bytes[position] == UInt8(ascii: ">") {
+                let array: StaticString = "*"
+                try feed(UnsafeRawBufferPointer(start: array.utf8Start, count: 1))
+                position += 1
+            }
             // Up to the end of a line, so that the messages behind a reply are found again.
             let rest = UnsafeRawBufferPointer(rebasing: bytes[position...])
             let line = rest.firstIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? rest.count
@@ -95,13 +101,17 @@ final class RedisReplyReader {
     func parse(
         _ bytes: UnsafeRawBufferPointer, _ handle: (RedisReply) throws(RedisError) -> Bool
     ) throws(RedisError) -> Bool {
-        unfinishedBytes += bytes.count
-        guard redisReaderFeed(reader, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count) == REDIS_OK
-        else { throw .malformedReply(reason: errorText) }
+        try feed(bytes)
         while let reply = try next() {
             guard try handle(reply) else { return false }
         }
         return true
+    }
+
+    private func feed(_ bytes: UnsafeRawBufferPointer) throws(RedisError) {
+        unfinishedBytes += bytes.count
+        guard redisReaderFeed(reader, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count) == REDIS_OK
+        else { throw .malformedReply(reason: errorText) }
     }
 
     /// The next complete reply, or nil when more bytes are needed.
@@ -184,7 +194,9 @@ extension RedisReplyReader {
             return
         }
         guard let array = task.pointee.parent else { return readScalar(type: task.pointee.type, bytes) }
-        guard array.pointee.parent == nil, task.pointee.type == REDIS_REPLY_STRING else { return }
+        guard array.pointee.parent == nil, task.pointee.type == REDIS_REPLY_STRING || task.pointee.idx == 0 else {
+            return
+        }
         if keepsArrays {
             return texts.append(ByteBuffer(bytes: bytes))
         }
@@ -198,8 +210,9 @@ extension RedisReplyReader {
 
     private func readScalar(type: CInt, _ bytes: UnsafeRawBufferPointer) {
         switch type {
-        case REDIS_REPLY_STRING: reply = .bulk(ByteBuffer(bytes: bytes))
         case REDIS_REPLY_ERROR: reply = .error(RedisErrorText.printable(bytes))
+        case _ where !keepsArrays && Self.isPong(bytes): reply = .pong
+        case REDIS_REPLY_STRING: reply = .bulk(ByteBuffer(bytes: bytes))
         default: reply = .status
         }
     }
@@ -215,11 +228,14 @@ extension RedisReplyReader {
         case (9, 3) where Self.equal(bytes, "subscribe"), (10, 3) where Self.equal(bytes, "psubscribe"):
             word = .subscribe
             reply = .subscribed
-        case (4, 2) where Self.equal(bytes, "pong"):
-            word = .pong
-            reply = .pong
+        case (4, _) where Self.isPong(bytes): reply = .pong
         default: break
         }
+    }
+
+    /// As Redis spells it within subscriptions, and elsewhere, which other servers do everywhere.
+    private static func isPong(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        equal(bytes, "pong") || equal(bytes, "PONG")
     }
 
     private static func equal(_ bytes: UnsafeRawBufferPointer, _ word: StaticString) -> Bool {

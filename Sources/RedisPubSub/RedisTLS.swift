@@ -8,34 +8,46 @@ import NIOSSL
 /// |---|---|---|
 /// | `ssl_cert_reqs` | `required` (default), `optional`, `none` | whether the server's certificate is verified; for a client `optional` is `required`, as in Python |
 /// | `ssl_ca_certs`, `ssl_ca_path` | file, folder | PEM certificates of the CAs to trust instead of the system's |
+/// | `ssl_ca_data` | text | such certificates themselves |
 /// | `ssl_certfile`, `ssl_keyfile` | file, file | our certificate, with its chain, and its key, PEM |
 /// | `ssl_password` | text | the passphrase of the key |
 /// | `ssl_check_hostname` | true (default) or false | whether the certificate must name the host |
 /// | `ssl_server_name` | host name | what it must name, when that is not the URL's host; sent as SNI too. Not redis-py's |
-/// | `ssl_min_version` | `TLSv1.2` (default), `TLSv1.3`, or Python's numbers 771, 772 | |
+/// | `ssl_min_version` | `TLSv1.2` (default), `TLSv1.3`, or Python's names and numbers for them | |
 ///
 /// The files are read for each connection, so that a renewed certificate is in use from the next one on.
 package struct RedisTLS: Hashable, Sendable {
     var verifiesCertificate = true
     var checksHostname = true
     var trustedFile: String?
+    var trustedCertificates: [UInt8]?
     var certificateFile: String?
     var keyFile: String?
     var keyPassword: [UInt8]?
     var serverName: String?
     var requiresTLS13 = false
 
-    mutating func take(_ name: String, _ value: String) throws(RedisURLError) {
+    /// - Returns: a sentence for an option that has another effect than it says.
+    mutating func take(_ name: String, _ value: String) throws(RedisURLError) -> String? {
         switch name {
         case "ssl_cert_reqs":
             switch value.lowercased() {
             case "required", "optional": verifiesCertificate = true
             case "none": verifiesCertificate = false
-            default: throw .option(name, "is neither required nor optional nor none")
+            // As redis-py, which takes these words only: Celery and kombu write the names of Python's constants.
+            case "cert_none", "cert_optional", "cert_required":
+                let word = value.lowercased().dropFirst("cert_".count)
+                throw .option(name, "is neither required nor optional nor none: write ssl_cert_reqs=\(word)")
+            default:
+                throw .option(
+                    name, "is neither required nor optional nor none: write ssl_cert_reqs=none to accept any certificate")
             }
         case "ssl_ca_certs", "ssl_ca_path":
-            guard trustedFile == nil else { throw .option("ssl_ca_certs", "and ssl_ca_path exclude each other") }
+            guard trustedFile == nil else {
+                throw .option("ssl_ca_certs", "and ssl_ca_path exclude each other")
+            }
             trustedFile = value
+        case "ssl_ca_data": trustedCertificates = Array(value.utf8)
         case "ssl_certfile": certificateFile = value
         case "ssl_keyfile": keyFile = value
         case "ssl_password": keyPassword = Array(value.utf8)
@@ -45,11 +57,14 @@ package struct RedisTLS: Hashable, Sendable {
             serverName = value
         default:
             switch value {
-            case "TLSv1.2", "771": requiresTLS13 = false
-            case "TLSv1.3", "772": requiresTLS13 = true
+            case "TLSv1.2", "TLSv1_2", "771": requiresTLS13 = false
+            case "TLSv1.3", "TLSv1_3", "772": requiresTLS13 = true
+            case "TLSv1_1", "TLSv1.1", "TLSv1_0", "770", "769", "-2":
+                return "the option ssl_min_version of the Redis URL is taken as TLSv1.2, the oldest version that is spoken"
             default: throw .option(name, "is neither TLSv1.2 nor TLSv1.3")
             }
         }
+        return nil
     }
 
     /// A handler that encrypts one connection.
@@ -82,6 +97,14 @@ package struct RedisTLS: Hashable, Sendable {
                 // Read here for its errors; a folder is read by BoringSSL.
                 if !Self.isFolder(trustedFile) { _ = try NIOSSLCertificate.fromPEMFile(trustedFile) }
             }
+        }
+        if let trustedCertificates {
+            guard let certificates = try? NIOSSLCertificate.fromPEMBytes(trustedCertificates) else {
+                throw .option("ssl_ca_data", "holds no certificate in PEM")
+            }
+            // Python trusts both.
+            if trustedFile == nil { configuration.trustRoots = .certificates([]) }
+            configuration.additionalTrustRoots = [.certificates(certificates)]
         }
         if let certificateFile, let keyFile {
             try Self.read("ssl_certfile", certificateFile, "it holds no certificate in PEM") {

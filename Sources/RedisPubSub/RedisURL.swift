@@ -10,8 +10,9 @@ import Glibc
 /// `valkey` may stand for `redis` everywhere, and the `s` of TLS belongs to that word: `valkeys+sentinel://`. The spelling
 /// is that of redis-py's `from_url` and python-socketio's `parse_redis_sentinel_url`: host defaults to `localhost`, port to
 /// 6379, for sentinels 26379, db to 0; user, password, host and path are percent-decoded (a `%` that no two hex digits
-/// follow stays); an IPv6 address stands in brackets. The options are listed in ``RedisURLOptions``. Unlike there, what has
-/// no effect is an error: unknown options, a db that is no number, a fragment.
+/// follow stays); an IPv6 address stands in brackets. The options are listed in ``RedisURLOptions``. As there, the option
+/// `db` counts more than the path, and a user and a password before the host more than options. Unlike there, an unknown
+/// option, a db that is no number, and a fragment are errors.
 package struct RedisURL: Hashable, Sendable {
     /// How one server is reached.
     package enum Endpoint: Hashable, Sendable {
@@ -64,17 +65,18 @@ package struct RedisURL: Hashable, Sendable {
         let (authority, path) = (location[..<slash], location[slash...])
         let (userInfo, hosts) = Self.splitAuthority(authority)
         let (user, password) = Self.credentials(userInfo)
-        let options = try RedisURLOptions(query, scheme: scheme)
+        var options = try RedisURLOptions(query, scheme: scheme)
         let parts = try Self.path(path, scheme: scheme)
 
         switch scheme.kind {
         case .unix:
             guard hosts.isEmpty else { throw .relativeSocketPath }
-            endpoints = [.unixSocket(path: try Self.socketPath(path))]
+            if !path.isEmpty { options.note("path", overriddenBy: "path", isGiven: options.path != nil) }
+            endpoints = [.unixSocket(path: try Self.socketPath(path.isEmpty ? (options.path ?? [])[...] : path))]
             topology = .single
         case .single:
             guard !hosts.contains(UInt8(ascii: ",")) else { throw .severalHosts }
-            endpoints = [try Self.hostAndPort(hosts, defaultPort: 6379)]
+            endpoints = [try Self.server(hosts, &options)]
             topology = .single
         case .sentinel:
             endpoints = try Self.hostsAndPorts(hosts, defaultPort: 26_379)
@@ -83,11 +85,13 @@ package struct RedisURL: Hashable, Sendable {
             endpoints = try Self.hostsAndPorts(hosts, defaultPort: 6379)
             topology = .cluster
         }
-        if let inPath = parts.database, let option = options.database, inPath != option { throw .twice("database") }
+        if let inPath = parts.database, let option = options.database, inPath != option {
+            options.notes.append("the Redis URL names two databases: the option db counts, not its path")
+        }
         database = options.database ?? parts.database ?? 0
         if case .cluster = topology, database != 0 { throw .clusterDatabase }
-        if user != nil, options.user != nil { throw .twice("user") }
-        if password != nil, options.password != nil { throw .twice("password") }
+        if user != nil { options.note("username", overriddenBy: "user", isGiven: options.user != nil) }
+        if password != nil { options.note("password", overriddenBy: "password", isGiven: options.password != nil) }
         self.user = user ?? options.user
         self.password = password ?? options.password ?? (self.user == nil ? nil : [])
         self.options = options
@@ -174,8 +178,27 @@ package struct RedisURL: Hashable, Sendable {
         let name = PercentEncoding.decode(host)
         guard !name.contains(where: { $0 <= 0x20 || $0 == 0x7F }) else { throw .invalidHost }
         let number = port.isEmpty ? defaultPort : PercentEncoding.decimal(port, maximum: 65_535)
-        guard let number, number > 0 else { throw .invalidPort }
+        guard let number, number > 0 || port.isEmpty else { throw .invalidPort }
         return .tcp(host: name.isEmpty ? "localhost" : String(decoding: name, as: UTF8.self), port: number)
+    }
+
+    /// The one server: what the URL leaves out may stand among its options.
+    private static func server(
+        _ bytes: ArraySlice<UInt8>, _ options: inout RedisURLOptions
+    ) throws(RedisURLError) -> Endpoint {
+        guard case .tcp(var host, var port) = try hostAndPort(bytes, defaultPort: 0) else { throw .invalidHost }
+        let hasHost = !bytes.isEmpty && bytes.first != UInt8(ascii: ":")
+        if hasHost { options.note("host", overriddenBy: "host", isGiven: options.host != nil) }
+        if port != 0 { options.note("port", overriddenBy: "port", isGiven: options.port != nil) }
+        if !hasHost, let name = options.host { host = String(decoding: name, as: UTF8.self) }
+        if port == 0 {
+            guard let number = options.port.map({ PercentEncoding.decimal($0, maximum: 65_535) }) ?? 6379, number > 0 else {
+                throw .invalidPort
+            }
+            port = number
+        }
+        guard !host.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) else { throw .invalidHost }
+        return .tcp(host: host, port: port)
     }
 
     private static func socketPath(_ bytes: ArraySlice<UInt8>) throws(RedisURLError) -> String {
@@ -191,7 +214,12 @@ package struct RedisURL: Hashable, Sendable {
         _ path: ArraySlice<UInt8>, scheme: Scheme
     ) throws(RedisURLError) -> (database: Int?, service: String?) {
         guard scheme.kind != .unix, path.count > 1 else { return (nil, nil) }
-        guard scheme.kind == .sentinel else { return (try RedisURLOptions.database(path.dropFirst()), nil) }
+        guard scheme.kind == .sentinel else {
+            // As redis-py: `/0/` is written too.
+            var number = path.drop { $0 == UInt8(ascii: "/") }
+            while number.last == UInt8(ascii: "/") { number.removeLast() }
+            return (number.isEmpty ? nil : try RedisURLOptions.database(number), nil)
+        }
         let (number, service) = PercentEncoding.cut(path.dropFirst(), atFirst: UInt8(ascii: "/"))
         let name = service.map { String(decoding: PercentEncoding.decode($0), as: UTF8.self) } ?? ""
         let isNumber = number.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }

@@ -24,10 +24,6 @@ package struct RedisURLError: Error, Hashable, Sendable, CustomStringConvertible
         description: "a unix:// URL names an absolute path, as in unix:///run/redis/redis.sock")
     static let socketPathTooLong = RedisURLError(description: "the socket path of the Redis URL exceeds 107 bytes")
 
-    static func twice(_ what: String) -> RedisURLError {
-        RedisURLError(description: "the Redis URL names its \(what) twice")
-    }
-
     /// - Parameter problem: never the value, which may be a secret.
     static func option(_ name: String, _ problem: String) -> RedisURLError {
         RedisURLError(description: "the option \(name) of the Redis URL \(problem)")
@@ -49,14 +45,14 @@ package struct RedisURLError: Error, Hashable, Sendable, CustomStringConvertible
     }
 
     static func unknownOption(named name: ArraySlice<UInt8>, in query: ArraySlice<UInt8>) -> RedisURLError {
-        // An unescaped ? in a password puts its rest here: repeat only what looks like an option.
+        // An unescaped ? in a password puts its rest here: only what looks like an option is repeated.
         let isPlain = !query.contains(UInt8(ascii: "@")) && name.allSatisfy { (0x61...0x7A).contains($0) || $0 == 0x5F }
         guard isPlain, !name.isEmpty else {
             return RedisURLError(description: "unknown option in the Redis URL (write ? in a password as %3F)")
         }
         let text = String(decoding: name, as: UTF8.self)
         var sentence = "unknown option \(text) in the Redis URL"
-        let near = RedisURLOptions.names.map { (distance(name, Array($0.utf8)), $0) }.min { $0.0 < $1.0 }
+        let near = (RedisURLOptions.names + RedisURLOptions.namesWithoutEffect.sorted()).map { (distance(name, Array($0.utf8)), $0) }.min { $0.0 < $1.0 }
         if let near, near.0 <= min(3, name.count / 2) {
             sentence += ", did you mean \(near.1)?"
         } else {

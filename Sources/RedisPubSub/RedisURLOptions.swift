@@ -3,19 +3,26 @@
 /// | option | value | meaning |
 /// |---|---|---|
 /// | `username`, `password`, `db` | text, text, number | as in front of the host and behind it |
+/// | `host`, `port`, `path` | text, number, path | the server, of a URL that names none |
 /// | `client_name` | printable ASCII without spaces | `CLIENT SETNAME` |
 /// | `socket_connect_timeout` | seconds | bounds connecting, TLS and login together; 5 by default |
 /// | `socket_timeout` | seconds | bounds the wait for the answer to a command; 2 by default |
 /// | `health_check_interval` | seconds | a silent connection is sent a PING after so long; 5 by default |
 /// | `socket_keepalive` | true or false | `SO_KEEPALIVE` |
-/// | `protocol` | 2 | RESP2 is what we speak |
+/// | `protocol` | 2, 3 | RESP2 is what we speak |
 /// | `ssl` | true or false | TLS for the master, with `+sentinel` |
 /// | `ssl_…` | | ``RedisTLS`` |
 /// | `sentinel_username`, `sentinel_password`, `sentinel_ssl` | | for the sentinels themselves; not redis-py's |
+///
+/// A URL that redis-py takes is taken: what else it knows, and values that mean nothing here, are noted. As there, an option
+/// without a value counts as not given, and of an option given twice the first counts.
 package struct RedisURLOptions: Hashable, Sendable {
     var user: [UInt8]?
     var password: [UInt8]?
     var database: Int?
+    var host: [UInt8]?
+    var port: [UInt8]?
+    var path: [UInt8]?
     package internal(set) var clientName: String?
     package internal(set) var connectTimeout: Duration?
     package internal(set) var commandTimeout: Duration?
@@ -26,12 +33,30 @@ package struct RedisURLOptions: Hashable, Sendable {
     var sentinelTLS: RedisTLS?
     var sentinelUser: [UInt8]?
     var sentinelPassword: [UInt8]?
+    /// What was taken and has no effect, or another one than it says: one sentence each, without values.
+    package internal(set) var notes: [String] = []
 
+    /// Those that have an effect.
     static let names = [
-        "client_name", "db", "health_check_interval", "password", "protocol", "sentinel_password", "sentinel_ssl",
-        "sentinel_username", "socket_connect_timeout", "socket_keepalive", "socket_timeout", "ssl", "ssl_ca_certs",
-        "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile", "ssl_min_version",
-        "ssl_password", "ssl_server_name", "username",
+        "client_name", "db", "health_check_interval", "host", "password", "path", "port", "protocol", "sentinel_password",
+        "sentinel_ssl", "sentinel_username", "socket_connect_timeout", "socket_keepalive", "socket_timeout", "ssl",
+        "ssl_ca_certs", "ssl_ca_data", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname",
+        "ssl_keyfile", "ssl_min_version", "ssl_password", "ssl_server_name", "username",
+    ]
+
+    /// Those of redis-py 3 to 8 and valkey-py, asyncio's included, that say something about Python, its pool of connections, or
+    /// how a command is tried again.
+    static let namesWithoutEffect: Set<String> = [
+        "auto_close_connection_pool", "cache", "cache_config", "cache_factory", "charset", "command_packer",
+        "connection_class", "connection_pool", "connection_pool_class", "credential_provider", "decode_responses",
+        "driver_info", "encoder_class", "encoding", "encoding_errors", "errors", "event_dispatcher", "himport_registry",
+        "legacy_responses", "lib_name", "lib_version", "maint_notifications_config", "maint_notifications_pool_handler",
+        "maintenance_notification_hash", "maintenance_state", "max_connections", "orig_host_address",
+        "orig_socket_connect_timeout", "orig_socket_timeout", "oss_cluster_maint_notifications_handler", "parser_class",
+        "queue_class", "redis_connect_func", "retry", "retry_on_error", "retry_on_timeout", "single_connection_client",
+        "socket_keepalive_options", "socket_read_size", "socket_type", "ssl_ciphers", "ssl_exclude_verify_flags",
+        "ssl_include_verify_flags", "ssl_ocsp_context", "ssl_ocsp_expected_cert", "ssl_validate_ocsp",
+        "ssl_validate_ocsp_stapled", "timeout", "unix_socket_path", "valkey_connect_func",
     ]
 
     init(_ query: ArraySlice<UInt8>?, scheme: RedisURL.Scheme) throws(RedisURLError) {
@@ -39,20 +64,28 @@ package struct RedisURLOptions: Hashable, Sendable {
         var (hasTLS, sentinelHasTLS) = (scheme.hasTLS, scheme.hasTLS)
         var firstTLSOption: String?
         var seen: Set<String> = []
+        var ineffective: [String] = []
         let query = query ?? []
         for option in query.split(separator: UInt8(ascii: "&")) {
-            let (key, raw) = PercentEncoding.cut(option, atFirst: UInt8(ascii: "="))
+            let (encodedName, raw) = PercentEncoding.cut(option, atFirst: UInt8(ascii: "="))
+            let key = PercentEncoding.decode(encodedName, plusIsSpace: true)
             let name = String(decoding: key, as: UTF8.self)
-            guard Self.names.contains(name) else { throw .unknownOption(named: key, in: query) }
-            guard seen.insert(name).inserted else { throw .twice(name == "db" ? "database" : "option \(name)") }
+            let hasEffect = Self.names.contains(name)
+            guard hasEffect || Self.namesWithoutEffect.contains(name) else {
+                throw .unknownOption(named: key[...], in: query)
+            }
             let bytes = PercentEncoding.decode(raw ?? [], plusIsSpace: true)
-            guard !bytes.isEmpty else {
-                if name == "db" { throw .invalidDatabase }
-                throw .option(name, "has no value")
+            guard hasEffect, !bytes.isEmpty else {
+                if !ineffective.contains(name) { ineffective.append(name) }
+                continue
+            }
+            guard seen.insert(name).inserted else {
+                notes.append("the Redis URL has the option \(name) twice: the first one counts")
+                continue
             }
             let value = String(decoding: bytes, as: UTF8.self)
             if name.hasPrefix("ssl_") {
-                try tls.take(name, value)
+                if let note = try tls.take(name, value) { notes.append(note) }
                 firstTLSOption = firstTLSOption ?? name
                 continue
             }
@@ -61,6 +94,13 @@ package struct RedisURLOptions: Hashable, Sendable {
             case "sentinel_ssl": sentinelHasTLS = try Self.boolean(value, of: name)
             default: try take(name, value, bytes)
             }
+        }
+        if !ineffective.isEmpty {
+            let all = ineffective.joined(separator: ", ")
+            notes.insert(
+                ineffective.count == 1
+                    ? "the option \(all) of the Redis URL has no effect"
+                    : "these options of the Redis URL have no effect: \(all)", at: 0)
         }
         try Self.check(seen, scheme: scheme)
         self.tls = hasTLS ? tls : nil
@@ -71,10 +111,19 @@ package struct RedisURLOptions: Hashable, Sendable {
         }
     }
 
+    /// Notes that an option is given which another part of the URL overrides.
+    mutating func note(_ option: String, overriddenBy part: String, isGiven: Bool) {
+        if isGiven { notes.append("the option \(option) of the Redis URL has no effect: the URL names its \(part) itself") }
+    }
+
     /// What only goes with some schemes.
     private static func check(_ seen: Set<String>, scheme: RedisURL.Scheme) throws(RedisURLError) {
         for name in ["sentinel_password", "sentinel_ssl", "sentinel_username"]
         where seen.contains(name) && scheme.kind != .sentinel { throw .option(name, "needs redis+sentinel://") }
+        for name in ["host", "port"] where seen.contains(name) && scheme.kind != .single {
+            throw .option(name, "needs redis:// or rediss://")
+        }
+        if seen.contains("path"), scheme.kind != .unix { throw .option("path", "needs unix://") }
         if seen.contains("ssl"), scheme.kind != .sentinel {
             throw .option("ssl", "needs redis+sentinel://; otherwise write rediss://")
         }
@@ -85,18 +134,27 @@ package struct RedisURLOptions: Hashable, Sendable {
         case "username": user = bytes
         case "password": password = bytes
         case "db": database = try Self.database(bytes[...])
+        case "host": host = bytes
+        case "port": port = bytes
+        case "path": path = bytes
         case "client_name":
             guard bytes.count <= 256, bytes.allSatisfy({ (0x21...0x7E).contains($0) }) else {
                 throw .option(name, "is at most 256 printable ASCII characters without spaces")
             }
             clientName = value
-        case "socket_connect_timeout": connectTimeout = try Self.seconds(value, of: name)
-        case "socket_timeout": commandTimeout = try Self.seconds(value, of: name)
-        case "health_check_interval": pingInterval = try Self.seconds(value, of: name)
+        case "socket_connect_timeout": connectTimeout = try seconds(value, of: name)
+        case "socket_timeout": commandTimeout = try seconds(value, of: name)
+        case "health_check_interval":
+            guard let number = Double(value), number <= 0 else {
+                pingInterval = try seconds(value, of: name)
+                break
+            }
+            notes.append("the option health_check_interval of the Redis URL can't be turned off: it stays at 5 seconds")
         case "socket_keepalive": isKeptAlive = try Self.boolean(value, of: name)
         case "protocol":
-            guard value == "2" else {
-                throw .option(name, "can only be 2: RESP2 is what is spoken here, and every server understands it")
+            guard value == "2" || value == "3" else { throw .option(name, "is neither 2 nor 3") }
+            if value == "3" {
+                notes.append("the option protocol of the Redis URL has no effect: RESP2 is spoken, as every server can")
             }
         case "sentinel_username": sentinelUser = bytes
         default: sentinelPassword = bytes
@@ -110,17 +168,21 @@ package struct RedisURLOptions: Hashable, Sendable {
         return number
     }
 
-    private static func seconds(_ value: String, of name: String) throws(RedisURLError) -> Duration {
-        guard let seconds = Double(value), seconds >= 0.05, seconds <= 3_600 else {
+    private mutating func seconds(_ value: String, of name: String) throws(RedisURLError) -> Duration {
+        guard let seconds = Double(value), seconds > 0 else {
             throw .option(name, "is no number of seconds from 0.05 to 3600")
         }
-        return .milliseconds(Int64((seconds * 1_000).rounded()))
+        let bounded = min(max(seconds, 0.05), 3_600)
+        if bounded != seconds {
+            notes.append("the option \(name) of the Redis URL is taken as \(bounded) seconds, the nearest possible")
+        }
+        return .milliseconds(Int64((bounded * 1_000).rounded()))
     }
 
     static func boolean(_ value: String, of name: String) throws(RedisURLError) -> Bool {
         switch value.lowercased() {
-        case "true", "t", "yes", "y", "1": return true
-        case "false", "f", "no", "n", "0": return false
+        case "true", "t", "yes", "y", "on", "1": return true
+        case "false", "f", "no", "n", "off", "0": return false
         default: throw .option(name, "is neither true nor false")
         }
     }

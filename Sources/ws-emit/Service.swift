@@ -17,13 +17,17 @@ struct Service {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads ?? AvailableCores.count)
         let broker = settings.broker
         let channels = settings.bridge.redisChannels
+        var redis = RedisConfiguration()
+        redis.maximumPendingBytes = settings.bridge.maxRedisQueueBytes
         let metrics = PrometheusMetrics(help: BridgeMetrics.help)
         MetricsSystem.bootstrap(metrics)
         let server = try await BridgeServer.make(
             configuration: settings.bridge, group: group, metrics: metrics, logger: logger,
-            makeBroker: { loop in
+            makeBroker: { [redis] loop in
                 switch broker {
-                case .redis(let url): RedisBroker(url: url, channels: channels, eventLoop: loop, logger: logger)
+                case .redis(let url):
+                    RedisBroker(
+                        url: url, channels: channels, eventLoop: loop, logger: logger, configuration: redis)
                 case .none(let secrets): LocalBroker(eventLoop: loop, values: secrets)
                 }
             })

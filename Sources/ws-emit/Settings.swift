@@ -70,7 +70,10 @@ struct Settings: Sendable {
         }
         bridge.hasAdminListener = admin != nil
         bridge.version = Version.current
-        if case .redis(let url) = broker { bridge.redisName = "\(url)" }
+        if case .redis(let url) = broker {
+            bridge.redisName = "\(url)"
+            warnings += url.options.notes
+        }
         try takeLimits(command)
     }
 
@@ -111,6 +114,12 @@ struct Settings: Sendable {
         }
         if let value = command.maxMessage {
             bridge.maxMessageBytes = try Self.number(value, of: "--max-message", in: sizes)
+        }
+        if let value = command.maxRedisQueue {
+            bridge.maxRedisQueueBytes = try Self.number(value, of: "--max-redis-queue", in: sizes)
+        }
+        if let value = command.maxSecret {
+            bridge.maxSecretBytes = try Self.number(value, of: "--max-secret", in: sizes)
         }
         if let value = command.maxGaps { bridge.maxGaps = try Self.number(value, of: "--max-gaps", in: 1...10_000) }
         if let value = command.maxSenders {

@@ -108,6 +108,12 @@ struct WSEmitCommand: AsyncParsableCommand {
     @Option(help: "Largest message on the Redis channel, in bytes. (default: 16777216)")
     var maxMessage: String?
 
+    @Option(help: "Bytes of messages and commands that may wait for Redis. (default: 67108864)")
+    var maxRedisQueue: String?
+
+    @Option(help: "Largest secret of a room-space in Redis, in bytes. (default: 65536)")
+    var maxSecret: String?
+
     @Option(help: "Open connections. (default: what the limit on file descriptors allows)")
     var maxConnections: String?
 

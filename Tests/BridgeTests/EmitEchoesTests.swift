@@ -33,6 +33,15 @@ import Testing
         #expect([UInt8(1)].withUnsafeBytes { echoes.take($0) })
     }
 
+    @Test func `after one that was not published all are forgotten`() {
+        var echoes = EmitEchoes()
+        for text in ["lost", "next"] { echoes.expect(Self.payload(text)) }
+        echoes.removeAll()
+        #expect(echoes.isEmpty)
+        echoes.expect(Self.payload("later"))
+        #expect(Self.payload("later").withUnsafeBytes { echoes.take($0) })
+    }
+
     /// What the router counts when Redis brings this payload.
     private static func counts(_ bench: HTTPBench, _ payload: [UInt8]) -> [String: Int] {
         func numbers() -> [String: Int] {

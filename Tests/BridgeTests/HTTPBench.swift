@@ -78,6 +78,13 @@ final class HTTPBench {
         return text
     }
 
+    /// Posts an emit, and gives the answer.
+    func emit(_ body: String) -> String {
+        let head = "POST /emit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+        send(Array((head + body).utf8))
+        return (try? answers()) ?? ""
+    }
+
     func counters() -> RouterCounters? {
         var counters: RouterCounters?
         bench.router.numbers().assumeIsolated().whenSuccess { counters = $0.counters }
@@ -93,6 +100,11 @@ final class RecordingBroker: PubSubBroker {
     private(set) weak var delegate: (any PubSubDelegate)?
     /// The commands as they would go to Redis.
     private(set) var published = ""
+    /// What `get` answers, by key.
+    var values: [[UInt8]: Result<ByteBuffer?, RedisError>] = [:]
+    /// Why nothing can be published, as is known before and as comes out afterwards.
+    var obstacle: RedisError?
+    var failure: RedisError?
 
     init(eventLoop: any EventLoop) { self.eventLoop = eventLoop }
 
@@ -107,11 +119,19 @@ final class RecordingBroker: PubSubBroker {
     }
 
     func publish(_ batch: RedisPublishBatch) -> EventLoopFuture<Void> {
+        if let failure { return eventLoop.makeFailedFuture(failure) }
         published += String(buffer: batch.commands)
         return eventLoop.makeSucceededVoidFuture()
     }
 
-    func get(_ key: [UInt8]) -> EventLoopFuture<ByteBuffer?> { eventLoop.makeSucceededFuture(nil) }
+    func obstacle(toPublishing byteCount: Int) -> RedisError? { obstacle }
+
+    func get(_ key: [UInt8], upTo limit: Int) -> EventLoopFuture<ByteBuffer?> {
+        eventLoop.makeCompletedFuture {
+            guard let value = try values[key]?.get() else { return nil }
+            return value.getSlice(at: 0, length: min(value.readableBytes, limit))
+        }
+    }
 
     func shutdown() -> EventLoopFuture<Void> { eventLoop.makeSucceededVoidFuture() }
 }

@@ -56,6 +56,26 @@ import Testing
         #expect(Self.codes(readiness) == ["stopping", "subscription_lost"])
     }
 
+    @Test func `an outage is told with its present cause, its first one and how long it has lasted`() {
+        let readiness = Self.make()
+        readiness.update {
+            $0.openGap = SubscriptionGap(from: 1, cause: .closedByServer)
+            $0.outage = RedisOutage(since: .now() - .seconds(90), cause: .unreachable(reason: "Connection refused"))
+        }
+        let text = readiness.reasons(at: .now()).first?.text ?? ""
+        #expect(text.contains("away for 90 seconds: Redis can't be reached: Connection refused"))
+        #expect(text.contains("it began otherwise: Redis closed the connection"))
+        let details = JSONValue.object(readiness.details(at: .now())).line
+        #expect(details.contains(#""seconds":90,"cause":"unreachable","detail":"Redis can't be reached: Connection refused""#))
+        readiness.update {
+            $0.openGap = nil
+            $0.isSubscribed = true
+        }
+        #expect(readiness.reasons(at: .now()).first?.text.contains("Connection refused") == true)
+        readiness.update { $0.outage = nil }
+        #expect(JSONValue.object(readiness.details(at: .now())).line.contains(#""redis_outage":null"#))
+    }
+
     @Test(.timeLimit(.minutes(1))) func `an event loop that hangs is found`() async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         let readiness = Self.make { $0.stuckLoopLimit = .milliseconds(200) }

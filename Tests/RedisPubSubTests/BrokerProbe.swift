@@ -12,6 +12,7 @@ final class BrokerProbe: Sendable {
         var messages: [String] = []
         var states: [SubscriptionState] = []
         var batches = 0
+        var outages: [RedisOutage?] = []
         private var waiting: [(condition: (Recorder) -> Bool, promise: EventLoopPromise<Void>)] = []
 
         func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
@@ -27,6 +28,11 @@ final class BrokerProbe: Sendable {
 
         func subscriptionChanged(_ state: SubscriptionState) {
             states.append(state)
+            check()
+        }
+
+        func outageChanged(_ outage: RedisOutage?) {
+            outages.append(outage)
             check()
         }
 
@@ -116,7 +122,8 @@ final class BrokerProbe: Sendable {
 
     func get(_ key: String) async throws -> String? {
         let (loop, parts) = (loop, parts)
-        return try await loop.flatSubmit { parts.value.broker.get(Array(key.utf8)) }.get().map { String(buffer: $0) }
+        return try await loop.flatSubmit { parts.value.broker.get(Array(key.utf8), upTo: 1 << 16) }.get()
+            .flatMap { $0.readableBytes > 0 ? String(buffer: $0) : nil }
     }
 
     func counters() async throws -> RedisCounters {

@@ -174,17 +174,45 @@ import Testing
     @Test func `commands over the bounds fail at once`() throws {
         let subject = try Subject {
             $0.maximumPendingCommands = 3
-            $0.maximumPendingBytes = 100
+            $0.maximumPendingBytes = 1000
         }
         // The PING of the handshake, unanswered as yet, takes no place.
-        let big = subject.get(String(repeating: "x", count: 100))
-        #expect(throws: RedisError.queueFull) { try big.wait() }
         let taken = (0..<3).map { subject.get("\($0)") }
         let over = subject.get("3")
         #expect(throws: RedisError.queueFull) { try over.wait() }
         try subject.answer("+PONG\r\n$-1\r\n$-1\r\n$-1\r\n")
         for future in taken { #expect(try future.wait() == nil) }
-        #expect(subject.link.counters.refusedCommands == 2)
+        #expect(subject.link.counters.refusedCommands == 1)
+    }
+
+    @Test func `the bytes that wait are bounded, but one command is always taken`() throws {
+        let subject = try Subject { $0.maximumPendingBytes = 1000 }
+        try subject.answer("+OK\r\n")
+        #expect(subject.connection.obstacle(toSending: 10_000) == nil)
+        let large = subject.get(String(repeating: "x", count: 10_000))
+        #expect(subject.connection.obstacle(toSending: 1) == .queueFull)
+        let refused = subject.get("x")
+        #expect(throws: RedisError.queueFull) { try refused.wait() }
+        try subject.answer("$-1\r\n")
+        #expect(try large.wait() == nil)
+        let several = (0..<5).map { _ in subject.get(String(repeating: "x", count: 30)) }
+        #expect(subject.connection.obstacle(toSending: 30) == .queueFull)
+        try subject.answer(String(repeating: "$-1\r\n", count: 5))
+        for future in several { #expect(try future.wait() == nil) }
+        #expect(subject.connection.obstacle(toSending: 800) == nil)
+    }
+
+    @Test func `a server that leaves a command unanswered is an obstacle until it answers`() throws {
+        let subject = try Subject { $0.commandTimeout = .seconds(2) }
+        try subject.answer("+OK\r\n")
+        let late = subject.get("x")
+        subject.loop.advanceTime(by: .seconds(1))
+        #expect(subject.connection.obstacle(toSending: 1) == nil)
+        subject.loop.advanceTime(by: .seconds(1))
+        #expect(throws: RedisError.commandTimedOut) { try late.wait() }
+        #expect(subject.connection.obstacle(toSending: 1) == .commandTimedOut)
+        try subject.answer("$-1\r\n")
+        #expect(subject.connection.obstacle(toSending: 1) == nil)
     }
 
     @Test(arguments: [nil, ["c"]] as [[String]?])
@@ -204,6 +232,43 @@ import Testing
         #expect(subject.cause == .silent)
         #expect(!subject.channel.isActive)
         #expect(subject.link.counters.silentPeers == 1)
+    }
+
+    /// Garnet, older Dragonfly and proxies; RESP3, which we don't ask for; servers that know no PING within subscriptions.
+    @Test(arguments: [
+        "+PONG\r\n", "$4\r\nPONG\r\n", "$4\r\npong\r\n", "*2\r\n$4\r\nPONG\r\n$0\r\n\r\n", "*2\r\n+pong\r\n+\r\n",
+        "*2\r\n$4\r\npong\r\n$-1\r\n", "*1\r\n$4\r\npong\r\n", ">2\r\n$4\r\npong\r\n$0\r\n\r\n", ">2\r\n+PONG\r\n$0\r\n\r\n",
+        "$0\r\n\r\n", "+OK\r\n", "*-1\r\n", "-ERR unknown command 'PING'\r\n",
+        "-ERR only (P)SUBSCRIBE / (P)UNSUBSCRIBE / QUIT allowed in this context\r\n",
+    ])
+    func `an answer to PING proves life within a subscription, in any spelling`(_ answer: String) throws {
+        for size in [1, 1 << 10] {
+            let subject = try Subject(subscribing: ["c"]) { $0.provingInterval = .seconds(1) }
+            try subject.answer("*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n")
+            for _ in 0..<30 {
+                subject.loop.advanceTime(by: .seconds(1))
+                let bytes = Array((answer + RedisReplyReaderTests.message("m")).utf8)
+                for start in stride(from: 0, to: bytes.count, by: size) {
+                    try subject.answer(String(decoding: bytes[start...].prefix(size), as: UTF8.self))
+                }
+                #expect(subject.connection.provenUntil == subject.loop.now)
+            }
+            #expect(subject.cause == nil && subject.recorder.messages.count == 30)
+        }
+    }
+
+    @Test func `a PONG that nobody asked for does no harm`() throws {
+        let subject = try Subject(subscribing: ["c"])
+        try subject.answer("*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n+PONG\r\n$4\r\nPONG\r\n")
+        #expect(subject.cause == nil)
+    }
+
+    @Test func `messages and confirmations come as pushes of RESP3 too`() throws {
+        let subject = try Subject(subscribing: ["c"])
+        try subject.answer(
+            ">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n>3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$4\r\n>a\nb\r\n>3\r\n$7\r\nmes")
+        try subject.answer("sage\r\n$1\r\nc\r\n$1\r\n>\r\n")
+        #expect(subject.recorder.messages == [">a\nb", ">"] && subject.cause == nil && subject.readyCount == 1)
     }
 
     @Test func `a PING that is not permitted proves life as well as one that is`() throws {

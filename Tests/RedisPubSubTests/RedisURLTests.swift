@@ -88,23 +88,22 @@ import Testing
         ("redis://::1", "brackets"), ("redis://[::1", "brackets"), ("redis://[]", "brackets"),
         ("redis://[::1]x", "brackets"), ("redis://a b", "host"),
         ("redis://h/x", "database"), ("redis://h/-1", "database"), ("redis://h/99999999999", "database"),
-        ("redis://h?db=", "database"), ("redis://h/1?db=2", "twice"), ("redis://h?db=1&db=1", "twice"),
-        ("redis://h?foo=1", "unknown option foo in the Redis URL. Known"),
+        ("redis://h?foo=1", "unknown option foo in the Redis URL. Known are client_name, db,"),
+        ("redis://h?max_conections=3", "did you mean max_connections?"),
         ("redis+sentinel://h/mymaster", "ends with /db/service"),
         ("redis://h?DB=1", "unknown option in"), ("redis://h?socket_timeuot=1", "did you mean socket_timeout?"),
-        ("redis://h?max_connections=3", "unknown option max_connections in the Redis URL. Known are client_name, db,"),
         ("redis://h?ssl_cert_reqs=none", "the option ssl_cert_reqs of the Redis URL needs rediss://"),
-        ("rediss://h?ssl_cert_reqs=some", "neither required nor optional nor none"),
+        ("rediss://h?ssl_cert_reqs=some", "neither required nor optional nor none: write ssl_cert_reqs=none to"),
+        ("rediss://h?ssl_cert_reqs=CERT_NONE", "write ssl_cert_reqs=none"),
+        ("rediss://h?ssl_cert_reqs=CERT_REQUIRED", "write ssl_cert_reqs=required"),
         ("rediss://h?ssl_check_hostname=maybe", "neither true nor false"),
         ("rediss://h?ssl_certfile=/c", "ssl_certfile of the Redis URL and ssl_keyfile go together"),
         ("rediss://h?ssl_ca_certs=/c&ssl_ca_path=/d", "exclude each other"), ("rediss://h?ssl=true", "write rediss://"),
         ("rediss://h?ssl_min_version=TLSv1", "neither TLSv1.2 nor TLSv1.3"),
-        ("redis://h?socket_timeout=", "socket_timeout of the Redis URL has no value"),
         ("redis://h?socket_timeout=0", "0.05 to 3600"), ("redis://h?socket_connect_timeout=s3", "0.05 to 3600"),
-        ("redis://h?health_check_interval=nan", "0.05 to 3600"), ("redis://h?protocol=3", "can only be 2"),
-        ("redis://h?client_name=a%20b", "printable ASCII"), ("redis://h?db=1&socket_timeout=1&db=1", "database twice"),
-        ("redis://h?socket_timeout=1&socket_timeout=1", "option socket_timeout twice"),
-        ("redis://a@h?username=b", "user twice"), ("redis://:s3@h?password=cret", "password twice"),
+        ("redis://h?health_check_interval=nan", "0.05 to 3600"), ("redis://h?protocol=4", "neither 2 nor 3"),
+        ("redis://h?client_name=a%20b", "printable ASCII"), ("redis://?port=0", "port"), ("redis://?port=s3", "port"),
+        ("unix:///s?host=h", "needs redis://"), ("redis+cluster://?host=h", "needs redis://"), ("redis://h?path=/s", "needs unix://"),
         ("redis://h1,h2", "only redis+sentinel:// and redis+cluster://"), ("redis+cluster://h/1", "only database 0"),
         ("redis+cluster://h1,,h2", "host"), ("redis+sentinel://h/0/a/b", "/db/service"),
         ("redis+sentinel://u:1/s3cret@h", "%2F"), ("redis://h?sentinel_password=s3", "needs redis+sentinel://"),
@@ -121,6 +120,45 @@ import Testing
         let sentence = error?.description ?? ""
         #expect(sentence.contains(part))
         #expect(!sentence.contains("s3") && !sentence.contains("cret") && !sentence.contains("\n"))
+    }
+
+    /// What redis-py takes keeps nobody from starting.
+    @Test(arguments: [
+        ("redis://h/0/", 0), ("redis://h/3/", 0), ("redis://h//3", 0), ("redis://h?db=", 1), ("redis://h/1?db=2", 1),
+        ("redis://h?db=1&db=1", 1), ("redis://h?password=", 1), ("redis://h?socket_timeout", 1), ("redis://h?&", 0),
+        ("redis://a@h?username=b", 1), ("redis://:s3@h?password=cret", 1), ("redis://h?socket%5Ftimeout=3", 0),
+        ("redis://h?host=g", 1), ("redis://h:1?port=2", 1), ("redis://?host=g&port=2", 0), ("unix://?path=/s", 0),
+        ("redis://h?health_check_interval=0", 1), ("redis://h?health_check_interval=-1", 1), ("redis://h?protocol=3", 1),
+        ("redis://h?socket_timeout=86400", 1), ("redis://h?socket_timeout=0.01", 1), ("redis://h?socket_timeout=inf", 1),
+        ("redis://h?socket_keepalive=on", 0), ("redis://h?encoding=utf-8&decode_responses=True&lib_name=x", 1),
+        ("redis://h?max_connections=20&retry_on_timeout=true&timeout=1", 1), ("redis://h?max_connections=", 1),
+        ("redis://h?retry_on_error=%5B%5D&socket_keepalive_options=%7B%7D&credential_provider=x&lib_version=1", 1),
+        ("redis://h?single_connection_client=1&socket_read_size=65536&health_check_interval=0", 2),
+        ("rediss://h?ssl_min_version=TLSv1_2", 0), ("rediss://h?ssl_min_version=769", 1),
+        ("rediss://h?ssl_ciphers=HIGH&ssl_validate_ocsp=true", 1),
+    ])
+    func `what redis-py takes is taken, and what has no effect is told`(_ text: String, _ notes: Int) throws {
+        let url = try RedisURL(text)
+        #expect(url.options.notes.count == notes)
+        #expect(!url.options.notes.contains { $0.contains("s3") || $0.contains("cret") || $0.contains("\n") })
+    }
+
+    @Test func `of two places that say the same the one counts that counts in redis-py`() throws {
+        #expect(try RedisURL("redis://h/1?db=2").database == 2)
+        #expect(try RedisURL("redis://h/3/").database == 3 && RedisURL("redis://h//").database == 0)
+        #expect(try RedisURL("redis://h?db=1&db=2").database == 1)
+        #expect(try RedisURL("redis://a:x@h?username=b&password=y").user == Array("a".utf8))
+        #expect(try RedisURL("redis://a:x@h?username=b&password=y").password == Array("x".utf8))
+        #expect(try RedisURL("redis://?host=g&port=2").endpoint == .tcp(host: "g", port: 2))
+        #expect(try RedisURL("redis://h?host=g&port=2").endpoint == .tcp(host: "h", port: 2))
+        #expect(try RedisURL("redis://:1?host=g&port=2").endpoint == .tcp(host: "g", port: 1))
+        #expect(try RedisURL("unix://:pw@?path=/a%2Fb").endpoint == .unixSocket(path: "/a/b"))
+        #expect(try RedisURL("redis://h?health_check_interval=0").options.pingInterval == nil)
+        #expect(try RedisURL("redis://h?socket_timeout=86400").options.commandTimeout == .seconds(3_600))
+        #expect(
+            try RedisURL("redis://h?max_connections=2&encoding=x&timeout=").options.notes == [
+                "these options of the Redis URL have no effect: max_connections, encoding, timeout"
+            ])
     }
 
     @Test func `several servers are named by commas`() throws {

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import RedisPubSub
 import SocketIOProtocol
 
 /// What is to be done with a request.
@@ -120,8 +121,10 @@ final class HTTPEndpoints: Sendable {
                     return later(
                         router.emitReporting(request.emit.payload).map { OperationsEndpoint.answer(.ok, $0.json) })
                 }
-                guard let emitted = try router.emit(request.emit) else { return .answer(counted(Self.emitted)) }
-                return later(emitted.map { Self.emitted })
+                switch try router.emit(request.emit) {
+                case .now(let obstacle): return .answer(counted(Self.emitted(obstacle)))
+                case .later(let emitted): return later(emitted.map { Self.emitted($0) })
+                }
             } catch {
                 return .answer(counted(Self.unemittable(error)))
             }
@@ -129,6 +132,15 @@ final class HTTPEndpoints: Sendable {
     }
 
     private static let emitted = HTTPAnswer(.ok, contentType: HTTPAnswer.html, text: "OK\n").prepared()
+
+    /// Still 200 when it can't be published: the clients of this server have it, and would get it twice if a backend or a
+    /// proxy tried again.
+    private static func emitted(_ obstacle: RedisError?) -> HTTPAnswer {
+        guard let obstacle else { return emitted }
+        let reason = EmitReport.Reason.notPublished(obstacle)
+        return OperationsEndpoint.answer(
+            .ok, .object([("published", .bool(false)), ("reasons", .list([reason.json]))]))
+    }
 
     private static func unemittable(_ error: any Error) -> HTTPAnswer {
         .jsonError(.badRequest, "The message can't be emitted: \(error).")

@@ -164,6 +164,18 @@ extension Readiness {
                 ])
             } ?? .null
         let gaps = state.gaps + [state.openGap].compactMap { $0 }
-        return [("subscribed", .bool(state.isSubscribed)), ("canary", canary), ("gaps", .list(gaps.map(\.json)))]
+        return [
+            ("subscribed", .bool(state.isSubscribed)), ("redis_outage", state.outage?.json(at: now) ?? .null),
+            ("canary", canary), ("gaps", .list(gaps.map(\.json))),
+        ]
+    }
+}
+
+extension RedisOutage {
+    func json(at now: NIODeadline) -> JSONValue {
+        .object([
+            ("since", .integer(Int(WallClock.milliseconds(since)))), ("seconds", .integer(seconds(at: now))),
+            ("cause", .text(SubscriptionGap.Cause(cause).rawValue)), ("detail", .text("\(cause)")),
+        ])
     }
 }

@@ -1,4 +1,5 @@
 import JSONCodec
+import RedisPubSub
 
 /// What became of a `POST /emit`, for a backend that asks with `"report": true`.
 struct EmitReport: Sendable {
@@ -53,6 +54,10 @@ extension EmitReport.Reason {
         var members: [(String, JSONValue)] = [("code", .text(code)), ("text", .text(text))]
         if let room { members += [("room", .name(room)), ("similar", .list(similar.map { .name($0) }))] }
         return .object(members)
+    }
+
+    static func notPublished(_ error: RedisError) -> Self {
+        Self(code: "not_published", text: "clients of this server get it, other servers on the channel don't: \(error)")
     }
 
     /// Why rooms had no members, or nobody was there at all.

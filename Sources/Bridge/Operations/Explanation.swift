@@ -14,8 +14,8 @@ struct Explanation: Sendable {
     var refusals: [RecentRefusals.Refusal] = []
     /// The id of a canary that was sent for this question; nil when none could be.
     var canary: Int64?
-    /// Whether the room-space has a secret; nil for a public room, or when Redis can't be asked.
-    var hasSecret: Bool?
+    /// What Redis holds for the room-space; nil for a public room, or when Redis can't be asked.
+    var secrets: RoomSecrets?
 
     /// Senders told: those with refused or mended messages.
     private static let shownSenders = 20
@@ -53,7 +53,15 @@ struct Explanation: Sendable {
 
     private var roomSpace: JSONValue {
         guard let space = JoinRequest.roomSpace(of: room) else { return .null }
-        return .object([("name", .name(space)), ("has_secret", hasSecret.map { .bool($0) } ?? .null)])
+        let hasSecret = secrets.flatMap { try? $0.usable() }.map { !$0.isEmpty }
+        let problems = (secrets?.problems ?? []).map { problem in
+            JSONValue.object([
+                ("code", .text(problem.code.rawValue)), ("key", .text(problem.key)), ("text", .text(problem.text)),
+            ])
+        }
+        return .object([
+            ("name", .name(space)), ("has_secret", hasSecret.map { .bool($0) } ?? .null), ("problems", .list(problems)),
+        ])
     }
 
     private func senders(at now: NIODeadline, _ milliseconds: Int64) -> [JSONValue] {
@@ -119,9 +127,9 @@ final class Explainer: Sendable {
             }
         }
         let canary = Scrape.orNothing(on: eventLoop) { router.sendCanary() }
-        let secret = Scrape.orNothing(on: eventLoop) { () -> EventLoopFuture<Bool?> in
+        let secret = Scrape.orNothing(on: eventLoop) { () -> EventLoopFuture<RoomSecrets?> in
             guard let space = JoinRequest.roomSpace(of: room) else { return eventLoop.makeSucceededFuture(nil) }
-            return router.roomSecrets(of: space).map { $0.contains { $0.readableBytes > 0 } }
+            return router.roomSecrets(of: space).map { $0 }
         }
         return scrape.collect(on: eventLoop).and(EventLoopFuture.whenAllSucceed(parts, on: eventLoop))
             .and(canary).and(secret).map { answers in
@@ -134,7 +142,7 @@ final class Explainer: Sendable {
                     explanation.refusals += refusals.filter { now - $0.lastAt < Explanation.newsOfRefusalsMilliseconds }
                 }
                 explanation.canary = canary ?? nil
-                explanation.hasSecret = secret ?? nil
+                explanation.secrets = secret ?? nil
                 return explanation
             }
     }

@@ -1,4 +1,5 @@
 import NIOCore
+import RedisPubSub
 import Synchronization
 
 /// Whether messages would reach clients now. Written by the router and the event loops, read from anywhere: a loop that
@@ -25,6 +26,8 @@ final class Readiness: Sendable {
         var isStopping = false
         var gaps: [SubscriptionGap] = []
         var openGap: SubscriptionGap?
+        /// Nil while both connections to Redis are up.
+        var outage: RedisOutage?
         /// When the last canary that went all the way was sent, and how long it took.
         var lastCanary: NIODeadline?
         var lastRoundTrip: TimeAmount?
@@ -77,7 +80,11 @@ final class Readiness: Sendable {
         }
         if state.isStopping { reasons.append(Reason(code: .stopping, text: "the process is stopping")) }
         if let gap = state.openGap {
-            let text = "messages are missed since \(gap.from) (milliseconds since 1970): \(gap.detail)"
+            var text = "messages are missed since \(gap.from) (milliseconds since 1970)"
+            let cause = state.outage.map { "\($0.cause)" } ?? gap.detail
+            if let outage = state.outage { text += ", Redis has been away for \(outage.seconds(at: now)) seconds" }
+            text += ": \(cause)"
+            if cause != gap.detail { text += " (it began otherwise: \(gap.detail))" }
             reasons.append(Reason(code: .subscriptionLost, text: text))
         } else if !state.isSubscribed {
             reasons.append(Reason(code: .starting, text: "the Redis channel is not subscribed yet"))
@@ -90,6 +97,7 @@ final class Readiness: Sendable {
     private func canaryReason(_ state: State, at now: NIODeadline) -> [Reason] {
         var why = "a message to ourselves through Redis has not come back"
         if let failure = state.publishFailure { why = "a message to ourselves can't be published: \(failure)" }
+        if let outage = state.outage { why = "a message to ourselves can't be published: \(outage.cause)" }
         if !state.missingLoops.isEmpty { why = "event loops \(state.missingLoops) don't answer" }
         guard let age = canaryAge(state, at: now) else {
             let isOverdue = now - startedAt > TimeAmount(canaryLimit)
@@ -98,6 +106,11 @@ final class Readiness: Sendable {
         guard age > TimeAmount(canaryLimit).seconds else { return [] }
         return [Reason(code: .canaryOverdue, text: "\(why) for \(Int(age)) seconds")]
     }
+}
+
+extension RedisOutage {
+    /// How long it has lasted, in whole seconds.
+    func seconds(at now: NIODeadline) -> Int { Int((now - since).nanoseconds / 1_000_000_000) }
 }
 
 extension TimeAmount {

@@ -1,0 +1,30 @@
+/// What a refusal for lack of rights is answered with: the command that gives them.
+struct RedisRights: Sendable {
+    /// nil for the default user.
+    var user: [UInt8]?
+    var channels: [String] = []
+
+    /// Says how the user comes to its rights; empty for other refusals, and for commands that we can do without.
+    func advice(for command: RedisError.Command, refusedWith message: String) -> String {
+        guard message.hasPrefix("NOPERM") else { return "" }
+        let rules: [String]
+        switch command {
+        case .subscribe, .publish:
+            guard !channels.isEmpty else { return "" }
+            rules = channels.map { "&\($0)" } + ["+@pubsub", "+ping"]
+        case .get: rules = ["~ws-emit::*", "+get", "+getrange"]
+        case .select: rules = ["+select"]
+        default: return ""
+        }
+        let name = user.map { String(decoding: $0, as: UTF8.self) } ?? "default"
+        let words = ["redis-cli", "ACL", "SETUSER", name] + rules
+        return "; permit it with: " + words.map(Self.shellWord).joined(separator: " ")
+    }
+
+    private static func shellWord(_ text: String) -> String {
+        let isPlain = text.utf8.allSatisfy {
+            (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || "+-_.@".utf8.contains($0)
+        }
+        return isPlain ? text : "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+    }
+}
