@@ -54,7 +54,7 @@ package struct BridgeCounters: Sendable, Equatable {
             ("sessions_closed", "Engine.IO sessions closed.", \.sessionsClosed),
             ("ping_timeouts", "Sessions closed because the client didn't answer a ping.", \.pingTimeouts),
             ("invalid_packets", "Sessions closed because of a packet that breaks the protocol.", \.invalidPackets),
-            ("slow_clients_closed", "Sessions closed because --max-queue was reached.", \.slowClientsClosed),
+            ("slow_clients_closed", "Sessions closed because of --max-queue or --stall-timeout.", \.slowClientsClosed),
             ("packets_dropped_slow", "Packets that waited for a client closed as too slow.", \.packetsDroppedSlow),
             ("packets_dropped_closed", "Packets that waited when their session closed.", \.packetsDroppedClosed),
             ("namespaces_refused", "CONNECTs refused: --namespace, --max-namespaces.", \.namespacesRefused),

@@ -71,15 +71,23 @@ package final class BridgeServer: Sendable {
             adminEndpoints: makeEndpoints(.operators), readiness: readiness, scrape: scrape)
     }
 
-    private static func startSelectors(of shards: [NIOLoopBound<Shard>], _ logger: Logger) async {
+    /// Starts the selectors of all event loops, or of none.
+    ///
+    /// - Parameter willStart: called with a loop's index before its selector starts; a test throws here.
+    static func startSelectors(
+        of shards: [NIOLoopBound<Shard>], _ logger: Logger, willStart: (Int) throws -> Void = { _ in }
+    ) async {
         do {
             let doorbell = try SelectorDoorbell(bellCount: shards.count)
-            for shard in shards {
+            for (index, shard) in shards.enumerated() {
+                try willStart(index)
                 try await shard.eventLoop.flatSubmit {
                     shard.eventLoop.makeCompletedFuture { try shard.value.startSelector(doorbell) }.flatMap { $0 }
                 }.get()
             }
         } catch {
+            // None then: a loop without one can't take the connections that another accepts.
+            for shard in shards { try? await shard.eventLoop.submit { shard.value.stopSelector() }.get() }
             logger.warning(
                 "websockets are left to NIO, which takes more time and memory: raise the limit on open files or threads",
                 metadata: ["cause": "\(error)"])

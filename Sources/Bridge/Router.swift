@@ -180,9 +180,8 @@ final class Router: PubSubDelegate {
         case .leaveRoom(let sid, let room, let namespace):
             send(.leaveRoom(sid: sid, room: room, namespace: namespace), toOwnerOf: sid)
         case .closeRoom(let room, let namespace):
-            for loop in 0..<loopCount where isAnyone(in: .these([room]), of: namespace, loop: loop) {
-                append(.closeRoom(room: room, namespace: namespace), loop: loop)
-            }
+            // Also to loops without members: a join may be under way there.
+            for loop in 0..<loopCount { append(.closeRoom(room: room, namespace: namespace), loop: loop) }
         case .canary(let id): canaryArrived(id)
         case .callback: counters.messagesIgnored += 1
         case .ignored(let reason):

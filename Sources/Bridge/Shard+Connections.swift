@@ -135,8 +135,12 @@ extension Shard {
 
     /// Leaves the clients that are still there.
     func stop() {
+        stopSelector()
+        events.shard = nil
+    }
+
+    func stopSelector() {
         selector?.stop()
         selector = nil
-        events.shard = nil
     }
 }
