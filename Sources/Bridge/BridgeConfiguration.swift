@@ -23,6 +23,11 @@ package struct BridgeConfiguration: Sendable {
     package var timing = EngineIOTiming()
     /// Bytes of one packet or POST body from a client; announced in the handshake. Default: python-engineio's.
     package var maxPayload = 1_000_000
+    /// Bytes of messages and bodies of clients whose end has not come, of all connections together. Default (nil): 64 MiB, or
+    /// sixteen of the largest where these are larger. Hundreds of honest clients can be in the middle of a large message, and
+    /// ten thousand that never end one can't fill the memory.
+    package var maxUnfinishedBytes: Int?
+    var unfinishedLimit: Int { maxUnfinishedBytes ?? max(64 << 20, 16 * max(maxPayload, maxEmitBodyBytes)) }
     /// Bytes of a `POST /emit` body. Default: 1 MB, far above what belongs in an event.
     package var maxEmitBodyBytes = 1_000_000
     /// Bytes a client's outgoing queue may hold before its transport is closed. Default (nil): two of the largest messages,

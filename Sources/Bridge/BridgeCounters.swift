@@ -22,6 +22,7 @@ package struct BridgeCounters: Sendable, Equatable {
     package var acksForgotten = 0
     package var packetsQueued = 0
     package var gapNotices = 0
+    package var unfinishedGivenUp = 0
 
     package init() {}
 
@@ -64,6 +65,10 @@ package struct BridgeCounters: Sendable, Equatable {
             ("pending_join_limit_reached", "Joins refused: too many wait for Redis.", \.pendingJoinLimitReached),
             ("acks_forgotten", "Owed acks given up because --max-pending-acks was reached.", \.acksForgotten),
             ("packets_queued", "Packets handed to the clients' transports.", \.packetsQueued),
+            (
+                "unfinished_given_up", "Connections closed in the middle of a message: --max-unfinished was reached.",
+                \.unfinishedGivenUp
+            ),
             ("gap_notices", "Events ws-emit:gap sent.", \.gapNotices),
         ]
     }

@@ -28,6 +28,7 @@ package final class BridgeServer: Sendable {
         makeBroker: @escaping @Sendable (any EventLoop) -> any PubSubBroker
     ) async throws -> BridgeServer {
         HTTPConnection.prepareParser()
+        Memory.prepare()
         let loops = Array(group.makeIterator())
         let hostID = HostID.random()
         let readiness = Readiness(loopCount: loops.count, configuration: configuration)
@@ -39,7 +40,8 @@ package final class BridgeServer: Sendable {
                     readiness: readiness, metrics: bridgeMetrics, logger: logger))
         }.get()
         var shards: [NIOLoopBound<Shard>] = []
-        let connections = OpenConnections(limit: configuration.maxConnections)
+        let connections = OpenConnections(
+            limit: configuration.maxConnections, unfinishedLimit: configuration.unfinishedLimit)
         for (index, loop) in loops.enumerated() {
             shards.append(
                 try await loop.submit {

@@ -16,6 +16,7 @@ final class ClientEvents {
     private let router: RouterReference
     private let logger: Logger
     private var document = JSONDocument(limits: JSONLimits())
+    private var hasLargeDocument = false
     /// Joins that wait for an answer from elsewhere, by number: one socket may wait for several of the same room.
     private var pendingJoins: [UInt64: PendingJoin] = [:]
     private var lastJoin: UInt64 = 0
@@ -252,10 +253,18 @@ final class ClientEvents {
         router.publishAnswer(to: address, json: Array(message.packet.json), attachments: message.attachments)
     }
 
+    /// Gives the memory back that large packets took.
+    func giveMemoryBack() {
+        guard hasLargeDocument else { return }
+        hasLargeDocument = false
+        document = JSONDocument(limits: JSONLimits())
+    }
+
     private func withDocument<R>(
         _ json: ArraySlice<UInt8>, _ body: (borrowing JSONDocument) -> R
     ) throws(SocketIOError) -> R {
         var result: R?
+        if json.count > 64 << 10 { hasLargeDocument = true }
         json.withUnsafeBytes { bytes in
             do {
                 try document.parse(bytes)

@@ -16,6 +16,10 @@ final class Router: PubSubDelegate {
     let decoder: PubSubMessageDecoder
     /// A message beyond is warned of: a quarter of our limit, and of Redis's own, 32 MiB, where ours is higher.
     private let largeBytes: Int
+    /// A message beyond takes memory that is given back.
+    private let noteworthyBytes: Int
+    var hasLargeScratch = false
+    var memoryTimer: RepeatedTask?
     let logger: Logger
     let readiness: Readiness
     let metrics: BridgeMetrics
@@ -61,6 +65,7 @@ final class Router: PubSubDelegate {
         limits.maximumPayloadBytes = configuration.maxMessageBytes
         limits.maximumSenders = configuration.maxSenders
         largeBytes = min(configuration.maxMessageBytes, 32 << 20) / 4
+        noteworthyBytes = min(largeBytes, Self.keptScratchBytes)
         decoder = PubSubMessageDecoder(hostID: hostID, limits: limits)
         decoder.listReading = configuration.listReading
         refusals = RefusalLog(logger: logger)
@@ -82,10 +87,12 @@ final class Router: PubSubDelegate {
         }
         broker.start(delegate: self)
         startCanaries()
+        startGivingMemoryBack()
     }
 
     func shutdown() -> EventLoopFuture<Void> {
         canaryTimer?.cancel()
+        memoryTimer?.cancel()
         gapTimer?.cancel()
         return broker.shutdown()
     }
@@ -110,6 +117,7 @@ final class Router: PubSubDelegate {
             }
         } catch {
             counters.messagesRefused += 1
+            if payload.count > noteworthyBytes { hasLargeScratch = true }
             counters.drops[DropReason(error)] += 1
             senders.noteRefusal(error.hostID, "\(error)", byteCount: isNoted ? nil : payload.count)
             refusals.log(error, redisChannel: redisChannel)
@@ -130,10 +138,14 @@ final class Router: PubSubDelegate {
         default: news = senders.note(decoder.senderHostID, dialect: nil, byteCount: byteCount)
         }
         if let news { log(news, message, redisChannel) }
-        if byteCount > largeBytes {
-            counters.messagesLarge += 1
-            refusals.logLarge(byteCount, limit: configuration.maxMessageBytes, of: decoder.senderHostID)
-        }
+        if byteCount > noteworthyBytes { noteLarge(byteCount) }
+    }
+
+    private func noteLarge(_ byteCount: Int) {
+        hasLargeScratch = true
+        guard byteCount > largeBytes else { return }
+        counters.messagesLarge += 1
+        refusals.logLarge(byteCount, limit: configuration.maxMessageBytes, of: decoder.senderHostID)
     }
 
     func receivedBatch() {

@@ -104,6 +104,7 @@ extension Shard {
         }
         for greeting in greetings where greeting.closeIfOverdue(at: deadline) { counters.requestsTimedOut += 1 }
         selector?.resume()
+        events.giveMemoryBack()
         flush()
     }
 

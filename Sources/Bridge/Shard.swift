@@ -26,6 +26,7 @@ final class Shard {
     private var sessionsBySid: [ByteString: Session] = [:]
     @exclusivity(unchecked) private var touched: [Session] = []
     var greetings: [Greeting] = []
+    var unfinished = UnfinishedInputs()
     var connections: [HTTPConnection] = []
     /// Those that have answers to send.
     var answering: [HTTPConnection] = []

@@ -104,6 +104,11 @@ struct Settings: Sendable {
         if let value = command.maxEmitBody {
             bridge.maxEmitBodyBytes = try Self.number(value, of: "--max-emit-body", in: sizes)
         }
+        if let value = command.maxUnfinished {
+            // The largest message must fit, beside the beginnings of some others.
+            let least = 2 * max(bridge.maxPayload, bridge.maxEmitBodyBytes)
+            bridge.maxUnfinishedBytes = try Self.number(value, of: "--max-unfinished", in: least...(1 << 40))
+        }
         if let value = command.maxQueue { bridge.maxQueuedBytes = try Self.number(value, of: "--max-queue", in: sizes) }
         if let value = command.maxRooms {
             bridge.maxRoomsPerSocket = try Self.number(value, of: "--max-rooms", in: 0...10_000_000)

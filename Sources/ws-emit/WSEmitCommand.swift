@@ -90,6 +90,12 @@ struct WSEmitCommand: AsyncParsableCommand {
     @Option(help: "Largest packet or POST of a client, in bytes. (default: 1000000)")
     var maxPayload: String?
 
+    @Option(
+        help:
+            "Bytes of messages and bodies whose end has not come, of all clients together; beyond, the oldest are closed. (default: 67108864, or 16 of the largest)"
+    )
+    var maxUnfinished: String?
+
     @Option(help: "Largest body of POST /emit, in bytes. (default: 1000000)")
     var maxEmitBody: String?
 

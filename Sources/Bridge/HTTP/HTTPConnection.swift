@@ -7,7 +7,7 @@ import SocketIOProtocol
 ///
 /// Answers leave at the end of the event loop's turn, past NIO's encoder and pipelining handler: all that this connection is
 /// owed in one system call, and those of all connections one behind the other, so that a client which sleeps is woken once.
-final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
+final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, UnfinishedInput {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -45,6 +45,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     /// Tells a waiting GET from earlier ones of this connection.
     @exclusivity(unchecked) var requestID: UInt64 = 0
     var waitingPoll: (session: SessionReference, id: UInt64)?
+    var unfinishedBytes = 0
     var closesWhenIdle = false
     @exclusivity(unchecked) private var hasHeldRead = false
     /// What came in the same read behind a request that is not answered yet. Nothing more is read meanwhile, so that one
@@ -84,6 +85,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         if hasHeldRead { context.read() }
         self.context = nil
+        shard.note(unfinishedBytes: 0, of: self)
         shard.remove(self)
     }
 
@@ -146,6 +148,9 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
+        var unfinished = 0
+        if case .receivingBody(_, let body, _) = state { unfinished = body.readableBytes }
+        if unfinished != unfinishedBytes { shard.note(unfinishedBytes: unfinished, of: self) }
         shard.flush()
         context.fireChannelReadComplete()
     }
@@ -195,6 +200,14 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
             flush()
             writeThroughChannel(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n"), context)
         }
+    }
+
+    func giveUpUnfinished() {
+        guard case .receivingBody(let head, _, _) = state else { return }
+        state = .answering(HTTPAnswer.Form(of: head))
+        var answer = HTTPAnswer.errorPage(.serviceUnavailable, "Too much is being sent at once; try again.")
+        answer.closesConnection = true
+        write(answer)
     }
 
     /// Answers at once; the rest of the body is read and dropped for a while, so that the answer isn't lost to a reset.

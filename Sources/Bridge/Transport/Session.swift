@@ -12,7 +12,7 @@ struct PendingPoll {
 }
 
 /// One Engine.IO session on its event loop: the queue of packets, the transport that takes them, its sockets.
-final class Session {
+final class Session: UnfinishedInput {
     // What a delivery reads stands first, in two cache lines: at thousands of clients each line is one from memory.
     let shard: Shard
     /// The websocket that carries the session or probes to.
@@ -30,6 +30,7 @@ final class Session {
     private(set) var sockets: [Socket] = []
     private var assembler: SocketIOPacketAssembler
     private var hasEverConnected = false
+    var unfinishedBytes = 0
     /// Bytes of answers to this client's own packets since its queue was last seen empty.
     private var answerBytes = 0
     /// Since when the client has taken nothing of what waits, and what its websocket had not sent then.
@@ -257,6 +258,10 @@ final class Session {
     }
 
     private func receivedMessage(_ packet: EngineIOPacket) {
+        defer {
+            let unfinished = isClosed ? 0 : assembler.unfinishedBytes
+            if unfinished != unfinishedBytes { shard.note(unfinishedBytes: unfinished, of: self) }
+        }
         do {
             guard let message = try assembler.received(packet) else { return }
             try received(message)
@@ -348,6 +353,8 @@ final class Session {
     /// Some thousands of typical events.
     private static let stallBytes = 1 << 20
 
+    func giveUpUnfinished() { close(.transportClosed) }
+
     /// Ends the session: rooms, waiting poll, websocket. Idempotent.
     func close(_ reason: EngineIOSession.CloseReason) {
         guard shard.remove(self) else { return }
@@ -365,7 +372,10 @@ final class Session {
         } else {
             shard.counters.packetsDroppedClosed += queue.packetCount
         }
+        if queue.byteCount > Self.stallBytes { shard.allConnections.mayTrimMemory() }
         queue.removeAll()
+        assembler = SocketIOPacketAssembler(maximumBytes: assembler.maximumBytes)
+        shard.note(unfinishedBytes: 0, of: self)
         let webSocket = self.webSocket
         self.webSocket = nil
         webSocket?.close(reason)
