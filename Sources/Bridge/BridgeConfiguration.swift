@@ -23,11 +23,20 @@ package struct BridgeConfiguration: Sendable {
     package var timing = EngineIOTiming()
     /// Bytes of one packet or POST body from a client; announced in the handshake. Default: python-engineio's.
     package var maxPayload = 1_000_000
+    /// Bytes of messages and bodies of clients whose end has not come, of all connections together. Default (nil): 64 MiB, or
+    /// sixteen of the largest where these are larger. Hundreds of honest clients can be in the middle of a large message, and
+    /// ten thousand that never end one can't fill the memory.
+    package var maxUnfinishedBytes: Int?
+    var unfinishedLimit: Int { maxUnfinishedBytes ?? max(64 << 20, 16 * max(maxPayload, maxEmitBodyBytes)) }
     /// Bytes of a `POST /emit` body. Default: 1 MB, far above what belongs in an event.
     package var maxEmitBodyBytes = 1_000_000
-    /// Bytes a socket's outgoing queue may hold before its transport is closed. Default: 1 MiB, some thousands of
-    /// typical events, or seconds of a stalled phone; 10,000 such clients are 10 GiB, so raise it with care.
-    package var maxQueuedBytes = 1 << 20
+    /// Bytes a client's outgoing queue may hold before its transport is closed. Default (nil): two of the largest messages,
+    /// twice `maxMessageBytes`, since a healthy client that polls gets nothing between two polls. Clients of a room share
+    /// its packets, so that what many slow ones hold is what was emitted until they are closed, not this bound times them.
+    package var maxQueuedBytes: Int?
+    /// How long a client may take nothing while more than 1 MiB waits for it. Default: longer than a phone needs to change its
+    /// network; what is beyond 1 MiB of memory for each is held no longer.
+    package var stallTimeout = Duration.seconds(10)
     /// Bytes NIO may hold for one websocket before packets wait in the queue above.
     package var writeBufferBytes = 64 << 10
     /// Whether connections are accepted, and websockets read and written, without NIO.

@@ -22,6 +22,7 @@ package struct BridgeCounters: Sendable, Equatable {
     package var acksForgotten = 0
     package var packetsQueued = 0
     package var gapNotices = 0
+    package var unfinishedGivenUp = 0
 
     package init() {}
 
@@ -54,7 +55,7 @@ package struct BridgeCounters: Sendable, Equatable {
             ("sessions_closed", "Engine.IO sessions closed.", \.sessionsClosed),
             ("ping_timeouts", "Sessions closed because the client didn't answer a ping.", \.pingTimeouts),
             ("invalid_packets", "Sessions closed because of a packet that breaks the protocol.", \.invalidPackets),
-            ("slow_clients_closed", "Sessions closed because --max-queue was reached.", \.slowClientsClosed),
+            ("slow_clients_closed", "Sessions closed because of --max-queue or --stall-timeout.", \.slowClientsClosed),
             ("packets_dropped_slow", "Packets that waited for a client closed as too slow.", \.packetsDroppedSlow),
             ("packets_dropped_closed", "Packets that waited when their session closed.", \.packetsDroppedClosed),
             ("namespaces_refused", "CONNECTs refused: --namespace, --max-namespaces.", \.namespacesRefused),
@@ -64,6 +65,10 @@ package struct BridgeCounters: Sendable, Equatable {
             ("pending_join_limit_reached", "Joins refused: too many wait for Redis.", \.pendingJoinLimitReached),
             ("acks_forgotten", "Owed acks given up because --max-pending-acks was reached.", \.acksForgotten),
             ("packets_queued", "Packets handed to the clients' transports.", \.packetsQueued),
+            (
+                "unfinished_given_up", "Connections closed in the middle of a message: --max-unfinished was reached.",
+                \.unfinishedGivenUp
+            ),
             ("gap_notices", "Events ws-emit:gap sent.", \.gapNotices),
         ]
     }

@@ -28,6 +28,7 @@ package final class BridgeServer: Sendable {
         makeBroker: @escaping @Sendable (any EventLoop) -> any PubSubBroker
     ) async throws -> BridgeServer {
         HTTPConnection.prepareParser()
+        Memory.prepare()
         let loops = Array(group.makeIterator())
         let hostID = HostID.random()
         let readiness = Readiness(loopCount: loops.count, configuration: configuration)
@@ -39,7 +40,8 @@ package final class BridgeServer: Sendable {
                     readiness: readiness, metrics: bridgeMetrics, logger: logger))
         }.get()
         var shards: [NIOLoopBound<Shard>] = []
-        let connections = OpenConnections(limit: configuration.maxConnections)
+        let connections = OpenConnections(
+            limit: configuration.maxConnections, unfinishedLimit: configuration.unfinishedLimit)
         for (index, loop) in loops.enumerated() {
             shards.append(
                 try await loop.submit {
@@ -71,15 +73,23 @@ package final class BridgeServer: Sendable {
             adminEndpoints: makeEndpoints(.operators), readiness: readiness, scrape: scrape)
     }
 
-    private static func startSelectors(of shards: [NIOLoopBound<Shard>], _ logger: Logger) async {
+    /// Starts the selectors of all event loops, or of none.
+    ///
+    /// - Parameter willStart: called with a loop's index before its selector starts; a test throws here.
+    static func startSelectors(
+        of shards: [NIOLoopBound<Shard>], _ logger: Logger, willStart: (Int) throws -> Void = { _ in }
+    ) async {
         do {
             let doorbell = try SelectorDoorbell(bellCount: shards.count)
-            for shard in shards {
+            for (index, shard) in shards.enumerated() {
+                try willStart(index)
                 try await shard.eventLoop.flatSubmit {
                     shard.eventLoop.makeCompletedFuture { try shard.value.startSelector(doorbell) }.flatMap { $0 }
                 }.get()
             }
         } catch {
+            // None then: a loop without one can't take the connections that another accepts.
+            for shard in shards { try? await shard.eventLoop.submit { shard.value.stopSelector() }.get() }
             logger.warning(
                 "websockets are left to NIO, which takes more time and memory: raise the limit on open files or threads",
                 metadata: ["cause": "\(error)"])

@@ -16,6 +16,16 @@ final class ClientEvents {
     private let router: RouterReference
     private let logger: Logger
     private var document = JSONDocument(limits: JSONLimits())
+    private var hasLargeDocument = false
+    /// Joins that wait for an answer from elsewhere, by number: one socket may wait for several of the same room.
+    private var pendingJoins: [UInt64: PendingJoin] = [:]
+    private var lastJoin: UInt64 = 0
+
+    private struct PendingJoin {
+        let request: JoinRequest
+        let socket: Socket
+        let ackID: Int?
+    }
 
     init(eventLoop: any EventLoop, configuration: BridgeConfiguration, router: RouterReference, logger: Logger) {
         self.eventLoop = eventLoop
@@ -69,12 +79,10 @@ final class ClientEvents {
     private func join(_ request: Result<JoinRequest, JoinRequest.Refusal>, by socket: Socket, ackID: Int?) {
         do throws(JoinRequest.Refusal) {
             let request = try request.get()
-            // The socket's own membership in everybody's room doesn't count.
-            if socket.memberships.count > configuration.maxRoomsPerSocket { throw .tooManyRooms }
             if let space = request.roomSpace {
                 try openRoomSpace(space, request, socket, ackID)
             } else if let owner = SessionID.loop(of: request.room, loopCount: router.loopCount) {
-                checkOwner(owner, request, socket, ackID)
+                try checkOwner(owner, request, socket, ackID)
             } else {
                 enter(request, socket, ackID)
             }
@@ -87,68 +95,101 @@ final class ClientEvents {
         _ space: ByteString, _ request: JoinRequest, _ socket: Socket, _ ackID: Int?
     ) throws(JoinRequest.Refusal) {
         guard let secret = request.secret, !secret.isEmpty else { throw .secretMissing }
-        try startWaiting(request, socket)
+        let number = try startWaiting(PendingJoin(request: request, socket: socket, ackID: ackID))
         router.roomSecrets(of: space).flatMapThrowing { try $0.usable() }.hop(to: eventLoop).assumeIsolated().whenComplete {
-            self.secretsArrived($0, request: request, secret: secret, socket: socket, ackID: ackID)
+            self.secretsArrived($0, for: number, secret)
         }
     }
 
     /// The name looks like a sid: if a client has it, the room is that client's alone.
-    private func checkOwner(_ loop: Int, _ request: JoinRequest, _ socket: Socket, _ ackID: Int?) {
+    private func checkOwner(
+        _ loop: Int, _ request: JoinRequest, _ socket: Socket, _ ackID: Int?
+    ) throws(JoinRequest.Refusal) {
         if request.room == socket.sid { return enter(request, socket, ackID) }
-        guard (try? startWaiting(request, socket)) != nil else {
-            return refuse(.tooManyPendingJoins, request.room, socket, ackID)
-        }
+        let number = try startWaiting(PendingJoin(request: request, socket: socket, ackID: ackID))
         router.hasSocket(request.room, in: socket.namespace.name, loop: loop).hop(to: eventLoop).assumeIsolated()
             .whenComplete { result in
-                guard self.stopWaiting(request, socket) else { return }
-                if case .success(false) = result {
-                    self.enter(request, socket, ackID)
-                } else {
-                    self.refuse(.ownedRoom, request.room, socket, ackID)
-                }
+                guard let join = self.stopWaiting(number) else { return }
+                if case .success(false) = result { self.enter(join) } else { self.refuse(.ownedRoom, join) }
                 self.shard?.flush()
             }
     }
 
-    /// A `leave` that overtakes the answer cancels the join.
-    private func startWaiting(_ request: JoinRequest, _ socket: Socket) throws(JoinRequest.Refusal) {
-        guard socket.pendingJoins.count < configuration.maxPendingJoins else { throw .tooManyPendingJoins }
-        socket.pendingJoins.append(request.room)
+    /// - Returns: the join's number, which tells its answer from those of others.
+    private func startWaiting(_ join: PendingJoin) throws(JoinRequest.Refusal) -> UInt64 {
+        guard join.socket.pendingJoins.count < configuration.maxPendingJoins else { throw .tooManyPendingJoins }
+        lastJoin += 1
+        pendingJoins[lastJoin] = join
+        join.socket.pendingJoins.append(lastJoin)
+        return lastJoin
     }
 
-    private func stopWaiting(_ request: JoinRequest, _ socket: Socket) -> Bool {
-        guard !socket.isDisconnected, let place = socket.pendingJoins.firstIndex(of: request.room) else { return false }
-        socket.pendingJoins.remove(at: place)
-        return true
+    /// - Returns: nil when the join was cancelled meanwhile.
+    private func stopWaiting(_ number: UInt64) -> PendingJoin? {
+        guard let join = pendingJoins.removeValue(forKey: number) else { return nil }
+        if let place = join.socket.pendingJoins.firstIndex(of: number) { join.socket.pendingJoins.remove(at: place) }
+        return join
+    }
+
+    private func enter(_ join: PendingJoin) { enter(join.request, join.socket, join.ackID) }
+
+    private func refuse(_ refusal: JoinRequest.Refusal, _ join: PendingJoin) {
+        refuse(refusal, join.request.room, join.socket, join.ackID)
     }
 
     private func secretsArrived(
-        _ secrets: Result<[ByteBuffer], any Error>, request: JoinRequest, secret: ByteString, socket: Socket,
-        ackID: Int?
+        _ secrets: Result<[ByteBuffer], any Error>, for number: UInt64, _ secret: ByteString
     ) {
-        guard stopWaiting(request, socket) else { return }
+        guard let join = stopWaiting(number) else { return }
         switch secrets {
-        case .failure: refuse(.secretUnavailable, request.room, socket, ackID)
+        case .failure: refuse(.secretUnavailable, join)
         case .success(let values):
             var isOpen = false
             for value in values where value.readableBytes > 0 {
                 // No early exit: the time must not tell which key matched.
                 if ConstantTime.areEqual(value.readableBytesView, secret.bytes) { isOpen = true }
             }
-            if !isOpen, let space = request.roomSpace, values.contains(where: { $0.readableBytesView.last == 0x0A }) {
+            if !isOpen, let space = join.request.roomSpace, values.contains(where: { $0.readableBytesView.last == 0x0A }) {
                 router.secretDiffersByLineFeed(in: space)
             }
-            if isOpen { enter(request, socket, ackID) } else { refuse(.secretWrong, request.room, socket, ackID) }
+            if isOpen { enter(join) } else { refuse(.secretWrong, join) }
         }
         shard?.flush()
+    }
+
+    /// A client leaves a room, by itself or by a backend's order: its joins of that room which still wait are refused.
+    func cancelJoins(of socket: Socket, room: ByteString) {
+        for number in socket.pendingJoins where pendingJoins[number]?.request.room == room {
+            if let join = stopWaiting(number) { acknowledge(.leftMeanwhile, join.socket, join.ackID) }
+        }
+    }
+
+    /// A client leaves its namespace: all of its joins that still wait are refused.
+    func cancelJoins(of socket: Socket) {
+        for number in socket.pendingJoins {
+            if let join = stopWaiting(number) { acknowledge(.disconnectedMeanwhile, join.socket, join.ackID) }
+        }
+    }
+
+    /// A room is closed. A secret that was read before doesn't open it afterwards: who changes a secret and closes the room
+    /// has put everybody out.
+    func cancelJoins(room: ByteString, namespace: ByteString) {
+        let numbers = pendingJoins.filter {
+            $0.value.request.room == room && $0.value.socket.namespace.name == namespace
+        }.keys.sorted()
+        for number in numbers {
+            if let join = stopWaiting(number) { acknowledge(.closedMeanwhile, join.socket, join.ackID) }
+        }
     }
 
     private func enter(_ request: JoinRequest, _ socket: Socket, _ ackID: Int?) {
         guard let shard else { return }
         let room = request.room
+        // Checked here, since others may have been entered while this join waited.
+        if room != socket.sid, !shard.registry.enter(socket, room: room, limit: configuration.maxRoomsPerSocket) {
+            return refuse(.tooManyRooms, room, socket, ackID)
+        }
         if request.wantsGaps { socket.wantsGaps = true }
-        if room != socket.sid { shard.registry.enter(socket, room: room) }
         shard.counters.joins += 1
         guard let ackID else { return }
         shard.whenRoutable { self.acknowledge(ackID, to: socket, #"[{"ok":true}]"#) }
@@ -181,7 +222,7 @@ final class ClientEvents {
         case .failure(let refusal): acknowledge(refusal, socket, ackID)
         case .success(let request) where request.room == socket.sid: acknowledge(.notAllowed, socket, ackID)
         case .success(let request):
-            socket.pendingJoins.removeAll { $0 == request.room }
+            cancelJoins(of: socket, room: request.room)
             shard?.registry.leave(socket, room: request.room)
             if let ackID { acknowledge(ackID, to: socket, #"[{"ok":true}]"#) }
         }
@@ -196,11 +237,11 @@ final class ClientEvents {
     }
 
     private func acknowledge(_ id: Int, to socket: Socket, _ json: borrowing JSONWriter) {
-        guard !socket.isDisconnected else { return }
+        // Also to one that has left its namespace meanwhile: its page may still wait for the ack.
         var packet = JSONWriter()
         SocketIOPacketWriter.writeHead(.ack, namespace: socket.namespace.name, ackID: id, to: &packet)
         json.withUnsafeBytes { packet.append(raw: $0) }
-        socket.session.enqueue(packet.withUnsafeBytes { EncodedPacket(text: $0) })
+        socket.session.enqueueAnswer(packet.withUnsafeBytes { EncodedPacket(text: $0) })
     }
 
     /// A client's answer to an event with a callback: back to the emitter, over Redis.
@@ -215,10 +256,18 @@ final class ClientEvents {
         router.publishAnswer(to: address, json: Array(message.packet.json), attachments: message.attachments)
     }
 
+    /// Gives the memory back that large packets took.
+    func giveMemoryBack() {
+        guard hasLargeDocument else { return }
+        hasLargeDocument = false
+        document = JSONDocument(limits: JSONLimits())
+    }
+
     private func withDocument<R>(
         _ json: ArraySlice<UInt8>, _ body: (borrowing JSONDocument) -> R
     ) throws(SocketIOError) -> R {
         var result: R?
+        if json.count > 64 << 10 { hasLargeDocument = true }
         json.withUnsafeBytes { bytes in
             do {
                 try document.parse(bytes)

@@ -136,6 +136,31 @@ extension Router {
         for loop in 0..<loopCount { append(.tellOfGap(body), loop: loop) }
     }
 
+    // MARK: Memory
+
+    /// What decoding may keep for ever.
+    static let keptScratchBytes = 256 << 10
+    private static let memoryInterval = TimeAmount.seconds(10)
+
+    /// Large messages come in bursts: what they took is given back some time later, not for each.
+    func startGivingMemoryBack() {
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        memoryTimer = eventLoop.scheduleRepeatedTask(
+            initialDelay: Self.memoryInterval, delay: Self.memoryInterval
+        ) { _ in bound.value.giveMemoryBack() }
+    }
+
+    private func giveMemoryBack() {
+        let hasFreedMuch = localShard?.allConnections.takeTrim() ?? false
+        if hasLargeScratch || decoder.writerBytes > Self.keptScratchBytes {
+            hasLargeScratch = false
+            decoder.releaseScratch()
+        } else if !hasFreedMuch {
+            return
+        }
+        Memory.trim()
+    }
+
     // MARK: Senders
 
     func log(_ news: SenderTable.News, _ message: PubSubMessage, _ redisChannel: UnsafeRawBufferPointer) {

@@ -16,6 +16,10 @@ final class Router: PubSubDelegate {
     let decoder: PubSubMessageDecoder
     /// A message beyond is warned of: a quarter of our limit, and of Redis's own, 32 MiB, where ours is higher.
     private let largeBytes: Int
+    /// A message beyond takes memory that is given back.
+    private let noteworthyBytes: Int
+    var hasLargeScratch = false
+    var memoryTimer: RepeatedTask?
     let logger: Logger
     let readiness: Readiness
     let metrics: BridgeMetrics
@@ -62,6 +66,7 @@ final class Router: PubSubDelegate {
         limits.maximumPayloadBytes = configuration.maxMessageBytes
         limits.maximumSenders = configuration.maxSenders
         largeBytes = min(configuration.maxMessageBytes, 32 << 20) / 4
+        noteworthyBytes = min(largeBytes, Self.keptScratchBytes)
         decoder = PubSubMessageDecoder(hostID: hostID, limits: limits)
         decoder.listReading = configuration.listReading
         refusals = RefusalLog(logger: logger)
@@ -83,10 +88,12 @@ final class Router: PubSubDelegate {
         }
         broker.start(delegate: self)
         startCanaries()
+        startGivingMemoryBack()
     }
 
     func shutdown() -> EventLoopFuture<Void> {
         canaryTimer?.cancel()
+        memoryTimer?.cancel()
         gapTimer?.cancel()
         return broker.shutdown()
     }
@@ -114,6 +121,7 @@ final class Router: PubSubDelegate {
             }
         } catch {
             counters.messagesRefused += 1
+            if payload.count > noteworthyBytes { hasLargeScratch = true }
             counters.drops[DropReason(error)] += 1
             senders.noteRefusal(error.hostID, "\(error)", byteCount: isNoted ? nil : payload.count)
             refusals.log(error, redisChannel: redisChannel)
@@ -134,10 +142,14 @@ final class Router: PubSubDelegate {
         default: news = senders.note(decoder.senderHostID, dialect: nil, byteCount: byteCount)
         }
         if let news { log(news, message, redisChannel) }
-        if byteCount > largeBytes {
-            counters.messagesLarge += 1
-            refusals.logLarge(byteCount, limit: configuration.maxMessageBytes, of: decoder.senderHostID)
-        }
+        if byteCount > noteworthyBytes { noteLarge(byteCount) }
+    }
+
+    private func noteLarge(_ byteCount: Int) {
+        hasLargeScratch = true
+        guard byteCount > largeBytes else { return }
+        counters.messagesLarge += 1
+        refusals.logLarge(byteCount, limit: configuration.maxMessageBytes, of: decoder.senderHostID)
     }
 
     func receivedBatch() {
@@ -188,9 +200,8 @@ final class Router: PubSubDelegate {
         case .leaveRoom(let sid, let room, let namespace):
             send(.leaveRoom(sid: sid, room: room, namespace: namespace), toOwnerOf: sid)
         case .closeRoom(let room, let namespace):
-            for loop in 0..<loopCount where isAnyone(in: .these([room]), of: namespace, loop: loop) {
-                append(.closeRoom(room: room, namespace: namespace), loop: loop)
-            }
+            // Also to loops without members: a join may be under way there.
+            for loop in 0..<loopCount { append(.closeRoom(room: room, namespace: namespace), loop: loop) }
         case .canary(let id): canaryArrived(id)
         case .callback: counters.messagesIgnored += 1
         case .ignored(let reason):

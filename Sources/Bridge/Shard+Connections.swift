@@ -104,6 +104,7 @@ extension Shard {
         }
         for greeting in greetings where greeting.closeIfOverdue(at: deadline) { counters.requestsTimedOut += 1 }
         selector?.resume()
+        events.giveMemoryBack()
         flush()
     }
 
@@ -135,8 +136,12 @@ extension Shard {
 
     /// Leaves the clients that are still there.
     func stop() {
+        stopSelector()
+        events.shard = nil
+    }
+
+    func stopSelector() {
         selector?.stop()
         selector = nil
-        events.shard = nil
     }
 }

@@ -13,6 +13,8 @@ final class Shard {
     let logger: Logger
     let allocator = ByteBufferAllocator()
     let pingPacket = EncodedPacket.bare(.ping)
+    /// Bytes that may wait for one client.
+    let queueLimit: Int
     // Unchecked, these and those of a session and its websocket: touched for each delivery, nowhere across a call back.
     @exclusivity(unchecked) var counters = BridgeCounters()
     var refusals = RecentRefusals()
@@ -24,6 +26,7 @@ final class Shard {
     private var sessionsBySid: [ByteString: Session] = [:]
     @exclusivity(unchecked) private var touched: [Session] = []
     var greetings: [Greeting] = []
+    var unfinished = UnfinishedInputs()
     var connections: [HTTPConnection] = []
     /// Those that have answers to send.
     var answering: [HTTPConnection] = []
@@ -55,6 +58,7 @@ final class Shard {
         self.configuration = configuration
         self.router = router
         self.logger = logger
+        queueLimit = configuration.maxQueuedBytes ?? 2 * configuration.maxMessageBytes
         events = ClientEvents(eventLoop: eventLoop, configuration: configuration, router: router, logger: logger)
     }
 
@@ -147,8 +151,11 @@ final class Shard {
             if let socket = socket(sid, in: namespace) { registry.enter(socket, room: room) }
             router.enterPerformed(namespace: namespace, room: room, loop: loopIndex)
         case .leaveRoom(let sid, let room, let namespace):
-            if let socket = socket(sid, in: namespace) { registry.leave(socket, room: room) }
+            guard let socket = socket(sid, in: namespace) else { return }
+            events.cancelJoins(of: socket, room: room)
+            registry.leave(socket, room: room)
         case .closeRoom(let room, let namespace):
+            events.cancelJoins(room: room, namespace: namespace)
             registry.close(room: room, namespace: namespace)
         case .canary(let id): if registry.findsItsRooms() { router.canaryReached(id, loop: loopIndex) }
         case .tellOfGap(let body): tellOfGap(body)
@@ -237,7 +244,7 @@ final class Shard {
     func enqueue(to session: Session, _ write: (inout JSONWriter) -> Void) {
         scratch.removeAll()
         write(&scratch)
-        session.enqueue(scratch.withUnsafeBytes { EncodedPacket(text: $0) })
+        session.enqueueAnswer(scratch.withUnsafeBytes { EncodedPacket(text: $0) })
     }
 
     func touch(_ session: Session) { touched.append(session) }

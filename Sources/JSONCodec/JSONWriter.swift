@@ -22,6 +22,9 @@ public struct JSONWriter: ~Copyable {
     /// Bytes written so far.
     @inlinable public var count: Int { used }
 
+    /// Bytes reserved.
+    package var reservedBytes: Int { capacity }
+
     /// Forgets what was written and keeps the capacity.
     @inlinable public mutating func removeAll() {
         used = 0

@@ -72,12 +72,24 @@ package final class PubSubMessageDecoder {
         pickleLimits.maximumNodes = limits.maximumNodes
         self.pickleLimits = pickleLimits
         pickle = PickleDocument(limits: pickleLimits)
-        json = JSONDocument(
-            limits: JSONLimits(
-                maximumDepth: limits.maximumDepth, maximumNodes: limits.maximumNodes,
-                maximumBytes: limits.maximumPayloadBytes))
+        json = JSONDocument(limits: JSONLimits(limits))
         senders = SenderDialects(capacity: limits.maximumSenders)
     }
+
+    /// Gives the memory back that large messages took; the message in hand can't be encoded afterwards.
+    package func releaseScratch() {
+        content = .none
+        pickle = PickleDocument(limits: pickleLimits)
+        json = JSONDocument(limits: JSONLimits(limits))
+        scan = PickleScan()
+        keptPickle = nil
+        jsonScan = JSONScan()
+        keptJSON = nil
+        writer = JSONWriter(capacity: 4096)
+    }
+
+    /// Bytes of memory kept for the JSON of events: a small pickle can have a long one.
+    package var writerBytes: Int { writer.reservedBytes }
 
     /// Reads where a message goes.
     ///
@@ -276,5 +288,13 @@ extension PickleDocument {
         case .tuple, .list, .set, .frozenset, .dict: count(of: node) == 0
         case .global, .object, .persistentID: false
         }
+    }
+}
+
+extension JSONLimits {
+    fileprivate init(_ limits: PubSubMessageLimits) {
+        self.init(
+            maximumDepth: limits.maximumDepth, maximumNodes: limits.maximumNodes,
+            maximumBytes: limits.maximumPayloadBytes)
     }
 }

@@ -14,7 +14,7 @@ struct Service {
     func run() async throws {
         let logger = makeLogger()
         let signals = TerminationSignals()
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads ?? AvailableCores.count)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads)
         let broker = settings.broker
         let channels = settings.bridge.redisChannels
         var redis = RedisConfiguration()
@@ -34,10 +34,12 @@ struct Service {
         let listener = try await listening(settings.host, settings.port, "--address") {
             try await server.listen(host: $0, port: $1)
         }
-        let adminGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        var adminGroup: MultiThreadedEventLoopGroup?
         if let admin = settings.admin {
+            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            adminGroup = group
             let listener = try await listening(admin.host, admin.port, "--admin-address") {
-                try await server.listenForOperators(host: $0, port: $1, eventLoop: adminGroup.next())
+                try await server.listenForOperators(host: $0, port: $1, eventLoop: group.next())
             }
             logger.info("answering operators", metadata: ["address": "\(Self.text(of: listener.localAddress))"])
         }
@@ -47,7 +49,7 @@ struct Service {
         logger.info("stopping")
         ServiceManager.notify(.stopping)
         await server.shutdown(listener: listener)
-        try await adminGroup.shutdownGracefully()
+        try await adminGroup?.shutdownGracefully()
         try await group.shutdownGracefully()
     }
 

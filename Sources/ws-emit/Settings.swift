@@ -8,6 +8,8 @@ import SocketIOProtocol
 /// What is wrong with an option, as one sentence.
 struct SettingsError: Error, CustomStringConvertible {
     let description: String
+    /// What the program ends with: a wrong option, or the system's (EX_OSERR).
+    var exitCode: Int32 = 64
 }
 
 /// The variables of an environment file; an empty one counts as unset, as in the original.
@@ -30,7 +32,8 @@ struct Settings: Sendable {
     var broker: Broker
     /// Where operators ask; nil for the public listener.
     var admin: (host: String, port: Int)?
-    var threads: Int?
+    /// Event loops.
+    var threads: Int
     var isVerbose: Bool
     /// What is accepted and surely not meant, for the log.
     var warnings: [String] = []
@@ -40,9 +43,10 @@ struct Settings: Sendable {
         (host, port) = try Self.address(command.address ?? environment.value("ADDRESS") ?? "0.0.0.0:8899")
         broker = try Self.broker(
             try Self.redisURL(command.redis, passwordFile: command.redisPasswordFile, environment), command.roomSecret)
-        threads = try command.threads.map { value throws(SettingsError) in
-            try Self.number(value, of: "--threads", in: 1...SessionID.maximumLoops)
-        }
+        threads =
+            try command.threads.map { value throws(SettingsError) in
+                try Self.number(value, of: "--threads", in: 1...SessionID.maximumLoops)
+            } ?? AvailableCores.count
         isVerbose = command.verbose
         if (command.flaskSecret ?? environment.value("FLASK_SECRET")) != nil {
             warnings.append("--flask-secret and FLASK_SECRET have no effect")
@@ -85,6 +89,7 @@ struct Settings: Sendable {
         try Self.take(command.headTimeout, "--head-timeout", into: &bridge.headTimeout)
         try Self.take(command.bodyTimeout, "--body-timeout", into: &bridge.bodyTimeout)
         try Self.take(command.idleTimeout, "--idle-timeout", into: &bridge.idleTimeout)
+        try Self.take(command.stallTimeout, "--stall-timeout", into: &bridge.stallTimeout)
         if command.canaryInterval == "none" {
             bridge.canaryInterval = nil
         } else {
@@ -101,6 +106,11 @@ struct Settings: Sendable {
         if let value = command.maxPayload { bridge.maxPayload = try Self.number(value, of: "--max-payload", in: sizes) }
         if let value = command.maxEmitBody {
             bridge.maxEmitBodyBytes = try Self.number(value, of: "--max-emit-body", in: sizes)
+        }
+        if let value = command.maxUnfinished {
+            // The largest message must fit, beside the beginnings of some others.
+            let least = 2 * max(bridge.maxPayload, bridge.maxEmitBodyBytes)
+            bridge.maxUnfinishedBytes = try Self.number(value, of: "--max-unfinished", in: least...(1 << 40))
         }
         if let value = command.maxQueue { bridge.maxQueuedBytes = try Self.number(value, of: "--max-queue", in: sizes) }
         if let value = command.maxRooms {
@@ -126,11 +136,36 @@ struct Settings: Sendable {
             bridge.maxSenders = try Self.number(value, of: "--max-senders", in: 1...1_000_000)
         }
         bridge.sendsDirectly = !command.noDirectSend
-        let descriptors = FileDescriptorLimit.raise()
-        // Some descriptors are the program's own: those of each event loop, Redis, the listeners, duplicates during an upgrade.
-        bridge.maxConnections = max(1, descriptors - 64 - 8 * (threads ?? AvailableCores.count))
+        try shareOutDescriptors()
         if let value = command.maxConnections {
             bridge.maxConnections = try Self.number(value, of: "--max-connections", in: 1...10_000_000)
+        }
+    }
+
+    /// Decides how many event loops and connections there are; with few descriptors fewer than asked for.
+    private mutating func shareOutDescriptors() throws(SettingsError) {
+        let free = DescriptorBudget.freeDescriptors(loopsWanted: threads)
+        guard let budget = DescriptorBudget(free: free, loopsWanted: threads) else {
+            throw SettingsError(
+                description: "only \(free) more files may be opened, and ws-emit needs \(DescriptorBudget.fewest): raise the "
+                    + "limit on open files (ulimit -n, LimitNOFILE= in systemd)",
+                exitCode: 71)
+        }
+        bridge.maxConnections = budget.connections
+        if budget.loops < threads {
+            warnings.append(
+                "only \(free) more files may be opened: event loops are \(budget.loops) instead of \(threads), and connections at "
+                    + "most \(budget.connections); raise the limit on open files (ulimit -n, LimitNOFILE= in systemd)")
+            threads = budget.loops
+        }
+        // The operators' loop, the one that wakes the others, and Dispatch's.
+        let needed = threads + 8
+        let startable = ThreadLimit.startable(needed)
+        guard startable == needed else {
+            throw SettingsError(
+                description: "only \(startable) more threads may be started, and ws-emit needs \(needed): lower --threads or raise "
+                    + "the limit (ulimit -u, TasksMax= in systemd)",
+                exitCode: 71)
         }
     }
 
@@ -247,17 +282,5 @@ private enum Publishing: String, CaseIterable {
         case .json: .json
         case .pickle: .pickle
         }
-    }
-}
-
-/// The number of files and connections the process may have open.
-enum FileDescriptorLimit {
-    /// Raises the soft limit to the hard one and returns it.
-    static func raise() -> Int {
-        var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
-        limit.rlim_cur = limit.rlim_max
-        _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        return Int(clamping: limit.rlim_cur)
     }
 }

@@ -90,13 +90,22 @@ struct WSEmitCommand: AsyncParsableCommand {
     @Option(help: "Largest packet or POST of a client, in bytes. (default: 1000000)")
     var maxPayload: String?
 
+    @Option(
+        help:
+            "Bytes of messages and bodies whose end has not come, of all clients together; beyond, the oldest are closed. (default: 67108864, or 16 of the largest)"
+    )
+    var maxUnfinished: String?
+
     @Option(help: "Largest body of POST /emit, in bytes. (default: 1000000)")
     var maxEmitBody: String?
 
-    @Option(help: "Bytes that may wait for one client before it is disconnected. (default: 1048576)")
+    @Option(help: "Bytes that may wait for one client before it is disconnected. (default: twice --max-message)")
     var maxQueue: String?
 
-    @Option(help: "Rooms one client may join. (default: 1024)")
+    @Option(help: "Seconds a client may take nothing while more than 1 MiB waits for it. (default: 10)")
+    var stallTimeout: String?
+
+    @Option(help: "Rooms one client may join; those that a backend enters it into count. (default: 1024)")
     var maxRooms: String?
 
     @Option(help: "Namespaces one client may open. (default: 64)")
@@ -181,11 +190,11 @@ struct WSEmitCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings: Settings
-        do {
+        do throws(SettingsError) {
             settings = try Settings(self, environment: Environment())
         } catch {
             complain("\(error)")
-            throw ExitCode(64)
+            throw ExitCode(error.exitCode)
         }
         try await Service(settings: settings).run()
     }

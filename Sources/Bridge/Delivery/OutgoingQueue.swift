@@ -11,12 +11,21 @@ struct OutgoingQueue {
     private var partsTaken = 0
     /// Bytes of the packets in the queue, each counted whole until its last part is gone.
     private(set) var byteCount = 0
+    /// `further` holds memory that a client which keeps up doesn't need.
+    private var isLong = false
+    /// Packets for which memory is kept.
+    private static let keptCapacity = 1024
 
     var isEmpty: Bool { first == nil }
     var packetCount: Int { first == nil ? 0 : 1 + further.count }
 
     mutating func append(_ packet: EncodedPacket) {
-        if first == nil { first = packet } else { further.append(packet) }
+        if first == nil {
+            first = packet
+        } else {
+            further.append(packet)
+            if further.count > Self.keptCapacity { isLong = true }
+        }
         byteCount += packet.byteCount
     }
 
@@ -38,6 +47,8 @@ struct OutgoingQueue {
     /// Copying up to this many bytes costs less than the system call that it saves.
     private static let joinLimitBytes = 16 << 10
 
+    private static let payloadLimitBytes = 1 << 20
+
     private mutating func popFrames() -> ByteBuffer? {
         guard let packet = popFirst() else { return nil }
         defer { partsTaken = 0 }
@@ -47,15 +58,22 @@ struct OutgoingQueue {
     private mutating func popFirst() -> EncodedPacket? {
         guard let packet = first else { return nil }
         first = further.popFirst()
+        if isLong, first == nil {
+            further = []
+            isLong = false
+        }
         byteCount -= packet.byteCount
         return packet
     }
 
-    /// Moves at most 16 packets into one polling payload; python clients refuse more.
+    /// Moves at most 16 packets into one polling payload, since python clients refuse more; no further one beyond 1 MiB, since
+    /// each client's payload is a copy.
     mutating func popPayload(allocator: ByteBufferAllocator) -> ByteBuffer {
         var payload = allocator.buffer(capacity: min(byteCount, 1 << 16))
         var taken = 0
-        while taken < EngineIOPayload.maximumPacketsInAnswer, let packet = first {
+        while taken < EngineIOPayload.maximumPacketsInAnswer, let packet = first,
+            taken == 0 || payload.readableBytes + packet.byteCount <= Self.payloadLimitBytes
+        {
             if taken > 0 { payload.writeInteger(EngineIOPayload.separator) }
             packet.appendPart(partsTaken, to: &payload)
             partsTaken += 1
@@ -71,6 +89,7 @@ struct OutgoingQueue {
     mutating func removeAll() {
         first = nil
         further = []
+        isLong = false
         byteCount = 0
         partsTaken = 0
     }

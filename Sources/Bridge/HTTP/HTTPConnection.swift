@@ -7,7 +7,7 @@ import SocketIOProtocol
 ///
 /// Answers leave at the end of the event loop's turn, past NIO's encoder and pipelining handler: all that this connection is
 /// owed in one system call, and those of all connections one behind the other, so that a client which sleeps is woken once.
-final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
+final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, UnfinishedInput {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -45,6 +45,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     /// Tells a waiting GET from earlier ones of this connection.
     @exclusivity(unchecked) var requestID: UInt64 = 0
     var waitingPoll: (session: SessionReference, id: UInt64)?
+    var unfinishedBytes = 0
     var closesWhenIdle = false
     /// That of the request which is answered or comes in.
     @exclusivity(unchecked) var upgradeOffer = RequestFraming.UpgradeOffer.none
@@ -86,6 +87,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         if hasHeldRead { context.read() }
         self.context = nil
+        shard.note(unfinishedBytes: 0, of: self)
         shard.remove(self)
     }
 
@@ -150,6 +152,9 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
+        var unfinished = 0
+        if case .receivingBody(_, let body, _) = state { unfinished = body.readableBytes }
+        if unfinished != unfinishedBytes { shard.note(unfinishedBytes: unfinished, of: self) }
         shard.flush()
         context.fireChannelReadComplete()
     }
@@ -209,6 +214,11 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
             flush()
             writeThroughChannel(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n"), context)
         }
+    }
+
+    func giveUpUnfinished() {
+        guard case .receivingBody(let head, _, _) = state else { return }
+        refuse(head, .errorPage(.serviceUnavailable, "Too much is being sent at once; try again."))
     }
 
     private func refuseBody(_ head: HTTPRequestHead, limit: Int) {

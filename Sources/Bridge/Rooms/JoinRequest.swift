@@ -20,6 +20,9 @@ struct JoinRequest: Equatable {
         case secretMissing = "this room-space needs a secret"
         case secretWrong = "the secret doesn't open this room-space"
         case secretUnavailable = "the secret can't be checked now, try again"
+        case leftMeanwhile = "the client left the room before this join was done"
+        case closedMeanwhile = "the room was closed before this join was done, try again"
+        case disconnectedMeanwhile = "the client was disconnected before this join was done"
     }
 
     init(arguments document: borrowing JSONDocument, maxNameBytes: Int) throws(Refusal) {

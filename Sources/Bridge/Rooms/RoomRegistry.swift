@@ -61,14 +61,20 @@ final class RoomRegistry {
         }
     }
 
-    /// - Returns: whether the room is new on this loop.
+    /// Puts a socket into a room; one that is in it already stays.
+    ///
+    /// - Parameter limit: rooms that the socket may be in, beside everybody's.
+    /// - Returns: false when the limit keeps it out.
     @discardableResult
-    func enter(_ socket: Socket, room name: ByteString) -> Bool {
+    func enter(_ socket: Socket, room name: ByteString, limit: Int = .max) -> Bool {
         let namespace = socket.namespace
+        let mayEnter = socket.memberships.count <= limit
         if let room = namespace.rooms[name] {
-            if room.slot(of: socket) == nil { room.append(socket) }
-            return false
+            if room.slot(of: socket) != nil { return true }
+            if mayEnter { room.append(socket) }
+            return mayEnter
         }
+        guard mayEnter else { return false }
         let room = Room(name: name)
         namespace.rooms[name] = room
         room.append(socket)

@@ -19,8 +19,8 @@ final class Socket {
     @exclusivity(unchecked) var lastDelivery: UInt64 = 0
     /// Whether its page wants to hear of times in which messages may have been missed.
     var wantsGaps = false
-    /// Rooms whose join waits for an answer from elsewhere.
-    var pendingJoins: [ByteString] = []
+    /// The numbers of its joins that wait for an answer from elsewhere, oldest first; `ClientEvents` has the joins.
+    var pendingJoins: [UInt64] = []
     private var lastAckID = 0
     private var pendingAcks: [(id: Int, address: CallbackAddress)] = []
 

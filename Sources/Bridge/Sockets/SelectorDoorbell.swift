@@ -11,9 +11,20 @@ final class SelectorDoorbell: Sendable {
     private let line: Line
 
     /// - Parameter bellCount: one for each event loop.
-    init(bellCount: Int) throws(IOError) {
+    init(bellCount: Int, startThread: ThreadStarter = startDetachedThread) throws(IOError) {
         line = try Line(bellCount: bellCount)
-        try line.startThread()
+        try line.startThread(startThread)
+    }
+
+    typealias ThreadFunction = @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer?
+    /// Runs a function with its argument on a thread of its own; 0, or an error's number as `pthread_create(3)` gives it.
+    typealias ThreadStarter = (ThreadFunction, UnsafeMutableRawPointer) -> CInt
+
+    static func startDetachedThread(_ function: ThreadFunction, _ argument: UnsafeMutableRawPointer) -> CInt {
+        var thread = pthread_t()
+        let error = pthread_create(&thread, nil, function, argument)
+        if error == 0 { pthread_detach(thread) }
+        return error
     }
 
     /// The thread ends; it closes what it has.
@@ -42,7 +53,8 @@ final class SelectorDoorbell: Sendable {
     func ring(_ index: Int) { eventfd_write(line.bells[index], 1) }
 }
 
-/// What the thread sees. Its descriptors stay open while the thread runs, so that no bell's number can be anybody else's.
+/// What the thread sees. Its descriptors are open for as long as somebody has this, the thread or who rings, so that no
+/// bell's number can be anybody else's.
 private final class Line: Sendable {
     private let epoll: CInt
     private let stopping: CInt
@@ -56,10 +68,11 @@ private final class Line: Sendable {
         let error = errno
         guard ([epoll, stopping] + bells).allSatisfy({ $0 >= 0 }),
             control(EPOLL_CTL_ADD, stopping, events: EPOLLIN.rawValue)
-        else {
-            closeAll()
-            throw IOError(errnoCode: error, reason: "making the event loops' bells")
-        }
+        else { throw IOError(errnoCode: error, reason: "making the event loops' bells") }
+    }
+
+    deinit {
+        for descriptor in [epoll, stopping] + bells where descriptor >= 0 { close(descriptor) }
     }
 
     func control(_ operation: CInt, _ descriptor: CInt, bell index: Int? = nil, events: UInt32) -> Bool {
@@ -69,21 +82,17 @@ private final class Line: Sendable {
         return epoll_ctl(epoll, operation, descriptor, &event) == 0
     }
 
-    func startThread() throws(IOError) {
-        var thread = pthread_t()
+    func startThread(_ start: SelectorDoorbell.ThreadStarter) throws(IOError) {
         let line = Unmanaged.passRetained(self)
-        let error = pthread_create(
-            &thread, nil,
+        let error = start(
             { line in
                 if let line { Unmanaged<Line>.fromOpaque(line).takeRetainedValue().serve() }
                 return nil
             }, line.toOpaque())
         guard error == 0 else {
             line.release()
-            closeAll()
             throw IOError(errnoCode: error, reason: "starting the thread that rings")
         }
-        pthread_detach(thread)
     }
 
     func stop() { eventfd_write(stopping, 1) }
@@ -92,13 +101,8 @@ private final class Line: Sendable {
         var event = epoll_event()
         while true {
             guard epoll_wait(epoll, &event, 1, -1) > 0 else { continue }
-            if event.data.fd == stopping { break }
+            if event.data.fd == stopping { return }
             eventfd_write(event.data.fd, 1)
         }
-        closeAll()
-    }
-
-    private func closeAll() {
-        for descriptor in [epoll, stopping] + bells where descriptor >= 0 { close(descriptor) }
     }
 }

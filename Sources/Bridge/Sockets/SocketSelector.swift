@@ -74,6 +74,11 @@ final class SocketSelector {
                 selector.value.channel = channel
                 selector.value.listen()
             }
+            .flatMapErrorThrowing { error in
+                // Still ours then.
+                Glibc.close(descriptor)
+                throw error
+            }
     }
 
     /// Ends with all sockets that are still there.

@@ -12,7 +12,7 @@ struct PendingPoll {
 }
 
 /// One Engine.IO session on its event loop: the queue of packets, the transport that takes them, its sockets.
-final class Session {
+final class Session: UnfinishedInput {
     // What a delivery reads stands first, in two cache lines: at thousands of clients each line is one from memory.
     let shard: Shard
     /// The websocket that carries the session or probes to.
@@ -30,6 +30,12 @@ final class Session {
     private(set) var sockets: [Socket] = []
     private var assembler: SocketIOPacketAssembler
     private var hasEverConnected = false
+    var unfinishedBytes = 0
+    /// Bytes of answers to this client's own packets since its queue was last seen empty.
+    private var answerBytes = 0
+    /// Since when the client has taken nothing of what waits, and what its websocket had not sent then.
+    private var stalledSince: EngineIOSession.Instant?
+    private var stalledBytes = 0
     private var poll: PendingPoll?
 
     init(sid: ByteString, shard: Shard, transport: EngineIORequest.Transport, at now: EngineIOSession.Instant) {
@@ -46,18 +52,44 @@ final class Session {
     /// Queues a packet; it leaves at the next `shard.flush()`.
     func enqueue(_ packet: EncodedPacket) {
         guard !isClosed else { return }
-        let limit = shard.configuration.maxQueuedBytes
         let waiting = queue.byteCount + (webSocket?.unsentBytes ?? 0)
-        if waiting > 0, waiting + packet.byteCount > limit {
-            shard.counters.slowClientsClosed += 1
-            shard.logger.info(
-                "client too slow, transport closed",
-                metadata: ["sid": "\(sid)", "queued_bytes": "\(waiting)", "limit_bytes": "\(limit)"])
-            return close(.slowClient)
+        if waiting > 0, waiting + packet.byteCount > shard.queueLimit, !mayQueueBeyondLimit {
+            return closeAsTooSlow(
+                "client too slow, transport closed: raise --max-queue, or emit less", waitingBytes: waiting,
+                limit: shard.queueLimit)
         }
         shard.counters.packetsQueued += 1
         queue.append(packet)
         touch()
+    }
+
+    /// Two messages fit the default bound also where their JSON is longer than the messages.
+    private var mayQueueBeyondLimit: Bool { shard.configuration.maxQueuedBytes == nil && queue.packetCount < 2 }
+
+    /// Queues a packet that the client has caused itself, such as an ack. A client that asks without reading may not fill
+    /// the queue with such: thousands of small packets take many times their bytes.
+    func enqueueAnswer(_ packet: EncodedPacket) {
+        guard !isClosed else { return }
+        if queue.isEmpty { answerBytes = 0 }
+        answerBytes += packet.byteCount
+        let limit = max(Self.maximumAnswerBytes, shard.configuration.maxPayload)
+        if answerBytes > limit, queue.packetCount > 1 {
+            return closeAsTooSlow(
+                "client too slow, transport closed: it asks for answers and doesn't read them",
+                waitingBytes: queue.byteCount, limit: limit)
+        }
+        enqueue(packet)
+    }
+
+    /// More than the acks that one POST of events asks for.
+    private static let maximumAnswerBytes = 1 << 20
+
+    private func closeAsTooSlow(_ sentence: String, waitingBytes: Int, limit: Int) {
+        shard.counters.slowClientsClosed += 1
+        shard.logger.warning(
+            "\(sentence)",
+            metadata: ["sid": "\(sid)", "queued_bytes": "\(waitingBytes)", "limit_bytes": "\(limit)"])
+        close(.slowClient)
     }
 
     private func touch() {
@@ -118,6 +150,7 @@ final class Session {
     // MARK: Polling
 
     func received(_ poll: PendingPoll) {
+        stalledSince = nil
         timerFired(at: .now)
         if isClosed { return poll.promise.succeed(HTTPAnswer(.invalidSession(sid))) }
         switch engine.pollArrived(hasQueuedPackets: hasSendablePackets) {
@@ -225,6 +258,10 @@ final class Session {
     }
 
     private func receivedMessage(_ packet: EngineIOPacket) {
+        defer {
+            let unfinished = isClosed ? 0 : assembler.unfinishedBytes
+            if unfinished != unfinishedBytes { shard.note(unfinishedBytes: unfinished, of: self) }
+        }
         do {
             guard let message = try assembler.received(packet) else { return }
             try received(message)
@@ -277,6 +314,7 @@ final class Session {
 
     /// Takes a socket out of its rooms; the transport stays open.
     func remove(_ socket: Socket) {
+        shard.events.cancelJoins(of: socket)
         shard.registry.disconnect(socket)
         sockets.removeAll { $0 === socket }
     }
@@ -295,13 +333,36 @@ final class Session {
             if reason == .pingTimeout { shard.counters.pingTimeouts += 1 }
             close(reason)
         }
+        if queue.byteCount > Self.stallBytes { checkProgress(at: now) } else { stalledSince = nil }
     }
+
+    /// The queue's bound is large, since a healthy client may get large messages at once. One that takes nothing at all may
+    /// hold as much for a short time only.
+    private func checkProgress(at now: EngineIOSession.Instant) {
+        let unsent = webSocket?.unsentBytes ?? 0
+        guard let since = stalledSince, stalledBytes == unsent else {
+            (stalledSince, stalledBytes) = (now, unsent)
+            return
+        }
+        guard !isClosed, now - since >= shard.configuration.stallTimeout else { return }
+        closeAsTooSlow(
+            "client too slow, transport closed: it has taken nothing for longer than --stall-timeout",
+            waitingBytes: queue.byteCount + unsent, limit: Self.stallBytes)
+    }
+
+    /// Some thousands of typical events.
+    private static let stallBytes = 1 << 20
+
+    func giveUpUnfinished() { close(.transportClosed) }
 
     /// Ends the session: rooms, waiting poll, websocket. Idempotent.
     func close(_ reason: EngineIOSession.CloseReason) {
         guard shard.remove(self) else { return }
         engine.close()
-        for socket in sockets { shard.registry.disconnect(socket) }
+        for socket in sockets {
+            shard.events.cancelJoins(of: socket)
+            shard.registry.disconnect(socket)
+        }
         sockets = []
         // A client that closes knows; its poll just ends, as the protocol's test suite asks.
         let lastPacket: EngineIOPacketType = reason == .clientClosed ? .noop : .close
@@ -311,7 +372,10 @@ final class Session {
         } else {
             shard.counters.packetsDroppedClosed += queue.packetCount
         }
+        if queue.byteCount > Self.stallBytes { shard.allConnections.mayTrimMemory() }
         queue.removeAll()
+        assembler = SocketIOPacketAssembler(maximumBytes: assembler.maximumBytes)
+        shard.note(unfinishedBytes: 0, of: self)
         let webSocket = self.webSocket
         self.webSocket = nil
         webSocket?.close(reason)

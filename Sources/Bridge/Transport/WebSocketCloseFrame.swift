@@ -8,6 +8,7 @@ enum WebSocketCloseCode: UInt16 {
     case inconsistentData = 1007
     case policyViolation = 1008
     case messageTooLarge = 1009
+    case tryAgainLater = 1013
 }
 
 /// The payload of a client's close frame: nothing, or a code and a reason (RFC 6455, sections 5.5.1 and 7.4).

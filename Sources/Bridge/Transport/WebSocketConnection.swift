@@ -17,7 +17,7 @@ protocol WebSocketLink: AnyObject {
 extension DirectSocket: WebSocketLink {}
 
 /// A websocket: bytes in, and frames out that are encoded already.
-final class WebSocketConnection: DirectSocketOwner {
+final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
     /// What the connection was opened for.
     enum Purpose {
         case newSession
@@ -39,6 +39,7 @@ final class WebSocketConnection: DirectSocketOwner {
     /// The beginning of a frame whose end has not come.
     private var unread: ByteBuffer?
     private var unansweredPing: [UInt8]?
+    var unfinishedBytes = 0
 
     /// - Parameter handshakeResponse: the 101 response.
     init(shard: Shard, handshakeResponse: ByteBuffer) {
@@ -139,6 +140,16 @@ final class WebSocketConnection: DirectSocketOwner {
         self.session = nil
         link = nil
         descriptor = -1
+        shard.note(unfinishedBytes: 0, of: self)
+        session?.closed(self)
+    }
+
+    func giveUpUnfinished() {
+        isUnreadable = true
+        unread = nil
+        assembler = WebSocketMessageAssembler(maximumBytes: assembler.maximumBytes)
+        let session = self.session
+        close(.tryAgainLater)
         session?.closed(self)
     }
 
@@ -155,6 +166,8 @@ final class WebSocketConnection: DirectSocketOwner {
             // The buffer is its owner's.
             if bytes.readableBytes > 0 { unread = ByteBuffer(bytes.readableBytesView) }
         }
+        let unfinished = isUnreadable ? 0 : (unread?.readableBytes ?? 0) + assembler.partialBytes
+        if unfinished != unfinishedBytes { shard.note(unfinishedBytes: unfinished, of: self) }
     }
 
     private func readFrames(_ bytes: inout ByteBuffer) {

@@ -7,6 +7,8 @@ struct WebSocketMessageAssembler {
 
     private var partial: Message?
     let maximumBytes: Int
+    /// Bytes of the fragments of a message whose last one has not come.
+    var partialBytes: Int { partial?.payload.count ?? 0 }
 
     init(maximumBytes: Int) { self.maximumBytes = maximumBytes }
 

@@ -10,6 +10,8 @@ package struct SocketIOPacketAssembler: Sendable {
     private var waitingBytes = 0
     /// Bytes of attachments that one packet may collect.
     package let maximumBytes: Int
+    /// Bytes of a packet whose last attachment has not come.
+    package var unfinishedBytes: Int { waiting.map { $0.packet.json.count + waitingBytes } ?? 0 }
 
     package init(maximumBytes: Int) { self.maximumBytes = maximumBytes }
 
