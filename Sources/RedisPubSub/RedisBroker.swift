@@ -344,8 +344,8 @@ package final class RedisBroker: PubSubBroker {
         if case .outputBufferFull = better { ownCounters.outputBufferLosses += 1 }
         let (cause, until) = (better ?? loss.cause, loss.until ?? eventLoop.now)
         var facts: Logger.Metadata = [
-            "cause": "\(cause)", "from": "\(WallClock.milliseconds(loss.since))",
-            "to": "\(WallClock.milliseconds(until))",
+            "cause": "\(cause)", "from": "\(WallClock.text(WallClock.milliseconds(loss.since)))",
+            "to": "\(WallClock.text(WallClock.milliseconds(until)))",
         ]
         // That a server was away or restarted has been said; that it ended a subscription and why has not.
         let isNews = cause == .closedByServer || better != nil && cause != .restarted
@@ -379,7 +379,7 @@ package final class RedisBroker: PubSubBroker {
             logger.info("Connected to Redis", metadata: ["channels": "\((channels + patterns).joined(separator: " "))"])
         } else {
             let seconds = (eventLoop.now - outage.since).nanoseconds / 1_000_000_000
-            logger.notice("Redis is back", metadata: ["away_seconds": "\(seconds)"])
+            logger.notice("Redis is back", metadata: ["away": "\(seconds)s"])
         }
         outage.causes = []
     }

@@ -70,7 +70,14 @@ struct Settings: Sendable {
         }
         bridge.hasAdminListener = admin != nil
         bridge.version = Version.current
-        if case .redis(let url) = broker { bridge.redisName = "\(url)" }
+        switch broker {
+        case .redis(let url): bridge.redisName = "\(url)"
+        case .none:
+            guard bridge.emitSecret?.isEmpty == false else {
+                throw SettingsError(
+                    description: "--redis none leaves POST /emit as the only source of messages, and that needs --secret")
+            }
+        }
         try takeLimits(command)
     }
 
