@@ -90,7 +90,9 @@ extension Router {
         guard let gap = gaps.open else { return }
         logger.warning(
             "the subscription is lost, messages are missed until it is back",
-            metadata: ["from": "\(WallClock.text(gap.from))", "cause": "\(gap.cause.rawValue)", "detail": "\(gap.detail)"])
+            metadata: [
+                "from": "\(WallClock.text(gap.from))", "cause": "\(gap.cause.rawValue)", "detail": "\(gap.detail)",
+            ])
     }
 
     private func publishGaps(_ change: (inout sending Readiness.State) -> Void) {

@@ -60,7 +60,9 @@ enum StandardError {
     /// (systemd.exec(5)).
     private static let isJournal: Bool = {
         var status = stat()
-        guard let stream = Environment().value("JOURNAL_STREAM"), fstat(STDERR_FILENO, &status) == 0 else { return false }
+        guard let stream = Environment().value("JOURNAL_STREAM"), fstat(STDERR_FILENO, &status) == 0 else {
+            return false
+        }
         return stream == "\(status.st_dev):\(status.st_ino)"
     }()
 

@@ -75,7 +75,8 @@ struct Settings: Sendable {
         case .none:
             guard bridge.emitSecret?.isEmpty == false else {
                 throw SettingsError(
-                    description: "--redis none leaves POST /emit as the only source of messages, and that needs --secret")
+                    description:
+                        "--redis none leaves POST /emit as the only source of messages, and that needs --secret")
             }
         }
         try takeLimits(command)

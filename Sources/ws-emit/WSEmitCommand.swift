@@ -32,7 +32,8 @@ struct WSEmitCommand: AsyncParsableCommand {
 
     @Option(
         name: [.short, .long],
-        help: ArgumentHelp("Where to listen, host:port; IPv6 as [::1]:8899. (default: 0.0.0.0:8899)", valueName: "address"))
+        help: ArgumentHelp(
+            "Where to listen, host:port; IPv6 as [::1]:8899. (default: 0.0.0.0:8899)", valueName: "address"))
     var address: String?
 
     @Option(
@@ -43,7 +44,8 @@ struct WSEmitCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "File whose first line is the password of the Redis URL. (default: $REDIS_PASSWORD_FILE)", valueName: "path"),
+            "File whose first line is the password of the Redis URL. (default: $REDIS_PASSWORD_FILE)", valueName: "path"
+        ),
         completion: .file())
     var redisPasswordFile: String?
 
@@ -150,7 +152,8 @@ struct WSEmitCommand: AsyncParsableCommand {
 
     @Option(
         help: .seconds(
-            "Time between messages to ourselves through Redis, which /readyz relies on; or none.", defaults.canaryInterval))
+            "Time between messages to ourselves through Redis, which /readyz relies on; or none.",
+            defaults.canaryInterval))
     var canaryInterval: String?
 
     @Option(
@@ -213,7 +216,8 @@ func complain(_ sentence: String) {
 /// Help of an option that takes a number: its unit is the name of its value.
 extension ArgumentHelp {
     fileprivate static func seconds(_ text: String, _ duration: Duration?) -> ArgumentHelp {
-        ArgumentHelp("\(text) (default: \(duration.map { "\($0.components.seconds)" } ?? "none"))", valueName: "seconds")
+        ArgumentHelp(
+            "\(text) (default: \(duration.map { "\($0.components.seconds)" } ?? "none"))", valueName: "seconds")
     }
 
     fileprivate static func bytes(_ text: String, _ count: Int) -> ArgumentHelp {
