@@ -49,7 +49,8 @@ let package = Package(
         .target(
             name: "Bridge",
             dependencies: [
-                "CEpoll", "JSONCodec", "SocketIOProtocol", "PubSubMessages", "RedisPubSub", nio, nioPosix, logging, metrics,
+                "CEpoll", "JSONCodec", "SocketIOProtocol", "PubSubMessages", "RedisPubSub", nio, nioPosix, logging,
+                metrics,
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
@@ -77,6 +78,7 @@ let package = Package(
         .testTarget(name: "RedisPubSubTests", dependencies: ["RedisPubSub", nioEmbedded], swiftSettings: strict),
         .testTarget(
             name: "ChannelEmitterTests", dependencies: ["ChannelEmitter", "RedisPubSub"], swiftSettings: strict),
+        .testTarget(name: "WSEmitTests", dependencies: ["ws-emit", logging], swiftSettings: strict),
         .testTarget(name: "SubspyTests", dependencies: ["subspy"], swiftSettings: strict),
         .testTarget(name: "BridgeTests", dependencies: ["Bridge", nioEmbedded], swiftSettings: strict),
     ],

@@ -90,7 +90,9 @@ extension Router {
         guard let gap = gaps.open else { return }
         logger.warning(
             "the subscription is lost, messages are missed until it is back",
-            metadata: ["from": "\(gap.from)", "cause": "\(gap.cause.rawValue)", "detail": "\(gap.detail)"])
+            metadata: [
+                "from": "\(WallClock.text(gap.from))", "cause": "\(gap.cause.rawValue)", "detail": "\(gap.detail)",
+            ])
     }
 
     private func publishGaps(_ change: (inout sending Readiness.State) -> Void) {
@@ -121,7 +123,8 @@ extension Router {
         logger.notice(
             "the subscription is back, messages of this interval may have been missed",
             metadata: [
-                "from": "\(gap.from)", "to": "\(to)", "cause": "\(gap.cause.rawValue)", "detail": "\(gap.detail)",
+                "from": "\(WallClock.text(gap.from))", "to": "\(WallClock.text(to))", "cause": "\(gap.cause.rawValue)",
+                "detail": "\(gap.detail)",
             ])
         if gapIsUntold { tellOfGap() }
         receivedBatch()

@@ -361,8 +361,8 @@ package final class RedisBroker: PubSubBroker {
         if case .outputBufferFull = better { ownCounters.outputBufferLosses += 1 }
         let (cause, until) = (better ?? loss.cause, loss.until ?? eventLoop.now)
         var facts: Logger.Metadata = [
-            "cause": "\(cause)", "from": "\(WallClock.milliseconds(loss.since))",
-            "to": "\(WallClock.millisecondsRoundedUp(until))",
+            "cause": "\(cause)", "from": "\(WallClock.text(WallClock.milliseconds(loss.since)))",
+            "to": "\(WallClock.text(WallClock.millisecondsRoundedUp(until)))",
         ]
         // That a server was away or restarted has been said; that it ended a subscription and why has not.
         let isNews = cause == .closedByServer || better != nil && cause != .restarted
@@ -385,7 +385,7 @@ package final class RedisBroker: PubSubBroker {
         guard saidCauses.isDue("\(cause)", at: eventLoop.now) else { return }
         logger.warning(
             "Redis is away, trying again until it is back",
-            metadata: ["cause": "\(cause)", "away_seconds": "\(awaySeconds)"])
+            metadata: ["cause": "\(cause)", "away": "\(awaySeconds)s"])
     }
 
     private var awaySeconds: Int64 { (eventLoop.now - outageSince).nanoseconds / 1_000_000_000 }
@@ -395,7 +395,7 @@ package final class RedisBroker: PubSubBroker {
         if outage == nil {
             logger.info("Connected to Redis", metadata: ["channels": "\((channels + patterns).joined(separator: " "))"])
         } else {
-            logger.notice("Redis is back", metadata: ["away_seconds": "\(awaySeconds)"])
+            logger.notice("Redis is back", metadata: ["away": "\(awaySeconds)s"])
             delegate?.outageChanged(nil)
         }
         outage = nil

@@ -13,7 +13,7 @@ struct Service {
 
     func run() async throws {
         let logger = makeLogger()
-        let signals = TerminationSignals()
+        let signals = ServiceSignals()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads)
         let broker = settings.broker
         let channels = settings.bridge.redisChannels
@@ -45,7 +45,10 @@ struct Service {
         }
         announce(listener, logger)
         ServiceManager.notify(.ready)
-        for await _ in signals.stream { break }
+        for await number in signals.stream {
+            guard let name = ServiceSignals.ignored[number] else { break }
+            logger.notice("\(name) is ignored; settings change with a restart")
+        }
         logger.info("stopping")
         ServiceManager.notify(.stopping)
         await server.shutdown(listener: listener)
@@ -70,7 +73,17 @@ struct Service {
         let address = Self.text(of: listener.localAddress)
         logger.info("ws-emit started on \(address) cors: \(settings.bridge.origins)")
         if settings.bridge.emitSecret?.isEmpty == false { logger.info("Enable HTTP emitting with secret") }
+        logger.info(
+            "at most \(settings.bridge.maxConnections) connections at a time",
+            metadata: ["open_files_limit": "\(Self.openFilesLimit)"])
         for warning in settings.warnings { logger.warning("\(warning)") }
+    }
+
+    /// Descriptors that the process may have, connections among them.
+    private static var openFilesLimit: UInt {
+        var limit = rlimit()
+        _ = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        return limit.rlim_cur
     }
 
     private static func text(of address: SocketAddress?) -> String {
@@ -79,7 +92,7 @@ struct Service {
     }
 
     private func makeLogger() -> Logger {
-        var logger = Logger(label: "ws-emit") { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: "ws-emit") { _ in ServiceLog() }
         logger.logLevel = settings.isVerbose ? .debug : .info
         return logger
     }

@@ -74,9 +74,16 @@ struct Settings: Sendable {
         }
         bridge.hasAdminListener = admin != nil
         bridge.version = Version.current
-        if case .redis(let url) = broker {
+        switch broker {
+        case .redis(let url):
             bridge.redisName = "\(url)"
             warnings += url.options.notes
+        case .none:
+            guard bridge.emitSecret?.isEmpty == false else {
+                throw SettingsError(
+                    description:
+                        "--redis none leaves POST /emit as the only source of messages, and that needs --secret")
+            }
         }
         try takeLimits(command)
     }

@@ -27,136 +27,163 @@ struct WSEmitCommand: AsyncParsableCommand {
             """,
         version: "ws-emit \(Version.current)")
 
-    @Option(name: [.short, .long], help: "Where to listen, host:port; IPv6 as [::1]:8899. (default: 0.0.0.0:8899)")
+    /// For the numbers in the help.
+    private static let defaults = BridgeConfiguration()
+
+    @Option(
+        name: [.short, .long],
+        help: ArgumentHelp(
+            "Where to listen, host:port; IPv6 as [::1]:8899. (default: 0.0.0.0:8899)", valueName: "address"))
     var address: String?
 
     @Option(
-        help:
-            "Redis or Valkey: redis://[user:password@]host:port/db, rediss:// with TLS, unix:///path, redis+sentinel://host,host/db/service, redis+cluster://host,host, or none. (default: redis://localhost:6379/0)"
-    )
+        help: ArgumentHelp(
+            "Redis or Valkey: redis://[user:password@]host:port/db, rediss:// with TLS, unix:///path, redis+sentinel://host,host/db/service, redis+cluster://host,host, or none. (default: redis://localhost:6379/0)",
+            valueName: "url"))
     var redis: String?
 
-    @Option(help: "File whose first line is the password of the Redis URL. (default: $REDIS_PASSWORD_FILE)")
+    @Option(
+        help: ArgumentHelp(
+            "File whose first line is the password of the Redis URL. (default: $REDIS_PASSWORD_FILE)", valueName: "path"
+        ),
+        completion: .file())
     var redisPasswordFile: String?
 
     @Option(
         parsing: .upToNextOption,
-        help:
-            "Origins of pages that may connect, several or one text with spaces; * for any. (default: http://localhost:7788)"
-    )
+        help: ArgumentHelp(
+            "Origins of pages that may connect, several or one text with spaces; * for any. (default: \(defaults.origins.joined(separator: " ")))",
+            valueName: "origin"))
     var cors: [String] = []
 
-    @Option(help: "Secret for emitting by POST /emit. (default: none, /emit is off)")
+    @Option(help: ArgumentHelp("Secret for emitting by POST /emit. (default: none, /emit is off)", valueName: "secret"))
     var secret: String?
 
-    @Option(help: "Accepted for old environment files; has no effect.")
+    @Option(help: ArgumentHelp("Accepted for old environment files; has no effect.", valueName: "secret"))
     var flaskSecret: String?
 
     @Option(
         parsing: .singleValue,
-        help: "Redis channel to listen on; repeatable, the first one is published to. (default: flask-socketio)")
+        help: ArgumentHelp(
+            "Redis channel to listen on; repeatable, the first one is published to. (default: \(defaults.redisChannels.joined(separator: " ")))",
+            valueName: "name"))
     var channel: [String] = []
 
     @Option(
-        help:
-            "How a list in the data of a JSON message is read: auto (as its sender has shown), 5.14 (one argument) or 5.15.1 (the list of arguments). (default: auto)"
-    )
+        help: ArgumentHelp(
+            "How a list in the data of a JSON message is read: auto (as its sender has shown), 5.14 (one argument) or 5.15.1 (the list of arguments). (default: auto)",
+            valueName: "release"))
     var dialect: String?
 
     @Option(
-        help:
-            "How POST /emit is published for other servers: auto (as those on the channel read it), json or pickle. (default: auto)"
-    )
+        help: ArgumentHelp(
+            "How POST /emit is published for other servers: auto (as those on the channel read it), json or pickle. (default: auto)",
+            valueName: "form"))
     var publish: String?
 
-    @Option(parsing: .singleValue, help: "Namespace that browsers may open; repeatable. (default: any)")
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp("Namespace that browsers may open; repeatable. (default: any)", valueName: "name"))
     var namespace: [String] = []
 
-    @Option(parsing: .singleValue, help: "space=secret of a room-space, with --redis none; repeatable.")
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp("A room-space and its secret, with --redis none; repeatable.", valueName: "space=secret"))
     var roomSecret: [String] = []
 
-    @Option(help: "Engine.IO path. (default: /socket.io/)")
+    @Option(help: ArgumentHelp("Engine.IO path. (default: \(defaults.path))", valueName: "path"))
     var path: String?
 
-    @Option(help: "Event loops. (default: one per core)")
+    @Option(help: ArgumentHelp("Event loops. (default: one per core)", valueName: "n"))
     var threads: String?
 
-    @Option(help: "Seconds between pings to a client. (default: 25)")
+    @Option(help: .seconds("Time between pings to a client.", defaults.timing.pingInterval))
     var pingInterval: String?
 
-    @Option(help: "Seconds a client may take to answer a ping. (default: 20)")
+    @Option(help: .seconds("Time a client may take to answer a ping.", defaults.timing.pingTimeout))
     var pingTimeout: String?
 
-    @Option(help: "Largest packet or POST of a client, in bytes. (default: 1000000)")
+    @Option(help: .bytes("Largest packet or POST of a client.", defaults.maxPayload))
     var maxPayload: String?
 
     @Option(
-        help:
-            "Bytes of messages and bodies whose end has not come, of all clients together; beyond, the oldest are closed. (default: 67108864, or 16 of the largest)"
-    )
+        help: ArgumentHelp(
+            "Messages and bodies whose end has not come, of all clients together; beyond, the oldest are closed. (default: 67108864, or 16 of the largest)",
+            valueName: "bytes"))
     var maxUnfinished: String?
 
-    @Option(help: "Largest body of POST /emit, in bytes. (default: 1000000)")
+    @Option(help: .bytes("Largest body of POST /emit.", defaults.maxEmitBodyBytes))
     var maxEmitBody: String?
 
-    @Option(help: "Bytes that may wait for one client before it is disconnected. (default: twice --max-message)")
+    @Option(
+        help: ArgumentHelp(
+            "What may wait for one client before it is disconnected. (default: twice --max-message)", valueName: "bytes"))
     var maxQueue: String?
 
-    @Option(help: "Seconds a client may take nothing while more than 1 MiB waits for it. (default: 10)")
+    @Option(
+        help: .seconds("Time a client may take nothing while more than 1 MiB waits for it.", defaults.stallTimeout))
     var stallTimeout: String?
 
-    @Option(help: "Rooms one client may join; those that a backend enters it into count. (default: 1024)")
+    @Option(
+        help: .count("Rooms one client may join; those that a backend enters it into count.", defaults.maxRoomsPerSocket))
     var maxRooms: String?
 
-    @Option(help: "Namespaces one client may open. (default: 64)")
+    @Option(help: .count("Namespaces one client may open.", defaults.maxNamespacesPerSession))
     var maxNamespaces: String?
 
-    @Option(help: "Acks one client may owe; the oldest is forgotten beyond. (default: 256)")
+    @Option(help: .count("Acks one client may owe; the oldest is forgotten beyond.", defaults.maxPendingAcks))
     var maxPendingAcks: String?
 
-    @Option(help: "Largest message on the Redis channel, in bytes. (default: 16777216)")
+    @Option(help: .bytes("Largest message on the Redis channel.", defaults.maxMessageBytes))
     var maxMessage: String?
 
-    @Option(help: "Bytes of messages and commands that may wait for Redis. (default: 67108864)")
+    @Option(help: .bytes("Messages and commands that may wait for Redis.", defaults.maxRedisQueueBytes))
     var maxRedisQueue: String?
 
-    @Option(help: "Largest secret of a room-space in Redis, in bytes. (default: 65536)")
+    @Option(help: .bytes("Largest secret of a room-space in Redis.", defaults.maxSecretBytes))
     var maxSecret: String?
 
-    @Option(help: "Open connections. (default: what the limit on file descriptors allows)")
+    @Option(
+        help: ArgumentHelp(
+            "Open connections. (default: what the limit on file descriptors allows; the log says it)", valueName: "n"))
     var maxConnections: String?
 
-    @Option(help: "Seconds a client may stay without any namespace. (default: 45)")
+    @Option(help: .seconds("Time a client may stay without any namespace.", defaults.timing.connectTimeout))
     var connectTimeout: String?
 
-    @Option(help: "Seconds a websocket may take to upgrade a session. (default: 10)")
+    @Option(help: .seconds("Time a websocket may take to upgrade a session.", defaults.timing.upgradeTimeout))
     var upgradeTimeout: String?
 
-    @Option(help: "Seconds the head of a connection's first request may take. (default: 10)")
+    @Option(help: .seconds("Time the head of a connection's first request may take.", defaults.headTimeout))
     var headTimeout: String?
 
-    @Option(help: "Seconds the body of a request may take. (default: 30)")
+    @Option(help: .seconds("Time the body of a request may take.", defaults.bodyTimeout))
     var bodyTimeout: String?
 
-    @Option(help: "Seconds a kept-alive connection may be idle. (default: 75)")
+    @Option(help: .seconds("Time a kept-alive connection may be idle.", defaults.idleTimeout))
     var idleTimeout: String?
 
     @Option(
-        help:
-            "A listener of its own, host:port, for /livez, /readyz, /metrics and explain. (default: the public one, see docs/operating.md)"
-    )
+        help: ArgumentHelp(
+            "A listener of its own, host:port, for /livez, /readyz, /metrics and explain. (default: the public one, see docs/operating.md)",
+            valueName: "address"))
     var adminAddress: String?
 
-    @Option(help: "Seconds between messages to ourselves through Redis, which /readyz relies on; or none. (default: 5)")
+    @Option(
+        help: .seconds(
+            "Time between messages to ourselves through Redis, which /readyz relies on; or none.",
+            defaults.canaryInterval))
     var canaryInterval: String?
 
-    @Option(help: "Seconds without such a message coming back after which /readyz answers 503. (default: 12)")
+    @Option(
+        help: .seconds(
+            "Time without such a message coming back after which /readyz answers 503.", defaults.canaryLimit))
     var canaryLimit: String?
 
-    @Option(help: "Times without a subscription that are remembered. (default: 64)")
+    @Option(help: .count("Times without a subscription that are remembered.", defaults.maxGaps))
     var maxGaps: String?
 
-    @Option(help: "Senders that are accounted for. (default: 1024)")
+    @Option(help: .count("Senders that are accounted for.", defaults.maxSenders))
     var maxSenders: String?
 
     @Flag(help: "Leave websockets to the network library, which takes more time and memory.")
@@ -202,6 +229,21 @@ struct WSEmitCommand: AsyncParsableCommand {
 
 /// One line on standard error.
 func complain(_ sentence: String) {
-    let line = Array("ws-emit: \(sentence)\n".utf8)
-    _ = line.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    StandardError.complain(sentence)
+}
+
+/// Help of an option that takes a number: its unit is the name of its value.
+extension ArgumentHelp {
+    fileprivate static func seconds(_ text: String, _ duration: Duration?) -> ArgumentHelp {
+        ArgumentHelp(
+            "\(text) (default: \(duration.map { "\($0.components.seconds)" } ?? "none"))", valueName: "seconds")
+    }
+
+    fileprivate static func bytes(_ text: String, _ count: Int) -> ArgumentHelp {
+        ArgumentHelp("\(text) (default: \(count))", valueName: "bytes")
+    }
+
+    fileprivate static func count(_ text: String, _ count: Int) -> ArgumentHelp {
+        ArgumentHelp("\(text) (default: \(count))", valueName: "n")
+    }
 }

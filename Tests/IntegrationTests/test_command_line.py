@@ -1,5 +1,7 @@
 """Options, environment, what is printed, how it ends. Environment files of the original work unchanged."""
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -37,6 +39,17 @@ def test_help_names_every_option_of_the_original():
         assert option in result.stdout, option
 
 
+UNITS = {"address", "url", "path", "origin", "secret", "name", "release", "form", "space=secret", "seconds", "bytes", "n"}
+
+
+@pytest.mark.ours
+def test_help_names_the_kind_of_each_value():
+    options = [argument for argument in json.loads(run("--experimental-dump-help").stdout)["command"]["arguments"]
+               if argument["kind"] == "option"]
+    assert len(options) > 30 and {option["valueName"] for option in options} == UNITS
+    assert "--ping-interval <seconds>" in run("--help").stdout
+
+
 WRONG = [
     ("-a", "8899"), ("-a", "localhost:http"), ("-a", "localhost:70000"), ("-a", "1:2:3:4"), ("-a", ""), ("-a", "[::1]"),
     ("--redis", "http://localhost"), ("--redis", "localhost:6379"), ("--redis", "redis://localhost:port/0"),
@@ -66,6 +79,12 @@ def test_a_bad_value_in_the_environment_too(name, value):
 
 
 @pytest.mark.ours
+def test_without_redis_and_secret_no_message_could_come():
+    result = run("-a", f"127.0.0.1:{free_port()}", "--redis", "none", env={"SECRET": ""})
+    assert result.returncode == 64 and "--secret" in result.stderr and len(result.stderr.splitlines()) == 1, result
+
+
+@pytest.mark.ours
 def test_another_redis_scheme_names_those_that_work():
     result = run("--redis", "http://localhost")
     assert "redis://" in result.stderr and "unix://" in result.stderr, result.stderr
@@ -74,7 +93,7 @@ def test_another_redis_scheme_names_those_that_work():
 @pytest.mark.ours
 def test_a_port_in_use_is_one_sentence():
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        result = run("-a", "127.0.0.1:%d" % taken.getsockname()[1], "--redis", "none")
+        result = run("-a", "127.0.0.1:%d" % taken.getsockname()[1], "--redis", "none", "--secret", "123")
     assert result.returncode not in (0, 64) and result.returncode > 0, result
     assert str(taken.getsockname()[1] if taken.fileno() >= 0 else "") in result.stderr
 
@@ -170,6 +189,38 @@ def test_a_signal_closes_clients_and_ends_with_code_0(redis_server, start_bridge
 
 
 @pytest.mark.ours
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
+def test_a_signal_that_means_something_to_other_daemons_is_logged_and_ends_nothing(redis_server, start_bridge, closing, number):
+    bridge = start_bridge(redis_server)
+    client = closing(RawClient(bridge))
+    for _ in range(2):
+        before = len(bridge.running.lines)
+        bridge.running.send_signal(number)
+        bridge.running.wait_for_line(f"{number.name} is ignored", after=before)
+    assert client.join("a") == [{"ok": True}]
+    bridge.running.send_signal(signal.SIGTERM)
+    assert bridge.running.wait_for_exit() == 0
+
+
+@pytest.mark.ours
+def test_it_outlives_the_reader_of_its_log():
+    port, (reading, writing) = free_port(), os.pipe()
+    program = subprocess.Popen([ws_emit_program(), "-a", f"127.0.0.1:{port}", "--redis", "none", "--secret", "123"],
+                               stdin=subprocess.DEVNULL, stdout=writing, stderr=writing)
+    os.close(writing)
+    bridge = type("Address", (), {"host": "127.0.0.1", "port": port})
+    try:
+        os.read(reading, 1)
+        os.close(reading)
+        eventually(lambda: http_request(bridge, "GET", "/livez").status == 200, "it answers")
+        program.send_signal(signal.SIGHUP)
+        assert http_request(bridge, "POST", "/emit", '{"event":"x","secret":"123"}', JSON).status == 200
+    finally:
+        program.terminate()
+        assert program.wait(PATIENCE) == 0
+
+
+@pytest.mark.ours
 def test_a_signal_ends_it_without_redis_too(start_bridge):
     bridge = start_bridge(None, redis_url=f"redis://127.0.0.1:{free_port()}/0")
     bridge.running.send_signal(signal.SIGTERM)
@@ -178,18 +229,27 @@ def test_a_signal_ends_it_without_redis_too(start_bridge):
 
 def test_a_signal_may_come_as_soon_as_it_has_started():
     for _ in range(20):
-        running = Running([ws_emit_program(), "-a", f"127.0.0.1:{free_port()}", "--redis", "none"])
+        running = Running([ws_emit_program(), "-a", f"127.0.0.1:{free_port()}", "--redis", "none", "--secret", "123"])
         running.wait_for_line("ws-emit started on")
         running.send_signal(signal.SIGTERM)
         assert running.wait_for_exit() == 0, running.output
 
 
 def test_start_up_says_where_and_for_whom(redis_server, start_bridge):
-    bridge = start_bridge(redis_server, origins=["http://a.example"], subscribes=False)
+    bridge = start_bridge(redis_server, origins=["http://a.example"], subscribes=False, secret="not-for-the-log")
     line = bridge.running.wait_for_line("ws-emit started on")
     assert bridge.address in line and "http://a.example" in line
     bridge.running.wait_for_line("Enable HTTP emitting with secret")
-    assert "123" not in bridge.running.output.replace(str(bridge.port), "")
+    assert "not-for-the-log" not in bridge.running.output
+
+
+@pytest.mark.ours
+def test_start_up_says_how_many_connections_it_takes(redis_server, start_bridge):
+    line = start_bridge(redis_server, "--max-connections", "77", subscribes=False).running.wait_for_line("connections at a time")
+    assert "at most 77 " in line and re.search(r"open_files_limit=\d+$", line), line
+    own = start_bridge(redis_server, subscribes=False).running.wait_for_line("connections at a time")
+    most, limit = map(int, re.search(r"at most (\d+) .*open_files_limit=(\d+)", own).groups())
+    assert 0 < most < limit
 
 
 @pytest.mark.ours

@@ -4,7 +4,7 @@ A fenced block that begins with ```sh is run from the top of the tree, with `ws-
 namespace of its own, where a Redis listens on localhost:6379 and a ws-emit with the secret 123 on localhost:8899: so the
 addresses in the documents are right, and two runs don't collide. What can't be run that way names the test file that runs
 it behind the `sh`; each of its lines must stand there. Lines that begin with `$ ` are commands, what follows their output,
-in which `…` stands for anything.
+in which `…` stands for anything. A command ends with 0, or with the code that `  # exit 1` behind it gives.
 """
 import os
 import pathlib
@@ -15,6 +15,7 @@ import tempfile
 
 import pytest
 
+from support.documents import commands, script
 from support.processes import ROOT, Running, command, ws_emit_program
 from support.subspy import program as subspy_program
 from support.waiting import PATIENCE, eventually
@@ -84,8 +85,7 @@ def machine(tmp_path_factory):
 def test_a_command_works_as_it_stands(held_by, text, request):
     if held_by:
         where = (ROOT / "Tests/IntegrationTests" / held_by).read_text()
-        missing = [line for line in text.splitlines() if line.strip() and not line.startswith("#")
-                   and line.strip().removeprefix("$ ") not in where]
+        missing = [line for line in commands(text) if line not in where]
         assert not missing, f"{held_by} does not run: {missing}"
         return
     run = request.getfixturevalue("machine")
@@ -93,17 +93,39 @@ def test_a_command_works_as_it_stands(held_by, text, request):
         return eventually(lambda: (done := run(text)).returncode != REFUSED and done, "the server answers")
     steps = re.split(r"^\$ ", text, flags=re.M)
     if len(steps) == 1:
-        done = machine(text)
+        done = machine(script(text))
         assert done.returncode == 0, done.stdout
         return
     assert not steps[0].strip(), "output before the first command"
     for step in steps[1:]:
         # A command goes on after a backslash.
         line = re.match(r"(.*\\\n)*.*\n?", step)[0]
-        done = machine(line)
+        done = machine(script(line))
         assert done.returncode == 0, f"{line}{done.stdout}"
         expected = ".*".join(re.escape(part) for part in step[len(line):].strip().split("…"))
         assert re.fullmatch(expected, done.stdout.strip(), re.S), f"{line} printed:\n{done.stdout}"
+
+
+def test_a_command_with_another_code_than_the_one_beside_it_fails(machine):
+    assert machine(script("false  # exit 1: why")).returncode == 0
+    assert machine(script("printf x; exit 3 | cat  # exit 3")).returncode == 0
+    for wrong in ("true  # exit 1", "false", "(exit 2)  # exit 1\necho"):
+        assert machine(script(wrong)).returncode != 0, wrong
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_no_command_hides_its_failure(document):
+    for block in BLOCK.finditer((ROOT / document).read_text()):
+        assert block[1] != "sh" or not re.search(r"\|\| *(true|:)|; *(true|:) *$|set \+e", block[3], re.M), block[3]
+
+
+def test_each_format_of_subspy_is_one_that_it_takes(machine):
+    formats = [(document, text) for document in DOCUMENTS
+               for text in re.findall(r"--format\s+'([^']+)'", (ROOT / document).read_text())]
+    assert len(formats) > 2
+    for document, text in formats:
+        done = machine(f"subspy --duration 1ms --format '{text}'")
+        assert done.returncode == 0, f"{document}: {done.stdout}"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)

@@ -1,5 +1,7 @@
 """Pages that ask are told of the times in which messages may have been missed."""
+import datetime
 import json
+import shlex
 import signal
 import threading
 import time
@@ -69,7 +71,9 @@ def test_those_who_asked_are_told_in_their_namespace_and_nobody_else(own_redis, 
     assert bridge.admin.metric("ws_emit_subscription_gap_seconds_count") == 1
     assert bridge.admin.metric("ws_emit_gap_notices_total") == 7
     line = bridge.running.wait_for_line("the subscription is back")
-    assert str(gap["from"]) in line and str(gap["to"]) in line and "cause=restarted" in line
+    said = dict(word.split("=", 1) for word in shlex.split(line) if "=" in word)
+    assert [datetime.datetime.fromisoformat(said[key]).timestamp() * 1000 for key in ("from", "to")] == pytest.approx(
+        [gap["from"], gap["to"]], abs=0.5) and said["cause"] == "restarted", line
 
 
 def test_what_redis_says_of_the_cause_is_told_everywhere(own_redis, operated, closing):

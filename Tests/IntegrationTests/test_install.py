@@ -234,11 +234,8 @@ def test_the_commands_of_the_documentation(machine):
     list(follow("What the service may do"))
     machine.wait_for_journal("0.0.0.0:80")
     assert '0{"sid":' in machine.says("curl -sS 'http://localhost/socket.io/?EIO=4&transport=polling'")
-    # Debian's Redis has a socket when told so.
-    machine.run("printf 'unixsocket /run/redis/redis-server.sock\\nunixsocketperm 770\\n' >> /etc/redis/redis.conf;"
-                "systemctl restart redis-server ws-emit")
     eventually_subscribed(machine)
-    assert "unix:///run/redis" in machine.says(f"cat {SETTINGS}")
+    machine.wait_for_journal("redis=unix:///run/redis/redis-server.sock")
 
     list(follow("Upgrade and remove the package"))
     assert not machine.run("command -v ws-emit", check=False).stdout
@@ -317,18 +314,28 @@ def test_it_waits_for_redis_and_delivers_through_it(shared_machine):
     machine = shared_machine
     machine.run("systemctl stop redis-server; systemctl restart ws-emit")
     assert machine.says("systemctl is-active ws-emit") == "active"
+    machine.wait_for_journal("Redis is away")
+    entry, *_ = [json.loads(line) for line in machine.says("journalctl --unit=ws-emit --output=json").splitlines()
+                 if "Redis is away" in line]
+    assert entry["PRIORITY"] == "4" and entry["MESSAGE"].startswith("Redis is away"), entry
     machine.run("systemctl start redis-server")
     eventually_subscribed(machine)
     said = machine.says("subspy emit update --room time --data '{\"time\": 1}'")
     assert "1" in said
 
 
-def test_a_crash_is_restarted_and_a_wrong_setting_is_not(shared_machine):
+def test_whatever_ends_it_starts_it_again_and_a_hangup_or_a_wrong_setting_does_not(shared_machine):
     machine = shared_machine
+    for number in ("SEGV", "TERM", "KILL"):
+        before = machine.says("systemctl show -P MainPID ws-emit")
+        machine.run(f"systemctl kill --signal={number} ws-emit")
+        machine.run(f"for _ in $(seq 300); do p=$(systemctl show -P MainPID ws-emit); [ $p != 0 ] && [ $p != {before} ] && exit;"
+                    "sleep 0.1; done; exit 1")
     before = machine.says("systemctl show -P MainPID ws-emit")
-    machine.run("systemctl kill --signal=SEGV ws-emit")
-    machine.run(f"for _ in $(seq 300); do p=$(systemctl show -P MainPID ws-emit); [ $p != 0 ] && [ $p != {before} ] && exit;"
-                "sleep 0.1; done; exit 1")
+    machine.wait_for_journal(f"ws-emit started on")
+    machine.run("systemctl kill --signal=HUP ws-emit")
+    machine.wait_for_journal("SIGHUP is ignored")
+    assert machine.says("systemctl show -P MainPID ws-emit") == before
     machine.run(f"cp -p {SETTINGS} /srv/kept; echo ADDRESS=nowhere >> {SETTINGS}")
     machine.run("systemctl restart ws-emit", check=False)
     machine.run("for _ in $(seq 300); do [ $(systemctl is-failed ws-emit) = failed ] && exit; sleep 0.1; done; exit 1")

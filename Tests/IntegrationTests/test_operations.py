@@ -140,7 +140,7 @@ def test_an_admin_address_in_use_is_one_sentence(own_redis, start_bridge, operat
     bridge = operated(own_redis)
     taken = f"127.0.0.1:{bridge.admin.port}"
     result = subprocess.run([ws_emit_program(), "-a", f"127.0.0.1:{free_port()}", "--admin-address", taken,
-                             "--redis", "none"], capture_output=True, text=True)
+                             "--redis", "none", "--secret", "123"], capture_output=True, text=True)
     assert result.returncode == 1 and f"{taken}: Address already in use" in result.stderr, result
     assert "--admin-address" in result.stderr
 
@@ -149,7 +149,7 @@ def test_an_admin_address_in_use_is_one_sentence(own_redis, start_bridge, operat
     ("--canary-interval", "0"), ("--canary-interval", "never"), ("--canary-interval", "60"), ("--canary-limit", "5"),
     ("--max-gaps", "0"), ("--max-senders", "0"), ("--admin-address", "8898")], ids=" ".join)
 def test_a_wrong_option_is_one_sentence_that_names_it(flags):
-    result = subprocess.run([ws_emit_program(), "--redis", "none", *flags], capture_output=True, text=True)
+    result = subprocess.run([ws_emit_program(), "--redis", "none", "--secret", "123", *flags], capture_output=True, text=True)
     assert result.returncode == 64 and flags[0] in result.stderr and len(result.stderr.splitlines()) == 1, result
 
 

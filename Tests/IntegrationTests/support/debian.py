@@ -9,6 +9,7 @@ import tempfile
 
 import pytest
 
+from .documents import script
 from .processes import ROOT, command
 from .waiting import PATIENCE, eventually
 
@@ -112,7 +113,7 @@ def documented_commands(document, section):
     assert section in sections, f"{document} has no section {section!r}: {list(sections)}"
     blocks = re.findall(r"(?ms)^```sh\n(.*?)^```$", sections[section])
     assert blocks, f"the section {section!r} of {document} has no commands"
-    return blocks
+    return [script(block) for block in blocks]
 
 
 def documented_sections(document):

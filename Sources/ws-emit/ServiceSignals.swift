@@ -1,11 +1,19 @@
 @preconcurrency import Dispatch
 import Glibc
 
-/// SIGTERM and SIGINT as a stream; their default action is off from its creation on.
+/// SIGTERM and SIGINT, which end the service, and those that others send to be heard without ending it, as a stream; their
+/// default action is off from its creation on.
+///
+/// Left as they are: SIGQUIT and the signals of faults, which leave a core to look at, and SIGALRM, by which a parent sets a
+/// time limit before it executes the program.
 ///
 /// The handler writes to a pipe, and Dispatch reads that: nothing is lost however early it comes. Dispatch's own source of
 /// signals looks at them only some time after `resume()`, and one that comes before is gone, since it must be ignored by then.
-struct TerminationSignals {
+struct ServiceSignals {
+    static let ending = [SIGTERM, SIGINT]
+    /// Log rotation, a closed terminal and other daemons' reload send these; to systemd, their default is a clean end.
+    static let ignored = [SIGHUP: "SIGHUP", SIGUSR1: "SIGUSR1", SIGUSR2: "SIGUSR2"]
+
     let stream: AsyncStream<CInt>
     private let source: any DispatchSourceRead
 
@@ -30,7 +38,9 @@ struct TerminationSignals {
             while read(reading, &number, 1) == 1 { continuation.yield(CInt(number)) }
         }
         source.resume()
-        for number in [SIGTERM, SIGINT] {
+        // Whoever reads the log may go away, or its file reach a limit: neither is worth the clients' connections.
+        for number in [SIGPIPE, SIGXFSZ] { signal(number, SIG_IGN) }
+        for number in Self.ending + Self.ignored.keys {
             signal(number) { number in
                 // All that may be called here must be safe in a handler (signal-safety(7)).
                 let error = errno
