@@ -176,6 +176,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     private func refuseBrokenRequest(_ context: ChannelHandlerContext) {
         guard case .awaitingHead = state else { return close(context) }
         state = .answering(.usual)
+        shard.refused(ClientRefusal(.brokenRequest), by: { .address(context.channel.remoteAddress) })
         var answer = HTTPAnswer.errorPage(.badRequest, "The request is not valid HTTP.")
         answer.closesConnection = true
         write(answer)
@@ -201,7 +202,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     private func refuseBody(_ head: HTTPRequestHead, limit: Int) {
         state = .answering(HTTPAnswer.Form(of: head))
         shard.counters.bodiesTooLarge += 1
-        endpoints.noteRefusedBody(of: head)
+        endpoints.noteRefusedBody(of: head, on: shard)
         var answer = HTTPAnswer.errorPage(.payloadTooLarge, "A body here may have at most \(limit) bytes.")
         answer.closesConnection = true
         write(answer)
@@ -239,6 +240,8 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func shakeHands(_ head: HTTPRequestHead, _ session: SessionReference?) {
         guard let key = WebSocketHandshake.key(of: head) else {
+            let refusal = ClientRefusal(.invalidRequest, "the headers Sec-WebSocket-Key or -Version are wrong")
+            shard.refused(refusal, by: { .sender(of: head) })
             return refuseUpgrade(head, .invalidWebSocketUpgrade)
         }
         becomeWebSocket(session, WebSocketHandshake.response(to: Array(key.utf8)))

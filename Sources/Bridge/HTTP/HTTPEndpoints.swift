@@ -1,3 +1,4 @@
+import JSONCodec
 import NIOCore
 import NIOHTTP1
 import SocketIOProtocol
@@ -47,8 +48,13 @@ final class HTTPEndpoints: Sendable {
     }
 
     /// A request whose body is over the limit gets its answer from the connection.
-    func noteRefusedBody(of head: HTTPRequestHead) {
-        if emit != nil, Self.path(of: head) == "/emit" { metrics.emitAnswered(413) }
+    func noteRefusedBody(of head: HTTPRequestHead, on shard: Shard) {
+        let path = Self.path(of: head)
+        if path == "/emit" {
+            if emit != nil { metrics.emitAnswered(413) }
+        } else if path.utf8.starts(with: configuration.path.utf8) {
+            shard.refused(ClientRefusal(.tooLarge), by: { .sender(of: head) })
+        }
     }
 
     /// - Parameter channel: the connection, for who is at its other end.
@@ -60,6 +66,9 @@ final class HTTPEndpoints: Sendable {
         }
         if path.utf8.starts(with: configuration.path.utf8) { return transport.route(head, body: body, on: shard) }
         if path == "/emit", let emit { return route(head, body: body, to: emit) }
+        if head.uri.utf8.count > path.utf8.count, head.uri.dropFirst(path.count).contains("EIO=") {
+            shard.refused(ClientRefusal(.unknownPath, ByteString(String(path))), by: { .sender(of: head) })
+        }
         guard purpose == .everybody else { return .answer(Self.notFound) }
         let audience = Self.audience(head, channel.remoteAddress)
         return operations.route(head, path: path, from: audience, isTrusted: false, on: shard)
