@@ -14,8 +14,8 @@ struct Explanation: Sendable {
     private(set) var refusals: [RecentRefusals.Entry] = []
     /// The id of a canary that was sent for this question; nil when none could be.
     var canary: Int64?
-    /// Whether the room-space has a secret; nil for a public room, or when Redis can't be asked.
-    var hasSecret: Bool?
+    /// The secrets of the room-space, empty ones left out; nil for a public room, or when Redis can't be asked.
+    var secrets: [ByteBuffer]?
 
     /// Senders told: those with refused or mended messages.
     private static let shownSenders = 20
@@ -36,7 +36,7 @@ struct Explanation: Sendable {
         members += readiness.details(at: now)
         members += [
             ("canary_id", canary.map { .integer(Int($0)) } ?? .null),
-            ("sockets", .integer(lookup.sockets)), ("members", .integer(lookup.members[room] ?? 0)),
+            ("sessions", .integer(numbers.total.sessions)), ("sockets", .integer(lookup.sockets)), ("members", .integer(lookup.members[room] ?? 0)),
             ("similar", .list(Self.names(lookup.similar[room] ?? []))),
             ("elsewhere", .list(Self.names(lookup.elsewhere[room] ?? []))),
             ("namespaces", .list(Self.names(lookup.namespaces))),
@@ -66,7 +66,11 @@ struct Explanation: Sendable {
 
     private var roomSpace: JSONValue {
         guard let space = JoinRequest.roomSpace(of: room) else { return .null }
-        return .object([("name", .name(space)), ("has_secret", hasSecret.map { .bool($0) } ?? .null)])
+        return .object([
+            ("name", .name(space)), ("has_secret", secrets.map { .bool(!$0.isEmpty) } ?? .null),
+            // `printf` sets none, `echo` does; a page that sends the secret without it doesn't get in.
+            ("secret_ends_with_line_feed", .bool(secrets?.contains { $0.readableBytesView.last == 0x0A } ?? false)),
+        ])
     }
 
     private func senders(at now: NIODeadline, _ milliseconds: Int64) -> [JSONValue] {
@@ -74,7 +78,9 @@ struct Explanation: Sendable {
             $0.refusals + $0.mended > 0 && now - $0.lastSeen < Self.newsOfSenders
         }.sorted { $0.refusals + $0.mended > $1.refusals + $1.mended }
             .prefix(Self.shownSenders).map { sender in
-                let ago = max(0, (now - sender.lastSeen).nanoseconds / 1_000_000)
+                let time = { (moment: NIODeadline) in
+                    JSONValue.integer(Int(milliseconds - max(0, (now - moment).nanoseconds / 1_000_000)))
+                }
                 return .object([
                     ("host_id", sender.hostID.map { .name($0) } ?? .null),
                     ("dialect", sender.dialect.map { .text($0.label) } ?? .null),
@@ -82,7 +88,8 @@ struct Explanation: Sendable {
                     ("last_refusal", sender.lastRefusal.map { .text($0) } ?? .null),
                     ("mended", .integer(sender.mended)),
                     ("complaints", .list(sender.complaints.all.map { .text($0.advice) })),
-                    ("last_seen", .integer(Int(milliseconds - ago))),
+                    ("last_seen", time(sender.lastSeen)),
+                    ("last_refused", sender.lastRefusedAt.map(time) ?? .null),
                 ])
             }
     }
@@ -128,13 +135,13 @@ final class Explainer: Sendable {
             }
         }
         let canary = Scrape.orNothing(on: eventLoop) { router.sendCanary() }
-        let secret = Scrape.orNothing(on: eventLoop) { () -> EventLoopFuture<Bool?> in
+        let secrets = Scrape.orNothing(on: eventLoop) { () -> EventLoopFuture<[ByteBuffer]?> in
             guard let space = JoinRequest.roomSpace(of: room) else { return eventLoop.makeSucceededFuture(nil) }
-            return router.roomSecrets(of: space).map { $0.contains { $0.readableBytes > 0 } }
+            return router.roomSecrets(of: space).map { $0.filter { $0.readableBytes > 0 } }
         }
         return scrape.collect(on: eventLoop).and(EventLoopFuture.whenAllSucceed(parts, on: eventLoop))
-            .and(canary).and(secret).map { answers in
-                let (((numbers, parts), canary), secret) = answers
+            .and(canary).and(secrets).map { answers in
+                let (((numbers, parts), canary), secrets) = answers
                 var explanation = Explanation(
                     configuration: configuration, hostID: hostID, room: room, namespace: namespace, numbers: numbers)
                 let now = WallClock.milliseconds()
@@ -143,7 +150,7 @@ final class Explainer: Sendable {
                     explanation.add(refusals, at: now)
                 }
                 explanation.canary = canary ?? nil
-                explanation.hasSecret = secret ?? nil
+                explanation.secrets = secrets ?? nil
                 return explanation
             }
     }
