@@ -79,6 +79,7 @@ let package = Package(
             name: "ChannelEmitterTests", dependencies: ["ChannelEmitter", "RedisPubSub"], swiftSettings: strict),
         .testTarget(name: "SubspyTests", dependencies: ["subspy"], swiftSettings: strict),
         .testTarget(name: "BridgeTests", dependencies: ["Bridge", nioEmbedded], swiftSettings: strict),
+        .testTarget(name: "WSEmitTests", dependencies: ["ws-emit", "JSONCodec"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )
