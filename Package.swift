@@ -78,7 +78,7 @@ let package = Package(
         .testTarget(name: "RedisPubSubTests", dependencies: ["RedisPubSub", nioEmbedded], swiftSettings: strict),
         .testTarget(
             name: "ChannelEmitterTests", dependencies: ["ChannelEmitter", "RedisPubSub"], swiftSettings: strict),
-        .testTarget(name: "WSEmitTests", dependencies: ["ws-emit", logging], swiftSettings: strict),
+        .testTarget(name: "WSEmitTests", dependencies: ["ws-emit", "JSONCodec", logging], swiftSettings: strict),
         .testTarget(name: "SubspyTests", dependencies: ["subspy"], swiftSettings: strict),
         .testTarget(name: "BridgeTests", dependencies: ["Bridge", nioEmbedded], swiftSettings: strict),
     ],

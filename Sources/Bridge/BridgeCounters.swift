@@ -23,16 +23,20 @@ package struct BridgeCounters: Sendable, Equatable {
     package var packetsQueued = 0
     package var gapNotices = 0
     package var unfinishedGivenUp = 0
+    /// What clients asked for and didn't get, by cause.
+    var refusals = CaseCounts<ClientRefusal.Cause>()
 
     package init() {}
 
     package static func += (left: inout BridgeCounters, right: BridgeCounters) {
         for field in fields { left[keyPath: field.path] += right[keyPath: field.path] }
+        left.refusals += right.refusals
     }
 
     /// Name and value of each counter that isn't zero, for the log.
     package var nonZero: [(name: String, value: Int)] {
-        Self.fields.map { ($0.name, self[keyPath: $0.path]) }.filter { $0.1 != 0 }
+        (Self.fields.map { ($0.name, self[keyPath: $0.path]) }
+            + ClientRefusal.Cause.allCases.map { ($0.label, refusals[$0]) }).filter { $0.1 != 0 }
     }
 
     /// Name, meaning and place of each counter.

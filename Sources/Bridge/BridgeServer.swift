@@ -42,12 +42,14 @@ package final class BridgeServer: Sendable {
         var shards: [NIOLoopBound<Shard>] = []
         let connections = OpenConnections(
             limit: configuration.maxConnections, unfinishedLimit: configuration.unfinishedLimit)
+        let refusalLog = ClientRefusalLog(configuration, logger: logger)
         for (index, loop) in loops.enumerated() {
             shards.append(
                 try await loop.submit {
                     let shard = Shard(
                         eventLoop: loop, loopIndex: index, configuration: configuration, router: router,
-                        allConnections: connections, heartbeat: readiness.heartbeats[index], logger: logger)
+                        allConnections: connections, heartbeat: readiness.heartbeats[index],
+                        refusalLog: refusalLog, logger: logger)
                     shard.start()
                     return NIOLoopBound(shard, eventLoop: loop)
                 }.get())
@@ -63,7 +65,7 @@ package final class BridgeServer: Sendable {
         let makeEndpoints = { purpose in
             HTTPEndpoints(
                 purpose: purpose,
-                transport: TransportEndpoint(configuration: configuration, shards: shards, logger: logger),
+                transport: TransportEndpoint(configuration: configuration, shards: shards),
                 emit: secret.map { EmitEndpoint(secret: $0, hostID: hostID) }, operations: operations,
                 metrics: bridgeMetrics, router: router, configuration: configuration)
         }

@@ -52,14 +52,16 @@ final class ClientEvents {
             switch document.byteString(name) {
             case ByteString("join"): return .join(request)
             case ByteString("leave"): return .leave(request)
-            default: return .other
+            case let name: return .other(name)
             }
         }
         switch event {
         case .invalid: throw .payload
         case .join(let request): join(request, by: socket, ackID: packet.ackID)
         case .leave(let request): leave(request, by: socket, ackID: packet.ackID)
-        case .other: if let id = packet.ackID { acknowledge(id, to: socket, "[]") }
+        case .other(let name):
+            socket.session.refused(ClientRefusal(.unhandledEvent, name ?? "", namespace: socket.namespace.name))
+            if let id = packet.ackID { acknowledge(id, to: socket, "[]") }
         }
     }
 
@@ -71,7 +73,9 @@ final class ClientEvents {
     private enum Event {
         case join(Result<JoinRequest, JoinRequest.Refusal>)
         case leave(Result<JoinRequest, JoinRequest.Refusal>)
-        case other, invalid
+        /// With its name, nil for a number.
+        case other(ByteString?)
+        case invalid
     }
 
     // MARK: join
@@ -200,7 +204,9 @@ final class ClientEvents {
     ) {
         if refusal == .tooManyRooms { shard?.counters.roomLimitReached += 1 }
         if refusal == .tooManyPendingJoins { shard?.counters.pendingJoinLimitReached += 1 }
-        if let room { shard?.refusals.note(join: room, namespace: socket.namespace.name, refusal) }
+        socket.session.refused(
+            ClientRefusal(
+                .joinRefused, ByteString(refusal.rawValue), namespace: socket.namespace.name, room: room ?? ""))
         shard?.counters.joinsRefused += 1
         logger.debug("join refused", metadata: ["sid": "\(socket.sid)", "reason": "\(refusal.rawValue)"])
         acknowledge(refusal, socket, ackID)

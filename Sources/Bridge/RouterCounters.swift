@@ -23,7 +23,7 @@ package struct RouterCounters: Sendable {
     package var emitsJSON5_14_2 = 0
     package var emitsJSON5_15_1 = 0
     /// Messages that reached no client, by reason.
-    var drops = DropCounts()
+    var drops = CaseCounts<DropReason>()
 
     mutating func count(_ dialect: Dialect) {
         switch dialect {

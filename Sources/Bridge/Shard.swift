@@ -17,7 +17,8 @@ final class Shard {
     let queueLimit: Int
     // Unchecked, these and those of a session and its websocket: touched for each delivery, nowhere across a call back.
     @exclusivity(unchecked) var counters = BridgeCounters()
-    var refusals = RecentRefusals()
+    private(set) var refusals = RecentRefusals()
+    private let refusalLog: ClientRefusalLog
     let heartbeat: Readiness.Heartbeat?
     /// Client events and acks; set once by the server, which knows the router.
     private(set) var events: ClientEvents
@@ -49,8 +50,10 @@ final class Shard {
 
     init(
         eventLoop: any EventLoop, loopIndex: Int, configuration: BridgeConfiguration, router: RouterReference,
-        allConnections: OpenConnections, heartbeat: Readiness.Heartbeat? = nil, logger: Logger
+        allConnections: OpenConnections, heartbeat: Readiness.Heartbeat? = nil, refusalLog: ClientRefusalLog? = nil,
+        logger: Logger
     ) {
+        self.refusalLog = refusalLog ?? ClientRefusalLog(configuration, logger: logger)
         self.allConnections = allConnections
         self.heartbeat = heartbeat
         self.eventLoop = eventLoop
@@ -82,6 +85,15 @@ final class Shard {
         let selector = try SocketSelector(shard: self, doorbell: doorbell, bell: loopIndex)
         let bound = NIOLoopBound((shard: self, selector: selector), eventLoop: eventLoop)
         return try selector.start().map { bound.value.shard.selector = bound.value.selector }
+    }
+
+    /// Counts what a client asked for and didn't get, and has the log and `ws-emit explain` tell of it.
+    ///
+    /// - Parameter client: who it was, asked only when there is a line to write.
+    func refused(_ refusal: ClientRefusal, by client: () -> Logger.Metadata = { [:] }) {
+        counters.refusals[refusal.cause] += 1
+        refusals.note(refusal)
+        if refusalLog.refused(refusal, by: client) { counters.refusedOriginsUnnamed += 1 }
     }
 
     // MARK: Sessions

@@ -69,7 +69,7 @@ struct Settings: Sendable {
         if bridge.redisChannels.contains("") { throw SettingsError(description: "--channel must not be empty") }
         if !command.namespace.isEmpty { bridge.namespaces = try Self.namespaces(command.namespace) }
         if let path = command.path { bridge.path = try Self.path(path) }
-        admin = try command.adminAddress.map { text throws(SettingsError) in
+        admin = try (command.adminAddress ?? environment.value("ADMIN_ADDRESS")).map { text throws(SettingsError) in
             try Self.address(text, option: "--admin-address")
         }
         bridge.hasAdminListener = admin != nil

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Bridge
 import Glibc
+import JSONCodec
 import Logging
 import NIOCore
 import NIOPosix
@@ -15,8 +16,8 @@ struct WSEmitCommand: AsyncParsableCommand {
         discussion: """
             ws-emit explain --room ROOM says why messages for a room don't arrive: ws-emit explain --help.
 
-            Options can also be set in the environment: ADDRESS, CORS, SECRET, REDIS, REDIS_PASSWORD_FILE,
-            FLASK_SECRET.
+            Options can also be set in the environment: ADDRESS, ADMIN_ADDRESS, CORS, SECRET, REDIS,
+            REDIS_PASSWORD_FILE, FLASK_SECRET.
 
             Examples:
               ws-emit --cors http://localhost:7788
@@ -25,7 +26,8 @@ struct WSEmitCommand: AsyncParsableCommand {
               ws-emit --redis 'rediss://db/0?ssl_ca_certs=/etc/ssl/redis-ca.pem'
               ws-emit --redis none --secret 123 --room-secret dir=MySecret
             """,
-        version: "ws-emit \(Version.current)")
+        version: "ws-emit \(Version.current)",
+        subcommands: [ExplainCommand.self])
 
     /// For the numbers in the help.
     private static let defaults = BridgeConfiguration()
@@ -165,7 +167,7 @@ struct WSEmitCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "A listener of its own, host:port, for /livez, /readyz, /metrics and explain. (default: the public one, see docs/operating.md)",
+            "A listener of its own, host:port, for /livez, /readyz, /metrics and explain; 127.0.0.1:8898 is where explain asks first. (default: the public one, see docs/operating.md)",
             valueName: "address"))
     var adminAddress: String?
 
@@ -198,10 +200,7 @@ struct WSEmitCommand: AsyncParsableCommand {
     /// names.
     static func main() async {
         do {
-            let arguments = Array(CommandLine.arguments.dropFirst())
-            var command =
-                arguments.first == "explain"
-                ? try ExplainCommand.parseAsRoot(Array(arguments.dropFirst())) : try parseAsRoot(arguments)
+            var command = try parse(Array(CommandLine.arguments.dropFirst()))
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {
@@ -213,6 +212,26 @@ struct WSEmitCommand: AsyncParsableCommand {
             complain(message(for: error))
             Glibc.exit(code.rawValue)
         }
+    }
+
+    private static func parse(_ arguments: [String]) throws -> any ParsableCommand {
+        guard let first = arguments.first, !first.hasPrefix("-"), first != "help" else {
+            let command = try parseAsRoot(arguments)
+            guard command is ExplainCommand else { return command }
+            throw ValidationError("explain comes first: ws-emit explain --room ROOM")
+        }
+        let rest = Array(arguments.dropFirst())
+        guard first == "explain" else {
+            var similar = SimilarNames(to: ByteString(first))
+            _ = similar.compare("explain")
+            let hint = similar.found.isEmpty ? "options begin with -, see ws-emit --help" : "did you mean explain?"
+            throw ValidationError("\(first) is no command of ws-emit; \(hint)")
+        }
+        // Its usage line names the program, which ExplainCommand alone doesn't know.
+        if rest.contains("--help") || rest.contains("-h") {
+            throw CleanExit.message(helpMessage(for: ExplainCommand.self))
+        }
+        return try ExplainCommand.parseAsRoot(rest)
     }
 
     func run() async throws {

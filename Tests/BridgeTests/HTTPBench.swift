@@ -57,7 +57,7 @@ final class HTTPBench {
             secret: secret)
         return HTTPEndpoints(
             purpose: .everybody,
-            transport: TransportEndpoint(configuration: configuration, shards: shards, logger: bench.shard.logger),
+            transport: TransportEndpoint(configuration: configuration, shards: shards),
             emit: secret.map { EmitEndpoint(secret: $0, hostID: BridgeBench.hostID) }, operations: operations,
             metrics: BridgeMetrics(factory: metrics), router: router, configuration: configuration)
     }

@@ -187,7 +187,9 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
     private func refuseBrokenRequest(_ context: ChannelHandlerContext) {
         let answer = HTTPAnswer.errorPage(.badRequest, "The request is not valid HTTP.")
         switch state {
-        case .awaitingHead: refuse(nil, answer)
+        case .awaitingHead:
+            shard.refused(ClientRefusal(.brokenRequest), by: { .address(context.channel.remoteAddress) })
+            refuse(nil, answer)
         case .receivingBody(let head, _, _): refuse(head, answer)
         case .draining: break
         case .answering, .withoutParser: close(context)
@@ -223,7 +225,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
 
     private func refuseBody(_ head: HTTPRequestHead, limit: Int) {
         shard.counters.bodiesTooLarge += 1
-        refuse(head, endpoints.bodyTooLarge(head, limit: limit))
+        refuse(head, endpoints.bodyTooLarge(head, limit: limit, on: shard))
     }
 
     /// Answers at once; the rest of the request is read and dropped for a while, so that the answer isn't lost to a reset.
@@ -266,6 +268,8 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
 
     private func shakeHands(_ head: HTTPRequestHead, _ session: SessionReference?) {
         guard upgradeOffer == .plain, let response = WebSocketHandshake.response(to: head) else {
+            let refusal = ClientRefusal(.invalidRequest, "the headers Sec-WebSocket-Key or -Version are wrong")
+            shard.refused(refusal, by: { .sender(of: head) })
             return refuseUpgrade(head, .invalidWebSocketUpgrade)
         }
         becomeWebSocket(session, response)

@@ -1,3 +1,4 @@
+import JSONCodec
 import NIOCore
 import NIOHTTP1
 import RedisPubSub
@@ -50,10 +51,18 @@ final class HTTPEndpoints: Sendable {
         Self.path(of: head) == "/emit" ? configuration.maxEmitBodyBytes : configuration.maxPayload
     }
 
+    private func isEngineIO(_ path: Substring) -> Bool {
+        path.utf8.starts(with: configuration.path.utf8) || path == pathWithoutSlash
+    }
+
     /// The answer to a request whose body is over the limit.
-    func bodyTooLarge(_ head: HTTPRequestHead, limit: Int) -> HTTPAnswer {
+    func bodyTooLarge(_ head: HTTPRequestHead, limit: Int, on shard: Shard) -> HTTPAnswer {
         let sentence = "A body here may have at most \(limit) bytes."
-        guard emit != nil, Self.path(of: head) == "/emit" else { return .errorPage(.payloadTooLarge, sentence) }
+        let path = Self.path(of: head)
+        guard emit != nil, path == "/emit" else {
+            if isEngineIO(path) { shard.refused(ClientRefusal(.tooLarge), by: { .sender(of: head) }) }
+            return .errorPage(.payloadTooLarge, sentence)
+        }
         let isJSON = EmitEndpoint.isJSON(head.headers.first(name: "content-type"))
         return counted(isJSON ? .jsonError(.payloadTooLarge, sentence) : .errorPage(.payloadTooLarge, sentence))
     }
@@ -65,10 +74,13 @@ final class HTTPEndpoints: Sendable {
             return operations.route(head, path: path, from: .operators, isTrusted: true, on: shard)
                 ?? elsewhere(head)
         }
-        if path.utf8.starts(with: configuration.path.utf8) || path == pathWithoutSlash {
+        if isEngineIO(path) {
             return transport.route(head, body: body, on: shard)
         }
         if path == "/emit", let emit { return route(head, body: body, to: emit) }
+        if head.uri.utf8.count > path.utf8.count, head.uri.dropFirst(path.count).contains("EIO=") {
+            shard.refused(ClientRefusal(.unknownPath, ByteString(String(path))), by: { .sender(of: head) })
+        }
         guard purpose == .everybody else { return elsewhere(head) }
         let audience = Self.audience(head, channel.remoteAddress)
         return operations.route(head, path: path, from: audience, isTrusted: false, on: shard)

@@ -1,5 +1,4 @@
 import JSONCodec
-import Logging
 import NIOCore
 import NIOHTTP1
 import SocketIOProtocol
@@ -11,16 +10,12 @@ final class TransportEndpoint: Sendable {
     let cors: CORSPolicy
     private let instance: SessionID.Instance
     private let shards: [NIOLoopBound<Shard>]
-    /// On the first shard's loop.
-    private let refusedOrigins: NIOLoopBoundBox<RefusedOriginLog>
 
-    init(configuration: BridgeConfiguration, shards: [NIOLoopBound<Shard>], logger: Logger) {
+    init(configuration: BridgeConfiguration, shards: [NIOLoopBound<Shard>]) {
         path = Array(configuration.path.utf8)
         cors = CORSPolicy(origins: configuration.origins)
         instance = configuration.instance
         self.shards = shards
-        refusedOrigins = .makeBoxSendingValue(
-            RefusedOriginLog(allowed: configuration.origins, logger: logger), eventLoop: shards[0].eventLoop)
     }
 
     /// Whether `route` would let this request open a session.
@@ -34,8 +29,8 @@ final class TransportEndpoint: Sendable {
     func route(_ head: HTTPRequestHead, body: ByteBuffer, on shard: Shard) -> HTTPAction {
         let origin = head.headers.first(name: "origin")
         guard cors.accepts(origin) else {
-            shard.refusals.note(origin: origin ?? "")
-            logRefusal(of: origin ?? "", on: shard)
+            shard.counters.originsRefused += 1
+            shard.refused(ClientRefusal(.originRefused, ByteString(origin ?? "")))
             return .answer(HTTPAnswer(.originNotAccepted))
         }
         let method: EngineIORequest.Method
@@ -45,6 +40,7 @@ final class TransportEndpoint: Sendable {
         case .OPTIONS:
             return .answer(cors.preflight(origin: origin, head.headers))
         default:
+            shard.refused(ClientRefusal(.invalidRequest, "the method is neither GET nor POST"), by: { .sender(of: head) })
             let status = HTTPResponseStatus.custom(code: 405, reasonPhrase: "METHOD NOT FOUND")
             var answer = HTTPAnswer(status, contentType: "text/plain", text: "Method Not Found")
             answer.headers = [("Allow", "OPTIONS, GET, POST")]
@@ -57,6 +53,7 @@ final class TransportEndpoint: Sendable {
             let request = try EngineIORequest(method: method, query: query, isWebSocketUpgrade: isUpgrade)
             return try route(request, method, origin, body, on: shard)
         } catch {
+            shard.refused(ClientRefusal(error, of: head), by: { .sender(of: head) })
             return .answer(finished(HTTPAnswer(error), origin))
         }
     }
@@ -80,14 +77,6 @@ final class TransportEndpoint: Sendable {
             let promise = shard.eventLoop.makePromise(of: HTTPAnswer.self)
             session.post(body, promise: promise)
             return .later(promise.futureResult.map { self.finished($0, origin) })
-        }
-    }
-
-    private func logRefusal(of origin: String, on shard: Shard) {
-        shard.counters.originsRefused += 1
-        let (refusedOrigins, first) = (refusedOrigins, shards[0])
-        first.eventLoop.execute {
-            if refusedOrigins.value.refused(origin, at: .now()) { first.value.counters.refusedOriginsUnnamed += 1 }
         }
     }
 

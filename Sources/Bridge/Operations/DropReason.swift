@@ -1,7 +1,7 @@
 import PubSubMessages
 
 /// Why a message on the channel reached no client: the values of the label `reason`.
-enum DropReason: Int, CaseIterable {
+enum DropReason: Int, CountedCase {
     case nobodyInRoom
     case noSuchNamespace
     // Messages that can't be used.
@@ -23,11 +23,6 @@ enum DropReason: Int, CaseIterable {
     case noTarget
     case broadcastRoom
     case unknownSid
-
-    /// `nobody_in_room` for `nobodyInRoom`.
-    var label: String {
-        "\(self)".reduce(into: "") { $0 += $1.isUppercase ? "_" + $1.lowercased() : String($1) }
-    }
 
     init(_ error: PubSubMessageError) {
         switch error.cause {
@@ -60,14 +55,28 @@ enum DropReason: Int, CaseIterable {
     }
 }
 
-/// A plain integer for each reason.
-struct DropCounts: Sendable, Equatable {
-    private var counts = [Int](repeating: 0, count: DropReason.allCases.count)
+/// An enumeration whose cases are counted, one sample of a metric each.
+protocol CountedCase: CaseIterable, RawRepresentable<Int> {}
 
-    subscript(reason: DropReason) -> Int {
-        get { counts[reason.rawValue] }
-        set { counts[reason.rawValue] = newValue }
+extension CountedCase {
+    /// `nobody_in_room` for `nobodyInRoom`.
+    var label: String {
+        "\(self)".reduce(into: "") { $0 += $1.isUppercase ? "_" + $1.lowercased() : String($1) }
+    }
+}
+
+/// A plain integer for each case.
+struct CaseCounts<Case: CountedCase>: Sendable, Equatable {
+    private var counts = [Int](repeating: 0, count: Case.allCases.count)
+
+    subscript(one: Case) -> Int {
+        get { counts[one.rawValue] }
+        set { counts[one.rawValue] = newValue }
     }
 
     var total: Int { counts.reduce(0, +) }
+
+    static func += (left: inout Self, right: Self) {
+        for place in left.counts.indices { left.counts[place] += right.counts[place] }
+    }
 }

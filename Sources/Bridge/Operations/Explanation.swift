@@ -11,7 +11,7 @@ struct Explanation: Sendable {
     let namespace: ByteString
     var numbers: Scrape.Numbers
     var lookup = RoomLookup()
-    var refusals: [RecentRefusals.Refusal] = []
+    private(set) var refusals: [RecentRefusals.Entry] = []
     /// The id of a canary that was sent for this question; nil when none could be.
     var canary: Int64?
     /// What Redis holds for the room-space; nil for a public room, or when Redis can't be asked.
@@ -36,15 +36,28 @@ struct Explanation: Sendable {
         members += readiness.details(at: now)
         members += [
             ("canary_id", canary.map { .integer(Int($0)) } ?? .null),
-            ("sockets", .integer(lookup.sockets)), ("members", .integer(lookup.members[room] ?? 0)),
+            ("sessions", .integer(numbers.total.sessions)), ("sockets", .integer(lookup.sockets)), ("members", .integer(lookup.members[room] ?? 0)),
             ("similar", .list(Self.names(lookup.similar[room] ?? []))),
             ("elsewhere", .list(Self.names(lookup.elsewhere[room] ?? []))),
             ("namespaces", .list(Self.names(lookup.namespaces))),
             ("room_space", roomSpace),
-            ("refusals", .list(refusals.map(\.json))),
+            ("now", .integer(Int(milliseconds))),
+            ("refusals", .list(refusals.sorted { $0.lastAt > $1.lastAt }.map { $0.json(configuration) })),
             ("senders", .list(senders(at: now, milliseconds))),
         ]
         return .object(members)
+    }
+
+    /// Adds what an event loop remembers; what several remember is one.
+    mutating func add(_ entries: [RecentRefusals.Entry], at milliseconds: Int64) {
+        for entry in entries where milliseconds - entry.lastAt < Self.newsOfRefusalsMilliseconds {
+            if let place = refusals.firstIndex(where: { $0.refusal == entry.refusal }) {
+                refusals[place].count += entry.count
+                refusals[place].lastAt = max(refusals[place].lastAt, entry.lastAt)
+            } else {
+                refusals.append(entry)
+            }
+        }
     }
 
     private static func names(_ names: [ByteString]) -> [JSONValue] {
@@ -69,7 +82,9 @@ struct Explanation: Sendable {
             $0.refusals + $0.mended > 0 && now - $0.lastSeen < Self.newsOfSenders
         }.sorted { $0.refusals + $0.mended > $1.refusals + $1.mended }
             .prefix(Self.shownSenders).map { sender in
-                let ago = max(0, (now - sender.lastSeen).nanoseconds / 1_000_000)
+                let time = { (moment: NIODeadline) in
+                    JSONValue.integer(Int(milliseconds - max(0, (now - moment).nanoseconds / 1_000_000)))
+                }
                 return .object([
                     ("host_id", sender.hostID.map { .name($0) } ?? .null),
                     ("dialect", sender.dialect.map { .text($0.label) } ?? .null),
@@ -77,24 +92,21 @@ struct Explanation: Sendable {
                     ("last_refusal", sender.lastRefusal.map { .text($0) } ?? .null),
                     ("mended", .integer(sender.mended)),
                     ("complaints", .list(sender.complaints.all.map { .text($0.advice) })),
-                    ("last_seen", .integer(Int(milliseconds - ago))),
+                    ("last_seen", time(sender.lastSeen)),
+                    ("last_refused", sender.lastRefusedAt.map(time) ?? .null),
                 ])
             }
     }
 }
 
-extension RecentRefusals.Refusal {
-    var json: JSONValue {
-        var members: [(String, JSONValue)] = [("count", .integer(count)), ("last", .integer(Int(lastAt)))]
-        switch what {
-        case .origin(let origin): members.append(("origin", .text(origin)))
-        case .namespace(let namespace): members.append(("namespace", .name(namespace)))
-        case .join(let room, let namespace, let refusal):
-            members += [
-                ("room", .name(room)), ("room_namespace", .name(namespace)), ("reason", .text(refusal.rawValue)),
-            ]
-        }
-        return .object(members)
+extension RecentRefusals.Entry {
+    func json(_ configuration: BridgeConfiguration) -> JSONValue {
+        let (text, cure) = refusal.words(configuration)
+        return .object([
+            ("cause", .text(refusal.cause.label)), ("count", .integer(count)), ("last", .integer(Int(lastAt))),
+            ("text", .text(text)), ("cure", .text(cure)), ("detail", .name(refusal.detail)),
+            ("namespace", refusal.namespace.map { .name($0) } ?? .null), ("room", refusal.room.map { .name($0) } ?? .null),
+        ])
     }
 }
 
@@ -139,7 +151,7 @@ final class Explainer: Sendable {
                 let now = WallClock.milliseconds()
                 for case (let lookup, let refusals)? in parts {
                     explanation.lookup.add(lookup)
-                    explanation.refusals += refusals.filter { now - $0.lastAt < Explanation.newsOfRefusalsMilliseconds }
+                    explanation.add(refusals, at: now)
                 }
                 explanation.canary = canary ?? nil
                 explanation.secrets = secret ?? nil

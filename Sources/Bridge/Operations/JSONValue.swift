@@ -1,7 +1,7 @@
 import JSONCodec
 
 /// A small JSON text that is built once, for operators; messages are never handled in this form.
-enum JSONValue {
+package enum JSONValue {
     case null
     case bool(Bool)
     case integer(Int)
@@ -10,10 +10,10 @@ enum JSONValue {
     case list([JSONValue])
     case object([(String, JSONValue)])
 
-    static func name(_ name: ByteString) -> JSONValue { .text(name.text) }
+    package static func name(_ name: ByteString) -> JSONValue { .text(name.text) }
 
     /// The text, with a line feed at its end.
-    var line: String {
+    package var line: String {
         var writer = JSONWriter()
         write(to: &writer)
         writer.append("\n")

@@ -17,6 +17,7 @@ struct MetricsPage {
         writeReadiness(to: &text)
         writeCounts(to: &text)
         writeDrops(to: &text)
+        writeClientRefusals(to: &text)
         writeSenders(to: &text)
         writeRedis(to: &text)
     }
@@ -70,6 +71,13 @@ struct MetricsPage {
             text.sample(
                 "ws_emit_emits_total", [("dialect", dialect.label)], Double(numbers.center.counters.emits(dialect)))
         }
+    }
+
+    private func writeClientRefusals(to text: inout PrometheusText) {
+        let name = "ws_emit_client_refusals_total"
+        text.family(name, .counter, "What clients asked for and didn't get, by cause; the log tells of it once a minute.")
+        let refusals = numbers.total.counters.refusals
+        for cause in ClientRefusal.Cause.allCases { text.sample(name, [("cause", cause.label)], Double(refusals[cause])) }
     }
 
     private func writeSenders(to text: inout PrometheusText) {

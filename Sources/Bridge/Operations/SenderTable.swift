@@ -14,6 +14,7 @@ struct SenderTable {
         var refusals = 0
         /// Why the last refused message was refused.
         var lastRefusal: String?
+        var lastRefusedAt: NIODeadline?
         /// Messages delivered though something is wrong with them, and what that is.
         var mended = 0
         var complaints = Complaints()
@@ -83,6 +84,7 @@ struct SenderTable {
         if let byteCount { note(hostID, dialect: nil, byteCount: byteCount) } else { find(hostID) }
         entries[last].refusals += 1
         entries[last].lastRefusal = refusal
+        entries[last].lastRefusedAt = .now()
     }
 
     /// Whether releases before 5.15.1 emit, and no later ones. Other ws-emit don't count: they read every form.

@@ -9,6 +9,22 @@ enum ConnectionDescriptor {
         try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
     }
 
+    /// Who is at the other end; nil for what isn't an open TCP connection.
+    static func peer(of descriptor: CInt) -> SocketAddress? {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        return withUnsafeMutableBytes(of: &storage) { bytes in
+            guard let address = bytes.baseAddress,
+                getpeername(descriptor, address.assumingMemoryBound(to: sockaddr.self), &length) == 0
+            else { return nil }
+            switch CInt(address.load(as: sockaddr.self).sa_family) {
+            case AF_INET: return SocketAddress(address.load(as: sockaddr_in.self))
+            case AF_INET6: return SocketAddress(address.load(as: sockaddr_in6.self))
+            default: return nil
+            }
+        }
+    }
+
     /// A second descriptor of a channel's connection; closing the channel leaves the connection open.
     static func duplicate(of channel: any Channel) throws -> CInt {
         let descriptor = try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(

@@ -1,4 +1,5 @@
 import JSONCodec
+import Logging
 import NIOCore
 import NIOHTTP1
 import SocketIOProtocol
@@ -161,8 +162,11 @@ final class Session: UnfinishedInput {
                 ? queue.popPayload(allocator: shard.allocator)
                 : ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])
             poll.promise.succeed(Self.pollAnswer(payload, jsonpIndex: poll.jsonpIndex))
-        case .refuse(let refusal): poll.promise.succeed(HTTPAnswer(refusal))
+        case .refuse(let refusal):
+            refused(ClientRefusal(.invalidRequest, "a poll of a session that has its websocket"))
+            poll.promise.succeed(HTTPAnswer(refusal))
         case .closeOverlapping:
+            refused(ClientRefusal(.overlappingPolls))
             poll.promise.succeed(HTTPAnswer(.overlappingPoll))
             close(.overlappingPolls)
         }
@@ -178,7 +182,10 @@ final class Session: UnfinishedInput {
     func received(body: ArraySlice<UInt8>) -> HTTPAnswer {
         timerFired(at: .now)
         if isClosed { return HTTPAnswer(.invalidSession(sid)) }
-        guard engine.acceptsPosts else { return HTTPAnswer(.unexpectedRequest) }
+        guard engine.acceptsPosts else {
+            refused(ClientRefusal(.invalidRequest, "a POST to a session that has its websocket"))
+            return HTTPAnswer(.unexpectedRequest)
+        }
         do {
             try EngineIOPayload.forEachPacket(in: body) { packet in
                 if !isClosed { received(packet, on: .polling) }
@@ -214,8 +221,23 @@ final class Session: UnfinishedInput {
         guard !isClosed else { return }
         shard.counters.invalidPackets += 1
         shard.logger.debug("invalid packet ends the session", metadata: ["sid": "\(sid)", "cause": "\(error)"])
+        let isFirst = !hasEverConnected
+        switch error {
+        case SocketIOError.unexpectedBinary where isFirst, SocketIOError.unknownType where isFirst:
+            refused(ClientRefusal(.unsupportedParser, ByteString("the first packet is \(error)")))
+        default: refused(ClientRefusal(.invalidPacket, ByteString("\(error)")))
+        }
         closedByInvalidPacket = true
         close(.invalidPacket)
+    }
+
+    /// Tells of something that the client didn't get.
+    func refused(_ refusal: ClientRefusal) {
+        shard.refused(refusal) { [sid, webSocket] in
+            var client: Logger.Metadata = ["sid": "\(sid)"]
+            if let address = webSocket?.peerAddress { client.merge(.address(address)) { $1 } }
+            return client
+        }
     }
 
     /// A broken packet on a websocket: a probing one goes alone, the session's own takes the session with it.
@@ -296,7 +318,13 @@ final class Session: UnfinishedInput {
             sockets.count < configuration.maxNamespacesPerSession
         else {
             shard.counters.namespacesRefused += 1
-            if !isAllowed { shard.refusals.note(namespace: namespace) }
+            if !isAllowed {
+                refused(ClientRefusal(.namespaceRefused, namespace))
+            } else if existing == nil, namespace.count <= configuration.maxNameBytes {
+                refused(ClientRefusal(.tooManyNamespaces))
+            } else {
+                refused(ClientRefusal(.invalidPacket, "a CONNECT to a namespace that is open already or has too long a name"))
+            }
             return shard.enqueue(to: self) { SocketIOPacketWriter.writeConnectError(namespace: namespace, to: &$0) }
         }
         hasEverConnected = true
@@ -331,6 +359,7 @@ final class Session: UnfinishedInput {
             probe?.close(.policyViolation)
         case .close(let reason):
             if reason == .pingTimeout { shard.counters.pingTimeouts += 1 }
+            if reason == .noNamespace { refused(ClientRefusal(.noNamespace)) }
             close(reason)
         }
         if queue.byteCount > Self.stallBytes { checkProgress(at: now) } else { stalledSince = nil }

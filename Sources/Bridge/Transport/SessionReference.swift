@@ -16,7 +16,7 @@ struct SessionReference: Sendable {
 
     func poll(_ poll: PendingPoll) {
         run { shard in
-            guard let session = shard.session(sid) else {
+            guard let session = session(on: shard) else {
                 return poll.promise.succeed(HTTPAnswer(.invalidSession(sid)))
             }
             session.received(poll)
@@ -33,7 +33,7 @@ struct SessionReference: Sendable {
 
     func post(_ body: ByteBuffer, promise: EventLoopPromise<HTTPAnswer>) {
         run { shard in
-            guard let session = shard.session(sid) else {
+            guard let session = session(on: shard) else {
                 return promise.succeed(HTTPAnswer(.invalidSession(sid)))
             }
             let bytes = Array(body.readableBytesView)
@@ -44,7 +44,7 @@ struct SessionReference: Sendable {
     /// Whether a websocket may probe: nil, or why not.
     func checkUpgrade(promise: EventLoopPromise<EngineIORefusal?>) {
         run { shard in
-            guard let session = shard.session(sid) else { return promise.succeed(.invalidSession(sid)) }
+            guard let session = session(on: shard) else { return promise.succeed(.invalidSession(sid)) }
             promise.succeed(session.acceptsUpgrade ? nil : .unexpectedRequest)
         }
     }
@@ -55,6 +55,12 @@ struct SessionReference: Sendable {
             guard let session = shard.session(sid) else { return connection.close() }
             shard.adopt(connection, for: .upgrade(session))
         }
+    }
+
+    private func session(on shard: Shard) -> Session? {
+        let session = shard.session(sid)
+        if session == nil { shard.refused(ClientRefusal(.endedSession)) }
+        return session
     }
 
     private func run(_ body: @escaping @Sendable (Shard) -> Void) {

@@ -1,3 +1,4 @@
+import JSONCodec
 import NIOCore
 import SocketIOProtocol
 
@@ -71,6 +72,9 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
 
     /// Bytes that wait because the client doesn't read.
     var unsentBytes: Int { descriptor >= 0 ? 0 : link?.unsentBytes ?? 0 }
+
+    /// Who is at the other end, as far as the connection can be asked.
+    var peerAddress: SocketAddress? { link.flatMap { ConnectionDescriptor.peer(of: $0.openDescriptor) } }
 
     /// Sends frames: straight to the socket while the kernel takes everything.
     func write(_ frames: ByteBuffer) {
@@ -244,6 +248,9 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
         close(code)
         if let session {
             shard.counters.invalidPackets += 1
+            session.refused(
+                code == .messageTooLarge
+                    ? ClientRefusal(.tooLarge) : ClientRefusal(.invalidPacket, ByteString("a websocket frame: \(error)")))
             shard.logger.debug("websocket closed", metadata: ["sid": "\(session.sid)", "cause": "\(error)"])
             session.closed(self)
         }

@@ -1,25 +1,90 @@
+import Bridge
+
 extension Diagnosis {
-    /// What is printed: what stands in the way, then what doesn't and ought to be changed.
-    func text(of findings: [Finding]) -> String {
-        var lines: [String] = []
-        if let facts {
-            lines.append(
-                "ws-emit \(facts.version) at \(question.instance) listens to \(facts.channels.joined(separator: ", "))"
-                    + " of \(facts.redis).")
-        }
+    /// What is printed: what stands in the way, then what doesn't and is worth knowing.
+    var text: String {
+        let (findings, notes) = (findings, notes)
+        var lines = [
+            "ws-emit \(facts.version) at \(question.instance) listens to \(facts.channels.joined(separator: ", "))"
+                + " of \(facts.redis)."
+        ]
         if let heard, heard.failure == nil {
-            lines.append("Within \(heard.seconds) seconds \(heard.messages) messages came by on \(question.redis).")
+            lines.append(
+                "Within \(Self.seconds(heard.seconds)) \(Self.count(heard.messages, "message")) came by on"
+                    + " \(question.redis).")
         }
         if findings.isEmpty {
-            let members = facts?.members ?? 0
-            lines.append("Nothing stands in the way: \(members) clients are in room \(question.room).")
+            lines.append(
+                "Nothing stands in the way: \(Self.count(facts.members, "client")) \(facts.members == 1 ? "is" : "are")"
+                    + " in room \(question.room).")
+        } else {
+            lines.append("")
+            for (number, finding) in findings.enumerated() {
+                lines += ["\(number + 1). \(finding.sentence) [\(finding.code)]", "   -> \(finding.advice)"]
+            }
         }
-        let all = findings + remarks
-        if !all.isEmpty { lines.append("") }
-        for (number, finding) in all.enumerated() {
-            lines.append("\(number + 1). \(finding.sentence) [\(finding.code)]")
-            lines.append("   -> \(finding.advice)")
+        if !notes.isEmpty {
+            lines += ["", "Worth knowing, though it is not in the way now:"]
+            for note in notes {
+                let when = note.ageSeconds.map { Self.age($0) + ": " } ?? ""
+                lines += ["- \(when)\(note.sentence) [\(note.code)]", "   -> \(note.advice)"]
+            }
         }
-        return lines.joined(separator: "\n")
+        return lines.map(Self.printable).joined(separator: "\n")
+    }
+
+    /// One JSON object; its keys are part of the interface.
+    var json: String {
+        JSONValue.object([
+            ("room", .text(question.room)), ("namespace", .text(question.namespace)),
+            ("instance", .text(question.instance)), ("version", .text(facts.version)), ("redis", .text(facts.redis)),
+            ("channels", .list(facts.channels.map { .text($0) })), ("members", .integer(facts.members)),
+            ("listened_seconds", heard.map { .number($0.seconds) } ?? .null),
+            ("messages", heard.flatMap { $0.failure == nil ? .integer($0.messages) : nil } ?? .null),
+            ("findings", .list(findings.map(\.json))), ("notes", .list(notes.map(\.json))),
+        ]).line
+    }
+
+    // MARK: Wording
+
+    static func count(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
+    static func seconds(_ seconds: Double) -> String {
+        seconds == seconds.rounded() ? count(Int(seconds), "second") : "\(seconds) seconds"
+    }
+
+    static func capitalized(_ clause: String) -> String { clause.prefix(1).uppercased() + clause.dropFirst() }
+
+    private static func age(_ seconds: Int) -> String {
+        switch seconds {
+        case ..<120: count(seconds, "second") + " ago"
+        case ..<7200: count(seconds / 60, "minute") + " ago"
+        default: count(seconds / 3600, "hour") + " ago"
+        }
+    }
+
+    /// Names come from strangers: what could move a terminal's cursor, colour or order is spelt out.
+    static func printable(_ line: String) -> String {
+        var result = ""
+        for scalar in line.unicodeScalars {
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned:
+                result += "\\u{\(String(scalar.value, radix: 16))}"
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result
+    }
+}
+
+extension Diagnosis.Finding {
+    /// Sentence, advice and code on one line.
+    var line: String { Diagnosis.printable("\(sentence) \(advice) [\(code)]") }
+
+    var json: JSONValue {
+        .object([
+            ("code", .text(code)), ("text", .text(sentence)), ("advice", .text(advice)),
+            ("age_seconds", ageSeconds.map { .integer($0) } ?? .null),
+        ])
     }
 }

@@ -1,23 +1,39 @@
 /// What the messages tell that were heard while listening.
 extension Diagnosis {
-    /// What doesn't stand in the way of messages, and ought to be changed.
-    var remarks: [Finding] {
-        (facts?.senders ?? []).filter { $0.mended > 0 }.prefix(5).map { sender in
-            Finding(
+    var sendersToMend: [Finding] {
+        facts.senders.filter { $0.mended > 0 }.prefix(Self.toldOfEach).map { sender in
+            let (are, they) = sender.mended == 1 ? ("is", "it was") : ("are", "they were")
+            return Finding(
                 code: "sender_to_mend",
-                sentence:
-                    "\(sender.mended) messages of sender \(sender.hostID ?? "unknown") are wrongly written, and were taken"
-                    + " as they were meant: \(sender.complaints.joined(separator: "; ")).",
-                advice: "Mend that sender: servers of python-socketio drop such messages, or deliver them to others.")
+                sentence: "\(Self.count(sender.mended, "message")) of sender \(sender.hostID ?? "unknown") \(are) wrongly"
+                    + " written, and taken as \(they) meant: \(sender.complaints.joined(separator: "; ")).",
+                advice: "Change that sender: servers of python-socketio drop such messages, or deliver them to others.")
         }
     }
 
+    /// Senders whose messages were refused, though not while explain listened.
+    var oldSenderRefusals: [Finding] {
+        facts.senders.filter { $0.refusals > 0 && $0.lastRefusedAt < since }.prefix(Self.toldOfEach).map { sender in
+            var finding = refusal(of: sender)
+            finding.ageSeconds = age(sender.lastRefusedAt)
+            return finding
+        }
+    }
+
+    private func refusal(of sender: InstanceFacts.Sender) -> Finding {
+        Finding(
+            code: "message_refused",
+            sentence: "\(Self.count(sender.refusals, "message")) of sender \(sender.hostID ?? "unknown")"
+                + " \(sender.refusals == 1 ? "was" : "were") refused: \(sender.lastRefusal ?? "").",
+            advice: "Change that sender; subspy shows its messages.")
+    }
+
     func traffic() -> [Finding] {
-        guard let heard, heard.failure == nil, facts?.redis != "none" else { return [] }
-        let listened = facts?.channels ?? [question.channel ?? "flask-socketio"]
+        guard let heard, heard.failure == nil, facts.redis != "none" else { return [] }
+        let listened = facts.channels
         var findings: [Finding] = []
-        if let facts, let channel = question.channel, !facts.channels.contains(channel) {
-            findings.append(wrongChannel(channel, "The backend publishes on \(channel)", facts))
+        if let channel = question.channel, !facts.channels.contains(channel) {
+            findings.append(wrongChannel(channel, "The backend publishes on \(channel)"))
         }
         let here = heard.emits.filter { listened.contains($0.key.channel) }
         let senders = Set(here.keys.filter(isForUs).map(\.hostID))
@@ -27,13 +43,14 @@ extension Diagnosis {
             !isHeard || senders.contains(hostID)
         }
         let elsewhere = heard.emits.filter { !listened.contains($0.key.channel) }
-        if let facts, findings.allSatisfy({ $0.code != "wrong_channel" }) {
+        if findings.allSatisfy({ $0.code != "wrong_channel" }) {
             for (channel, emits) in Dictionary(grouping: elsewhere, by: { $0.key.channel }).sorted(by: {
                 $0.key < $1.key
             })
             where !isHeard {
                 let count = emits.reduce(0) { $0 + $1.value }
-                findings.append(wrongChannel(channel, "\(count) messages were seen on \(channel)", facts))
+                let seen = "\(Self.count(count, "message")) \(count == 1 ? "was" : "were") seen on \(channel)"
+                findings.append(wrongChannel(channel, seen))
             }
         }
         if isHeard { return findings + otherEvent(here) }
@@ -41,37 +58,30 @@ extension Diagnosis {
         return findings + silence(heard, findings)
     }
 
-    private func wrongChannel(_ channel: String, _ beginning: String, _ facts: InstanceFacts) -> Finding {
+    private func wrongChannel(_ channel: String, _ beginning: String) -> Finding {
         Finding(
             code: "wrong_channel",
             sentence: "\(beginning), but ws-emit listens to \(facts.channels.joined(separator: ", ")).",
-            advice: "Start ws-emit with --channel \(channel), or give the backend channel=\"\(facts.channels[0])\".")
+            advice: "Start ws-emit with --channel \(channel), or give the backend channel=\"\(facts.channels.first ?? "")\".")
     }
 
     private func complaints(
         _ heard: Heard, on channels: [String], of isRelevant: (String?) -> Bool
     ) -> [Finding] {
         var findings: [Finding] = []
-        for (complaint, count) in heard.complaints.sorted(by: { $0.value > $1.value }).prefix(5)
+        for (complaint, count) in heard.complaints.sorted(by: { $0.value > $1.value }).prefix(Self.toldOfEach)
         where channels.contains(complaint.channel) && isRelevant(complaint.hostID) {
             findings.append(
                 Finding(
                     code: "message_refused",
-                    sentence: "\(count) messages of sender \(complaint.hostID ?? "unknown") can't be used:"
+                    sentence: "\(Self.count(count, "message")) of sender \(complaint.hostID ?? "unknown") can't be used:"
                         + " \(complaint.text).",
-                    advice: "Mend that sender; subspy shows its messages."))
+                    advice: "Change that sender; subspy shows its messages."))
         }
-        for sender in facts?.senders ?? []
-        where sender.refusals > 0 && isRelevant(sender.hostID)
+        for sender in facts.senders
+        where sender.refusals > 0 && sender.lastRefusedAt >= since && isRelevant(sender.hostID)
             && !heard.complaints.contains(where: { $0.key.hostID == sender.hostID })
-        {
-            findings.append(
-                Finding(
-                    code: "message_refused",
-                    sentence: "\(sender.refusals) messages of sender \(sender.hostID ?? "unknown") were refused:"
-                        + " \(sender.lastRefusal ?? "").",
-                    advice: "Mend that sender; subspy shows its messages."))
-        }
+        { findings.append(refusal(of: sender)) }
         return findings
     }
 
@@ -96,29 +106,31 @@ extension Diagnosis {
         var findings: [Finding] = []
         for (emit, count) in emits.sorted(by: { $0.value > $1.value }) {
             let names = emit.rooms.joined(separator: ", ")
+            let goes = count == 1 ? "goes" : "go"
             if emit.rooms.contains(question.room) {
                 findings.append(
                     Finding(
                         code: "other_namespace",
-                        sentence:
-                            "\(count) messages for room \(question.room) go to namespace \(emit.namespace ?? "none").",
+                        sentence: "\(Self.count(count, "message")) for room \(question.room) \(goes) to namespace"
+                            + " \(emit.namespace ?? "none").",
                         advice: "Emit with namespace=\"\(question.namespace)\"."))
             } else if emit.namespace == question.namespace, emit.rooms.isEmpty, !emit.isBroadcast {
                 findings.append(
                     Finding(
                         code: "other_room",
-                        sentence: "\(count) messages go to a room that is no text: no client can be in it.",
+                        sentence: "\(Self.count(count, "message")) \(goes) to a room that is no text: no client can be in it.",
                         advice: "Rooms of clients are text: let the backend emit with room=str(…)."))
             } else if emit.namespace == question.namespace,
                 emit.rooms.contains(where: { isSimilar($0, to: question.room) })
             {
                 findings.append(
                     Finding(
-                        code: "other_room", sentence: "\(count) messages go to room \(names), not \(question.room).",
+                        code: "other_room",
+                        sentence: "\(Self.count(count, "message")) \(goes) to room \(names), not \(question.room).",
                         advice: "The page's room and the backend's must be the same to the letter."))
             }
         }
-        return Array(findings.prefix(5))
+        return Array(findings.prefix(Self.toldOfEach))
     }
 
     private func silence(_ heard: Heard, _ others: [Finding]) -> [Finding] {
@@ -126,13 +138,9 @@ extension Diagnosis {
         let what = heard.messages == 0 ? "Nothing was published" : "Nothing was published for this room"
         return [
             Finding(
-                code: "nothing_published", sentence: "\(what) within \(Self.text(heard.seconds)) seconds.",
+                code: "nothing_published", sentence: "\(what) within \(Self.seconds(heard.seconds)).",
                 advice: "Emit while explain listens, for longer with --listen 60; subspy shows what is published."
             )
         ]
-    }
-
-    private static func text(_ seconds: Double) -> String {
-        seconds == seconds.rounded() ? "\(Int(seconds))" : "\(seconds)"
     }
 }

@@ -3,12 +3,14 @@ import JSONCodec
 
 /// Turns what the running ws-emit and Redis told into reasons why nothing arrives, the most certain first. No I/O.
 struct Diagnosis {
-    struct Finding {
+    struct Finding: Equatable {
         /// As programs read it.
         let code: String
         let sentence: String
         /// What to change.
         let advice: String
+        /// For what happened before explain listened: how many seconds ago.
+        var ageSeconds: Int?
     }
 
     struct Question {
@@ -18,6 +20,8 @@ struct Diagnosis {
         /// The channel that the backend is said to publish on.
         let channel: String?
         let redis: String
+        /// Whether the backend's Redis was named; else it is the instance's own, without password and options.
+        var isRedisNamed = true
         let instance: String
     }
 
@@ -33,40 +37,53 @@ struct Diagnosis {
     }
 
     let question: Question
-    let facts: InstanceFacts?
-    /// Why the instance could not be asked.
-    let instanceFailure: Finding?
-    /// Nil when explain was told that there is no Redis.
+    let facts: InstanceFacts
+    /// When listening began, in milliseconds since 1970 by the instance's clock. What is older is told as a note.
+    let since: Int64
+    /// Nil when there is no Redis to listen to.
     let heard: Heard?
 
-    /// Empty when nothing stands in the way.
+    /// What stands in the way; empty when nothing does.
     var findings: [Finding] {
-        var findings = [instanceFailure].compactMap { $0 }
-        if let facts { findings += connection(facts) }
-        if let failure = heard?.failure {
+        var findings = nobodyConnected() + connection()
+        if let failure = heard?.failure, question.isRedisNamed {
             findings.append(
                 Finding(
                     code: "redis_unreachable", sentence: "Redis at \(question.redis) can't be listened to: \(failure).",
-                    advice: "Mend that, or name with --redis the one in the backend's message_queue."))
+                    advice: "Put that right, or name with --redis the one in the backend's message_queue."))
         }
-        if let facts { findings += redis(facts) + audience(facts) }
-        findings += traffic()
-        return findings
+        findings += redis() + audience()
+        if facts.members == 0 { findings += refusals.filter { $0.ageSeconds == nil } }
+        return findings + traffic()
+    }
+
+    /// What doesn't stand in the way now, and is worth knowing.
+    var notes: [Finding] {
+        var notes = refusals.filter { facts.members > 0 || $0.ageSeconds != nil }
+        if let failure = heard?.failure, !question.isRedisNamed {
+            notes.append(
+                Finding(
+                    code: "redis_unreachable",
+                    sentence: "What is published can't be told, since the Redis of ws-emit, \(question.redis), can't be"
+                        + " listened to: \(failure).",
+                    advice: "Name it with password and options, as in the settings of ws-emit: --redis, or REDIS."))
+        }
+        return notes + missedMessages + oldSenderRefusals + sendersToMend
     }
 
     // MARK: ws-emit and its Redis
 
-    private func connection(_ facts: InstanceFacts) -> [Finding] {
+    private func connection() -> [Finding] {
         facts.reasons.map { reason in
             Finding(
                 code: reason.code, sentence: "ws-emit is not ready: \(reason.text).",
                 advice: reason.code == "subscription_lost"
-                    ? "Mend Redis or --redis; ws-emit is at \(facts.redis) and tries again by itself."
+                    ? "Put Redis or --redis right; ws-emit is at \(facts.redis) and tries again by itself."
                     : "Look at its log and at /readyz.")
         }
     }
 
-    private func redis(_ facts: InstanceFacts) -> [Finding] {
+    private func redis() -> [Finding] {
         guard let heard, heard.failure == nil else { return [] }
         if facts.redis == "none" {
             return [
@@ -88,9 +105,36 @@ struct Diagnosis {
         return []
     }
 
+    /// The last time that is over.
+    private var missedMessages: [Finding] {
+        guard let gap = facts.gaps.last(where: { $0.to != nil }), let to = gap.to else { return [] }
+        let length = max(1, Int((to - gap.from + 999) / 1000))
+        return [
+            Finding(
+                code: "messages_missed",
+                sentence: "Messages may have been missed for \(Self.count(length, "second")): \(gap.detail).",
+                advice: "Let pages join with gap: true and fetch anew (docs/operating.md).",
+                ageSeconds: age(to))
+        ]
+    }
+
     // MARK: Clients
 
-    private func audience(_ facts: InstanceFacts) -> [Finding] {
+    private func nobodyConnected() -> [Finding] {
+        guard facts.namespaces.isEmpty, facts.sockets == 0 else { return [] }
+        let sentence =
+            facts.sessions == 0
+            ? "No client is connected to this ws-emit at all."
+            : "\(Self.count(facts.sessions, "client")) \(facts.sessions == 1 ? "has" : "have") a connection, and none has"
+                + " opened a namespace."
+        return [
+            Finding(
+                code: "nobody_connected", sentence: sentence,
+                advice: "Open the page, and see in its console that it connects to this ws-emit, by io(url).")
+        ]
+    }
+
+    private func audience() -> [Finding] {
         var findings: [Finding] = []
         let room = question.room
         if let allowed = facts.allowedNamespaces, !allowed.contains(question.namespace) {
@@ -100,17 +144,9 @@ struct Diagnosis {
                     sentence: "Clients may open \(allowed.joined(separator: ", ")) only, not \(question.namespace).",
                     advice: "Add --namespace \(question.namespace) to ws-emit, or emit to one of those."))
         } else if facts.sockets == 0 {
-            let others =
-                facts.namespaces.isEmpty
-                ? "nobody is connected at all" : "there are clients in \(facts.namespaces.joined(separator: ", "))"
-            findings.append(
-                Finding(
-                    code: "no_such_namespace",
-                    sentence: "No client is connected to namespace \(question.namespace); \(others).",
-                    advice: "The page connects with io(url + \"\(question.namespace)\"), the backend emits with"
-                        + " namespace=\"\(question.namespace)\": both must be the same."))
+            if !facts.namespaces.isEmpty { findings.append(noSuchNamespace()) }
         } else if facts.members == 0 {
-            findings.append(nobodyInRoom(facts))
+            findings.append(nobodyInRoom())
         }
         if facts.members == 0, let space = facts.roomSpace, facts.hasSecret == false {
             findings.append(
@@ -120,11 +156,25 @@ struct Diagnosis {
                         + " nobody can join.",
                     advice: "redis-cli set ws-emit::room_secret::\(space) SECRET, and hand the secret to the page."))
         }
-        if facts.members == 0 { findings += refusals(facts) }
+        for problem in facts.secretProblems {
+            findings.append(
+                Finding(
+                    code: problem.code, sentence: problem.text.prefix(1).uppercased() + problem.text.dropFirst() + ".",
+                    advice: "Set it anew: redis-cli set ws-emit::room_secret::\(facts.roomSpace ?? "SPACE") SECRET."))
+        }
         return findings
     }
 
-    private func nobodyInRoom(_ facts: InstanceFacts) -> Finding {
+    private func noSuchNamespace() -> Finding {
+        Finding(
+            code: "no_such_namespace",
+            sentence: "No client is connected to namespace \(question.namespace); there are clients in"
+                + " \(facts.namespaces.joined(separator: ", ")).",
+            advice: "The page connects with io(url + \"\(question.namespace)\"), the backend emits with"
+                + " namespace=\"\(question.namespace)\": both must be the same.")
+    }
+
+    private func nobodyInRoom() -> Finding {
         var sentence = "Nobody is in room \(question.room) of namespace \(question.namespace)."
         var advice = "Let the page join it: socket.emit(\"join\", {room: \"\(question.room)\"})."
         if !facts.similar.isEmpty {
@@ -138,37 +188,51 @@ struct Diagnosis {
         return Finding(code: "nobody_in_room", sentence: sentence, advice: advice)
     }
 
-    private func refusals(_ facts: InstanceFacts) -> [Finding] {
+    /// What clients didn't get, the latest first and few of each cause; older ones have their age.
+    private var refusals: [Finding] {
         var findings: [Finding] = []
-        for refusal in facts.refusals {
-            if let origin = refusal.origin.map({ OriginAdvice(refused: $0, allowed: facts.origins) }) {
-                findings.append(
-                    Finding(
-                        code: "origin_refused",
-                        sentence:
-                            "\(refusal.count) requests of pages from \(origin.origin) were refused lately; allowed are"
-                            + " \(facts.origins.joined(separator: ", ")).",
-                        advice: origin.advice.prefix(1).uppercased() + origin.advice.dropFirst() + "."))
-            } else if let room = refusal.room, refusal.roomNamespace == question.namespace,
-                room == question.room || isSimilar(room, to: question.room)
-            {
-                findings.append(
-                    Finding(
-                        code: "join_refused",
-                        sentence:
-                            "\(refusal.count) joins of room \(room) were refused lately: \(refusal.reason ?? "").",
-                        advice: "Read the answer in the page: socket.emit(\"join\", …, answer => …)."))
-            } else if let namespace = refusal.namespace, namespace != question.namespace {
-                findings.append(
-                    Finding(
-                        code: "namespace_refused",
-                        sentence:
-                            "\(refusal.count) clients wanted the namespace \(namespace), which --namespace forbids.",
-                        advice: "Add --namespace \(namespace) to ws-emit, if pages should use it."))
-            }
+        var told: [String: Int] = [:]
+        for refusal in facts.refusals where concerns(refusal) {
+            told[refusal.cause, default: 0] += 1
+            guard told[refusal.cause, default: 0] <= Self.toldOfEach else { continue }
+            // A session that has ended is no fault by itself.
+            let isOld = refusal.lastAt < since || refusal.cause == "ended_session"
+            findings.append(
+                Finding(
+                    code: refusal.cause, sentence: sentence(of: refusal), advice: Self.capitalized(refusal.cure) + ".",
+                    ageSeconds: isOld ? age(refusal.lastAt) : nil))
         }
         return findings
     }
+
+    /// Findings of one kind that are told.
+    static let toldOfEach = 5
+
+    private func concerns(_ refusal: InstanceFacts.Refusal) -> Bool {
+        switch refusal.cause {
+        case "join_refused":
+            guard let room = refusal.room else { return false }
+            return refusal.namespace == question.namespace
+                && (room.isEmpty || room == question.room || isSimilar(room, to: question.room))
+        case "namespace_refused": return refusal.detail != question.namespace
+        default: return true
+        }
+    }
+
+    private func sentence(of refusal: InstanceFacts.Refusal) -> String {
+        let were = refusal.count == 1 ? "was" : "were"
+        switch refusal.cause {
+        case "origin_refused":
+            return "\(Self.count(refusal.count, "request")) of pages from \(refusal.detail) \(were) refused; allowed"
+                + " \(facts.origins.count == 1 ? "is" : "are") \(facts.origins.joined(separator: ", "))."
+        case "join_refused" where refusal.room != "":
+            return "\(Self.count(refusal.count, "join")) of room \(refusal.room ?? "") \(were) refused: \(refusal.detail)."
+        default:
+            return Self.capitalized(refusal.text) + (refusal.count == 1 ? "." : " (\(refusal.count) times).")
+        }
+    }
+
+    func age(_ milliseconds: Int64) -> Int { Int(max(0, facts.now - milliseconds) / 1000) }
 
     func isSimilar(_ name: String, to wanted: String) -> Bool {
         var names = SimilarNames(to: ByteString(wanted))

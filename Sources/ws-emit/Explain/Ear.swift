@@ -44,8 +44,8 @@ final class Ear: Sendable {
         }
     }
 
-    func heard(seconds: Double, facts: InstanceFacts?) async -> Diagnosis.Heard {
-        let hostID = facts?.hostID
+    func heard(seconds: Double, facts: InstanceFacts) async -> Diagnosis.Heard {
+        let hostID = facts.hostID
         let heard = try? await eventLoop.submit { [state] in
             var heard = Diagnosis.Heard()
             heard.seconds = seconds
@@ -53,7 +53,7 @@ final class Ear: Sendable {
             heard.emits = traffic.emits
             heard.complaints = traffic.complaints
             heard.messages = traffic.messages
-            heard.hasInstanceCanary = hostID.map { traffic.hasCanary(of: $0) } ?? false
+            heard.hasInstanceCanary = traffic.hasCanary(of: hostID)
             if let failure = traffic.failure {
                 heard.failure = "\(failure)"
             } else if !traffic.isSubscribed {

@@ -3,18 +3,32 @@ import JSONCodec
 /// What a running ws-emit answers to `/explain`.
 struct InstanceFacts {
     struct Refusal {
-        var origin: String?
+        /// As in the label `cause` of the metrics.
+        var cause = ""
+        var count = 0
+        /// In milliseconds since 1970, by the instance's clock.
+        var lastAt: Int64 = 0
+        /// What happened and what to change, as clauses.
+        var text = ""
+        var cure = ""
+        var detail = ""
         var namespace: String?
         var room: String?
-        var roomNamespace: String?
-        var reason: String?
-        var count = 0
+    }
+
+    /// A time in which messages may have been missed, in milliseconds since 1970.
+    struct Gap {
+        var from: Int64 = 0
+        /// Nil while it lasts.
+        var to: Int64?
+        var detail = ""
     }
 
     struct Sender {
         var hostID: String?
         var refusals = 0
         var lastRefusal: String?
+        var lastRefusedAt: Int64 = 0
         var mended = 0
         /// What to mend.
         var complaints: [String] = []
@@ -30,6 +44,11 @@ struct InstanceFacts {
     /// Code and sentence.
     var reasons: [(code: String, text: String)] = []
     var canaryID: Int64?
+    /// The instance's clock, in milliseconds since 1970.
+    var now: Int64 = 0
+    var gaps: [Gap] = []
+    var sessions = 0
+    /// Of the namespace.
     var sockets = 0
     var members = 0
     var similar: [String] = []
@@ -38,6 +57,7 @@ struct InstanceFacts {
     var roomSpace: String?
     /// Nil when that can't be said.
     var hasSecret: Bool?
+    var secretProblems: [(code: String, text: String)] = []
     var refusals: [Refusal] = []
     var senders: [Sender] = []
 
@@ -65,6 +85,14 @@ struct InstanceFacts {
             reasons.append((Self.text("code", reason, document) ?? "", Self.text("text", reason, document) ?? ""))
         }
         canaryID = document.value(forKey: "canary_id", in: root).flatMap { document.int64($0) }
+        now = Self.number("now", root, document) ?? 0
+        for gap in Self.list("gaps", root, document) {
+            gaps.append(
+                Gap(
+                    from: Self.number("from", gap, document) ?? 0, to: Self.number("to", gap, document),
+                    detail: Self.text("detail", gap, document) ?? ""))
+        }
+        sessions = Self.count("sessions", root, document)
         sockets = Self.count("sockets", root, document)
         members = Self.count("members", root, document)
         similar = Self.texts("similar", root, document) ?? []
@@ -73,17 +101,22 @@ struct InstanceFacts {
         if let space = document.value(forKey: "room_space", in: root), document.kind(of: space) == .object {
             roomSpace = Self.text("name", space, document)
             hasSecret = document.value(forKey: "has_secret", in: space).flatMap { document.bool($0) }
+            secretProblems = Self.list("problems", space, document).map {
+                (Self.text("code", $0, document) ?? "", Self.text("text", $0, document) ?? "")
+            }
         }
         refusals = Self.list("refusals", root, document).map { node in
             Refusal(
-                origin: Self.text("origin", node, document), namespace: Self.text("namespace", node, document),
-                room: Self.text("room", node, document), roomNamespace: Self.text("room_namespace", node, document),
-                reason: Self.text("reason", node, document), count: Self.count("count", node, document))
+                cause: Self.text("cause", node, document) ?? "", count: Self.count("count", node, document),
+                lastAt: Self.number("last", node, document) ?? 0, text: Self.text("text", node, document) ?? "",
+                cure: Self.text("cure", node, document) ?? "", detail: Self.text("detail", node, document) ?? "",
+                namespace: Self.text("namespace", node, document), room: Self.text("room", node, document))
         }
         senders = Self.list("senders", root, document).map { node in
             Sender(
                 hostID: Self.text("host_id", node, document), refusals: Self.count("refusals", node, document),
-                lastRefusal: Self.text("last_refusal", node, document), mended: Self.count("mended", node, document),
+                lastRefusal: Self.text("last_refusal", node, document),
+                lastRefusedAt: Self.number("last_refused", node, document) ?? 0, mended: Self.count("mended", node, document),
                 complaints: Self.texts("complaints", node, document) ?? [])
         }
     }
@@ -95,7 +128,11 @@ struct InstanceFacts {
     }
 
     private static func count(_ key: StaticString, _ node: Node, _ document: borrowing JSONDocument) -> Int {
-        Int(document.value(forKey: key, in: node).flatMap { document.int64($0) } ?? 0)
+        Int(number(key, node, document) ?? 0)
+    }
+
+    private static func number(_ key: StaticString, _ node: Node, _ document: borrowing JSONDocument) -> Int64? {
+        document.value(forKey: key, in: node).flatMap { document.int64($0) }
     }
 
     private static func list(_ key: StaticString, _ node: Node, _ document: borrowing JSONDocument) -> [Node] {

@@ -1,10 +1,8 @@
-import Logging
-import NIOCore
 import Testing
 
 @testable import Bridge
 
-@Suite struct RefusedOriginLogTests {
+@Suite struct OriginAdviceTests {
     private static func advice(_ origin: String, allowed: String...) -> String {
         OriginAdvice(refused: origin, allowed: allowed).description
     }
@@ -82,36 +80,5 @@ import Testing
 
     @Test func `a long origin is cut`() {
         #expect(OriginAdvice.printable(String(repeating: "a", count: 1000)).utf8.count < 140)
-    }
-
-    // MARK: The log
-
-    private static func makeLog() -> (RefusedOriginLog, RefusalLogTests.Lines) {
-        let lines = RefusalLogTests.Lines()
-        let logger = Logger(label: "test") { _ in RefusalLogTests.Recorder(lines: lines) }
-        return (RefusedOriginLog(allowed: ["http://localhost:7788"], logger: logger), lines)
-    }
-
-    private static func after(_ seconds: Int64) -> NIODeadline { .uptimeNanoseconds(0) + .seconds(seconds) }
-
-    @Test func `an origin is named once a minute`() {
-        var (log, lines) = Self.makeLog()
-        for second in 0..<60 { _ = log.refused("http://a.example", at: Self.after(Int64(second))) }
-        #expect(lines.all.count == 1)
-        _ = log.refused("http://b.example", at: Self.after(59))
-        #expect(lines.all.count == 2, "another origin")
-        _ = log.refused("http://a.example", at: Self.after(60))
-        #expect(lines.all.count == 3, "another minute")
-    }
-
-    @Test func `a flood of origins fills neither the log nor memory`() {
-        var (log, lines) = Self.makeLog()
-        var unnamed = 0
-        for number in 0..<1000 where log.refused("http://h\(number).example", at: Self.after(1)) { unnamed += 1 }
-        #expect(lines.all.count == RefusedOriginLog.capacity + 1, "one line says that others are only counted")
-        #expect(unnamed == 1000 - RefusedOriginLog.capacity)
-        let isUnnamed = log.refused("http://late.example", at: Self.after(61))
-        #expect(!isUnnamed, "a minute later there is room again")
-        #expect(lines.all.last?.contains("http://late.example") == true)
     }
 }

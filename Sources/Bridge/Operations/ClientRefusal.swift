@@ -1,0 +1,197 @@
+import JSONCodec
+import Logging
+import NIOCore
+import NIOHTTP1
+import SocketIOProtocol
+
+/// Something that a client asked for and didn't get.
+struct ClientRefusal: Sendable, Hashable {
+    /// The values of the label `cause`, and the codes of `ws-emit explain`.
+    enum Cause: Int, CountedCase, Sendable {
+        case originRefused
+        case unsupportedVersion
+        case unknownTransport
+        case websocketWithoutUpgrade
+        case unknownSession
+        case endedSession
+        case overlappingPolls
+        case invalidRequest
+        case tooLarge
+        case brokenRequest
+        case unknownPath
+        case unsupportedParser
+        case invalidPacket
+        case noNamespace
+        case namespaceRefused
+        case tooManyNamespaces
+        case joinRefused
+        case unhandledEvent
+    }
+
+    let cause: Cause
+    /// What exactly, as the client wrote it or in our words: an Origin, an event's name, what is wrong with a packet.
+    let detail: ByteString
+    /// Where a join or an event was refused.
+    let namespace: ByteString?
+    /// The room of a join.
+    let room: ByteString?
+
+    init(_ cause: Cause, _ detail: ByteString = "", namespace: ByteString? = nil, room: ByteString? = nil) {
+        self.cause = cause
+        self.detail = Self.cut(detail)
+        self.namespace = namespace.map(Self.cut)
+        self.room = room.map(Self.cut)
+    }
+
+    /// Longer names are cut: strangers choose them.
+    private static let maximumNameBytes = 256
+
+    private static func cut(_ name: ByteString) -> ByteString {
+        name.count <= maximumNameBytes ? name : ByteString(bytes: name.bytes.prefix(maximumNameBytes))
+    }
+}
+
+extension ClientRefusal {
+    /// What happened and what to change, as two clauses.
+    func words(_ configuration: BridgeConfiguration) -> (text: String, cure: String) {
+        switch cause {
+        case .originRefused:
+            let advice = OriginAdvice(refused: detail.description, allowed: configuration.origins)
+            return ("the Origin \(advice.origin) is refused", advice.advice)
+        case .unsupportedVersion:
+            return (
+                detail.count == 0
+                    ? "a request without EIO is from no Socket.IO client of release 3 or later"
+                    : "a client speaks version \(shownDetail) of Engine.IO instead of 4",
+                "let it use a Socket.IO client of release 3 or later (in Java 2, in Python 5): EIO=3 is release 2"
+            )
+        case .unknownTransport:
+            return (
+                "a client asks for the transport '\(shownDetail)'",
+                "let it use transports: [\"polling\", \"websocket\"] or leave that option away"
+            )
+        case .websocketWithoutUpgrade:
+            return (
+                "a request for a websocket came without the headers Upgrade and Connection: a proxy took them away",
+                "let the proxy pass them on, nginx by proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade"
+                    + " and proxy_set_header Connection upgrade (docs/nginx.md)"
+            )
+        case .unknownSession:
+            return (
+                "a request is for a session of another ws-emit, or of this one before a restart",
+                "behind a load balancer send each client to one ws-emit by a cookie, with io(url, {withCredentials: true})"
+                    + " in pages of another origin, or let pages use transports: [\"websocket\"] (docs/cluster.md)"
+            )
+        case .endedSession:
+            return (
+                "a request is for a session that has ended",
+                "nothing, after a client slept or lost its network: it connects again; otherwise /metrics counts why"
+                    + " sessions end"
+            )
+        case .overlappingPolls:
+            return (
+                "two polls of one session came at the same time",
+                "see that the proxy sends no request twice, and that pages don't share a session"
+            )
+        case .invalidRequest:
+            return ("a request can't be served: \(shownDetail)", "let the client use a Socket.IO client of release 3 or later")
+        case .tooLarge:
+            return (
+                "a client sends more than \(configuration.maxPayload) bytes at once",
+                "raise --max-payload, or let the page send that to your backend"
+            )
+        case .brokenRequest:
+            return (
+                "what a client sent is no HTTP",
+                "if it speaks TLS, as https:// and wss:// do, or a proxy sends the PROXY protocol: this port speaks plain"
+                    + " HTTP, put a proxy with TLS in front (docs/nginx.md)"
+            )
+        case .unknownPath:
+            return (
+                "a Socket.IO client asks at \(shownDetail), and ws-emit answers at \(configuration.path)",
+                "let the page use io(url, {path: \"\(configuration.path)\"}), let the proxy keep the path, or set --path"
+            )
+        case .unsupportedParser:
+            return (
+                "a client writes its packets otherwise than Socket.IO's own parser: \(shownDetail)",
+                "let the page leave the option parser of io() away; ws-emit doesn't understand msgpack"
+            )
+        case .invalidPacket:
+            return (
+                "a client's packet breaks the protocol: \(shownDetail)",
+                "let it use a Socket.IO client of release 3 or later, and look at what lies between"
+            )
+        case .noNamespace:
+            return (
+                "a client opened no namespace within \(configuration.timing.connectTimeout)",
+                "let it use a Socket.IO client: a plain websocket or Engine.IO client is no such one"
+            )
+        case .namespaceRefused:
+            return (
+                "a client wants the namespace \(shownDetail), which --namespace doesn't name",
+                "add --namespace \(shownDetail), if pages should use it"
+            )
+        case .tooManyNamespaces:
+            return (
+                "a client wants more than \(configuration.maxNamespacesPerSession) namespaces", "raise --max-namespaces"
+            )
+        case .joinRefused:
+            return (
+                "the join of room \(Self.shown(room)) in namespace \(Self.shown(namespace)) is refused: \(shownDetail)",
+                "let the page read the answer: socket.emit(\"join\", …, answer => …) (docs/rooms.md)"
+            )
+        case .unhandledEvent:
+            var similar = SimilarNames(to: detail)
+            for known: ByteString in ["join", "leave"] { _ = similar.compare(known) }
+            let hint = similar.found.first.map { ", such as \($0)" } ?? ""
+            return (
+                "a client sends the event \(shownDetail) in namespace \(Self.shown(namespace)), which nobody handles",
+                "ws-emit takes only join and leave from clients\(hint): let the page send the rest to your backend, by HTTP"
+            )
+        }
+    }
+
+    private var shownDetail: String { Self.shown(detail) }
+
+    /// A text of a stranger as it may stand in a log.
+    private static func shown(_ name: ByteString?) -> String { OriginAdvice.printable(name?.description ?? "") }
+}
+
+extension ClientRefusal {
+    /// Why a request below the Engine.IO path is refused.
+    init(_ refusal: EngineIORefusal, of head: HTTPRequestHead) {
+        switch refusal {
+        case .unsupportedVersion: self.init(.unsupportedVersion, Self.value(of: "EIO", in: head))
+        case .invalidTransport: self.init(.unknownTransport, Self.value(of: "transport", in: head))
+        case .invalidWebSocketUpgrade: self.init(.websocketWithoutUpgrade)
+        case .invalidSession(nil): self.init(.invalidRequest, "a POST without sid")
+        case .foreignSession, .invalidSession: self.init(.unknownSession)
+        case .invalidJSONPIndex, .unexpectedRequest, .originNotAccepted, .overlappingPoll, .invalidPayload:
+            self.init(.invalidRequest, ByteString("\(refusal)"))
+        }
+    }
+
+    private static func value(of name: String, in head: HTTPRequestHead) -> ByteString {
+        var found = ByteString("")
+        FormEncoding.forEachPair(in: head.uri.utf8.drop { $0 != UInt8(ascii: "?") }.dropFirst()) {
+            if $0.elementsEqual(name.utf8) { found = ByteString(bytes: $1) }
+        }
+        return found
+    }
+}
+
+/// Who was refused, for the log.
+extension Logger.Metadata {
+    static func address(_ address: SocketAddress?) -> Self {
+        address?.ipAddress.map { ["address": "\($0)"] } ?? [:]
+    }
+
+    static func sender(of head: HTTPRequestHead) -> Self {
+        var client: Self = [:]
+        for (key, header) in [("origin", "origin"), ("user_agent", "user-agent"), ("forwarded_for", "x-forwarded-for")] {
+            guard let value = head.headers.first(name: header) else { continue }
+            client[key] = "\(OriginAdvice.printable(value))"
+        }
+        return client
+    }
+}
