@@ -55,12 +55,13 @@ struct Settings: Sendable {
         let origins = command.cors.isEmpty ? [environment.value("CORS") ?? ""] : command.cors
         let words = origins.flatMap { $0.split(whereSeparator: \.isWhitespace).map(String.init) }
         if !words.isEmpty { bridge.origins = words }
-        let hopeless = bridge.origins.filter { $0 != "*" && $0 != "null" && !$0.contains("://") }.map {
-            "the origin \($0) matches no page: write the scheme too, as in http://localhost:7788"
+        let flaws = bridge.origins.compactMap { AllowedOrigin.flaw(in: $0) }
+        // The original took any text, and environment files with such a word are in use: they go on to serve the pages of
+        // the other words.
+        if let flaw = flaws.first, !command.cors.isEmpty || flaws.count == bridge.origins.count {
+            throw SettingsError(description: (command.cors.isEmpty ? "CORS: " : "--cors: ") + flaw)
         }
-        if !command.cors.isEmpty, let first = hopeless.first { throw SettingsError(description: "--cors: \(first)") }
-        // The original took any text, and environment files with such a line are in use.
-        warnings += hopeless
+        warnings += flaws + bridge.origins.compactMap { AllowedOrigin.doubt(in: $0) }
         bridge.emitSecret = command.secret ?? environment.value("SECRET")
         if !command.channel.isEmpty { bridge.redisChannels = command.channel }
         bridge.listReading = try Self.choice(command.dialect, of: "--dialect") ?? .learned

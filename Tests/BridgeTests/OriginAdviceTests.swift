@@ -10,7 +10,7 @@ import Testing
     @Test func `the option shown allows the origin and all that were allowed`() {
         #expect(
             Self.advice("http://127.0.0.1:7788", allowed: "http://localhost:7788", "https://shop.example") == """
-                the Origin http://127.0.0.1:7788 is refused; if that page is yours, allow it with \
+                the Origin http://127.0.0.1:7788 is refused; if that page or app is yours, allow it with \
                 --cors http://localhost:7788 https://shop.example http://127.0.0.1:7788 or \
                 CORS="http://localhost:7788 https://shop.example http://127.0.0.1:7788" \
                 (127.0.0.1 and localhost are different origins, though the same machine)
@@ -39,7 +39,7 @@ import Testing
     func `a misspelt entry is replaced`(allowed: String) {
         #expect(
             Self.advice("http://a.example", allowed: allowed, "http://b.example") == """
-                the Origin http://a.example is refused; if that page is yours, allow it with \
+                the Origin http://a.example is refused; if that page or app is yours, allow it with \
                 --cors http://b.example http://a.example or CORS="http://b.example http://a.example" \
                 (browsers don't send it as \(allowed))
                 """)
@@ -62,20 +62,59 @@ import Testing
         #expect(text.unicodeScalars.allSatisfy { (0x20...0x7e).contains($0.value) || $0 == "…" })
     }
 
-    @Test(arguments: ["http://a.example/", "http://A.example", "http://a.example:80", "http://a.example/?q"])
-    func `an origin that no browser spells so is no advice either`(origin: String) {
+    @Test(arguments: ["http://a.example/", "http://a.example/?q", "HTTP://a.example/app"])
+    func `an origin that can't be allowed is answered with what the client may send`(origin: String) {
         let text = Self.advice(origin, allowed: "http://localhost:7788")
-        #expect(text.hasSuffix("browsers spell it http://a.example"))
+        #expect(
+            text.hasSuffix("browsers spell it http://a.example: an app of yours may send that, or no Origin at all"))
+        #expect(!text.contains("--cors"))
+    }
+
+    @Test(
+        arguments: [
+            "file://", "wss://a.example:443", "http://a.example:80", "HTTP://A.example", "null", "http://127.0.0.1",
+            "ws://a.example", "app://-", "capacitor://localhost", "chrome-extension://abcdefgh", "tauri://localhost",
+        ])
+    func `the option shown allows an app's origin to the letter`(origin: String) throws {
+        let text = Self.advice(origin, allowed: "http://localhost:7788", "https://*.example", "file://")
+        let option = "http://localhost:7788 file:// \(origin)"
+        #expect(text.contains("--cors \(option) or CORS=\"\(option)\""), "\(text)")
+        #expect(option.split(separator: " ").allSatisfy { AllowedOrigin.flaw(in: String($0)) == nil })
+        #expect(CORSPolicy(origins: option.split(separator: " ").map(String.init)).accepts(origin))
+        #expect(["send no Origin", "page or app is yours"].contains { text.contains($0) })
     }
 
     @Test func `null is explained`() {
         #expect(Self.advice("null", allowed: "http://localhost:7788").contains("opened as files"))
     }
 
+    @Test(
+        arguments: [
+            ("good.example", "write the scheme too"), ("localhost:7788", "write the scheme too"),
+            ("https://*.example.org", "stands alone"), ("*.example.org", "stands alone"),
+            ("http://localhost:*", "stands alone"),
+            ("https://a.example/", "browsers send https://a.example,"),
+            ("https://a.example/app", "browsers send https://a.example,"),
+            ("file:///", "scheme://host:port"), ("http://", "scheme://host:port"), ("http://a,http://b", "by spaces"),
+            ("\"http://a.example\"", "scheme://host:port"), ("http://user@a.example", "scheme://host:port"),
+            ("http://a.example:port", "scheme://host:port"), ("http://a.example?x", "scheme://host:port"),
+            ("http:/a.example", "write the scheme too"), ("http://\u{1b}[2J", "\\u{1b}"),
+        ])
+    func `an allowed origin that no Origin can be is told with its reason`(origin: String, reason: String) {
+        #expect(AllowedOrigin.flaw(in: origin)?.contains(reason) == true, "\(AllowedOrigin.flaw(in: origin) ?? "nil")")
+    }
+
+    @Test func `an allowed origin that only apps can have is doubted`() {
+        #expect(AllowedOrigin.doubt(in: "https://A.example:443")?.hasSuffix("pages have https://a.example") == true)
+        for origin in ["https://a.example", "http://a.example:8080", "wss://a.example:443", "file://", "*", "null"] {
+            #expect(AllowedOrigin.doubt(in: origin) == nil && AllowedOrigin.flaw(in: origin) == nil)
+        }
+    }
+
     @Test func `many allowed origins are not repeated`() {
         let many = (0..<100).map { "http://host-\($0).example" }
         let text = OriginAdvice(refused: "http://a.example", allowed: many).description
-        #expect(text.hasSuffix("add it to the others: --cors … http://a.example"))
+        #expect(text.hasSuffix("allow it with --cors … http://a.example, beside the others"))
     }
 
     @Test func `a long origin is cut`() {

@@ -58,7 +58,8 @@ WRONG = [
     ("--ping-interval", "0"), ("--ping-interval", "soon"), ("--ping-timeout", "-1"), ("--ping-interval", "nan"),
     ("--max-payload", "0"), ("--max-payload", "1MB"), ("--threads", "0"), ("--threads", "x"),
     ("--max-message", "0"), ("--max-namespaces", "x"), ("--max-pending-acks", "0"),
-    ("--cors", "good.example"), ("--path", ""), ("--channel", ""), ("--namespace", "chat"), ("--room-secret", "nothing"),
+    ("--cors", "good.example"), ("--cors", "https://*.example.org"), ("--cors", "https://a.example/"),
+    ("--cors", "http://good.example", "https://a.example/app"), ("--cors", "http://a.example,http://b.example"), ("--path", ""), ("--channel", ""), ("--namespace", "chat"), ("--room-secret", "nothing"),
     ("--unknown",), ("stray",), ("-a",),
 ]
 
@@ -72,7 +73,9 @@ def test_a_bad_value_is_one_sentence_and_code_64(arguments):
 
 
 @pytest.mark.ours
-@pytest.mark.parametrize("name, value", [("ADDRESS", "8899"), ("REDIS", "http://localhost")])
+@pytest.mark.parametrize("name, value", [
+    ("ADDRESS", "8899"), ("REDIS", "http://localhost"), ("CORS", "good.example"), ("CORS", "https://*.example.org"),
+    ("CORS", "https://a.example/ http://b.example/app")])
 def test_a_bad_value_in_the_environment_too(name, value):
     result = run(env={name: value})
     assert result.returncode == 64 and len(result.stderr.strip().splitlines()) == 1, result
@@ -137,9 +140,10 @@ def test_cors_may_be_repeated(redis_server, start_bridge):
 
 @pytest.mark.ours
 def test_an_origin_in_an_old_environment_file_that_matches_no_page_is_only_warned_about(redis_server, start_bridge):
-    bridge = start_bridge(redis_server, subscribes=False, env={"CORS": "good.example http://good.example"})
+    bridge = start_bridge(redis_server, subscribes=False, env={"CORS": "good.example https://a.example/ http://good.example"})
     assert accepts(bridge, "http://good.example")
-    bridge.running.wait_for_line("matches no page")
+    for origin in ("good.example", "https://a.example/"):
+        bridge.running.wait_for_line(f"the origin {origin} matches no page")
 
 
 def test_a_star_anywhere_accepts_every_origin_and_echoes_it(redis_server, start_bridge):

@@ -25,7 +25,7 @@ def test_a_page_of_127_0_0_1_where_localhost_is_allowed(start_bridge, page_serve
     assert page.next()[1] == "connect_error"
     line = bridge.running.wait_for_line(f"the Origin {page_server.origin} is refused")
     assert line.endswith(
-        f"if that page is yours, allow it with --cors http://localhost:{port} https://shop.example {page_server.origin}"
+        f"if that page or app is yours, allow it with --cors http://localhost:{port} https://shop.example {page_server.origin}"
         f' or CORS="http://localhost:{port} https://shop.example {page_server.origin}"'
         " (127.0.0.1 and localhost are different origins, though the same machine); said once a minute")
 
@@ -64,6 +64,18 @@ def test_an_origin_can_not_write_into_the_log_or_a_shell(start_bridge):
     lines = lines_about(bridge, "is refused")
     assert len(lines) == 5 and not any("--cors" in line for line in lines)
     assert all(line.isascii() or "…" in line for line in lines) and all(len(line) < 400 for line in lines)
+
+
+@pytest.mark.parametrize("origin", ["file://", "wss://ws.example:443", "null", "http://ws.example:80"])
+def test_the_option_shown_lets_an_app_in(start_bridge, origin):
+    bridge = start_bridge(None, "--redis", "none", origins=["http://localhost:7788"])
+    refused(bridge, origin)
+    line = bridge.running.wait_for_line(f"the Origin {origin} is refused")
+    assert "send no Origin" in line
+    bridge.stop()
+    follower = start_bridge(None, "--redis", "none", origins=line.split(" with --cors ")[1].split(" or CORS=")[0].split(" "))
+    assert http_request(follower, "GET", POLL, headers={"Origin": origin}).status == 200
+    assert not lines_about(follower, "no browser") or origin == "http://ws.example:80"
 
 
 def test_many_origins_fill_neither_the_log_nor_memory(start_bridge):

@@ -186,7 +186,7 @@ def test_a_handshake_may_leave_out_what_has_a_default(query, server):
     assert (answer.status, answer.text[:8]) == (200, '0{"sid":')
 
 
-@pytest.mark.parametrize("path", ["/", "/socket.io", "/socket.iox/?EIO=4&transport=polling", "/emit/", "/other"])
+@pytest.mark.parametrize("path", ["/", "/socket.iox/?EIO=4&transport=polling", "/socket.iox", "/emit/", "/other"])
 def test_other_paths_are_not_found(path, server):
     assert http_request(server, "GET", path).status == 404
 
@@ -283,6 +283,21 @@ def test_an_attachment_travels_as_base64(server, closing):
     client = closing(PollingClient(server))
     assert client.post('451-0["any",{"_placeholder":true,"num":0}]', "b" + base64.b64encode(b"\x00\xff").decode()).text == "OK"
     assert client.receive() == "430[]"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_an_attachment_may_come_in_lines_as_java_writes_it(end, server, closing):
+    client = closing(PollingClient(server))
+    text = base64.b64encode(bytes(200)).decode()
+    lines = "".join(text[start:start + 76] + end for start in range(0, len(text), 76))
+    assert client.post('451-0["any",{"_placeholder":true,"num":0}]', "b" + lines).status == 200
+    assert client.receive() == "430[]"
+
+
+def test_an_ack_id_may_be_as_large_as_javascript_counts(server, closing):
+    client = closing(PollingClient(server))
+    client.post('429007199254740991["any"]')
+    assert client.receive() == "439007199254740991[]"
 
 
 def test_an_attachment_may_come_in_the_next_post(server, closing):
@@ -597,6 +612,92 @@ def test_what_is_no_http_is_refused_and_closed(request_, server, wire):
     except (ConnectionError, AssertionError):
         assert "a" * 100 in request_, "only a flood of headers may lose its answer to the reset"
     assert connection.is_closed()
+
+
+WEBSOCKET = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec_WebSocket_Version": "13",
+             "Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+UPGRADE = "/socket.io/?EIO=4&transport=websocket"
+H2C = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2_Settings": "AAMAAABkAAQAoAAAAAIAAAAA"}
+OFFERS = {
+    "a refused origin": get(UPGRADE, **WEBSOCKET, Origin="http://evil.example"),
+    "an old version": get("/socket.io/?EIO=3&transport=websocket", **WEBSOCKET),
+    "an unknown sid": get(UPGRADE + "&sid=nope", **WEBSOCKET),
+    "a short key": get(UPGRADE, **{**WEBSOCKET, "Sec_WebSocket_Key": "short"}),
+    "another version of the handshake": get(UPGRADE, **{**WEBSOCKET, "Sec_WebSocket_Version": "8"}),
+    "a subprotocol that is none": get(UPGRADE, **WEBSOCKET, Sec_WebSocket_Protocol="a b"),
+    "a websocket elsewhere": get("/nothing", **WEBSOCKET),
+    "h2c with polling": get(POLLING, **H2C),
+    "h2c with a body": post("/nothing", "{}", **H2C),
+    "h2c with a chunked body": "POST /nothing HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: Upgrade\r\n"
+                               "Upgrade: h2c\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "TLS": get("/livez", Connection="Upgrade", Upgrade="TLS/1.0"),
+    "HTTP/1.0": "GET /livez HTTP/1.0\r\nConnection: keep-alive, Upgrade\r\nUpgrade: h2c\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["one by one", "pipelined"])
+@pytest.mark.parametrize("offer", OFFERS)
+def test_an_offered_upgrade_that_is_not_taken_costs_nothing(offer, together, server, wire):
+    offer = OFFERS[offer] if isinstance(OFFERS[offer], bytes) else OFFERS[offer].encode()
+    connection = wire(server)
+    if together:
+        connection.send(offer * 3 + get(POLLING).encode() + offer)
+    statuses = []
+    for request_ in (offer, offer, offer, get(POLLING), offer):
+        if not together:
+            connection.send(request_)
+        statuses.append(connection.answer()[0])
+    assert statuses[3] == 200 and {*statuses[:3], statuses[4]} == {statuses[0]}
+    connection.send(get(UPGRADE, **WEBSOCKET))
+    status, headers = connection.head()
+    assert (status, headers["sec-websocket-accept"]) == (101, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+
+
+def test_what_may_have_stopped_the_parser_ends_the_connection(server, wire):
+    for start in ("CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n", get("/livez", Connection="Upgrade\t", Upgrade="h2c")):
+        connection = wire(server).send(start + get(POLLING))
+        status, headers, _ = connection.answer()
+        assert status in (200, 405) and headers["connection"] == "close"
+        assert connection.is_closed()
+
+
+def test_a_closing_connection_keeps_nothing_of_what_still_comes(start_bridge, wire):
+    bridge = start_bridge(None, "--redis", "none", "--threads", "1")
+    connection = wire(bridge).send(get("/livez", Connection="close, Upgrade", Upgrade="h2c"))
+    assert connection.answer()[0] == 200
+    before = resident_kilobytes(bridge)
+    try:
+        for _ in range(200):
+            connection.send(b"x" * 1_000_000)
+    except ConnectionError:
+        pass
+    assert resident_kilobytes(bridge) - before < 20_000
+
+
+@pytest.mark.parametrize("target, key, value", [
+    (UPGRADE, "sec-websocket-protocol", "engine.io"), (UPGRADE.replace("/?", "?"), "upgrade", "websocket"),
+    ("http://x:1" + UPGRADE, "upgrade", "websocket")])
+def test_a_websocket_opens_by_any_spelling(target, key, value, server, wire):
+    status, headers = wire(server).send(get(target, **WEBSOCKET, Sec_WebSocket_Protocol="engine.io, x")).head()
+    assert (status, headers[key]) == (101, value)
+
+
+def test_another_version_of_the_handshake_is_told_ours(server, wire):
+    status, headers, _ = wire(server).send(get(UPGRADE, **{**WEBSOCKET, "Sec_WebSocket_Version": "8"})).answer()
+    assert (status, headers["sec-websocket-version"]) == (400, "13")
+
+
+@pytest.mark.parametrize("body", ["xyz\r\n", "3\r\nabcdef\r\n", "-1\r\n", "\r\n"])
+def test_a_broken_chunk_is_answered(body, server, wire):
+    connection = wire(server)
+    connection.send("POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    try:
+        for _ in range(30):
+            connection.send(body * 10_000)
+    except ConnectionError:
+        pass
+    status, headers, _ = connection.answer()
+    assert (status, headers["connection"]) == (400, "close")
 
 
 def resident_kilobytes(server):

@@ -160,6 +160,16 @@ def test_timeouts_are_longer_than_a_healthy_client_is_silent(nginx):
     assert len(limits) == 2 and min(limits) * 1000 > interval + timeout
 
 
+@pytest.mark.parametrize("path, headers", [
+    ("/socket.io/?EIO=4&transport=websocket", ["Upgrade: websocket", "Origin: http://evil.example"]),
+    ("/socket.io/?EIO=3&transport=websocket", ["Upgrade: websocket"]), ("/socket.io/?EIO=4&transport=polling", ["Upgrade: h2c"])])
+def test_an_upgrade_that_is_refused_one_client_costs_the_others_nothing(nginx, path, headers):
+    """The connections behind nginx are kept, so the next request on one is somebody else's."""
+    for _ in range(5):
+        assert re.match(r"HTTP/1\.1 [24]00 ", nginx.request(path, headers=headers))
+        assert '0{"sid":' in nginx.request("/socket.io/?EIO=4&transport=polling")
+
+
 def test_plain_http_is_sent_to_https_and_emit_stays_inside(nginx):
     assert re.match(r"HTTP/1\.1 301 .*\r\nLocation: https://ws\.example\.org/socket\.io/\?EIO=4\r\n",
                     nginx.request("/socket.io/?EIO=4", tls=False), re.DOTALL)

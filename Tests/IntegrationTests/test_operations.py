@@ -119,6 +119,8 @@ def test_the_listener_for_operators_has_nothing_else_and_the_public_one_none_of_
     for path in ("/socket.io/?EIO=4&transport=polling", "/emit", "/", "/metrics/"):
         assert bridge.admin.get(path).status == 404, path
     assert http_request(bridge.admin, "POST", "/readyz").status == 405
+    for path in ("/livez", "/readyz", "/metrics", "/explain"):
+        assert http_request(bridge.admin, "OPTIONS", path).headers["Allow"] == "GET, HEAD, OPTIONS", path
 
 
 def test_without_it_the_public_listener_answers_and_tells_strangers_little(own_redis, start_bridge):
@@ -133,6 +135,7 @@ def test_without_it_the_public_listener_answers_and_tells_strangers_little(own_r
     local.wait_for_reason("subscription_lost")
     answer = local.get("/readyz", **proxied)
     assert answer.status == 503
+    assert http_request(bridge, "OPTIONS", "/readyz").status == 503, "which is how HAProxy asks"
     assert json.loads(answer.body) == {"ready": False, "reasons": [{"code": "subscription_lost"}]}
 
 

@@ -92,6 +92,25 @@ def test_a_preflight_from_an_allowed_origin(bridge):
     assert answer.headers["Access-Control-Allow-Credentials"] == "true"
 
 
+@pytest.mark.ours
+def test_a_public_page_may_reach_a_server_in_its_users_network(bridge):
+    for origin, granted in ((ALLOWED, "true"), ("http://evil.example", None), ("", None)):
+        answer = http_request(bridge, "OPTIONS", POLL, headers={
+            "Origin": origin, "Access-Control-Request-Method": "GET", "Access-Control-Request-Private-Network": "true"})
+        assert answer.headers["Access-Control-Allow-Private-Network"] == granted
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("method, path, status", [
+    ("PUT", POLL, 405), ("GET", "/socket.io/?EIO=3", 400), ("GET", "/elsewhere/?EIO=4&transport=polling", 404),
+    ("POST", POLL + "&sid=nope", 400)])
+def test_every_answer_to_a_page_can_be_read_by_it(bridge, method, path, status):
+    answer = http_request(bridge, method, path, b"" if method == "POST" else None, headers={"Origin": ALLOWED})
+    assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (status, ALLOWED)
+    answer = http_request(bridge, method, path, b"" if method == "POST" else None, headers={"Origin": "http://evil.example"})
+    assert answer.headers["Access-Control-Allow-Origin"] is None
+
+
 def test_a_preflight_without_an_origin(bridge):
     answer = http_request(bridge, "OPTIONS", POLL)
     assert (answer.status, answer.body) == (200, b"OK")
@@ -148,8 +167,17 @@ def test_other_methods_are_not_allowed(bridge, method):
     assert (answer.status, answer.body) == (405, b"Method Not Found"), answer
 
 
-def test_the_path_without_its_slash_is_another_page(bridge):
-    assert http_request(bridge, "GET", "/socket.io?EIO=4&transport=polling").status == 404
+@pytest.mark.ours
+@pytest.mark.parametrize("path", ["/socket.io", "/live", "/a/b"])
+def test_the_path_may_come_without_its_last_slash(redis_server, start_bridge, closing, path):
+    bridge = start_bridge(redis_server, "--path", path, subscribes=False)
+    query = "?EIO=4&transport=polling"
+    sid = open_packet(http_request(bridge, "GET", path + query))["sid"]
+    assert http_request(bridge, "POST", f"{path}{query}&sid={sid}", b"40").text == "OK"
+    assert http_request(bridge, "GET", f"{path}{query}&sid={sid}").text.startswith("40{")
+    assert http_request(bridge, "OPTIONS", path + query).text == "OK"
+    assert closing(RawClient(bridge, path=path)).join("a") == [{"ok": True}]
+    assert http_request(bridge, "GET", path + "x" + query).status == 404
 
 
 def test_paths_below_are_the_same_page(bridge):

@@ -15,28 +15,40 @@ package struct OriginAdvice: CustomStringConvertible {
     ///   - allowed: as given to `--cors`.
     package init(refused origin: String, allowed: [String]) {
         let parsed = Origin(origin)
-        guard origin != "null", let parsed, origin == parsed.description else {
-            self.origin = origin == "null" ? origin : "'\(Self.printable(origin))'"
+        let isBrowsers = origin == parsed?.description
+        guard AllowedOrigin.flaw(in: origin) == nil, origin != "*", Self.isShellSafe(origin) else {
+            self.origin = "'\(Self.printable(origin))'"
             advice =
-                origin == "null"
-                ? "it is that of pages opened as files and of sandboxed frames: serve the page over HTTP"
-                : parsed.map { "browsers spell it \($0)" } ?? "no browser sends such a one for a page of yours"
+                parsed.map { "browsers spell it \($0): an app of yours may send that, or no Origin at all" }
+                ?? "no browser sends such a one for a page of yours; an app of yours may send none"
             return
         }
-        self.origin = Self.printable(origin)
-        // What was surely meant to be this origin gives way to it.
-        let misspelt = allowed.filter { Origin($0) == parsed }
-        let option = (allowed.filter { !misspelt.contains($0) } + [origin]).joined(separator: " ")
-        var sentence = "if that page is yours, "
-        if option.utf8.count <= Self.maximumOptionBytes, allowed.allSatisfy({ $0 == "null" || Origin($0) != nil }) {
-            sentence += "allow it with --cors \(option) or CORS=\"\(option)\""
+        self.origin = origin
+        // What was surely meant to be this origin gives way to it, and so does what no Origin can be.
+        let misspelt = isBrowsers ? allowed.filter { Origin($0) == parsed } : []
+        let others = allowed.filter { AllowedOrigin.flaw(in: $0) == nil && !misspelt.contains($0) }
+        let option = (others + [origin]).joined(separator: " ")
+        let isShort = option.utf8.count <= Self.maximumOptionBytes && others.allSatisfy(Self.isShellSafe)
+        let allow = isShort ? "--cors \(option) or CORS=\"\(option)\"" : "--cors … \(origin), beside the others"
+        if origin == "null" {
+            advice = """
+                it is that of pages opened as files, of sandboxed frames and of some apps: serve the page over HTTP, \
+                let an app send no Origin, or allow all of these with \(allow)
+                """
+        } else if isBrowsers {
+            let hint =
+                misspelt.first.map { "browsers don't send it as \(Self.printable($0))" }
+                ?? allowed.lazy.compactMap { Origin($0).flatMap { parsed?.difference(from: $0) } }.first
+            advice = "if that page or app is yours, allow it with \(allow)" + (hint.map { " (\($0))" } ?? "")
         } else {
-            sentence += "add it to the others: --cors … \(origin)"
+            let browsers = parsed.map { "browsers spell it \($0)" } ?? "no page on the web has it"
+            advice = "\(browsers): let an app of yours send no Origin, or allow it to the letter with \(allow)"
         }
-        let hint =
-            misspelt.first.map { "browsers don't send it as \(Self.printable($0))" }
-            ?? allowed.lazy.compactMap { Origin($0).flatMap(parsed.difference) }.first
-        advice = sentence + (hint.map { " (\($0))" } ?? "")
+    }
+
+    /// Whether a text means itself in a shell.
+    private static func isShellSafe(_ text: String) -> Bool {
+        text.utf8.allSatisfy { Origin.isAlphanumeric($0) || "+-._:/[]".utf8.contains($0) }
     }
 
     /// Longer lists of allowed origins aren't repeated in each line.
@@ -54,6 +66,34 @@ package struct OriginAdvice: CustomStringConvertible {
             }
         }
         return text.unicodeScalars.count > 128 ? result + "…" : result
+    }
+}
+
+/// An origin as an operator writes it behind `--cors`, which is compared to the letter.
+package enum AllowedOrigin {
+    /// Why no Origin header can be this text, as a sentence; nil when one can: of a page, or of an app (`file://`,
+    /// `wss://host:443`).
+    package static func flaw(in text: String) -> String? {
+        if text == "*" || text == "null" { return nil }
+        let start = "the origin \(OriginAdvice.printable(text)) matches no page: "
+        if text.contains("*") { return start + "a * means any origin, and only when it stands alone" }
+        if text.contains(",") { return start + "separate origins by spaces" }
+        guard let colon = text.firstRange(of: "://") else {
+            return start + "write the scheme too, as in http://localhost:7788"
+        }
+        let isWeb = ["http", "https", "ws", "wss"].contains(text[..<colon.lowerBound].lowercased())
+        if colon.upperBound == text.endIndex, !isWeb, Origin(text + "host") != nil { return nil }
+        guard let origin = Origin(text) else { return start + "write it as scheme://host:port" }
+        return text[colon.upperBound...].contains("/")
+            ? start + "browsers send \(origin), without a path or slash" : nil
+    }
+
+    /// Why no browser sends this text though apps may, as a sentence.
+    package static func doubt(in text: String) -> String? {
+        guard text.lowercased().hasPrefix("http"), let origin = Origin(text), origin.description != text else {
+            return nil
+        }
+        return "no browser sends the origin \(OriginAdvice.printable(text)): pages have \(origin)"
     }
 }
 
@@ -126,7 +166,7 @@ struct Origin: Equatable, CustomStringConvertible {
         ["http": 80, "ws": 80, "https": 443, "wss": 443][scheme]
     }
 
-    private static func isAlphanumeric(_ byte: UInt8) -> Bool {
+    fileprivate static func isAlphanumeric(_ byte: UInt8) -> Bool {
         (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
     }
 }
