@@ -1,3 +1,5 @@
+import JSONCodec
+
 extension Diagnosis {
     /// What is printed: what stands in the way, then what doesn't and ought to be changed.
     func text(of findings: [Finding]) -> String {
@@ -20,6 +22,7 @@ extension Diagnosis {
             lines.append("\(number + 1). \(finding.sentence) [\(finding.code)]")
             lines.append("   -> \(finding.advice)")
         }
-        return lines.joined(separator: "\n")
+        // Rooms, events, origins and ids in them are what strangers chose.
+        return lines.map { PrintableText.line($0, maximumCharacters: 4000) }.joined(separator: "\n")
     }
 }
