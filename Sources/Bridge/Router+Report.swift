@@ -54,10 +54,6 @@ extension Router {
         }
         report.reasons = EmitReport.Reason.reasons(
             for: lookup, namespace: emit.namespace, allowed: configuration.namespaces)
-        if case .these([]) = emit.rooms {
-            let text = "the room is no text, so that no client can be in it"
-            report.reasons.append(EmitReport.Reason(code: "room_is_no_text", text: text))
-        }
         if report.tooSlow > 0 {
             let text = "\(report.tooSlow) clients were disconnected: more than --max-queue waited for them"
             report.reasons.append(EmitReport.Reason(code: "slow_client", text: text))

@@ -12,6 +12,7 @@ package enum Complaint: UInt8, Hashable, Sendable, CaseIterable {
     case byteOrderMark
     case notUTF8
     case roomNotText
+    case toForRoom
     case manyAttachments
 
     /// Attachments of one event that every client takes.
@@ -36,6 +37,8 @@ package enum Complaint: UInt8, Hashable, Sendable, CaseIterable {
         case .notUTF8: "the JSON is UTF-16 or UTF-32: publish UTF-8"
         case .roomNotText:
             "a room is a number, bool or bytes, which no client can be in: publish the text, \"5\", not 5"
+        case .toForRoom:
+            "there is no room but a to, which no receiver knows, so that everybody gets it: publish \"room\", or null for everybody"
         case .manyAttachments:
             "an event has more than \(Self.usualAttachments) attachments, at which JavaScript clients since socket.io-parser 4.2.6 "
                 + "disconnect: publish fewer and larger values, or several events"

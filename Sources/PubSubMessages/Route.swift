@@ -113,6 +113,8 @@ struct Route {
             let key = fields.event == nil ? PubSubMessageError.RequiredKey.event : .data
             throw PubSubMessageError(.missingKey(key, others: strangeKeys(of: document)), hostID: hostID)
         }
+        // Senders of libraries write the key always.
+        if fields.room == nil, strangeKeys(of: document).contains("to") { complaints.insert(.toForRoom) }
         let rooms = try rooms(fields.room, of: document, roomNames)
         let callback = try address(fields.callback, of: document)
         guard readNamespace(fields, of: document) else { return .ignored(.noNamespace) }

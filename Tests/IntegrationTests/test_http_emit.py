@@ -118,7 +118,7 @@ def test_to_is_the_room(bridge, raw, member, room, report):
     ("report", {"report": "yes"}), ("report", {"report": None}), ("namespace", {"namespace": 5}), ("rooms", {"rooms": "a"}),
     ("skip_sid", {"skip_sid": "a"}), ("extra", {"extra": None})], ids=str)
 def test_a_wrong_key_is_refused_by_its_name_and_reaches_nobody(bridge, member, room, key, changes):
-    answer = post(bridge, message(room, **changes))
+    answer = post(bridge, {**message(room), **changes})
     assert answer.status == 400 and answer.headers["Content-Type"] == "application/json", answer
     assert list(json.loads(answer.body)) == ["error"] and key in json.loads(answer.body)["error"], answer
     assert post(bridge, message(room, data="marker")).status == 200

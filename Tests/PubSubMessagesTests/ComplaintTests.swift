@@ -160,10 +160,20 @@ import Testing
         #expect(decoder.complaints.isEmpty)
     }
 
+    @Test func `a sender that names the room to is told that everybody gets it`() throws {
+        #expect(try emit(message(("room", ""), ("to", #""r""#))).rooms == .everyone)
+        #expect(decoder.complaints.all == [.toForRoom])
+        #expect(try emit(message(("room", #""r""#), ("to", #""r""#))).rooms == .these(["r"]))
+        #expect(decoder.complaints.isEmpty)
+        _ = try emit(message(("room", "")))
+        #expect(decoder.complaints.isEmpty)
+    }
+
     @Test func `more than ten attachments are complained about with their number`() throws {
         for (count, complaints) in [(0, []), (1, []), (10, []), (11, [.manyAttachments])] as [(Int, [Complaint])] {
             let bytes = String(repeating: "C\u{1}x", count: count)
-            let head = "\u{3}(dX\u{6}\0\0\0methodX\u{4}\0\0\0emitsX\u{5}\0\0\0eventX\u{1}\0\0\0esX\u{9}\0\0\0namespaceX\u{1}\0\0\0/sX\u{4}\0\0\0data("
+            let head =
+                "\u{3}(dX\u{6}\0\0\0methodX\u{4}\0\0\0emitsX\u{5}\0\0\0eventX\u{1}\0\0\0esX\u{9}\0\0\0namespaceX\u{1}\0\0\0/sX\u{4}\0\0\0data("
             let event = try decoder.event([0x80] + Array((head + bytes + "ls.").utf8))
             #expect(event.split(separator: "|").count == count + 1)
             #expect(decoder.complaints.all == complaints)

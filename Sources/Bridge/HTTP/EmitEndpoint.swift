@@ -84,7 +84,7 @@ private struct EmitFields {
             case "to": to = try Self.room(value, name, document)
             case "namespace":
                 guard kind == .string || kind == .null else {
-                    throw Refusal(sentence: "namespace must be a text, or null for /.")
+                    throw Refusal(sentence: "namespace is neither text nor null, which means /.")
                 }
             case "report":
                 guard let bool = document.bool(value) else {

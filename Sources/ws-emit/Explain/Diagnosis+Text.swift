@@ -1,4 +1,5 @@
 import Bridge
+import JSONCodec
 
 extension Diagnosis {
     /// What is printed: what stands in the way, then what doesn't and is worth knowing.
@@ -63,18 +64,8 @@ extension Diagnosis {
         }
     }
 
-    /// Names come from strangers: what could move a terminal's cursor, colour or order is spelt out.
-    static func printable(_ line: String) -> String {
-        var result = ""
-        for scalar in line.unicodeScalars {
-            switch scalar.properties.generalCategory {
-            case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned:
-                result += "\\u{\(String(scalar.value, radix: 16))}"
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result
-    }
+    /// Names come from strangers: nothing in them moves a terminal's cursor, or changes colour or order.
+    static func printable(_ line: String) -> String { PrintableText.line(line, maximumCharacters: 4000) }
 }
 
 extension Diagnosis.Finding {
