@@ -88,7 +88,7 @@ final class ClientEvents {
     ) throws(JoinRequest.Refusal) {
         guard let secret = request.secret, !secret.isEmpty else { throw .secretMissing }
         try startWaiting(request, socket)
-        router.roomSecrets(of: space).flatMapThrowing { try $0.usable() }.hop(to: eventLoop).assumeIsolated().whenComplete {
+        router.roomSecrets(of: space).hop(to: eventLoop).assumeIsolated().whenComplete {
             self.secretsArrived($0, request: request, secret: secret, socket: socket, ackID: ackID)
         }
     }

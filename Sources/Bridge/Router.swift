@@ -420,7 +420,8 @@ final class Router: PubSubDelegate {
         logger.warning(
             "messages are not published: clients of this server get them, other servers on the channel don't",
             metadata: [
-                "cause": "\(error)\(isQueueFull ? " (--max-redis-queue)" : "")", "publish_failures": "\(counters.publishFailures)",
+                "cause": "\(error)\(isQueueFull ? " (--max-redis-queue)" : "")",
+                "publish_failures": "\(counters.publishFailures)",
             ])
     }
 }

@@ -384,7 +384,9 @@ package final class RedisBroker: PubSubBroker {
         self.outage = outage
         delegate?.outageChanged(outage)
         // That a server which ends can't be reached then is news only if it stays so.
-        guard isFirst || eventLoop.now - outageSince >= Self.shortOutage, saidCauses.isDue("\(cause)", at: eventLoop.now) else { return }
+        guard isFirst || eventLoop.now - outageSince >= Self.shortOutage,
+            saidCauses.isDue("\(cause)", at: eventLoop.now)
+        else { return }
         logger.warning(
             "Redis is away, trying again until it is back",
             metadata: ["cause": "\(cause)", "away_seconds": "\(awaySeconds)"])

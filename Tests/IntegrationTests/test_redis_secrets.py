@@ -56,7 +56,9 @@ def test_a_line_feed_at_the_end_is_hinted_at(own_redis, bridge, closing):
     assert not any("line feed" in line for line in bridge.running.lines)
     assert client.join("dir::x", secret="pw")[0]["ok"] is False
     assert KEY in bridge.running.wait_for_line("ends with a line feed")
-    problem, = problems(bridge)["problems"]
+    space = problems(bridge)
+    problem, = space["problems"]
+    assert space["secret_ends_with_line_feed"] is True
     assert problem["code"] == "secret_ends_with_line_feed" and "printf" in problem["text"]
 
 

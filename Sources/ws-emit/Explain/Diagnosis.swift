@@ -120,6 +120,7 @@ struct Diagnosis {
                         + " nobody can join.",
                     advice: "redis-cli set ws-emit::room_secret::\(space) SECRET, and hand the secret to the page."))
         }
+        if facts.members == 0 { findings += facts.secretFindings }
         if facts.members == 0 { findings += refusals(facts) }
         return findings
     }

@@ -38,6 +38,8 @@ struct InstanceFacts {
     var roomSpace: String?
     /// Nil when that can't be said.
     var hasSecret: Bool?
+    /// What is wrong with the keys that may hold it.
+    var secretProblems: [(code: String, text: String)] = []
     var refusals: [Refusal] = []
     var senders: [Sender] = []
 
@@ -73,6 +75,10 @@ struct InstanceFacts {
         if let space = document.value(forKey: "room_space", in: root), document.kind(of: space) == .object {
             roomSpace = Self.text("name", space, document)
             hasSecret = document.value(forKey: "has_secret", in: space).flatMap { document.bool($0) }
+            for problem in Self.list("problems", space, document) {
+                secretProblems.append(
+                    (Self.text("code", problem, document) ?? "", Self.text("text", problem, document) ?? ""))
+            }
         }
         refusals = Self.list("refusals", root, document).map { node in
             Refusal(
