@@ -6,7 +6,8 @@ import NIOCore
 /// Both go to the same server, the master that sentinels name, or any node of a cluster, where plain pub/sub reaches every
 /// node. They live on the given event loop and connect again for ever: after 0.1 s, doubling up to 5 s, each delay cut by up
 /// to a half at random; every 10 s when the server refuses the login or the subscription. An outage is logged when it begins,
-/// and when it is over; from the first second on with each new cause, and with the present one once a minute.
+/// and when it is over; with each new cause, and with the present one once a minute. That a server can't be reached is a new
+/// cause from the first second on.
 ///
 /// `shutdown` must be called before the broker is dropped.
 package final class RedisBroker: PubSubBroker {
@@ -384,7 +385,7 @@ package final class RedisBroker: PubSubBroker {
         self.outage = outage
         delegate?.outageChanged(outage)
         // That a server which ends can't be reached then is news only if it stays so.
-        guard isFirst || eventLoop.now - outageSince >= Self.shortOutage,
+        guard isFirst || !cause.isOfServerAway || eventLoop.now - outageSince >= Self.shortOutage,
             saidCauses.isDue("\(cause)", at: eventLoop.now)
         else { return }
         logger.warning(
