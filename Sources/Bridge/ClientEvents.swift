@@ -100,7 +100,7 @@ final class ClientEvents {
     ) throws(JoinRequest.Refusal) {
         guard let secret = request.secret, !secret.isEmpty else { throw .secretMissing }
         let number = try startWaiting(PendingJoin(request: request, socket: socket, ackID: ackID))
-        router.roomSecrets(of: space).flatMapThrowing { try $0.usable() }.hop(to: eventLoop).assumeIsolated().whenComplete {
+        router.roomSecrets(of: space).hop(to: eventLoop).assumeIsolated().whenComplete {
             self.secretsArrived($0, for: number, secret)
         }
     }

@@ -37,7 +37,12 @@ extension Router {
         }
         broker.publish(ByteBuffer(bytes: payload), to: channel).assumeIsolated().whenComplete { result in
             var failure: String?
-            if case .failure(let error) = result { failure = "\(error)" }
+            switch result {
+            case .success: self.refusal = nil
+            case .failure(let error):
+                failure = "\(error)"
+                self.noteRefusal(error)
+            }
             self.readiness.update { [failure] in $0.publishFailure = failure }
         }
         return id

@@ -49,6 +49,8 @@ final class Router: PubSubDelegate {
     @exclusivity(unchecked) private var outgoing: RedisPublishBatch?
     @exclusivity(unchecked) private var echoes = EmitEchoes()
     private var publishingLog = RepeatLimit()
+    /// How the server has refused the last message.
+    var refusal: RedisError?
     var secretsLog = RepeatLimit()
     @exclusivity(unchecked) var counters = RouterCounters()
 
@@ -346,7 +348,7 @@ final class Router: PubSubDelegate {
     /// event loop: emits that came together leave in one write to each client and one to Redis.
     /// Our clients get it by the same way as any other.
     ///
-    /// - Returns: why it isn't published, if that is known already.
+    /// - Returns: why it isn't published, if that is known already, or how the one before it was refused.
     func emit(_ emit: PublishedEmit) throws -> RedisError? {
         counters.httpMessages += 1
         try decoder.decoding(emit) { try route($0) }
@@ -364,7 +366,7 @@ final class Router: PubSubDelegate {
             message.withUnsafeBytes { batch.append($0, to: UnsafeRawBufferPointer(channel)) }
         }
         if batch.byteCount >= Self.outgoingBytes { finishEmits() }
-        return nil
+        return refusal
     }
 
     /// Commands for Redis that are worth a write of their own.
@@ -382,8 +384,11 @@ final class Router: PubSubDelegate {
         receivedBatch()
         guard let batch = outgoing else { return }
         outgoing = nil
-        broker.publish(batch).assumeIsolated().whenFailure { error in
-            self.noteUnpublished(batch.failureCount, error)
+        broker.publish(batch).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success: self.refusal = nil
+            case .failure(let error): self.noteUnpublished(batch.failureCount, error)
+            }
         }
     }
 
@@ -412,9 +417,15 @@ final class Router: PubSubDelegate {
         return published
     }
 
+    /// The server answers PUBLISH with an error, as where an ACL doesn't permit it: it will do so again.
+    func noteRefusal(_ error: any Error) {
+        if let error = error as? RedisError, case .refused = error { refusal = error }
+    }
+
     /// Each cause is logged once a minute.
     private func noteUnpublished(_ messageCount: Int, _ error: any Error) {
         counters.publishFailures += messageCount
+        noteRefusal(error)
         let isQueueFull = error as? RedisError == .queueFull
         if isQueueFull { counters.publishQueueFull += messageCount }
         // Which of those under way come back is not known any more; whatever does is read as any other message.
@@ -423,7 +434,8 @@ final class Router: PubSubDelegate {
         logger.warning(
             "messages are not published: clients of this server get them, other servers on the channel don't",
             metadata: [
-                "cause": "\(error)\(isQueueFull ? " (--max-redis-queue)" : "")", "publish_failures": "\(counters.publishFailures)",
+                "cause": "\(error)\(isQueueFull ? " (--max-redis-queue)" : "")",
+                "publish_failures": "\(counters.publishFailures)",
             ])
     }
 }

@@ -78,7 +78,13 @@ final class RouterReference: Sendable {
         }
     }
 
-    func roomSecrets(of space: ByteString) -> EventLoopFuture<RoomSecrets> {
+    /// The secrets that open a room-space; fails when nobody can say which they are.
+    func roomSecrets(of space: ByteString) -> EventLoopFuture<[ByteBuffer]> {
+        examineRoomSecrets(of: space).flatMapThrowing { try $0.usable() }
+    }
+
+    /// The same, with what is wrong with them.
+    func examineRoomSecrets(of space: ByteString) -> EventLoopFuture<RoomSecrets> {
         router.eventLoop.flatSubmit { [router] in router.value.roomSecrets(of: space) }
     }
 

@@ -6,7 +6,8 @@ import NIOCore
 /// Both go to the same server, the master that sentinels name, or any node of a cluster, where plain pub/sub reaches every
 /// node. They live on the given event loop and connect again for ever: after 0.1 s, doubling up to 5 s, each delay cut by up
 /// to a half at random; every 10 s when the server refuses the login or the subscription. An outage is logged when it begins,
-/// with each new cause, once a minute, and when it is over.
+/// and when it is over; with each new cause, and with the present one once a minute. That a server can't be reached is a new
+/// cause from the first second on.
 ///
 /// `shutdown` must be called before the broker is dropped.
 package final class RedisBroker: PubSubBroker {
@@ -378,15 +379,22 @@ package final class RedisBroker: PubSubBroker {
 
     /// Both connections share a server, so they share an outage: the same cause is told once a minute.
     private func noteDown(_ cause: RedisError, wasReady: Bool) {
-        if wasReady, outage == nil { outageSince = eventLoop.now }
+        let isFirst = outage == nil
+        if wasReady, isFirst { outageSince = eventLoop.now }
         let outage = RedisOutage(since: outageSince, cause: cause)
         self.outage = outage
         delegate?.outageChanged(outage)
-        guard saidCauses.isDue("\(cause)", at: eventLoop.now) else { return }
+        // That a server which ends can't be reached then is news only if it stays so.
+        guard isFirst || !cause.isOfServerAway || eventLoop.now - outageSince >= Self.shortOutage,
+            saidCauses.isDue("\(cause)", at: eventLoop.now)
+        else { return }
         logger.warning(
             "Redis is away, trying again until it is back",
             metadata: ["cause": "\(cause)", "away": "\(awaySeconds)s"])
     }
+
+    /// As long as a server may take to restart.
+    private static let shortOutage = TimeAmount.seconds(1)
 
     private var awaySeconds: Int64 { (eventLoop.now - outageSince).nanoseconds / 1_000_000_000 }
 

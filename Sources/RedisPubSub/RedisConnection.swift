@@ -365,7 +365,9 @@ final class RedisConnection: ChannelInboundHandler {
     /// PING in it, proxies may not know it, and a server that is loading its data, running a script or cut from its master
     /// says so.
     private static func isAliveAllTheSame(_ message: String) -> Bool {
-        ["NOPERM", "LOADING", "BUSY", "MASTERDOWN", "ERR unknown command"].contains { message.utf8.starts(with: $0.utf8) }
+        ["NOPERM", "LOADING", "BUSY", "MASTERDOWN", "ERR unknown command"].contains {
+            message.utf8.starts(with: $0.utf8)
+        }
     }
 
     // MARK: The peer's life

@@ -106,6 +106,14 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
         if case .refused = self { true } else { false }
     }
 
+    /// As while a server restarts.
+    var isOfServerAway: Bool {
+        switch self {
+        case .unreachable, .closedByServer, .closedUnheard, .broken: true
+        default: false
+        }
+    }
+
     /// AUTH takes a user and a password since Redis 6; before it took one word.
     var isOfServerWithoutUsers: Bool {
         if case .refused(.auth, let message) = self { message.contains("wrong number of arguments") } else { false }

@@ -40,7 +40,8 @@ package struct RedisTLS: Hashable, Sendable {
                 throw .option(name, "is neither required nor optional nor none: write ssl_cert_reqs=\(word)")
             default:
                 throw .option(
-                    name, "is neither required nor optional nor none: write ssl_cert_reqs=none to accept any certificate")
+                    name,
+                    "is neither required nor optional nor none: write ssl_cert_reqs=none to accept any certificate")
             }
         case "ssl_ca_certs", "ssl_ca_path":
             guard trustedFile == nil else {
@@ -60,7 +61,8 @@ package struct RedisTLS: Hashable, Sendable {
             case "TLSv1.2", "TLSv1_2", "771": requiresTLS13 = false
             case "TLSv1.3", "TLSv1_3", "772": requiresTLS13 = true
             case "TLSv1_1", "TLSv1.1", "TLSv1_0", "770", "769", "-2":
-                return "the option ssl_min_version of the Redis URL is taken as TLSv1.2, the oldest version that is spoken"
+                return
+                    "the option ssl_min_version of the Redis URL is taken as TLSv1.2, the oldest version that is spoken"
             default: throw .option(name, "is neither TLSv1.2 nor TLSv1.3")
             }
         }

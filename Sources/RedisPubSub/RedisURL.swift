@@ -192,7 +192,8 @@ package struct RedisURL: Hashable, Sendable {
         if port != 0 { options.note("port", overriddenBy: "port", isGiven: options.port != nil) }
         if !hasHost, let name = options.host { host = String(decoding: name, as: UTF8.self) }
         if port == 0 {
-            guard let number = options.port.map({ PercentEncoding.decimal($0, maximum: 65_535) }) ?? 6379, number > 0 else {
+            guard let number = options.port.map({ PercentEncoding.decimal($0, maximum: 65_535) }) ?? 6379, number > 0
+            else {
                 throw .invalidPort
             }
             port = number

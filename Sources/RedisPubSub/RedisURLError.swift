@@ -52,7 +52,9 @@ package struct RedisURLError: Error, Hashable, Sendable, CustomStringConvertible
         }
         let text = String(decoding: name, as: UTF8.self)
         var sentence = "unknown option \(text) in the Redis URL"
-        let near = (RedisURLOptions.names + RedisURLOptions.namesWithoutEffect.sorted()).map { (distance(name, Array($0.utf8)), $0) }.min { $0.0 < $1.0 }
+        let near = (RedisURLOptions.names + RedisURLOptions.namesWithoutEffect.sorted()).map {
+            (distance(name, Array($0.utf8)), $0)
+        }.min { $0.0 < $1.0 }
         if let near, near.0 <= min(3, name.count / 2) {
             sentence += ", did you mean \(near.1)?"
         } else {

@@ -38,7 +38,8 @@ package struct RedisURLOptions: Hashable, Sendable {
 
     /// Those that have an effect.
     static let names = [
-        "client_name", "db", "health_check_interval", "host", "password", "path", "port", "protocol", "sentinel_password",
+        "client_name", "db", "health_check_interval", "host", "password", "path", "port", "protocol",
+        "sentinel_password",
         "sentinel_ssl", "sentinel_username", "socket_connect_timeout", "socket_keepalive", "socket_timeout", "ssl",
         "ssl_ca_certs", "ssl_ca_data", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname",
         "ssl_keyfile", "ssl_min_version", "ssl_password", "ssl_server_name", "username",
@@ -113,7 +114,9 @@ package struct RedisURLOptions: Hashable, Sendable {
 
     /// Notes that an option is given which another part of the URL overrides.
     mutating func note(_ option: String, overriddenBy part: String, isGiven: Bool) {
-        if isGiven { notes.append("the option \(option) of the Redis URL has no effect: the URL names its \(part) itself") }
+        if isGiven {
+            notes.append("the option \(option) of the Redis URL has no effect: the URL names its \(part) itself")
+        }
     }
 
     /// What only goes with some schemes.

@@ -66,7 +66,9 @@ import Testing
         #expect(text.contains("away for 90 seconds: Redis can't be reached: Connection refused"))
         #expect(text.contains("it began otherwise: Redis closed the connection"))
         let details = JSONValue.object(readiness.details(at: .now())).line
-        #expect(details.contains(#""seconds":90,"cause":"unreachable","detail":"Redis can't be reached: Connection refused""#))
+        #expect(
+            details.contains(
+                #""seconds":90,"cause":"unreachable","detail":"Redis can't be reached: Connection refused""#))
         readiness.update {
             $0.openGap = nil
             $0.isSubscribed = true

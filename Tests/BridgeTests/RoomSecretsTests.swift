@@ -39,7 +39,8 @@ import Testing
 
     @Test func `each problem names its key`() {
         let secrets = Self.secrets(Self.wrongType, Self.text("pw\n"))
-        #expect(secrets.problems.map(\.code) == [.wrongType, .lineFeed] && secrets.problems.map(\.key) == ["one", "two"])
+        #expect(
+            secrets.problems.map(\.code) == [.wrongType, .lineFeed] && secrets.problems.map(\.key) == ["one", "two"])
         #expect(secrets.problems.allSatisfy { $0.text.contains("the key \($0.key)") || $0.text.contains("in the key") })
         #expect(!secrets.problems.contains { $0.text.contains("pw") })
         let others = Self.secrets(Self.text("longer"), Self.away)

@@ -30,6 +30,16 @@ import Testing
         #expect(bench.emit(Self.body).hasSuffix("\r\n\r\nOK\n"))
     }
 
+    @Test func `after a refused message the next ones say so, until one is taken`() throws {
+        let bench = try HTTPBench()
+        bench.broker.failure = .refused(command: .publish, message: "NOPERM; permit it with: x")
+        #expect(bench.emit(Self.body).hasSuffix("OK\n"))
+        #expect(bench.emit(Self.body).contains("NOPERM; permit it with: x"))
+        bench.broker.failure = nil
+        #expect(bench.emit(Self.body).contains("NOPERM"))
+        #expect(bench.emit(Self.body).hasSuffix("OK\n"))
+    }
+
     @Test func `what fails after the answer is counted`() throws {
         let bench = try HTTPBench()
         bench.broker.failure = .closedByServer

@@ -53,7 +53,7 @@ def test_help_names_the_kind_of_each_value():
 WRONG = [
     ("-a", "8899"), ("-a", "localhost:http"), ("-a", "localhost:70000"), ("-a", "1:2:3:4"), ("-a", ""), ("-a", "[::1]"),
     ("--redis", "http://localhost"), ("--redis", "localhost:6379"), ("--redis", "redis://localhost:port/0"),
-    ("--redis", "redis://localhost:6379/x"), ("--redis", "redis://localhost?decode_responses=1"),
+    ("--redis", "redis://localhost:6379/x"), ("--redis", "redis://localhost?decode_response=1"), ("--max-redis-queue", "0"), ("--max-secret", "0"),
     ("--redis", "redis+sentinel://a/0/b/c"), ("--redis", "redis://a,b"),
     ("--ping-interval", "0"), ("--ping-interval", "soon"), ("--ping-timeout", "-1"), ("--ping-interval", "nan"),
     ("--max-payload", "0"), ("--max-payload", "1MB"), ("--threads", "0"), ("--threads", "x"),

@@ -162,6 +162,12 @@ def wrong_room_secret(s):
     s.flags += ["--room", "dir::time"]
 
 
+def secret_of_another_type(s):
+    s.redis.client.lpush("ws-emit::room_secret::dir", "s3")
+    s.start().sends(room="dir::time").client("dir::time", secret="s3")
+    s.flags += ["--room", "dir::time"]
+
+
 def no_secret_given(s):
     s.redis.client.set("ws-emit::room_secret::dir", "s3")
     s.start().sends(room="dir::time").client("dir::time")
@@ -246,6 +252,8 @@ ROWS = [
     (too_large, "message_refused", [HOST, "2000 are allowed"], 1),
     (no_room_secret, "no_room_secret", ["room-space dir", "redis-cli set ws-emit::room_secret::dir"], 1),
     (wrong_room_secret, "join_refused", ["1 joins of room dir::time", "doesn't open"], 1),
+    (secret_of_another_type, "secret_wrong_type", [
+        "The key ws-emit::room_secret::dir holds no text", "DEL and SET it"], 1),
     (no_secret_given, "join_refused", ["needs a secret"], 1),
     (origin_refused, "origin_refused", [
         "http://127.0.0.1:7788", "--cors http://localhost:7788 http://127.0.0.1:7788", "are different origins"], 1),

@@ -1,9 +1,11 @@
 """docs/redis.md is true: its URLs are understood, its commands work, its user may do what ws-emit needs."""
+import inspect
 import re
 import shlex
 import subprocess
 
 import pytest
+import redis.connection
 
 from support.clients import RawClient
 from support.processes import ROOT, ws_emit_program
@@ -45,6 +47,27 @@ def test_every_option_is_in_the_table_and_every_one_in_the_table_is_an_option():
     known = set(re.search(r"Known are ([a-z_, ]+)", done.stderr)[1].strip().split(", "))
     rows = re.search(r"\| Option \|.*?\n\n", TEXT, re.DOTALL)[0]
     assert {name for row in rows.strip().splitlines()[2:] for name in re.findall(r"`([a-z_]+)`", row.split("|")[1])} == known
+
+
+def test_every_option_that_this_redis_py_knows_is_one(own_redis, start_bridge):
+    names = {name for kind in vars(redis.connection).values() if inspect.isclass(kind) and kind.__name__.endswith(("Connection", "Pool"))
+             for name in inspect.signature(kind.__init__).parameters}
+    # Of wrappers around connections, which no URL reaches.
+    names -= {"self", "args", "kwargs", "connection_kwargs", "conn", "pool_lock", "parser",
+              "connection"}
+    assert len(names) > 30
+    url = f"{own_redis.url}?" + "&".join(f"{name}=" for name in sorted(names))
+    done = subprocess.run([program(), "--redis", url, "--duration", "1ms", "--no-wait"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_options_without_effect_are_said_once(own_redis, start_bridge):
+    bridge = start_bridge(own_redis, redis_url=f"redis://127.0.0.1:{own_redis.port}/0/?max_connections=20&encoding=utf-8"
+                          "&health_check_interval=0&socket_timeout=60&retry_on_timeout=true")
+    line = bridge.running.wait_for_line("have no effect")
+    assert "max_connections, encoding, retry_on_timeout" in line and "warning" in line
+    bridge.running.wait_for_line("health_check_interval")
+    assert sum("effect" in line for line in bridge.running.lines) == 1
 
 
 @pytest.mark.parametrize("lines", [1, 2])

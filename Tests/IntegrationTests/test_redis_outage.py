@@ -1,5 +1,7 @@
 """Redis goes away and comes back: ws-emit and its clients stay."""
 import json
+import signal
+import time
 
 import pytest
 
@@ -88,6 +90,79 @@ def test_an_outage_is_said_once(own_redis, start_bridge):
     eventually(lambda: own_redis.subscribers() == 1, "ws-emit subscribes again")
     said = [line for line in bridge.running.lines[before:] if "edis" in line]
     assert 1 <= len(said) <= 4, said
+
+
+def test_the_present_cause_is_told_whatever_the_first_one_was(start_bridge):
+    port = free_port()
+    bridge = start_bridge(None, redis_url=f"redis://127.0.0.1:{port}/0", admin=True)
+    bridge.running.wait_for_line("Connection refused")
+    assert "Connection refused" in bridge.admin.wait_for_reason("subscription_lost")["text"]
+    redis_server = RedisServer(port)
+    redis_server.start()
+    try:
+        eventually(lambda: bridge.admin.readiness()[0] == 200, "ws-emit is ready")
+        assert bridge.admin.readiness()[1]["redis_outage"] is None
+        redis_server.client.config_set("requirepass", "geheim")
+        redis_server.client.execute_command("AUTH", "geheim")
+        before = len(bridge.running.lines)
+        redis_server.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        assert "away_seconds" in bridge.running.wait_for_line("NOAUTH", after=before)
+
+        def told():
+            body = bridge.admin.readiness()[1]
+            return body["redis_outage"] and "NOAUTH" in body["redis_outage"]["detail"] and body
+        body = eventually(told, "/readyz tells the present cause")
+        assert body["redis_outage"]["cause"] == "refused" and body["redis_outage"]["seconds"] >= 0, body
+        assert abs(body["redis_outage"]["since"] - time.time() * 1000) < 60_000, body
+        text, = [reason["text"] for reason in body["reasons"]]
+        assert "NOAUTH" in text and "it began otherwise: Redis closed the connection" in text
+        explained = json.loads(bridge.admin.get("/explain?room=r").body)
+        assert "NOAUTH" in explained["redis_outage"]["detail"]
+    finally:
+        redis_server.close()
+
+
+def emitted(bridge, count, size):
+    """How many emits were answered OK, and the other answers."""
+    answers = [post(bridge, "r", "x" * size) for _ in range(count)]
+    assert {answer.status for answer in answers} == {200}
+    return sum(answer.body == b"OK\n" for answer in answers), [json.loads(a.body) for a in answers if a.body != b"OK\n"]
+
+
+@pytest.mark.parametrize("flags, count", [(["--max-redis-queue", "30000"], 100), ([], 2000)])
+def test_what_is_answered_with_OK_is_published_though_redis_pauses(own_redis, start_bridge, flags, count):
+    bridge = start_bridge(own_redis, *flags, "--canary-interval", "none", admin=True)
+    other = own_redis.client.pubsub()
+    other.subscribe("flask-socketio")
+    assert other.get_message(timeout=10)["type"] == "subscribe"
+    own_redis.running.send_signal(signal.SIGSTOP)
+    try:
+        taken, others = emitted(bridge, count, 1000)
+    finally:
+        own_redis.running.send_signal(signal.SIGCONT)
+    assert taken > 0 and {answer["published"] for answer in others} <= {False}
+    if flags:
+        assert "queue is full" in others[0]["reasons"][0]["text"] and taken < 30
+        assert bridge.admin.metric("ws_emit_publish_queue_full_total") > 0
+        assert "--max-redis-queue" in bridge.running.wait_for_line("messages are not published")
+    heard = 0
+    while heard < taken and (message := other.get_message(timeout=10)):
+        heard += message["type"] == "message"
+    assert heard == taken and other.get_message(timeout=0.2) is None
+    assert bridge.admin.metric("ws_emit_publish_failures_total") >= len(others)
+    eventually(lambda: emitted(bridge, 1, 1)[0] == 1, "emits are published again")
+    own_redis.kill()
+    eventually(lambda: emitted(bridge, 1, 1)[1], "emits say that they aren't published")
+
+
+def test_an_emit_that_may_not_be_published_says_so(own_redis, start_bridge):
+    own_redis.client.execute_command("ACL", "SETUSER", "deaf", "on", ">pw", "~*", "&*", "+@all", "-publish")
+    bridge = start_bridge(None, redis_url=f"redis://deaf:pw@127.0.0.1:{own_redis.port}/0")
+    eventually(lambda: emitted(bridge, 1, 1)[1], "emits say that they aren't published")
+    text = emitted(bridge, 1, 1)[1][0]["reasons"][0]["text"]
+    assert "redis-cli ACL SETUSER deaf" in text
+    own_redis.client.execute_command("ACL", "SETUSER", "deaf", "+publish")
+    eventually(lambda: not emitted(bridge, 1, 1)[1], "emits are published")
 
 
 def test_without_redis_everything_else_works(start_bridge, closing):

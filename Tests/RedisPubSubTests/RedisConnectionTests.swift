@@ -237,7 +237,8 @@ import Testing
     /// Garnet, older Dragonfly and proxies; RESP3, which we don't ask for; servers that know no PING within subscriptions.
     @Test(arguments: [
         "+PONG\r\n", "$4\r\nPONG\r\n", "$4\r\npong\r\n", "*2\r\n$4\r\nPONG\r\n$0\r\n\r\n", "*2\r\n+pong\r\n+\r\n",
-        "*2\r\n$4\r\npong\r\n$-1\r\n", "*1\r\n$4\r\npong\r\n", ">2\r\n$4\r\npong\r\n$0\r\n\r\n", ">2\r\n+PONG\r\n$0\r\n\r\n",
+        "*2\r\n$4\r\npong\r\n$-1\r\n", "*1\r\n$4\r\npong\r\n", ">2\r\n$4\r\npong\r\n$0\r\n\r\n",
+        ">2\r\n+PONG\r\n$0\r\n\r\n",
         "$0\r\n\r\n", "+OK\r\n", "*-1\r\n", "-ERR unknown command 'PING'\r\n",
         "-ERR only (P)SUBSCRIBE / (P)UNSUBSCRIBE / QUIT allowed in this context\r\n",
     ])
@@ -266,7 +267,8 @@ import Testing
     @Test func `messages and confirmations come as pushes of RESP3 too`() throws {
         let subject = try Subject(subscribing: ["c"])
         try subject.answer(
-            ">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n>3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$4\r\n>a\nb\r\n>3\r\n$7\r\nmes")
+            ">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n>3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$4\r\n>a\nb\r\n>3\r\n$7\r\nmes"
+        )
         try subject.answer("sage\r\n$1\r\nc\r\n$1\r\n>\r\n")
         #expect(subject.recorder.messages == [">a\nb", ">"] && subject.cause == nil && subject.readyCount == 1)
     }

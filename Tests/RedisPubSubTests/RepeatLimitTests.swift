@@ -25,13 +25,22 @@ import Testing
 }
 
 @Suite struct RedisRightsTests {
-    @Test(arguments: [
-        (RedisError.Command.subscribe, "web", "; permit it with: redis-cli ACL SETUSER web '&flask-socketio' '&it'\\''s' +@pubsub +ping"),
-        (.publish, nil, "; permit it with: redis-cli ACL SETUSER default '&flask-socketio' '&it'\\''s' +@pubsub +ping"),
-        (.get, "a b", "; permit it with: redis-cli ACL SETUSER 'a b' '~ws-emit::*' +get +getrange"),
-        (.info, "web", ""),
-    ] as [(RedisError.Command, String?, String)])
-    func `a lack of rights is answered with the line to paste`(_ command: RedisError.Command, _ user: String?, _ advice: String) {
+    @Test(
+        arguments: [
+            (
+                RedisError.Command.subscribe, "web",
+                "; permit it with: redis-cli ACL SETUSER web '&flask-socketio' '&it'\\''s' +@pubsub +ping"
+            ),
+            (
+                .publish, nil,
+                "; permit it with: redis-cli ACL SETUSER default '&flask-socketio' '&it'\\''s' +@pubsub +ping"
+            ),
+            (.get, "a b", "; permit it with: redis-cli ACL SETUSER 'a b' '~ws-emit::*' +get +getrange"),
+            (.info, "web", ""),
+        ] as [(RedisError.Command, String?, String)])
+    func `a lack of rights is answered with the line to paste`(
+        _ command: RedisError.Command, _ user: String?, _ advice: String
+    ) {
         let rights = RedisRights(user: user.map { Array($0.utf8) }, channels: ["flask-socketio", "it's"])
         #expect(rights.advice(for: command, refusedWith: "NOPERM No permissions to access a channel") == advice)
         #expect(rights.advice(for: command, refusedWith: "NOAUTH Authentication required.") == "")

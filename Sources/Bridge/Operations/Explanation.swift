@@ -72,8 +72,10 @@ struct Explanation: Sendable {
                 ("code", .text(problem.code.rawValue)), ("key", .text(problem.key)), ("text", .text(problem.text)),
             ])
         }
+        let endsWithLineFeed = secrets?.problems.contains { $0.code == .lineFeed } ?? false
         return .object([
-            ("name", .name(space)), ("has_secret", hasSecret.map { .bool($0) } ?? .null), ("problems", .list(problems)),
+            ("name", .name(space)), ("has_secret", hasSecret.map { .bool($0) } ?? .null),
+            ("secret_ends_with_line_feed", .bool(endsWithLineFeed)), ("problems", .list(problems)),
         ])
     }
 
@@ -141,7 +143,7 @@ final class Explainer: Sendable {
         let canary = Scrape.orNothing(on: eventLoop) { router.sendCanary() }
         let secret = Scrape.orNothing(on: eventLoop) { () -> EventLoopFuture<RoomSecrets?> in
             guard let space = JoinRequest.roomSpace(of: room) else { return eventLoop.makeSucceededFuture(nil) }
-            return router.roomSecrets(of: space).map { $0 }
+            return router.examineRoomSecrets(of: space).map { $0 }
         }
         return scrape.collect(on: eventLoop).and(EventLoopFuture.whenAllSucceed(parts, on: eventLoop))
             .and(canary).and(secret).map { answers in

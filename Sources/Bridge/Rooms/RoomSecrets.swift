@@ -39,7 +39,9 @@ struct RoomSecrets: Sendable {
         case .success(let value):
             guard let value, value.readableBytes > 0 else { return }
             guard value.readableBytes <= limit else {
-                return note(.tooLong, "the key \(name) holds more than the \(limit) bytes of --max-secret: no secret is so long")
+                return note(
+                    .tooLong, "the key \(name) holds more than the \(limit) bytes of --max-secret: no secret is so long"
+                )
             }
             if value.readableBytesView.last == UInt8(ascii: "\n") {
                 note(
@@ -49,7 +51,9 @@ struct RoomSecrets: Sendable {
             }
             values.append(value)
         case .failure(RedisError.refused(_, let message)) where message.hasPrefix("WRONGTYPE"):
-            note(.wrongType, "the key \(name) holds no text, as SET writes it, but a list, a hash or the like: DEL and SET it")
+            note(
+                .wrongType,
+                "the key \(name) holds no text, as SET writes it, but a list, a hash or the like: DEL and SET it")
         case .failure(let error):
             let error = error as? RedisError ?? .notConnected
             failure = error

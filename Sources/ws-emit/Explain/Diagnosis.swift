@@ -156,12 +156,7 @@ struct Diagnosis {
                         + " nobody can join.",
                     advice: "redis-cli set ws-emit::room_secret::\(space) SECRET, and hand the secret to the page."))
         }
-        for problem in facts.secretProblems {
-            findings.append(
-                Finding(
-                    code: problem.code, sentence: problem.text.prefix(1).uppercased() + problem.text.dropFirst() + ".",
-                    advice: "Set it anew: redis-cli set ws-emit::room_secret::\(facts.roomSpace ?? "SPACE") SECRET."))
-        }
+        if facts.members == 0 { findings += facts.secretFindings }
         return findings
     }
 

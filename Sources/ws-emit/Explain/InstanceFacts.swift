@@ -57,6 +57,7 @@ struct InstanceFacts {
     var roomSpace: String?
     /// Nil when that can't be said.
     var hasSecret: Bool?
+    /// Problems with the keys that may hold it.
     var secretProblems: [(code: String, text: String)] = []
     var refusals: [Refusal] = []
     var senders: [Sender] = []
