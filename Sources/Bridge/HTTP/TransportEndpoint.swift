@@ -41,7 +41,8 @@ final class TransportEndpoint: Sendable {
             let requested = head.headers.first(name: "access-control-request-headers")
             return .answer(cors.preflight(origin: origin, requestedHeaders: requested))
         default:
-            shard.refused(ClientRefusal(.invalidRequest, "the method is neither GET nor POST"), by: { .sender(of: head) })
+            shard.refused(
+                ClientRefusal(.invalidRequest, "the method is neither GET nor POST"), by: { .sender(of: head) })
             let status = HTTPResponseStatus.custom(code: 405, reasonPhrase: "METHOD NOT FOUND")
             return .answer(HTTPAnswer(status, contentType: "text/plain", text: "Method Not Found"))
         }

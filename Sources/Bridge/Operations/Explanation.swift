@@ -36,7 +36,8 @@ struct Explanation: Sendable {
         members += readiness.details(at: now)
         members += [
             ("canary_id", canary.map { .integer(Int($0)) } ?? .null),
-            ("sessions", .integer(numbers.total.sessions)), ("sockets", .integer(lookup.sockets)), ("members", .integer(lookup.members[room] ?? 0)),
+            ("sessions", .integer(numbers.total.sessions)), ("sockets", .integer(lookup.sockets)),
+            ("members", .integer(lookup.members[room] ?? 0)),
             ("similar", .list(Self.names(lookup.similar[room] ?? []))),
             ("elsewhere", .list(Self.names(lookup.elsewhere[room] ?? []))),
             ("namespaces", .list(Self.names(lookup.namespaces))),
@@ -101,7 +102,8 @@ extension RecentRefusals.Entry {
         return .object([
             ("cause", .text(refusal.cause.label)), ("count", .integer(count)), ("last", .integer(Int(lastAt))),
             ("text", .text(text)), ("cure", .text(cure)), ("detail", .name(refusal.detail)),
-            ("namespace", refusal.namespace.map { .name($0) } ?? .null), ("room", refusal.room.map { .name($0) } ?? .null),
+            ("namespace", refusal.namespace.map { .name($0) } ?? .null),
+            ("room", refusal.room.map { .name($0) } ?? .null),
         ])
     }
 }

@@ -228,7 +228,8 @@ struct Diagnosis {
             return "\(Self.count(refusal.count, "request")) of pages from \(refusal.detail) \(were) refused; allowed"
                 + " \(facts.origins.count == 1 ? "is" : "are") \(facts.origins.joined(separator: ", "))."
         case "join_refused" where refusal.room != "":
-            return "\(Self.count(refusal.count, "join")) of room \(refusal.room ?? "") \(were) refused: \(refusal.detail)."
+            return
+                "\(Self.count(refusal.count, "join")) of room \(refusal.room ?? "") \(were) refused: \(refusal.detail)."
         default:
             return Self.capitalized(refusal.text) + (refusal.count == 1 ? "." : " (\(refusal.count) times).")
         }
