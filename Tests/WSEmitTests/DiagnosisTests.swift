@@ -121,6 +121,10 @@ import Testing
     @Test func `the instance's own Redis, which is shown without password, may be closed to explain`() throws {
         let own = try Self.diagnosis(emits: 0, failure: "NOAUTH", isRedisNamed: false)
         #expect(own.findings.isEmpty && own.notes.map(\.code) == ["redis_unreachable"])
+        let elsewhere = try Self.diagnosis(["canary_id": "7"], emits: 0, isRedisNamed: false)
+        #expect(elsewhere.findings.isEmpty && elsewhere.notes.map(\.code) == ["redis_unreachable"])
+        #expect(elsewhere.notes[0].sentence.contains("another Redis answers there"))
+        #expect(try Self.diagnosis(["canary_id": "7"]).findings.map(\.code) == ["other_redis"])
         let named = try Self.diagnosis(emits: 0, failure: "NOAUTH")
         #expect(named.findings.map(\.code) == ["redis_unreachable"])
     }

@@ -17,6 +17,8 @@ struct Explanation: Sendable {
     /// The secrets of the room-space, empty ones left out; nil for a public room, or when Redis can't be asked.
     var secrets: [ByteBuffer]?
 
+    /// Refusals told: the latest.
+    private static let shownRefusals = 100
     /// Senders told: those with refused or mended messages.
     private static let shownSenders = 20
     /// What is older is no news: of senders, and of refusals.
@@ -43,7 +45,11 @@ struct Explanation: Sendable {
             ("namespaces", .list(Self.names(lookup.namespaces))),
             ("room_space", roomSpace),
             ("now", .integer(Int(milliseconds))),
-            ("refusals", .list(refusals.sorted { $0.lastAt > $1.lastAt }.map { $0.json(configuration) })),
+            (
+                "refusals",
+                .list(
+                    refusals.sorted { $0.lastAt > $1.lastAt }.prefix(Self.shownRefusals).map { $0.json(configuration) })
+            ),
             ("senders", .list(senders(at: now, milliseconds))),
         ]
         return .object(members)

@@ -30,7 +30,7 @@ extension Diagnosis {
     }
 
     func traffic() -> [Finding] {
-        guard let heard, heard.failure == nil, facts.redis != "none" else { return [] }
+        guard let heard, heard.failure == nil, deafness == nil, facts.redis != "none" else { return [] }
         let listened = facts.channels
         var findings: [Finding] = []
         if let channel = question.channel, !facts.channels.contains(channel) {
