@@ -97,7 +97,7 @@ install: standalone
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,$(PROGRAMS) ws-emit.py) $(DESTDIR)$(UNITDIR)/ws-emit.service
-	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(addsuffix .1,$(PROGRAMS)) ws-emit.py.1 subspy-*.1)
+	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(addsuffix .1,$(PROGRAMS)) ws-emit.py.1 ws-emit-*.1 subspy-*.1)
 	rm -f $(addprefix $(DESTDIR)$(BASHDIR)/,$(PROGRAMS)) $(addprefix $(DESTDIR)$(ZSHDIR)/_,$(PROGRAMS))
 	rm -f $(addprefix $(DESTDIR)$(FISHDIR)/,$(addsuffix .fish,$(PROGRAMS)))
 

@@ -60,7 +60,8 @@ final class ClientEvents {
         case .join(let request): join(request, by: socket, ackID: packet.ackID)
         case .leave(let request): leave(request, by: socket, ackID: packet.ackID)
         case .other(let name):
-            socket.session.refused(ClientRefusal(.unhandledEvent, name ?? "", namespace: socket.namespace.name))
+            socket.session.refused(
+                ClientRefusal(.unhandledEvent, name ?? "(a number)", namespace: socket.namespace.name))
             if let id = packet.ackID { acknowledge(id, to: socket, "[]") }
         }
     }

@@ -32,6 +32,9 @@ struct SubspyCommand: ParsableCommand {
     /// One sentence and code 64 for whatever is wrong with the options; usage stays with `--help`.
     static func main() {
         do {
+            if let word = CommandLine.arguments.dropFirst().first, let meant = command(like: word) {
+                throw ValidationError("\(word) is no command of subspy; did you mean \(meant)?")
+            }
             var command = try parseAsRoot()
             try command.run()
         } catch {
@@ -45,5 +48,28 @@ struct SubspyCommand: ParsableCommand {
                 (sentences + (values.isEmpty ? [] : [values.joined(separator: ", ")[...]])).joined(separator: " "))
             Glibc.exit(code.rawValue)
         }
+    }
+
+    /// The subcommand that a word was probably meant to be; nil for one that is right, or like none.
+    static func command(like word: String) -> String? {
+        let names = configuration.subcommands.map { $0._commandName }
+        guard !names.contains(word) else { return nil }
+        let distances = names.map { (name: $0, distance: distance($0[...], word[...], atMost: 2)) }
+        return distances.filter { $0.distance <= 2 }.min { $0.distance < $1.distance }?.name
+    }
+
+    /// The number of letters to change, add, take away or swap with the next one; more than `limit` is not told apart.
+    private static func distance(_ left: Substring, _ right: Substring, atMost limit: Int) -> Int {
+        let common = zip(left, right).prefix { $0 == $1 }.count
+        let (left, right) = (left.dropFirst(common), right.dropFirst(common))
+        guard limit > 0, !left.isEmpty, !right.isEmpty else { return max(left.count, right.count) }
+        var others = [
+            distance(left.dropFirst(), right.dropFirst(), atMost: limit - 1),
+            distance(left.dropFirst(), right, atMost: limit - 1), distance(left, right.dropFirst(), atMost: limit - 1),
+        ]
+        if left.prefix(2).elementsEqual(right.prefix(2).reversed()) {
+            others.append(distance(left.dropFirst(2), right.dropFirst(2), atMost: limit - 1))
+        }
+        return 1 + (others.min() ?? 0)
     }
 }

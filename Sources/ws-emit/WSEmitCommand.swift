@@ -13,6 +13,10 @@ struct WSEmitCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ws-emit",
         abstract: "Pushes messages from any backend to browsers: Flask-SocketIO's Redis channel to Socket.IO clients.",
+        usage: """
+            ws-emit [<options>]
+            ws-emit explain --room <name> [<options>]
+            """,
         discussion: """
             ws-emit explain --room ROOM says why messages for a room don't arrive: ws-emit explain --help.
 

@@ -97,7 +97,8 @@ import Testing
         for number in 0..<1000 { recent.note(ClientRefusal(.unhandledEvent, ByteString("e\(number)")), at: 2) }
         recent.note(ClientRefusal(.originRefused, "http://a.example"), at: 3)
         #expect(recent.all.count == RecentRefusals.capacityPerCause + 1)
-        #expect(recent.all.last == .init(refusal: ClientRefusal(.originRefused, "http://a.example"), count: 2, lastAt: 3))
+        #expect(
+            recent.all.last == .init(refusal: ClientRefusal(.originRefused, "http://a.example"), count: 2, lastAt: 3))
         #expect(recent.all.first?.refusal.detail == "e984")
     }
 
@@ -140,10 +141,12 @@ import Testing
         configuration.namespaces = ["/"]
         let bench = BridgeBench(configuration)
         let session = bench.makeSession()
-        _ = bench.post("40", #"42["chat",1]"#, #"42[7]"#, #"42["join",{}]"#, #"42["join",{"room":"a::b"}]"#, "40/x,", to: session)
+        _ = bench.post(
+            "40", #"42["chat",1]"#, #"42[7]"#, #"42["join",{}]"#, #"42["join",{"room":"a::b"}]"#, "40/x,", to: session)
         let counts = bench.shard.counters.refusals
         #expect(counts[.unhandledEvent] == 2 && counts[.joinRefused] == 2 && counts[.namespaceRefused] == 1)
         #expect(counts.total == 5)
-        #expect(bench.shard.refusals.all.contains { $0.refusal == ClientRefusal(.unhandledEvent, "chat", namespace: "/") })
+        #expect(
+            bench.shard.refusals.all.contains { $0.refusal == ClientRefusal(.unhandledEvent, "chat", namespace: "/") })
     }
 }

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from support.clients import Answer, LibraryClient, PollingClient, RawClient, http_request
+from support.example import CONNECTION, environment, room_states
 from support.processes import ROOT, Running, ws_emit_program
 from support.waiting import eventually, free_port
 
@@ -25,9 +26,11 @@ class Address:
 class Cluster:
     def __init__(self, redis_server, origin):
         self.balancer, self.one, self.two = (Address(free_port()) for _ in range(3))
+        self.example_port = free_port()
         self.running = Running([ROOT / "example/cluster/run"], env={
             "LISTEN": f"127.0.0.1:{self.balancer.port}", "WS_EMIT_1": f"127.0.0.1:{self.one.port}",
-            "WS_EMIT_2": f"127.0.0.1:{self.two.port}", "REDIS": redis_server.url, "SECRET": "123", "CORS": origin,
+            "WS_EMIT_2": f"127.0.0.1:{self.two.port}", "REDIS": redis_server.url, "SECRET": "123",
+            "CORS": f"{origin} http://localhost:{self.example_port}",
             "WS_EMIT_PROGRAM": os.path.abspath(ws_emit_program())})
         self.running.wait_for_line("pages connect to")
         eventually(lambda: redis_server.subscribers() == 2, "both instances subscribe")
@@ -139,3 +142,19 @@ def test_the_stock_client_in_a_page_of_another_origin_stays_connected(cluster, p
         emit(address, room, number)
         told = [page.next() for _ in range(3)]
         assert sorted(told) == [[socket, "event", "update", number] for socket in range(3)], told
+
+
+def test_the_pages_of_the_examples_ask_for_the_cookie(cluster, chromium):
+    """A page that polls without it meets another ws-emit at its second request."""
+    port = cluster.example_port
+    example = Running([ROOT / "example/time/run"], env=environment(
+        port, cluster.redis.url, f"http://localhost:{cluster.balancer.port}"))
+    try:
+        example.wait_for_line(f"open http://localhost:{port}")
+        page = chromium.load(f"http://localhost:{port}/?transport=polling")
+        page.shows(CONNECTION, "connected by polling")
+        first = page.shows("#time", str.isdigit)
+        page.shows("#time", lambda text: text.isdigit() and int(text) > int(first))
+        assert room_states(page) == ["time joined"]
+    finally:
+        example.stop()

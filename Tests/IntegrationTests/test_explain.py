@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -40,13 +41,13 @@ class Scene:
             self.answer = client.join(room, namespace=namespaces[-1], **extra)
         return client
 
-    def sends(self, payload=None, channel="flask-socketio", redis_server=None, **changes):
-        """Publishes this again and again until the test ends; a key with `...` is left out."""
+    def sends(self, payload=None, channel="flask-socketio", redis_server=None, before=lambda: None, **changes):
+        """Publishes this again and again while `explain` listens, each time after `before`; a key with `...` is left out."""
         message = {"method": "emit", "event": "update", "data": [1], "binary": False, "namespace": "/", "room": "time",
                    "skip_sid": None, "callback": None, "host_id": HOST, **changes}
         message = {key: value for key, value in message.items() if value is not ...}
         payload = json.dumps(message) if payload is None else payload
-        self.sending = lambda: (redis_server or self.redis).client.publish(channel, payload)
+        self.sending = lambda: (before(), (redis_server or self.redis).client.publish(channel, payload))
         return self
 
     def explain(self, *arguments):
@@ -72,7 +73,7 @@ class Scene:
 
 
 def run(*arguments, env=None):
-    clean = {k: v for k, v in os.environ.items() if k not in ("REDIS", "SECRET")}
+    clean = {k: v for k, v in os.environ.items() if k not in ("ADDRESS", "ADMIN_ADDRESS", "REDIS", "SECRET")}
     return subprocess.run([ws_emit_program(), "explain", *arguments], capture_output=True, text=True,
                           env={**clean, **(env or {})}, timeout=PATIENCE * 4)
 
@@ -174,6 +175,33 @@ def no_secret_given(s):
     s.flags += ["--room", "dir::time"]
 
 
+def nobody_connected(s):
+    s.start().sends()
+
+
+def another_parser(s):
+    s.start().sends(before=lambda: RawClient(s.bridge, namespaces=()).send(b"\x83\xa4type\x00"))
+
+
+def without_upgrade(s):
+    s.start().sends(before=lambda: http_request(s.bridge, "GET", "/socket.io/?EIO=4&transport=websocket"))
+
+
+def old_client(s):
+    s.start().sends(before=lambda: http_request(s.bridge, "GET", "/socket.io/?EIO=3&transport=polling"))
+
+
+def session_of_another(s):
+    s.start().sends(before=lambda: http_request(
+        s.bridge, "GET", "/socket.io/?EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAAAAAA"))
+
+
+def event_to_nobody(s):
+    s.start()
+    client = s.client()
+    s.sends(before=lambda: client.send('42["joinRoom","time"]'))
+
+
 def origin_refused(s):
     s.start("--cors", "http://localhost:7788").sends()
     http_request(s.bridge, "GET", "/socket.io/?EIO=4&transport=polling", headers={"Origin": "http://127.0.0.1:7788"})
@@ -251,10 +279,16 @@ ROWS = [
     (pickled_set, "message_refused", [HOST], 1),
     (too_large, "message_refused", [HOST, "2000 are allowed"], 1),
     (no_room_secret, "no_room_secret", ["room-space dir", "redis-cli set ws-emit::room_secret::dir"], 1),
-    (wrong_room_secret, "join_refused", ["1 joins of room dir::time", "doesn't open"], 1),
+    (wrong_room_secret, "join_refused", ["1 join of room dir::time", "doesn't open"], 1),
     (secret_of_another_type, "secret_wrong_type", [
         "The key ws-emit::room_secret::dir holds no text", "DEL and SET it"], 1),
     (no_secret_given, "join_refused", ["needs a secret"], 1),
+    (nobody_connected, "nobody_connected", ["1. No client is connected", "io(url)"], 1),
+    (another_parser, "unsupported_parser", ["msgpack", "option parser"], 1),
+    (without_upgrade, "websocket_without_upgrade", ["proxy", "proxy_set_header Upgrade"], 1),
+    (old_client, "unsupported_version", ["version 3 of Engine.IO", "release 3 or later"], 1),
+    (session_of_another, "unknown_session", ["another ws-emit", "withCredentials: true"], 1),
+    (event_to_nobody, "unhandled_event", ["joinRoom", "only join and leave"], 1),
     (origin_refused, "origin_refused", [
         "http://127.0.0.1:7788", "--cors http://localhost:7788 http://127.0.0.1:7788", "are different origins"], 1),
     (ws_emit_is_not_there, "unreachable", ["nothing listens there", "Is it running"], 69),
@@ -301,6 +335,7 @@ def test_when_all_is_well_it_says_so(scene):
     result = scene.explain("--event", "update")
     assert result.returncode == 0, result
     assert "Nothing stands in the way: 2 clients are in room time." in result.stdout
+    assert "Worth knowing" not in result.stdout
     assert "listens to flask-socketio of redis://127.0.0.1" in result.stdout
 
 
@@ -326,7 +361,7 @@ def test_what_goes_elsewhere_is_not_called_nothing(scene):
 def test_a_namespace_is_asked_for_as_it_would_be_delivered(scene):
     scene.start().sends(namespace="/chat").client("time", namespaces=("/", "/chat"))
     result = scene.explain("--namespace", "chat")
-    assert result.returncode == 0 and "1 clients are in room time" in result.stdout, result
+    assert result.returncode == 0 and "1 client is in room time" in result.stdout, result
 
 
 def test_a_room_without_a_name_is_a_wrong_option(scene):
@@ -354,6 +389,54 @@ def test_by_the_public_address_with_the_secret(scene):
     assert run("--room", "x", "--url", url, "--redis", "none", "--listen", "0", env={"SECRET": "123"}).returncode == 1
 
 
+def test_without_options_it_asks_where_the_settings_of_the_service_say(scene):
+    """The admin address first, then the public one with the secret; and the Redis of that ws-emit."""
+    scene.start().client("time")
+    public, admin = f"127.0.0.1:{scene.bridge.port}", f"127.0.0.1:{scene.bridge.admin.port}"
+    by_admin = run("--room", "time", "--listen", "500ms", env={"ADMIN_ADDRESS": admin, "ADDRESS": "127.0.0.1:1"})
+    assert by_admin.returncode == 1 and "[nothing_published]" in by_admin.stdout and admin in by_admin.stdout, by_admin
+    assert scene.redis.url.removesuffix("/0") in by_admin.stdout and "redis_unreachable" not in by_admin.stdout
+    scene.bridge.stop()
+    scene.start(admin=False, redis_url=scene.url)
+    elsewhere = {"ADMIN_ADDRESS": admin, "ADDRESS": f"0.0.0.0:{scene.bridge.port}"}
+    by_secret = run("--room", "time", "--listen", "0", env={**elsewhere, "SECRET": "123"})
+    assert by_secret.returncode == 1 and "[nobody_connected]" in by_secret.stdout, by_secret
+    assert "[no_secret]" in run("--room", "time", env=elsewhere).stdout and public
+
+
+def test_the_admin_address_of_the_server_comes_from_the_environment(start_bridge):
+    address = f"127.0.0.1:{free_port()}"
+    bridge = start_bridge(None, "--redis", "none", env={"ADMIN_ADDRESS": address})
+    bridge.running.wait_for_line("answering operators")
+    assert run("--room", "x", "--listen", "0", env={"ADMIN_ADDRESS": address}).returncode == 1
+
+
+def test_it_ends_at_once_with_one_sentence_when_it_can_t_ask(scene):
+    nowhere = {"ADMIN_ADDRESS": f"127.0.0.1:{free_port()}", "ADDRESS": f"127.0.0.1:{free_port()}"}
+    started = time.monotonic()
+    result = run("--room", "time", "--listen", "60", env=nowhere)
+    assert result.returncode == 69 and time.monotonic() - started < PATIENCE
+    assert len(result.stdout.splitlines()) == 1 and not result.stderr, result
+    assert all(f"{address} (nothing listens there)" in result.stdout for address in nowhere.values()), result
+    found = run("--room", "time", "--output", "json", env=nowhere)
+    assert found.returncode == 69 and [f["code"] for f in json.loads(found.stdout)["findings"]] == ["unreachable"]
+
+
+def test_older_news_are_notes_with_their_age(scene):
+    scene.start().client("time")
+    http_request(scene.bridge, "GET", "/socket.io/?EIO=3&transport=polling")
+    client = scene.client()
+    client.send('42["chat"]')
+    client.join("x")
+    result = scene.explain("--room", "nobody-s", "--output", "json")
+    answer = json.loads(result.stdout)
+    assert result.returncode == 1 and not result.stderr
+    assert [f["code"] for f in answer["findings"]] == ["nobody_in_room", "nothing_published"], answer
+    assert {n["code"]: n["age_seconds"] >= 1 for n in answer["notes"]} == {
+        "unhandled_event": True, "unsupported_version": True}
+    assert answer["members"] == 0 and answer["channels"] == ["flask-socketio"] and answer["listened_seconds"] == 1.0
+
+
 def test_it_asks_with_any_name(scene):
     room = "комната &=%/ 😀"
     scene.start().sends(room=room).client(room)
@@ -371,7 +454,7 @@ def test_a_crowd_of_rooms_doesn_t_stall_it(scene):
 
 
 @pytest.mark.parametrize("arguments, word", [
-    ((), "--room"), (("--room", "x", "--listen", "-1"), "--listen"), (("--room", "x", "--url", "https://x"), "http://"),
+    ((), "--room"), (("--room", "x", "--listen=-1"), "--listen"), (("--room", "x", "--listen", "soon"), "--listen"), (("--room", "x", "--url", "https://x"), "http://"),
     (("--room", "x", "--admin-address", "x"), "--admin-address"), (("--room", "x", "--redis", "http://x"), "redis://"),
     (("--room", "x", "--admin-address", "a:1", "--url", "http://b"), "not both")])
 def test_wrong_options_are_a_sentence_and_code_64(arguments, word):
@@ -382,6 +465,7 @@ def test_wrong_options_are_a_sentence_and_code_64(arguments, word):
 def test_help_says_what_it_does():
     result = run("--help")
     assert result.returncode == 0 and "--admin-address" in result.stdout and "Exit code" in result.stdout
+    assert "USAGE: ws-emit explain --room <name>" in result.stdout
     program = subprocess.run([ws_emit_program(), "--help"], capture_output=True, text=True)
     assert "ws-emit explain" in program.stdout and "--cors" in program.stdout
 
@@ -430,3 +514,11 @@ def test_it_listens_to_a_unix_socket(scene, tmp_path):
         assert "[redis_unreachable]" not in result.stdout and "[other_redis]" not in result.stdout
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize("arguments, hint", [
+    (("explian", "--room", "x"), "did you mean explain?"), (("Explain",), "did you mean explain?"),
+    (("status",), "no command of ws-emit"), (("-v", "explain", "--room", "x"), "explain comes first")])
+def test_a_command_that_isn_t_one_is_a_sentence(arguments, hint):
+    result = subprocess.run([ws_emit_program(), *arguments], capture_output=True, text=True, timeout=PATIENCE)
+    assert result.returncode == 64 and hint in result.stderr and len(result.stderr.splitlines()) == 1, result

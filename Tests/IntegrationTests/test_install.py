@@ -88,8 +88,8 @@ def test_each_setting_has_its_comment_and_nobody_else_reads_the_secret(installed
     assert file.stat().st_mode & 0o777 == 0o640
     blocks = file.read_text().strip().split("\n\n")
     assert blocks[0].startswith("#")
-    assert [re.fullmatch(r"(?:#.*\n)+([A-Z]+)=(?:\".*\")?", block)[1] for block in blocks[1:]] == [
-        "ADDRESS", "CORS", "SECRET", "REDIS", "OPTIONS"]
+    assert [re.fullmatch(r"(?:#.*\n)+([A-Z_]+)=(?:\".*\")?", block)[1] for block in blocks[1:]] == [
+        "ADDRESS", "ADMIN_ADDRESS", "CORS", "SECRET", "REDIS", "OPTIONS"]
 
 
 def test_installing_again_keeps_the_settings_and_uninstalling_leaves_only_them(tmp_path, installed):
@@ -131,7 +131,7 @@ def test_the_manual_pages_render_and_name_every_option(installed, program):
 # Completions
 
 WORDS = [
-    ("ws-emit --ping-i", {"--ping-interval"}), ("subspy rep", {"replay"}), ("subspy emit --names", {"--namespace"}),
+    ("ws-emit --ping-i", {"--ping-interval"}), ("ws-emit expl", {"explain"}), ("ws-emit explain --lis", {"--listen"}), ("subspy rep", {"replay"}), ("subspy emit --names", {"--namespace"}),
     ("subspy --event time --roo", {"--room"}), ("subspy --vers", {"--version"}), ("subspy --eve", {"--event"}),
 ]
 
@@ -308,6 +308,18 @@ def test_the_service_is_valid_confined_and_stops_at_once(shared_machine):
     assert "thread priority" not in machine.journal()
     machine.run("systemctl restart ws-emit")
     assert "ws-emit stopped" in machine.journal() and machine.says("systemctl show -P Result ws-emit") == "success"
+
+
+def test_explain_needs_no_options_beside_the_service(shared_machine):
+    """As docs/troubleshooting.md writes it."""
+    machine = shared_machine
+    machine.run("systemctl restart redis-server ws-emit")
+    eventually_subscribed(machine)
+    said = machine.run("ws-emit explain --room time", check=False)
+    assert said.returncode == 1 and "at 127.0.0.1:8898 listens to flask-socketio" in said.stdout, said
+    assert "[nobody_connected]" in said.stdout and "[redis_unreachable]" not in said.stdout, said
+    answer = machine.run("ws-emit explain --room time --listen 100ms --output json", check=False)
+    assert [f["code"] for f in json.loads(answer.stdout)["findings"]] == ["nobody_connected", "nothing_published"]
 
 
 def test_it_waits_for_redis_and_delivers_through_it(shared_machine):

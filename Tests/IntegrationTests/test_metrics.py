@@ -205,7 +205,8 @@ def test_the_documentation_names_every_metric_and_reason(operated):
     families, samples = parse(operated().admin.get("/metrics").text)
     missing = [name for name in families
                if name.removeprefix("ws_emit_") not in text and "…" + name.removeprefix("ws_emit_redis") not in text]
-    values = {value for name in ("ws_emit_messages_dropped_total", "ws_emit_subscription_gaps_total")
+    values = {value for name in ("ws_emit_messages_dropped_total", "ws_emit_subscription_gaps_total",
+                                 "ws_emit_client_refusals_total")
               for key in samples[name] for _, value in key}
     assert not missing and not [value for value in values if f"`{value}`" not in text], (missing, values)
 

@@ -29,7 +29,8 @@ import Testing
         heard.failure = failure
         if emits > 0 {
             let emit = ChannelTraffic.Emit(
-                channel: "flask-socketio", namespace: "/", rooms: ["time"], isBroadcast: false, event: "update", hostID: "b")
+                channel: "flask-socketio", namespace: "/", rooms: ["time"], isBroadcast: false, event: "update",
+                hostID: "b")
             heard.emits[emit] = emits
         }
         let question = Diagnosis.Question(
@@ -73,7 +74,8 @@ import Testing
         let refusals = "[\(Self.refusal(cause, secondsAgo: secondsAgo, count: 57))]"
         let diagnosis = try Self.diagnosis(Self.nobody.merging(["refusals": refusals]) { $1 })
         let finding = try #require(diagnosis.findings.first { $0.code == cause })
-        #expect(finding.sentence.hasSuffix("(57 times).") && finding.advice == "Change it." && finding.ageSeconds == nil)
+        #expect(
+            finding.sentence.hasSuffix("(57 times).") && finding.advice == "Change it." && finding.ageSeconds == nil)
         #expect(diagnosis.notes.isEmpty)
     }
 
@@ -102,7 +104,8 @@ import Testing
     }
 
     @Test func `messages that may have been missed are told with their time`() throws {
-        let gap = #"[{"from":\#(Self.since - 7000),"to":\#(Self.since - 5000),"cause":"restarted","detail":"Redis is another process"}]"#
+        let gap =
+            #"[{"from":\#(Self.since - 7000),"to":\#(Self.since - 5000),"cause":"restarted","detail":"Redis is another process"}]"#
         let diagnosis = try Self.diagnosis(["gaps": gap])
         #expect(diagnosis.findings.isEmpty && diagnosis.notes.map(\.code) == ["messages_missed"])
         #expect(diagnosis.notes[0].sentence.contains("2 seconds: Redis is another process"))
@@ -118,6 +121,10 @@ import Testing
     @Test func `the instance's own Redis, which is shown without password, may be closed to explain`() throws {
         let own = try Self.diagnosis(emits: 0, failure: "NOAUTH", isRedisNamed: false)
         #expect(own.findings.isEmpty && own.notes.map(\.code) == ["redis_unreachable"])
+        let elsewhere = try Self.diagnosis(["canary_id": "7"], emits: 0, isRedisNamed: false)
+        #expect(elsewhere.findings.isEmpty && elsewhere.notes.map(\.code) == ["redis_unreachable"])
+        #expect(elsewhere.notes[0].sentence.contains("another Redis answers there"))
+        #expect(try Self.diagnosis(["canary_id": "7"]).findings.map(\.code) == ["other_redis"])
         let named = try Self.diagnosis(emits: 0, failure: "NOAUTH")
         #expect(named.findings.map(\.code) == ["redis_unreachable"])
     }
@@ -135,7 +142,8 @@ import Testing
                 #"{"room":"time","namespace":"/","instance":"127.0.0.1:8898","version":"0.1.0","#
                     + #""redis":"redis://localhost:6379/0","channels":["flask-socketio"],"members":0,"listened_seconds":3.0,"#
                     + #""messages":0,"findings":[{"code":"nobody_connected","text":"#))
-        #expect(text.contains(#""notes":[{"code":"unknown_session","#) && text.hasSuffix(#""age_seconds":600}]}"# + "\n"))
+        #expect(
+            text.contains(#""notes":[{"code":"unknown_session","#) && text.hasSuffix(#""age_seconds":600}]}"# + "\n"))
     }
 
     // MARK: Options
@@ -151,7 +159,9 @@ import Testing
     @Test func `when nobody answers, the last that speaks at all is told of`() {
         let admin = InstanceAddress(host: "127.0.0.1", port: 8898, name: "127.0.0.1:8898")
         var page = InstanceAddress(host: "127.0.0.1", port: 8899, name: "http://127.0.0.1:8899", isPublic: true)
-        let none = InstanceAddress.finding(for: [(admin, .nothing("nothing listens there")), (page, .nothing("no route"))])
+        let none = InstanceAddress.finding(for: [
+            (admin, .nothing("nothing listens there")), (page, .nothing("no route")),
+        ])
         #expect(none.code == "unreachable")
         #expect(none.line.contains("at 127.0.0.1:8898 (nothing listens there) and http://127.0.0.1:8899 (no route)."))
         #expect(InstanceAddress.finding(for: [(admin, .nothing("x")), (page, .status(403))]).code == "no_secret")

@@ -25,10 +25,11 @@ export async function settings() {
   }
 }
 
+// With the cookie of a load balancer, which leads all requests of this page to the same ws-emit (example/cluster).
 // ?transport=polling or ?transport=websocket tries one transport alone.
 export function clientOptions() {
   const only = new URLSearchParams(location.search).get("transport");
-  return only ? {transports: [only]} : {};
+  return only ? {withCredentials: true, transports: [only]} : {withCredentials: true};
 }
 
 // Shows the connection of a socket and counts its events.

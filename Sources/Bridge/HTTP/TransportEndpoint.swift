@@ -40,7 +40,8 @@ final class TransportEndpoint: Sendable {
         case .OPTIONS:
             return .answer(cors.preflight(origin: origin, head.headers))
         default:
-            shard.refused(ClientRefusal(.invalidRequest, "the method is neither GET nor POST"), by: { .sender(of: head) })
+            shard.refused(
+                ClientRefusal(.invalidRequest, "the method is neither GET nor POST"), by: { .sender(of: head) })
             let status = HTTPResponseStatus.custom(code: 405, reasonPhrase: "METHOD NOT FOUND")
             var answer = HTTPAnswer(status, contentType: "text/plain", text: "Method Not Found")
             answer.headers = [("Allow", "OPTIONS, GET, POST")]

@@ -94,7 +94,10 @@ extension ClientRefusal {
                 "see that the proxy sends no request twice, and that pages don't share a session"
             )
         case .invalidRequest:
-            return ("a request can't be served: \(shownDetail)", "let the client use a Socket.IO client of release 3 or later")
+            return (
+                "a request can't be served: \(shownDetail)",
+                "let the client use a Socket.IO client of release 3 or later"
+            )
         case .tooLarge:
             return (
                 "a client sends more than \(configuration.maxPayload) bytes at once",
@@ -136,8 +139,9 @@ extension ClientRefusal {
                 "a client wants more than \(configuration.maxNamespacesPerSession) namespaces", "raise --max-namespaces"
             )
         case .joinRefused:
+            let what = room.map { $0.count == 0 ? "a join" : "the join of room \(Self.shown($0))" } ?? "a join"
             return (
-                "the join of room \(Self.shown(room)) in namespace \(Self.shown(namespace)) is refused: \(shownDetail)",
+                "\(what) in namespace \(Self.shown(namespace)) is refused: \(shownDetail)",
                 "let the page read the answer: socket.emit(\"join\", …, answer => …) (docs/rooms.md)"
             )
         case .unhandledEvent:
@@ -188,7 +192,8 @@ extension Logger.Metadata {
 
     static func sender(of head: HTTPRequestHead) -> Self {
         var client: Self = [:]
-        for (key, header) in [("origin", "origin"), ("user_agent", "user-agent"), ("forwarded_for", "x-forwarded-for")] {
+        for (key, header) in [("origin", "origin"), ("user_agent", "user-agent"), ("forwarded_for", "x-forwarded-for")]
+        {
             guard let value = head.headers.first(name: header) else { continue }
             client[key] = "\(OriginAdvice.printable(value))"
         }

@@ -17,6 +17,8 @@ struct Explanation: Sendable {
     /// What Redis holds for the room-space; nil for a public room, or when Redis can't be asked.
     var secrets: RoomSecrets?
 
+    /// Refusals told: the latest.
+    private static let shownRefusals = 100
     /// Senders told: those with refused or mended messages.
     private static let shownSenders = 20
     /// What is older is no news: of senders, and of refusals.
@@ -36,13 +38,18 @@ struct Explanation: Sendable {
         members += readiness.details(at: now)
         members += [
             ("canary_id", canary.map { .integer(Int($0)) } ?? .null),
-            ("sessions", .integer(numbers.total.sessions)), ("sockets", .integer(lookup.sockets)), ("members", .integer(lookup.members[room] ?? 0)),
+            ("sessions", .integer(numbers.total.sessions)), ("sockets", .integer(lookup.sockets)),
+            ("members", .integer(lookup.members[room] ?? 0)),
             ("similar", .list(Self.names(lookup.similar[room] ?? []))),
             ("elsewhere", .list(Self.names(lookup.elsewhere[room] ?? []))),
             ("namespaces", .list(Self.names(lookup.namespaces))),
             ("room_space", roomSpace),
             ("now", .integer(Int(milliseconds))),
-            ("refusals", .list(refusals.sorted { $0.lastAt > $1.lastAt }.map { $0.json(configuration) })),
+            (
+                "refusals",
+                .list(
+                    refusals.sorted { $0.lastAt > $1.lastAt }.prefix(Self.shownRefusals).map { $0.json(configuration) })
+            ),
             ("senders", .list(senders(at: now, milliseconds))),
         ]
         return .object(members)
@@ -107,7 +114,8 @@ extension RecentRefusals.Entry {
         return .object([
             ("cause", .text(refusal.cause.label)), ("count", .integer(count)), ("last", .integer(Int(lastAt))),
             ("text", .text(text)), ("cure", .text(cure)), ("detail", .name(refusal.detail)),
-            ("namespace", refusal.namespace.map { .name($0) } ?? .null), ("room", refusal.room.map { .name($0) } ?? .null),
+            ("namespace", refusal.namespace.map { .name($0) } ?? .null),
+            ("room", refusal.room.map { .name($0) } ?? .null),
         ])
     }
 }

@@ -75,9 +75,12 @@ struct MetricsPage {
 
     private func writeClientRefusals(to text: inout PrometheusText) {
         let name = "ws_emit_client_refusals_total"
-        text.family(name, .counter, "What clients asked for and didn't get, by cause; the log tells of it once a minute.")
+        text.family(
+            name, .counter, "What clients asked for and didn't get, by cause; the log tells of it once a minute.")
         let refusals = numbers.total.counters.refusals
-        for cause in ClientRefusal.Cause.allCases { text.sample(name, [("cause", cause.label)], Double(refusals[cause])) }
+        for cause in ClientRefusal.Cause.allCases {
+            text.sample(name, [("cause", cause.label)], Double(refusals[cause]))
+        }
     }
 
     private func writeSenders(to text: inout PrometheusText) {

@@ -323,7 +323,9 @@ final class Session: UnfinishedInput {
             } else if existing == nil, namespace.count <= configuration.maxNameBytes {
                 refused(ClientRefusal(.tooManyNamespaces))
             } else {
-                refused(ClientRefusal(.invalidPacket, "a CONNECT to a namespace that is open already or has too long a name"))
+                refused(
+                    ClientRefusal(
+                        .invalidPacket, "a CONNECT to a namespace that is open already or has too long a name"))
             }
             return shard.enqueue(to: self) { SocketIOPacketWriter.writeConnectError(namespace: namespace, to: &$0) }
         }

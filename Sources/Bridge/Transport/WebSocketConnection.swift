@@ -250,7 +250,8 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
             shard.counters.invalidPackets += 1
             session.refused(
                 code == .messageTooLarge
-                    ? ClientRefusal(.tooLarge) : ClientRefusal(.invalidPacket, ByteString("a websocket frame: \(error)")))
+                    ? ClientRefusal(.tooLarge)
+                    : ClientRefusal(.invalidPacket, ByteString("a websocket frame: \(error)")))
             shard.logger.debug("websocket closed", metadata: ["sid": "\(session.sid)", "cause": "\(error)"])
             session.closed(self)
         }

@@ -5,7 +5,8 @@ extension Diagnosis {
             let (are, they) = sender.mended == 1 ? ("is", "it was") : ("are", "they were")
             return Finding(
                 code: "sender_to_mend",
-                sentence: "\(Self.count(sender.mended, "message")) of sender \(sender.hostID ?? "unknown") \(are) wrongly"
+                sentence:
+                    "\(Self.count(sender.mended, "message")) of sender \(sender.hostID ?? "unknown") \(are) wrongly"
                     + " written, and taken as \(they) meant: \(sender.complaints.joined(separator: "; ")).",
                 advice: "Change that sender: servers of python-socketio drop such messages, or deliver them to others.")
         }
@@ -29,7 +30,7 @@ extension Diagnosis {
     }
 
     func traffic() -> [Finding] {
-        guard let heard, heard.failure == nil, facts.redis != "none" else { return [] }
+        guard let heard, heard.failure == nil, deafness == nil, facts.redis != "none" else { return [] }
         let listened = facts.channels
         var findings: [Finding] = []
         if let channel = question.channel, !facts.channels.contains(channel) {
@@ -62,7 +63,9 @@ extension Diagnosis {
         Finding(
             code: "wrong_channel",
             sentence: "\(beginning), but ws-emit listens to \(facts.channels.joined(separator: ", ")).",
-            advice: "Start ws-emit with --channel \(channel), or give the backend channel=\"\(facts.channels.first ?? "")\".")
+            advice:
+                "Start ws-emit with --channel \(channel), or give the backend channel=\"\(facts.channels.first ?? "")\"."
+        )
     }
 
     private func complaints(
@@ -74,7 +77,8 @@ extension Diagnosis {
             findings.append(
                 Finding(
                     code: "message_refused",
-                    sentence: "\(Self.count(count, "message")) of sender \(complaint.hostID ?? "unknown") can't be used:"
+                    sentence:
+                        "\(Self.count(count, "message")) of sender \(complaint.hostID ?? "unknown") can't be used:"
                         + " \(complaint.text).",
                     advice: "Change that sender; subspy shows its messages."))
         }
@@ -118,7 +122,8 @@ extension Diagnosis {
                 findings.append(
                     Finding(
                         code: "other_room",
-                        sentence: "\(Self.count(count, "message")) \(goes) to a room that is no text: no client can be in it.",
+                        sentence:
+                            "\(Self.count(count, "message")) \(goes) to a room that is no text: no client can be in it.",
                         advice: "Rooms of clients are text: let the backend emit with room=str(…)."))
             } else if emit.namespace == question.namespace,
                 emit.rooms.contains(where: { isSimilar($0, to: question.room) })

@@ -60,13 +60,13 @@ struct Diagnosis {
     /// What doesn't stand in the way now, and is worth knowing.
     var notes: [Finding] {
         var notes = refusals.filter { facts.members > 0 || $0.ageSeconds != nil }
-        if let failure = heard?.failure, !question.isRedisNamed {
+        if let cause = deafness {
             notes.append(
                 Finding(
                     code: "redis_unreachable",
-                    sentence: "What is published can't be told, since the Redis of ws-emit, \(question.redis), can't be"
-                        + " listened to: \(failure).",
-                    advice: "Name it with password and options, as in the settings of ws-emit: --redis, or REDIS."))
+                    sentence: "What is published can't be told, since ws-emit's Redis can't be listened to at"
+                        + " \(question.redis): \(cause).",
+                    advice: "Name it as it is reached from here, with password and options: --redis, or REDIS."))
         }
         return notes + missedMessages + oldSenderRefusals + sendersToMend
     }
@@ -84,7 +84,7 @@ struct Diagnosis {
     }
 
     private func redis() -> [Finding] {
-        guard let heard, heard.failure == nil else { return [] }
+        guard let heard, heard.failure == nil, deafness == nil else { return [] }
         if facts.redis == "none" {
             return [
                 Finding(
@@ -103,6 +103,14 @@ struct Diagnosis {
             ]
         }
         return []
+    }
+
+    /// Why the Redis that ws-emit told of is not what explain listens to. It is told without password, and as ws-emit reaches
+    /// it from its machine.
+    var deafness: String? {
+        guard let heard, !question.isRedisNamed else { return nil }
+        if let failure = heard.failure { return failure }
+        return facts.canaryID != nil && !heard.hasInstanceCanary ? "another Redis answers there" : nil
     }
 
     /// The last time that is over.
@@ -221,7 +229,8 @@ struct Diagnosis {
             return "\(Self.count(refusal.count, "request")) of pages from \(refusal.detail) \(were) refused; allowed"
                 + " \(facts.origins.count == 1 ? "is" : "are") \(facts.origins.joined(separator: ", "))."
         case "join_refused" where refusal.room != "":
-            return "\(Self.count(refusal.count, "join")) of room \(refusal.room ?? "") \(were) refused: \(refusal.detail)."
+            return
+                "\(Self.count(refusal.count, "join")) of room \(refusal.room ?? "") \(were) refused: \(refusal.detail)."
         default:
             return Self.capitalized(refusal.text) + (refusal.count == 1 ? "." : " (\(refusal.count) times).")
         }

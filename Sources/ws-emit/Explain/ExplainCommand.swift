@@ -23,7 +23,8 @@ struct ExplainCommand: AsyncParsableCommand {
               ws-emit explain --room dir::report --event update --listen 30s
               ws-emit explain --room time --admin-address 127.0.0.1:8898 --output json
               ws-emit explain --room time --url http://localhost:8899 --secret 123 --redis redis://db:6379/0
-            """)
+            """,
+        version: WSEmitCommand.configuration.version)
 
     @Option(help: ArgumentHelp("The room.", valueName: "name"))
     var room: String
@@ -49,7 +50,8 @@ struct ExplainCommand: AsyncParsableCommand {
             valueName: "url"))
     var url: String?
 
-    @Option(help: ArgumentHelp("The secret of POST /emit, for the public address. (default: $SECRET)", valueName: "text"))
+    @Option(
+        help: ArgumentHelp("The secret of POST /emit, for the public address. (default: $SECRET)", valueName: "text"))
     var secret: String?
 
     @Option(

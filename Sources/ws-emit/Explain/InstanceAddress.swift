@@ -112,7 +112,8 @@ struct InstanceAddress: Equatable {
                     + " name another one with --admin-address, or --url and --secret.")
         }
         let howToAsk =
-            "Give ws-emit an --admin-address and explain the same one, or --url and the --secret of POST /emit."
+            "Give ws-emit an --admin-address (ADMIN_ADDRESS in /etc/default/ws-emit) and explain the same one, or --url and"
+            + " the --secret of POST /emit."
         if status == 403, address.isPublic, address.secret == nil {
             return Diagnosis.Finding(
                 code: "no_secret", sentence: "ws-emit at \(address.name) answers only who knows its secret.",
@@ -125,7 +126,8 @@ struct InstanceAddress: Equatable {
         }
         return Diagnosis.Finding(
             code: "cannot_ask",
-            sentence: "The server at \(address.name) says \(status) to /explain: it is no ws-emit, has no secret, or keeps"
+            sentence:
+                "The server at \(address.name) says \(status) to /explain: it is no ws-emit, has no secret, or keeps"
                 + " this for another address.",
             advice: howToAsk)
     }

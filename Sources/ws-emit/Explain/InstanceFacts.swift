@@ -117,7 +117,8 @@ struct InstanceFacts {
             Sender(
                 hostID: Self.text("host_id", node, document), refusals: Self.count("refusals", node, document),
                 lastRefusal: Self.text("last_refusal", node, document),
-                lastRefusedAt: Self.number("last_refused", node, document) ?? 0, mended: Self.count("mended", node, document),
+                lastRefusedAt: Self.number("last_refused", node, document) ?? 0,
+                mended: Self.count("mended", node, document),
                 complaints: Self.texts("complaints", node, document) ?? [])
         }
     }
