@@ -379,7 +379,7 @@ package final class RedisBroker: PubSubBroker {
             logger.info("Connected to Redis", metadata: ["channels": "\((channels + patterns).joined(separator: " "))"])
         } else {
             let seconds = (eventLoop.now - outage.since).nanoseconds / 1_000_000_000
-            logger.notice("Redis is back", metadata: ["away": "\(seconds)s"])
+            logger.notice("Redis is back", metadata: ["away_seconds": "\(seconds)"])
         }
         outage.causes = []
     }

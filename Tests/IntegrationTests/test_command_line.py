@@ -250,6 +250,8 @@ def test_start_up_says_how_many_connections_it_takes(redis_server, start_bridge)
     own = start_bridge(redis_server, subscribes=False).running.wait_for_line("connections at a time")
     most, limit = map(int, re.search(r"at most (\d+) .*open_files_limit=(\d+)", own).groups())
     assert 0 < most < limit
+    beyond = start_bridge(redis_server, "--max-connections", "9999999", subscribes=False).running.wait_for_line("open_files_limit=")
+    assert "warning" in beyond and "--max-connections 9999999 can't be reached" in beyond and "LimitNOFILE=" in beyond
 
 
 @pytest.mark.ours
