@@ -1,5 +1,5 @@
 # docker build -t ws-emit .
-# docker run --rm -p 8899:8899 -e REDIS=redis://db:6379/0 -e CORS=https://www.example.org ws-emit
+# docker run -d --restart unless-stopped -p 8899:8899 -e REDIS=redis://db:6379/0 -e CORS=https://www.example.org ws-emit
 # Settings are the variables of contrib/ws-emit, or options: docker run ws-emit --cors https://www.example.org
 FROM swift:6.3-bookworm AS build
 # Debian's stable release pins its versions by itself.

@@ -390,7 +390,7 @@ package final class RedisBroker: PubSubBroker {
         else { return }
         logger.warning(
             "Redis is away, trying again until it is back",
-            metadata: ["cause": "\(cause)", "away": "\(awaySeconds)s"])
+            metadata: ["cause": "\(cause)", "away_seconds": "\(awaySeconds)"])
     }
 
     /// As long as a server may take to restart.
@@ -403,7 +403,7 @@ package final class RedisBroker: PubSubBroker {
         if outage == nil {
             logger.info("Connected to Redis", metadata: ["channels": "\((channels + patterns).joined(separator: " "))"])
         } else {
-            logger.notice("Redis is back", metadata: ["away": "\(awaySeconds)s"])
+            logger.notice("Redis is back", metadata: ["away_seconds": "\(awaySeconds)"])
             delegate?.outageChanged(nil)
         }
         outage = nil

@@ -73,17 +73,22 @@ struct Service {
         let address = Self.text(of: listener.localAddress)
         logger.info("ws-emit started on \(address) cors: \(settings.bridge.origins)")
         if settings.bridge.emitSecret?.isEmpty == false { logger.info("Enable HTTP emitting with secret") }
-        logger.info(
-            "at most \(settings.bridge.maxConnections) connections at a time",
-            metadata: ["open_files_limit": "\(Self.openFilesLimit)"])
+        let (connections, files) = (settings.bridge.maxConnections, Self.openFilesLimit)
+        if connections < files {
+            logger.info("at most \(connections) connections at a time", metadata: ["open_files_limit": "\(files)"])
+        } else {
+            logger.warning(
+                "--max-connections \(connections) can't be reached: raise the limit on open files (ulimit -n, LimitNOFILE= in systemd)",
+                metadata: ["open_files_limit": "\(files)"])
+        }
         for warning in settings.warnings { logger.warning("\(warning)") }
     }
 
     /// Descriptors that the process may have, connections among them.
-    private static var openFilesLimit: UInt {
+    private static var openFilesLimit: Int {
         var limit = rlimit()
         _ = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        return limit.rlim_cur
+        return Int(clamping: limit.rlim_cur)
     }
 
     private static func text(of address: SocketAddress?) -> String {

@@ -39,7 +39,7 @@ struct WSEmitCommand: AsyncParsableCommand {
     @Option(
         name: [.short, .long],
         help: ArgumentHelp(
-            "Where to listen, host:port; IPv6 as [::1]:8899. (default: 0.0.0.0:8899)", valueName: "address"))
+            "Where to listen, host:port; IPv6 as [::1]:8899. (default: 0.0.0.0:8899)", valueName: "host:port"))
     var address: String?
 
     @Option(
@@ -62,10 +62,10 @@ struct WSEmitCommand: AsyncParsableCommand {
             valueName: "origin"))
     var cors: [String] = []
 
-    @Option(help: ArgumentHelp("Secret for emitting by POST /emit. (default: none, /emit is off)", valueName: "secret"))
+    @Option(help: ArgumentHelp("Secret for emitting by POST /emit. (default: none, /emit is off)", valueName: "text"))
     var secret: String?
 
-    @Option(help: ArgumentHelp("Accepted for old environment files; has no effect.", valueName: "secret"))
+    @Option(help: ArgumentHelp("Accepted for old environment files; has no effect.", valueName: "text"))
     var flaskSecret: String?
 
     @Option(
@@ -172,7 +172,7 @@ struct WSEmitCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "A listener of its own, host:port, for /livez, /readyz, /metrics and explain; 127.0.0.1:8898 is where explain asks first. (default: the public one, see docs/operating.md)",
-            valueName: "address"))
+            valueName: "host:port"))
     var adminAddress: String?
 
     @Option(

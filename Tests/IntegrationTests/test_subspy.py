@@ -253,9 +253,10 @@ def test_redis_may_come_late_and_go(subspy):
         server.close()
 
 
-def test_no_wait_fails_with_69(subspy):
+@pytest.mark.parametrize("arguments", [(), ("--output", "json"), ("--format", "%e")], ids=" ".join)
+def test_no_wait_fails_with_69(subspy, arguments):
     port = free_port()
-    spy = subspy("--redis", f"redis://:geheim@127.0.0.1:{port}/0", "--no-wait")
+    spy = subspy("--redis", f"redis://:geheim@127.0.0.1:{port}/0", "--no-wait", *arguments)
     assert spy.rest() == []
     assert spy.code() == 69
     assert spy.error == (f"subspy: Redis can't be reached: Connection refused (redis://:***@127.0.0.1:{port}/0); "

@@ -2,31 +2,34 @@ import ArgumentParser
 
 /// Which messages are meant.
 struct FilterOptions: ParsableArguments {
-    @Option(parsing: .singleValue, help: "Event; repeatable, any of them.", transform: TextPattern.init(argument:))
+    @Option(
+        parsing: .singleValue, help: .pattern("Event; repeatable, any of them."), transform: TextPattern.init(argument:)
+    )
     var event: [TextPattern] = []
     @Option(
-        parsing: .singleValue, help: "Room, or one of several rooms; a broadcast has none.",
+        parsing: .singleValue, help: .pattern("Room, or one of several rooms; a broadcast has none."),
         transform: TextPattern.init(argument:))
     var room: [TextPattern] = []
-    @Option(parsing: .singleValue, help: "Namespace.", transform: TextPattern.init(argument:))
+    @Option(parsing: .singleValue, help: .pattern("Namespace."), transform: TextPattern.init(argument:))
     var namespace: [TextPattern] = []
     @Option(
-        parsing: .singleValue, help: "Method: emit, callback, disconnect, enter_room, leave_room, close_room.",
+        parsing: .singleValue,
+        help: .pattern("Method: emit, callback, disconnect, enter_room, leave_room, close_room."),
         completion: .list(["emit", "callback", "disconnect", "enter_room", "leave_room", "close_room"]),
         transform: TextPattern.init(argument:))
     var method: [TextPattern] = []
-    @Option(parsing: .singleValue, help: "Host id of the sender.", transform: TextPattern.init(argument:))
+    @Option(parsing: .singleValue, help: .pattern("Host id of the sender."), transform: TextPattern.init(argument:))
     var host: [TextPattern] = []
 
-    @Option(parsing: .singleValue, help: "Not this event.", transform: TextPattern.init(argument:))
+    @Option(parsing: .singleValue, help: .pattern("Not this event."), transform: TextPattern.init(argument:))
     var notEvent: [TextPattern] = []
-    @Option(parsing: .singleValue, help: "Not this room.", transform: TextPattern.init(argument:))
+    @Option(parsing: .singleValue, help: .pattern("Not this room."), transform: TextPattern.init(argument:))
     var notRoom: [TextPattern] = []
-    @Option(parsing: .singleValue, help: "Not this namespace.", transform: TextPattern.init(argument:))
+    @Option(parsing: .singleValue, help: .pattern("Not this namespace."), transform: TextPattern.init(argument:))
     var notNamespace: [TextPattern] = []
-    @Option(parsing: .singleValue, help: "Not this method.", transform: TextPattern.init(argument:))
+    @Option(parsing: .singleValue, help: .pattern("Not this method."), transform: TextPattern.init(argument:))
     var notMethod: [TextPattern] = []
-    @Option(parsing: .singleValue, help: "Not this host id.", transform: TextPattern.init(argument:))
+    @Option(parsing: .singleValue, help: .pattern("Not this host id."), transform: TextPattern.init(argument:))
     var notHost: [TextPattern] = []
 
     @Flag(help: "Also the messages by which each ws-emit sees that it is alive; --method shows them too.")
@@ -55,6 +58,10 @@ struct FilterOptions: ParsableArguments {
     func validate() throws {
         if let minSize, let maxSize, minSize > maxSize { throw ValidationError("--min-size is larger than --max-size") }
     }
+}
+
+extension ArgumentHelp {
+    fileprivate static func pattern(_ text: String) -> ArgumentHelp { ArgumentHelp("\(text)", valueName: "pattern") }
 }
 
 /// Sizes as people write them.

@@ -45,7 +45,9 @@ final class Sniffer: PubSubDelegate {
     func start() {
         printer.printHeading()
         output.flush()
-        guard printer.printsSubscriptions else { return listen() }
+        guard printer.printsSubscriptions else {
+            return session.isPatient ? listen() : session.whenConnected { [self] in listen() }
+        }
         session.activeChannels { [self] names in
             var repr = PythonRepr()
             repr.append("All channels: [")
