@@ -40,7 +40,8 @@ import Testing
 
         /// The code of the close frame it was sent last.
         var closeCode: Int? {
-            sent.count >= 4 && sent[sent.count - 4] == 0x88 ? Int(sent[sent.count - 2]) << 8 | Int(sent[sent.count - 1]) : nil
+            guard sent.count >= 4, sent[sent.count - 4] == 0x88 else { return nil }
+            return sent.suffix(2).reduce(0) { $0 << 8 | Int($1) }
         }
     }
 
@@ -61,7 +62,8 @@ import Testing
         #expect(late.closeCode == nil && bench.shard.counters.unfinishedGivenUp == 2)
         var rest = ByteBuffer(repeating: UInt8(ascii: "6"), count: 500)
         late.webSocket.received(&rest)
-        #expect(late.webSocket.unfinishedBytes == 0 && bench.shard.counters.invalidPackets == 0, "the rest of its frame is taken")
+        #expect(late.webSocket.unfinishedBytes == 0, "the rest of its frame is taken")
+        #expect(bench.shard.counters.invalidPackets == 0)
     }
 
     @Test func `a message that ends, and a connection that does, makes room`() {
