@@ -191,8 +191,11 @@ final class ClientEvents {
         guard let shard else { return }
         let room = request.room
         // Checked here, since others may have been entered while this join waited.
-        if room != socket.sid, !shard.registry.enter(socket, room: room, limit: configuration.maxRoomsPerSocket) {
-            return refuse(.tooManyRooms, room, socket, ackID)
+        if room != socket.sid {
+            guard shard.registry.mayEnter(socket, room: room, limit: configuration.maxRoomsPerSocket) else {
+                return refuse(.tooManyRooms, room, socket, ackID)
+            }
+            shard.registry.enter(socket, room: room)
         }
         if request.wantsGaps { socket.wantsGaps = true }
         shard.counters.joins += 1

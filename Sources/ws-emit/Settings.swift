@@ -155,15 +155,16 @@ struct Settings: Sendable {
         let free = DescriptorBudget.freeDescriptors(loopsWanted: threads)
         guard let budget = DescriptorBudget(free: free, loopsWanted: threads) else {
             throw SettingsError(
-                description: "only \(free) more files may be opened, and ws-emit needs \(DescriptorBudget.fewest): raise the "
-                    + "limit on open files (ulimit -n, LimitNOFILE= in systemd)",
+                description: "only \(free) more files may be opened, and ws-emit needs \(DescriptorBudget.fewest): "
+                    + "raise the limit on open files (ulimit -n, LimitNOFILE= in systemd)",
                 exitCode: 71)
         }
         bridge.maxConnections = budget.connections
         if budget.loops < threads {
             warnings.append(
-                "only \(free) more files may be opened: event loops are \(budget.loops) instead of \(threads), and connections at "
-                    + "most \(budget.connections); raise the limit on open files (ulimit -n, LimitNOFILE= in systemd)")
+                "only \(free) more files may be opened: event loops are \(budget.loops) instead of \(threads), and "
+                    + "connections at most \(budget.connections); raise the limit on open files (ulimit -n, "
+                    + "LimitNOFILE= in systemd)")
             threads = budget.loops
         }
         // The operators' loop, the one that wakes the others, and Dispatch's.
@@ -171,8 +172,8 @@ struct Settings: Sendable {
         let startable = ThreadLimit.startable(needed)
         guard startable == needed else {
             throw SettingsError(
-                description: "only \(startable) more threads may be started, and ws-emit needs \(needed): lower --threads or raise "
-                    + "the limit (ulimit -u, TasksMax= in systemd)",
+                description: "only \(startable) more threads may be started, and ws-emit needs \(needed): "
+                    + "lower --threads or raise the limit (ulimit -u, TasksMax= in systemd)",
                 exitCode: 71)
         }
     }

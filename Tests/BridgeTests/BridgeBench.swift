@@ -29,7 +29,9 @@ final class BridgeBench {
         self.router = router
         shard = Shard(
             eventLoop: eventLoop, loopIndex: 0, configuration: configuration, router: router,
-            allConnections: OpenConnections(limit: configuration.maxConnections), logger: logger)
+            allConnections: OpenConnections(
+                limit: configuration.maxConnections, unfinishedLimit: configuration.unfinishedLimit),
+            logger: logger)
         shard.start()
         _ = router.start(shards: [NIOLoopBound(shard, eventLoop: eventLoop)])
         eventLoop.run()

@@ -2,6 +2,7 @@ import JSONCodec
 import NIOCore
 import NIOEmbedded
 import PubSubMessages
+import SocketIOProtocol
 import Testing
 
 @testable import Bridge
@@ -87,6 +88,64 @@ import Testing
         let session = bench.makeSession()
         session.enqueue(Array(repeating: UInt8(ascii: "4"), count: 500).withUnsafeBytes { EncodedPacket(text: $0) })
         #expect(bench.poll(session).text?.count == 500)
+    }
+
+    private static func packet(_ count: Int) -> EncodedPacket {
+        Array(repeating: UInt8(ascii: "4"), count: count).withUnsafeBytes { EncodedPacket(text: $0) }
+    }
+
+    @Test func `by default two of the largest messages wait for a poll, and the bound follows their size`() {
+        for size in [1 << 20, 3 << 20] {
+            var configuration = BridgeConfiguration()
+            configuration.maxMessageBytes = size
+            let bench = BridgeBench(configuration)
+            let session = Self.connected(bench)
+            // A message has an envelope, which its packet lacks.
+            for _ in 0..<2 { session.enqueue(Self.packet(size - 100)) }
+            #expect(!session.isClosed)
+            let packets = [bench.poll(session), bench.poll(session)].compactMap(\.text?.count)
+            #expect(packets == [size - 100, size - 100], "one by one: each poll's answer is a copy")
+            for _ in 0..<3 { session.enqueue(Self.packet(size - 100)) }
+            #expect(session.isClosed)
+        }
+    }
+
+    @Test func `by default two messages wait whose JSON is longer than they are`() {
+        var configuration = BridgeConfiguration()
+        configuration.maxMessageBytes = 1000
+        let bench = BridgeBench(configuration)
+        let session = Self.connected(bench)
+        for _ in 0..<2 { session.enqueue(Self.packet(6000)) }
+        #expect(!session.isClosed)
+        session.enqueue(Self.packet(6000))
+        #expect(session.isClosed)
+    }
+
+    @Test func `a client that takes nothing of more than 1 MiB for the stall timeout is closed`() {
+        let bench = BridgeBench()
+        let session = Self.connected(bench)
+        let start = EngineIOSession.Instant.now
+        session.enqueue(Self.packet(600_000))
+        session.timerFired(at: start)
+        session.timerFired(at: start + .seconds(11))
+        #expect(!session.isClosed, "as much as that may wait")
+        for _ in 0..<2 { session.enqueue(Self.packet(600_000)) }
+        session.timerFired(at: start - .seconds(5))
+        #expect(bench.poll(session).text?.count == 600_000)
+        session.timerFired(at: start + .seconds(6))
+        #expect(!session.isClosed, "it has polled")
+        session.timerFired(at: start + .seconds(12))
+        #expect(session.isClosed && bench.shard.counters.slowClientsClosed == 1)
+    }
+
+    @Test func `a client that asks for acks without reading them is closed before they take much memory`() {
+        let bench = BridgeBench()
+        let session = Self.connected(bench)
+        let events = Array(repeating: #"420["any"]"#, count: 90_000).joined(separator: "\u{1E}")
+        #expect(bench.post(events, to: session) == "OK", "one post's worth is taken")
+        while bench.poll(session).value != nil {}
+        for _ in 0..<3 where !session.isClosed { _ = bench.post(events, to: session) }
+        #expect(session.isClosed && bench.shard.counters.slowClientsClosed == 1)
     }
 
     @Test func `rooms, namespaces and names of a client are bounded`() {

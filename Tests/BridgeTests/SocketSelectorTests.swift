@@ -132,6 +132,53 @@ import Testing
         #expect(servedBefore < count)
     }
 
+    @Test(.timeLimit(.minutes(1)))
+    func `selectors start on all event loops or on none`() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 3)
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let configuration = BridgeConfiguration()
+        var shards: [NIOLoopBound<Shard>] = []
+        let loops = Array(group.makeIterator())
+        let router = try await loops[0].submit {
+            RouterReference(
+                Router(
+                    broker: LocalBroker(eventLoop: loops[0]), configuration: configuration,
+                    hostID: "0123456789abcdef0123456789abcdef", loopCount: 3,
+                    readiness: Readiness(loopCount: 3, configuration: configuration),
+                    metrics: BridgeMetrics(factory: PrometheusMetrics()), logger: logger))
+        }.get()
+        for (index, loop) in loops.enumerated() {
+            shards.append(
+                try await loop.submit {
+                    NIOLoopBound(
+                        Shard(
+                            eventLoop: loop, loopIndex: index, configuration: configuration, router: router,
+                            allConnections: OpenConnections(limit: 10), logger: logger), eventLoop: loop)
+                }.get())
+        }
+        for failing in [2, 3] {
+            await BridgeServer.startSelectors(of: shards, logger) { index in
+                if index == failing { throw ChannelError.operationUnsupported }
+            }
+            for shard in shards {
+                #expect(try await shard.eventLoop.submit { (shard.value.selector == nil) == (failing == 2) }.get())
+            }
+        }
+        for shard in shards { try await shard.eventLoop.submit { shard.value.stop() }.get() }
+        try await group.shutdownGracefully()
+    }
+
+    /// Its descriptors are closed with the last that holds them; a write after that would reach whoever has their numbers.
+    @Test func `a waker whose thread can't start says so`() {
+        var error: IOError?
+        do throws(IOError) {
+            _ = try SelectorDoorbell(bellCount: 3) { _, _ in EAGAIN }
+        } catch let cause {
+            error = cause
+        }
+        #expect(error?.errnoCode == EAGAIN)
+    }
+
     private final class Reader: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
         private let body: () -> Void

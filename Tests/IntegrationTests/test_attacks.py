@@ -149,6 +149,48 @@ def test_many_connections_come_and_go(bridge, raw, some_emitter, room):
     eventually(lambda: len(os.listdir(files)) < 100, "closed connections give their descriptors back")
 
 
+BINARY = b'452-["x",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]'
+UNFINISHED = {
+    "frame": b"\x81\xff" + (1_000_000).to_bytes(8, "big") + bytes(4) + b"x" * 900_000,
+    "fragments": (b"\x01\xfe" + (60_000).to_bytes(2, "big") + bytes(4) + b"x" * 60_000
+                  + (b"\x00\xfe" + (60_000).to_bytes(2, "big") + bytes(4) + b"x" * 60_000) * 14),
+    "attachment": (bytes([0x81, 0x80 | len(BINARY)]) + bytes(4) + BINARY
+                   + b"\x82\xff" + (900_000).to_bytes(8, "big") + bytes(4) + b"x" * 900_000),
+    "body": b"POST /emit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"
+            + b" " * 900_000,
+}
+
+
+@pytest.mark.parametrize("kind", UNFINISHED)
+def test_what_many_clients_begin_and_do_not_end_is_bounded(redis_server, start_bridge, closing, kind):
+    bridge = start_bridge(redis_server, "--threads", "2", "--max-unfinished", "8000000")
+    witness = closing(RawClient(bridge))
+    witness.join("r")
+    status = f"/proc/{bridge.running.process.pid}/status"
+    def resident():
+        return next(int(line.split()[1]) for line in open(status) if line.startswith("VmRSS"))
+    before, held = resident(), []
+    for _ in range(60):
+        if kind == "body":
+            held.append(closing(connection(bridge)))
+            held[-1].sendall(UNFINISHED[kind])
+        else:
+            client = closing(RawClient(bridge))
+            held.append(client.socket.sock)
+            held[-1].sendall(UNFINISHED[kind])
+    line = bridge.running.wait_for_line("--max-unfinished")
+    assert "warning" in line
+    def given_up():
+        page = http_request(bridge, "GET", "/metrics").text
+        return next(float(line.split()[1]) for line in page.splitlines()
+                    if line.startswith("ws_emit_unfinished_given_up_total "))
+    eventually(lambda: given_up() > 30, "the oldest are closed")
+    assert resident() - before < 40_000
+    witness.send('427["join",{"room":"' + "y" * 1000 + '"}]')
+    assert witness.receive() == '437[{"ok":true}]'
+    assert sum("--max-unfinished" in line for line in bridge.running.lines) == 1, "once a minute"
+
+
 def test_compressed_or_reserved_frames_are_refused(raw):
     client = raw()
     client.socket.sock.sendall(b"\xc1\x81\x00\x00\x00\x00x")

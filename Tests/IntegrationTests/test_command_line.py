@@ -265,3 +265,26 @@ def test_verbose_says_what_clients_do(redis_server, start_bridge, closing):
     client.join("dir::x", secret="hidden-from-the-log")
     bridge.running.wait_for_line(client.sid)
     assert "hidden-from-the-log" not in bridge.running.output
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("threads", [1, 8, 64])
+@pytest.mark.parametrize("files", [8, 40, 64, 100, 200])
+def test_with_few_files_it_serves_with_fewer_event_loops_or_says_why_not(redis_server, closing, files, threads):
+    port = free_port()
+    server = Running(["prlimit", f"--nofile={files}", ws_emit_program(), "-a", f"127.0.0.1:{port}", "--redis", redis_server.url,
+                      "--threads", threads])
+    try:
+        eventually(lambda: server.process.poll() is not None or "ws-emit started" in server.output, "it starts or ends")
+        if files < 50:
+            assert server.wait_for_exit() == 71 and len(server.lines) == 1, server.output
+            assert "files" in server.output and "LimitNOFILE" in server.output
+            return
+        bridge = type("Address", (), {"websocket_url": lambda self, path: f"ws://127.0.0.1:{port}{path}?EIO=4&transport=websocket"})()
+        clients = [closing(RawClient(bridge)) for _ in range(12)]
+        assert all(client.join("r") == [{"ok": True}] for client in clients)
+        if threads > 1:
+            assert "event loops are" in server.wait_for_line("files may be opened")
+        assert server.process.poll() is None
+    finally:
+        assert server.stop() in (0, 71)

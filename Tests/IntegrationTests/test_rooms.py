@@ -207,3 +207,38 @@ def test_room_secrets_of_the_command_line(start_bridge, closing):
     assert client.join("b::x", secret="x=y") == [{"ok": True}]
     assert client.join("dir::x", secret="bad")[0]["ok"] is False
     assert client.join("c::x", secret="")[0]["ok"] is False
+
+
+@pytest.mark.ours
+def test_a_leave_between_two_joins_of_a_room_cancels_the_first_one_only(some_emitter, raw, spaces):
+    client = raw()
+    for frame in ('421["join",{"room":"dir::x","secret":"bad"}]', '422["leave",{"room":"dir::x"}]',
+                  '423["join",{"room":"dir::x","secret":"S3cret"}]'):
+        client.send(frame)
+    acks = dict(frame[2:].split("[", 1) for frame in (client.receive() for _ in range(3)))
+    assert acks["2"] == acks["3"] == '{"ok":true}]' and '"ok":false' in acks["1"], acks
+    assert is_in(some_emitter, client, "dir::x")
+
+
+@pytest.mark.ours
+def test_joins_that_wait_for_a_slow_redis_are_all_acked_also_at_a_disconnect(own_redis, start_bridge, closing):
+    own_redis.client.set("ws-emit::room_secret::dir", "S3cret")
+    client = closing(RawClient(start_bridge(own_redis)))
+    own_redis.client.execute_command("CLIENT", "PAUSE", 700, "ALL")
+    join = '["join",{"room":"dir::x","secret":"S3cret"}]'
+    for frame in ("421" + join, "422" + join, '423["leave",{"room":"dir::x"}]', "424" + join, "41", "40"):
+        client.send(frame)
+    acks = [client.receive() for _ in range(4)]
+    assert [ack[:3] for ack in acks] == ["431", "432", "433", "434"], acks
+    assert ['"ok":true' in ack for ack in acks] == [False, False, True, False], acks
+    assert client.receive().startswith("40{")
+    client.send("425" + join)
+    assert client.receive() == '435[{"ok":true}]'
+
+
+@pytest.mark.ours
+def test_joins_under_way_do_not_pass_the_limit_of_rooms(redis_server, start_bridge, closing, spaces):
+    client = closing(RawClient(start_bridge(redis_server, "--max-rooms", "3")))
+    for number in range(20):
+        client.send(f'42{number}["join",{{"room":"dir::{number}","secret":"S3cret"}}]')
+    assert sum('"ok":true' in client.receive() for _ in range(20)) == 3

@@ -215,6 +215,19 @@ def test_queued_packets_come_in_one_answer(some_emitter, polling, raw, room):
 
 
 @pytest.mark.ours
+@pytest.mark.parametrize("count, size", [(3, 600_000), (30, 100_000), (2, 16_000_000)])
+def test_a_burst_between_two_polls_waits_for_the_next(emitter, polling, raw, room, count, size):
+    client, witness = polling(), raw()
+    client.join(room)
+    witness.join(room)
+    for number in range(count):
+        emitter.emit("x", [number, "x" * size], room=room)
+    for number in range(count):
+        assert witness.receive_event()[1][0] == number
+    assert [json.loads(client.receive()[2:])[1] for _ in range(count)] == [[n, "x" * size] for n in range(count)]
+
+
+@pytest.mark.ours
 def test_an_answer_carries_at_most_sixteen_packets(some_emitter, polling, raw, room):
     client, witness = polling(), raw()
     client.join(room)

@@ -46,6 +46,8 @@ final class EncodedPacket: Sendable {
         index == 0 ? firstPart : furtherParts.indices.contains(index - 1) ? furtherParts[index - 1] : nil
     }
 
+    func partByteCount(_ index: Int) -> Int { part(index)?.content.count ?? 0 }
+
     /// Appends one part to a polling payload: a text as it is, an attachment as `b` and base64.
     func appendPart(_ index: Int, to payload: inout ByteBuffer) {
         guard let part = part(index),

@@ -72,7 +72,7 @@ struct OutgoingQueue {
         var payload = allocator.buffer(capacity: min(byteCount, 1 << 16))
         var taken = 0
         while taken < EngineIOPayload.maximumPacketsInAnswer, let packet = first,
-            taken == 0 || payload.readableBytes + packet.byteCount <= Self.payloadLimitBytes
+            taken == 0 || payload.readableBytes + packet.partByteCount(partsTaken) <= Self.payloadLimitBytes
         {
             if taken > 0 { payload.writeInteger(EngineIOPayload.separator) }
             packet.appendPart(partsTaken, to: &payload)

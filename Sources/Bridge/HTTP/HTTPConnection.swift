@@ -45,7 +45,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
     /// Tells a waiting GET from earlier ones of this connection.
     @exclusivity(unchecked) var requestID: UInt64 = 0
     var waitingPoll: (session: SessionReference, id: UInt64)?
-    var unfinishedBytes = 0
+    var unfinishedBytes: UInt32 = 0
     var closesWhenIdle = false
     /// That of the request which is answered or comes in.
     @exclusivity(unchecked) var upgradeOffer = RequestFraming.UpgradeOffer.none

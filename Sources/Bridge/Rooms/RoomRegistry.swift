@@ -61,20 +61,19 @@ final class RoomRegistry {
         }
     }
 
-    /// Puts a socket into a room; one that is in it already stays.
-    ///
-    /// - Parameter limit: rooms that the socket may be in, beside everybody's.
-    /// - Returns: false when the limit keeps it out.
+    /// Whether a socket is in a room, or may enter it without being in more than `limit` rooms beside everybody's.
+    func mayEnter(_ socket: Socket, room name: ByteString, limit: Int) -> Bool {
+        socket.memberships.count <= limit || socket.namespace.rooms[name]?.slot(of: socket) != nil
+    }
+
+    /// - Returns: whether the room is new on this loop.
     @discardableResult
-    func enter(_ socket: Socket, room name: ByteString, limit: Int = .max) -> Bool {
+    func enter(_ socket: Socket, room name: ByteString) -> Bool {
         let namespace = socket.namespace
-        let mayEnter = socket.memberships.count <= limit
         if let room = namespace.rooms[name] {
-            if room.slot(of: socket) != nil { return true }
-            if mayEnter { room.append(socket) }
-            return mayEnter
+            if room.slot(of: socket) == nil { room.append(socket) }
+            return false
         }
-        guard mayEnter else { return false }
         let room = Room(name: name)
         namespace.rooms[name] = room
         room.append(socket)

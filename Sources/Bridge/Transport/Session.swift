@@ -31,12 +31,22 @@ final class Session: UnfinishedInput {
     private(set) var sockets: [Socket] = []
     private var assembler: SocketIOPacketAssembler
     private var hasEverConnected = false
-    var unfinishedBytes = 0
+    var unfinishedBytes: UInt32 = 0
     /// Bytes of answers to this client's own packets since its queue was last seen empty.
-    private var answerBytes = 0
-    /// Since when the client has taken nothing of what waits, and what its websocket had not sent then.
-    private var stalledSince: EngineIOSession.Instant?
-    private var stalledBytes = 0
+    private var answerBytes: UInt32 = 0
+    /// Set while much waits and the client takes nothing of it.
+    private var stall: Stall?
+
+    private final class Stall {
+        let since: EngineIOSession.Instant
+        /// What its websocket had not sent then.
+        let unsentBytes: Int
+
+        init(since: EngineIOSession.Instant, unsentBytes: Int) {
+            self.since = since
+            self.unsentBytes = unsentBytes
+        }
+    }
     private var poll: PendingPoll?
 
     init(sid: ByteString, shard: Shard, transport: EngineIORequest.Transport, at now: EngineIOSession.Instant) {
@@ -72,7 +82,7 @@ final class Session: UnfinishedInput {
     func enqueueAnswer(_ packet: EncodedPacket) {
         guard !isClosed else { return }
         if queue.isEmpty { answerBytes = 0 }
-        answerBytes += packet.byteCount
+        answerBytes = UInt32(clamping: Int(answerBytes) + packet.byteCount)
         let limit = max(Self.maximumAnswerBytes, shard.configuration.maxPayload)
         if answerBytes > limit, queue.packetCount > 1 {
             return closeAsTooSlow(
@@ -151,7 +161,7 @@ final class Session: UnfinishedInput {
     // MARK: Polling
 
     func received(_ poll: PendingPoll) {
-        stalledSince = nil
+        stall = nil
         timerFired(at: .now)
         if isClosed { return poll.promise.succeed(HTTPAnswer(.invalidSession(sid))) }
         switch engine.pollArrived(hasQueuedPackets: hasSendablePackets) {
@@ -364,18 +374,18 @@ final class Session: UnfinishedInput {
             if reason == .noNamespace { refused(ClientRefusal(.noNamespace)) }
             close(reason)
         }
-        if queue.byteCount > Self.stallBytes { checkProgress(at: now) } else { stalledSince = nil }
+        if queue.byteCount > Self.stallBytes { checkProgress(at: now) } else if stall != nil { stall = nil }
     }
 
     /// The queue's bound is large, since a healthy client may get large messages at once. One that takes nothing at all may
     /// hold as much for a short time only.
     private func checkProgress(at now: EngineIOSession.Instant) {
         let unsent = webSocket?.unsentBytes ?? 0
-        guard let since = stalledSince, stalledBytes == unsent else {
-            (stalledSince, stalledBytes) = (now, unsent)
+        guard let stall, stall.unsentBytes == unsent else {
+            stall = Stall(since: now, unsentBytes: unsent)
             return
         }
-        guard !isClosed, now - since >= shard.configuration.stallTimeout else { return }
+        guard !isClosed, now - stall.since >= shard.configuration.stallTimeout else { return }
         closeAsTooSlow(
             "client too slow, transport closed: it has taken nothing for longer than --stall-timeout",
             waitingBytes: queue.byteCount + unsent, limit: Self.stallBytes)

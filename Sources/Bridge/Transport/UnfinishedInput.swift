@@ -4,8 +4,8 @@ import Synchronization
 
 /// Who keeps the beginning of a client's message, or of a request's body, until its end comes.
 protocol UnfinishedInput: AnyObject {
-    /// Bytes that it keeps, as its shard knows.
-    var unfinishedBytes: Int { get set }
+    /// Bytes that it keeps, as its shard knows. No larger than need be: each client has this.
+    var unfinishedBytes: UInt32 { get set }
 
     /// Ends the connection, to free what it keeps.
     func giveUpUnfinished()
@@ -55,11 +55,11 @@ extension Shard {
     /// Notes how many bytes of an unfinished message `input` keeps now. Where all together are too many, the connections
     /// whose messages began first are closed: an honest client's end comes soon.
     func note(unfinishedBytes bytes: Int, of input: any UnfinishedInput) {
-        let before = input.unfinishedBytes
+        let (before, bytes) = (input.unfinishedBytes, UInt32(clamping: bytes))
         guard bytes != before else { return }
         input.unfinishedBytes = bytes
         if before == 0 { unfinished.begin(input) } else if bytes == 0 { unfinished.end(input) }
-        allConnections.unfinished.add(bytes - before)
+        allConnections.unfinished.add(Int(bytes) - Int(before))
         if bytes > before, allConnections.unfinished.isOverLimit { giveUpUnfinished() }
     }
 

@@ -40,7 +40,7 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
     /// The beginning of a frame whose end has not come.
     private var unread: ByteBuffer?
     private var unansweredPing: [UInt8]?
-    var unfinishedBytes = 0
+    var unfinishedBytes: UInt32 = 0
 
     /// - Parameter handshakeResponse: the 101 response.
     init(shard: Shard, handshakeResponse: ByteBuffer) {
