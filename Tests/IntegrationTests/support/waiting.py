@@ -1,4 +1,5 @@
 """Waiting for what other processes do: always for an event or a condition, never for a guessed time."""
+import os
 import queue
 import random
 import socket
@@ -38,7 +39,9 @@ def free_port(host="127.0.0.1", also=0):
 
     `also`: how far behind it a second port lies that must be free too, as the bus of a Redis Cluster."""
     while True:
-        port = random.randrange(10_000, 32_000 - also)
+        # Each process that runs tests has a range of its own, so that none takes a port that another is about to use.
+        start = 10_000 + 2_000 * _WORKER
+        port = random.randrange(start, start + 2_000)
         wanted = {port, port + also}
         if not wanted & _given and all(_is_free(host, number) for number in wanted):
             _given.update(wanted)
@@ -54,4 +57,5 @@ def _is_free(host, port):
     return True
 
 
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 6
 _given = set()
