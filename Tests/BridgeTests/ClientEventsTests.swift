@@ -268,7 +268,7 @@ private final class LateBroker: PubSubBroker {
         eventLoop.makeSucceededFuture(0)
     }
     func publish(_ batch: RedisPublishBatch) -> EventLoopFuture<Void> { eventLoop.makeSucceededVoidFuture() }
-    func get(_ key: [UInt8]) -> EventLoopFuture<ByteBuffer?> {
+    func get(_ key: [UInt8], upTo limit: Int) -> EventLoopFuture<ByteBuffer?> {
         calls.append(eventLoop.makePromise())
         return calls[calls.count - 1].futureResult
     }
