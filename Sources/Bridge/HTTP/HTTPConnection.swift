@@ -213,14 +213,17 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func refuseBody(_ head: HTTPRequestHead, limit: Int) {
         shard.counters.bodiesTooLarge += 1
-        endpoints.noteRefusedBody(of: head)
         refuse(head, .errorPage(.payloadTooLarge, "A body here may have at most \(limit) bytes."))
     }
 
     /// Answers at once; the rest of the request is read and dropped for a while, so that the answer isn't lost to a reset.
     private func refuse(_ head: HTTPRequestHead?, _ answer: HTTPAnswer) {
+        var answer = answer
+        if let head {
+            endpoints.noteRefusal(of: head, with: answer.status)
+            answer = endpoints.finished(answer, head)
+        }
         state = .answering(head.map(HTTPAnswer.Form.init(of:)) ?? .usual)
-        var answer = head.map { endpoints.finished(answer, $0) } ?? answer
         answer.closesConnection = true
         write(answer)
     }

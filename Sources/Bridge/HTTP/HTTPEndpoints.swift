@@ -49,9 +49,9 @@ final class HTTPEndpoints: Sendable {
         Self.path(of: head) == "/emit" ? configuration.maxEmitBodyBytes : configuration.maxPayload
     }
 
-    /// A request whose body is over the limit gets its answer from the connection.
-    func noteRefusedBody(of head: HTTPRequestHead) {
-        if emit != nil, Self.path(of: head) == "/emit" { metrics.emitAnswered(413) }
+    /// A request that is refused before it is whole gets its answer from the connection.
+    func noteRefusal(of head: HTTPRequestHead, with status: HTTPResponseStatus) {
+        if emit != nil, Self.path(of: head) == "/emit" { metrics.emitAnswered(status.code) }
     }
 
     /// - Parameter channel: the connection, for who is at its other end.
