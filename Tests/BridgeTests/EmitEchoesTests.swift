@@ -64,7 +64,8 @@ import Testing
     ])
     func `an echo counts as when it is decoded`(body: String) throws {
         let bench = try HTTPBench()
-        let head = "POST /emit HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+        let head =
+            "POST /emit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
         bench.send(Array((head + body).utf8))
         let command = bench.broker.published
         let start = try #require(command.firstRange(of: "{")?.lowerBound)

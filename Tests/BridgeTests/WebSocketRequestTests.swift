@@ -75,6 +75,8 @@ import Testing
 
     @Test func `a head that is not whole or too long is left to the HTTP parser`() {
         for length in 0..<Self.usual.utf8.count { #expect(Self.request(Array(Self.usual.utf8.prefix(length))) == nil) }
+        let lines = String(repeating: "A: b\r\n", count: 100)
+        #expect(Self.request(Self.usual.replacing("Host:", with: lines + "Host:")) == nil)
         let cookie = String(repeating: "x", count: 8192)
         #expect(Self.request(Self.usual.replacing("Host:", with: "Cookie: \(cookie)\r\nHost:")) == nil)
     }

@@ -114,6 +114,20 @@ def test_a_page_of_another_origin_is_refused(page, redis_server, start_bridge, w
     assert kind == "connect_error", (kind, message)
 
 
+@pytest.mark.ours
+@pytest.mark.parametrize("options", [{"addTrailingSlash": False}, {"protocols": ["v2.engine.io", "x"]}], ids=["no last slash", "subprotocols"])
+def test_a_page_connects_with_unusual_options(page, bridge, options, way):
+    connect(page, bridge, **options, **way)
+    assert page.join("any") == [{"ok": True}]
+
+
+@pytest.mark.ours
+def test_a_page_reads_that_its_namespace_is_refused(page, page_server, redis_server, start_bridge):
+    bridge = start_bridge(redis_server, "--namespace", "/", origins=[page_server.origin], subscribes=False)
+    page.open(bridge.url + "/other", reconnection=False, transports=["websocket"])
+    assert page.next()[1:] == ["connect_error", "Unable to connect"]
+
+
 def test_a_star_accepts_every_page(page, redis_server, start_bridge, way):
     connect(page, start_bridge(redis_server, origins=["*"], subscribes=False), **way)
 

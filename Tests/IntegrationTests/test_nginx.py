@@ -62,15 +62,18 @@ class Nginx:
 
     def request(self, path, tls=True, headers=()):
         """Status and head of the answer to a GET, over a connection that trusts the certificate and nothing else."""
-        context = ssl.create_default_context(cafile=self.certificate)
-        with socket.create_connection(("127.0.0.1", self.https if tls else self.http), PATIENCE) as connection:
-            with context.wrap_socket(connection, server_hostname=NAME) if tls else connection as stream:
-                lines = [f"GET {path} HTTP/1.1", f"Host: {NAME}", "Connection: close", *headers]
-                stream.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
-                answer = b""
-                while part := stream.recv(65536):
-                    answer += part
+        with self.connection(tls) as stream:
+            lines = [f"GET {path} HTTP/1.1", f"Host: {NAME}", "Connection: close", *headers]
+            stream.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+            answer = b""
+            while part := stream.recv(65536):
+                answer += part
         return answer.decode()
+
+    def connection(self, tls=True):
+        context = ssl.create_default_context(cafile=self.certificate)
+        connection = socket.create_connection(("127.0.0.1", self.https if tls else self.http), PATIENCE)
+        return context.wrap_socket(connection, server_hostname=NAME) if tls else connection
 
     def close(self):
         self.running.stop()
@@ -168,6 +171,16 @@ def test_an_upgrade_that_is_refused_one_client_costs_the_others_nothing(nginx, p
     for _ in range(5):
         assert re.match(r"HTTP/1\.1 [24]00 ", nginx.request(path, headers=headers))
         assert '0{"sid":' in nginx.request("/socket.io/?EIO=4&transport=polling")
+
+
+def test_the_path_may_come_without_its_last_slash(nginx):
+    assert '0{"sid":' in nginx.request("/socket.io?EIO=4&transport=polling")
+    key = ["Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
+    with nginx.connection() as stream:
+        stream.sendall("\r\n".join(["GET /socket.io?EIO=4&transport=websocket HTTP/1.1", f"Host: {NAME}", "Connection: Upgrade",
+                                    *key, "", ""]).encode())
+        assert stream.recv(65536).startswith(b"HTTP/1.1 101 ")
+    assert nginx.request("/socket.iox").startswith("HTTP/1.1 404")
 
 
 def test_plain_http_is_sent_to_https_and_emit_stays_inside(nginx):

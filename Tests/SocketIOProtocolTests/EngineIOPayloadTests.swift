@@ -33,7 +33,7 @@ import Testing
         arguments: [
             ("", 0, .emptyPacket), ("\u{1E}", 0, .emptyPacket), ("4a\u{1E}", 1, .emptyPacket),
             ("4a\u{1E}\u{1E}4b", 1, .emptyPacket), ("4a\u{1E}x\u{1E}4b", 1, .unknownPacketType(UInt8(ascii: "x"))),
-            ("7", 0, .unknownPacketType(UInt8(ascii: "7"))), ("4a\u{1E}b!", 1, .invalidBase64),
+            ("7", 0, .unknownPacketType(UInt8(ascii: "7"))), ("4a\u{1E}bA", 1, .invalidBase64),
             ("bA", 0, .invalidBase64),
         ] as [(String, Int, EngineIOError)])
     func `packets before a broken one count`(body: String, before: Int, error: EngineIOError) {

@@ -230,8 +230,12 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
 
     /// Answers at once; the rest of the request is read and dropped for a while, so that the answer isn't lost to a reset.
     private func refuse(_ head: HTTPRequestHead?, _ answer: HTTPAnswer) {
+        var answer = answer
+        if let head {
+            endpoints.noteRefusal(of: head, with: answer.status)
+            answer = endpoints.finished(answer, head)
+        }
         state = .answering(head.map(HTTPAnswer.Form.init(of:)) ?? .usual)
-        var answer = head.map { endpoints.finished(answer, $0) } ?? answer
         answer.closesConnection = true
         write(answer)
     }

@@ -64,7 +64,12 @@ final class HTTPEndpoints: Sendable {
             return .errorPage(.payloadTooLarge, sentence)
         }
         let isJSON = EmitEndpoint.isJSON(head.headers.first(name: "content-type"))
-        return counted(isJSON ? .jsonError(.payloadTooLarge, sentence) : .errorPage(.payloadTooLarge, sentence))
+        return isJSON ? .jsonError(.payloadTooLarge, sentence) : .errorPage(.payloadTooLarge, sentence)
+    }
+
+    /// A request that is refused before it is whole gets its answer from the connection.
+    func noteRefusal(of head: HTTPRequestHead, with status: HTTPResponseStatus) {
+        if emit != nil, Self.path(of: head) == "/emit" { metrics.emitAnswered(status.code) }
     }
 
     /// - Parameter channel: the connection, for who is at its other end.

@@ -18,12 +18,15 @@ struct RequestFraming {
     /// Why the request is answered with 400 and its connection closed, as a sentence.
     private(set) var fault: String?
 
+    /// Bits for the lengths of the names below, so that few others are looked at.
+    private static let lengths: UInt32 = 1 << 4 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 14 | 1 << 16 | 1 << 17
+
     /// - Parameter head: as the parser has read it.
     init(_ head: HTTPRequestHead) {
         var (hosts, codings) = (0, 0)
         var upgrade: String?
         var (optionNamesUpgrade, optionMentionsUpgrade) = (false, false)
-        for (name, value) in head.headers where [4, 6, 7, 10, 14, 16, 17].contains(name.utf8.count) {
+        for (name, value) in head.headers where Self.lengths & 1 << name.utf8.count != 0 {
             let content = Self.trimmed(value)
             switch name.lowercased() {
             case "host":
@@ -38,7 +41,7 @@ struct RequestFraming {
                 optionMentionsUpgrade = optionMentionsUpgrade || options.contains("upgrade")
             case "content-length":
                 contentLength = Int(content)
-                if contentLength == nil { fault = "The Content-Length is no number of bytes." }
+                if contentLength == nil { fault = "No body has that Content-Length." }
             case "transfer-encoding":
                 codings += 1
                 if codings > 1 || content.lowercased() != "chunked" {
@@ -57,13 +60,15 @@ struct RequestFraming {
 
     /// Takes the white space off the ends of values, which the parser leaves (RFC 9110, section 5.5).
     static func trim(_ headers: inout HTTPHeaders) {
-        guard headers.contains(where: { trimmed($0.value).endIndex != $0.value.endIndex }) else { return }
+        guard headers.contains(where: { isSpace($0.value.utf8.last) }) else { return }
         headers = HTTPHeaders(headers.map { ($0.name, String(trimmed($0.value))) })
     }
 
+    private static func isSpace(_ byte: UInt8?) -> Bool { byte == 0x20 || byte == 0x09 }
+
     private static func trimmed(_ value: String) -> Substring {
         var value = value[...]
-        while let last = value.utf8.last, last == 0x20 || last == 0x09 { value.removeLast() }
+        while isSpace(value.utf8.last) { value.removeLast() }
         return value
     }
 

@@ -26,6 +26,9 @@ struct WebSocketRequest {
     /// Bytes of the longest head that is looked at; that of a browser with cookies is about 1 kB.
     private static let maximumBytes = 8192
 
+    /// The HTTP parser takes 256 header lines.
+    private static let maximumLines = 100
+
     /// - Parameter path: of Engine.IO, with slashes at both ends.
     init?(_ bytes: ByteBuffer, path: [UInt8]) {
         var rest =
@@ -37,8 +40,10 @@ struct WebSocketRequest {
         query = rest[..<end]
         rest = rest[end...]
         guard rest.skip(" HTTP/1.1\r\n") else { return nil }
+        var lines = 0
         while !rest.skip("\r\n") {
-            guard let line = rest.takeLine(), read(line) else { return nil }
+            lines += 1
+            guard lines <= Self.maximumLines, let line = rest.takeLine(), read(line) else { return nil }
         }
         guard saysUpgrade, saysConnection, saysVersion, saysHost, WebSocketHandshake.isKey(key) else { return nil }
         byteCount = length - rest.count
