@@ -41,7 +41,7 @@ extension PickleDocument {
     }
 
     private func reducedForm(_ parts: ObjectParts) -> PlainForm? {
-        guard tapeNode(parts.callable).kind == .global else { return nil }
+        guard tapeNode(parts.callable).kind == .global else { return enumForm(parts, elements(of: parts.arguments)) }
         var arguments = elements(of: parts.arguments)
         let count = arguments.remaining
         switch WellKnownName(tapeNode(parts.callable)) {
@@ -86,12 +86,28 @@ extension PickleDocument {
         }
     }
 
+    /// The module of a class, also of a nested one, which protocols below 4 spell `getattr(Outer, "Inner")`; nil for methods.
+    private func module(ofClass node: Node) -> UnsafeRawBufferPointer? {
+        var node = node
+        // Hostile pickles nest them a thousand deep, at each of their values.
+        for _ in 0..<8 {
+            guard let parts = object(node) else { break }
+            var arguments = elements(of: parts.arguments)
+            guard WellKnownName(tapeNode(parts.callable)) == .attribute, let owner = arguments.next(in: self),
+                let name = arguments.next(in: self).flatMap({ bytes(of: $0) })?.first,
+                (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(name)
+            else { return nil }
+            node = owner
+        }
+        return global(node)?.module
+    }
+
     /// `Class(value)` with one plain value and nothing else: an enum member.
     private func enumForm(_ parts: ObjectParts, _ arguments: Cursor) -> PlainForm? {
         var arguments = arguments
         guard arguments.remaining == 1, let value = arguments.next(in: self), parts.states.remaining == 0,
             parts.items.remaining == 0, parts.pairs.items.remaining == 0, parts.adds.remaining == 0,
-            let name = global(parts.callable), !LibraryModule.contains(name.module)
+            let module = module(ofClass: parts.callable), !LibraryModule.contains(module)
         else { return nil }
         switch tapeNode(value).kind {
         case .int, .str, .float, .byteString: return .node(value)

@@ -239,3 +239,26 @@ def test_a_hand_made_message_is_delivered_as_it_was_meant_and_its_sender_told_on
     lines = [line for line in bridge.running.lines if "should be fixed" in line]
     assert len(lines) == 1 and advice in lines[0], bridge.running.output
     assert "hand-made" in lines[0]
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("changes, words", [
+    ({"room": 5}, ["a room is a number", '"5"']), ({"room": ["a", 5]}, ["a room is a number"]),
+    ({"data": None, "message": 1}, ["without the key data", "message"]),
+    ({"event": None, "name": "x"}, ["without the key event", "name"]), ({"room": None, "to": "a"}, ["a to", "everybody"]),
+    ({"binary": True, "data": [[{"_placeholder": True, "num": n} for n in range(11)], *["eA=="] * 11]}, ["attachments", "11"]),
+], ids=str)
+def test_what_a_hand_made_sender_gets_wrong_is_said_once_per_sender(changes, words, own_redis, start_bridge, closing):
+    bridge = start_bridge(own_redis)
+    client = closing(RawClient(bridge))
+    message = {"method": "emit", "event": "x", "data": 1, "namespace": "/", "room": None, **changes}
+    message = {key: value for key, value in message.items() if value is not None}
+    for host in ("hand-made-1", "hand-made-2"):
+        for _ in range(3):
+            own_redis.client.publish("flask-socketio", json.dumps({**message, "host_id": host}))
+    own_redis.client.publish("flask-socketio", json.dumps({"method": "emit", "event": "marker", "data": 1, "namespace": "/"}))
+    while client.receive() != '42["marker",1]':
+        pass
+    for host in ("hand-made-1", "hand-made-2"):
+        lines = [line for line in bridge.running.lines if "warning" in line and host in line]
+        assert len(lines) == 1 and all(word in lines[0] for word in words), bridge.running.output

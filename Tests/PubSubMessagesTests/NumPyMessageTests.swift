@@ -100,6 +100,22 @@ import Testing
         }
     }
 
+    @Test func `members of nested enums are written by value at protocols below 4 too`() throws {
+        // pickle.dumps of CPython 3.7.16 and 3.11.7, protocol 0: class Order with the enums Status and Prio, and Deep in In.
+        let pickle = """
+            (dp0\nVmethod\np1\nVemit\np2\nsVevent\np3\nVe\np4\nsVdata\np5\n(lp6\nc__builtin__\ngetattr\np7\n(capp\nOrder\np8\n\
+            VStatus\np9\ntp10\nRp11\n(Vpaid\np12\ntp13\nRp14\nag7\n(g8\nVPrio\np15\ntp16\nRp17\n(I3\ntp18\nRp19\nag7\n(g7\n(g8\n\
+            VIn\np20\ntp21\nRp22\nVDeep\np23\ntp24\nRp25\n(Va\np26\ntp27\nRp28\na(dp29\ng14\nI1\nsas.
+            """
+        #expect(try decoder.event(text: pickle) == #"["e",["paid",3,"a",{"paid":1}]]"#)
+        // A class method isn't a class, and what it returns isn't known.
+        for other in ["VStatus": "Vstatus", "capp": "cpathlib"] {
+            #expect(throws: PubSubMessageError.self) {
+                try decoder.event(text: pickle.replacing(other.key, with: other.value))
+            }
+        }
+    }
+
     @Test(arguments: [
         // pickle.dumps of an enum member on CPython 3.11.2, protocols 0 and 4.
         "c__builtin__\ngetattr\n(capp\nColor\nVRED\ntR", "cbuiltins\ngetattr\ncapp\nColor\nX\u{3}\0\0\0RED\u{86}R",
