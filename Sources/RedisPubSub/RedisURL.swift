@@ -11,8 +11,8 @@ import Glibc
 /// is that of redis-py's `from_url` and python-socketio's `parse_redis_sentinel_url`: host defaults to `localhost`, port to
 /// 6379, for sentinels 26379, db to 0; user, password, host and path are percent-decoded (a `%` that no two hex digits
 /// follow stays); an IPv6 address stands in brackets. The options are listed in ``RedisURLOptions``. As there, the option
-/// `db` counts more than the path, and a user and a password before the host more than options. Unlike there, an unknown
-/// option, a db that is no number, and a fragment are errors.
+/// `db` counts more than the path, a user and a password before the host more than options, and a fragment behind the path
+/// nothing. Unlike there, an unknown option and a db that is no number are errors.
 package struct RedisURL: Hashable, Sendable {
     /// How one server is reached.
     package enum Endpoint: Hashable, Sendable {
@@ -58,14 +58,21 @@ package struct RedisURL: Hashable, Sendable {
             throw .noScheme
         }
         let scheme = try Scheme(String(decoding: bytes[..<colon], as: UTF8.self).lowercased())
-        guard !bytes.contains(UInt8(ascii: "#")) else { throw .fragment }
-
-        let (location, query) = PercentEncoding.cut(bytes[(colon + 3)...], atFirst: UInt8(ascii: "?"))
+        let (server, fragment) = PercentEncoding.cut(bytes[(colon + 3)...], atFirst: UInt8(ascii: "#"))
+        // Before a path it is a password's.
+        guard fragment.map({ server.contains(UInt8(ascii: "/")) && !$0.contains(UInt8(ascii: "@")) }) ?? true else {
+            throw .fragment
+        }
+        let (location, query) = PercentEncoding.cut(server, atFirst: UInt8(ascii: "?"))
         let slash = location.firstIndex(of: UInt8(ascii: "/")) ?? location.endIndex
         let (authority, path) = (location[..<slash], location[slash...])
         let (userInfo, hosts) = Self.splitAuthority(authority)
         let (user, password) = Self.credentials(userInfo)
         var options = try RedisURLOptions(query, scheme: scheme)
+        if fragment != nil {
+            options.notes.append(
+                "what follows # in the Redis URL has no effect (write # in a password as %23)")
+        }
         let parts = try Self.path(path, scheme: scheme)
 
         switch scheme.kind {

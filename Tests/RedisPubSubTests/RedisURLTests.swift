@@ -85,6 +85,7 @@ import Testing
         ("redis://h:0", "port"), ("redis://h:65536", "port"), ("redis://h:x", "port"), ("redis://h:-1", "port"),
         ("redis://u:s3/cret@h", "%2F"), ("redis://u:1/s3cret@h", "%2F"), ("redis://u:s3?cret=a@h", "%3F"),
         ("redis://u?s3cret@h", "%3F"), ("redis://u?s3cret", "%3F"), ("redis://u:p#s3cret@h", "%23"),
+        ("redis://u:1#s3", "%23"), ("redis://u:1/0#s3cret@h", "%23"),
         ("redis://::1", "brackets"), ("redis://[::1", "brackets"), ("redis://[]", "brackets"),
         ("redis://[::1]x", "brackets"), ("redis://a b", "host"),
         ("redis://h/x", "database"), ("redis://h/-1", "database"), ("redis://h/99999999999", "database"),
@@ -125,7 +126,8 @@ import Testing
 
     /// What redis-py takes keeps nobody from starting.
     @Test(arguments: [
-        ("redis://h/0/", 0), ("redis://h/3/", 0), ("redis://h//3", 0), ("redis://h?db=", 1), ("redis://h/1?db=2", 1),
+        ("redis://h/0#s3", 1), ("redis://h/?db=1#s3", 1), ("redis://h/0/", 0), ("redis://h/3/", 0), ("redis://h//3", 0),
+        ("redis://h?db=", 1), ("redis://h/1?db=2", 1),
         ("redis://h?db=1&db=1", 1), ("redis://h?password=", 1), ("redis://h?socket_timeout", 1), ("redis://h?&", 0),
         ("redis://a@h?username=b", 1), ("redis://:s3@h?password=cret", 1), ("redis://h?socket%5Ftimeout=3", 0),
         ("redis://h?host=g", 1), ("redis://h:1?port=2", 1), ("redis://?host=g&port=2", 0), ("unix://?path=/s", 0),
