@@ -57,7 +57,7 @@ WRONG = [
     ("--redis", "redis+sentinel://a/0/b/c"), ("--redis", "redis://a,b"),
     ("--ping-interval", "0"), ("--ping-interval", "soon"), ("--ping-timeout", "-1"), ("--ping-interval", "nan"),
     ("--max-payload", "0"), ("--max-payload", "1MB"), ("--threads", "0"), ("--threads", "x"),
-    ("--max-message", "0"), ("--max-namespaces", "x"), ("--max-pending-acks", "0"),
+    ("--max-message", "0"), ("--max-namespaces", "x"), ("--max-pending-acks", "0"), ("--max-unfinished", "1000"), ("--stall-timeout", "0"),
     ("--cors", "good.example"), ("--cors", "https://*.example.org"), ("--cors", "https://a.example/"),
     ("--cors", "http://good.example", "https://a.example/app"), ("--cors", "http://a.example,http://b.example"), ("--path", ""), ("--channel", ""), ("--namespace", "chat"), ("--room-secret", "nothing"),
     ("--unknown",), ("stray",), ("-a",),

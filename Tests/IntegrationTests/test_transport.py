@@ -215,16 +215,44 @@ def test_queued_packets_come_in_one_answer(some_emitter, polling, raw, room):
 
 
 @pytest.mark.ours
+@pytest.mark.parametrize("kind", [PollingClient, RawClient])
 @pytest.mark.parametrize("count, size", [(3, 600_000), (30, 100_000), (2, 16_000_000)])
-def test_a_burst_between_two_polls_waits_for_the_next(emitter, polling, raw, room, count, size):
-    client, witness = polling(), raw()
-    client.join(room)
-    witness.join(room)
+def test_a_burst_waits_for_a_client_that_pauses(emitter, redis_server, start_bridge, closing, kind, count, size):
+    bridge = start_bridge(redis_server, "--stall-timeout", "100")
+    client, witness = closing(kind(bridge)), closing(RawClient(bridge))
+    client.join("burst")
+    witness.join("burst")
     for number in range(count):
-        emitter.emit("x", [number, "x" * size], room=room)
+        emitter.emit("x", [number, "x" * size], room="burst")
     for number in range(count):
         assert witness.receive_event()[1][0] == number
     assert [json.loads(client.receive()[2:])[1] for _ in range(count)] == [[n, "x" * size] for n in range(count)]
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("kind", [PollingClient, RawClient])
+def test_a_client_that_takes_nothing_for_the_stall_timeout_is_closed(redis_server, start_bridge, closing, emitter, kind):
+    bridge = start_bridge(redis_server, "--stall-timeout", "0.5")
+    client, witness = closing(kind(bridge)), closing(RawClient(bridge))
+    for one in (client, witness):
+        one.join("stall")
+    for number in range(12):
+        emitter.emit("x", [number, "x" * 1_000_000], room="stall")
+        assert witness.receive_event()[1][0] == number
+    line = bridge.running.wait_for_line("client too slow")
+    assert "warning" in line and "--stall-timeout" in line
+    emitter.emit("x", "after", room="stall")
+    assert witness.receive_event() == ["x", "after"]
+
+
+@pytest.mark.ours
+def test_a_full_queue_is_a_warning_that_names_its_flag(redis_server, start_bridge, closing, emitter):
+    bridge = start_bridge(redis_server, "--max-queue", "1000")
+    closing(PollingClient(bridge)).join("full")
+    for _ in range(3):
+        emitter.emit("x", "x" * 900, room="full")
+    line = bridge.running.wait_for_line("client too slow")
+    assert "warning" in line and "--max-queue" in line
 
 
 @pytest.mark.ours

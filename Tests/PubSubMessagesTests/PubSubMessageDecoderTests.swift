@@ -50,6 +50,20 @@ import Testing
         #expect(try emit(fields)?.skip == sids)
     }
 
+    @Test func `the memory that a large message took is given back, and messages are read as before`() throws {
+        let large = emitText(data: "[" + Array(repeating: #""ü""#, count: 300_000).joined(separator: ",") + "]")
+        let small = emitText(#""room": "a""#, data: #"{"a":[1,2.5,"x"]}"#)
+        let event = try decoder.event(text: small)
+        for _ in 0..<2 {
+            #expect(try decoder.event(text: large).utf8.count > 2_000_000)
+            #expect(decoder.writerBytes > 2_000_000)
+            decoder.releaseScratch()
+            #expect(decoder.writerBytes <= 4096)
+            #expect(throws: PubSubMessageError.self) { try decoder.encodeEvent() }
+            for _ in 0..<3 { #expect(try decoder.event(text: small) == event) }
+        }
+    }
+
     @Test func `a callback is three values, kept as they are`() throws {
         let address = try #require(try emit(#""callback": ["r", "/", 7]"#)?.callback)
         #expect(address.room == .text("r"))

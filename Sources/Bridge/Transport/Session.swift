@@ -34,6 +34,8 @@ final class Session: UnfinishedInput {
     var unfinishedBytes: UInt32 = 0
     /// Bytes of answers to this client's own packets since its queue was last seen empty.
     private var answerBytes: UInt32 = 0
+    /// Bytes of the last answer to a poll, which takes its time on the way.
+    private var payloadBytes: UInt32 = 0
     /// Set while much waits and the client takes nothing of it.
     private var stall: Stall?
 
@@ -124,7 +126,7 @@ final class Session: UnfinishedInput {
         guard hasSendablePackets else { return }
         switch engine.takeFlushTarget() {
         case .nothing: break
-        case .waitingPoll: answerPoll(with: queue.popPayload(allocator: shard.allocator))
+        case .waitingPoll: answerPoll(with: takePayload())
         case .webSocket: writeQueueToWebSocket()
         }
     }
@@ -141,6 +143,12 @@ final class Session: UnfinishedInput {
 
     func webSocketWritable() {
         if engine.phase == .websocket { writeQueueToWebSocket() }
+    }
+
+    private func takePayload() -> ByteBuffer {
+        let payload = queue.popPayload(allocator: shard.allocator)
+        payloadBytes = UInt32(clamping: payload.readableBytes)
+        return payload
     }
 
     private func answerPoll(with payload: ByteBuffer) {
@@ -169,7 +177,7 @@ final class Session: UnfinishedInput {
         case .answer:
             let payload =
                 hasSendablePackets
-                ? queue.popPayload(allocator: shard.allocator)
+                ? takePayload()
                 : ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])
             poll.promise.succeed(Self.pollAnswer(payload, jsonpIndex: poll.jsonpIndex))
         case .refuse(let refusal):
@@ -385,11 +393,16 @@ final class Session: UnfinishedInput {
             stall = Stall(since: now, unsentBytes: unsent)
             return
         }
-        guard !isClosed, now - stall.since >= shard.configuration.stallTimeout else { return }
+        let download = engine.phase == .websocket ? 0 : Int(payloadBytes) / Self.slowestBytesPerSecond
+        let patience = shard.configuration.stallTimeout + .seconds(download)
+        guard !isClosed, now - stall.since >= patience else { return }
         closeAsTooSlow(
             "client too slow, transport closed: it has taken nothing for longer than --stall-timeout",
             waitingBytes: queue.byteCount + unsent, limit: Self.stallBytes)
     }
+
+    /// A slow phone's.
+    private static let slowestBytesPerSecond = 100_000
 
     /// Some thousands of typical events.
     private static let stallBytes = 1 << 20
