@@ -6,7 +6,8 @@ package struct RedisURLError: Error, Hashable, Sendable, CustomStringConvertible
         "redis://, rediss:// (TLS), unix://, redis+sentinel:// and redis+cluster:// are supported, and valkey for redis"
 
     static let noScheme = RedisURLError(description: "a Redis URL begins with its scheme: \(supported)")
-    static let fragment = RedisURLError(description: "the # in the Redis URL cuts it short: write # in a password as %23")
+    static let fragment = RedisURLError(
+        description: "the # in the Redis URL cuts it short: write # in a password as %23")
     static let invalidHost = RedisURLError(
         description: "the host of the Redis URL is not valid (IPv6 stands in brackets, as in redis://[::1]:6379/0)")
     static let severalHosts = RedisURLError(

@@ -1,6 +1,8 @@
 """TLS with Redis: verified by default, and every way that it fails says what to mend."""
 import json
+import pathlib
 import subprocess
+import urllib.parse
 
 import pytest
 
@@ -62,6 +64,15 @@ def delivers(server, bridge, closing, room="r"):
 def test_messages_and_secrets_come_encrypted(tls_server, certificates, start_bridge, closing, scheme, host):
     bridge = start_bridge(None, redis_url=url(tls_server, f"?ssl_ca_certs={certificates.ca}", scheme, host))
     assert delivers(tls_server, bridge, closing)
+
+
+def test_the_CA_may_stand_in_the_URL(tls_server, certificates, start_bridge, closing, good):
+    authority = pathlib.Path(certificates.ca).read_text()
+    bridge = start_bridge(None, redis_url=url(tls_server, f"?ssl_ca_data={urllib.parse.quote(authority)}"))
+    assert delivers(tls_server, bridge, closing)
+    done = subprocess.run([ws_emit_program(), "--redis", url(tls_server, "?ssl_ca_data=none")], capture_output=True, text=True,
+                          timeout=30)
+    assert done.returncode == 64 and "ssl_ca_data of the Redis URL holds no certificate" in done.stderr
 
 
 def test_a_client_certificate_is_shown(start, good, certificates, start_bridge, closing):
