@@ -81,7 +81,7 @@ def test_the_user_of_the_document_is_enough(lines, own_redis, start_bridge, clos
     assert client.join("dir::x", secret="S3cret") == [{"ok": True}]
     own_redis.client.client_kill_filter(_type="pubsub")
     line = bridge.running.wait_for_line("The subscription was lost")
-    assert ("cause=somebody ended the subscription with CLIENT KILL" in line) == (lines == 2), line
+    assert ('cause="somebody ended the subscription with CLIENT KILL"' in line) == (lines == 2), line
     if lines == 2:
         # Nothing that is asked was refused.
         assert own_redis.client.execute_command("ACL", "LOG") == []
