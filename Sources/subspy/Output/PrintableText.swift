@@ -58,6 +58,13 @@ enum PrintableText {
         }
     }
 
+    /// A sentence on one line, its escapes as `append` writes them; what is an escape already stays.
+    static func line(_ text: String) -> String {
+        var writer = JSONWriter(capacity: text.utf8.count)
+        writer.append(text: text)
+        return writer.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+    }
+
     /// `\n`, `\x1b`, `\u202e`, `\U000e0001`.
     static func appendEscape(of scalar: UInt32, to writer: inout JSONWriter) {
         writer.append("\\")
