@@ -14,14 +14,23 @@ struct OpcodeReader {
         let argument: Argument
         /// Where the argument's bytes are, without lengths, line feeds and quotes.
         let content: Range<Int>
+
+        /// The index of an opcode that stores in the memo or fetches from it; nil where it is no number.
+        func memoIndex(in bytes: UnsafeRawBufferPointer) -> UInt64? {
+            if case .number(let value) = argument { return UInt64(exactly: value) }
+            guard let number = PythonInteger(UnsafeRawBufferPointer(rebasing: bytes[content]), radix: 10) else {
+                return nil
+            }
+            return number.digits.isEmpty ? 0 : UInt64(String(decoding: number.digits, as: UTF8.self))
+        }
     }
 
     enum Argument {
         case none
         case number(Int64)
         case double(Double)
-        /// Two's complement, decimal text, and the kinds of text and bytes.
-        case integer, decimal, text, rawUnicode, latin1, bytes, bytearray, quoted
+        /// Two's complement, numbers as text, and the kinds of text and bytes.
+        case integer, decimal, float, text, rawUnicode, latin1, bytes, bytearray, quoted
         /// Two lines.
         case names
     }
@@ -42,9 +51,8 @@ struct OpcodeReader {
 
     private mutating func argument(of opcode: PickleOpcode) throws(PickleFault) -> (Argument, Range<Int>) {
         switch opcode {
-        case .int, .long: return (.decimal, try line())
-        case .float: return (.decimal, try line())
-        case .put, .get: return try decimalNumber()
+        case .float: return (.float, try line())
+        case .int, .long, .put, .get: return (.decimal, try line())
         case .persID: return (.latin1, try line())
         case .unicode: return (.rawUnicode, try line())
         case .string: return (.quoted, try line())
@@ -108,14 +116,6 @@ struct OpcodeReader {
 
     private mutating func signed(_ count: Int) throws(PickleFault) -> (Argument, Range<Int>) {
         (.number(Int64(Int32(truncatingIfNeeded: try word(count)))), position..<position)
-    }
-
-    private mutating func decimalNumber() throws(PickleFault) -> (Argument, Range<Int>) {
-        let range = try line()
-        guard let value = Int64(String(decoding: bytes[range], as: UTF8.self)) else {
-            throw PickleFault(.invalidInteger)
-        }
-        return (.number(value), range)
     }
 
     private mutating func line() throws(PickleFault) -> Range<Int> {

@@ -1,12 +1,15 @@
-/// What loading a pickle in Python would have imported and called: the question to ask of a file one does not know.
+/// What loading pickles in Python would have imported and called: the question to ask of a file one does not know.
 ///
 /// ```
 /// let audit = PickleAudit(of: bytes)
 /// for name in audit.imports { print(name) }     // os.system
 /// ```
 ///
-/// Nothing is imported or called to find out. Calls that were made and thrown away again are listed too. A broken pickle is
-/// audited up to where it breaks: Python would have called what came before.
+/// Nothing is imported or called to find out. Calls that were made and thrown away again are listed too, and so are those of
+/// every pickle that follows the first: whoever goes on loading from a file comes to them. A broken pickle is audited up to where
+/// it breaks: Python would have called what came before. What is refused here may still be read by one of CPython's loaders
+/// (`pickle.loads`, `pickle.load` from a file, the one in pure Python). Then names go on being collected as far as they can be
+/// told, and `isComplete` is false.
 public struct PickleAudit: Sendable {
     /// A call Python would make.
     public struct Call: Hashable, Sendable {
@@ -17,69 +20,110 @@ public struct PickleAudit: Sendable {
     }
 
     /// Each name that would be imported, once, in order.
-    public private(set) var imports: [PickleName] = []
+    public var imports: [PickleName] { findings.imports }
     /// Each different call, once, in order. Calls that only spell plain data (sets and bytes of old protocols) are not among
     /// them; their names are among `imports`.
-    public private(set) var calls: [Call] = []
+    public var calls: [Call] { findings.calls }
     /// Whether a persistent id would be handed to the application.
-    public private(set) var hasPersistentIDs = false
-    /// Why the pickle breaks off, nil when it does not.
-    public let error: PickleError?
+    public var hasPersistentIDs: Bool { findings.hasPersistentIDs }
+    /// Pickles that follow each other in the bytes, the one that breaks off included.
+    public private(set) var pickleCount = 0
+    /// Why the last pickle breaks off, nil when it does not. The offset is that in all bytes.
+    public private(set) var error: PickleError?
+    /// Whether no loader of CPython would import or call anything else.
+    public private(set) var isComplete = true
+    /// Whether the first pickle, which is all that `pickle.loads` reads, is the only one that imports or calls anything.
+    public private(set) var isFirstOnly = true
 
     /// Whether loading would import and call nothing at all.
-    public var isPlainData: Bool { imports.isEmpty && calls.isEmpty && !hasPersistentIDs && error == nil }
+    public var isPlainData: Bool { findings.isEmpty && error == nil && isComplete }
 
-    /// Audits the pickle at the start of some bytes.
+    private var findings = Findings()
+
+    /// Audits the pickles in some bytes. Line ends after the last are ignored.
     public init(of bytes: [UInt8], limits: PickleLimits = .init()) {
+        var limits = limits
+        // No tree is built, so that depth costs nothing.
+        limits.maximumDepth = .max
         var document = PickleDocument(limits: limits)
-        var found = Findings()
-        error = bytes.withUnsafeBytes { bytes in
-            var failure: PickleError?
-            do throws(PickleError) {
-                try document.parse(bytes)
-            } catch {
-                failure = error
-            }
-            // While the bytes are there: names are read from them.
-            found.collect(document.machine.tape)
-            return failure
+        var start = 0
+        bytes.withUnsafeBytes { bytes in
+            repeat {
+                let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
+                let known = findings.count
+                do throws(PickleError) {
+                    try document.parse(rest)
+                } catch {
+                    self.error = error.moved(by: start)
+                }
+                pickleCount += 1
+                // While the bytes are there: names are read from them.
+                findings.collect(document.machine.tape)
+                if start > 0, findings.count > known || error != nil { isFirstOnly = false }
+                if error != nil { break }
+                start += document.consumedBytes
+            } while !bytes[start...].allSatisfy { $0 == 0x0a || $0 == 0x0d }
+            // One `Unpickler` keeps its memo from pickle to pickle: then the later ones may say something else.
+            let isRefused = error.map { !$0.isCertain } ?? false
+            guard isRefused || pickleCount > 1 else { return }
+            var walk = PickleAuditWalk(bytes)
+            let known = findings.count
+            walk.run(&findings)
+            if pickleCount > 1, findings.count > known { isFirstOnly = false }
+            isComplete = !isRefused && walk.isComplete
         }
-        imports = found.imports
-        calls = found.calls
-        hasPersistentIDs = found.hasPersistentIDs
     }
 
-    private struct Findings {
-        var imports: [PickleName] = []
-        var calls: [Call] = []
-        var hasPersistentIDs = false
+    /// The names and calls found so far.
+    struct Findings: Sendable {
+        private(set) var imports: [PickleName] = []
+        private(set) var calls: [Call] = []
+        private(set) var hasPersistentIDs = false
         private var knownNames: Set<PickleName> = []
         private var knownCalls: Set<Call> = []
+
+        var count: Int { imports.count + calls.count + (hasPersistentIDs ? 1 : 0) }
+        var isEmpty: Bool { count == 0 }
+
+        mutating func insert(_ name: PickleName) {
+            if knownNames.insert(name).inserted { imports.append(name) }
+        }
+
+        mutating func insert(_ call: Call) {
+            if knownCalls.insert(call).inserted { calls.append(call) }
+        }
+
+        mutating func insertPersistentID() { hasPersistentIDs = true }
 
         /// Looks at every node, also those the result no longer holds.
         mutating func collect(_ tape: borrowing PickleTape) {
             for index in 0..<tape.nodes.count {
                 let node = tape.nodes[index]
                 switch node.kind {
-                case .global:
-                    let name = self.name(node, tape)
-                    if knownNames.insert(name).inserted { imports.append(name) }
+                case .global: insert(tape.name(of: node))
                 case .object:
                     let callable = tape.nodes[tape.links[Int(node.first) + ObjectField.callable]]
-                    let call = Call(
-                        name: callable.kind == .global ? name(callable, tape) : nil,
-                        constructor: PickleConstructor(rawValue: tape.links[node.first]) ?? .reduce)
-                    if knownCalls.insert(call).inserted { calls.append(call) }
+                    insert(
+                        Call(
+                            name: callable.kind == .global ? tape.name(of: callable) : nil,
+                            constructor: PickleConstructor(rawValue: tape.links[node.first]) ?? .reduce))
                 case .persistentID: hasPersistentIDs = true
                 default: break
                 }
             }
         }
+    }
+}
 
-        private func name(_ node: TapeNode, _ tape: borrowing PickleTape) -> PickleName {
-            PickleName(
-                module: String(decoding: tape.content(of: tape.nodes[node.first]), as: UTF8.self),
-                name: String(decoding: tape.content(of: tape.nodes[node.last]), as: UTF8.self))
-        }
+extension PickleError {
+    /// Whether every loader of CPython stops here as well.
+    fileprivate var isCertain: Bool { cause == .truncated || cause == .unknownOpcode }
+
+    fileprivate func moved(by count: Int) -> PickleError {
+        count == 0
+            ? self
+            : PickleError(
+                PickleFault(PickleFault.Code(rawValue: cause.code) ?? .truncated, detail),
+                byteOffset: byteOffset + count, opcodeByte: opcodeByte)
     }
 }

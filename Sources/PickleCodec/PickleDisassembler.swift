@@ -34,8 +34,9 @@ public struct PickleDisassembler: Sendable {
                 highest = max(highest, step.opcode.minimumProtocol)
                 // As in pickletools, an opcode that ends a marked stretch is still indented with it.
                 let indentation = state.indentation
-                let note = try state.apply(step)
-                text += line(step, bytes, indentation: indentation, note)
+                let argument = try argumentText(step, bytes)
+                let note = try state.apply(step, bytes)
+                append(step, argument, indentation: indentation, note, to: &text)
                 state.enter(step)
                 if step.opcode == .stop {
                     return text + "highest protocol among opcodes = \(highest)\n"
@@ -50,40 +51,99 @@ public struct PickleDisassembler: Sendable {
         return text + "... after \(maximumOpcodes) opcodes\n"
     }
 
-    private func line(
-        _ step: OpcodeReader.Step, _ bytes: UnsafeRawBufferPointer, indentation: Int, _ note: String?
-    ) -> String {
+    private func append(
+        _ step: OpcodeReader.Step, _ argument: String?, indentation: Int, _ note: String?, to text: inout String
+    ) {
         let number = String(step.offset)
         let name = step.opcode.description
-        var line = String(repeating: " ", count: max(0, 5 - number.count)) + number + ": "
+        text += String(repeating: " ", count: max(0, 5 - number.count)) + number + ": "
         let code = PythonText.character(step.opcode.rawValue)
-        line += code + String(repeating: " ", count: max(0, 4 - code.count)) + " "
-        line += String(repeating: " ", count: 4 * indentation) + name
-        let argument = argumentText(step, bytes)
-        if argument != nil || note != nil { line += String(repeating: " ", count: max(0, 10 - name.count)) }
-        if let argument { line += " " + argument }
-        if let note { line += " " + note }
-        return line + "\n"
+        text += code + String(repeating: " ", count: max(0, 4 - code.count)) + " "
+        text += String(repeating: " ", count: 4 * indentation) + name
+        if argument != nil || note != nil { text += String(repeating: " ", count: max(0, 10 - name.count)) }
+        if let argument {
+            text += " "
+            text += argument
+        }
+        if let note { text += " " + note }
+        text += "\n"
     }
 
-    private func argumentText(_ step: OpcodeReader.Step, _ bytes: UnsafeRawBufferPointer) -> String? {
+    /// The argument as Python's `repr` shows what `pickletools` makes of it.
+    private func argumentText(
+        _ step: OpcodeReader.Step, _ bytes: UnsafeRawBufferPointer
+    ) throws(PickleFault) -> String? {
         let content = UnsafeRawBufferPointer(rebasing: bytes[step.content])
         switch step.argument {
         case .none: return nil
         case .number(let value): return String(value)
         case .double(let value): return PickleValue.float(value).description
         case .integer: return PickleBigInt(content).description
-        case .decimal: return String(decoding: content, as: UTF8.self)
+        case .decimal: return try Self.integer(content, step.opcode)
+        case .float:
+            guard let value = PickleMachine.pythonFloat(of: content) else { throw PickleFault(.invalidFloat) }
+            return PickleValue.float(value).description
         case .text: return PythonText.quoted(content, limit: maximumArgumentBytes)
-        case .rawUnicode, .latin1: return PythonText.quotedLatin1(content, limit: maximumArgumentBytes, prefix: "")
+        case .latin1 where step.opcode == .persID: return quoted(try Self.unescaped(content))
+        case .latin1: return PythonText.quotedLatin1(content, limit: maximumArgumentBytes, prefix: "")
+        case .rawUnicode: return quoted(try Self.value(of: [step.opcode.rawValue] + content))
         case .bytes: return PythonText.quotedLatin1(content, limit: maximumArgumentBytes, prefix: "b")
         case .bytearray:
-            return "bytearray(" + PythonText.quotedLatin1(content, limit: maximumArgumentBytes, prefix: "b") + ")"
-        case .quoted: return String(decoding: content.prefix(maximumArgumentBytes), as: UTF8.self)
+            let text = PythonText.quotedLatin1(content, limit: maximumArgumentBytes, prefix: "b")
+            // The repr of a bytearray escapes single quotes within double ones too.
+            return "bytearray(" + (text.hasPrefix("b\"") ? text.replacing("'", with: "\\'") : text) + ")"
+        case .quoted: return quoted(try Self.ascii(try Self.value(of: [step.opcode.rawValue] + content)))
         case .names:
-            let joined = content.map { $0 == 0x0a ? 0x20 : $0 }
-            return joined.withUnsafeBytes { PythonText.quoted($0, limit: maximumArgumentBytes) }
+            let lines = content.split(separator: 0x0a, maxSplits: 1, omittingEmptySubsequences: false)
+            var joined: [UInt8] = []
+            for line in lines {
+                if !joined.isEmpty { joined.append(0x20) }
+                joined += try Self.unescaped(UnsafeRawBufferPointer(rebasing: line))
+            }
+            return quoted(joined)
         }
+    }
+
+    private func quoted(_ text: [UInt8]) -> String {
+        text.withUnsafeBytes { PythonText.quoted($0, limit: maximumArgumentBytes) }
+    }
+
+    /// `int(text)`; `00` and `01` are bools, in INT and also for indices of the memo.
+    private static func integer(
+        _ content: UnsafeRawBufferPointer, _ opcode: PickleOpcode
+    ) throws(PickleFault) -> String {
+        var line = content[...]
+        if opcode == .long {
+            if line.last == 0x4c { line.removeLast() }
+        } else if line.count == 2, line[0] == 0x30, line[1] == 0x30 || line[1] == 0x31 {
+            return line[1] == 0x30 ? "False" : "True"
+        }
+        guard !line.contains(0), let number = PythonInteger(UnsafeRawBufferPointer(rebasing: line), radix: 10) else {
+            throw PickleFault(.invalidInteger)
+        }
+        if number.digits.isEmpty { return "0" }
+        return (number.isNegative ? "-" : "") + String(decoding: number.digits, as: UTF8.self)
+    }
+
+    /// The bytes of the text that an opcode with a line for argument makes.
+    private static func value(of opcode: [UInt8]) throws(PickleFault) -> [UInt8] {
+        do throws(PickleError) {
+            let graph = try PickleGraph(decoding: opcode + [0x0a, 0x2e])
+            return graph.bytes(graph.root) ?? []
+        } catch {
+            throw PickleFault(PickleFault.Code(rawValue: error.cause.code) ?? .invalidText, error.detail)
+        }
+    }
+
+    /// A line in which `pickletools` resolves the escapes of a Python 2 str, though the readers don't.
+    private static func unescaped(_ line: UnsafeRawBufferPointer) throws(PickleFault) -> [UInt8] {
+        guard line.contains(0x5c) else { return try ascii(Array(line)) }
+        return try ascii(try value(of: [PickleOpcode.string.rawValue, 0x27] + line + [0x27]))
+    }
+
+    private static func ascii(_ bytes: [UInt8]) throws(PickleFault) -> [UInt8] {
+        guard bytes.allSatisfy({ $0 < 0x80 }) else { throw PickleFault(.invalidText) }
+        return bytes
     }
 }
 
@@ -96,7 +156,7 @@ private struct DisassemblyState {
     var indentation: Int { marks.count }
 
     /// Applies what an opcode takes; returns what the listing says about it.
-    mutating func apply(_ step: OpcodeReader.Step) throws(PickleFault) -> String? {
+    mutating func apply(_ step: OpcodeReader.Step, _ bytes: UnsafeRawBufferPointer) throws(PickleFault) -> String? {
         switch step.opcode {
         case .popMark, .appends, .list, .tuple, .dict, .setItems, .addItems, .frozenSet, .inst, .obj:
             guard let mark = marks.popLast() else { throw PickleFault(.noMark) }
@@ -111,7 +171,7 @@ private struct DisassemblyState {
             memoized.insert(index)
             return "(as \(index))"
         case .put, .binPut, .longBinPut:
-            if case .number(let index) = step.argument, index >= 0 { memoized.insert(UInt64(index)) }
+            if let index = step.memoIndex(in: bytes) { memoized.insert(index) }
             return nil
         default: return nil
         }
@@ -135,12 +195,17 @@ enum PythonText {
         return "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
     }
 
-    /// UTF-8 in quotes; what is not printable ASCII is shown as it is, control characters and surrogates escaped.
+    /// UTF-8 in quotes; what is not printable is escaped.
     static func quoted(_ bytes: UnsafeRawBufferPointer, limit: Int) -> String {
         var text = ""
         var at = 0
         let isValid = WTF8.isValid(bytes)
         while at < bytes.count, at < limit {
+            // A long text of plain characters in one piece.
+            let start = at
+            while at < bytes.count, at < limit, 0x20..<0x7f ~= bytes[at], bytes[at] != 0x5c { at += 1 }
+            if at > start { text += String(decoding: bytes[start..<at], as: UTF8.self) }
+            guard at < bytes.count, at < limit else { break }
             let (scalar, length) = isValid ? WTF8.decode(bytes, at: at) : (UInt32(bytes[at]), 1)
             append(scalar, to: &text)
             at += length
@@ -167,14 +232,25 @@ enum PythonText {
         case 0x0d: text += "\\r"
         case 0x09: text += "\\t"
         case 0x5c: text += "\\\\"
-        case ..<0x20, 0x7f..<0xa1, 0xad:
-            text += "\\x" + (scalar < 16 ? "0" : "") + String(scalar, radix: 16)
         default:
-            if let character = Unicode.Scalar(scalar) {
+            if let character = Unicode.Scalar(scalar), isPrintable(character) {
                 text.unicodeScalars.append(character)
             } else {
-                text += "\\u" + String(scalar, radix: 16)
+                let digits = String(scalar, radix: 16)
+                let width = scalar < 0x100 ? 2 : scalar < 0x1_0000 ? 4 : 8
+                text += width == 2 ? "\\x" : width == 4 ? "\\u" : "\\U"
+                text += String(repeating: "0", count: width - digits.count) + digits
             }
+        }
+    }
+
+    /// `str.isprintable`.
+    private static func isPrintable(_ character: Unicode.Scalar) -> Bool {
+        if character.value < 0x7f { return character.value >= 0x20 }
+        switch character.properties.generalCategory {
+        case .control, .format, .surrogate, .privateUse, .unassigned: return false
+        case .lineSeparator, .paragraphSeparator, .spaceSeparator: return false
+        default: return true
         }
     }
 

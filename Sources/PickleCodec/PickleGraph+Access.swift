@@ -83,9 +83,7 @@ extension PickleGraph {
     public func global(_ node: PickleNode) -> PickleName? {
         let value = self.node(node)
         guard value.kind == .global else { return nil }
-        let nodes = [value.first, value.last].map { storage.tape.content(of: storage.tape.nodes[$0]) }
-        return PickleName(
-            module: String(decoding: nodes[0], as: UTF8.self), name: String(decoding: nodes[1], as: UTF8.self))
+        return storage.tape.name(of: value)
     }
 
     /// The id of a persistent reference; nil for other kinds.

@@ -185,7 +185,14 @@ extension PickleGraph {
             let text = string(name.name).index
             let known = WellKnownName(
                 module: tape.content(of: tape.nodes[module]), name: tape.content(of: tape.nodes[text]))
-            return add(TapeNode(kind: .global, count: UInt32(known.rawValue), first: module, last: text))
+            let flags: TapeNode.Flags =
+                switch name.origin {
+                case .unknown: []
+                case .upToProtocol2: .upToProtocol2
+                case .fromProtocol3: .fromProtocol3
+                }
+            return add(
+                TapeNode(kind: .global, flags: flags, count: UInt32(known.rawValue), first: module, last: text))
         }
 
         /// A persistent reference.

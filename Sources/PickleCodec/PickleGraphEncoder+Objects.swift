@@ -77,28 +77,59 @@ extension PickleGraphEncoder {
     mutating func saveGlobal(
         _ index: UInt32, _ node: TapeNode, _ tape: borrowing PickleTape
     ) throws(PickleWriteError) {
-        if version >= 4 {
-            pushPut(index)
-            push(.stackGlobal)
-            pushSave(node.last)
-            pushSave(node.first)
-            return
+        guard version >= 4 else {
+            emitter.emit(.global)
+            try appendNames(node, tape)
+            return put(index)
         }
-        emitter.emit(.global)
-        try appendNames(node, tape)
-        put(index)
+        pushPut(index)
+        push(.stackGlobal)
+        let name = tape.name(of: node)
+        guard let other = name.translated(to: version) else {
+            pushSave(node.last)
+            return pushSave(node.first)
+        }
+        saveTranslated(other.module)
+        if other.name == name.name { pushSave(node.last) } else { saveTranslated(other.name) }
+    }
+
+    /// Part of a name that is not on the tape.
+    private mutating func saveTranslated(_ part: String) {
+        emitter.valueBegins()
+        if let memo = translated[part] { return emitter.emitGet(memo) }
+        var text = part
+        text.withUTF8 { emitter.emitText(UnsafeRawBufferPointer($0)) }
+        putUnreachable()
+        translated[part] = memoCount - 1
     }
 
     /// Module and name as lines.
     private mutating func appendNames(_ node: TapeNode, _ tape: borrowing PickleTape) throws(PickleWriteError) {
-        for part in [node.first, node.last] {
-            let name = tape.content(of: tape.nodes[part])
-            guard !name.isEmpty, !name.contains(0x0a), WTF8.isValid(name, surrogates: false) else {
-                throw PickleWriteError.unwritableName
-            }
-            emitter.append(name)
-            emitter.appendByte(0x0a)
+        let name = tape.name(of: node)
+        let other = name.translated(to: version)
+        if let other, other.module != name.module {
+            appendNameLine(other.module)
+        } else {
+            try appendNameLine(tape.content(of: tape.nodes[node.first]))
         }
+        if let other, other.name != name.name {
+            appendNameLine(other.name)
+        } else {
+            try appendNameLine(tape.content(of: tape.nodes[node.last]))
+        }
+    }
+
+    private mutating func appendNameLine(_ translated: String) {
+        for byte in translated.utf8 { emitter.appendByte(byte) }
+        emitter.appendByte(0x0a)
+    }
+
+    private mutating func appendNameLine(_ name: UnsafeRawBufferPointer) throws(PickleWriteError) {
+        guard !name.isEmpty, !name.contains(0x0a), WTF8.isValid(name, surrogates: false) else {
+            throw PickleWriteError.unwritableName
+        }
+        emitter.append(name)
+        emitter.appendByte(0x0a)
     }
 
     mutating func savePersistentID(_ node: TapeNode, _ tape: borrowing PickleTape) throws(PickleWriteError) {
@@ -128,6 +159,9 @@ extension PickleGraphEncoder {
         let constructor = PickleConstructor(rawValue: tape.links[record]) ?? .reduce
         switch constructor {
         case .reduce:
+            // What is called is met again within its own state (a partial of arguments that contain what it makes). Called now it
+            // would lack that state, so it is made once more, as CPython does.
+            if unfinished.contains(callable) { forget(callable) }
             work.append(Task(action: .closeObject, opcode: .reduce, node: index))
             pushSave(arguments)
             pushSave(callable)
@@ -231,6 +265,9 @@ extension PickleGraphEncoder {
         put(task.node)
         guard node.kind == .object else { return }
         let states = tape.chain(ObjectField.states, ofRecord: node.first)
+        if states.count > 0, unfinished.insert(task.node).inserted {
+            work.append(Task(action: .finishObject, node: task.node))
+        }
         let start = work.count
         tape.forEach(in: states) { state in
             pushSave(state)

@@ -10,6 +10,10 @@ struct PickleGraphEncoder: ~Copyable {
     private(set) var memoCount = 0
     /// Memo indices of the str of one latin-1 character.
     var characters: [UInt8: Int] = [:]
+    /// Memo indices of parts of names that stand for Python 2's.
+    var translated: [String: Int] = [:]
+    /// Objects in the memo that have not been given their states yet.
+    var unfinished: Set<UInt32> = []
     var work = RawArray<Task>()
     private var steps = 0
     private var stepLimit = 0
@@ -20,7 +24,8 @@ struct PickleGraphEncoder: ~Copyable {
 
     struct Task: BitwiseCopyable {
         enum Action: UInt8, BitwiseCopyable {
-            case save, opcode, fill, closeTuple, closeFrozenSet, closeObject, put, putUnreachable, newMethod, newText
+            case save, opcode, fill, closeTuple, closeFrozenSet, closeObject, finishObject, put, putUnreachable,
+                newMethod, newText
         }
         var action: Action
         var opcode = PickleOpcode.pop
@@ -50,6 +55,8 @@ struct PickleGraphEncoder: ~Copyable {
         spellings.truncate(to: 0)
         spellings.append(repeating: 0, count: 16)
         characters.removeAll(keepingCapacity: true)
+        translated.removeAll(keepingCapacity: true)
+        unfinished.removeAll(keepingCapacity: true)
         work.truncate(to: 0)
         steps = 0
         // Each step saves, fills or closes something once; more means a cycle that never ends.
@@ -80,6 +87,7 @@ struct PickleGraphEncoder: ~Copyable {
             case .closeTuple: closeTuple(task)
             case .closeFrozenSet: closeFrozenSet(task)
             case .closeObject: try closeObject(task, tape)
+            case .finishObject: unfinished.remove(task.node)
             }
         }
         emitter.end()
@@ -96,6 +104,8 @@ struct PickleGraphEncoder: ~Copyable {
     func isInMemo(_ node: UInt32) -> Bool { memo[node] != 0 }
 
     mutating func getAgain(_ node: UInt32) { get(node) }
+
+    mutating func forget(_ node: UInt32) { memo[node] = 0 }
 
     private mutating func get(_ node: UInt32) {
         emitter.emitGet(Int(memo[node]) - 1)

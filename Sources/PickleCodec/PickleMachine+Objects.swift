@@ -19,7 +19,8 @@ extension PickleMachine {
     private mutating func pushGlobal(module: UInt32, name: UInt32) throws(PickleFault) {
         let known = WellKnownName(
             module: tape.content(of: tape.nodes[module]), name: tape.content(of: tape.nodes[name]))
-        try push(TapeNode(kind: .global, count: UInt32(known.rawValue), first: module, last: name))
+        try push(
+            TapeNode(kind: .global, flags: nameOrigin, count: UInt32(known.rawValue), first: module, last: name))
     }
 
     mutating func makeStackGlobal() throws(PickleFault) {

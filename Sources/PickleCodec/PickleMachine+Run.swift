@@ -168,6 +168,7 @@ extension PickleMachine {
             case 0x80:  // PROTO
                 let version = try takeInteger(UInt8.self)
                 if version > 5 { throw PickleFault(.unsupportedProtocol, UInt64(version)) }
+                nameOrigin = version < 3 ? .upToProtocol2 : .fromProtocol3
             case 0x95:  // FRAME
                 try enterFrame()
             case 0x2e:  // STOP

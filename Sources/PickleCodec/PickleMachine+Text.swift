@@ -4,44 +4,67 @@ extension PickleMachine {
         UnsafeRawBufferPointer(rebasing: tape.input[range])
     }
 
-    /// INT and LONG: strict decimal. `I00` and `I01` alone are bools; LONG may end in `L`.
+    /// INT and LONG as CPython's C loader reads them. Of INT what `strtol` makes 0 or 1 of in two characters is a bool: `00`
+    /// and `01`, but `+1` as well. LONG may end in `L`.
     mutating func pushIntegerLine(isLong: Bool) throws(PickleFault) {
-        var line = bytes(try takeLine())
-        if !isLong, line.count == 2, line[0] == 0x30, line[1] == 0x30 || line[1] == 0x31 {
+        let whole = bytes(try takeLine())
+        let line = isLong && whole.last == 0x4c ? UnsafeRawBufferPointer(rebasing: whole.dropLast()) : whole
+        let isNegative = line.first == 0x2d
+        let digits = UnsafeRawBufferPointer(rebasing: isNegative ? line.dropFirst() : line[...])
+        if digits.isEmpty || digits[0] == 0x30 && digits.count > 1 || !digits.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) {
+            return try pushPythonInteger(line, isLong: isLong)
+        }
+        if digits.count <= min(18, limits.maximumDecimalDigits) {
+            var value: Int64 = 0
+            for digit in digits { value = value &* 10 &+ Int64(digit &- 0x30) }
+            if !isLong, isNegative, value == 0 {
+                stack.append(PickleTape.false)
+                return
+            }
+            return try pushInteger(isNegative ? -value : value)
+        }
+        try pushInteger(digits: digits, radix: 10, isNegative: isNegative)
+    }
+
+    /// An integer that isn't spelled as Python writes it.
+    private mutating func pushPythonInteger(_ line: UnsafeRawBufferPointer, isLong: Bool) throws(PickleFault) {
+        guard let number = PythonInteger(line, radix: 0, isOctal: !isLong) else { throw PickleFault(.invalidInteger) }
+        // Two characters and 0 or 1: `00`, `01`, `+1`, ` 0`. `1 ` is left to Python's own reading, which makes no bool.
+        if !isLong, line.count == 2, line[1] == 0x30 || line[1] == 0x31 {
             stack.append(line[1] == 0x30 ? PickleTape.false : PickleTape.true)
             return
         }
-        if isLong, line.last == 0x4c { line = UnsafeRawBufferPointer(rebasing: line.dropLast()) }
-        let isNegative = line.first == 0x2d
-        let digits = UnsafeRawBufferPointer(rebasing: isNegative ? line.dropFirst() : line[...])
-        guard !digits.isEmpty, digits.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else {
-            throw PickleFault(.invalidInteger)
-        }
+        try pushInteger(digits: number.digits, radix: number.radix, isNegative: number.isNegative)
+    }
+
+    /// Pushes an int of ASCII digits of a radix up to 16.
+    private mutating func pushInteger(
+        digits: some RandomAccessCollection<UInt8>, radix: UInt64, isNegative: Bool
+    ) throws(PickleFault) {
         guard digits.count <= limits.maximumDecimalDigits else {
             throw PickleFault(.integerTooLong, UInt64(limits.maximumDecimalDigits))
         }
-        if digits.count <= 18 {
-            var value: Int64 = 0
-            for digit in digits { value = value &* 10 &+ Int64(digit &- 0x30) }
-            return try pushInteger(isNegative ? -value : value)
-        }
         let start = tape.scratch.count
-        appendBinary(decimal: digits, isNegative: isNegative)
+        appendBinary(digits, radix: radix, isNegative: isNegative)
         let written = UnsafeRawBufferPointer(start: tape.scratch.base + start, count: tape.scratch.count - start)
         try push(try integerNode(written, offset: start, flags: .inScratch))
     }
 
-    /// Writes decimal digits to `scratch` as two's complement. Quadratic, hence the limit on digits.
-    private mutating func appendBinary(decimal digits: UnsafeRawBufferPointer, isNegative: Bool) {
+    /// Writes digits to `scratch` as two's complement. Quadratic, hence the limit on digits.
+    private mutating func appendBinary(
+        _ digits: some RandomAccessCollection<UInt8>, radix: UInt64, isNegative: Bool
+    ) {
         var words: [UInt32] = []
-        var at = 0
-        while at < digits.count {
-            let chunk = min(9, digits.count - at)
+        var rest = digits[...]
+        while !rest.isEmpty {
+            // A chunk of digits is less than 32 bits.
+            let chunk = rest.prefix(radix > 10 ? 7 : 9)
+            rest = rest.dropFirst(chunk.count)
             var carry: UInt64 = 0
             var scale: UInt64 = 1
-            for digit in digits[at..<(at + chunk)] {
-                carry = carry * 10 + UInt64(digit - 0x30)
-                scale *= 10
+            for digit in chunk {
+                carry = carry * radix + UInt64(PythonInteger.value(of: digit) ?? 0)
+                scale *= radix
             }
             for index in words.indices {
                 let product = UInt64(words[index]) * scale + carry
@@ -49,7 +72,6 @@ extension PickleMachine {
                 carry = product >> 32
             }
             if carry > 0 { words.append(UInt32(carry)) }
-            at += chunk
         }
         var borrow = isNegative
         for word in words {
@@ -65,18 +87,48 @@ extension PickleMachine {
         tape.scratch.append(isNegative && !isZero ? 0xff : 0)
     }
 
-    /// FLOAT: what `repr` prints, and the shorter spellings `.5` and `3.`.
+    /// FLOAT as CPython's C loader reads it: a sign, `inf`, `infinity` and `nan` in any case, `.5` and `3.`; a NUL ends it.
+    /// What is too large is an error.
     mutating func pushFloatLine() throws(PickleFault) {
         let line = bytes(try takeLine())
-        if equalBytes(line, "nan") || equalBytes(line, "-nan") {
-            return try pushFloat(bits: (line.count == 3 ? Double.nan : -Double.nan).bitPattern)
-        }
-        if equalBytes(line, "inf") { return try pushFloat(bits: Double.infinity.bitPattern) }
-        if equalBytes(line, "-inf") { return try pushFloat(bits: (-Double.infinity).bitPattern) }
-        guard line.count <= 4300, Self.isDecimalFloat(line),
-            let value = Double(String(decoding: line, as: UTF8.self))
+        guard line.count <= 4300, let value = Self.float(of: UnsafeRawBufferPointer(rebasing: line.prefix { $0 != 0 }))
         else { throw PickleFault(.invalidFloat) }
         try pushFloat(bits: value.bitPattern)
+    }
+
+    /// `float(text)`: white space around it and `_` between digits, and no limit.
+    static func pythonFloat(of text: UnsafeRawBufferPointer) -> Double? {
+        func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || 0x09...0x0d ~= byte }
+        var trimmed = text.drop(while: isSpace)
+        while let last = trimmed.last, isSpace(last) { trimmed.removeLast() }
+        var bytes: [UInt8] = []
+        for index in trimmed.indices {
+            func isDigit(_ index: Int) -> Bool { trimmed.indices.contains(index) && 0x30...0x39 ~= trimmed[index] }
+            if trimmed[index] == 0x5f, isDigit(index - 1), isDigit(index + 1) { continue }
+            bytes.append(trimmed[index])
+        }
+        return bytes.withUnsafeBytes { float(of: $0, isBounded: false) }
+    }
+
+    static func float(of text: UnsafeRawBufferPointer, isBounded: Bool = true) -> Double? {
+        let isSigned = text.first == 0x2d || text.first == 0x2b
+        let unsigned = UnsafeRawBufferPointer(rebasing: text.dropFirst(isSigned ? 1 : 0))
+        func spells(_ word: StaticString) -> Bool {
+            unsigned.count == word.utf8CodeUnitCount
+                && unsigned.indices.allSatisfy { unsigned[$0] | 0x20 == word.utf8Start[$0] }
+        }
+        let magnitude: Double
+        if spells("inf") || spells("infinity") {
+            magnitude = .infinity
+        } else if spells("nan") {
+            magnitude = .nan
+        } else {
+            guard isDecimalFloat(unsigned), let value = Double(String(decoding: unsigned, as: UTF8.self)),
+                value.isFinite || !isBounded
+            else { return nil }
+            magnitude = value
+        }
+        return text.first == 0x2d ? -magnitude : magnitude
     }
 
     private static func isDecimalFloat(_ line: UnsafeRawBufferPointer) -> Bool {
@@ -86,7 +138,6 @@ extension PickleMachine {
             while at < line.count, line[at] >= 0x30, line[at] <= 0x39 { at += 1 }
             return at - start
         }
-        if at < line.count, line[at] == 0x2d { at += 1 }
         var digits = skipDigits()
         if at < line.count, line[at] == 0x2e {
             at += 1
@@ -104,10 +155,11 @@ extension PickleMachine {
     /// The index of PUT and GET: decimal, so that `p007` and `p7` are one slot. Too large for 64 bits is the largest.
     mutating func takeMemoIndex() throws(PickleFault) -> UInt64 {
         let line = bytes(try takeLine())
-        guard !line.isEmpty else { throw PickleFault(.invalidInteger) }
+        guard let number = PythonInteger(line, radix: 10), !number.isNegative || number.digits.isEmpty else {
+            throw PickleFault(.invalidInteger)
+        }
         var value: UInt64 = 0
-        for digit in line {
-            guard digit >= 0x30, digit <= 0x39 else { throw PickleFault(.invalidInteger) }
+        for digit in number.digits {
             let (product, overflow) = value.multipliedReportingOverflow(by: 10)
             let (sum, carry) = product.addingReportingOverflow(UInt64(digit - 0x30))
             value = overflow || carry ? .max : sum

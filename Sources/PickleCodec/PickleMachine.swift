@@ -29,6 +29,9 @@ struct PickleMachine: ~Copyable {
     /// Some value was fetched again (GET or DUP).
     var hasShared = false
 
+    /// Whether the names that come are Python 2's: what PROTO says.
+    var nameOrigin = TapeNode.Flags.upToProtocol2
+
     /// Items and bytes that reductions have copied.
     var copied = 0
 
@@ -57,6 +60,7 @@ struct PickleMachine: ~Copyable {
         hasSharedContainers = false
         hasShared = false
         copied = 0
+        nameOrigin = .upToProtocol2
         nextBuffer = 0
     }
 }
@@ -66,14 +70,19 @@ struct PickleMachine: ~Copyable {
 extension PickleMachine {
     /// Checks that `count` more bytes may be read and returns their offset.
     @inline(__always) mutating func take(_ count: Int) throws(PickleFault) -> Int {
-        if end &- at < count { throw shortage(count) }
+        if end &- at < count { try leaveFrame(for: count) }
         let offset = at
         at &+= count
         return offset
     }
 
-    @inline(never) private func shortage(_ count: Int) -> PickleFault {
-        PickleFault(tape.input.count - at < count ? .truncated : .crossesFrame)
+    /// Leaves a frame that ends before an argument: only an argument that is partly in the frame is refused, as CPython's
+    /// readers from a file do.
+    @inline(never) private mutating func leaveFrame(for count: Int) throws(PickleFault) {
+        guard tape.input.count - at >= count else { throw PickleFault(.truncated) }
+        guard isInFrame, at == end else { throw PickleFault(.crossesFrame) }
+        isInFrame = false
+        end = tape.input.count
     }
 
     @inline(__always)
@@ -98,6 +107,7 @@ extension PickleMachine {
 
     /// A line without its line feed, as offsets into the input.
     mutating func takeLine() throws(PickleFault) -> Range<Int> {
+        if at == end, at < tape.input.count { try leaveFrame(for: 1) }
         guard at < end, let base = tape.input.baseAddress else { throw PickleFault(.truncatedLine) }
         guard let found = memchr(base + at, 0x0a, end - at) else {
             let beyond = end < tape.input.count && memchr(base + end, 0x0a, tape.input.count - end) != nil

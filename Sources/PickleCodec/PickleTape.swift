@@ -33,6 +33,9 @@ struct TapeNode: BitwiseCopyable {
         static let pending = Flags(rawValue: 8)
         /// A str that is known to be ASCII.
         static let ascii = Flags(rawValue: 16)
+        /// A name that was read at protocol 0 to 2, and one that was read at a later protocol.
+        static let upToProtocol2 = Flags(rawValue: 32)
+        static let fromProtocol3 = Flags(rawValue: 64)
     }
 
     @inline(__always) var word: UInt64 {
@@ -192,5 +195,17 @@ struct PickleTape: ~Copyable {
         default:
             break
         }
+    }
+}
+
+extension PickleTape {
+    /// Module and name of a global node.
+    func name(of node: TapeNode) -> PickleName {
+        var name = PickleName(
+            module: String(decoding: content(of: nodes[node.first]), as: UTF8.self),
+            name: String(decoding: content(of: nodes[node.last]), as: UTF8.self))
+        if node.flags.contains(.upToProtocol2) { name.origin = .upToProtocol2 }
+        if node.flags.contains(.fromProtocol3) { name.origin = .fromProtocol3 }
+        return name
     }
 }

@@ -153,7 +153,7 @@ extension PickleTape {
         case .set: return .set(treeItems(chain(of: node), &keyLists))
         case .frozenset: return .frozenset(treeItems(chain(of: node), &keyLists))
         case .dict: return .dict(treeDict(chain(of: node), &keyLists))
-        case .global: return .global(treeName(node))
+        case .global: return .global(name(of: node))
         case .persistentID: return .persistentID(treeValue(node.first, &keyLists))
         case .object: return .object(treeObject(node, &keyLists))
         }
@@ -211,12 +211,6 @@ extension PickleTape {
 
     private func treePairs(_ chain: ItemChain, _ keyLists: inout PickleKeyLists) -> [PickleDict.Pair] {
         treeDict(chain, &keyLists).pairs
-    }
-
-    private func treeName(_ node: TapeNode) -> PickleName {
-        PickleName(
-            module: String(decoding: content(of: nodes[node.first]), as: UTF8.self),
-            name: String(decoding: content(of: nodes[node.last]), as: UTF8.self))
     }
 
     private func treeObject(_ node: TapeNode, _ keyLists: inout PickleKeyLists) -> PickleObject {

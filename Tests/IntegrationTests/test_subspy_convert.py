@@ -3,8 +3,10 @@ import base64
 import collections
 import datetime
 import gzip
+import io
 import json
 import pickle
+import pickletools
 import subprocess
 
 import pytest
@@ -239,6 +241,50 @@ def test_decode_executes_nothing(subspy, tmp_path):
     assert "system" in done(subspy("decode", stdin=payload))[0][0]
     assert "no form in JSON" in done(subspy("decode", "--json", stdin=payload), 65)[1]
     assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize("payload, code, told, warning", [
+    (b"\x80\x04K\x01.cos\nsystem\n(S'id'\ntR.", 65, "2 pickles, 26 bytes: imports os.system; calls os.system", "not the first pickle alone"),
+    (b"cos\nsystem\n(S'id'\ntR.N.", 0, "2 pickles, 23 bytes: imports os.system; calls os.system", None),
+    (b"N.]." * 3 + b"\n", 0, "6 pickles, 13 bytes: plain data", None),
+    (b"N.\x01junk", 65, "2 pickles, 7 bytes: pickle: byte 2: unknown opcode", "byte 2: unknown opcode"),
+    (b"\x80\x04U\x02osU\x06getpid\x93)R.", 65, "imports os.getpid; calls os.getpid; pickle: byte 14: STACK_GLOBAL", "can't vouch"),
+    (b"I08\n0cos\ngetpid\n)R.", 65, "imports os.getpid; calls os.getpid; pickle: byte 0: INT", "can't vouch"),
+    (b"I+1\n0F+1.5E+3\n0cos\ngetpid\n)R.", 0, "imports os.getpid; calls os.getpid", None),
+    (b"\x80\x04\x95\x05\0\0\0\0\0\0\0cos\ngetpid\n)R.", 65, "imports os.getpid; calls os.getpid; pickle: byte 11: GLOBAL", "can't vouch"),
+    (b"ca\x1b[31m\nb\xe2\x80\xae\n.", 0, "imports a\\x1b[31m.b\\u202e", None),
+])
+def test_an_audit_says_what_any_loader_would_do_and_when_it_can_not(subspy, payload, code, told, warning):
+    lines, error = done(subspy("decode", "--audit", stdin=payload), code)
+    assert told in lines[0] and len(lines) == 1
+    assert (warning in error and error.count("\n") == 1) if warning else error == ""
+
+
+@pytest.mark.parametrize("payload, value", [
+    (b"F+1.5E+3\n.", "1500.0"), (b"FInf\n.", "inf"), (b"F-Inf\n.", "-inf"), (b"FNaN\n.", "nan"), (b"(I+12\nI010\nL0x1fL\nt.", "(12, 8, 31)"),
+    (b"\x80\x04\x95\x02\0\0\0\0\0\0\0\x8c\x02ab.", "'ab'")])
+def test_decode_reads_what_other_picklers_write(subspy, payload, value):
+    assert done(subspy("decode", stdin=payload)) == ([value], "")
+
+
+def test_decode_takes_a_size(subspy, tmp_path):
+    (tmp_path / "p").write_bytes(pickle.dumps("x" * 20_000_000))
+    (line,), _ = done(subspy("decode", tmp_path / "p"))
+    assert len(line) == 20_000_002
+    assert done(subspy("decode", tmp_path / "p", "--opcodes"))[0][1].endswith(" BINUNICODE '" + "x" * 20_000_000 + "'")
+    for form in [], ["--opcodes"], ["--audit"], ["--json"]:
+        lines, error = done(subspy("decode", tmp_path / "p", "--max-size", "10M", *form), 65)
+        assert lines == [] and error == "subspy: the payload is longer than 10485760 bytes: --max-size reads more\n"
+    assert done(subspy("decode", "--hex", "4e2e", "--max-size", "1"), 65)[0] == []
+    assert done(subspy("decode", "--hex", "4e2e", "--max-size", "2")) == (["None"], "")
+
+
+@pytest.mark.parametrize("payload", [
+    b"I00\n.", b"L5L\n.", b"F1E3\n.", "V\\u20ac\\u2028\u00e9\u00ad\n.".encode("latin-1"), b"S'it\\'s\\n'\n.", b"X\x03\0\0\0\xe2\x80\xa8.", b"\x96\x01\0\0\0\0\0\0\0'."])
+def test_opcodes_are_what_pickletools_prints(subspy, payload):
+    listing = io.StringIO()
+    pickletools.dis(payload, listing)
+    assert done(subspy("decode", "--opcodes", stdin=payload)) == (listing.getvalue().splitlines(), "")
 
 
 @pytest.mark.parametrize("value, written", VALUES)

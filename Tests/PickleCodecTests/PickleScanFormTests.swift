@@ -140,7 +140,7 @@ import Testing
             }
         }
         print("form: captured values: \(counts)")
-        #expect(counts.repeated > 100 && counts.spliced > 100)
+        #expect(!Fixtures.isOurs || counts.repeated > 100 && counts.spliced > 100)
     }
 
     @Test(arguments: [1, 2, 4]) func `each byte of a message may be any opcode, and each cut anywhere`(version: Int)

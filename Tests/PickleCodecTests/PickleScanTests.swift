@@ -92,7 +92,7 @@ import Testing
             }
         }
         print("scan: \(accepted) captured dicts agree")
-        #expect(accepted > 0)
+        #expect(!Fixtures.isOurs || accepted > 0)
     }
 
     @Test func `messages with any captured value as their data are scanned as they are parsed`() throws {

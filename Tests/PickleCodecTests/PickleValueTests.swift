@@ -9,8 +9,14 @@ import Testing
         var failures: [String] = []
         for record in try Fixtures.records("pickle-valid.jsonl") {
             guard let wanted = record.fields["semantic"] as? [String: Any] else { continue }
-            let value = try PickleValue(decoding: record.pickle)
             checked += 1
+            let value: PickleValue
+            do {
+                value = try PickleValue(decoding: record.pickle)
+            } catch {
+                failures.append("\(record.id): \(error)")
+                continue
+            }
             if let failure = Self.difference(value, wanted) { failures.append("\(record.id): \(failure)") }
         }
         print("semantic: \(checked) views checked, \(failures.count) failed")

@@ -20,6 +20,16 @@ struct TagBuilder: ~Copyable {
             if let id { places[id] = node }
             return node
         }
+        // What is made of finished parts and yet may be met within them: its place comes first.
+        if let id, ["tuple", "frozenset", "obj"].contains(tag["t"] as? String) {
+            let place = builder.tuple([])
+            places[id] = place
+            var inner = tag
+            inner["id"] = nil
+            let node = tag["t"] as? String == "obj" ? object(tag, place) : build(inner)
+            if node != place { builder.tape.nodes[place.index] = builder.tape.nodes[node.index] }
+            return place
+        }
         switch tag["t"] as? String {
         case "ref": return places[tag["id"] as? Int ?? -1] ?? builder.none
         case "bool": return builder.bool(tag["v"] as? Bool ?? false)
@@ -36,8 +46,8 @@ struct TagBuilder: ~Copyable {
             let node = note(tag["t"] as? String == "list" ? builder.list() : builder.set(), &places)
             for item in items(tag["v"]) { builder.append(item, to: node) }
             return node
-        case "tuple": return note(builder.tuple(items(tag["v"])), &places)
-        case "frozenset": return note(builder.frozenset(items(tag["v"])), &places)
+        case "tuple": return builder.tuple(items(tag["v"]))
+        case "frozenset": return builder.frozenset(items(tag["v"]))
         case "dict":
             let node = note(builder.dict(), &places)
             for pair in tag["v"] as? [[Tag]] ?? [] {
@@ -79,16 +89,20 @@ struct TagBuilder: ~Copyable {
         return node
     }
 
-    private mutating func object(_ tag: Tag) -> PickleNode {
+    /// An object, at a place given out before if there is one.
+    private mutating func object(_ tag: Tag, _ place: PickleNode? = nil) -> PickleNode {
         let constructors: [String: PickleConstructor] = [
             "reduce": .reduce, "newobj": .newObj, "newobj_ex": .newObjEx, "inst": .inst, "obj": .obj,
         ]
         let callable = build(tag["class"] as? Tag ?? [:])
         let arguments = build(tag["args"] as? Tag ?? [:])
         let keywords = (tag["kwargs"] as? Tag).map { build($0) }
-        let node = builder.object(
+        var node = builder.object(
             constructors[tag["ctor"] as? String ?? ""] ?? .reduce, callable, arguments: arguments, keywords: keywords)
-        if let id = tag["id"] as? Int { places[id] = node }
+        if let place {
+            builder.tape.nodes[place.index] = builder.tape.nodes[node.index]
+            node = place
+        }
         for state in items(tag["build"]) { builder.setState(state, of: node) }
         for item in items(tag["items"]) { builder.append(item, to: node) }
         for item in items(tag["adds"]) { builder.add(item, toSetLike: node) }

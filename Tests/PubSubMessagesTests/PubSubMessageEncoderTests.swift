@@ -99,27 +99,32 @@ import Testing
         }
     }
 
-    /// Captures hold the emit (`…/m0`), what the client answered, and the callback message that the server published (`…/m1`).
+    /// Captures hold the emit (`…/m0`), what the raw client answered, and the callback messages that the server published
+    /// (`…/m1` and so on): one for each client that answered, in the order of their answers.
     @Test func `answers are the messages that real servers published`() throws {
         let records = try WireFixture.load().records
-        let byID = Dictionary(uniqueKeysWithValues: records.map { ($0.id, $0) })
+        let published = Dictionary(grouping: records.filter { !$0.id.hasSuffix("/m0") }) { Self.run($0.id) }
         let decoder = PubSubMessageDecoder(hostID: "own")
         var checked = 0
         for record in records where record.id.hasSuffix("/m0") {
-            guard let ack = record.clientAck, let payload = record.payload,
-                let answer = byID[record.id.dropLast(2) + "m1"], let expected = answer.payload,
+            let answers = published[Self.run(record.id)]?.compactMap(\.payload) ?? []
+            guard let ack = record.clientAck, let payload = record.payload, !answers.isEmpty,
                 case .emit(let emit) = try decoder.decode(bytes: payload), let address = emit.callback
             else { continue }
             let isBinary = ack == "BINARY"
             let ours = try PubSubMessageEncoder.callback(
                 to: address, arguments: Array((isBinary ? #"["b",{"_placeholder":true,"num":0}]"# : ack).utf8),
                 attachments: isBinary ? [Array("ACKBIN".utf8)] : [])
-            #expect(try canonical(ours) == canonical(expected), "\(record.id)")
+            let ourBody = try canonical(ours)
+            #expect(answers.contains { (try? canonical($0)) == ourBody }, "\(record.id)")
             checked += 1
         }
         print("wire.jsonl: \(checked) answers checked")
-        #expect(checked > 0)
+        #expect(!WireFixture.isOurs || checked > 0)
     }
+
+    /// What the messages of one capture have in common: the id without its last part.
+    private static func run(_ id: String) -> Substring { id[..<(id.lastIndex(of: "/") ?? id.endIndex)] }
 
     @Test func `the pickled answer is what Python reads`() throws {
         guard FileManager.default.isExecutableFile(atPath: "/usr/bin/python3") else { return }

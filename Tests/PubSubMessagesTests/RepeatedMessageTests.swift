@@ -30,8 +30,8 @@ import Testing
         var repeated = 0
         var calls: Set<String> = []
         for record in try WireFixture.load().records {
-            guard let payload = record.payload, payload.count < 400,
-                calls.insert("\(payload[0]) \(record.call)").inserted
+            guard let payload = record.payload, let first = payload.first, payload.count < 400,
+                calls.insert("\(first) \(record.call)").inserted
             else {
                 continue
             }
@@ -53,7 +53,7 @@ import Testing
             }
         }
         print("wire.jsonl: \(forms) forms, repeated by \(repeated) messages with a byte changed")
-        #expect(forms > 5 && repeated > forms)
+        #expect(!WireFixture.isOurs || forms > 5 && repeated > forms)
     }
 
     private static let parts = [

@@ -1,5 +1,6 @@
 import ArgumentParser
 import JSONCodec
+import PickleCodec
 import PubSubMessages
 
 /// Shows one payload.
@@ -8,7 +9,8 @@ struct DecodeCommand: ParsableCommand {
         commandName: "decode",
         abstract: "Shows what one payload holds: a pickle of any protocol, or JSON.",
         discussion: """
-            Nothing in a pickle is executed. Exit code 65 when the payload can't be read.
+            Nothing in a pickle is executed. Exit code 65 when the payload can't be read; with --audit also when a pickle
+            after the first imports or calls anything, and when what Python would do can't be told.
 
             Examples:
               subspy decode payload.bin
@@ -22,19 +24,33 @@ struct DecodeCommand: ParsableCommand {
 
     @OptionGroup var text: PayloadText
 
+    @Option(
+        help: ArgumentHelp("Largest payload that is read: 200, 1k, 2M (of 1024). (default: 512M)", valueName: "bytes"),
+        transform: ByteCount.parse)
+    var maxSize: Int?
+
     @Flag(exclusivity: .exclusive) var form = DecodedForm.python
 
     func run() throws {
-        let payload = try text.payload ?? Self.read(file)
-        let inspector = MessageInspector()
+        var limits = PubSubMessageLimits()
+        limits.maximumPayloadBytes = maxSize ?? PickleLimits().maximumInputBytes
+        limits.maximumNodes = PickleLimits().maximumNodes
+        let payload = try text.payload ?? Self.read(file, maximumBytes: limits.maximumPayloadBytes)
+        guard payload.count <= limits.maximumPayloadBytes else {
+            StandardError.say("the payload is longer than \(limits.maximumPayloadBytes) bytes: --max-size reads more")
+            throw ExitCode(65)
+        }
+        let inspector = MessageInspector(limits: limits)
         let output = LineOutput()
         let error: String? = try payload.withUnsafeBytes { bytes in
             let form = inspector.inspect(bytes).form
+            var error: String?
+            if case .undecodable(let cause) = form { error = "\(cause)" }
             switch self.form {
             case .python:
                 var renderer = MessageRenderer()
                 renderer.render(bytes, form, of: inspector)
-                renderer.withBytes { output.append($0) }
+                renderer.withBytes { output.append(spelled: $0) }
             case .json:
                 if case .undecodable = form { break }
                 var text = MessageText()
@@ -43,25 +59,26 @@ struct DecodeCommand: ParsableCommand {
                     StandardError.say(refusal)
                     throw ExitCode(65)
                 }
-                writer.withUnsafeBytes { output.append($0) }
-            case .opcodes: output.append(PickleReport.opcodes(of: bytes, form))
-            case .audit: output.append(PickleReport.audit(of: bytes, form))
+                writer.withUnsafeBytes { output.append(spelled: $0) }
+            case .opcodes: output.append(lines: PickleReport.opcodes(of: bytes, form))
+            case .audit:
+                let audit = PickleReport.audit(of: bytes, form)
+                output.append(audit.line)
+                if audit.isPickle { error = audit.warning }
             }
-            var error: String?
-            if case .undecodable(let cause) = form { error = "\(cause)" }
             let isEmpty = self.form == .json && error != nil
             if self.form != .opcodes, !isEmpty { output.endLine() }
             return error
         }
         output.flush()
         if let error {
-            StandardError.say("\(error)")
+            StandardError.say(error)
             throw ExitCode(65)
         }
     }
 
-    private static func read(_ path: String) throws -> [UInt8] {
-        guard let content = InputFile.read(path) else {
+    private static func read(_ path: String, maximumBytes: Int) throws -> [UInt8] {
+        guard let content = InputFile.read(path, maximumBytes: maximumBytes) else {
             StandardError.say("\(path): \(SystemError.last)")
             throw ExitCode(66)
         }

@@ -62,10 +62,10 @@ final class DifferenceReport {
 
     private func printLine(_ start: String, _ entry: RecordingReader.Entry) {
         output.append(start)
-        entry.redisChannel.withUnsafeBytes { output.append($0) }
+        output.append(name: entry.redisChannel)
         output.append(" ")
         renderer.render(entry.payload, by: inspector)
-        renderer.withBytes { output.append($0) }
+        renderer.withBytes { output.append(spelled: $0) }
         output.endLine()
     }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import JSONCodec
 import PubSubMessages
 
@@ -40,7 +41,14 @@ struct EncodeCommand: ParsableCommand {
         guard 0...5 ~= version else { throw ValidationError("--protocol must be 0 to 5") }
     }
 
+    private func checkTerminal() throws {
+        if `as` == .pickle, !hex, !base64, isatty(STDOUT_FILENO) == 1 {
+            throw ValidationError("a pickle on a terminal could make it do anything; use --hex or --base64, or pipe it")
+        }
+    }
+
     func run() throws {
+        try checkTerminal()
         let payload: [UInt8]
         do {
             payload = try encoded(try text())
@@ -57,10 +65,10 @@ struct EncodeCommand: ParsableCommand {
         } else if base64 {
             var writer = JSONWriter()
             payload.withUnsafeBytes { StrictBase64.append($0, to: &writer) }
-            writer.withUnsafeBytes { output.append($0) }
+            writer.withUnsafeBytes { output.append(spelled: $0) }
             output.endLine()
         } else {
-            payload.withUnsafeBytes { output.append($0) }
+            payload.withUnsafeBytes { output.append(spelled: $0) }
         }
         output.flush()
     }

@@ -11,10 +11,23 @@ final class LineOutput {
     /// Bytes that are held back at most within a burst.
     private static let maximumHeld = 1 << 16
 
-    func append(_ bytes: UnsafeRawBufferPointer) { buffer.append(raw: bytes) }
+    /// Appends what a renderer, a table or a picture has spelled, in which everything from outside is printable; and bytes that
+    /// were asked for as they are.
+    func append(spelled bytes: UnsafeRawBufferPointer) { buffer.append(raw: bytes) }
 
-    func append(_ text: String) {
-        for byte in text.utf8 { buffer.append(byte) }
+    /// Appends a text, wherever it comes from: what can't be printed is escaped, line feeds too.
+    func append(_ text: String) { buffer.append(text: text) }
+
+    /// Appends a name from outside.
+    func append(name: ByteString) { name.withUnsafeBytes { PrintableText.append($0, to: &buffer) } }
+
+    /// Appends a text of several lines.
+    func append(lines text: String) {
+        var text = text
+        text.withUTF8 {
+            PrintableText.append(
+                UnsafeRawBufferPointer($0), to: &buffer, keepsLines: true, escapesBackslashes: false)
+        }
     }
 
     func endLine() {

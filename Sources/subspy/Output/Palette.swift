@@ -46,9 +46,9 @@ struct Palette {
 }
 
 extension JSONWriter {
-    /// Appends a text of our own as it is.
+    /// Appends a text on one line: what can't be printed is escaped, in case that something in it is from outside.
     mutating func append(text: String) {
         var text = text
-        text.withUTF8 { append(raw: UnsafeRawBufferPointer($0)) }
+        text.withUTF8 { PrintableText.append(UnsafeRawBufferPointer($0), to: &self, escapesBackslashes: false) }
     }
 }

@@ -28,6 +28,9 @@ extension PrintableText {
         }
     }
 
+    /// A sentence on one line, whatever its length. An escape has 10 characters at most.
+    static func line(_ text: String) -> String { line(text, maximumCharacters: 10 * text.utf8.count + 1) }
+
     // MARK: Width
 
     /// Columns that a printable character takes on a terminal: 2 for what Unicode calls wide, 0 for combining marks.

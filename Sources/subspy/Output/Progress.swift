@@ -32,7 +32,7 @@ final class Progress {
     private func tick() {
         run.after(.seconds(1)) { [self] in
             // Back to the start of the line, and what stood there erased.
-            write("\r\u{1B}[K\(summary), \(messages - messagesBefore)/s\(remainder())")
+            write("\r\u{1B}[K" + PrintableText.line("\(summary), \(messages - messagesBefore)/s\(remainder())"))
             messagesBefore = messages
             tick()
         }

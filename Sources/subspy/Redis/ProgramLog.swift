@@ -3,11 +3,11 @@ import Logging
 
 /// Sentences for the person at the terminal, on standard error.
 enum StandardError {
-    /// One line: `subspy: sentence`.
+    /// One line: `subspy: sentence`. Names of files, keys, channels and servers in it are from outside.
     static func say(_ sentence: String) {
         // On the screen of `top` the sentence would be gone with it, and there it is one that ends the run.
         TerminalMode.leave()
-        let line = Array("subspy: \(sentence)\n".utf8)
+        let line = Array("subspy: \(PrintableText.line(sentence))\n".utf8)
         _ = line.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 }

@@ -29,10 +29,10 @@ final class ReplayRehearsal {
         let fraction = String(entry.microseconds % 1_000_000)
         let zeros = String(repeating: "0", count: 6 - fraction.utf8.count)
         output.append("+\(entry.microseconds / 1_000_000).\(zeros)\(fraction) ")
-        entry.redisChannel.withUnsafeBytes { output.append($0) }
+        output.append(name: entry.redisChannel)
         output.append(" ")
         renderer.render(entry.payload, by: inspector)
-        renderer.withBytes { output.append($0) }
+        renderer.withBytes { output.append(spelled: $0) }
         output.endLine()
     }
 }

@@ -97,7 +97,7 @@ final class MessagePrinter {
     private func endLine() { line.append(0x0A) }
 
     private func flushLine() {
-        line.withUnsafeBytes { output.append($0) }
+        line.withUnsafeBytes { output.append(spelled: $0) }
         line.removeAll()
         output.writeIfFull()
     }
@@ -121,14 +121,13 @@ final class MessagePrinter {
             renderer.renderHexadecimal(message.payload)
             appendPlain(renderer.withBytes { Array($0) })
         case .opcodes: appendPlain(Array(PickleReport.opcodes(of: message.payload, message.form).utf8))
-        case .audit: appendPlain(Array(PickleReport.audit(of: message.payload, message.form).utf8))
+        case .audit: appendPlain(Array(PickleReport.audit(of: message.payload, message.form).line.utf8))
         }
     }
 
     private func appendPlain(_ text: [UInt8]) {
         text.withUnsafeBytes { text in
             let (shown, isCut) = PrintableText.prefix(text, characters: truncation)
-            // Texts of the listing may hold what pickletools prints as it is.
             PrintableText.append(shown, to: &line, keepsLines: true, escapesBackslashes: false)
             if isCut { line.append("…") }
         }

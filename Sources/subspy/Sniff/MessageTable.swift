@@ -105,8 +105,9 @@ struct Row {
     init(limit: Int?) { left = limit }
 
     mutating func append(_ text: String, _ width: Int?, isNumber: Bool, to line: inout JSONWriter) {
-        var text = text
-        text.withUTF8 { append(UnsafeRawBufferPointer($0), width, isNumber: isNumber, to: &line) }
+        var cell = JSONWriter(capacity: 64)
+        cell.append(text: text)
+        cell.withUnsafeBytes { append($0, width, isNumber: isNumber, to: &line) }
     }
 
     /// Appends a cell.

@@ -6,22 +6,48 @@ enum PickleReport {
     /// The listing of a pickle's opcodes, up to where it breaks; one line for JSON.
     static func opcodes(of payload: UnsafeRawBufferPointer, _ form: MessageInspector.Form) -> String {
         if isJSON(form) { return "JSON, \(payload.count) bytes: no opcodes\n" }
-        return PickleDisassembler().disassemble(payload)
+        var disassembler = PickleDisassembler()
+        disassembler.maximumArgumentBytes = .max
+        disassembler.maximumOpcodes = .max
+        return disassembler.disassemble(payload)
     }
 
-    /// One line: `pickle, 41 bytes: imports os.system; calls os.system`.
-    static func audit(of payload: UnsafeRawBufferPointer, _ form: MessageInspector.Form) -> String {
-        if isJSON(form) { return "JSON, \(payload.count) bytes: plain data" }
+    /// What executing a payload would do.
+    struct Audit {
+        /// `pickle, 41 bytes: imports os.system; calls os.system`.
+        let line: String
+        let isPickle: Bool
+        /// What the line alone doesn't say loudly enough; nil when loading does what it says.
+        var warning: String?
+    }
+
+    static func audit(of payload: UnsafeRawBufferPointer, _ form: MessageInspector.Form) -> Audit {
+        if isJSON(form) { return Audit(line: "JSON, \(payload.count) bytes: plain data", isPickle: false) }
         let audit = PickleAudit(of: Array(payload))
+        func names(_ names: [String]) -> String { names.joined(separator: ", ") }
         var findings: [String] = []
-        if !audit.imports.isEmpty { findings.append("imports " + audit.imports.map(name).joined(separator: ", ")) }
+        if !audit.imports.isEmpty { findings.append("imports " + names(audit.imports.map(\.description))) }
         if !audit.calls.isEmpty {
-            findings.append(
-                "calls " + audit.calls.map { $0.name.map(name) ?? "the result of a call" }.joined(separator: ", "))
+            findings.append("calls " + names(audit.calls.map { $0.name?.description ?? "the result of a call" }))
         }
         if audit.hasPersistentIDs { findings.append("asks the application for persistent objects") }
         if let error = audit.error { findings.append("\(error)") }
-        return "pickle, \(payload.count) bytes: " + (findings.isEmpty ? "plain data" : findings.joined(separator: "; "))
+        let doubt = "this audit can't vouch for it: Python may read on, and import and call something else"
+        if !audit.isComplete { findings.append(doubt) }
+        let what = audit.pickleCount == 1 ? "pickle" : "\(audit.pickleCount) pickles"
+        var report = Audit(
+            line: PrintableText.line(
+                "\(what), \(payload.count) bytes: "
+                    + (findings.isEmpty ? "plain data" : findings.joined(separator: "; "))),
+            isPickle: true)
+        if !audit.isComplete {
+            report.warning = doubt
+        } else if let error = audit.error {
+            report.warning = "\(error)"
+        } else if !audit.isFirstOnly {
+            report.warning = "not the first pickle alone imports or calls something: who goes on loading comes to it"
+        }
+        return report
     }
 
     private static func isJSON(_ form: MessageInspector.Form) -> Bool {
@@ -32,11 +58,5 @@ enum PickleReport {
             if case .json = error.cause { return true }
             return false
         }
-    }
-
-    /// A name fit for one line: what isn't printable ASCII becomes `?`.
-    private static func name(_ name: PickleName) -> String {
-        let text = name.module + "." + name.name
-        return String(String.UnicodeScalarView(text.unicodeScalars.map { (0x20..<0x7F).contains($0.value) ? $0 : "?" }))
     }
 }

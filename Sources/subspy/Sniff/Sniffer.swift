@@ -56,7 +56,7 @@ final class Sniffer: PubSubDelegate {
                 name.withUnsafeBytes { repr.append(bytes: $0) }
             }
             repr.append("]")
-            repr.output.withUnsafeBytes { output.append($0) }
+            repr.output.withUnsafeBytes { output.append(spelled: $0) }
             output.endLine()
             output.flush()
             listen()

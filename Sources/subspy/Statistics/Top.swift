@@ -124,7 +124,7 @@ final class Top: PubSubDelegate {
             writer.withUnsafeBytes { screen.show($0) }
         } else {
             writer.append(0x0A)
-            writer.withUnsafeBytes { output.append($0) }
+            writer.withUnsafeBytes { output.append(spelled: $0) }
             output.flush()
         }
     }
