@@ -128,7 +128,7 @@ public struct PickleDisassembler: Sendable {
     /// The bytes of the text that an opcode with a line for argument makes.
     private static func value(of opcode: [UInt8]) throws(PickleFault) -> [UInt8] {
         do throws(PickleError) {
-            let graph = try PickleGraph(decoding: opcode + [0x0a, 0x2e])
+            let graph = try PickleGraph(decoding: opcode + [UInt8(ascii: "\n"), PickleOpcode.stop.rawValue])
             return graph.bytes(graph.root) ?? []
         } catch {
             throw PickleFault(PickleFault.Code(rawValue: error.cause.code) ?? .invalidText, error.detail)

@@ -127,22 +127,3 @@ struct OpcodeReader {
         return range
     }
 }
-
-extension PickleOpcode {
-    /// How many values more or fewer the stack holds after it, the marked stretch not counted.
-    var stackEffect: Int {
-        switch self {
-        case .float, .binFloat, .int, .binInt, .binInt1, .binInt2, .long, .long1, .long4, .none, .newTrue, .newFalse,
-            .string, .binString, .shortBinString, .unicode, .binUnicode, .shortBinUnicode, .binUnicode8, .binBytes,
-            .shortBinBytes, .binBytes8, .byteArray8, .nextBuffer, .emptyList, .list, .emptyTuple, .tuple, .emptyDict,
-            .dict, .emptySet, .frozenSet, .dup, .get, .binGet, .longBinGet, .global, .inst, .obj, .persID, .ext1, .ext2,
-            .ext4:
-            1
-        case .pop, .append, .tuple2, .stackGlobal, .reduce, .newObj, .build, .stop: -1
-        case .tuple3, .setItem, .newObjEx: -2
-        case .mark, .popMark, .tuple1, .readOnlyBuffer, .appends, .setItems, .addItems, .put, .binPut, .longBinPut,
-            .memoize, .binPersID, .proto, .frame:
-            0
-        }
-    }
-}

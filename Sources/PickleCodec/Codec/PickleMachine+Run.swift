@@ -1,8 +1,7 @@
 extension PickleMachine {
     /// Executes the loaded pickle up to STOP and returns the node of its value. `at` is then behind STOP.
     ///
-    /// One flat switch over the opcodes of `pickletools.opcodes`, grouped like there. Over bytes, because a switch over
-    /// `PickleOpcode` would be two jumps: one from byte to case, one from case to code.
+    /// One flat switch over the opcodes of `pickletools.opcodes`, grouped like there: one jump table.
     mutating func run() throws(PickleFault) -> UInt32 {
         while true {
             if at == end {
@@ -14,164 +13,164 @@ extension PickleMachine {
             let byte = tape.input.loadUnaligned(fromByteOffset: at, as: UInt8.self)
             at &+= 1
             switch byte {
-            case 0x8c:  // SHORT_BINUNICODE
+            case PickleOpcode.shortBinUnicode:
                 // Texts come in rows, each with its MEMOIZE: half the jumps of a message, which predict badly, are saved
                 // by looking at the next byte here.
                 repeat {
                     try pushText(length: Int(try takeInteger(UInt8.self)))
-                    if isNext(0x94) { try memoize(UInt32(truncatingIfNeeded: tape.nodes.count &- 1)) }
-                } while isNext(0x8c)
-            case 0x94:  // MEMOIZE
+                    if isNext(.memoize) { try memoize(UInt32(truncatingIfNeeded: tape.nodes.count &- 1)) }
+                } while isNext(.shortBinUnicode)
+            case PickleOpcode.memoize:
                 try memoize(try top())
-            case 0x68:  // BINGET
+            case PickleOpcode.binGet:
                 try fetch(at: UInt64(try takeInteger(UInt8.self)))
-            case 0x4e:  // NONE
+            case PickleOpcode.none:
                 stack.append(PickleTape.none)
-            case 0x88:  // NEWTRUE
+            case PickleOpcode.newTrue:
                 stack.append(PickleTape.true)
-            case 0x89:  // NEWFALSE
+            case PickleOpcode.newFalse:
                 stack.append(PickleTape.false)
 
             // Numbers
-            case 0x4b:  // BININT1
+            case PickleOpcode.binInt1:
                 try pushInteger(Int64(try takeInteger(UInt8.self)))
-            case 0x4d:  // BININT2
+            case PickleOpcode.binInt2:
                 try pushInteger(Int64(try takeInteger(UInt16.self)))
-            case 0x4a:  // BININT
+            case PickleOpcode.binInt:
                 try pushInteger(Int64(try takeInteger(Int32.self)))
-            case 0x49:  // INT
+            case PickleOpcode.int:
                 try pushIntegerLine(isLong: false)
-            case 0x4c:  // LONG
+            case PickleOpcode.long:
                 try pushIntegerLine(isLong: true)
-            case 0x8a:  // LONG1
+            case PickleOpcode.long1:
                 try pushBinaryInteger(length: Int(try takeInteger(UInt8.self)))
-            case 0x8b:  // LONG4
+            case PickleOpcode.long4:
                 try pushBinaryInteger(length: try takeLength4Signed())
-            case 0x47:  // BINFLOAT
+            case PickleOpcode.binFloat:
                 try pushFloat(bits: UInt64(bigEndian: UInt64(littleEndian: try takeInteger(UInt64.self))))
-            case 0x46:  // FLOAT
+            case PickleOpcode.float:
                 try pushFloatLine()
 
             // Text and bytes
-            case 0x58:  // BINUNICODE
+            case PickleOpcode.binUnicode:
                 try pushText(length: Int(try takeInteger(UInt32.self)))
-                if isNext(0x71) { try store(at: UInt64(try takeInteger(UInt8.self))) }
-            case 0x8d:  // BINUNICODE8
+                if isNext(.binPut) { try store(at: UInt64(try takeInteger(UInt8.self))) }
+            case PickleOpcode.binUnicode8:
                 try pushText(length: try takeLength8())
-            case 0x56:  // UNICODE
+            case PickleOpcode.unicode:
                 try pushUnicodeLine()
-            case 0x53:  // STRING
+            case PickleOpcode.string:
                 try pushStringLine()
-            case 0x55:  // SHORT_BINSTRING
+            case PickleOpcode.shortBinString:
                 try pushBytes(.byteString, length: Int(try takeInteger(UInt8.self)))
-            case 0x54:  // BINSTRING
+            case PickleOpcode.binString:
                 try pushBytes(.byteString, length: try takeLength4Signed())
-            case 0x43:  // SHORT_BINBYTES
+            case PickleOpcode.shortBinBytes:
                 try pushBytes(.bytes, length: Int(try takeInteger(UInt8.self)))
-            case 0x42:  // BINBYTES
+            case PickleOpcode.binBytes:
                 try pushBytes(.bytes, length: Int(try takeInteger(UInt32.self)))
-            case 0x8e:  // BINBYTES8
+            case PickleOpcode.binBytes8:
                 try pushBytes(.bytes, length: try takeLength8())
-            case 0x96:  // BYTEARRAY8
+            case PickleOpcode.byteArray8:
                 try pushBytes(.bytearray, length: try takeLength8())
-            case 0x97:  // NEXT_BUFFER
+            case PickleOpcode.nextBuffer:
                 try pushNextBuffer()
-            case 0x98:  // READONLY_BUFFER
+            case PickleOpcode.readOnlyBuffer:
                 try makeBufferReadOnly()
 
             // Containers
-            case 0x28:  // MARK
+            case PickleOpcode.mark:
                 pushMark()
-            case 0x5d:  // EMPTY_LIST
+            case PickleOpcode.emptyList:
                 try push(TapeNode(kind: .list, flags: .unhashable, depth: 1))
-            case 0x7d:  // EMPTY_DICT
+            case PickleOpcode.emptyDict:
                 try push(TapeNode(kind: .dict, flags: .unhashable, depth: 1))
-            case 0x8f:  // EMPTY_SET
+            case PickleOpcode.emptySet:
                 try push(TapeNode(kind: .set, flags: .unhashable, depth: 1))
-            case 0x29:  // EMPTY_TUPLE
+            case PickleOpcode.emptyTuple:
                 try push(TapeNode(kind: .tuple, depth: 1))
-            case 0x85:  // TUPLE1
+            case PickleOpcode.tuple1:
                 try makeTuple(count: 1)
-            case 0x86:  // TUPLE2
+            case PickleOpcode.tuple2:
                 try makeTuple(count: 2)
-            case 0x87:  // TUPLE3
+            case PickleOpcode.tuple3:
                 try makeTuple(count: 3)
-            case 0x74:  // TUPLE
+            case PickleOpcode.tuple:
                 try makeTuple(from: try popMark())
-            case 0x6c:  // LIST
+            case PickleOpcode.list:
                 try makeList(from: try popMark())
-            case 0x64:  // DICT
+            case PickleOpcode.dict:
                 try makeDict(from: try popMark())
-            case 0x91:  // FROZENSET
+            case PickleOpcode.frozenSet:
                 try makeFrozenSet(from: try popMark())
-            case 0x61:  // APPEND
+            case PickleOpcode.append:
                 try appendOne()
-            case 0x65:  // APPENDS
+            case PickleOpcode.appends:
                 try appendMany()
-            case 0x73:  // SETITEM
+            case PickleOpcode.setItem:
                 try setOne()
-            case 0x75:  // SETITEMS
+            case PickleOpcode.setItems:
                 try setMany()
-            case 0x90:  // ADDITEMS
+            case PickleOpcode.addItems:
                 try addMany()
 
             // Stack and memo
-            case 0x30:  // POP
+            case PickleOpcode.pop:
                 try popItemOrMark()
-            case 0x31:  // POP_MARK
+            case PickleOpcode.popMark:
                 stack.truncate(to: try popMark())
-            case 0x32:  // DUP
+            case PickleOpcode.dup:
                 let node = try top()
                 noteShared(node)
                 stack.append(node)
-            case 0x70:  // PUT
+            case PickleOpcode.put:
                 try store(at: try takeMemoIndex())
-            case 0x71:  // BINPUT
+            case PickleOpcode.binPut:
                 try store(at: UInt64(try takeInteger(UInt8.self)))
-            case 0x72:  // LONG_BINPUT
+            case PickleOpcode.longBinPut:
                 try store(at: UInt64(try takeInteger(UInt32.self)))
-            case 0x67:  // GET
+            case PickleOpcode.get:
                 try fetch(at: try takeMemoIndex())
-            case 0x6a:  // LONG_BINGET
+            case PickleOpcode.longBinGet:
                 try fetch(at: UInt64(try takeInteger(UInt32.self)))
 
             // Names and objects, all inert
-            case 0x63:  // GLOBAL
+            case PickleOpcode.global:
                 try pushGlobalLines()
-            case 0x93:  // STACK_GLOBAL
+            case PickleOpcode.stackGlobal:
                 try makeStackGlobal()
-            case 0x82:  // EXT1
+            case PickleOpcode.ext1:
                 try pushExtension(Int64(try takeInteger(UInt8.self)))
-            case 0x83:  // EXT2
+            case PickleOpcode.ext2:
                 try pushExtension(Int64(try takeInteger(UInt16.self)))
-            case 0x84:  // EXT4
+            case PickleOpcode.ext4:
                 try pushExtension(Int64(try takeInteger(Int32.self)))
-            case 0x52:  // REDUCE
+            case PickleOpcode.reduce:
                 try makeReduced()
-            case 0x81:  // NEWOBJ
+            case PickleOpcode.newObj:
                 try makeNewObject(withKeywords: false)
-            case 0x92:  // NEWOBJ_EX
+            case PickleOpcode.newObjEx:
                 try makeNewObject(withKeywords: true)
-            case 0x69:  // INST
+            case PickleOpcode.inst:
                 try makeInstance()
-            case 0x6f:  // OBJ
+            case PickleOpcode.obj:
                 try makeOldObject()
-            case 0x62:  // BUILD
+            case PickleOpcode.build:
                 try build()
-            case 0x50:  // PERSID
+            case PickleOpcode.persID:
                 try pushPersistentIDLine()
-            case 0x51:  // BINPERSID
+            case PickleOpcode.binPersID:
                 let id = try pop()
                 try push(TapeNode(kind: .persistentID, depth: deeper(than: id), first: id))
 
             // The stream
-            case 0x80:  // PROTO
+            case PickleOpcode.proto:
                 let version = try takeInteger(UInt8.self)
                 if version > 5 { throw PickleFault(.unsupportedProtocol, UInt64(version)) }
                 nameOrigin = version < 3 ? .upToProtocol2 : .fromProtocol3
-            case 0x95:  // FRAME
+            case PickleOpcode.frame:
                 try enterFrame()
-            case 0x2e:  // STOP
+            case PickleOpcode.stop:
                 return try pop()
             default: throw PickleFault(.unknownOpcode)
             }
@@ -179,8 +178,8 @@ extension PickleMachine {
     }
 
     /// Whether this opcode comes next in the frame; if so it is begun.
-    @inline(__always) private mutating func isNext(_ opcode: UInt8) -> Bool {
-        guard at < end, tape.input.loadUnaligned(fromByteOffset: at, as: UInt8.self) == opcode else { return false }
+    @inline(__always) private mutating func isNext(_ opcode: PickleOpcode) -> Bool {
+        guard at < end, opcode ~= tape.input.loadUnaligned(fromByteOffset: at, as: UInt8.self) else { return false }
         opcodeOffset = at
         at &+= 1
         return true
