@@ -154,7 +154,9 @@ final class ClientEvents {
                 // No early exit: the time must not tell which key matched.
                 if ConstantTime.areEqual(value.readableBytesView, secret.bytes) { isOpen = true }
             }
-            if !isOpen, let space = join.request.roomSpace, values.contains(where: { $0.readableBytesView.last == 0x0A }) {
+            if !isOpen, let space = join.request.roomSpace,
+                values.contains(where: { $0.readableBytesView.last == 0x0A })
+            {
                 router.secretDiffersByLineFeed(in: space)
             }
             if isOpen { enter(join) } else { refuse(.secretWrong, join) }
@@ -263,7 +265,7 @@ final class ClientEvents {
         guard let id = message.packet.ackID, let address = socket.takeAck(id) else {
             return logger.debug("ack of an event that asked for none", metadata: ["sid": "\(socket.sid)"])
         }
-        router.publishAnswer(to: address, json: Array(message.packet.json), attachments: message.attachments)
+        router.publishAck(to: address, json: Array(message.packet.json), attachments: message.attachments)
     }
 
     /// Gives the memory back that large packets took.

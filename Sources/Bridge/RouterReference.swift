@@ -18,20 +18,20 @@ final class RouterReference: Sendable {
 
     func roomChanged(namespace: ByteString, room: ByteString?, isAlive: Bool, loop: Int) {
         router.eventLoop.execute { [router] in
-            router.value.roomChanged(isAlive ? 1 : -1, namespace: namespace, room: room, loop: loop)
+            router.value.rooms.add(isAlive ? 1 : -1, namespace: namespace, room: room, loop: loop)
         }
     }
 
-    /// An `enter_room` was carried out; the room speaks for itself now.
+    /// An `enter_room` was carried out: undoes the provisional interest that `route` added, since the shard has reported the room.
     func enterPerformed(namespace: ByteString, room: ByteString, loop: Int) {
         router.eventLoop.execute { [router] in
-            router.value.enterPerformed(namespace: namespace, room: room, loop: loop)
+            router.value.rooms.add(-1, namespace: namespace, room: room, loop: loop)
         }
     }
 
-    /// The canary has been looked up a room for.
+    /// An event loop has looked up a room for the canary.
     func canaryReached(_ id: Int64, loop: Int) {
-        router.eventLoop.execute { [router] in router.value.canaryReached(id, loop: loop) }
+        router.eventLoop.execute { [router] in router.value.canaries.reached(id, loop: loop) }
     }
 
     /// Sends a canary beside the regular ones; its id, or nil when none could be sent.
@@ -72,9 +72,9 @@ final class RouterReference: Sendable {
         }
     }
 
-    func publishAnswer(to address: CallbackAddress, json: [UInt8], attachments: [[UInt8]]) {
+    func publishAck(to address: CallbackAddress, json: [UInt8], attachments: [[UInt8]]) {
         router.eventLoop.execute { [router] in
-            router.value.publishAnswer(to: address, json: json, attachments: attachments)
+            router.value.publisher.publishAck(to: address, json: json, attachments: attachments)
         }
     }
 
@@ -85,11 +85,11 @@ final class RouterReference: Sendable {
 
     /// The same, with what is wrong with them.
     func examineRoomSecrets(of space: ByteString) -> EventLoopFuture<RoomSecrets> {
-        router.eventLoop.flatSubmit { [router] in router.value.roomSecrets(of: space) }
+        router.eventLoop.flatSubmit { [router] in router.value.secrets.secrets(of: space) }
     }
 
     func secretDiffersByLineFeed(in space: ByteString) {
-        router.eventLoop.execute { [router] in router.value.secretDiffersByLineFeed(in: space) }
+        router.eventLoop.execute { [router] in router.value.secrets.secretDiffersByLineFeed(in: space) }
     }
 
     func hasSocket(_ sid: ByteString, in namespace: ByteString, loop: Int) -> EventLoopFuture<Bool> {
@@ -101,7 +101,7 @@ final class RouterReference: Sendable {
     }
 
     func numbers() -> EventLoopFuture<Scrape.Center> {
-        router.eventLoop.submit { [router] in router.value.numbers }
+        router.eventLoop.submit { [router] in router.value.numbers() }
     }
 
     func shutdown() -> EventLoopFuture<Void> {

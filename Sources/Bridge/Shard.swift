@@ -170,7 +170,7 @@ final class Shard {
             events.cancelJoins(room: room, namespace: namespace)
             registry.close(room: room, namespace: namespace)
         case .canary(let id): if registry.findsItsRooms() { router.canaryReached(id, loop: loopIndex) }
-        case .tellOfGap(let body): tellOfGap(body)
+        case .announceGap(let body): announceGap(body)
         }
     }
 
@@ -240,7 +240,7 @@ final class Shard {
     }
 
     /// One look at each socket of this loop, after an outage.
-    private func tellOfGap(_ body: EventBody) {
+    private func announceGap(_ body: EventBody) {
         for namespace in registry.namespaces.values {
             var packet: EncodedPacket?
             for socket in namespace.sockets.values where socket.wantsGaps {

@@ -27,5 +27,5 @@ enum ShardCommand: Sendable {
     /// Look up a room and tell the router.
     case canary(id: Int64)
     /// Tell those who asked of a time in which messages may have been missed.
-    case tellOfGap(EventBody)
+    case announceGap(EventBody)
 }

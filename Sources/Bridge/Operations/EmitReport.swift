@@ -13,6 +13,8 @@ struct EmitReport: Sendable {
     /// Servers subscribed to the channel, this one included; nil when it wasn't published.
     var subscribers: Int?
     var reasons: [Reason] = []
+    /// The namespace has clients on this server.
+    private(set) var hasClients = false
 
     /// Why not more.
     struct Reason: Sendable {
@@ -32,11 +34,40 @@ struct EmitReport: Sendable {
         var lookup = RoomLookup()
     }
 
-    mutating func add(_ part: Part) {
-        matched += part.matched
-        queued += part.queued
-        skippedBySid += part.skippedBySid
-        tooSlow += part.tooSlow
+    /// How publishing ended.
+    enum Publication: Sendable {
+        /// The number of subscribers that Redis counted.
+        case published(Int)
+        case failed(RedisError)
+        /// The server runs without Redis.
+        case withoutRedis
+    }
+
+    init() {}
+
+    /// Adds up the parts of all event loops.
+    init(_ parts: [Part], namespace: ByteString, allowed: Set<ByteString>?, publication: Publication) {
+        var lookup = RoomLookup()
+        for part in parts {
+            matched += part.matched
+            queued += part.queued
+            skippedBySid += part.skippedBySid
+            tooSlow += part.tooSlow
+            lookup.add(part.lookup)
+        }
+        hasClients = lookup.sockets > 0
+        reasons = Reason.reasons(for: lookup, namespace: namespace, allowed: allowed)
+        if tooSlow > 0 {
+            let text = "\(tooSlow) clients were disconnected: more than --max-queue waited for them"
+            reasons.append(Reason(code: "slow_client", text: text))
+        }
+        switch publication {
+        case .published(let count): subscribers = count
+        case .failed(let error): reasons.append(.notPublished(error))
+        case .withoutRedis:
+            let text = "this server runs without Redis: there are no other servers"
+            reasons.append(Reason(code: "no_redis", text: text))
+        }
     }
 
     var json: JSONValue {

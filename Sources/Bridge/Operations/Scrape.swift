@@ -97,12 +97,3 @@ extension Shard {
         return numbers
     }
 }
-
-extension Router {
-    var numbers: Scrape.Center {
-        tickSenders(at: .now())
-        return Scrape.Center(
-            counters: counters, redis: broker.counters, senders: senders.entries, sendersForgotten: senders.forgotten,
-            gapsForgotten: gaps.forgotten, refusalsForgotten: refusalsForgotten)
-    }
-}

@@ -1,4 +1,5 @@
 import JSONCodec
+import Logging
 import NIOCore
 import RedisPubSub
 
@@ -62,34 +63,47 @@ struct RoomSecrets: Sendable {
     }
 }
 
-extension Router {
-    /// Reads the secrets of a room-space; what is wrong with them is logged once a minute.
-    func roomSecrets(of space: ByteString) -> EventLoopFuture<RoomSecrets> {
+/// Reads the secrets of room-spaces from Redis, and warns of those that can't open anything.
+final class RoomSecretReader {
+    private let broker: any PubSubBroker
+    private let limit: Int
+    private let logger: Logger
+    private var warnings = RepeatLimit()
+    /// Values that are no secrets.
+    private(set) var unusableCount = 0
+
+    init(broker: any PubSubBroker, limit: Int, logger: Logger) {
+        self.broker = broker
+        self.limit = limit
+        self.logger = logger
+    }
+
+    /// Reads the secrets of a room-space; each problem is logged once a minute.
+    func secrets(of space: ByteString) -> EventLoopFuture<RoomSecrets> {
         let keys = JoinRequest.secretKeys(of: space)
-        let limit = configuration.maxSecretBytes
         let values = keys.map { broker.get($0, upTo: limit + 1) }
-        return EventLoopFuture.whenAllComplete(values, on: eventLoop).assumeIsolated().map { results in
+        return EventLoopFuture.whenAllComplete(values, on: broker.eventLoop).assumeIsolated().map { results in
             var secrets = RoomSecrets()
-            for (key, result) in zip(keys, results) { secrets.take(result, of: key, limit: limit) }
+            for (key, result) in zip(keys, results) { secrets.take(result, of: key, limit: self.limit) }
             for problem in secrets.problems where problem.code != .lineFeed {
-                if problem.code != .unreadable { self.counters.secretsUnusable += 1 }
-                self.say(problem)
+                if problem.code != .unreadable { self.unusableCount += 1 }
+                self.warn(of: problem)
             }
             return secrets
         }.nonisolated()
     }
 
-    /// A client's secret was refused where the right one ends with a line feed.
+    /// A client's secret was refused, and the right one ends with a line feed.
     func secretDiffersByLineFeed(in space: ByteString) {
-        roomSecrets(of: space).assumeIsolated().whenSuccess { secrets in
-            for problem in secrets.problems where problem.code == .lineFeed { self.say(problem) }
+        secrets(of: space).assumeIsolated().whenSuccess { secrets in
+            for problem in secrets.problems where problem.code == .lineFeed { self.warn(of: problem) }
         }
     }
 
-    private func say(_ problem: RoomSecrets.Problem) {
+    private func warn(of problem: RoomSecrets.Problem) {
         // Clients choose the names of keys that don't exist; of those that can't be read one is enough.
         let subject = problem.code == .unreadable ? problem.code.rawValue : problem.text
-        guard secretsLog.isDue(subject, at: eventLoop.now) else { return }
+        guard warnings.isDue(subject, at: broker.eventLoop.now) else { return }
         let start = problem.code == .lineFeed ? "a join was refused: " : ""
         logger.warning("\(start)\(problem.text)", metadata: ["key": "\(problem.key)"])
     }
