@@ -260,5 +260,6 @@ def test_what_a_hand_made_sender_gets_wrong_is_said_once_per_sender(changes, wor
     while client.receive() != '42["marker",1]':
         pass
     for host in ("hand-made-1", "hand-made-2"):
+        bridge.running.wait_for_line(host)
         lines = [line for line in bridge.running.lines if "warning" in line and host in line]
         assert len(lines) == 1 and all(word in lines[0] for word in words), bridge.running.output
