@@ -154,10 +154,23 @@ extension PickleEmitter {
         }
     }
 
-    mutating func emitEmptyTuple() {
-        if version > 0 { return emit(.emptyTuple) }
+    /// A literal as str.
+    mutating func emitText(_ literal: StaticString) {
+        emitText(UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
+    }
+
+    /// Latin-1 bytes as str.
+    mutating func emitText(latin1 bytes: UnsafeRawBufferPointer) {
+        var text = RawArray<UInt8>(capacity: bytes.count * 2)
+        for byte in bytes { text.append(codePoint: UInt32(byte)) }
+        emitText(UnsafeRawBufferPointer(start: text.base, count: text.count))
+    }
+
+    /// An empty tuple, list or dict. Protocol 0 has no opcode for it, but MARK and one that takes all items above it.
+    mutating func emitEmpty(_ opcode: PickleOpcode, _ closing: PickleOpcode) {
+        if version > 0 { return emit(opcode) }
         emit(.mark)
-        emit(.tuple)
+        emit(closing)
     }
 
     // MARK: Memo

@@ -12,6 +12,9 @@ struct PickleEmitter: ~Copyable {
     private static let frameTarget = 64 * 1024
     private static let frameHeader = 9
 
+    /// A copy of what was written.
+    var bytes: [UInt8] { Array(UnsafeBufferPointer(start: output.base, count: output.count)) }
+
     /// - Parameters:
     ///   - version: protocol, 0 to 5.
     ///   - isFramed: whether protocols 4 and 5 are framed; pickles are legal without.

@@ -17,10 +17,7 @@ extension PickleMachine {
     }
 
     private mutating func pushGlobal(module: UInt32, name: UInt32) throws(PickleFault) {
-        let known = WellKnownName(
-            module: tape.content(of: tape.nodes[module]), name: tape.content(of: tape.nodes[name]))
-        try push(
-            TapeNode(kind: .global, flags: nameOrigin, count: UInt32(known.rawValue), first: module, last: name))
+        try push(tape.global(module: module, name: name, nameOrigin))
     }
 
     mutating func makeStackGlobal() throws(PickleFault) {
@@ -90,7 +87,7 @@ extension PickleMachine {
     mutating func makeInstance() throws(PickleFault) {
         let module = try addName(try takeLine())
         let name = try addName(try takeLine())
-        try makeTuple(from: try popMark())
+        try gather(.tuple, from: try popMark())
         let arguments = stack.removeLast()
         try pushGlobal(module: module, name: name)
         try pushObject(.inst, stack.removeLast(), arguments)
@@ -102,7 +99,7 @@ extension PickleMachine {
         guard height < stack.count else { throw PickleFault(.noClass) }
         let callable = stack[height]
         guard isCallable(callable) else { throw PickleFault(.notCallable) }
-        try makeTuple(from: height + 1)
+        try gather(.tuple, from: height + 1)
         let arguments = stack.removeLast()
         stack.truncate(to: height)
         try pushObject(.obj, callable, arguments)
@@ -117,14 +114,8 @@ extension PickleMachine {
         _ constructor: PickleConstructor, _ callable: UInt32, _ arguments: UInt32, keywords: UInt32 = 0
     ) throws(PickleFault) {
         guard tape.links.count < Int(UInt32.max) - 64 else { throw PickleFault(.tooManyNodes, UInt64(UInt32.max)) }
-        let record = tape.links.count
-        tape.links.append(repeating: 0, count: ObjectField.words)
-        tape.links[record + ObjectField.constructor] = constructor.rawValue
-        tape.links[record + ObjectField.callable] = callable
-        tape.links[record + ObjectField.arguments] = arguments
-        tape.links[record + ObjectField.keywords] = keywords
         let depth = max(deeper(than: callable), deeper(than: arguments), deeper(than: keywords))
-        try push(TapeNode(kind: .object, depth: depth, first: UInt32(record)))
+        try push(tape.object(constructor, callable, arguments, keywords: keywords, depth: depth))
     }
 
     // MARK: Calls that only spell data (protocols below 3, 4 and 5)
@@ -147,7 +138,7 @@ extension PickleMachine {
                 default: return false
                 }
                 try charge(Int(node.count))
-                pushItems(of: tape.chain(of: node))
+                pushItems(of: node.chain)
             }
             try makeSet(name == .set ? .set : .frozenset, from: height)
             return true
@@ -210,7 +201,7 @@ extension PickleMachine {
     }
 
     /// The latin-1 bytes of a text; those of an ASCII text are the text's own.
-    private mutating func pushLatin1(_ text: TapeNode, as kind: PickleDocument.Kind) throws(PickleFault) {
+    private mutating func pushLatin1(_ text: TapeNode, as kind: PickleKind) throws(PickleFault) {
         var node = text
         node.kind = kind
         if kind == .bytearray { node.flags.insert(.unhashable) }

@@ -96,13 +96,13 @@ extension PickleMachine {
             case PickleOpcode.tuple3:
                 try makeTuple(count: 3)
             case PickleOpcode.tuple:
-                try makeTuple(from: try popMark())
+                try gather(.tuple, from: try popMark())
             case PickleOpcode.list:
-                try makeList(from: try popMark())
+                try gather(.list, from: try popMark())
             case PickleOpcode.dict:
                 try makeDict(from: try popMark())
             case PickleOpcode.frozenSet:
-                try makeFrozenSet(from: try popMark())
+                try makeSet(.frozenset, from: try popMark())
             case PickleOpcode.append:
                 try appendOne()
             case PickleOpcode.appends:

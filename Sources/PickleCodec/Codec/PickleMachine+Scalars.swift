@@ -51,7 +51,7 @@ extension PickleMachine {
                 first: UInt32(truncatingIfNeeded: offset)))
     }
 
-    mutating func pushBytes(_ kind: PickleDocument.Kind, length: Int) throws(PickleFault) {
+    mutating func pushBytes(_ kind: PickleKind, length: Int) throws(PickleFault) {
         let offset = try take(length)
         let flags: TapeNode.Flags = kind == .bytearray ? .unhashable : []
         try push(TapeNode(kind: kind, flags: flags, count: UInt32(length), first: UInt32(offset)))
@@ -84,7 +84,7 @@ extension PickleMachine {
     }
 
     /// A node for what was written to `scratch` since `start`.
-    func scratchNode(_ kind: PickleDocument.Kind, from start: Int) throws(PickleFault) -> TapeNode {
+    func scratchNode(_ kind: PickleKind, from start: Int) throws(PickleFault) -> TapeNode {
         guard tape.scratch.count <= Int(UInt32.max) else {
             throw PickleFault(.inputTooLong, UInt64(tape.scratch.count))
         }

@@ -206,9 +206,9 @@ extension PickleMachine {
         case 0x74: tape.scratch.append(0x09)
         case 0x76: tape.scratch.append(0x0b)
         case 0x78:
-            guard at + 2 <= body.count, let high = hexValue(body[at]), let low = hexValue(body[at + 1]) else {
-                throw PickleFault(.invalidEscape)
-            }
+            guard at + 2 <= body.count, let high = PythonInteger.value(of: body[at]),
+                let low = PythonInteger.value(of: body[at + 1])
+            else { throw PickleFault(.invalidEscape) }
             tape.scratch.append(UInt8(truncatingIfNeeded: high << 4 | low))
             at += 2
         case 0x30...0x37:
@@ -261,20 +261,11 @@ extension PickleMachine {
         guard at + digits <= line.count else { throw PickleFault(.truncatedEscape) }
         var value: UInt32 = 0
         for index in at..<(at + digits) {
-            guard let digit = hexValue(line[index]) else { throw PickleFault(.truncatedEscape) }
-            value = value << 4 | digit
+            guard let digit = PythonInteger.value(of: line[index]) else { throw PickleFault(.truncatedEscape) }
+            value = value << 4 | UInt32(digit)
         }
         guard value <= 0x10ffff else { throw PickleFault(.invalidEscape) }
         return value
-    }
-
-    private func hexValue(_ byte: UInt8) -> UInt32? {
-        switch byte {
-        case 0x30...0x39: UInt32(byte - 0x30)
-        case 0x41...0x46: UInt32(byte - 0x37)
-        case 0x61...0x66: UInt32(byte - 0x57)
-        default: nil
-        }
     }
 
     /// PERSID: the id as ASCII text.

@@ -4,7 +4,7 @@ extension PickleDocument {
     @inline(__always) func tapeNode(_ node: Node) -> TapeNode { machine.tape.nodes[node.index] }
 
     /// What a node is.
-    package func kind(of node: Node) -> Kind { tapeNode(node).kind }
+    package func kind(of node: Node) -> PickleKind { tapeNode(node).kind }
 
     /// The value of an int, also of a bool as Python has it; nil for other kinds and beyond 64 bits.
     package func int64(_ node: Node) -> Int64? {
@@ -73,23 +73,13 @@ extension PickleDocument {
     package func value(forKey key: StaticString, in dict: Node) -> Node? {
         let node = tapeNode(dict)
         guard node.kind == .dict else { return nil }
-        let length = UInt32(truncatingIfNeeded: key.utf8CodeUnitCount)
         var found: Node?
-        var segment = Int(node.first)
-        while segment != 0 {
-            let end = segment + 2 + Int(machine.tape.links[segment + 1])
-            var at = segment + 2
-            // Keys and values may be in different segments only where a batch was odd, which is an error.
-            while at + 1 < end {
-                let name = machine.tape.nodes[machine.tape.links[at]]
-                if name.count == length, name.kind == .str || name.kind == .byteString,
-                    equalBytes(machine.tape.content(of: name), key)
-                {
-                    found = Node(index: machine.tape.links[at + 1])
-                }
-                at += 2
+        var pairs = PairCursor(items: Cursor(node.chain))
+        while let pair = pairs.next(in: self) {
+            let name = tapeNode(pair.key)
+            if name.kind == .str || name.kind == .byteString, equalBytes(machine.tape.content(of: name), key) {
+                found = pair.value
             }
-            segment = Int(machine.tape.links[segment])
         }
         return found
     }

@@ -72,10 +72,10 @@ extension PickleDocument {
             attachments.append(node)
         case .list, .tuple:
             writer.append(UInt8(ascii: "["))
-            return JSONFrame(cursor: Cursor(machine.tape.chain(of: value)), form: .array)
+            return JSONFrame(cursor: Cursor(value.chain), form: .array)
         case .dict:
             writer.append(UInt8(ascii: "{"))
-            return JSONFrame(cursor: Cursor(machine.tape.chain(of: value)), form: .object)
+            return JSONFrame(cursor: Cursor(value.chain), form: .object)
         case .object:
             return try writeObject(node, to: &writer, &attachments, policy)
         case .set, .frozenset, .global, .persistentID:

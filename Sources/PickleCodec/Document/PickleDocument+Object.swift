@@ -1,11 +1,8 @@
 extension PickleDocument {
-    /// How the pickle makes an object.
-    package typealias Constructor = PickleConstructor
-
     /// The parts of an object as the pickle has them. Nothing was called.
     package struct ObjectParts {
         /// How it was made.
-        package let constructor: Constructor
+        package let constructor: PickleConstructor
         /// The class or callable: a global, or another object.
         package let callable: Node
         /// The argument tuple.
@@ -32,7 +29,7 @@ extension PickleDocument {
         let keywords = machine.tape.links[record + ObjectField.keywords]
         let content = machine.tape.links[record + ObjectField.content]
         return ObjectParts(
-            constructor: Constructor(rawValue: machine.tape.links[record]) ?? .reduce,
+            constructor: PickleConstructor(rawValue: machine.tape.links[record]) ?? .reduce,
             callable: Node(index: machine.tape.links[record + ObjectField.callable]),
             arguments: Node(index: machine.tape.links[record + ObjectField.arguments]),
             keywords: keywords == 0 ? nil : Node(index: keywords),

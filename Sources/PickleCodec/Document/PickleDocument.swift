@@ -16,13 +16,17 @@ package struct PickleDocument: ~Copyable {
 
     /// One value of the document.
     package typealias Node = PickleNode
-    /// What a node is.
-    package typealias Kind = PickleKind
 
     /// - Parameter limits: bounds on what is parsed, checked before memory is spent.
     package init(limits: PickleLimits = .init()) {
         machine = PickleMachine(limits: limits)
         machine.tape.reset()
+    }
+
+    /// A document of a finished tape, to look at.
+    init(_ tape: consuming PickleTape) {
+        machine = PickleMachine(limits: .init())
+        machine.tape = tape
     }
 
     /// Parses the pickle at the start of `bytes` (`pickle.loads` without its calls).
@@ -56,6 +60,27 @@ package struct PickleDocument: ~Copyable {
             machine.extensions = .init()
         }
         try parse(bytes)
+    }
+
+    /// Parses bytes held in arrays and makes something of the document while they are there.
+    mutating func decode<Output>(
+        _ bytes: [UInt8], buffers: [[UInt8]], extensions: PickleExtensionRegistry,
+        _ body: (inout PickleDocument) throws(PickleError) -> Output
+    ) throws(PickleError) -> Output {
+        let joined = buffers.flatMap { $0 }
+        return try bytes.withUnsafeBytes { bytes in
+            joined.withUnsafeBytes { joined in
+                Result { () throws(PickleError) in
+                    var rest = joined[...]
+                    let pieces = buffers.map { buffer in
+                        defer { rest.removeFirst(buffer.count) }
+                        return UnsafeRawBufferPointer(rebasing: rest.prefix(buffer.count))
+                    }
+                    try parse(bytes, buffers: pieces, extensions: extensions)
+                    return try body(&self)
+                }
+            }
+        }.get()
     }
 
     /// Whether some container was fetched again, so that a value may occur twice or contain itself.

@@ -8,7 +8,7 @@ extension PickleGraphEncoder {
         }
         if bytes.isEmpty {
             saveSpelling(.bytes)
-            emitter.emitEmptyTuple()
+            emitter.emitEmpty(.emptyTuple, .tuple)
             emitter.emit(.reduce)
         } else {
             saveEncodedText(bytes)
@@ -24,7 +24,7 @@ extension PickleGraphEncoder {
         // bytearray(bytes), and bytes spelled as the protocol can.
         saveSpelling(.bytearray)
         if bytes.isEmpty {
-            emitter.emitEmptyTuple()
+            emitter.emitEmpty(.emptyTuple, .tuple)
         } else {
             if version < 2 { emitter.emit(.mark) }
             emitter.valueBegins()
@@ -51,9 +51,7 @@ extension PickleGraphEncoder {
 
     mutating func saveLatin1(_ bytes: UnsafeRawBufferPointer) {
         if bytes.count == 1, let memo = characters[bytes[0]] { return emitter.emitGet(memo) }
-        var text = RawArray<UInt8>(capacity: bytes.count * 2)
-        for byte in bytes { text.append(codePoint: UInt32(byte)) }
-        emitter.emitText(UnsafeRawBufferPointer(start: text.base, count: text.count))
+        emitter.emitText(latin1: bytes)
         putUnreachable()
         if bytes.count == 1 { characters[bytes[0]] = memoCount - 1 }
     }
@@ -180,10 +178,10 @@ extension PickleGraphEncoder {
             emitter.emit(.mark)
             if version == 0, tape.nodes[callable].kind == .global {
                 work.append(Task(action: .closeObject, opcode: .inst, node: index))
-                pushItems(tape.chain(of: tape.nodes[arguments]), tape)
+                pushItems(tape.nodes[arguments].chain, tape)
             } else {
                 work.append(Task(action: .closeObject, opcode: .obj, node: index))
-                pushItems(tape.chain(of: tape.nodes[arguments]), tape)
+                pushItems(tape.nodes[arguments].chain, tape)
                 pushSave(callable)
             }
         }
@@ -198,7 +196,7 @@ extension PickleGraphEncoder {
         emitter.emit(.mark)
         work.append(Task(action: .closeObject, opcode: .reduce, node: index))
         push(.tuple)
-        pushItems(tape.chain(of: tape.nodes[arguments]), tape)
+        pushItems(tape.nodes[arguments].chain, tape)
         for node in first.reversed() { pushSave(node) }
     }
 
@@ -222,7 +220,7 @@ extension PickleGraphEncoder {
             pushSave(keywords)
         }
         push(.tuple)
-        pushItems(tape.chain(of: tape.nodes[arguments]), tape)
+        pushItems(tape.nodes[arguments].chain, tape)
         pushSave(callable)
         push(.mark)
         work.append(Task(action: .newMethod, node: callable))
@@ -236,17 +234,12 @@ extension PickleGraphEncoder {
     /// `getattr(class, '__new__')`.
     mutating func saveNewMethod(_ callable: UInt32) {
         emitter.emit(.global)
-        if version == 3 { emitter.append("builtins\ngetattr\n") } else { emitter.append("__builtin__\ngetattr\n") }
+        emitter.append(version == 3 ? "builtins\ngetattr\n" : "__builtin__\ngetattr\n")
         emitter.emit(.mark)
         push(.reduce)
         push(.tuple)
         work.append(Task(action: .newText))
         pushSave(callable)
-    }
-
-    mutating func saveNewText() {
-        let text: StaticString = "__new__"
-        emitter.emitText(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
     /// Makes the object, unless a container in its arguments led back and made it, then gives it what it is given.
@@ -258,7 +251,7 @@ extension PickleGraphEncoder {
         }
         if isInMemo(task.node) {
             emitter.emit(.pop)
-            return getAgain(task.node)
+            return get(task.node)
         }
         put(task.node)
         guard node.kind == .object else { return }

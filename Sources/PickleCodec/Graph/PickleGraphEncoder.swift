@@ -82,7 +82,7 @@ struct PickleGraphEncoder: ~Copyable {
             case .put: put(task.node)
             case .putUnreachable: putUnreachable()
             case .newMethod: saveNewMethod(task.node)
-            case .newText: saveNewText()
+            case .newText: emitter.emitText("__new__")
             case .fill: try fill(task, tape)
             case .closeTuple: closeTuple(task)
             case .closeFrozenSet: closeFrozenSet(task)
@@ -103,11 +103,9 @@ struct PickleGraphEncoder: ~Copyable {
 
     func isInMemo(_ node: UInt32) -> Bool { memo[node] != 0 }
 
-    mutating func getAgain(_ node: UInt32) { get(node) }
-
     mutating func forget(_ node: UInt32) { memo[node] = 0 }
 
-    private mutating func get(_ node: UInt32) {
+    mutating func get(_ node: UInt32) {
         emitter.emitGet(Int(memo[node]) - 1)
     }
 
@@ -161,10 +159,10 @@ struct PickleGraphEncoder: ~Copyable {
     private mutating func saveTuple(
         _ index: UInt32, _ node: TapeNode, _ tape: borrowing PickleTape
     ) throws(PickleWriteError) {
-        if node.count == 0 { return emitter.emitEmptyTuple() }
+        if node.count == 0 { return emitter.emitEmpty(.emptyTuple, .tuple) }
         if node.count > 3 || version < 2 { emitter.emit(.mark) }
         work.append(Task(action: .closeTuple, node: index, total: node.count))
-        try saveItems(tape.chain(of: node), tape)
+        try saveItems(node.chain, tape)
     }
 
     /// Saves the items of a chain in order: simple ones at once, up to the first that is not.
@@ -217,41 +215,31 @@ struct PickleGraphEncoder: ~Copyable {
     }
 
     private mutating func saveList(_ index: UInt32, _ node: TapeNode) {
-        if version == 0 {
-            emitter.emit(.mark)
-            emitter.emit(.list)
-        } else {
-            emitter.emit(.emptyList)
-        }
+        emitter.emitEmpty(.emptyList, .list)
         put(index)
-        pushFill(.list, ItemChain(count: node.count, first: node.first, last: node.last))
+        pushFill(.list, node.chain)
     }
 
     private mutating func saveDict(
         _ index: UInt32, _ node: TapeNode, _ tape: borrowing PickleTape
     ) throws(PickleWriteError) {
         var isKey = true
-        try tape.forEach(in: tape.chain(of: node)) { (item) throws(PickleWriteError) in
+        try tape.forEach(in: node.chain) { (item) throws(PickleWriteError) in
             if isKey, tape.nodes[item].flags.contains(.unhashable) { throw PickleWriteError.unhashable }
             isKey.toggle()
         }
-        if version == 0 {
-            emitter.emit(.mark)
-            emitter.emit(.dict)
-        } else {
-            emitter.emit(.emptyDict)
-        }
+        emitter.emitEmpty(.emptyDict, .dict)
         put(index)
-        pushFill(.dict, tape.chain(of: node))
+        pushFill(.dict, node.chain)
     }
 
     private mutating func saveSet(
         _ index: UInt32, _ node: TapeNode, _ tape: borrowing PickleTape
     ) throws(PickleWriteError) {
-        try tape.forEach(in: tape.chain(of: node)) { (item) throws(PickleWriteError) in
+        try tape.forEach(in: node.chain) { (item) throws(PickleWriteError) in
             if tape.nodes[item].flags.contains(.unhashable) { throw PickleWriteError.unhashable }
         }
-        let chain = tape.chain(of: node)
+        let chain = node.chain
         if version < 4 {
             // set([...]): the list and the tuple take memo indices but are never met again.
             saveSpelling(node.kind == .set ? .set : .frozenset)
@@ -259,12 +247,7 @@ struct PickleGraphEncoder: ~Copyable {
             work.append(Task(action: .putUnreachable))
             push(version < 2 ? .tuple : .tuple1)
             if version < 2 { emitter.emit(.mark) }
-            if version == 0 {
-                emitter.emit(.mark)
-                emitter.emit(.list)
-            } else {
-                emitter.emit(.emptyList)
-            }
+            emitter.emitEmpty(.emptyList, .list)
             putUnreachable()
             pushFill(.list, chain)
         } else if node.kind == .set {
@@ -367,6 +350,18 @@ struct PickleGraphEncoder: ~Copyable {
     enum Spelling: Int {
         case set, frozenset, bytes, bytearray, encode
         case latin1, builtins, setName, frozensetName, bytearrayName
+
+        var text: StaticString {
+            switch self {
+            case .set, .setName: "set"
+            case .frozenset, .frozensetName: "frozenset"
+            case .bytes: "bytes"
+            case .bytearray, .bytearrayName: "bytearray"
+            case .encode: "encode"
+            case .latin1: "latin1"
+            case .builtins: "builtins"
+            }
+        }
     }
 
     /// A put for a value that nothing in the tape stands for.
@@ -384,15 +379,7 @@ struct PickleGraphEncoder: ~Copyable {
             emitter.emit(.global)
             emitter.append("_codecs\nencode\n")
         case .latin1, .builtins, .setName, .frozensetName, .bytearrayName:
-            let text: StaticString =
-                switch spelling {
-                case .latin1: "latin1"
-                case .builtins: "builtins"
-                case .setName: "set"
-                case .frozensetName: "frozenset"
-                default: "bytearray"
-                }
-            emitter.emitText(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+            emitter.emitText(spelling.text)
         case .set, .frozenset, .bytes, .bytearray:
             if version >= 4 {
                 saveSpelling(.builtins)
@@ -400,13 +387,9 @@ struct PickleGraphEncoder: ~Copyable {
                 emitter.emit(.stackGlobal)
             } else {
                 emitter.emit(.global)
-                if version == 3 { emitter.append("builtins\n") } else { emitter.append("__builtin__\n") }
-                switch spelling {
-                case .set: emitter.append("set\n")
-                case .frozenset: emitter.append("frozenset\n")
-                case .bytes: emitter.append("bytes\n")
-                default: emitter.append("bytearray\n")
-                }
+                emitter.append(version == 3 ? "builtins\n" : "__builtin__\n")
+                emitter.append(spelling.text)
+                emitter.append("\n")
             }
         }
         putUnreachable()
@@ -417,30 +400,4 @@ struct PickleGraphEncoder: ~Copyable {
 extension TapeNode {
     /// Whether writing it needs no further step.
     @inline(__always) fileprivate var isSimple: Bool { kind.rawValue <= PickleKind.bytearray.rawValue }
-}
-
-/// A place in a chain of items of a tape.
-struct TapeCursor: BitwiseCopyable {
-    private var at: UInt32 = 0
-    private var end: UInt32 = 0
-    private var nextSegment: UInt32
-    private(set) var remaining: UInt32
-
-    init(_ chain: ItemChain) {
-        nextSegment = chain.first
-        remaining = chain.count
-    }
-
-    mutating func next(in tape: borrowing PickleTape) -> UInt32? {
-        while at == end {
-            guard nextSegment != 0 else { return nil }
-            at = nextSegment + 2
-            end = at + tape.links[nextSegment + 1]
-            nextSegment = tape.links[nextSegment]
-        }
-        let index = tape.links[at]
-        at += 1
-        remaining &-= 1
-        return index
-    }
 }

@@ -127,7 +127,6 @@ extension PickleError {
         count == 0
             ? self
             : PickleError(
-                PickleFault(PickleFault.Code(rawValue: cause.code) ?? .truncated, detail),
-                byteOffset: byteOffset + count, opcodeByte: opcodeByte)
+                PickleFault(cause.code, detail), byteOffset: byteOffset + count, opcodeByte: opcodeByte)
     }
 }

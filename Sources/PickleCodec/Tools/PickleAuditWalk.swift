@@ -146,7 +146,8 @@ struct PickleAuditWalk {
         case .text, .latin1: return String(decoding: bytes[range], as: UTF8.self)
         default:
             // Its escapes are read by the machine that knows them.
-            let line = bytes[range.lowerBound - 1..<range.upperBound] + [UInt8(ascii: "\n"), PickleOpcode.stop.rawValue]
+            let end = [UInt8(ascii: "\n"), PickleOpcode.stop.rawValue]
+            let line = bytes[range.lowerBound - 1..<range.upperBound] + end
             let graph = try? PickleGraph(decoding: Array(line))
             return graph.flatMap { graph in graph.bytes(graph.root) }.map { String(decoding: $0, as: UTF8.self) }
         }

@@ -1,3 +1,5 @@
+import JSONCodec
+
 /// Prints the program a pickle is, as Python's `pickletools.dis` does, without running it.
 ///
 /// ```
@@ -131,7 +133,7 @@ public struct PickleDisassembler: Sendable {
             let graph = try PickleGraph(decoding: opcode + [UInt8(ascii: "\n"), PickleOpcode.stop.rawValue])
             return graph.bytes(graph.root) ?? []
         } catch {
-            throw PickleFault(PickleFault.Code(rawValue: error.cause.code) ?? .invalidText, error.detail)
+            throw PickleFault(error.cause.code, error.detail)
         }
     }
 
@@ -227,30 +229,14 @@ enum PythonText {
     }
 
     private static func append(_ scalar: UInt32, to text: inout String) {
-        switch scalar {
-        case 0x0a: text += "\\n"
-        case 0x0d: text += "\\r"
-        case 0x09: text += "\\t"
-        case 0x5c: text += "\\\\"
-        default:
-            if let character = Unicode.Scalar(scalar), isPrintable(character) {
-                text.unicodeScalars.append(character)
-            } else {
-                let digits = String(scalar, radix: 16)
-                let width = scalar < 0x100 ? 2 : scalar < 0x1_0000 ? 4 : 8
-                text += width == 2 ? "\\x" : width == 4 ? "\\u" : "\\U"
-                text += String(repeating: "0", count: width - digits.count) + digits
-            }
-        }
-    }
-
-    /// `str.isprintable`.
-    private static func isPrintable(_ character: Unicode.Scalar) -> Bool {
-        if character.value < 0x7f { return character.value >= 0x20 }
-        switch character.properties.generalCategory {
-        case .control, .format, .surrogate, .privateUse, .unassigned: return false
-        case .lineSeparator, .paragraphSeparator, .spaceSeparator: return false
-        default: return true
+        if scalar == 0x5c {
+            text += "\\\\"
+        } else if PrintableText.isPrintable(scalar), let character = Unicode.Scalar(scalar) {
+            text.unicodeScalars.append(character)
+        } else {
+            var escape = JSONWriter(capacity: 16)
+            PrintableText.appendEscape(of: scalar, to: &escape)
+            text += String(decoding: escape.copyBytes(), as: UTF8.self)
         }
     }
 

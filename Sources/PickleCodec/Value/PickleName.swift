@@ -38,3 +38,14 @@ public struct PickleName: Hashable, Sendable, CustomStringConvertible {
         for byte in name.utf8 { hasher.combine(byte) }
     }
 }
+
+/// The names that extension codes (EXT1, EXT2, EXT4) stand for: Python's `copyreg` registry, which is not in the pickle.
+public struct PickleExtensionRegistry: Sendable, Hashable {
+    /// Names by their code, 1 to 2 147 483 647.
+    public var names: [Int32: PickleName]
+
+    /// A registry, empty unless names are given.
+    public init(_ names: [Int32: PickleName] = [:]) {
+        self.names = names
+    }
+}

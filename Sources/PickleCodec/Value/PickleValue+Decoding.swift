@@ -14,7 +14,9 @@ extension PickleValue {
     ) throws(PickleError) {
         let scratch = PickleScratch.borrow(limits: limits)
         defer { scratch.giveBack() }
-        self = try scratch.document.decodeTree(bytes, buffers: buffers, extensions: extensions)
+        self = try scratch.document.decode(bytes, buffers: buffers, extensions: extensions) {
+            (document) throws(PickleError) in try document.tree(of: document.root)
+        }
     }
 }
 
@@ -26,7 +28,7 @@ extension PickleGraph {
         do throws(PickleFault) {
             var keyLists = PickleKeyLists()
             keyLists.begin()
-            return try storage.tape.tree(of: node.index, limits: limits, isShared: true, &keyLists)
+            return try storage.document.machine.tape.tree(of: node.index, limits: limits, isShared: true, &keyLists)
         } catch {
             throw PickleError(error, byteOffset: 0, opcodeByte: nil)
         }
@@ -34,43 +36,6 @@ extension PickleGraph {
 }
 
 extension PickleDocument {
-    mutating func decodeTree(
-        _ bytes: [UInt8], buffers: [[UInt8]], extensions: PickleExtensionRegistry
-    ) throws(PickleError) -> PickleValue {
-        var failure: PickleError?
-        var value = PickleValue.null
-        if buffers.isEmpty, extensions.names.isEmpty {
-            bytes.withUnsafeBytes { bytes in
-                do throws(PickleError) {
-                    try parse(bytes)
-                    value = try tree(of: root)
-                } catch {
-                    failure = error
-                }
-            }
-            if let failure { throw failure }
-            return value
-        }
-        let joined = buffers.flatMap { $0 }
-        bytes.withUnsafeBytes { bytes in
-            joined.withUnsafeBytes { all in
-                var start = 0
-                let pieces = buffers.map { buffer in
-                    defer { start += buffer.count }
-                    return UnsafeRawBufferPointer(rebasing: all[start..<(start + buffer.count)])
-                }
-                do throws(PickleError) {
-                    try parse(bytes, buffers: pieces, extensions: extensions)
-                    value = try tree(of: root)
-                } catch {
-                    failure = error
-                }
-            }
-        }
-        if let failure { throw failure }
-        return value
-    }
-
     /// The value of a node as a tree.
     package mutating func tree(of node: Node) throws(PickleError) -> PickleValue {
         do throws(PickleFault) {
@@ -148,11 +113,11 @@ extension PickleTape {
         case .byteString: return .byteString(Array(content(of: node)))
         case .bytes: return .bytes(Array(content(of: node)))
         case .bytearray: return .bytearray(Array(content(of: node)))
-        case .tuple: return .tuple(treeItems(chain(of: node), &keyLists))
-        case .list: return .list(treeItems(chain(of: node), &keyLists))
-        case .set: return .set(treeItems(chain(of: node), &keyLists))
-        case .frozenset: return .frozenset(treeItems(chain(of: node), &keyLists))
-        case .dict: return .dict(treeDict(chain(of: node), &keyLists))
+        case .tuple: return .tuple(treeItems(node.chain, &keyLists))
+        case .list: return .list(treeItems(node.chain, &keyLists))
+        case .set: return .set(treeItems(node.chain, &keyLists))
+        case .frozenset: return .frozenset(treeItems(node.chain, &keyLists))
+        case .dict: return .dict(treeDict(node.chain, &keyLists))
         case .global: return .global(name(of: node))
         case .persistentID: return .persistentID(treeValue(node.first, &keyLists))
         case .object: return .object(treeObject(node, &keyLists))
@@ -219,8 +184,8 @@ extension PickleTape {
         var object = PickleObject(
             PickleConstructor(rawValue: links[record]) ?? .reduce,
             treeValue(links[record + ObjectField.callable], &keyLists),
-            arguments: treeItems(chain(of: nodes[links[record + ObjectField.arguments]]), &keyLists),
-            keywords: keywords == 0 ? nil : treeDict(chain(of: nodes[keywords]), &keyLists))
+            arguments: treeItems(nodes[links[record + ObjectField.arguments]].chain, &keyLists),
+            keywords: keywords == 0 ? nil : treeDict(nodes[keywords].chain, &keyLists))
         object.states = treeItems(chain(ObjectField.states, ofRecord: node.first), &keyLists)
         object.items = treeItems(chain(ObjectField.items, ofRecord: node.first), &keyLists)
         object.pairs = treePairs(chain(ObjectField.pairs, ofRecord: node.first), &keyLists)
