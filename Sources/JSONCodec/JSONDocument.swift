@@ -22,11 +22,11 @@ package struct JSONDocument: ~Copyable {
 
     /// What one text may cost.
     package let limits: JSONLimits
-    var nodes = JSONTape<JSONTapeNode>(capacity: 256)
+    var nodes = RawArray<JSONTapeNode>(capacity: 256)
     /// Open containers while printing; as large as the deepest nesting parsed.
-    var openContainers = JSONTape<UInt32>(capacity: 32)
+    var openContainers = RawArray<UInt32>(capacity: 32)
     /// Slots of the hash table that finds duplicate keys of wide objects.
-    var keySlots = JSONTape<UInt32>(capacity: 64)
+    var keySlots = RawArray<UInt32>(capacity: 64)
     /// An unescaped key, and the text as UTF-8 if it came in another encoding.
     var keyText = JSONWriter(capacity: 64)
     var otherKeyText = JSONWriter(capacity: 64)

@@ -58,7 +58,7 @@ extension PickleMachine {
         guard tape.nodes[arguments].kind == .tuple else { throw PickleFault(.argumentsNotATuple) }
         stack.truncate(to: stack.count - 2)
         if tape.nodes[callable].kind == .global, tape.nodes[callable].count != 0,
-            try pushPlainReduction(WellKnownName(tape.nodes[callable]), tape.nodes[arguments])
+            try pushDataReduction(WellKnownName(tape.nodes[callable]), tape.nodes[arguments])
         {
             return
         }
@@ -121,7 +121,7 @@ extension PickleMachine {
     // MARK: Calls that only spell data (protocols below 3, 4 and 5)
 
     /// Pushes the value of a call that older protocols spell data with; false when it is some other call.
-    private mutating func pushPlainReduction(
+    private mutating func pushDataReduction(
         _ name: WellKnownName, _ arguments: TapeNode
     ) throws(PickleFault) -> Bool {
         guard arguments.count <= 2 else { return false }

@@ -146,7 +146,7 @@ extension PickleDocument {
             }
             writer.append(UInt8(ascii: "\""))
         case .object:
-            guard case .node(let content) = plainForm(of: node) else {
+            guard case .node(let content) = builtinContent(of: node) else {
                 throw refusal(.invalidKey, node)
             }
             switch tapeNode(content).kind {
@@ -162,7 +162,7 @@ extension PickleDocument {
     private func writeObject(
         _ node: Node, to writer: inout JSONWriter, _ attachments: inout [Node], _ policy: PickleJSONPolicy
     ) throws(PickleJSONError) -> JSONFrame? {
-        switch plainForm(of: node) {
+        switch builtinContent(of: node) {
         case .node(let content):
             // What a view shows is never an object itself, so this does not go deeper.
             return try writeValueSlowly(content, to: &writer, &attachments, policy)

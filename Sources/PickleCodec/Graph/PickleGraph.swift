@@ -51,7 +51,7 @@ public struct PickleGraph: Sendable {
     ///   - isFramed: whether protocols 4 and 5 are cut into frames as CPython does. Default true.
     public func encoded(protocolVersion: Int = 4, isFramed: Bool = true) throws(PickleWriteError) -> [UInt8] {
         guard 0...5 ~= protocolVersion else { throw PickleWriteError.unsupportedProtocol(protocolVersion) }
-        let scratch = PickleEncodeScratch.borrow()
+        let scratch = PickleSerializerScratch.borrow()
         defer { scratch.giveBack() }
         return try scratch.encode(root.index, of: storage.document.machine.tape, protocolVersion, isFramed)
     }

@@ -37,25 +37,25 @@ final class PickleScratch: @unchecked Sendable {
     }
 }
 
-/// The same for writing: a builder and an encoder.
+/// The same for writing: a builder and an serializer.
 ///
 /// `@unchecked Sendable` for the same reason.
-final class PickleEncodeScratch: @unchecked Sendable {
+final class PickleSerializerScratch: @unchecked Sendable {
     private var builder = PickleGraph.Builder()
-    private var encoder = PickleGraphEncoder()
+    private var serializer = PickleSerializer()
 
-    private static let pool = Mutex<[PickleEncodeScratch]>([])
+    private static let pool = Mutex<[PickleSerializerScratch]>([])
     private static let poolSize = 16
     /// Bytes above which the memory is not kept.
     private static let keptBytes = 4 << 20
 
-    static func borrow() -> PickleEncodeScratch {
-        pool.withLock { $0.popLast() } ?? PickleEncodeScratch()
+    static func borrow() -> PickleSerializerScratch {
+        pool.withLock { $0.popLast() } ?? PickleSerializerScratch()
     }
 
     func giveBack() {
         let builderBytes = builder.tape.nodes.capacity * 16 + builder.tape.scratch.capacity
-        guard builderBytes + encoder.heldBytes <= Self.keptBytes else { return }
+        guard builderBytes + serializer.heldBytes <= Self.keptBytes else { return }
         Self.pool.withLock { pool in
             if pool.count < Self.poolSize { pool.append(self) }
         }
@@ -65,19 +65,19 @@ final class PickleEncodeScratch: @unchecked Sendable {
     func encode(_ value: PickleValue, _ version: Int, _ isFramed: Bool) throws(PickleWriteError) -> [UInt8] {
         builder.reset()
         let root = builder.add(value)
-        encoder.prepare(
+        serializer.prepare(
             version: version, isFramed: isFramed, nodes: builder.tape.nodes.count, links: builder.tape.links.count)
-        try encoder.encode(root.index, of: builder.tape)
-        return encoder.emitter.bytes
+        try serializer.write(root.index, of: builder.tape)
+        return serializer.emitter.bytes
     }
 
     /// Writes a graph.
     func encode(
         _ root: UInt32, of tape: borrowing PickleTape, _ version: Int, _ isFramed: Bool
     ) throws(PickleWriteError) -> [UInt8] {
-        encoder.prepare(version: version, isFramed: isFramed, nodes: tape.nodes.count, links: tape.links.count)
-        try encoder.encode(root, of: tape)
-        return encoder.emitter.bytes
+        serializer.prepare(version: version, isFramed: isFramed, nodes: tape.nodes.count, links: tape.links.count)
+        try serializer.write(root, of: tape)
+        return serializer.emitter.bytes
     }
 }
 

@@ -9,7 +9,7 @@ extension PickleValue {
     ///   - isFramed: whether protocols 4 and 5 are cut into frames. Default true.
     public func encoded(protocolVersion: Int = 4, isFramed: Bool = true) throws(PickleWriteError) -> [UInt8] {
         guard 0...5 ~= protocolVersion else { throw PickleWriteError.unsupportedProtocol(protocolVersion) }
-        let scratch = PickleEncodeScratch.borrow()
+        let scratch = PickleSerializerScratch.borrow()
         defer { scratch.giveBack() }
         return try scratch.encode(self, protocolVersion, isFramed)
     }

@@ -2,7 +2,7 @@ import JSONCodec
 
 extension PickleDocument {
     /// The plain data an object holds, as far as the pickle shows it.
-    package enum PlainForm {
+    package enum BuiltinContent {
         /// A scalar, tuple, list or dict: what a str, int, float or tuple subclass, a Counter, an enum member or a numpy scalar
         /// holds.
         case node(Node)
@@ -19,11 +19,11 @@ extension PickleDocument {
     /// A pickle does not say which base classes a class has. What looks like `Color("red")` is taken for an enum member
     /// that is also a str, because those are what JSON is sent for; classes of the standard library that look the same
     /// (a path, an address) are told apart by their module.
-    package func plainForm(of node: Node) -> PlainForm? {
+    package func builtinContent(of node: Node) -> BuiltinContent? {
         guard let parts = object(node) else { return nil }
         switch parts.constructor {
-        case .reduce: return reducedForm(parts)
-        case .newObj: return newObjectForm(parts, skipping: 0)
+        case .reduce: return reducedContent(parts)
+        case .newObj: return newObjectContent(parts, skipping: 0)
         case .newObjEx, .inst, .obj: return nil
         }
     }
@@ -33,15 +33,15 @@ extension PickleDocument {
         let value = tapeNode(node)
         if value.kind == .tuple { return elements(of: node) }
         guard value.kind == .object, let parts = object(node), parts.items.remaining == 0 else { return nil }
-        switch plainForm(of: node) {
+        switch builtinContent(of: node) {
         case .items(let items): return items
         case .node(let content) where tapeNode(content).kind == .tuple: return elements(of: content)
         default: return nil
         }
     }
 
-    private func reducedForm(_ parts: ObjectParts) -> PlainForm? {
-        guard tapeNode(parts.callable).kind == .global else { return enumForm(parts, elements(of: parts.arguments)) }
+    private func reducedContent(_ parts: ObjectParts) -> BuiltinContent? {
+        guard tapeNode(parts.callable).kind == .global else { return enumContent(parts, elements(of: parts.arguments)) }
         var arguments = elements(of: parts.arguments)
         let count = arguments.remaining
         switch WellKnownName(tapeNode(parts.callable)) {
@@ -62,11 +62,11 @@ extension PickleDocument {
             else { return nil }
             return isContent(tapeNode(content), of: WellKnownName(tapeNode(base))) ? .node(content) : nil
         case .newObj:
-            return newObjectForm(parts, skipping: 1)
+            return newObjectContent(parts, skipping: 1)
         case .numpyScalar:
             return parts.content.map { .node($0) }
         case .other:
-            return enumForm(parts, arguments)
+            return enumContent(parts, arguments)
         default:
             return nil
         }
@@ -103,7 +103,7 @@ extension PickleDocument {
     }
 
     /// `Class(value)` with one plain value and nothing else: an enum member.
-    private func enumForm(_ parts: ObjectParts, _ arguments: Cursor) -> PlainForm? {
+    private func enumContent(_ parts: ObjectParts, _ arguments: Cursor) -> BuiltinContent? {
         var arguments = arguments
         guard arguments.remaining == 1, let value = arguments.next(in: self), parts.states.remaining == 0,
             parts.items.remaining == 0, parts.pairs.items.remaining == 0, parts.adds.remaining == 0,
@@ -115,7 +115,7 @@ extension PickleDocument {
         }
     }
 
-    private func newObjectForm(_ parts: ObjectParts, skipping: Int) -> PlainForm? {
+    private func newObjectContent(_ parts: ObjectParts, skipping: Int) -> BuiltinContent? {
         var arguments = elements(of: parts.arguments)
         for _ in 0..<skipping { _ = arguments.next(in: self) }
         if arguments.remaining == 0 {

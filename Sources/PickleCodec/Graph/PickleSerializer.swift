@@ -3,8 +3,8 @@
 /// Sharing and cycles are kept: a node met again is fetched from the memo. The walk is a worklist, so depth costs no stack.
 /// Where it differs from `pickle.dumps`: the order of set elements (ours is the tape's), and whether two equal strings
 /// are one object, which only Python knows (here: the same node).
-struct PickleGraphEncoder: ~Copyable {
-    var emitter: PickleEmitter
+struct PickleSerializer: ~Copyable {
+    var emitter: OpcodeEmitter
     /// Memo index plus one for each node.
     private var memo = RawArray<UInt32>()
     private(set) var memoCount = 0
@@ -43,7 +43,7 @@ struct PickleGraphEncoder: ~Copyable {
     private static let batch: UInt32 = 1000
 
     init() {
-        emitter = PickleEmitter(version: 4, isFramed: true, capacity: 0)
+        emitter = OpcodeEmitter(version: 4, isFramed: true, capacity: 0)
     }
 
     /// Forgets the last pickle; `nodes` and `links` are the size of the tape of the next.
@@ -63,13 +63,13 @@ struct PickleGraphEncoder: ~Copyable {
         stepLimit = 64 + 16 * (nodes + links)
     }
 
-    /// Memory the encoder keeps for the next pickle.
+    /// Memory that is kept for the next pickle.
     var heldBytes: Int {
         emitter.output.capacity + memo.capacity * 4 + work.capacity * MemoryLayout<Task>.stride
     }
 
     /// Writes the value of a node as one pickle.
-    mutating func encode(_ root: UInt32, of tape: borrowing PickleTape) throws(PickleWriteError) {
+    mutating func write(_ root: UInt32, of tape: borrowing PickleTape) throws(PickleWriteError) {
         emitter.begin()
         pushSave(root)
         while !work.isEmpty {

@@ -1,7 +1,7 @@
 import JSONCodec
 
 // Scalars as CPython's pickler of the same protocol writes them.
-extension PickleEmitter {
+extension OpcodeEmitter {
     mutating func emitBool(_ value: Bool) {
         if version >= 2 {
             emit(value ? .newTrue : .newFalse)

@@ -1,7 +1,7 @@
 /// Writes opcodes of one protocol into a growable buffer: scalars by range, frames as CPython cuts them.
 ///
 /// Knows nothing of values or memo; `PickleWriter` and the graph encoder decide what is written.
-struct PickleEmitter: ~Copyable {
+struct OpcodeEmitter: ~Copyable {
     private(set) var output: RawArray<UInt8>
     private(set) var version: Int
     /// Offset of the open frame's header, -1 when none is open.

@@ -1,4 +1,4 @@
-extension PickleGraphEncoder {
+extension PickleSerializer {
     // MARK: bytes and bytearray
 
     mutating func saveBytes(_ index: UInt32, _ bytes: UnsafeRawBufferPointer) {
