@@ -23,7 +23,7 @@ public struct PickleDecoder: Sendable {
     public var limits = PickleLimits()
     /// How dict keys become coding keys. Default: as they are.
     public var keyDecodingStrategy = KeyStrategy.useDefaultKeys
-    /// What `Decodable` types find in `Decoder.userInfo`.
+    /// Passed to `Decodable` types as `Decoder.userInfo`.
     public var userInfo: [CodingUserInfoKey: any Sendable] = [:]
 
     /// A decoder with default settings.

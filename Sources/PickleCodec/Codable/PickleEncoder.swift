@@ -16,11 +16,11 @@ public struct PickleEncoder: Sendable {
 
     /// The protocol to write, 0 to 5. Default 4.
     public var protocolVersion = 4
-    /// Whether protocols 4 and 5 are cut into frames. Default true.
+    /// True if protocols 4 and 5 are cut into frames. Default true.
     public var isFramed = true
     /// How coding keys become dict keys. Default: as they are.
     public var keyEncodingStrategy = KeyStrategy.useDefaultKeys
-    /// What `Encodable` types find in `Encoder.userInfo`.
+    /// Passed to `Encodable` types as `Encoder.userInfo`.
     public var userInfo: [CodingUserInfoKey: any Sendable] = [:]
 
     /// An encoder with default settings.
@@ -52,7 +52,7 @@ final class EncodedNode {
 
     var content = Content.none
 
-    /// What was encoded; nothing at all is an empty dict, as with `JSONEncoder`.
+    /// The encoded value; a type that encodes nothing is an empty dict, as with `JSONEncoder`.
     var value: PickleValue {
         switch content {
         case .none: .dict(PickleDict())
@@ -112,7 +112,7 @@ struct ValueEncoder: Encoder {
 
     func singleValueContainer() -> any SingleValueEncodingContainer { self }
 
-    /// Writes a value, plain ones without a container.
+    /// Writes a value; `PickleValue` and bytes need no container.
     func write<T: Encodable>(_ value: T) throws {
         if let value = value as? PickleValue {
             node.content = .value(value)

@@ -99,7 +99,7 @@ extension OpcodeEmitter {
         }
     }
 
-    /// A Python 2 str. CPython 3 writes none; the binary forms are exact, STRING escapes what is not printable.
+    /// A Python 2 str, which CPython 3 never writes. STRING escapes bytes that are not printable.
     mutating func emitByteString(_ bytes: UnsafeRawBufferPointer) {
         if version == 0 {
             emit(.string)

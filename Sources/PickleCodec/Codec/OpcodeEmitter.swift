@@ -46,7 +46,7 @@ struct OpcodeEmitter: ~Copyable {
         closeFrame()
     }
 
-    /// Where a value begins: the place where CPython ends a frame that is long enough.
+    /// Called before each value: CPython ends a frame there if it is long enough.
     @inline(__always) mutating func valueBegins() {
         if frameStart >= 0, output.count - frameStart - Self.frameHeader >= Self.frameTarget { closeFrame() }
     }

@@ -6,18 +6,18 @@
 /// | `PickleWriteError` | `encoded(protocolVersion:isFramed:)` | the protocol has no way to write a value |
 /// | `DecodingError` | `PickleDecoder` | the value doesn't fit the Swift type; a broken pickle is its underlying error |
 /// | `PickleJSONError` | `PickleDocument.writeJSON` (in this package) | `json.dumps` would refuse a value |
-/// | `PickleFault` | the machine (in this module) | a `PickleError` whose place isn't known yet |
+/// | `PickleFault` | the machine (in this module) | a `PickleError` before its offset is known |
 ///
 /// `description` is one line: `pickle: byte 43: BINGET: memo has no entry 7 (expected an index stored earlier)`.
 public struct PickleError: Error, Hashable, Sendable {
     /// The kind of failure. A struct, so that kinds can be added without breaking a `switch`.
     public struct Cause: Hashable, Sendable {
         let code: PickleFault.Code
-        /// What is wrong, in a few words.
+        /// The failure in a few words.
         public var summary: String { code.rawValue }
     }
 
-    /// What went wrong.
+    /// The kind of failure.
     public let cause: Cause
     /// Offset of the opcode that failed, in bytes from the start of the pickle; the input's length if it ends before STOP.
     public let byteOffset: Int
@@ -38,10 +38,10 @@ public struct PickleError: Error, Hashable, Sendable {
 }
 
 extension PickleError: CustomStringConvertible {
-    /// What would have been right or what to do about it; empty when the cause says it all.
+    /// The expected input or the remedy; empty if the cause says it all.
     public var hint: String { cause.code.expectation }
 
-    /// The error as one line with place, opcode, cause and hint.
+    /// The error as one line with offset, opcode, cause and hint.
     public var description: String {
         var line = "pickle: byte \(byteOffset): "
         if let opcode { line += "\(opcode): " }
@@ -82,7 +82,7 @@ extension PickleError.Cause {
     public static var integerTooLong: Self { Self(code: .integerTooLong) }
 }
 
-/// A failure before its place is known: what the machine throws, and `PickleDocument.parse` turns into a `PickleError`.
+/// A failure before its offset is known. The machine throws it; `PickleDocument.parse` makes it a `PickleError`.
 struct PickleFault: Error {
     let code: Code
     let detail: UInt64?
@@ -92,7 +92,7 @@ struct PickleFault: Error {
         self.detail = detail
     }
 
-    /// What is wrong, in a few words; the detail number follows where there is one.
+    /// The raw value says what failed; the message continues with the detail number if there is one.
     enum Code: String {
         case truncated = "the data ends too early"
         case truncatedLine = "the line does not end"
@@ -141,7 +141,7 @@ struct PickleFault: Error {
 }
 
 extension PickleFault.Code {
-    /// What would have been right, or what to do; empty when the summary says it.
+    /// The expected input or the remedy; empty if the summary says it all.
     var expectation: String {
         switch self {
         case .truncated, .truncatedLine: "expected more data, up to STOP; was the message cut?"

@@ -26,7 +26,7 @@ extension PickleMachine {
         }
     }
 
-    /// A quick look at small dicts whose keys are all text: true when no two are equal.
+    /// A fast check for small dicts with only str keys: true if no two are equal.
     private mutating func hasDistinctTextKeys(_ node: TapeNode) -> Bool {
         let count = Int(node.count)
         // One segment of few pairs: otherwise the table is faster.
@@ -39,7 +39,7 @@ extension PickleMachine {
     }
 
     private func areDistinctTexts(_ base: Int, _ count: Int) -> Bool {
-        // 128 bits: eight keys then meet by chance in one of five dicts.
+        // With 128 bits, two of eight keys collide by chance in one of five dicts.
         var seenLow: UInt64 = 0
         var seenHigh: UInt64 = 0
         var at = 0

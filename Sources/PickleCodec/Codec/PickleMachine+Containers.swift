@@ -1,5 +1,5 @@
 extension PickleMachine {
-    /// What a run of stack items means for the container that takes them.
+    /// The facts about a run of stack items that matter to their container.
     private struct ItemTraits {
         var depth: UInt16 = 0
         var flags = TapeNode.Flags(rawValue: 0)
@@ -11,7 +11,7 @@ extension PickleMachine {
         var traits = ItemTraits()
         var at = from
         while at < to {
-            // What is on the stack is on the tape.
+            // Every stack item is a node of the tape.
             let node = tape.nodes.base[Int(stack.base[at])]
             if node.depth > traits.depth { traits.depth = node.depth }
             traits.flags.formUnion(node.flags)
@@ -88,7 +88,7 @@ extension PickleMachine {
 
     mutating func appendMany() throws(PickleFault) {
         let height = try popMark()
-        // CPython's C reader takes no items for anything, and leaves it alone.
+        // With no items, CPython's C reader accepts any target and leaves it alone.
         if height == stack.count, height > fence { return }
         try needTarget(below: height)
         try fill(ObjectField.items, from: height)
@@ -155,7 +155,7 @@ extension PickleMachine {
         let target = stack[stack.count - 2]
         let node = tape.nodes[target]
         if node.kind != .object {
-            // CPython gives None to nobody.
+            // CPython ignores the state None, whatever the target is.
             guard stack[stack.count - 1] == PickleTape.none else { throw PickleFault(.notBuildable) }
             _ = stack.removeLast()
             return

@@ -49,7 +49,7 @@ extension PickleMachine {
 
     // MARK: Objects
 
-    /// REDUCE: plain data where the call only spells it, else an inert object.
+    /// REDUCE: a built-in value where the call only spells one, otherwise an inert object.
     mutating func makeReduced() throws(PickleFault) {
         try need(2)
         let arguments = stack[stack.count - 1]

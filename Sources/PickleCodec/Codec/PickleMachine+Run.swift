@@ -1,5 +1,5 @@
 extension PickleMachine {
-    /// Executes the loaded pickle up to STOP and returns the node of its value. `at` is then behind STOP.
+    /// Executes the loaded pickle up to STOP and returns the node of its value. `at` is then after STOP.
     ///
     /// One flat switch over the opcodes of `pickletools.opcodes`, grouped like there: one jump table.
     mutating func run() throws(PickleFault) -> UInt32 {
@@ -177,7 +177,7 @@ extension PickleMachine {
         }
     }
 
-    /// Whether this opcode comes next in the frame; if so it is begun.
+    /// True if this opcode comes next in the frame; if so it is begun.
     @inline(__always) private mutating func isNext(_ opcode: PickleOpcode) -> Bool {
         guard at < end, opcode ~= tape.input.loadUnaligned(fromByteOffset: at, as: UInt8.self) else { return false }
         opcodeOffset = at

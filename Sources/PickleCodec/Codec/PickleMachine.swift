@@ -29,7 +29,7 @@ struct PickleMachine: ~Copyable {
     /// Some value was fetched again (GET or DUP).
     var hasShared = false
 
-    /// Whether the names that come are Python 2's: what PROTO says.
+    /// True if the names that come are Python 2's: what PROTO says.
     var nameOrigin = TapeNode.Flags.upToProtocol2
 
     /// Items and bytes that reductions have copied.

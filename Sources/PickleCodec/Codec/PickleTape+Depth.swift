@@ -4,7 +4,7 @@ extension PickleTape {
     /// Linear in nodes and references; recursion is a worklist. Needed only when a container was fetched again
     /// (GET, DUP), because what was put into it later is not in the depths noted while parsing.
     func depth(of root: UInt32) -> Int {
-        // 0 = not met, UInt32.max = on the path, else depth + 1.
+        // 0: not seen, UInt32.max: on the path, otherwise depth + 1.
         var state = RawArray<UInt32>(capacity: nodes.count)
         state.append(repeating: 0, count: nodes.count)
         var work = RawArray<UInt32>(capacity: 256)
@@ -19,7 +19,7 @@ extension PickleTape {
                     if state[child] == 0 { work.append(child) }
                 }
             case .max:
-                // Its own exit: entries above it were pushed while it was on the path, and only unmet nodes are.
+                // Second visit: all its children are done.
                 state[index] = depth(of: index, from: state) + 1
             default:
                 break

@@ -15,7 +15,7 @@
 struct TapeNode: BitwiseCopyable {
     var kind: PickleKind
     var flags = Flags(rawValue: 0)
-    /// Nesting below and with this node, exact as long as no container was fetched again; see `PickleTape.depth(of:)`.
+    /// Nesting including this node, exact as long as no container was fetched again; see `PickleTape.depth(of:)`.
     var depth: UInt16 = 0
     var count: UInt32 = 0
     var first: UInt32 = 0
@@ -128,7 +128,7 @@ struct PickleTape: ~Copyable {
     static let `false`: UInt32 = 1
     static let `true`: UInt32 = 2
 
-    /// Starts over, with the singletons in place.
+    /// Starts over with only the nodes of None, False and True.
     mutating func reset() {
         if nodes.count >= 3, nodes.capacity <= 1 << 21, links.capacity <= 1 << 22 {
             nodes.truncate(to: 3)
@@ -139,8 +139,8 @@ struct PickleTape: ~Copyable {
         scratch.shrink(to: 1 << 22)
     }
 
-    /// Starts with empty memory: two million nodes are 32 MiB, and what one unusual message needed is not kept for all that
-    /// follow.
+    /// Starts with empty memory: two million nodes are 32 MiB, and the memory of one unusual message is not kept for all
+    /// later ones.
     private mutating func begin() {
         nodes.shrink(to: 1 << 21)
         links.shrink(to: 1 << 22)
@@ -178,7 +178,7 @@ struct PickleTape: ~Copyable {
         links[at + 2] = chain.last
     }
 
-    /// Appends items to a chain: in place when its last segment ends the links, else as a new segment.
+    /// Appends items to a chain: to its last segment if that ends the links, otherwise as a new segment.
     mutating func extend(
         _ chain: inout ItemChain, from items: UnsafePointer<UInt32>, count: Int
     ) throws(PickleFault) {

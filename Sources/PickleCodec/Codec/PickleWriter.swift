@@ -1,6 +1,6 @@
 import JSONCodec
 
-/// Writes one pickle of plain data call by call, into a buffer that is reused: protocol 2 unless asked otherwise.
+/// Writes one pickle of built-in types call by call into a reused buffer. The default is protocol 2.
 ///
 /// ```
 /// var writer = PickleWriter()

@@ -10,7 +10,7 @@ struct PythonInteger {
     ///
     /// - Parameters:
     ///   - radix: 10, or 0 for what the prefix says (`0x`, `0o`, `0b`).
-    ///   - isOctal: with `radix` 0: a leading 0 means 8, as for `strtol`. Otherwise Python refuses it, but for zero.
+    ///   - isOctal: with `radix` 0: a leading 0 means octal, as for `strtol`. Otherwise only zero may have one, as in Python.
     init?(_ line: UnsafeRawBufferPointer, radix: Int, isOctal: Bool = false) {
         func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || 0x09...0x0d ~= byte }
         // C's readers stop at a NUL.

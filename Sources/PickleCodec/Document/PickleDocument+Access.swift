@@ -3,7 +3,7 @@ import JSONCodec
 extension PickleDocument {
     @inline(__always) func tapeNode(_ node: Node) -> TapeNode { machine.tape.nodes[node.index] }
 
-    /// What a node is.
+    /// The kind of a node.
     package func kind(of node: Node) -> PickleKind { tapeNode(node).kind }
 
     /// The value of an int, also of a bool as Python has it; nil for other kinds and beyond 64 bits.
@@ -50,7 +50,7 @@ extension PickleDocument {
         return ByteString(machine.tape.content(of: tapeNode(node)))
     }
 
-    /// Whether a node is a str, or a Python 2 str that is ASCII, which CPython 3 reads as one.
+    /// True if a node is a str, or a Python 2 str that is ASCII, which CPython 3 reads as one.
     package func isText(_ node: Node) -> Bool { isText(tapeNode(node)) }
 
     func isText(_ value: TapeNode) -> Bool {

@@ -164,7 +164,7 @@ extension PickleDocument {
     ) throws(PickleJSONError) -> JSONFrame? {
         switch builtinContent(of: node) {
         case .node(let content):
-            // What a view shows is never an object itself, so this does not go deeper.
+            // The content is never an object itself, so this does not recurse further.
             return try writeValueSlowly(content, to: &writer, &attachments, policy)
         case .items(let items):
             writer.append(UInt8(ascii: "["))

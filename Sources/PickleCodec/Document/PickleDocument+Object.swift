@@ -11,11 +11,11 @@ extension PickleDocument {
         package let keywords: Node?
         /// One state for each BUILD, in order.
         package let states: Cursor
-        /// What APPEND and APPENDS gave it.
+        /// The items of APPEND and APPENDS.
         package let items: Cursor
-        /// What SETITEM and SETITEMS gave it, as written: equal keys are not resolved.
+        /// The pairs of SETITEM and SETITEMS as written: equal keys are not resolved.
         package let pairs: PairCursor
-        /// What ADDITEMS gave it.
+        /// The elements of ADDITEMS.
         package let adds: Cursor
         /// The value of Python's own that a numpy scalar is, which nobody gave it: float64, str_ and bytes_ only.
         package let content: Node?

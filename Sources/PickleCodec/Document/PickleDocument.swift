@@ -83,7 +83,7 @@ package struct PickleDocument: ~Copyable {
         }.get()
     }
 
-    /// Whether some container was fetched again, so that a value may occur twice or contain itself.
+    /// True if some container was fetched again, so that a value may occur twice or contain itself.
     package var hasSharing: Bool { machine.hasShared }
 }
 

@@ -1,5 +1,5 @@
 extension PickleGraph {
-    /// What a value is.
+    /// The kind of a value.
     public func kind(of node: PickleNode) -> PickleKind { storage.document.kind(of: node) }
 
     /// The items of a tuple, list, set or frozenset in order; empty for other kinds.

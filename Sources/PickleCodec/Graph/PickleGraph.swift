@@ -2,7 +2,7 @@
 ///
 /// A list that occurs twice is one node with one identity; a list can contain itself. Nothing is lost, so that
 /// `encoded(protocolVersion:)` writes everything back. Copying costs a retain, releasing frees three buffers, whatever
-/// the nesting: no recursion. Use `PickleValue` where a plain tree is enough.
+/// the nesting: no recursion. Use `PickleValue` where a tree is enough.
 public struct PickleGraph: Sendable {
     let storage: Storage
     /// The value of the pickle.
@@ -81,7 +81,7 @@ extension PickleTape {
 }
 
 extension TapeNode {
-    /// Whether `first` and `count` name bytes.
+    /// True if `first` and `count` name bytes.
     var hasBytes: Bool {
         switch kind {
         case .str, .byteString, .bytes, .bytearray: true

@@ -19,7 +19,7 @@ extension PickleGraph {
 
         private static let processKey = (UInt64.random(in: .min ... .max), UInt64.random(in: .min ... .max) | 1)
 
-        /// The text keys met last, by their place in the dict.
+        /// The latest text keys, by their index in the dict.
         private var lastKeys = RawArray<UInt32>()
 
         /// Longest text looked up among those before; longer ones are rarely repeated.
@@ -96,7 +96,7 @@ extension PickleGraph {
             return bytes.withUnsafeBytes { string(valid: $0) }
         }
 
-        /// The node of a text key at a place in a dict.
+        /// The node of the text key at an index of a dict.
         mutating func keyNode(_ text: String, _ place: Int) -> PickleNode {
             var text = text
             return text.withUTF8 { utf8 in
@@ -125,7 +125,7 @@ extension PickleGraph {
             return node
         }
 
-        /// Where a text is in the table, or belongs.
+        /// The slot of a text in the table, or the free slot for it.
         private func slot(of bytes: UnsafeRawBufferPointer) -> Int {
             let mask = texts.count - 1
             var slot = Int(truncatingIfNeeded: hash(bytes)) & mask

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// A document lent to one decoding after the other, so that a single `PickleValue(decoding:)` finds memory ready.
+/// A document that decodings borrow one after the other, so that a single `PickleValue(decoding:)` reuses memory.
 ///
 /// `@unchecked Sendable`: it is taken out of the pool atomically and given back when decoding is over; in between only the
 /// borrower has it.
@@ -8,7 +8,7 @@ final class PickleScratch: @unchecked Sendable {
     // Unchecked: only the borrower has it, and a small pickle is decoded in the time of a few checks.
     @exclusivity(unchecked) var document = PickleDocument()
 
-    /// The one given back last, retained: all there is with one thread, and cheaper than a lock.
+    /// The one given back last, retained. One thread needs no other, and this is cheaper than a lock.
     private static let latest = Atomic<Unmanaged<PickleScratch>?>(nil)
     private static let pool = Mutex<[PickleScratch]>([])
     /// As many as threads may decode at once; more are simply freed.
@@ -37,7 +37,7 @@ final class PickleScratch: @unchecked Sendable {
     }
 }
 
-/// The same for writing: a builder and an serializer.
+/// The same for writing: a builder and a serializer.
 ///
 /// `@unchecked Sendable` for the same reason.
 final class PickleSerializerScratch: @unchecked Sendable {
@@ -82,7 +82,7 @@ final class PickleSerializerScratch: @unchecked Sendable {
 }
 
 extension PickleDocument {
-    /// Forgets the input, whose bytes are about to go.
+    /// Forgets the input, which is about to be freed.
     mutating func forgetInput() {
         machine.load(UnsafeRawBufferPointer(start: nil, count: 0))
     }

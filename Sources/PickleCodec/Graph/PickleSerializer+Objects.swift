@@ -144,7 +144,7 @@ extension PickleSerializer {
 
     // MARK: Objects
 
-    /// Class and arguments first; what the object is given follows in `closeObject`, when it can be in the memo.
+    /// Class and arguments first; state, items and pairs follow in `closeObject`, when the object can be in the memo.
     mutating func saveObject(
         _ index: UInt32, _ node: TapeNode, _ tape: borrowing PickleTape
     ) throws(PickleWriteError) {
@@ -155,8 +155,8 @@ extension PickleSerializer {
         let constructor = PickleConstructor(rawValue: tape.links[record]) ?? .reduce
         switch constructor {
         case .reduce:
-            // What is called is met again within its own state (a partial of arguments that contain what it makes). Called now it
-            // would lack that state, so it is made once more, as CPython does.
+            // The callable occurs again within its own state (a partial with an argument that contains its result). A
+            // call now would miss that state, so the callable is made once more, as CPython does.
             if unfinished.contains(callable) { forget(callable) }
             work.append(Task(action: .closeObject, opcode: .reduce, node: index))
             pushSave(arguments)
@@ -187,7 +187,7 @@ extension PickleSerializer {
         }
     }
 
-    /// `function(class, *arguments)`: what protocols without NEWOBJ have for it.
+    /// `function(class, *arguments)`, which replaces NEWOBJ at protocols without it.
     private mutating func saveConstructorCall(
         _ function: StaticString, _ index: UInt32, _ first: [UInt32], _ arguments: UInt32, _ tape: borrowing PickleTape
     ) {
@@ -242,7 +242,7 @@ extension PickleSerializer {
         pushSave(callable)
     }
 
-    /// Makes the object, unless a container in its arguments led back and made it, then gives it what it is given.
+    /// Makes the object, unless a container in its arguments led back to it and made it, then fills it.
     mutating func closeObject(_ task: Task, _ tape: borrowing PickleTape) throws(PickleWriteError) {
         let node = tape.nodes[task.node]
         emitter.emit(task.opcode)

@@ -1,8 +1,8 @@
 /// Writes a tape as a pickle the way CPython's C pickler does, value by value and put by put.
 ///
-/// Sharing and cycles are kept: a node met again is fetched from the memo. The walk is a worklist, so depth costs no stack.
-/// Where it differs from `pickle.dumps`: the order of set elements (ours is the tape's), and whether two equal strings
-/// are one object, which only Python knows (here: the same node).
+/// Sharing and cycles are kept: a node seen before is fetched from the memo. A worklist replaces recursion, so depth
+/// costs no stack. Two things differ from `pickle.dumps`: set elements are written in the tape's order, and equal strings
+/// are one object if they are one node (only Python knows the original objects).
 struct PickleSerializer: ~Copyable {
     var emitter: OpcodeEmitter
     /// Memo index plus one for each node.
@@ -10,7 +10,7 @@ struct PickleSerializer: ~Copyable {
     private(set) var memoCount = 0
     /// Memo indices of the str of one latin-1 character.
     var characters: [UInt8: Int] = [:]
-    /// Memo indices of parts of names that stand for Python 2's.
+    /// Memo indices of translated parts of names (see `PythonNames`).
     var translated: [String: Int] = [:]
     /// Objects in the memo that have not been given their states yet.
     var unfinished: Set<UInt32> = []
@@ -37,7 +37,7 @@ struct PickleSerializer: ~Copyable {
         var cursor = TapeCursor(ItemChain())
     }
 
-    /// Which loop of CPython fills the container.
+    /// CPython has a loop for each of these, and they batch differently.
     enum Filling: UInt8, BitwiseCopyable { case list, dict, set, items, pairs, adds }
 
     private static let batch: UInt32 = 1000
@@ -46,7 +46,7 @@ struct PickleSerializer: ~Copyable {
         emitter = OpcodeEmitter(version: 4, isFramed: true, capacity: 0)
     }
 
-    /// Forgets the last pickle; `nodes` and `links` are the size of the tape of the next.
+    /// Forgets the last pickle; `nodes` and `links` are the size of the next tape.
     mutating func prepare(version: Int, isFramed: Bool, nodes: Int, links: Int) {
         emitter.configure(version: version, isFramed: isFramed)
         memo.truncate(to: 0)
@@ -165,7 +165,7 @@ struct PickleSerializer: ~Copyable {
         try saveItems(node.chain, tape)
     }
 
-    /// Saves the items of a chain in order: simple ones at once, up to the first that is not.
+    /// Saves the items of a chain in order: the leading simple ones at once, the rest as tasks.
     private mutating func saveItems(_ chain: ItemChain, _ tape: borrowing PickleTape) throws(PickleWriteError) {
         let start = work.count
         var cursor = TapeCursor(chain)
@@ -182,7 +182,7 @@ struct PickleSerializer: ~Copyable {
         reverseWork(from: start)
     }
 
-    /// Turns the tasks pushed since a height round, so that the first is done first.
+    /// Reverses the tasks pushed since a height, so that the first is done first.
     mutating func reverseWork(from start: Int) {
         var low = start
         var high = work.count - 1
@@ -198,7 +198,7 @@ struct PickleSerializer: ~Copyable {
     private mutating func closeTuple(_ task: Task) {
         let isSmall = task.total <= 3 && version >= 2
         if isInMemo(task.node) {
-            // A list or dict in it led back here and finished it: drop what was built and fetch that.
+            // A list or dict in it led back here and finished it: drop the copy and fetch the finished tuple.
             if isSmall || version == 0 {
                 for _ in 0..<(isSmall ? task.total : task.total + 1) { emitter.emit(.pop) }
             } else {
@@ -241,7 +241,7 @@ struct PickleSerializer: ~Copyable {
         }
         let chain = node.chain
         if version < 4 {
-            // set([...]): the list and the tuple take memo indices but are never met again.
+            // set([...]): the list and the tuple take memo indices but are never fetched.
             saveSpelling(node.kind == .set ? .set : .frozenset)
             work.append(Task(action: .closeObject, opcode: .reduce, node: index))
             work.append(Task(action: .putUnreachable))
@@ -319,12 +319,12 @@ struct PickleSerializer: ~Copyable {
         }
         emitter.emit(.mark)
         task.isOpen = true
-        // The batch is closed in the next step, also where nothing in it needed one of its own.
+        // The batch is closed in the next step, even if none of its items needed a step.
         if try saveBatch(&task, isPaired, tape) { work.append(task) }
     }
 
-    /// Saves what is left of a batch as long as it is simple; true when the batch is done, false when something was
-    /// pushed that has to come first.
+    /// Saves the rest of a batch as long as its items are simple. Returns true if the batch is done, false if a task was
+    /// pushed that must be done first.
     private mutating func saveBatch(
         _ task: inout Task, _ isPaired: Bool, _ tape: borrowing PickleTape
     ) throws(PickleWriteError) -> Bool {
@@ -364,7 +364,7 @@ struct PickleSerializer: ~Copyable {
         }
     }
 
-    /// A put for a value that nothing in the tape stands for.
+    /// A put for a value that has no node.
     mutating func putUnreachable() {
         emitter.emitPut(memoCount)
         memoCount += 1
@@ -398,6 +398,6 @@ struct PickleSerializer: ~Copyable {
 }
 
 extension TapeNode {
-    /// Whether writing it needs no further step.
+    /// True if writing it needs no further step.
     @inline(__always) fileprivate var isSimple: Bool { kind.rawValue <= PickleKind.bytearray.rawValue }
 }

@@ -203,7 +203,7 @@ enum PythonText {
         var at = 0
         let isValid = WTF8.isValid(bytes)
         while at < bytes.count, at < limit {
-            // A long text of plain characters in one piece.
+            // A run of printable ASCII in one piece.
             let start = at
             while at < bytes.count, at < limit, 0x20..<0x7f ~= bytes[at], bytes[at] != 0x5c { at += 1 }
             if at > start { text += String(decoding: bytes[start..<at], as: UTF8.self) }

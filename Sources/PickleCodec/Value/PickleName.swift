@@ -1,8 +1,9 @@
 /// The name of a class or function in a pickle. It is never looked up.
 ///
-/// Pickles of protocols 0 to 2 have Python 2's names of standard modules. They are kept as they are, and written as Python 3
-/// knows them at protocols 3 and up (`__builtin__` as `builtins`, `exceptions.ValueError` as `builtins.ValueError`); the other
-/// way round at protocols 0 to 2, as `pickle.dumps` does. A name that was read at such a protocol is written as it is.
+/// Pickles of protocols 0 to 2 have Python 2's names of standard modules. They are kept as they are, and written as
+/// Python 3 knows them at protocols 3 and up (`__builtin__` as `builtins`, `exceptions.ValueError` as
+/// `builtins.ValueError`); the other way round at protocols 0 to 2, as `pickle.dumps` does. A name that was read at
+/// such a protocol is written as it is.
 public struct PickleName: Hashable, Sendable, CustomStringConvertible {
     /// The module as written, e.g. `collections`.
     public var module: String

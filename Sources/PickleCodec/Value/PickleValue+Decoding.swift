@@ -68,7 +68,7 @@ extension PickleTape {
 
     /// The depth of the tree below a node; throws for a cycle and for more values than the budget.
     private func treeDepth(of root: UInt32, budget: Int) throws(PickleFault) -> Int {
-        // For each node 0 = not met, -1 = on the path, else the size of its tree; a worklist instead of recursion.
+        // For each node 0: not seen, -1: on the path, otherwise the size of its tree. A worklist replaces recursion.
         var sizes = RawArray<Int>(capacity: nodes.count)
         sizes.append(repeating: 0, count: nodes.count)
         var depths = RawArray<UInt32>(capacity: nodes.count)
@@ -141,9 +141,9 @@ extension PickleTape {
             keys: keyLists.values(of: chain, in: self), values: treeItems(chain, from: 1, step: 2, &keyLists))
     }
 
-    /// The keys of a dict whose pairs are a chain.
+    /// The keys of a dict; the chain holds its pairs.
     func treeKeys(_ chain: ItemChain) -> [PickleValue] {
-        // A key holds no dict, but for an object that does.
+        // Only a key that is an object can hold a dict.
         var keyLists = PickleKeyLists()
         keyLists.begin()
         return treeItems(chain, from: 0, step: 2, &keyLists)

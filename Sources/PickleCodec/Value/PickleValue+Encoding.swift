@@ -1,8 +1,8 @@
 extension PickleValue {
     /// Writes the value as a pickle, as CPython's `pickle.dumps` does.
     ///
-    /// Plain data at protocols 2 to 5 is CPython's byte for byte, taken that equal strings are one object and all else
-    /// is not, and that sets keep our order.
+    /// Built-in types at protocols 2 to 5 give CPython's bytes if equal strings are one object, nothing else is shared, and
+    /// sets have our order.
     ///
     /// - Parameters:
     ///   - protocolVersion: 0 to 5. Default 4, Python's from 3.8 to 3.13.
@@ -47,7 +47,7 @@ extension PickleGraph.Builder {
         return nodes
     }
 
-    /// A key. Rows have the same text at the same place, which is found without the table of texts.
+    /// A key. Rows have the same text at the same index, which is found without the table of texts.
     private mutating func addKey(_ key: PickleValue, _ place: Int) -> PickleNode {
         guard case .string(let text) = key else { return add(key) }
         return keyNode(text, place)

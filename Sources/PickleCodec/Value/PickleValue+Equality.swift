@@ -11,7 +11,7 @@ extension PickleValue: Hashable {
 }
 
 extension PickleDict: Hashable {
-    /// Whether both hold the same pairs, in whatever order, as in Python.
+    /// True if both hold the same pairs, in whatever order, as in Python.
     public static func == (left: PickleDict, right: PickleDict) -> Bool {
         var comparer = PickleComparer()
         return comparer.areEqual(left, right)
@@ -108,8 +108,8 @@ struct PickleComparer {
         return true
     }
 
-    /// For each hash on the left the place of the same one on the right, each place once; nil when there is none.
-    /// Keyed hashes of 64 bits: equal ones are taken for the same value, and compared afterwards.
+    /// For each hash on the left the index of an equal one on the right, each index once; nil if one has no match.
+    /// Values with equal hashes (64 bits, keyed) are compared afterwards.
     private func match(_ left: [Int], _ right: [Int]) -> [Int]? {
         if left == right { return Array(left.indices) }
         var places: [Int: [Int]] = [:]

@@ -123,7 +123,7 @@ extension PickleValue {
         return PickleTimeDelta(days: days, seconds: seconds, microseconds: microseconds)
     }
 
-    /// The offset of a `datetime.timezone` from UTC; nil for zones whose offset the pickle does not say.
+    /// The offset of a `datetime.timezone` from UTC; nil for zones without an offset in the pickle.
     public var utcOffset: PickleTimeDelta? {
         guard let object = call("datetime", "timezone"), 1...2 ~= object.arguments.count else { return nil }
         return object.arguments[0].timeDelta

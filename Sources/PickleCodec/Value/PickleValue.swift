@@ -73,7 +73,7 @@ public struct PickleBigInt: Hashable, Sendable {
         twosComplement = Array(bytes)
     }
 
-    /// An int by its two's complement, little-endian; padding is dropped. What fits 64 bits is better a `.int`.
+    /// An int by its two's complement, little-endian; padding is dropped. Use `.int` for a number that fits 64 bits.
     public init(twosComplement bytes: [UInt8]) {
         let length = bytes.withUnsafeBytes { TwosComplement.minimalLength($0) }
         twosComplement = Array(bytes[..<length])
@@ -92,11 +92,11 @@ public struct PickleObject: Hashable, Sendable {
     public var keywords: PickleDict?
     /// One state for each BUILD.
     public var states: [PickleValue] = []
-    /// What it would be appended.
+    /// The items that would be appended to it.
     public var items: [PickleValue] = []
-    /// What would be set in it; equal keys are not resolved.
+    /// The pairs that would be set in it; equal keys are not resolved.
     public var pairs: [PickleDict.Pair] = []
-    /// What would be added to it as to a set.
+    /// The elements that would be added to it as to a set.
     public var adds: [PickleValue] = []
 
     /// An object by its parts.
@@ -118,7 +118,7 @@ public struct PickleObject: Hashable, Sendable {
 }
 
 extension PickleValue {
-    /// Whether it is this text, as str or as a Python 2 str.
+    /// True if it is this text, as str or as a Python 2 str.
     func isText(_ text: String) -> Bool {
         switch self {
         case .string(let own): own.utf8.elementsEqual(text.utf8)
@@ -164,7 +164,7 @@ extension PickleValue {
         }
     }
 
-    /// Whether it is None.
+    /// True if it is None.
     public var isNone: Bool {
         if case .null = self { return true }
         return false
