@@ -10,7 +10,7 @@ public struct PickleEncoder: Sendable {
         case useDefaultKeys
         /// `skipSid` is `skip_sid`.
         case convertToSnakeCase
-        /// Whatever the function makes of the path, the key being its last element.
+        /// The result of a function of the path, whose last element is the key.
         case custom(@Sendable ([any CodingKey]) -> String)
     }
 
@@ -28,7 +28,7 @@ public struct PickleEncoder: Sendable {
 
     /// Encodes a value as one pickle.
     ///
-    /// - Throws: what the value's own `encode(to:)` throws, or `PickleWriteError`.
+    /// - Throws: any error of the value's own `encode(to:)`, or `PickleWriteError`.
     public func encode<T: Encodable>(_ value: T) throws -> [UInt8] {
         try encodeValue(value).encoded(protocolVersion: protocolVersion, isFramed: isFramed)
     }
@@ -41,7 +41,7 @@ public struct PickleEncoder: Sendable {
     }
 }
 
-/// Where an encoder leaves its result; a reference, because containers outlive the call that made them.
+/// Holds the result of an encoder; a reference, because containers outlive the call that made them.
 final class EncodedNode {
     enum Content {
         case none

@@ -166,7 +166,7 @@ extension OpcodeEmitter {
         emitText(UnsafeRawBufferPointer(start: text.base, count: text.count))
     }
 
-    /// An empty tuple, list or dict. Protocol 0 has no opcode for it, but MARK and one that takes all items above it.
+    /// An empty tuple, list or dict. Protocol 0 writes MARK and the opcode that takes all items above it.
     mutating func emitEmpty(_ opcode: PickleOpcode, _ closing: PickleOpcode) {
         if version > 0 { return emit(opcode) }
         emit(.mark)

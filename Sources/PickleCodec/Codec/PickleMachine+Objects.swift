@@ -120,7 +120,7 @@ extension PickleMachine {
 
     // MARK: Calls that only spell data (protocols below 3, 4 and 5)
 
-    /// Pushes the value of a call that older protocols spell data with; false when it is some other call.
+    /// Pushes the value of a call with which older protocols spell a built-in value; false for any other call.
     private mutating func pushDataReduction(
         _ name: WellKnownName, _ arguments: TapeNode
     ) throws(PickleFault) -> Bool {
@@ -200,7 +200,7 @@ extension PickleMachine {
         return equalBytes(name, "latin1") || equalBytes(name, "latin-1") || equalBytes(name, "iso-8859-1")
     }
 
-    /// The latin-1 bytes of a text; those of an ASCII text are the text's own.
+    /// The latin-1 bytes of a text; an ASCII text keeps its own bytes.
     private mutating func pushLatin1(_ text: TapeNode, as kind: PickleKind) throws(PickleFault) {
         var node = text
         node.kind = kind

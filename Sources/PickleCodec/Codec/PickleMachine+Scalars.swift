@@ -38,7 +38,7 @@ extension PickleMachine {
         return node
     }
 
-    /// str of the binary opcodes: checked, and left where it is.
+    /// str of the binary opcodes: checked and not copied.
     @inline(__always) mutating func pushText(length: Int) throws(PickleFault) {
         let offset = try take(length)
         let bytes = UnsafeRawBufferPointer(rebasing: tape.input[offset..<(offset + length)])
@@ -83,7 +83,7 @@ extension PickleMachine {
         }
     }
 
-    /// A node for what was written to `scratch` since `start`.
+    /// A node for the bytes written to `scratch` since `start`.
     func scratchNode(_ kind: PickleKind, from start: Int) throws(PickleFault) -> TapeNode {
         guard tape.scratch.count <= Int(UInt32.max) else {
             throw PickleFault(.inputTooLong, UInt64(tape.scratch.count))

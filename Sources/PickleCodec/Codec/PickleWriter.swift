@@ -22,7 +22,7 @@ package struct PickleWriter: ~Copyable {
     // Not private: importing modules destroy the array, and the compiler needs the type for that.
     struct OpenContainer: BitwiseCopyable {
         var kind: PickleKind
-        /// Values since the last MARK, and whether there is one.
+        /// Values since the last MARK, and true if there is a MARK.
         var pendingValues = 0
         var hasMark = false
     }

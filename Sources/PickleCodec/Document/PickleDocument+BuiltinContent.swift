@@ -3,8 +3,8 @@ import JSONCodec
 extension PickleDocument {
     /// The built-in value that an object holds, as far as the pickle shows it.
     package enum BuiltinContent {
-        /// A scalar, tuple, list or dict: what a str, int, float or tuple subclass, a Counter, an enum member or a
-        /// numpy scalar holds.
+        /// A scalar, tuple, list or dict: the content of a str, int, float or tuple subclass, a Counter, an enum member
+        /// or a numpy scalar.
         case node(Node)
         /// The fields of a namedtuple, or the items of a list subclass.
         case items(Cursor)
@@ -17,7 +17,7 @@ extension PickleDocument {
     /// The built-in value that an object holds; nil if `json.dumps` would refuse it or the pickle does not show it.
     ///
     /// A pickle does not say which base classes a class has. An object like `Color("red")` is taken for an enum member
-    /// that is also a str, because those are what JSON is sent for; classes of the standard library that look the same
+    /// that is also a str, because such members are published as JSON; classes of the standard library that look the same
     /// (a path, an address) are told apart by their module.
     package func builtinContent(of node: Node) -> BuiltinContent? {
         guard let parts = object(node) else { return nil }
@@ -90,7 +90,7 @@ extension PickleDocument {
     /// methods.
     private func module(ofClass node: Node) -> UnsafeRawBufferPointer? {
         var node = node
-        // Hostile pickles nest them a thousand deep, at each of their values.
+        // Hostile pickles nest them a thousand deep for each value.
         for _ in 0..<8 {
             guard let parts = object(node) else { break }
             var arguments = elements(of: parts.arguments)
@@ -130,7 +130,7 @@ extension PickleDocument {
             default: break
             }
         }
-        // A namedtuple has no state of its own; what has one is an object with arguments.
+        // A namedtuple has no state; an object with a state has arguments, not fields.
         return parts.states.remaining == 0 ? .items(fields) : nil
     }
 

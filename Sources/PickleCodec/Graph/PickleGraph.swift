@@ -29,7 +29,7 @@ public struct PickleGraph: Sendable {
     ///
     /// - Parameters:
     ///   - bytes: a pickle of any protocol; what follows STOP is ignored.
-    ///   - limits: bounds on what is decoded.
+    ///   - limits: bounds on the input.
     ///   - buffers: out-of-band buffers of protocol 5, in order.
     ///   - extensions: the `copyreg` extension registry.
     /// - Throws: `PickleError` with the offset of the opcode that failed.

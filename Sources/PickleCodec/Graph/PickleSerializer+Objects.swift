@@ -56,7 +56,7 @@ extension PickleSerializer {
         if bytes.count == 1 { characters[bytes[0]] = memoCount - 1 }
     }
 
-    /// A str. CPython keeps one object for each str of one latin-1 character, whoever made it.
+    /// A str. CPython has only one object for each str of one latin-1 character.
     mutating func saveText(_ index: UInt32, _ text: UnsafeRawBufferPointer) {
         guard text.count == 1 || text.count == 2, WTF8.decode(text, at: 0).length == text.count,
             let character = UInt8(exactly: WTF8.decode(text, at: 0).scalar)

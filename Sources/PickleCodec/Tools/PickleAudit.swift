@@ -26,9 +26,9 @@ public struct PickleAudit: Sendable {
     public var calls: [Call] { findings.calls }
     /// True if a persistent id would be handed to the application.
     public var hasPersistentIDs: Bool { findings.hasPersistentIDs }
-    /// Pickles that follow each other in the bytes, the one that breaks off included.
+    /// The number of pickles that follow each other in the bytes, including a broken last one.
     public private(set) var pickleCount = 0
-    /// Why the last pickle breaks off, nil when it does not. The offset is that in all bytes.
+    /// The failure in the last pickle; nil if there is none. Its offset is counted from the start of all bytes.
     public private(set) var error: PickleError?
     /// True if no loader of CPython would import or call anything else.
     public private(set) var isComplete = true
@@ -43,11 +43,11 @@ public struct PickleAudit: Sendable {
     /// Audits the pickles in some bytes. Line ends after the last are ignored.
     public init(of bytes: [UInt8], limits: PickleLimits = .init()) {
         var limits = limits
-        // No tree is built, so that depth costs nothing.
+        // No tree is built, so depth costs nothing.
         limits.maximumDepth = .max
         var document = PickleDocument(limits: limits)
         var start = 0
-        // Where the pickle after a STOP within a frame begins, each loader sees otherwise.
+        // CPython's loaders disagree on where the next pickle begins if STOP is inside a frame.
         var beginsInFrame = false
         bytes.withUnsafeBytes { bytes in
             repeat {
@@ -61,13 +61,13 @@ public struct PickleAudit: Sendable {
                     self.error = error.moved(by: start)
                 }
                 pickleCount += 1
-                // While the bytes are there: names are read from them.
+                // Now, while the bytes are valid: names are read from them.
                 findings.collect(document.machine.tape)
                 if start > 0, findings.count > known || error != nil { isFirstOnly = false }
                 if error != nil { break }
                 start += document.consumedBytes
             } while !bytes[start...].allSatisfy { $0 == 0x0a || $0 == 0x0d }
-            // One `Unpickler` keeps its memo from pickle to pickle: then the later ones may say something else.
+            // An `Unpickler` keeps its memo from pickle to pickle, so later pickles may mean something else to it.
             let isRefused = error.map { !$0.isCertain } ?? false
             guard isRefused || pickleCount > 1 else { return }
             var walk = PickleAuditWalk(bytes)
@@ -99,7 +99,7 @@ public struct PickleAudit: Sendable {
 
         mutating func insertPersistentID() { hasPersistentIDs = true }
 
-        /// Looks at every node, also those the result no longer holds.
+        /// Looks at every node, including those that the result no longer holds.
         mutating func collect(_ tape: borrowing PickleTape) {
             for index in 0..<tape.nodes.count {
                 let node = tape.nodes[index]

@@ -1,6 +1,6 @@
 import JSONCodec
 
-/// Prints the program a pickle is, as Python's `pickletools.dis` does, without running it.
+/// Prints the opcodes of a pickle as Python's `pickletools.dis` does, without running them.
 ///
 /// ```
 ///     0: \x80 PROTO      4
@@ -9,7 +9,7 @@ import JSONCodec
 /// highest protocol among opcodes = 4
 /// ```
 ///
-/// A broken pickle is printed up to where it breaks, and the error last. Texts longer than `maximumArgumentBytes` are cut.
+/// A broken pickle is printed up to the failure, followed by the error. Texts longer than `maximumArgumentBytes` are cut.
 public struct PickleDisassembler: Sendable {
     /// Most bytes of a text shown. Default 200.
     public var maximumArgumentBytes = 200
@@ -71,7 +71,7 @@ public struct PickleDisassembler: Sendable {
         text += "\n"
     }
 
-    /// The argument as Python's `repr` shows what `pickletools` makes of it.
+    /// The argument in the `repr` that `pickletools` prints.
     private func argumentText(
         _ step: OpcodeReader.Step, _ bytes: UnsafeRawBufferPointer
     ) throws(PickleFault) -> String? {
@@ -127,7 +127,7 @@ public struct PickleDisassembler: Sendable {
         return (number.isNegative ? "-" : "") + String(decoding: number.digits, as: UTF8.self)
     }
 
-    /// The bytes of the text that an opcode with a line for argument makes.
+    /// The text made by an opcode with a line as argument.
     private static func value(of opcode: [UInt8]) throws(PickleFault) -> [UInt8] {
         do throws(PickleError) {
             let graph = try PickleGraph(decoding: opcode + [UInt8(ascii: "\n"), PickleOpcode.stop.rawValue])
@@ -137,7 +137,7 @@ public struct PickleDisassembler: Sendable {
         }
     }
 
-    /// A line in which `pickletools` resolves the escapes of a Python 2 str, though the readers don't.
+    /// A line with the escapes of a Python 2 str resolved, as `pickletools` does here but CPython's readers don't.
     private static func unescaped(_ line: UnsafeRawBufferPointer) throws(PickleFault) -> [UInt8] {
         guard line.contains(0x5c) else { return try ascii(Array(line)) }
         return try ascii(try value(of: [PickleOpcode.string.rawValue, 0x27] + line + [0x27]))
@@ -149,7 +149,7 @@ public struct PickleDisassembler: Sendable {
     }
 }
 
-/// Stack heights and marks, as far as the listing needs them.
+/// The stack heights and marks that the listing needs.
 private struct DisassemblyState {
     private var height = 0
     private var marks: [(height: Int, offset: Int)] = []
@@ -157,7 +157,7 @@ private struct DisassemblyState {
 
     var indentation: Int { marks.count }
 
-    /// Applies what an opcode takes; returns what the listing says about it.
+    /// Applies what an opcode removes from the stack; returns the listing's note about it.
     mutating func apply(_ step: OpcodeReader.Step, _ bytes: UnsafeRawBufferPointer) throws(PickleFault) -> String? {
         switch step.opcode {
         case .popMark, .appends, .list, .tuple, .dict, .setItems, .addItems, .frozenSet, .inst, .obj:
@@ -179,7 +179,7 @@ private struct DisassemblyState {
         }
     }
 
-    /// Applies what an opcode leaves.
+    /// Applies what an opcode adds to the stack.
     mutating func enter(_ step: OpcodeReader.Step) {
         if step.opcode == .mark {
             marks.append((height, step.offset))

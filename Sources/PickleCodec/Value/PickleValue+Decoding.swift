@@ -3,7 +3,7 @@ extension PickleValue {
     ///
     /// - Parameters:
     ///   - bytes: a pickle of any protocol; what follows STOP is ignored.
-    ///   - limits: bounds on what is decoded.
+    ///   - limits: bounds on the input.
     ///   - buffers: out-of-band buffers of protocol 5, in order.
     ///   - extensions: the `copyreg` extension registry.
     /// - Throws: `PickleError` with the offset of the opcode that failed; `.cyclic` and `.sharedTooOften` for values
@@ -48,56 +48,22 @@ extension PickleDocument {
 }
 
 extension PickleTape {
-    /// Deepest tree, whatever `PickleLimits` says: releasing one recurses.
+    /// Deepest tree, even if `PickleLimits` allows more: releasing a tree recurses.
     static let deepestTree = 10_000
 
-    /// Builds the tree of a node. Where values are shared, its size is known before anything is built.
+    /// Builds the tree of a node. If values are shared, its size is computed before anything is built.
     func tree(
         of root: UInt32, limits: PickleLimits, isShared: Bool, _ keyLists: inout PickleKeyLists
     ) throws(PickleFault) -> PickleValue {
         let deepest = min(limits.maximumDepth, Self.deepestTree)
         if isShared {
-            if try treeDepth(of: root, budget: limits.maximumTreeValues + nodes.count) > deepest {
+            if try depth(of: root, treeBudget: limits.maximumTreeValues + nodes.count) > deepest {
                 throw PickleFault(.tooDeep, UInt64(deepest))
             }
         } else if Int(nodes[root].depth) > deepest {
             throw PickleFault(.tooDeep, UInt64(deepest))
         }
         return treeValue(root, &keyLists)
-    }
-
-    /// The depth of the tree below a node; throws for a cycle and for more values than the budget.
-    private func treeDepth(of root: UInt32, budget: Int) throws(PickleFault) -> Int {
-        // For each node 0: not seen, -1: on the path, otherwise the size of its tree. A worklist replaces recursion.
-        var sizes = RawArray<Int>(capacity: nodes.count)
-        sizes.append(repeating: 0, count: nodes.count)
-        var depths = RawArray<UInt32>(capacity: nodes.count)
-        depths.append(repeating: 0, count: nodes.count)
-        var work = RawArray<UInt32>(capacity: 256)
-        work.append(root)
-        while !work.isEmpty {
-            let index = work.removeLast()
-            if sizes[index] == 0 {
-                sizes[index] = -1
-                work.append(index)
-                var isCyclic = false
-                forEachChild(of: index) { child in
-                    if sizes[child] == 0 { work.append(child) } else if sizes[child] < 0 { isCyclic = true }
-                }
-                if isCyclic { throw PickleFault(.cyclic) }
-            } else if sizes[index] < 0 {
-                var size = 1
-                var depth: UInt32 = 0
-                forEachChild(of: index) { child in
-                    size = min(size + max(sizes[child], 0), budget + 1)
-                    depth = max(depth, depths[child])
-                }
-                if size > budget { throw PickleFault(.sharedTooOften, UInt64(budget)) }
-                sizes[index] = size
-                depths[index] = nodes[index].isContainer ? depth + 1 : 0
-            }
-        }
-        return Int(depths[root])
     }
 
     private func treeValue(_ index: UInt32, _ keyLists: inout PickleKeyLists) -> PickleValue {
@@ -124,7 +90,7 @@ extension PickleTape {
         }
     }
 
-    /// Checked bytes as text: all but those with surrogates are a Swift string.
+    /// Checked bytes as text: a Swift string unless they hold surrogates.
     private func text(_ node: TapeNode) -> PickleValue {
         let bytes = content(of: node)
         if !node.flags.contains(.ascii), WTF8.hasSurrogates(bytes) { return .surrogateString(Array(bytes)) }
@@ -149,7 +115,7 @@ extension PickleTape {
         return treeItems(chain, from: 0, step: 2, &keyLists)
     }
 
-    /// Each item of a chain, or each other one.
+    /// All items of a chain, or every other one.
     private func treeItems(
         _ chain: ItemChain, from first: Int, step: Int, _ keyLists: inout PickleKeyLists
     ) -> [PickleValue] {

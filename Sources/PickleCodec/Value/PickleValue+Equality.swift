@@ -23,15 +23,15 @@ extension PickleDict: Hashable {
     }
 }
 
-/// Compares and hashes trees in linear time, whatever they are nested of.
+/// Compares and hashes trees in linear time, however they are nested.
 ///
 /// Sets and dicts are compared without order, by hash. Without a cache the same subtree would be hashed again for each set
-/// around it, and comparing in order first and without order then would take 2**depth. So hashes of sets and dicts are
-/// kept by the address of their storage, which the values being compared hold, and each pair is compared once.
+/// around it, and a comparison in order followed by one without order would take 2**depth. So hashes of sets and dicts are
+/// cached by the address of their storage, which the compared values keep alive, and each pair is compared once.
 struct PickleComparer {
     private var hashes: [Storage: Int] = [:]
 
-    /// Where the items of a set are, or the keys and values of a dict.
+    /// The address of the items of a set, or of the keys and values of a dict.
     private struct Storage: Hashable {
         let keys: UnsafeRawPointer
         let values: UnsafeRawPointer?
@@ -99,7 +99,7 @@ struct PickleComparer {
             areEqual(left.states, right.states), areEqual(left.items, right.items), areEqual(left.adds, right.adds),
             left.pairs.count == right.pairs.count
         else { return false }
-        // Pairs that would be set one after the other: in order.
+        // The pairs would be set one after the other, so their order counts.
         for index in left.pairs.indices {
             guard areEqual(left.pairs[index].key, right.pairs[index].key),
                 areEqual(left.pairs[index].value, right.pairs[index].value)

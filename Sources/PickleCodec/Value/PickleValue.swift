@@ -1,4 +1,4 @@
-/// A Python value as a Swift tree: what `pickle.loads` would give, as far as it is data.
+/// A Python value as a Swift tree: the data that `pickle.loads` would return.
 ///
 /// ```
 /// let value = try PickleValue(decoding: bytes)
@@ -20,13 +20,13 @@
 /// | everything else | `object`: the call that would make it, never carried out |
 ///
 /// A tree has no identity: a list that occurs twice becomes two equal lists, and one that contains itself is an error.
-/// `PickleGraph` says both. Trees are as deep as `PickleLimits.maximumDepth` allows (at most 10 000): comparing,
+/// `PickleGraph` can hold both. Trees are as deep as `PickleLimits.maximumDepth` allows (at most 10 000): comparing,
 /// hashing, printing and releasing them recurses.
 ///
 /// Equality is Swift's, not Python's: kinds must be the same (`1` and `1.0` differ), floats are compared by their bits, so
 /// that NaN equals itself; sets and dicts are compared without order.
 public enum PickleValue: Sendable {
-    /// None. Not called `none`, which an optional would take for its own.
+    /// None. Not called `none`, which would be ambiguous in an optional.
     case null
     /// bool.
     case bool(Bool)
@@ -132,7 +132,7 @@ extension PickleValue {
         mapping?[key]
     }
 
-    /// An item where this is a list or tuple and has so many; nil otherwise.
+    /// An item of a list or tuple; nil if there is none at that index, and for other kinds.
     public subscript(index: Int) -> PickleValue? {
         switch self {
         case .list(let items), .tuple(let items): items.indices.contains(index) ? items[index] : nil
