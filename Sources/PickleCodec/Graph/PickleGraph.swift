@@ -50,10 +50,9 @@ public struct PickleGraph: Sendable {
     ///   - protocolVersion: 0 to 5. Default 4, Python's from 3.8 to 3.13.
     ///   - isFramed: whether protocols 4 and 5 are cut into frames as CPython does. Default true.
     public func encoded(protocolVersion: Int = 4, isFramed: Bool = true) throws(PickleWriteError) -> [UInt8] {
-        guard 0...5 ~= protocolVersion else { throw PickleWriteError.unsupportedProtocol(protocolVersion) }
         let scratch = PickleSerializerScratch.borrow()
         defer { scratch.giveBack() }
-        return try scratch.encode(root.index, of: storage.document.machine.tape, protocolVersion, isFramed)
+        return try scratch.serialize(root.index, of: storage.document.machine.tape, protocolVersion, isFramed)
     }
 }
 

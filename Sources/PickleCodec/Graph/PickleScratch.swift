@@ -62,22 +62,17 @@ final class PickleSerializerScratch: @unchecked Sendable {
     }
 
     /// Writes a tree.
-    func encode(_ value: PickleValue, _ version: Int, _ isFramed: Bool) throws(PickleWriteError) -> [UInt8] {
+    func serialize(_ value: PickleValue, _ version: Int, _ isFramed: Bool) throws(PickleWriteError) -> [UInt8] {
         builder.reset()
         let root = builder.add(value)
-        serializer.prepare(
-            version: version, isFramed: isFramed, nodes: builder.tape.nodes.count, links: builder.tape.links.count)
-        try serializer.write(root.index, of: builder.tape)
-        return serializer.emitter.bytes
+        return try serializer.serialize(root.index, of: builder.tape, version, isFramed)
     }
 
-    /// Writes a graph.
-    func encode(
+    /// Writes the value of a node of a graph.
+    func serialize(
         _ root: UInt32, of tape: borrowing PickleTape, _ version: Int, _ isFramed: Bool
     ) throws(PickleWriteError) -> [UInt8] {
-        serializer.prepare(version: version, isFramed: isFramed, nodes: tape.nodes.count, links: tape.links.count)
-        try serializer.write(root, of: tape)
-        return serializer.emitter.bytes
+        try serializer.serialize(root, of: tape, version, isFramed)
     }
 }
 

@@ -15,8 +15,6 @@ struct PickleSerializer: ~Copyable {
     /// Objects in the memo that have not been given their states yet.
     var unfinished: Set<UInt32> = []
     var work = RawArray<Task>()
-    private var steps = 0
-    private var stepLimit = 0
     /// Memo indices of names and texts that spell data at old protocols, plus one; by `Spelling`.
     private var spellings = RawArray<UInt32>()
 
@@ -46,11 +44,19 @@ struct PickleSerializer: ~Copyable {
         emitter = OpcodeEmitter(version: 4, isFramed: true, capacity: 0)
     }
 
-    /// Forgets the last pickle; `nodes` and `links` are the size of the next tape.
-    mutating func prepare(version: Int, isFramed: Bool, nodes: Int, links: Int) {
+    /// Memory that is kept for the next pickle.
+    var heldBytes: Int {
+        emitter.output.capacity + memo.capacity * 4 + work.capacity * MemoryLayout<Task>.stride
+    }
+
+    /// Writes the value of a node as one pickle.
+    mutating func serialize(
+        _ root: UInt32, of tape: borrowing PickleTape, _ version: Int, _ isFramed: Bool
+    ) throws(PickleWriteError) -> [UInt8] {
+        guard 0...5 ~= version else { throw PickleWriteError.unsupportedProtocol(version) }
         emitter.configure(version: version, isFramed: isFramed)
         memo.truncate(to: 0)
-        memo.append(repeating: 0, count: nodes)
+        memo.append(repeating: 0, count: tape.nodes.count)
         memoCount = 0
         spellings.truncate(to: 0)
         spellings.append(repeating: 0, count: 16)
@@ -58,23 +64,13 @@ struct PickleSerializer: ~Copyable {
         translated.removeAll(keepingCapacity: true)
         unfinished.removeAll(keepingCapacity: true)
         work.truncate(to: 0)
-        steps = 0
-        // Each step saves, fills or closes something once; more means a cycle that never ends.
-        stepLimit = 64 + 16 * (nodes + links)
-    }
-
-    /// Memory that is kept for the next pickle.
-    var heldBytes: Int {
-        emitter.output.capacity + memo.capacity * 4 + work.capacity * MemoryLayout<Task>.stride
-    }
-
-    /// Writes the value of a node as one pickle.
-    mutating func write(_ root: UInt32, of tape: borrowing PickleTape) throws(PickleWriteError) {
         emitter.begin()
         pushSave(root)
+        // Each step saves, fills or closes something once; more means a cycle that never ends.
+        var stepsLeft = 64 + 16 * (tape.nodes.count + tape.links.count)
         while !work.isEmpty {
-            steps += 1
-            if steps > stepLimit { throw PickleWriteError.unwritableCycle }
+            if stepsLeft == 0 { throw PickleWriteError.unwritableCycle }
+            stepsLeft -= 1
             let task = work.removeLast()
             switch task.action {
             case .save: try save(task.node, tape)
@@ -91,6 +87,7 @@ struct PickleSerializer: ~Copyable {
             }
         }
         emitter.end()
+        return emitter.bytes
     }
 
     // MARK: Memo
