@@ -10,7 +10,7 @@ struct TagComparison: ~Copyable {
 
     typealias Tag = [String: Any]
 
-    /// Nil when equal, else what differs.
+    /// Nil if equal, otherwise a description of the difference.
     mutating func difference(
         _ tag: Tag, _ node: PickleDocument.Node, in document: borrowing PickleDocument, path: String = "$"
     ) -> String? {
