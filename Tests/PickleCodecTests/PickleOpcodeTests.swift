@@ -23,6 +23,6 @@ import Testing
             default: ""
             }
         }
-        #expect([UInt8(ascii: "."), UInt8(ascii: "K"), UInt8(ascii: "M"), 0].map(name) == ["STOP", "BININT", "BININT", ""])
+        #expect(".KM\0".utf8.map(name) == ["STOP", "BININT", "BININT", ""])
     }
 }

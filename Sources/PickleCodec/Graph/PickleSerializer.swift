@@ -220,22 +220,25 @@ struct PickleSerializer: ~Copyable {
     private mutating func saveDict(
         _ index: UInt32, _ node: TapeNode, _ tape: borrowing PickleTape
     ) throws(PickleWriteError) {
-        var isKey = true
-        try tape.forEach(in: node.chain) { (item) throws(PickleWriteError) in
-            if isKey, tape.nodes[item].flags.contains(.unhashable) { throw PickleWriteError.unhashable }
-            isKey.toggle()
-        }
+        try checkHashable(node, tape)
         emitter.emitEmpty(.emptyDict, .dict)
         put(index)
         pushFill(.dict, node.chain)
     }
 
+    /// Throws if a key of a dict or an element of a set cannot be hashed.
+    private func checkHashable(_ node: TapeNode, _ tape: borrowing PickleTape) throws(PickleWriteError) {
+        var items = TapeCursor(node.chain)
+        while let item = items.next(in: tape) {
+            if tape.nodes[item].flags.contains(.unhashable) { throw PickleWriteError.unhashable }
+            if node.kind == .dict { _ = items.next(in: tape) }
+        }
+    }
+
     private mutating func saveSet(
         _ index: UInt32, _ node: TapeNode, _ tape: borrowing PickleTape
     ) throws(PickleWriteError) {
-        try tape.forEach(in: node.chain) { (item) throws(PickleWriteError) in
-            if tape.nodes[item].flags.contains(.unhashable) { throw PickleWriteError.unhashable }
-        }
+        try checkHashable(node, tape)
         let chain = node.chain
         if version < 4 {
             // set([...]): the list and the tuple take memo indices but are never fetched.
