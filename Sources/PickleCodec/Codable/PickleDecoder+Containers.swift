@@ -129,7 +129,7 @@ struct UnkeyedValues: UnkeyedDecodingContainer {
     }
 }
 
-/// Python's way of writing names and Swift's.
+/// Conversion between Python's and Swift's spelling of names.
 enum SnakeCase {
     /// `skip_sid` to `skipSid`; underscores at either end stay.
     static func camel(_ text: String) -> String {

@@ -7,7 +7,7 @@
 ///
 /// dicts (also OrderedDict, defaultdict, Counter) are keyed; lists, tuples, sets, namedtuples and deques are unkeyed;
 /// bytes and bytearrays decode as `[UInt8]`. Numbers convert only where nothing is lost. A property of type
-/// `PickleValue` takes whatever there is.
+/// `PickleValue` takes any value.
 public struct PickleDecoder: Sendable {
     /// How dict keys become coding keys.
     public enum KeyStrategy: Sendable {
@@ -15,15 +15,15 @@ public struct PickleDecoder: Sendable {
         case useDefaultKeys
         /// `skip_sid` is `skipSid`.
         case convertFromSnakeCase
-        /// Whatever the function makes of the path and the key.
+        /// The result of a function of the path and the key.
         case custom(@Sendable ([any CodingKey], String) -> String)
     }
 
-    /// Bounds on what is decoded.
+    /// Bounds on the input.
     public var limits = PickleLimits()
     /// How dict keys become coding keys. Default: as they are.
     public var keyDecodingStrategy = KeyStrategy.useDefaultKeys
-    /// What `Decodable` types find in `Decoder.userInfo`.
+    /// Passed to `Decodable` types as `Decoder.userInfo`.
     public var userInfo: [CodingUserInfoKey: any Sendable] = [:]
 
     /// A decoder with default settings.

@@ -10,17 +10,17 @@ public struct PickleEncoder: Sendable {
         case useDefaultKeys
         /// `skipSid` is `skip_sid`.
         case convertToSnakeCase
-        /// Whatever the function makes of the path, the key being its last element.
+        /// The result of a function of the path, whose last element is the key.
         case custom(@Sendable ([any CodingKey]) -> String)
     }
 
     /// The protocol to write, 0 to 5. Default 4.
     public var protocolVersion = 4
-    /// Whether protocols 4 and 5 are cut into frames. Default true.
+    /// True if protocols 4 and 5 are cut into frames. Default true.
     public var isFramed = true
     /// How coding keys become dict keys. Default: as they are.
     public var keyEncodingStrategy = KeyStrategy.useDefaultKeys
-    /// What `Encodable` types find in `Encoder.userInfo`.
+    /// Passed to `Encodable` types as `Encoder.userInfo`.
     public var userInfo: [CodingUserInfoKey: any Sendable] = [:]
 
     /// An encoder with default settings.
@@ -28,7 +28,7 @@ public struct PickleEncoder: Sendable {
 
     /// Encodes a value as one pickle.
     ///
-    /// - Throws: what the value's own `encode(to:)` throws, or `PickleWriteError`.
+    /// - Throws: any error of the value's own `encode(to:)`, or `PickleWriteError`.
     public func encode<T: Encodable>(_ value: T) throws -> [UInt8] {
         try encodeValue(value).encoded(protocolVersion: protocolVersion, isFramed: isFramed)
     }
@@ -41,7 +41,7 @@ public struct PickleEncoder: Sendable {
     }
 }
 
-/// Where an encoder leaves its result; a reference, because containers outlive the call that made them.
+/// Holds the result of an encoder; a reference, because containers outlive the call that made them.
 final class EncodedNode {
     enum Content {
         case none
@@ -52,7 +52,7 @@ final class EncodedNode {
 
     var content = Content.none
 
-    /// What was encoded; nothing at all is an empty dict, as with `JSONEncoder`.
+    /// The encoded value; a type that encodes nothing is an empty dict, as with `JSONEncoder`.
     var value: PickleValue {
         switch content {
         case .none: .dict(PickleDict())
@@ -112,7 +112,7 @@ struct ValueEncoder: Encoder {
 
     func singleValueContainer() -> any SingleValueEncodingContainer { self }
 
-    /// Writes a value, plain ones without a container.
+    /// Writes a value; `PickleValue` and bytes need no container.
     func write<T: Encodable>(_ value: T) throws {
         if let value = value as? PickleValue {
             node.content = .value(value)

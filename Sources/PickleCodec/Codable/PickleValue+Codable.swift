@@ -1,5 +1,5 @@
-/// As a property of `Codable` types: with `PickleDecoder` and `PickleEncoder` any value, unchanged; with other coders what
-/// their format can say (null, booleans, numbers, text, arrays, text-keyed dictionaries).
+/// For properties of `Codable` types: `PickleDecoder` and `PickleEncoder` keep any value unchanged; other coders support
+/// the values that their format can hold (null, booleans, numbers, text, arrays, text-keyed dictionaries).
 extension PickleValue: Codable {
     public init(from decoder: any Decoder) throws {
         if let decoder = decoder as? ValueDecoder {

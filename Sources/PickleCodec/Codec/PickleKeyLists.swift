@@ -1,14 +1,14 @@
-/// The lists of text keys that the dicts read last had, in this pickle and in those before.
+/// The key lists of the latest dicts with only str keys, from this pickle and earlier ones.
 ///
-/// Rows, and one message after the other, have the same keys: they are then known to be distinct, and dicts of a tree
-/// share one array of them. Bounded: 16 lists of few and short keys, 4 KiB of text.
+/// The rows of a table and successive messages have the same keys. Keys found here are known to be distinct, and dicts
+/// of a tree share one array of them. Bounded: 16 lists of few and short keys, 4 KiB of text.
 struct PickleKeyLists: ~Copyable {
     /// The texts of each list, each after a byte with its length and filled up to eight bytes or a multiple, in
     /// `textCapacity` bytes for each list.
     private var texts = RawArray<UInt8>()
     /// The number of keys of each list, 0 for none.
     private var counts = RawArray<UInt32>()
-    /// Where each list lies in the links of the tape in hand, the quickest comparison; 0 for one of an earlier pickle.
+    /// The index of each list in the links of the current tape, for the fastest comparison; 0 if it is of an earlier pickle.
     private var places = RawArray<UInt32>()
     /// The keys of each list, empty before a tree needs them.
     private var values: [[PickleValue]] = []
@@ -17,13 +17,13 @@ struct PickleKeyLists: ~Copyable {
     private static let textCapacity = 256
     static let maximumKeys = 16
 
-    /// Forgets where the lists lie: another tape comes.
+    /// Forgets the indices of the lists: another tape follows.
     mutating func begin() {
         places.truncate(to: 0)
         places.append(repeating: 0, count: Self.capacity)
     }
 
-    /// The place of a list that is equal to the keys of a dict, whose pairs begin at an index of the links; nil if none is.
+    /// The slot of the list with the same keys as a dict whose pairs begin at `first` in the links; nil if there is none.
     mutating func find(_ first: Int, count: Int, in tape: borrowing PickleTape) -> Int? {
         guard !counts.isEmpty, let slot = slot(first, count, tape), counts[slot] == UInt32(count) else { return nil }
         let known = Int(places[slot])
@@ -33,7 +33,7 @@ struct PickleKeyLists: ~Copyable {
         return slot
     }
 
-    /// Keeps the keys of a dict, which are distinct; nil when they aren't few and short texts.
+    /// Keeps the keys of a dict, which are distinct; nil if they aren't few and short texts.
     mutating func keep(_ first: Int, count: Int, of tape: borrowing PickleTape) -> Int? {
         guard count <= Self.maximumKeys, let slot = slot(first, count, tape) else { return nil }
         if counts.isEmpty {
@@ -48,11 +48,11 @@ struct PickleKeyLists: ~Copyable {
         return slot
     }
 
-    /// The keys of a dict, whose pairs are a chain, as values.
+    /// The keys of a dict as values; the chain holds its pairs.
     mutating func values(of chain: ItemChain, in tape: borrowing PickleTape) -> [PickleValue] {
         let count = Int(chain.count / 2)
         let first = Int(chain.first) + 2
-        // One segment of few keys; others are rare, and not worth a comparison.
+        // Only dicts of one segment and few keys: others are rare and not worth a comparison.
         guard count > 0, count <= Self.maximumKeys, chain.first == chain.last,
             let slot = find(first, count: count, in: tape) ?? keep(first, count: count, of: tape)
         else { return tape.treeKeys(chain) }
@@ -61,14 +61,14 @@ struct PickleKeyLists: ~Copyable {
         return values[slot]
     }
 
-    /// Where a list with these keys would be; nil if the first is no text.
+    /// The slot of a list with these keys; nil if the first key is no text.
     private func slot(_ first: Int, _ count: Int, _ tape: borrowing PickleTape) -> Int? {
         let key = tape.nodes[tape.links[first]]
         guard key.kind == .str, let byte = tape.content(of: key).first else { return nil }
         return (Int(key.count) &+ Int(byte) &+ count &* 5) & (Self.capacity - 1)
     }
 
-    /// Whether the keys of two dicts are the same nodes, as in rows whose keys come from the memo.
+    /// True if the keys of two dicts are the same nodes, as in rows whose keys come from the memo.
     private func isSame(_ known: Int, _ first: Int, _ count: Int, in tape: borrowing PickleTape) -> Bool {
         var at = 0
         while at < 2 &* count {
@@ -85,11 +85,11 @@ struct PickleKeyLists: ~Copyable {
         var known = UnsafeRawPointer(texts.base + slot &* Self.textCapacity)
         var at = first
         while at < first &+ 2 &* count {
-            // What the links name is on the tape.
+            // Every link is a node of the tape.
             let key = tape.nodes.base[Int(tape.links.base[at])]
             let length = Int(known.load(as: UInt8.self))
             guard key.kind == .str, key.count == UInt32(truncatingIfNeeded: length) else { return false }
-            // Most keys are compared as one word, of which the bytes behind the key are dropped.
+            // Most keys fit into one word; the bytes after the key are shifted out.
             if length <= 8, Int(key.first) <= lastWord, !key.flags.contains(.inScratch) {
                 let word = input.loadUnaligned(fromByteOffset: Int(key.first), as: UInt64.self)
                 let other = known.loadUnaligned(fromByteOffset: 1, as: UInt64.self)
@@ -107,7 +107,7 @@ struct PickleKeyLists: ~Copyable {
     /// Bytes that a text and its length take.
     @inline(__always) private static func room(for length: Int) -> Int { 1 &+ max(8, (length &+ 7) & ~7) }
 
-    /// Notes the texts of a list; false when there are others than short texts.
+    /// Keeps the texts of a list; false if a key is no short text.
     private mutating func keepTexts(in slot: Int, _ first: Int, _ count: Int, of tape: borrowing PickleTape) -> Bool {
         var place = slot * Self.textCapacity
         let end = place + Self.textCapacity

@@ -26,7 +26,7 @@ extension PickleMachine {
         }
     }
 
-    /// A quick look at small dicts whose keys are all text: true when no two are equal.
+    /// A fast check for small dicts with only str keys: true if no two are equal.
     private mutating func hasDistinctTextKeys(_ node: TapeNode) -> Bool {
         let count = Int(node.count)
         // One segment of few pairs: otherwise the table is faster.
@@ -39,7 +39,7 @@ extension PickleMachine {
     }
 
     private func areDistinctTexts(_ base: Int, _ count: Int) -> Bool {
-        // 128 bits: eight keys then meet by chance in one of five dicts.
+        // With 128 bits, two of eight keys collide by chance in one of five dicts.
         var seenLow: UInt64 = 0
         var seenHigh: UInt64 = 0
         var at = 0
@@ -72,39 +72,29 @@ extension PickleMachine {
         return false
     }
 
-    private mutating func resolve(_ index: UInt32, _ node: TapeNode) {
+    private mutating func resolve(_ container: UInt32, _ node: TapeNode) {
         let step = node.kind == .dict ? 2 : 1
         let size = tableSize(for: Int(node.count) / step)
         keys.slots.truncate(to: 0)
         keys.slots.append(repeating: 0, count: size)
         keys.resolved.truncate(to: 0)
-        let original = tape.chain(of: node)
-        var segment = Int(original.first)
+        var items = TapeCursor(node.chain)
         var isValue = false
-        var place = 0
-        while segment != 0 {
-            let end = segment + 2 + Int(tape.links[segment + 1])
-            var at = segment + 2
-            while at < end {
-                let item = tape.links[at]
-                if isValue {
-                    if place == keys.resolved.count { keys.resolved.append(item) } else { keys.resolved[place] = item }
-                    isValue = false
-                } else {
-                    place = insert(item, step: step)
-                    isValue = step == 2
-                }
-                at += 1
+        var index = 0
+        while let item = items.next(in: tape) {
+            if isValue {
+                if index == keys.resolved.count { keys.resolved.append(item) } else { keys.resolved[index] = item }
+                isValue = false
+            } else {
+                index = insert(item, step: step)
+                isValue = step == 2
             }
-            segment = Int(tape.links[segment])
         }
         guard keys.resolved.count < Int(node.count) else { return }
         var chain = ItemChain()
         // Fewer items than before: the bound on `links` was checked for more.
         try? tape.extend(&chain, from: UnsafePointer(keys.resolved.base), count: keys.resolved.count)
-        tape.nodes[index].count = chain.count
-        tape.nodes[index].first = chain.first
-        tape.nodes[index].last = chain.last
+        tape.nodes[container].chain = chain
     }
 
     /// Finds an equal key or appends this one; returns where its value belongs.
@@ -233,7 +223,7 @@ extension PickleMachine {
     private func memberClasses(_ node: TapeNode) -> [UInt32] {
         var members: [UInt32] = []
         members.reserveCapacity(Int(node.count))
-        tape.forEach(in: tape.chain(of: node)) { members.append(keys.classes[$0]) }
+        tape.forEach(in: node.chain) { members.append(keys.classes[$0]) }
         guard node.kind == .frozenset else { return members }
         members.sort()
         var unique: [UInt32] = []

@@ -1,5 +1,5 @@
 extension PickleMachine {
-    /// What a run of stack items means for the container that takes them.
+    /// The facts about a run of stack items that matter to their container.
     private struct ItemTraits {
         var depth: UInt16 = 0
         var flags = TapeNode.Flags(rawValue: 0)
@@ -11,7 +11,7 @@ extension PickleMachine {
         var traits = ItemTraits()
         var at = from
         while at < to {
-            // What is on the stack is on the tape.
+            // Every stack item is a node of the tape.
             let node = tape.nodes.base[Int(stack.base[at])]
             if node.depth > traits.depth { traits.depth = node.depth }
             traits.flags.formUnion(node.flags)
@@ -30,29 +30,18 @@ extension PickleMachine {
     @inline(__always) private func raised(_ depth: UInt16) -> UInt16 { depth == .max ? .max : depth + 1 }
 
     /// Replaces the items from a height on by one container of them.
-    private mutating func gather(_ kind: PickleDocument.Kind, from height: Int) throws(PickleFault) {
+    mutating func gather(_ kind: PickleKind, from height: Int) throws(PickleFault) {
         let traits = traits(from: height, to: stack.count)
         var chain = ItemChain()
         try moveItems(from: height, to: &chain)
         var flags: TapeNode.Flags = kind == .tuple ? traits.flags.intersection(.unhashable) : .unhashable
         if kind == .frozenset { flags = [] }
-        let node = TapeNode(
-            kind: kind, flags: flags, depth: raised(traits.depth), count: chain.count, first: chain.first,
-            last: chain.last)
-        try push(node)
+        try push(TapeNode(kind, flags, depth: raised(traits.depth), chain: chain))
     }
 
     mutating func makeTuple(count: Int) throws(PickleFault) {
         try need(count)
         try gather(.tuple, from: stack.count - count)
-    }
-
-    mutating func makeTuple(from height: Int) throws(PickleFault) {
-        try gather(.tuple, from: height)
-    }
-
-    mutating func makeList(from height: Int) throws(PickleFault) {
-        try gather(.list, from: height)
     }
 
     mutating func makeDict(from height: Int) throws(PickleFault) {
@@ -61,14 +50,8 @@ extension PickleMachine {
         notePending(stack[stack.count - 1])
     }
 
-    mutating func makeFrozenSet(from height: Int) throws(PickleFault) {
-        try checkHashable(from: height, step: 1)
-        try gather(.frozenset, from: height)
-        notePending(stack[stack.count - 1])
-    }
-
     /// A new set or frozenset of the items from a height on.
-    mutating func makeSet(_ kind: PickleDocument.Kind, from height: Int) throws(PickleFault) {
+    mutating func makeSet(_ kind: PickleKind, from height: Int) throws(PickleFault) {
         try checkHashable(from: height, step: 1)
         try gather(kind, from: height)
         notePending(stack[stack.count - 1])
@@ -105,7 +88,7 @@ extension PickleMachine {
 
     mutating func appendMany() throws(PickleFault) {
         let height = try popMark()
-        // CPython's C reader takes no items for anything, and leaves it alone.
+        // With no items, CPython's C reader accepts any target and leaves it alone.
         if height == stack.count, height > fence { return }
         try needTarget(below: height)
         try fill(ObjectField.items, from: height)
@@ -137,7 +120,7 @@ extension PickleMachine {
     private mutating func fill(_ field: Int, from height: Int) throws(PickleFault) {
         let target = stack[height - 1]
         let node = tape.nodes[target]
-        let kind: PickleDocument.Kind =
+        let kind: PickleKind =
             field == ObjectField.items ? .list : field == ObjectField.pairs ? .dict : .set
         guard node.kind == kind else { return try fillObject(field, target, node, from: height) }
         let traits = traits(from: height, to: stack.count)
@@ -145,11 +128,9 @@ extension PickleMachine {
             try checkHashable(from: height, step: kind == .dict ? 2 : 1)
         }
         let depth = raised(traits.depth)
-        var chain = tape.chain(of: node)
+        var chain = node.chain
         try moveItems(from: height, to: &chain)
-        tape.nodes[target].count = chain.count
-        tape.nodes[target].first = chain.first
-        tape.nodes[target].last = chain.last
+        tape.nodes[target].chain = chain
         if depth > node.depth { tape.nodes[target].depth = depth }
         if kind != .list { notePending(target) }
     }
@@ -174,7 +155,7 @@ extension PickleMachine {
         let target = stack[stack.count - 2]
         let node = tape.nodes[target]
         if node.kind != .object {
-            // CPython gives None to nobody.
+            // CPython ignores the state None, whatever the target is.
             guard stack[stack.count - 1] == PickleTape.none else { throw PickleFault(.notBuildable) }
             _ = stack.removeLast()
             return

@@ -17,10 +17,7 @@ extension PickleMachine {
     }
 
     private mutating func pushGlobal(module: UInt32, name: UInt32) throws(PickleFault) {
-        let known = WellKnownName(
-            module: tape.content(of: tape.nodes[module]), name: tape.content(of: tape.nodes[name]))
-        try push(
-            TapeNode(kind: .global, flags: nameOrigin, count: UInt32(known.rawValue), first: module, last: name))
+        try push(tape.global(module: module, name: name, nameOrigin))
     }
 
     mutating func makeStackGlobal() throws(PickleFault) {
@@ -52,7 +49,7 @@ extension PickleMachine {
 
     // MARK: Objects
 
-    /// REDUCE: plain data where the call only spells it, else an inert object.
+    /// REDUCE: a built-in value where the call only spells one, otherwise an inert object.
     mutating func makeReduced() throws(PickleFault) {
         try need(2)
         let arguments = stack[stack.count - 1]
@@ -61,7 +58,7 @@ extension PickleMachine {
         guard tape.nodes[arguments].kind == .tuple else { throw PickleFault(.argumentsNotATuple) }
         stack.truncate(to: stack.count - 2)
         if tape.nodes[callable].kind == .global, tape.nodes[callable].count != 0,
-            try pushPlainReduction(WellKnownName(tape.nodes[callable]), tape.nodes[arguments])
+            try pushDataReduction(WellKnownName(tape.nodes[callable]), tape.nodes[arguments])
         {
             return
         }
@@ -90,7 +87,7 @@ extension PickleMachine {
     mutating func makeInstance() throws(PickleFault) {
         let module = try addName(try takeLine())
         let name = try addName(try takeLine())
-        try makeTuple(from: try popMark())
+        try gather(.tuple, from: try popMark())
         let arguments = stack.removeLast()
         try pushGlobal(module: module, name: name)
         try pushObject(.inst, stack.removeLast(), arguments)
@@ -102,7 +99,7 @@ extension PickleMachine {
         guard height < stack.count else { throw PickleFault(.noClass) }
         let callable = stack[height]
         guard isCallable(callable) else { throw PickleFault(.notCallable) }
-        try makeTuple(from: height + 1)
+        try gather(.tuple, from: height + 1)
         let arguments = stack.removeLast()
         stack.truncate(to: height)
         try pushObject(.obj, callable, arguments)
@@ -117,20 +114,14 @@ extension PickleMachine {
         _ constructor: PickleConstructor, _ callable: UInt32, _ arguments: UInt32, keywords: UInt32 = 0
     ) throws(PickleFault) {
         guard tape.links.count < Int(UInt32.max) - 64 else { throw PickleFault(.tooManyNodes, UInt64(UInt32.max)) }
-        let record = tape.links.count
-        tape.links.append(repeating: 0, count: ObjectField.words)
-        tape.links[record + ObjectField.constructor] = constructor.rawValue
-        tape.links[record + ObjectField.callable] = callable
-        tape.links[record + ObjectField.arguments] = arguments
-        tape.links[record + ObjectField.keywords] = keywords
         let depth = max(deeper(than: callable), deeper(than: arguments), deeper(than: keywords))
-        try push(TapeNode(kind: .object, depth: depth, first: UInt32(record)))
+        try push(tape.object(constructor, callable, arguments, keywords: keywords, depth: depth))
     }
 
     // MARK: Calls that only spell data (protocols below 3, 4 and 5)
 
-    /// Pushes the value of a call that older protocols spell data with; false when it is some other call.
-    private mutating func pushPlainReduction(
+    /// Pushes the value of a call with which older protocols spell a built-in value; false for any other call.
+    private mutating func pushDataReduction(
         _ name: WellKnownName, _ arguments: TapeNode
     ) throws(PickleFault) -> Bool {
         guard arguments.count <= 2 else { return false }
@@ -147,7 +138,7 @@ extension PickleMachine {
                 default: return false
                 }
                 try charge(Int(node.count))
-                pushItems(of: tape.chain(of: node))
+                pushItems(of: node.chain)
             }
             try makeSet(name == .set ? .set : .frozenset, from: height)
             return true
@@ -209,8 +200,8 @@ extension PickleMachine {
         return equalBytes(name, "latin1") || equalBytes(name, "latin-1") || equalBytes(name, "iso-8859-1")
     }
 
-    /// The latin-1 bytes of a text; those of an ASCII text are the text's own.
-    private mutating func pushLatin1(_ text: TapeNode, as kind: PickleDocument.Kind) throws(PickleFault) {
+    /// The latin-1 bytes of a text; an ASCII text keeps its own bytes.
+    private mutating func pushLatin1(_ text: TapeNode, as kind: PickleKind) throws(PickleFault) {
         var node = text
         node.kind = kind
         if kind == .bytearray { node.flags.insert(.unhashable) }

@@ -1,7 +1,7 @@
 extension PickleMachine {
-    /// Executes the loaded pickle up to STOP and returns the node of its value. `at` is then behind STOP.
+    /// Executes the loaded pickle up to STOP and returns the node of its value. `at` is then after STOP.
     ///
-    /// One flat switch over the opcodes of `pickletools.opcodes`, grouped like there: one jump table.
+    /// One flat switch over the opcodes, grouped as in `pickletools.opcodes`. It compiles to one jump table.
     mutating func run() throws(PickleFault) -> UInt32 {
         while true {
             if at == end {
@@ -14,8 +14,8 @@ extension PickleMachine {
             at &+= 1
             switch byte {
             case PickleOpcode.shortBinUnicode:
-                // Texts come in rows, each with its MEMOIZE: half the jumps of a message, which predict badly, are saved
-                // by looking at the next byte here.
+                // Texts often follow each other, each with its MEMOIZE. A look at the next byte here saves half the
+                // jumps of a message, which predict badly.
                 repeat {
                     try pushText(length: Int(try takeInteger(UInt8.self)))
                     if isNext(.memoize) { try memoize(UInt32(truncatingIfNeeded: tape.nodes.count &- 1)) }
@@ -96,13 +96,13 @@ extension PickleMachine {
             case PickleOpcode.tuple3:
                 try makeTuple(count: 3)
             case PickleOpcode.tuple:
-                try makeTuple(from: try popMark())
+                try gather(.tuple, from: try popMark())
             case PickleOpcode.list:
-                try makeList(from: try popMark())
+                try gather(.list, from: try popMark())
             case PickleOpcode.dict:
                 try makeDict(from: try popMark())
             case PickleOpcode.frozenSet:
-                try makeFrozenSet(from: try popMark())
+                try makeSet(.frozenset, from: try popMark())
             case PickleOpcode.append:
                 try appendOne()
             case PickleOpcode.appends:
@@ -177,7 +177,7 @@ extension PickleMachine {
         }
     }
 
-    /// Whether this opcode comes next in the frame; if so it is begun.
+    /// If this opcode comes next in the frame, begins it and returns true.
     @inline(__always) private mutating func isNext(_ opcode: PickleOpcode) -> Bool {
         guard at < end, opcode ~= tape.input.loadUnaligned(fromByteOffset: at, as: UInt8.self) else { return false }
         opcodeOffset = at
@@ -193,7 +193,7 @@ extension PickleMachine {
         }
     }
 
-    /// The depth of a node around another one; stops counting at 65535, where `PickleTape.depth(of:)` takes over.
+    /// The depth of a node that contains another one; stops at 65535, from where on `PickleTape.depth(of:)` counts.
     @inline(__always) func deeper(than child: UInt32) -> UInt16 {
         let depth = tape.nodes[child].depth
         return depth == .max ? .max : depth + 1

@@ -38,7 +38,7 @@ extension PickleMachine {
         return node
     }
 
-    /// str of the binary opcodes: checked, and left where it is.
+    /// str of the binary opcodes: checked and not copied.
     @inline(__always) mutating func pushText(length: Int) throws(PickleFault) {
         let offset = try take(length)
         let bytes = UnsafeRawBufferPointer(rebasing: tape.input[offset..<(offset + length)])
@@ -51,7 +51,7 @@ extension PickleMachine {
                 first: UInt32(truncatingIfNeeded: offset)))
     }
 
-    mutating func pushBytes(_ kind: PickleDocument.Kind, length: Int) throws(PickleFault) {
+    mutating func pushBytes(_ kind: PickleKind, length: Int) throws(PickleFault) {
         let offset = try take(length)
         let flags: TapeNode.Flags = kind == .bytearray ? .unhashable : []
         try push(TapeNode(kind: kind, flags: flags, count: UInt32(length), first: UInt32(offset)))
@@ -83,8 +83,8 @@ extension PickleMachine {
         }
     }
 
-    /// A node for what was written to `scratch` since `start`.
-    func scratchNode(_ kind: PickleDocument.Kind, from start: Int) throws(PickleFault) -> TapeNode {
+    /// A node for the bytes written to `scratch` since `start`.
+    func scratchNode(_ kind: PickleKind, from start: Int) throws(PickleFault) -> TapeNode {
         guard tape.scratch.count <= Int(UInt32.max) else {
             throw PickleFault(.inputTooLong, UInt64(tape.scratch.count))
         }

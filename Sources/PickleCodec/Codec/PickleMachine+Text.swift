@@ -4,7 +4,7 @@ extension PickleMachine {
         UnsafeRawBufferPointer(rebasing: tape.input[range])
     }
 
-    /// INT and LONG as CPython's C loader reads them. Of INT what `strtol` makes 0 or 1 of in two characters is a bool: `00`
+    /// INT and LONG as CPython's C loader reads them. An INT of two characters that `strtol` reads as 0 or 1 is a bool: `00`
     /// and `01`, but `+1` as well. LONG may end in `L`.
     mutating func pushIntegerLine(isLong: Bool) throws(PickleFault) {
         let whole = bytes(try takeLine())
@@ -82,13 +82,13 @@ extension PickleMachine {
             }
             for shift in [0, 8, 16, 24] as [UInt32] { tape.scratch.append(UInt8(truncatingIfNeeded: value >> shift)) }
         }
-        // A sign of its own; `integerNode` drops it where it is not needed. -0 wraps to zero words.
+        // A separate sign byte, which `integerNode` drops if it is not needed. -0 wraps to zero words.
         let isZero = words.isEmpty
         tape.scratch.append(isNegative && !isZero ? 0xff : 0)
     }
 
     /// FLOAT as CPython's C loader reads it: a sign, `inf`, `infinity` and `nan` in any case, `.5` and `3.`; a NUL ends it.
-    /// What is too large is an error.
+    /// A number that is too large is an error.
     mutating func pushFloatLine() throws(PickleFault) {
         let line = bytes(try takeLine())
         guard line.count <= 4300, let value = Self.float(of: UnsafeRawBufferPointer(rebasing: line.prefix { $0 != 0 }))
@@ -152,7 +152,7 @@ extension PickleMachine {
         return at == line.count
     }
 
-    /// The index of PUT and GET: decimal, so that `p007` and `p7` are one slot. Too large for 64 bits is the largest.
+    /// The index of PUT and GET: decimal, so that `p007` and `p7` are one slot. A number beyond 64 bits is the largest one.
     mutating func takeMemoIndex() throws(PickleFault) -> UInt64 {
         let line = bytes(try takeLine())
         guard let number = PythonInteger(line, radix: 10), !number.isNegative || number.digits.isEmpty else {
@@ -206,9 +206,9 @@ extension PickleMachine {
         case 0x74: tape.scratch.append(0x09)
         case 0x76: tape.scratch.append(0x0b)
         case 0x78:
-            guard at + 2 <= body.count, let high = hexValue(body[at]), let low = hexValue(body[at + 1]) else {
-                throw PickleFault(.invalidEscape)
-            }
+            guard at + 2 <= body.count, let high = PythonInteger.value(of: body[at]),
+                let low = PythonInteger.value(of: body[at + 1])
+            else { throw PickleFault(.invalidEscape) }
             tape.scratch.append(UInt8(truncatingIfNeeded: high << 4 | low))
             at += 2
         case 0x30...0x37:
@@ -248,7 +248,7 @@ extension PickleMachine {
                 tape.scratch.append(codePoint: try codePoint(line, at + 2, digits: digits))
                 at += 2 + digits
             } else {
-                // A backslash takes the character behind it along, so that `\\u0041` stays text.
+                // A backslash also passes over the next character, so that `\\u0041` stays text.
                 tape.scratch.append(0x5c)
                 tape.scratch.append(codePoint: UInt32(letter))
                 at += 2
@@ -261,20 +261,11 @@ extension PickleMachine {
         guard at + digits <= line.count else { throw PickleFault(.truncatedEscape) }
         var value: UInt32 = 0
         for index in at..<(at + digits) {
-            guard let digit = hexValue(line[index]) else { throw PickleFault(.truncatedEscape) }
-            value = value << 4 | digit
+            guard let digit = PythonInteger.value(of: line[index]) else { throw PickleFault(.truncatedEscape) }
+            value = value << 4 | UInt32(digit)
         }
         guard value <= 0x10ffff else { throw PickleFault(.invalidEscape) }
         return value
-    }
-
-    private func hexValue(_ byte: UInt8) -> UInt32? {
-        switch byte {
-        case 0x30...0x39: UInt32(byte - 0x30)
-        case 0x41...0x46: UInt32(byte - 0x37)
-        case 0x61...0x66: UInt32(byte - 0x57)
-        default: nil
-        }
     }
 
     /// PERSID: the id as ASCII text.

@@ -1,6 +1,6 @@
 import Glibc
 
-/// The stack machine that a pickle is a program for, without anything that could import or call.
+/// The stack machine that runs a pickle, without any means to import or call.
 ///
 /// Values become nodes on the tape; stack and memo hold node numbers, so that a list changed after it was memoized
 /// has changed everywhere. The opcodes are in `PickleMachine+Run.swift`.
@@ -18,7 +18,7 @@ struct PickleMachine: ~Copyable {
     var keyLists = PickleKeyLists()
     var limits: PickleLimits
 
-    /// Where the next byte is read, and where reading must stop: the end of the frame or of the input.
+    /// Offset of the next byte, and the end of reading: the end of the frame or of the input.
     var at = 0
     var end = 0
     var isInFrame = false
@@ -29,7 +29,7 @@ struct PickleMachine: ~Copyable {
     /// Some value was fetched again (GET or DUP).
     var hasShared = false
 
-    /// Whether the names that come are Python 2's: what PROTO says.
+    /// The origin of the names that follow, set by PROTO.
     var nameOrigin = TapeNode.Flags.upToProtocol2
 
     /// Items and bytes that reductions have copied.
@@ -91,7 +91,7 @@ extension PickleMachine {
         return T(littleEndian: tape.input.loadUnaligned(fromByteOffset: offset, as: T.self))
     }
 
-    /// A length of 8 bytes, checked against what is left before it becomes an `Int`.
+    /// A length of 8 bytes, checked against the input before it becomes an `Int`.
     mutating func takeLength8() throws(PickleFault) -> Int {
         let length = try takeInteger(UInt64.self)
         guard length <= UInt64(tape.input.count) else { throw PickleFault(.truncated, nil) }

@@ -13,9 +13,9 @@
 ///
 /// An offset is into the input, or into `scratch` when the flag says so.
 struct TapeNode: BitwiseCopyable {
-    var kind: PickleDocument.Kind
+    var kind: PickleKind
     var flags = Flags(rawValue: 0)
-    /// Nesting below and with this node, exact as long as no container was fetched again; see `PickleTape.depth(of:)`.
+    /// Nesting including this node, exact as long as no container was fetched again; see `PickleTape.depth(of:)`.
     var depth: UInt16 = 0
     var count: UInt32 = 0
     var first: UInt32 = 0
@@ -47,11 +47,56 @@ struct TapeNode: BitwiseCopyable {
     }
 }
 
+extension TapeNode {
+    /// The children of a tuple, list, set, frozenset or dict.
+    @inline(__always) var chain: ItemChain {
+        get { ItemChain(count: count, first: first, last: last) }
+        set {
+            count = newValue.count
+            first = newValue.first
+            last = newValue.last
+        }
+    }
+
+    /// A container of items.
+    init(_ kind: PickleKind, _ flags: Flags, depth: UInt16 = 0, chain: ItemChain) {
+        self.init(kind: kind, flags: flags, depth: depth, count: chain.count, first: chain.first, last: chain.last)
+    }
+}
+
 /// A chain of segments in `PickleTape.links`: `[next segment or 0, items, item, item, ...]`.
 struct ItemChain: BitwiseCopyable {
     var count: UInt32 = 0
     var first: UInt32 = 0
     var last: UInt32 = 0
+}
+
+/// A position in a chain of items of a tape: 16 bytes, no reference to the tape.
+struct TapeCursor: BitwiseCopyable, Sendable {
+    private var at: UInt32 = 0
+    private var end: UInt32 = 0
+    private var nextSegment: UInt32
+    /// Items that are still to come.
+    private(set) var remaining: UInt32
+
+    init(_ chain: ItemChain) {
+        nextSegment = chain.first
+        remaining = chain.count
+    }
+
+    /// The next item, or nil at the end.
+    @inline(__always) mutating func next(in tape: borrowing PickleTape) -> UInt32? {
+        while at == end {
+            guard nextSegment != 0 else { return nil }
+            at = nextSegment + 2
+            end = at + tape.links[nextSegment + 1]
+            nextSegment = tape.links[nextSegment]
+        }
+        let index = tape.links[at]
+        at += 1
+        remaining &-= 1
+        return index
+    }
 }
 
 /// Words of an object's record in `PickleTape.links`.
@@ -83,7 +128,7 @@ struct PickleTape: ~Copyable {
     static let `false`: UInt32 = 1
     static let `true`: UInt32 = 2
 
-    /// Starts over, with the singletons in place.
+    /// Starts over with only the nodes of None, False and True.
     mutating func reset() {
         if nodes.count >= 3, nodes.capacity <= 1 << 21, links.capacity <= 1 << 22 {
             nodes.truncate(to: 3)
@@ -94,8 +139,8 @@ struct PickleTape: ~Copyable {
         scratch.shrink(to: 1 << 22)
     }
 
-    /// Starts with empty memory: two million nodes are 32 MiB, and what one unusual message needed is not kept for all that
-    /// follow.
+    /// Starts with empty memory: two million nodes are 32 MiB, and the memory of one unusual message is not kept for all
+    /// later ones.
     private mutating func begin() {
         nodes.shrink(to: 1 << 21)
         links.shrink(to: 1 << 22)
@@ -120,11 +165,6 @@ struct PickleTape: ~Copyable {
         return UnsafeRawBufferPointer(rebasing: input[offset..<(offset + length)])
     }
 
-    /// The children of a container node as a chain.
-    @inline(__always) func chain(of node: TapeNode) -> ItemChain {
-        ItemChain(count: node.count, first: node.first, last: node.last)
-    }
-
     /// One of an object's four chains.
     func chain(_ field: Int, ofRecord record: UInt32) -> ItemChain {
         let at = Int(record) + field
@@ -138,7 +178,7 @@ struct PickleTape: ~Copyable {
         links[at + 2] = chain.last
     }
 
-    /// Appends items to a chain: in place when its last segment ends the links, else as a new segment.
+    /// Appends items to a chain: to its last segment if that ends the links, otherwise as a new segment.
     mutating func extend(
         _ chain: inout ItemChain, from items: UnsafePointer<UInt32>, count: Int
     ) throws(PickleFault) {
@@ -179,7 +219,7 @@ struct PickleTape: ~Copyable {
         let node = nodes[index]
         switch node.kind {
         case .tuple, .list, .set, .frozenset, .dict:
-            try forEach(in: chain(of: node), body)
+            try forEach(in: node.chain, body)
         case .persistentID:
             try body(node.first)
         case .object:
@@ -199,6 +239,25 @@ struct PickleTape: ~Copyable {
 }
 
 extension PickleTape {
+    /// A new node for a name, whose two texts are on the tape.
+    func global(module: UInt32, name: UInt32, _ flags: TapeNode.Flags) -> TapeNode {
+        let known = WellKnownName(module: content(of: nodes[module]), name: content(of: nodes[name]))
+        return TapeNode(kind: .global, flags: flags, count: UInt32(known.rawValue), first: module, last: name)
+    }
+
+    /// A new node for an object, and its record; `keywords` is 0 where there are none.
+    mutating func object(
+        _ constructor: PickleConstructor, _ callable: UInt32, _ arguments: UInt32, keywords: UInt32, depth: UInt16 = 0
+    ) -> TapeNode {
+        let record = links.count
+        links.append(repeating: 0, count: ObjectField.words)
+        links[record + ObjectField.constructor] = constructor.rawValue
+        links[record + ObjectField.callable] = callable
+        links[record + ObjectField.arguments] = arguments
+        links[record + ObjectField.keywords] = keywords
+        return TapeNode(kind: .object, depth: depth, first: UInt32(record))
+    }
+
     /// The name by which another Python finds a global node at a protocol; nil for the same.
     func translatedName(of node: TapeNode, to version: Int) -> PickleName? {
         if node.flags.contains(version >= 3 ? .fromProtocol3 : .upToProtocol2) { return nil }

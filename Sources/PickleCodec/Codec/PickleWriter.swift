@@ -1,6 +1,6 @@
 import JSONCodec
 
-/// Writes one pickle of plain data call by call, into a buffer that is reused: protocol 2 unless asked otherwise.
+/// Writes one pickle of built-in types call by call into a reused buffer. The default is protocol 2.
 ///
 /// ```
 /// var writer = PickleWriter()
@@ -15,14 +15,14 @@ import JSONCodec
 /// accepts. Unbalanced calls are a programmer's error and stop the program. At protocols below 3 bytes are spelled as a
 /// call of `_codecs.encode`, as CPython does.
 package struct PickleWriter: ~Copyable {
-    private var emitter: PickleEmitter
+    private var emitter: OpcodeEmitter
     private var open = RawArray<OpenContainer>()
     private var isFinished = false
 
     // Not private: importing modules destroy the array, and the compiler needs the type for that.
     struct OpenContainer: BitwiseCopyable {
-        var kind: PickleDocument.Kind
-        /// Values since the last MARK, and whether there is one.
+        var kind: PickleKind
+        /// Values since the last MARK, and true if there is a MARK.
         var pendingValues = 0
         var hasMark = false
     }
@@ -32,7 +32,7 @@ package struct PickleWriter: ~Copyable {
 
     /// - Parameter version: protocol 0 to 5. Default 2, which Python 2.3 and later read.
     package init(version: Int = 2) {
-        emitter = PickleEmitter(version: version, isFramed: false)
+        emitter = OpcodeEmitter(version: version, isFramed: false)
         emitter.begin()
     }
 
@@ -64,48 +64,26 @@ package struct PickleWriter: ~Copyable {
     // MARK: Scalars
 
     /// Writes None.
-    package mutating func appendNone() {
-        valueBegins()
-        emitter.emit(.none)
-        valueEnded()
-    }
+    package mutating func appendNone() { write { $0.emit(.none) } }
 
     /// Writes a bool.
-    package mutating func append(_ value: Bool) {
-        valueBegins()
-        emitter.emitBool(value)
-        valueEnded()
-    }
+    package mutating func append(_ value: Bool) { write { $0.emitBool(value) } }
 
     /// Writes an int.
-    package mutating func append(_ value: Int64) {
-        valueBegins()
-        emitter.emitInteger(value)
-        valueEnded()
-    }
+    package mutating func append(_ value: Int64) { write { $0.emitInteger(value) } }
 
     /// Writes an int given as little-endian two's complement of any length.
     package mutating func appendInteger(twosComplement bytes: UnsafeRawBufferPointer) {
         let length = TwosComplement.minimalLength(bytes)
         if length <= 8 { return append(Int64(bitPattern: TwosComplement.word(bytes, length: length))) }
-        valueBegins()
-        emitter.emitBigInteger(UnsafeRawBufferPointer(rebasing: bytes[..<length]))
-        valueEnded()
+        write { $0.emitBigInteger(UnsafeRawBufferPointer(rebasing: bytes[..<length])) }
     }
 
     /// Writes a float.
-    package mutating func append(_ value: Double) {
-        valueBegins()
-        emitter.emitFloat(value)
-        valueEnded()
-    }
+    package mutating func append(_ value: Double) { write { $0.emitFloat(value) } }
 
     /// Writes a str, given as UTF-8 in which lone surrogates may stand.
-    package mutating func appendString(wtf8 bytes: UnsafeRawBufferPointer) {
-        valueBegins()
-        emitter.emitText(bytes)
-        valueEnded()
-    }
+    package mutating func appendString(wtf8 bytes: UnsafeRawBufferPointer) { write { $0.emitText(bytes) } }
 
     /// Writes a str.
     package mutating func appendText(_ value: ByteString) {
@@ -114,7 +92,7 @@ package struct PickleWriter: ~Copyable {
 
     /// Writes a str.
     package mutating func append(_ literal: StaticString) {
-        appendString(wtf8: UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
+        write { $0.emitText(literal) }
     }
 
     /// Writes bytes.
@@ -129,15 +107,13 @@ package struct PickleWriter: ~Copyable {
         if bytes.isEmpty {
             emitter.emit(.global)
             emitter.append("__builtin__\nbytes\n")
-            emitter.emitEmptyTuple()
+            emitter.emitEmpty(.emptyTuple, .tuple)
         } else {
             emitter.emit(.global)
             emitter.append("_codecs\nencode\n")
             emitter.emit(.mark)
-            var text = RawArray<UInt8>(capacity: bytes.count * 2)
-            for byte in bytes { text.append(codePoint: UInt32(byte)) }
-            emitter.emitText(UnsafeRawBufferPointer(start: text.base, count: text.count))
-            emitter.emitText(UnsafeRawBufferPointer(start: ("latin1" as StaticString).utf8Start, count: 6))
+            emitter.emitText(latin1: bytes)
+            emitter.emitText("latin1")
             emitter.emit(.tuple)
         }
         emitter.emit(.reduce)
@@ -146,35 +122,39 @@ package struct PickleWriter: ~Copyable {
     // MARK: Containers
 
     /// Opens a list; its items follow.
-    package mutating func beginList() { begin(.list, .emptyList) }
+    package mutating func beginList() { begin(.list) }
     /// Closes a list.
     package mutating func endList() { end(.list, .appends) }
     /// Opens a tuple; its items follow.
-    package mutating func beginTuple() { begin(.tuple, .mark) }
+    package mutating func beginTuple() { begin(.tuple) }
     /// Closes a tuple.
     package mutating func endTuple() { end(.tuple, .tuple) }
     /// Opens a dict; keys and values follow in turn.
-    package mutating func beginDict() { begin(.dict, .emptyDict) }
+    package mutating func beginDict() { begin(.dict) }
     /// Closes a dict.
     package mutating func endDict() { end(.dict, .setItems) }
 
-    private mutating func begin(_ kind: PickleDocument.Kind, _ opcode: PickleOpcode) {
+    private mutating func begin(_ kind: PickleKind) {
         valueBegins()
-        // Protocol 0 has no empty containers: MARK LIST, MARK DICT.
-        if emitter.version == 0, kind != .tuple {
-            emitter.emit(.mark)
-            emitter.emit(kind == .list ? .list : .dict)
-        } else {
-            emitter.emit(opcode)
+        switch kind {
+        case .list: emitter.emitEmpty(.emptyList, .list)
+        case .dict: emitter.emitEmpty(.emptyDict, .dict)
+        default: emitter.emit(.mark)
         }
         open.append(OpenContainer(kind: kind, hasMark: kind == .tuple))
     }
 
-    private mutating func end(_ kind: PickleDocument.Kind, _ opcode: PickleOpcode) {
+    private mutating func end(_ kind: PickleKind, _ opcode: PickleOpcode) {
         precondition(!open.isEmpty && open[open.count - 1].kind == kind)
         let container = open.removeLast()
         precondition(kind != .dict || container.pendingValues & 1 == 0)
         if container.hasMark { emitter.emit(opcode) }
+        valueEnded()
+    }
+
+    @inline(__always) private mutating func write(_ value: (inout OpcodeEmitter) -> Void) {
+        valueBegins()
+        value(&emitter)
         valueEnded()
     }
 

@@ -6,11 +6,11 @@ struct PythonInteger {
     /// ASCII digits without leading zeros; none for 0.
     let digits: [UInt8]
 
-    /// nil for what isn't one.
+    /// nil if the text is no integer.
     ///
     /// - Parameters:
-    ///   - radix: 10, or 0 for what the prefix says (`0x`, `0o`, `0b`).
-    ///   - isOctal: with `radix` 0: a leading 0 means 8, as for `strtol`. Otherwise Python refuses it, but for zero.
+    ///   - radix: 10, or 0 to obey the prefix (`0x`, `0o`, `0b`).
+    ///   - isOctal: with `radix` 0: a leading 0 means octal, as for `strtol`. Otherwise only zero may have one, as in Python.
     init?(_ line: UnsafeRawBufferPointer, radix: Int, isOctal: Bool = false) {
         func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || 0x09...0x0d ~= byte }
         // C's readers stop at a NUL.
@@ -48,7 +48,7 @@ struct PythonInteger {
         }
         guard isAfterDigit else { return nil }
         if radix == 0, base == 10, hasZeros, !digits.isEmpty {
-            // 21 octal digits are 63 bits: more is too much for `strtol`, and Python then refuses the zero.
+            // 21 octal digits are 63 bits. `strtol` overflows on more, and Python then refuses the leading zero.
             guard isOctal, isWhole, !hasUnderscores, digits.count <= 21, digits.allSatisfy({ $0 < 0x38 }) else {
                 return nil
             }

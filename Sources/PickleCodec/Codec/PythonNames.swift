@@ -1,4 +1,4 @@
-/// What Python 2 and Python 3 call the same modules and names, as CPython's `_compat_pickle` has it.
+/// The names that Python 2 and Python 3 have for the same modules, classes and functions (CPython's `_compat_pickle`).
 ///
 /// Python 3 applies it to pickles of protocols 0 to 2, in both directions (`fix_imports`).
 enum PythonNames {

@@ -17,7 +17,7 @@ struct RawArray<Element: BitwiseCopyable>: ~Copyable {
         if capacity > 0 { base.deallocate() }
     }
 
-    /// A place that is never read or written.
+    /// An address that is never read or written.
     @inline(__always) private static var nowhere: UnsafeMutablePointer<Element> {
         UnsafeMutablePointer(bitPattern: 64) ?? .allocate(capacity: 1)
     }

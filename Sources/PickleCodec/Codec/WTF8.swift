@@ -2,7 +2,7 @@ import Glibc
 
 /// UTF-8 as Python's `surrogatepass` reads it: surrogates may stand like other code points, alone or in pairs.
 enum WTF8 {
-    /// Whether the bytes are valid. With `surrogates` false they must be strict UTF-8.
+    /// True if the bytes are valid. With `surrogates` false they must be strict UTF-8.
     @inline(__always) static func isValid(_ bytes: UnsafeRawBufferPointer, surrogates: Bool = true) -> Bool {
         isASCII(bytes) || isValidBeyondASCII(bytes, surrogates: surrogates)
     }
@@ -47,7 +47,7 @@ enum WTF8 {
         return true
     }
 
-    /// Whether a surrogate stands in valid bytes.
+    /// True if a surrogate stands in valid bytes.
     static func hasSurrogates(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard let base = bytes.baseAddress else { return false }
         var at = 0
@@ -84,7 +84,7 @@ enum WTF8 {
         }
     }
 
-    /// Whether every byte is below 0x80: words, the last of which may overlap the one before.
+    /// True if every byte is below 0x80. Reads words; the last one may overlap the one before it.
     @inline(__always) static func isASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
         let count = bytes.count
         if count >= 8 {
@@ -147,7 +147,7 @@ extension RawArray where Element == UInt8 {
     }
 }
 
-/// Whether two runs of bytes are the same.
+/// True if two runs of bytes are the same.
 @inline(__always) func equalBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
     guard left.count == right.count else { return false }
     guard left.count > 0, let one = left.baseAddress, let other = right.baseAddress else { return true }
@@ -172,7 +172,7 @@ extension RawArray where Element == UInt8 {
     return true
 }
 
-/// Whether bytes are those of a literal.
+/// True if bytes are those of a literal.
 @inline(__always) func equalBytes(_ left: UnsafeRawBufferPointer, _ literal: StaticString) -> Bool {
     guard left.count == literal.utf8CodeUnitCount else { return false }
     return equalBytes(left, UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))

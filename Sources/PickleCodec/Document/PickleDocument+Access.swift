@@ -3,8 +3,8 @@ import JSONCodec
 extension PickleDocument {
     @inline(__always) func tapeNode(_ node: Node) -> TapeNode { machine.tape.nodes[node.index] }
 
-    /// What a node is.
-    package func kind(of node: Node) -> Kind { tapeNode(node).kind }
+    /// The kind of a node.
+    package func kind(of node: Node) -> PickleKind { tapeNode(node).kind }
 
     /// The value of an int, also of a bool as Python has it; nil for other kinds and beyond 64 bits.
     package func int64(_ node: Node) -> Int64? {
@@ -50,7 +50,7 @@ extension PickleDocument {
         return ByteString(machine.tape.content(of: tapeNode(node)))
     }
 
-    /// Whether a node is a str, or a Python 2 str that is ASCII, which CPython 3 reads as one.
+    /// True if a node is a str, or a Python 2 str that is ASCII, which CPython 3 reads as one.
     package func isText(_ node: Node) -> Bool { isText(tapeNode(node)) }
 
     func isText(_ value: TapeNode) -> Bool {
@@ -73,23 +73,13 @@ extension PickleDocument {
     package func value(forKey key: StaticString, in dict: Node) -> Node? {
         let node = tapeNode(dict)
         guard node.kind == .dict else { return nil }
-        let length = UInt32(truncatingIfNeeded: key.utf8CodeUnitCount)
         var found: Node?
-        var segment = Int(node.first)
-        while segment != 0 {
-            let end = segment + 2 + Int(machine.tape.links[segment + 1])
-            var at = segment + 2
-            // Keys and values may be in different segments only where a batch was odd, which is an error.
-            while at + 1 < end {
-                let name = machine.tape.nodes[machine.tape.links[at]]
-                if name.count == length, name.kind == .str || name.kind == .byteString,
-                    equalBytes(machine.tape.content(of: name), key)
-                {
-                    found = Node(index: machine.tape.links[at + 1])
-                }
-                at += 2
+        var pairs = PairCursor(items: Cursor(node.chain))
+        while let pair = pairs.next(in: self) {
+            let name = tapeNode(pair.key)
+            if name.kind == .str || name.kind == .byteString, equalBytes(machine.tape.content(of: name), key) {
+                found = pair.value
             }
-            segment = Int(machine.tape.links[segment])
         }
         return found
     }
@@ -108,5 +98,48 @@ extension PickleDocument {
     package func persistentID(_ node: Node) -> Node? {
         let value = tapeNode(node)
         return value.kind == .persistentID ? Node(index: value.first) : nil
+    }
+}
+
+extension PickleDocument {
+    /// The parts of an object as the pickle has them. Nothing was called.
+    package struct ObjectParts {
+        /// How it was made.
+        package let constructor: PickleConstructor
+        /// The class or callable: a global, or another object.
+        package let callable: Node
+        /// The argument tuple.
+        package let arguments: Node
+        /// The keyword dict of NEWOBJ_EX.
+        package let keywords: Node?
+        /// One state for each BUILD, in order.
+        package let states: Cursor
+        /// The items of APPEND and APPENDS.
+        package let items: Cursor
+        /// The pairs of SETITEM and SETITEMS as written: equal keys are not resolved.
+        package let pairs: PairCursor
+        /// The elements of ADDITEMS.
+        package let adds: Cursor
+        /// The float, str or bytes that a numpy scalar is (float64, str_ and bytes_ only).
+        package let content: Node?
+    }
+
+    /// The parts of an object; nil for other kinds.
+    package func object(_ node: Node) -> ObjectParts? {
+        let value = tapeNode(node)
+        guard value.kind == .object else { return nil }
+        let record = Int(value.first)
+        let keywords = machine.tape.links[record + ObjectField.keywords]
+        let content = machine.tape.links[record + ObjectField.content]
+        return ObjectParts(
+            constructor: PickleConstructor(rawValue: machine.tape.links[record]) ?? .reduce,
+            callable: Node(index: machine.tape.links[record + ObjectField.callable]),
+            arguments: Node(index: machine.tape.links[record + ObjectField.arguments]),
+            keywords: keywords == 0 ? nil : Node(index: keywords),
+            states: Cursor(machine.tape.chain(ObjectField.states, ofRecord: value.first)),
+            items: Cursor(machine.tape.chain(ObjectField.items, ofRecord: value.first)),
+            pairs: PairCursor(items: Cursor(machine.tape.chain(ObjectField.pairs, ofRecord: value.first))),
+            adds: Cursor(machine.tape.chain(ObjectField.adds, ofRecord: value.first)),
+            content: content == 0 ? nil : Node(index: content))
     }
 }

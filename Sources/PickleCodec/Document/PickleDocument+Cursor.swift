@@ -1,35 +1,21 @@
 extension PickleDocument {
-    /// A place in a chain of items: 16 bytes, no reference to the document, no allocation.
+    /// A position among items: 16 bytes, no reference to the document, no allocation.
     package struct Cursor: BitwiseCopyable, Sendable {
-        var at: UInt32
-        var end: UInt32
-        var nextSegment: UInt32
+        private var items: TapeCursor
         /// Items that are still to come.
-        package private(set) var remaining: UInt32
+        package var remaining: UInt32 { items.remaining }
 
         init(_ chain: ItemChain) {
-            at = 0
-            end = 0
-            nextSegment = chain.first
-            remaining = chain.count
+            items = TapeCursor(chain)
         }
 
         /// The next item, or nil at the end.
         @inline(__always) package mutating func next(in document: borrowing PickleDocument) -> Node? {
-            while at == end {
-                guard nextSegment != 0 else { return nil }
-                at = nextSegment + 2
-                end = at + document.machine.tape.links[nextSegment + 1]
-                nextSegment = document.machine.tape.links[nextSegment]
-            }
-            let index = document.machine.tape.links[at]
-            at += 1
-            remaining &-= 1
-            return Node(index: index)
+            items.next(in: document.machine.tape).map { Node(index: $0) }
         }
     }
 
-    /// A place between the pairs of a dict.
+    /// A position between the pairs of a dict.
     package struct PairCursor: BitwiseCopyable, Sendable {
         var items: Cursor
 
@@ -45,7 +31,7 @@ extension PickleDocument {
     package func elements(of node: Node) -> Cursor {
         let value = tapeNode(node)
         switch value.kind {
-        case .tuple, .list, .set, .frozenset: return Cursor(machine.tape.chain(of: value))
+        case .tuple, .list, .set, .frozenset: return Cursor(value.chain)
         default: return Cursor(ItemChain())
         }
     }
@@ -54,7 +40,7 @@ extension PickleDocument {
     package func pairs(of node: Node) -> PairCursor {
         let value = tapeNode(node)
         guard value.kind == .dict else { return PairCursor(items: Cursor(ItemChain())) }
-        return PairCursor(items: Cursor(machine.tape.chain(of: value)))
+        return PairCursor(items: Cursor(value.chain))
     }
 
     /// The first item of a tuple, list, set or frozenset.

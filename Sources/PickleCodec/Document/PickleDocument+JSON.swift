@@ -72,10 +72,10 @@ extension PickleDocument {
             attachments.append(node)
         case .list, .tuple:
             writer.append(UInt8(ascii: "["))
-            return JSONFrame(cursor: Cursor(machine.tape.chain(of: value)), form: .array)
+            return JSONFrame(cursor: Cursor(value.chain), form: .array)
         case .dict:
             writer.append(UInt8(ascii: "{"))
-            return JSONFrame(cursor: Cursor(machine.tape.chain(of: value)), form: .object)
+            return JSONFrame(cursor: Cursor(value.chain), form: .object)
         case .object:
             return try writeObject(node, to: &writer, &attachments, policy)
         case .set, .frozenset, .global, .persistentID:
@@ -146,7 +146,7 @@ extension PickleDocument {
             }
             writer.append(UInt8(ascii: "\""))
         case .object:
-            guard case .node(let content) = plainForm(of: node) else {
+            guard case .node(let content) = builtinContent(of: node) else {
                 throw refusal(.invalidKey, node)
             }
             switch tapeNode(content).kind {
@@ -162,9 +162,9 @@ extension PickleDocument {
     private func writeObject(
         _ node: Node, to writer: inout JSONWriter, _ attachments: inout [Node], _ policy: PickleJSONPolicy
     ) throws(PickleJSONError) -> JSONFrame? {
-        switch plainForm(of: node) {
+        switch builtinContent(of: node) {
         case .node(let content):
-            // What a view shows is never an object itself, so this does not go deeper.
+            // The content is never an object itself, so this does not recurse further.
             return try writeValueSlowly(content, to: &writer, &attachments, policy)
         case .items(let items):
             writer.append(UInt8(ascii: "["))

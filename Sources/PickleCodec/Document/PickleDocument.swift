@@ -16,13 +16,17 @@ package struct PickleDocument: ~Copyable {
 
     /// One value of the document.
     package typealias Node = PickleNode
-    /// What a node is.
-    package typealias Kind = PickleKind
 
     /// - Parameter limits: bounds on what is parsed, checked before memory is spent.
     package init(limits: PickleLimits = .init()) {
         machine = PickleMachine(limits: limits)
         machine.tape.reset()
+    }
+
+    /// A document of a finished tape, to look at.
+    init(_ tape: consuming PickleTape) {
+        machine = PickleMachine(limits: .init())
+        machine.tape = tape
     }
 
     /// Parses the pickle at the start of `bytes` (`pickle.loads` without its calls).
@@ -58,7 +62,28 @@ package struct PickleDocument: ~Copyable {
         try parse(bytes)
     }
 
-    /// Whether some container was fetched again, so that a value may occur twice or contain itself.
+    /// Parses bytes held in arrays and makes something of the document while they are there.
+    mutating func decode<Output>(
+        _ bytes: [UInt8], buffers: [[UInt8]], extensions: PickleExtensionRegistry,
+        _ body: (inout PickleDocument) throws(PickleError) -> Output
+    ) throws(PickleError) -> Output {
+        let joined = buffers.flatMap { $0 }
+        return try bytes.withUnsafeBytes { bytes in
+            joined.withUnsafeBytes { joined in
+                Result { () throws(PickleError) in
+                    var rest = joined[...]
+                    let pieces = buffers.map { buffer in
+                        defer { rest.removeFirst(buffer.count) }
+                        return UnsafeRawBufferPointer(rebasing: rest.prefix(buffer.count))
+                    }
+                    try parse(bytes, buffers: pieces, extensions: extensions)
+                    return try body(&self)
+                }
+            }
+        }.get()
+    }
+
+    /// True if some container was fetched again, so that a value may occur twice or contain itself.
     package var hasSharing: Bool { machine.hasShared }
 }
 
@@ -76,7 +101,7 @@ extension PickleMachine {
     /// Checks the nesting of the finished value: exact, also where lists were filled through the memo.
     func checkDepth(of root: UInt32) throws(PickleFault) {
         let noted = tape.nodes[root].depth
-        let depth = hasSharedContainers || noted == .max ? tape.depth(of: root) : Int(noted)
+        let depth = hasSharedContainers || noted == .max ? try tape.depth(of: root) : Int(noted)
         if depth > limits.maximumDepth { throw PickleFault(.tooDeep, UInt64(limits.maximumDepth)) }
     }
 }

@@ -1,7 +1,7 @@
-/// What becomes of values that JSON cannot say, and how much may be written.
+/// The treatment of values that JSON has no type for, and limits on the output.
 ///
-/// Python's `json.dumps` is the model, see `docs/pickle.md`: NaN and infinities become `null` (browsers refuse
-/// Python's `NaN`), keys that are None, bool, int or float become text, bytes become attachments, sets and objects are errors.
+/// Python's `json.dumps` is the model, see `docs/pickle.md`: NaN and infinities become `null` (browsers refuse Python's
+/// `NaN`), keys that are None, bool, int or float become text, bytes become attachments, sets and objects are errors.
 package struct PickleJSONPolicy: Sendable {
     /// How a Python 2 str becomes text.
     package enum Python2Text: Sendable {
@@ -13,7 +13,7 @@ package struct PickleJSONPolicy: Sendable {
         case latin1
     }
 
-    /// Most bytes written by one call. Shared values are written at each place, so that 100 bytes of pickle can ask
+    /// Most bytes written by one call. A shared value is written each time it occurs, so that 100 bytes of pickle can ask
     /// for gigabytes. Default 16 MiB; at least eight times the pickle is always allowed.
     package var maximumOutputBytes = 16 << 20
     /// Longest integer in decimal digits. Default 4300, where CPython's `json.dumps` stops too.
@@ -43,7 +43,7 @@ package struct PickleJSONError: Error, CustomStringConvertible {
         case tooDeep
     }
 
-    /// What went wrong.
+    /// The kind of failure.
     package let cause: Cause
     /// The type that is refused, in Python's words, e.g. `decimal.Decimal`; empty when the cause is not a type.
     package let typeName: String
@@ -60,7 +60,7 @@ package struct PickleJSONError: Error, CustomStringConvertible {
         self.advice = advice
     }
 
-    /// The error as one line, with the place where one is known.
+    /// The error as one line, with the offset if it is known.
     package var description: String {
         "pickle to JSON: " + (byteOffset.map { "byte \($0): " } ?? "") + sentence
     }

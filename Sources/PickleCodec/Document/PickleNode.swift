@@ -7,7 +7,7 @@ public struct PickleNode: Hashable, Sendable, BitwiseCopyable {
     }
 }
 
-/// What a value in a pickle is.
+/// The kind of a value in a pickle.
 public enum PickleKind: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
     /// None.
     case none

@@ -1,96 +1,63 @@
 extension PickleGraph {
-    private func node(_ node: PickleNode) -> TapeNode { storage.tape.nodes[node.index] }
-
-    /// What a value is.
-    public func kind(of node: PickleNode) -> PickleKind { self.node(node).kind }
+    /// The kind of a value.
+    public func kind(of node: PickleNode) -> PickleKind { storage.document.kind(of: node) }
 
     /// The items of a tuple, list, set or frozenset in order; empty for other kinds.
-    public func elements(of node: PickleNode) -> [PickleNode] {
-        let value = self.node(node)
-        switch value.kind {
-        case .tuple, .list, .set, .frozenset: return items(storage.tape.chain(of: value))
-        default: return []
-        }
-    }
+    public func elements(of node: PickleNode) -> [PickleNode] { items(storage.document.elements(of: node)) }
 
     /// The pairs of a dict in order, each key once; empty for other kinds.
     public func pairs(of node: PickleNode) -> [(key: PickleNode, value: PickleNode)] {
-        let value = self.node(node)
-        return value.kind == .dict ? pairs(storage.tape.chain(of: value)) : []
+        pairs(storage.document.pairs(of: node))
     }
 
-    func items(_ chain: ItemChain) -> [PickleNode] {
+    private func items(_ cursor: PickleDocument.Cursor) -> [PickleNode] {
+        var cursor = cursor
         var items: [PickleNode] = []
-        items.reserveCapacity(Int(chain.count))
-        storage.tape.forEach(in: chain) { items.append(PickleNode(index: $0)) }
+        items.reserveCapacity(Int(cursor.remaining))
+        while let item = cursor.next(in: storage.document) { items.append(item) }
         return items
     }
 
-    func pairs(_ chain: ItemChain) -> [(key: PickleNode, value: PickleNode)] {
-        let flat = items(chain)
+    private func pairs(_ cursor: PickleDocument.PairCursor) -> [(key: PickleNode, value: PickleNode)] {
+        let flat = items(cursor.items)
         return stride(from: 0, to: flat.count & ~1, by: 2).map { (flat[$0], flat[$0 + 1]) }
     }
 
     /// The value of an int that fits, or of a bool; nil otherwise.
-    public func int(_ node: PickleNode) -> Int? {
-        let value = self.node(node)
-        switch value.kind {
-        case .int: return value.flags.contains(.big) ? nil : Int(truncatingIfNeeded: Int64(bitPattern: value.word))
-        case .bool: return Int(value.first)
-        default: return nil
-        }
-    }
+    public func int(_ node: PickleNode) -> Int? { storage.document.int64(node).map { Int(truncatingIfNeeded: $0) } }
 
     /// The value of a bool; nil for other kinds.
-    public func bool(_ node: PickleNode) -> Bool? {
-        let value = self.node(node)
-        return value.kind == .bool ? value.first != 0 : nil
-    }
+    public func bool(_ node: PickleNode) -> Bool? { storage.document.bool(node) }
 
     /// The value of a float, bit for bit; nil for other kinds.
-    public func double(_ node: PickleNode) -> Double? {
-        let value = self.node(node)
-        return value.kind == .float ? Double(bitPattern: value.word) : nil
-    }
+    public func double(_ node: PickleNode) -> Double? { storage.document.double(node) }
 
     /// An int of any size as minimal two's complement, little-endian; nil for other kinds.
     public func integerBytes(_ node: PickleNode) -> [UInt8]? {
-        let value = self.node(node)
-        guard value.kind == .int else { return nil }
-        if value.flags.contains(.big) { return Array(storage.tape.content(of: value)) }
-        return withUnsafeBytes(of: value.word.littleEndian) { bytes in
+        guard kind(of: node) == .int else { return nil }
+        if let bytes = storage.document.bigInteger(node) { return Array(bytes) }
+        return withUnsafeBytes(of: storage.document.tapeNode(node).word.littleEndian) { bytes in
             Array(bytes.prefix(TwosComplement.minimalLength(bytes)))
         }
     }
 
     /// The bytes of a str (UTF-8 in which surrogates may stand), Python 2 str, bytes or bytearray; nil for other kinds.
-    public func bytes(_ node: PickleNode) -> [UInt8]? {
-        let value = self.node(node)
-        switch value.kind {
-        case .str, .byteString, .bytes, .bytearray: return Array(storage.tape.content(of: value))
-        default: return nil
-        }
-    }
+    public func bytes(_ node: PickleNode) -> [UInt8]? { storage.document.bytes(of: node).map { Array($0) } }
 
     /// The text of a str; nil for other kinds and where a lone surrogate stands in it.
     public func string(_ node: PickleNode) -> String? {
-        let value = self.node(node)
-        guard value.kind == .str else { return nil }
-        return String(validating: storage.tape.content(of: value), as: UTF8.self)
+        guard kind(of: node) == .str, let bytes = storage.document.bytes(of: node) else { return nil }
+        return String(validating: bytes, as: UTF8.self)
     }
 
     /// Module and name of a global; nil for other kinds.
     public func global(_ node: PickleNode) -> PickleName? {
-        let value = self.node(node)
-        guard value.kind == .global else { return nil }
-        return storage.tape.name(of: value)
+        guard kind(of: node) == .global else { return nil }
+        return storage.document.machine.tape.name(of: storage.document.tapeNode(node))
     }
 
     /// The id of a persistent reference; nil for other kinds.
-    public func persistentID(_ node: PickleNode) -> PickleNode? {
-        let value = self.node(node)
-        return value.kind == .persistentID ? PickleNode(index: value.first) : nil
-    }
+    public func persistentID(_ node: PickleNode) -> PickleNode? { storage.document.persistentID(node) }
 
     /// The parts of an object as the pickle has them. Nothing was called.
     public struct Object: Sendable {
@@ -104,28 +71,20 @@ extension PickleGraph {
         public let keywords: PickleNode?
         /// One state for each BUILD, in order.
         public let states: [PickleNode]
-        /// What it would be appended.
+        /// The items that would be appended to it.
         public let items: [PickleNode]
-        /// What would be set in it; equal keys are not resolved.
+        /// The pairs that would be set in it; equal keys are not resolved.
         public let pairs: [(key: PickleNode, value: PickleNode)]
-        /// What would be added to it as to a set.
+        /// The elements that would be added to it as to a set.
         public let adds: [PickleNode]
     }
 
     /// The parts of an object; nil for other kinds.
     public func object(_ node: PickleNode) -> Object? {
-        let value = self.node(node)
-        guard value.kind == .object else { return nil }
-        let record = Int(value.first)
-        let keywords = storage.tape.links[record + ObjectField.keywords]
+        guard let parts = storage.document.object(node) else { return nil }
         return Object(
-            constructor: PickleConstructor(rawValue: storage.tape.links[record]) ?? .reduce,
-            callable: PickleNode(index: storage.tape.links[record + ObjectField.callable]),
-            arguments: PickleNode(index: storage.tape.links[record + ObjectField.arguments]),
-            keywords: keywords == 0 ? nil : PickleNode(index: keywords),
-            states: items(storage.tape.chain(ObjectField.states, ofRecord: value.first)),
-            items: items(storage.tape.chain(ObjectField.items, ofRecord: value.first)),
-            pairs: pairs(storage.tape.chain(ObjectField.pairs, ofRecord: value.first)),
-            adds: items(storage.tape.chain(ObjectField.adds, ofRecord: value.first)))
+            constructor: parts.constructor, callable: parts.callable, arguments: parts.arguments,
+            keywords: parts.keywords, states: items(parts.states), items: items(parts.items),
+            pairs: pairs(parts.pairs), adds: items(parts.adds))
     }
 }

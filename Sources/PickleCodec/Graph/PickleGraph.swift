@@ -2,28 +2,26 @@
 ///
 /// A list that occurs twice is one node with one identity; a list can contain itself. Nothing is lost, so that
 /// `encoded(protocolVersion:)` writes everything back. Copying costs a retain, releasing frees three buffers, whatever
-/// the nesting: no recursion. Use `PickleValue` where a plain tree is enough.
+/// the nesting: no recursion. Use `PickleValue` where a tree is enough.
 public struct PickleGraph: Sendable {
     let storage: Storage
     /// The value of the pickle.
     public let root: PickleNode
 
-    /// The frozen tape.
+    /// A document whose tape holds its bytes.
     ///
-    /// `@unchecked Sendable`: the tape owns its memory, is written only before this object exists, and is never
+    /// `@unchecked Sendable`: the document owns its memory, is written only before this object exists, and is never
     /// changed afterwards.
     final class Storage: @unchecked Sendable {
-        let tape: PickleTape
-        let nodeCount: Int
+        let document: PickleDocument
 
-        init(_ tape: consuming PickleTape) {
-            nodeCount = tape.nodes.count
-            self.tape = tape
+        init(_ document: consuming PickleDocument) {
+            self.document = document
         }
     }
 
     init(_ tape: consuming PickleTape, root: PickleNode) {
-        storage = Storage(tape)
+        storage = Storage(PickleDocument(tape))
         self.root = root
     }
 
@@ -31,7 +29,7 @@ public struct PickleGraph: Sendable {
     ///
     /// - Parameters:
     ///   - bytes: a pickle of any protocol; what follows STOP is ignored.
-    ///   - limits: bounds on what is decoded.
+    ///   - limits: bounds on the input.
     ///   - buffers: out-of-band buffers of protocol 5, in order.
     ///   - extensions: the `copyreg` extension registry.
     /// - Throws: `PickleError` with the offset of the opcode that failed.
@@ -41,8 +39,9 @@ public struct PickleGraph: Sendable {
     ) throws(PickleError) {
         let scratch = PickleScratch.borrow(limits: limits)
         defer { scratch.giveBack() }
-        let tape = try scratch.document.parseAndFreeze(bytes, buffers: buffers, extensions: extensions)
-        self.init(tape, root: scratch.document.root)
+        self = try scratch.document.decode(bytes, buffers: buffers, extensions: extensions) { document in
+            PickleGraph(document.machine.tape.frozen(), root: document.root)
+        }
     }
 
     /// Writes the graph as a pickle; shared and cyclic values stay so.
@@ -51,38 +50,9 @@ public struct PickleGraph: Sendable {
     ///   - protocolVersion: 0 to 5. Default 4, Python's from 3.8 to 3.13.
     ///   - isFramed: whether protocols 4 and 5 are cut into frames as CPython does. Default true.
     public func encoded(protocolVersion: Int = 4, isFramed: Bool = true) throws(PickleWriteError) -> [UInt8] {
-        guard 0...5 ~= protocolVersion else { throw PickleWriteError.unsupportedProtocol(protocolVersion) }
-        let scratch = PickleEncodeScratch.borrow()
+        let scratch = PickleSerializerScratch.borrow()
         defer { scratch.giveBack() }
-        return try scratch.encode(root.index, of: storage.tape, protocolVersion, isFramed)
-    }
-}
-
-extension PickleDocument {
-    /// Parses bytes held in arrays and copies the tape while they are certain to be there.
-    mutating func parseAndFreeze(
-        _ bytes: [UInt8], buffers: [[UInt8]], extensions: PickleExtensionRegistry
-    ) throws(PickleError) -> PickleTape {
-        let joined = buffers.flatMap { $0 }
-        var failure: PickleError?
-        var tape = PickleTape()
-        bytes.withUnsafeBytes { bytes in
-            joined.withUnsafeBytes { all in
-                var start = 0
-                let pieces = buffers.map { buffer in
-                    defer { start += buffer.count }
-                    return UnsafeRawBufferPointer(rebasing: all[start..<(start + buffer.count)])
-                }
-                do throws(PickleError) {
-                    try parse(bytes, buffers: pieces, extensions: extensions)
-                    tape = machine.tape.frozen()
-                } catch {
-                    failure = error
-                }
-            }
-        }
-        if let failure { throw failure }
-        return tape
+        return try scratch.serialize(root.index, of: storage.document.machine.tape, protocolVersion, isFramed)
     }
 }
 
@@ -110,7 +80,7 @@ extension PickleTape {
 }
 
 extension TapeNode {
-    /// Whether `first` and `count` name bytes.
+    /// True if `first` and `count` name bytes.
     var hasBytes: Bool {
         switch kind {
         case .str, .byteString, .bytes, .bytearray: true
@@ -118,9 +88,4 @@ extension TapeNode {
         default: false
         }
     }
-}
-
-extension PickleEmitter {
-    /// A copy of what was written.
-    var bytes: [UInt8] { Array(UnsafeBufferPointer(start: output.base, count: output.count)) }
 }

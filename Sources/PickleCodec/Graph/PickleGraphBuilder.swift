@@ -19,7 +19,7 @@ extension PickleGraph {
 
         private static let processKey = (UInt64.random(in: .min ... .max), UInt64.random(in: .min ... .max) | 1)
 
-        /// The text keys met last, by their place in the dict.
+        /// The latest text keys, by their index in the dict.
         private var lastKeys = RawArray<UInt32>()
 
         /// Longest text looked up among those before; longer ones are rarely repeated.
@@ -96,7 +96,7 @@ extension PickleGraph {
             return bytes.withUnsafeBytes { string(valid: $0) }
         }
 
-        /// The node of a text key at a place in a dict.
+        /// The node of the text key at an index of a dict.
         mutating func keyNode(_ text: String, _ place: Int) -> PickleNode {
             var text = text
             return text.withUTF8 { utf8 in
@@ -125,7 +125,7 @@ extension PickleGraph {
             return node
         }
 
-        /// Where a text is in the table, or belongs.
+        /// The slot of a text in the table, or the free slot for it.
         private func slot(of bytes: UnsafeRawBufferPointer) -> Int {
             let mask = texts.count - 1
             var slot = Int(truncatingIfNeeded: hash(bytes)) & mask
@@ -183,16 +183,13 @@ extension PickleGraph {
         public mutating func global(_ name: PickleName) -> PickleNode {
             let module = string(name.module).index
             let text = string(name.name).index
-            let known = WellKnownName(
-                module: tape.content(of: tape.nodes[module]), name: tape.content(of: tape.nodes[text]))
             let flags: TapeNode.Flags =
                 switch name.origin {
                 case .unknown: []
                 case .upToProtocol2: .upToProtocol2
                 case .fromProtocol3: .fromProtocol3
                 }
-            return add(
-                TapeNode(kind: .global, flags: flags, count: UInt32(known.rawValue), first: module, last: text))
+            return add(tape.global(module: module, name: text, flags))
         }
 
         /// A persistent reference.
@@ -247,13 +244,7 @@ extension PickleGraph {
             _ constructor: PickleConstructor, _ callable: PickleNode, arguments: PickleNode, keywords: PickleNode? = nil
         ) -> PickleNode {
             precondition(tape.nodes[arguments.index].kind == .tuple)
-            let record = tape.links.count
-            tape.links.append(repeating: 0, count: ObjectField.words)
-            tape.links[record] = constructor.rawValue
-            tape.links[record + ObjectField.callable] = callable.index
-            tape.links[record + ObjectField.arguments] = arguments.index
-            tape.links[record + ObjectField.keywords] = keywords?.index ?? 0
-            return add(TapeNode(kind: .object, first: UInt32(record)))
+            return add(tape.object(constructor, callable.index, arguments.index, keywords: keywords?.index ?? 0))
         }
 
         /// Gives an object a state, as BUILD does.
@@ -292,7 +283,7 @@ extension PickleGraph {
         ) -> TapeNode {
             var chain = ItemChain()
             extend(&chain, items)
-            return TapeNode(kind: kind, flags: flags, count: chain.count, first: chain.first, last: chain.last)
+            return TapeNode(kind, flags, chain: chain)
         }
 
         private mutating func extend(_ target: PickleNode, _ field: Int, _ items: [PickleNode]) {
@@ -302,11 +293,7 @@ extension PickleGraph {
                 extend(&chain, items)
                 tape.setChain(chain, field, ofRecord: node.first)
             } else {
-                var chain = tape.chain(of: node)
-                extend(&chain, items)
-                node.count = chain.count
-                node.first = chain.first
-                node.last = chain.last
+                extend(&node.chain, items)
                 tape.nodes[target.index] = node
             }
         }

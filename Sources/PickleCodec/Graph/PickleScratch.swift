@@ -1,6 +1,6 @@
 import Synchronization
 
-/// A document lent to one decoding after the other, so that a single `PickleValue(decoding:)` finds memory ready.
+/// A document that decodings borrow one after the other, so that a single `PickleValue(decoding:)` reuses memory.
 ///
 /// `@unchecked Sendable`: it is taken out of the pool atomically and given back when decoding is over; in between only the
 /// borrower has it.
@@ -8,7 +8,7 @@ final class PickleScratch: @unchecked Sendable {
     // Unchecked: only the borrower has it, and a small pickle is decoded in the time of a few checks.
     @exclusivity(unchecked) var document = PickleDocument()
 
-    /// The one given back last, retained: all there is with one thread, and cheaper than a lock.
+    /// The one given back last, retained. One thread needs no other, and this is cheaper than a lock.
     private static let latest = Atomic<Unmanaged<PickleScratch>?>(nil)
     private static let pool = Mutex<[PickleScratch]>([])
     /// As many as threads may decode at once; more are simply freed.
@@ -37,52 +37,47 @@ final class PickleScratch: @unchecked Sendable {
     }
 }
 
-/// The same for writing: a builder and an encoder.
+/// The same for writing: a builder and a serializer.
 ///
 /// `@unchecked Sendable` for the same reason.
-final class PickleEncodeScratch: @unchecked Sendable {
+final class PickleSerializerScratch: @unchecked Sendable {
     private var builder = PickleGraph.Builder()
-    private var encoder = PickleGraphEncoder()
+    private var serializer = PickleSerializer()
 
-    private static let pool = Mutex<[PickleEncodeScratch]>([])
+    private static let pool = Mutex<[PickleSerializerScratch]>([])
     private static let poolSize = 16
     /// Bytes above which the memory is not kept.
     private static let keptBytes = 4 << 20
 
-    static func borrow() -> PickleEncodeScratch {
-        pool.withLock { $0.popLast() } ?? PickleEncodeScratch()
+    static func borrow() -> PickleSerializerScratch {
+        pool.withLock { $0.popLast() } ?? PickleSerializerScratch()
     }
 
     func giveBack() {
         let builderBytes = builder.tape.nodes.capacity * 16 + builder.tape.scratch.capacity
-        guard builderBytes + encoder.heldBytes <= Self.keptBytes else { return }
+        guard builderBytes + serializer.heldBytes <= Self.keptBytes else { return }
         Self.pool.withLock { pool in
             if pool.count < Self.poolSize { pool.append(self) }
         }
     }
 
     /// Writes a tree.
-    func encode(_ value: PickleValue, _ version: Int, _ isFramed: Bool) throws(PickleWriteError) -> [UInt8] {
+    func serialize(_ value: PickleValue, _ version: Int, _ isFramed: Bool) throws(PickleWriteError) -> [UInt8] {
         builder.reset()
         let root = builder.add(value)
-        encoder.prepare(
-            version: version, isFramed: isFramed, nodes: builder.tape.nodes.count, links: builder.tape.links.count)
-        try encoder.encode(root.index, of: builder.tape)
-        return encoder.emitter.bytes
+        return try serializer.serialize(root.index, of: builder.tape, version, isFramed)
     }
 
-    /// Writes a graph.
-    func encode(
+    /// Writes the value of a node of a graph.
+    func serialize(
         _ root: UInt32, of tape: borrowing PickleTape, _ version: Int, _ isFramed: Bool
     ) throws(PickleWriteError) -> [UInt8] {
-        encoder.prepare(version: version, isFramed: isFramed, nodes: tape.nodes.count, links: tape.links.count)
-        try encoder.encode(root, of: tape)
-        return encoder.emitter.bytes
+        try serializer.serialize(root, of: tape, version, isFramed)
     }
 }
 
 extension PickleDocument {
-    /// Forgets the input, whose bytes are about to go.
+    /// Forgets the input, which is about to be freed.
     mutating func forgetInput() {
         machine.load(UnsafeRawBufferPointer(start: nil, count: 0))
     }

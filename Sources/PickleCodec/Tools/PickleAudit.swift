@@ -1,41 +1,41 @@
-/// What loading pickles in Python would have imported and called: the question to ask of a file one does not know.
+/// The imports and calls that Python would make if it loaded a pickle: for files from unknown sources.
 ///
 /// ```
 /// let audit = PickleAudit(of: bytes)
 /// for name in audit.imports { print(name) }     // os.system
 /// ```
 ///
-/// Nothing is imported or called to find out. Calls that were made and thrown away again are listed too, and so are those of
-/// every pickle that follows the first: whoever goes on loading from a file comes to them. A broken pickle is audited up to where
-/// it breaks: Python would have called what came before. What is refused here may still be read by one of CPython's loaders
-/// (`pickle.loads`, `pickle.load` from a file, the one in pure Python). Then names go on being collected as far as they can be
-/// told, and `isComplete` is false.
+/// Nothing is imported or called to find out. Calls that were made and thrown away again are listed too, and so are
+/// those of every pickle that follows the first: whoever goes on loading from a file comes to them. A broken pickle is
+/// audited up to where it breaks: Python would have made the calls before. A pickle that is refused here may still be
+/// read by one of CPython's loaders (`pickle.loads`, `pickle.load` from a file, the one in pure Python). Then names go
+/// on being collected as far as they can be told, and `isComplete` is false.
 public struct PickleAudit: Sendable {
     /// A call Python would make.
     public struct Call: Hashable, Sendable {
-        /// What would be called; nil when that is itself the result of a call.
+        /// The name of the callable; nil if that is itself the result of a call.
         public let name: PickleName?
-        /// By which opcode.
+        /// The opcode that makes the call.
         public let constructor: PickleConstructor
     }
 
     /// Each name that would be imported, once, in order.
     public var imports: [PickleName] { findings.imports }
-    /// Each different call, once, in order. Calls that only spell plain data (sets and bytes of old protocols) are not among
-    /// them; their names are among `imports`.
+    /// Each different call, once, in order. Calls that only spell built-in values (sets and bytes of old protocols) are left
+    /// out; their names are among `imports`.
     public var calls: [Call] { findings.calls }
-    /// Whether a persistent id would be handed to the application.
+    /// True if a persistent id would be handed to the application.
     public var hasPersistentIDs: Bool { findings.hasPersistentIDs }
-    /// Pickles that follow each other in the bytes, the one that breaks off included.
+    /// The number of pickles that follow each other in the bytes, including a broken last one.
     public private(set) var pickleCount = 0
-    /// Why the last pickle breaks off, nil when it does not. The offset is that in all bytes.
+    /// The failure in the last pickle; nil if there is none. Its offset is counted from the start of all bytes.
     public private(set) var error: PickleError?
-    /// Whether no loader of CPython would import or call anything else.
+    /// True if no loader of CPython would import or call anything else.
     public private(set) var isComplete = true
-    /// Whether the first pickle, which is all that `pickle.loads` reads, is the only one that imports or calls anything.
+    /// True if the first pickle, which is all that `pickle.loads` reads, is the only one that imports or calls anything.
     public private(set) var isFirstOnly = true
 
-    /// Whether loading would import and call nothing at all.
+    /// True if loading would import and call nothing at all.
     public var isPlainData: Bool { findings.isEmpty && error == nil && isComplete }
 
     private var findings = Findings()
@@ -43,11 +43,11 @@ public struct PickleAudit: Sendable {
     /// Audits the pickles in some bytes. Line ends after the last are ignored.
     public init(of bytes: [UInt8], limits: PickleLimits = .init()) {
         var limits = limits
-        // No tree is built, so that depth costs nothing.
+        // No tree is built, so depth costs nothing.
         limits.maximumDepth = .max
         var document = PickleDocument(limits: limits)
         var start = 0
-        // Where the pickle after a STOP within a frame begins, each loader sees otherwise.
+        // CPython's loaders disagree on where the next pickle begins if STOP is inside a frame.
         var beginsInFrame = false
         bytes.withUnsafeBytes { bytes in
             repeat {
@@ -61,13 +61,13 @@ public struct PickleAudit: Sendable {
                     self.error = error.moved(by: start)
                 }
                 pickleCount += 1
-                // While the bytes are there: names are read from them.
+                // Now, while the bytes are valid: names are read from them.
                 findings.collect(document.machine.tape)
                 if start > 0, findings.count > known || error != nil { isFirstOnly = false }
                 if error != nil { break }
                 start += document.consumedBytes
             } while !bytes[start...].allSatisfy { $0 == 0x0a || $0 == 0x0d }
-            // One `Unpickler` keeps its memo from pickle to pickle: then the later ones may say something else.
+            // An `Unpickler` keeps its memo from pickle to pickle, so later pickles may mean something else to it.
             let isRefused = error.map { !$0.isCertain } ?? false
             guard isRefused || pickleCount > 1 else { return }
             var walk = PickleAuditWalk(bytes)
@@ -99,7 +99,7 @@ public struct PickleAudit: Sendable {
 
         mutating func insertPersistentID() { hasPersistentIDs = true }
 
-        /// Looks at every node, also those the result no longer holds.
+        /// Looks at every node, including those that the result no longer holds.
         mutating func collect(_ tape: borrowing PickleTape) {
             for index in 0..<tape.nodes.count {
                 let node = tape.nodes[index]
@@ -120,14 +120,13 @@ public struct PickleAudit: Sendable {
 }
 
 extension PickleError {
-    /// Whether every loader of CPython stops here as well.
+    /// True if every loader of CPython stops here as well.
     fileprivate var isCertain: Bool { cause == .truncated || cause == .unknownOpcode }
 
     fileprivate func moved(by count: Int) -> PickleError {
         count == 0
             ? self
             : PickleError(
-                PickleFault(PickleFault.Code(rawValue: cause.code) ?? .truncated, detail),
-                byteOffset: byteOffset + count, opcodeByte: opcodeByte)
+                PickleFault(cause.code, detail), byteOffset: byteOffset + count, opcodeByte: opcodeByte)
     }
 }

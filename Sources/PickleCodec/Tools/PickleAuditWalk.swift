@@ -1,7 +1,7 @@
-/// Collects names and calls from pickles that are refused here and that CPython may read all the same.
+/// Collects names and calls from pickles that are refused here but that CPython may still read.
 ///
-/// It executes opcodes without frames and without a check that could stop it: what is missing or of another kind than expected is
-/// unknown. So it comes at least as far as CPython does, up to a byte that is no opcode or an argument that isn't there.
+/// It executes opcodes without frames and without checks that could stop it: a missing value or one of an unexpected
+/// kind is unknown. So it gets at least as far as CPython, up to a byte that is no opcode or a missing argument.
 struct PickleAuditWalk {
     private let bytes: UnsafeRawBufferPointer
     private var reader: OpcodeReader
@@ -11,17 +11,17 @@ struct PickleAuditWalk {
     private var names: [PickleName] = []
     /// Most values held: 32 bytes each, and as much again in the memo.
     private static let limit = 1 << 22
-    /// Whether every name was known.
+    /// True if every name was known.
     private(set) var isComplete = true
 
     private enum Item {
-        /// A text that may become a name: where it is, and how it is written.
+        /// A text that may become a name: its bytes, and how they are written.
         case text(Range<Int>, OpcodeReader.Argument)
-        /// A place in `names`.
+        /// An index in `names`.
         case name(Int)
-        /// What a call gives, what the application gives, what came from nowhere.
+        /// The result of a call, a value from the application, or a missing value.
         case unknown
-        /// Nothing that could be called or be a name.
+        /// A value that can't be called or be a name.
         case data
     }
 
@@ -145,8 +145,9 @@ struct PickleAuditWalk {
         switch form {
         case .text, .latin1: return String(decoding: bytes[range], as: UTF8.self)
         default:
-            // Its escapes are read by the machine that knows them.
-            let line = bytes[range.lowerBound - 1..<range.upperBound] + [UInt8(ascii: "\n"), PickleOpcode.stop.rawValue]
+            // The machine reads its escapes.
+            let end = [UInt8(ascii: "\n"), PickleOpcode.stop.rawValue]
+            let line = bytes[range.lowerBound - 1..<range.upperBound] + end
             let graph = try? PickleGraph(decoding: Array(line))
             return graph.flatMap { graph in graph.bytes(graph.root) }.map { String(decoding: $0, as: UTF8.self) }
         }

@@ -1,4 +1,6 @@
-/// Prints the program a pickle is, as Python's `pickletools.dis` does, without running it.
+import JSONCodec
+
+/// Prints the opcodes of a pickle as Python's `pickletools.dis` does, without running them.
 ///
 /// ```
 ///     0: \x80 PROTO      4
@@ -7,7 +9,7 @@
 /// highest protocol among opcodes = 4
 /// ```
 ///
-/// A broken pickle is printed up to where it breaks, and the error last. Texts longer than `maximumArgumentBytes` are cut.
+/// A broken pickle is printed up to the failure, followed by the error. Texts longer than `maximumArgumentBytes` are cut.
 public struct PickleDisassembler: Sendable {
     /// Most bytes of a text shown. Default 200.
     public var maximumArgumentBytes = 200
@@ -69,7 +71,7 @@ public struct PickleDisassembler: Sendable {
         text += "\n"
     }
 
-    /// The argument as Python's `repr` shows what `pickletools` makes of it.
+    /// The argument in the `repr` that `pickletools` prints.
     private func argumentText(
         _ step: OpcodeReader.Step, _ bytes: UnsafeRawBufferPointer
     ) throws(PickleFault) -> String? {
@@ -125,17 +127,17 @@ public struct PickleDisassembler: Sendable {
         return (number.isNegative ? "-" : "") + String(decoding: number.digits, as: UTF8.self)
     }
 
-    /// The bytes of the text that an opcode with a line for argument makes.
+    /// The text made by an opcode with a line as argument.
     private static func value(of opcode: [UInt8]) throws(PickleFault) -> [UInt8] {
         do throws(PickleError) {
             let graph = try PickleGraph(decoding: opcode + [UInt8(ascii: "\n"), PickleOpcode.stop.rawValue])
             return graph.bytes(graph.root) ?? []
         } catch {
-            throw PickleFault(PickleFault.Code(rawValue: error.cause.code) ?? .invalidText, error.detail)
+            throw PickleFault(error.cause.code, error.detail)
         }
     }
 
-    /// A line in which `pickletools` resolves the escapes of a Python 2 str, though the readers don't.
+    /// A line with the escapes of a Python 2 str resolved, as `pickletools` does here but CPython's readers don't.
     private static func unescaped(_ line: UnsafeRawBufferPointer) throws(PickleFault) -> [UInt8] {
         guard line.contains(0x5c) else { return try ascii(Array(line)) }
         return try ascii(try value(of: [PickleOpcode.string.rawValue, 0x27] + line + [0x27]))
@@ -147,7 +149,7 @@ public struct PickleDisassembler: Sendable {
     }
 }
 
-/// Stack heights and marks, as far as the listing needs them.
+/// The stack heights and marks that the listing needs.
 private struct DisassemblyState {
     private var height = 0
     private var marks: [(height: Int, offset: Int)] = []
@@ -155,7 +157,7 @@ private struct DisassemblyState {
 
     var indentation: Int { marks.count }
 
-    /// Applies what an opcode takes; returns what the listing says about it.
+    /// Applies what an opcode removes from the stack; returns the listing's note about it.
     mutating func apply(_ step: OpcodeReader.Step, _ bytes: UnsafeRawBufferPointer) throws(PickleFault) -> String? {
         switch step.opcode {
         case .popMark, .appends, .list, .tuple, .dict, .setItems, .addItems, .frozenSet, .inst, .obj:
@@ -177,7 +179,7 @@ private struct DisassemblyState {
         }
     }
 
-    /// Applies what an opcode leaves.
+    /// Applies what an opcode adds to the stack.
     mutating func enter(_ step: OpcodeReader.Step) {
         if step.opcode == .mark {
             marks.append((height, step.offset))
@@ -201,7 +203,7 @@ enum PythonText {
         var at = 0
         let isValid = WTF8.isValid(bytes)
         while at < bytes.count, at < limit {
-            // A long text of plain characters in one piece.
+            // A run of printable ASCII in one piece.
             let start = at
             while at < bytes.count, at < limit, 0x20..<0x7f ~= bytes[at], bytes[at] != 0x5c { at += 1 }
             if at > start { text += String(decoding: bytes[start..<at], as: UTF8.self) }
@@ -227,30 +229,14 @@ enum PythonText {
     }
 
     private static func append(_ scalar: UInt32, to text: inout String) {
-        switch scalar {
-        case 0x0a: text += "\\n"
-        case 0x0d: text += "\\r"
-        case 0x09: text += "\\t"
-        case 0x5c: text += "\\\\"
-        default:
-            if let character = Unicode.Scalar(scalar), isPrintable(character) {
-                text.unicodeScalars.append(character)
-            } else {
-                let digits = String(scalar, radix: 16)
-                let width = scalar < 0x100 ? 2 : scalar < 0x1_0000 ? 4 : 8
-                text += width == 2 ? "\\x" : width == 4 ? "\\u" : "\\U"
-                text += String(repeating: "0", count: width - digits.count) + digits
-            }
-        }
-    }
-
-    /// `str.isprintable`.
-    private static func isPrintable(_ character: Unicode.Scalar) -> Bool {
-        if character.value < 0x7f { return character.value >= 0x20 }
-        switch character.properties.generalCategory {
-        case .control, .format, .surrogate, .privateUse, .unassigned: return false
-        case .lineSeparator, .paragraphSeparator, .spaceSeparator: return false
-        default: return true
+        if scalar == 0x5c {
+            text += "\\\\"
+        } else if PrintableText.isPrintable(scalar), let character = Unicode.Scalar(scalar) {
+            text.unicodeScalars.append(character)
+        } else {
+            var escape = JSONWriter(capacity: 16)
+            PrintableText.appendEscape(of: scalar, to: &escape)
+            text += String(decoding: escape.copyBytes(), as: UTF8.self)
         }
     }
 

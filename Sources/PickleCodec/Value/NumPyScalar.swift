@@ -3,13 +3,13 @@
 struct NumPyType {
     /// `f` for floats, `U` for text, `S` for bytes, and so on.
     let letter: UInt8
-    /// The number behind the letter: characters of text, bytes of all others.
+    /// The number after the letter: characters of text, bytes of all other types.
     let number: Int
     /// Length of a value in bytes.
     private(set) var byteCount: Int
     private(set) var isBigEndian: Bool
 
-    /// Nil for what no release of numpy writes.
+    /// Nil for a type that no release of numpy writes.
     init?(_ index: UInt32, in tape: borrowing PickleTape) {
         let node = tape.nodes[index]
         guard node.kind == .object else { return nil }
@@ -65,7 +65,7 @@ struct NumPyType {
 }
 
 extension PickleTape {
-    /// An item of a tuple; nil for other kinds, and behind its end.
+    /// An item of a tuple; nil for other kinds and after its end.
     func item(_ index: UInt32, of tuple: TapeNode) -> TapeNode? {
         guard tuple.kind == .tuple, index < tuple.count else { return nil }
         // A tuple is made at once, so that its items are one segment.
@@ -74,8 +74,8 @@ extension PickleTape {
 }
 
 extension PickleMachine {
-    /// The node of what a numpy scalar holds whose class is derived from one of Python's: float64, str_ and bytes_. 0 for all
-    /// others, which JSON refuses.
+    /// The node of the value that a numpy scalar of a class derived from Python's float, str or bytes holds (float64, str_,
+    /// bytes_). 0 for all other classes, which JSON refuses.
     mutating func numPyContent(of arguments: UInt32) throws(PickleFault) -> UInt32 {
         let arguments = tape.nodes[arguments]
         guard arguments.count == 2, let data = tape.item(1, of: arguments),
@@ -92,7 +92,7 @@ extension PickleMachine {
         case (UInt8(ascii: "S"), _):
             var node = data
             node.kind = .bytes
-            // numpy fills up with zeros, which are no part of the value.
+            // numpy pads with zeros, which are not part of the value.
             node.count = UInt32(tape.content(of: data).prefix(length).lastIndex { $0 != 0 }.map { $0 + 1 } ?? 0)
             return try add(node)
         case (UInt8(ascii: "U"), _) where length % 4 == 0:

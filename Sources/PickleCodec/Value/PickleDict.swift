@@ -1,7 +1,6 @@
 /// A dict: keys and values in insertion order, no two keys equal.
 ///
-/// Keys are an array of their own, so that dicts with the same ones, as the rows of a table, share it when they are
-/// decoded.
+/// Keys are a separate array, so that decoded dicts with the same keys (the rows of a table) share it.
 public struct PickleDict: Sendable, ExpressibleByDictionaryLiteral {
     /// A key and its value.
     public struct Pair: Hashable, Sendable {

@@ -1,4 +1,4 @@
-/// A number in the form in which Python compares numbers of different types: exactly.
+/// A number as Python compares it with numbers of other types: exactly.
 enum PickleNumber {
     /// An int, bool or integral float of 64 bits.
     case small(Int64)

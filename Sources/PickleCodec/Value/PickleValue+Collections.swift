@@ -1,4 +1,4 @@
-// Views of the collections of Python's standard library: nil where the object is something else, never a crash.
+// Views of the collections of Python's standard library: nil if the object is something else.
 extension PickleValue {
     private var parts: PickleObject? {
         if case .object(let object) = self { return object }
@@ -36,7 +36,7 @@ extension PickleValue {
         return PickleDict(pairs)
     }
 
-    /// A `collections.defaultdict`: its factory, where it has one, and its pairs.
+    /// A `collections.defaultdict`: its factory, if it has one, and its pairs.
     public var defaultDict: (factory: PickleName?, pairs: PickleDict)? {
         guard let object = call("collections", "defaultdict"), object.arguments.count <= 1 else { return nil }
         switch object.arguments.first {
@@ -54,7 +54,7 @@ extension PickleValue {
         return counts
     }
 
-    /// A `collections.deque`: its items, and its greatest length where it has one.
+    /// A `collections.deque`: its items, and its maximum length if it has one.
     public var deque: (items: [PickleValue], maximumLength: Int?)? {
         guard let object = call("collections", "deque") else { return nil }
         switch object.arguments.count {
@@ -74,7 +74,7 @@ extension PickleValue {
         }
     }
 
-    /// The class and fields of what may be a namedtuple or another tuple subclass.
+    /// The class and fields of an object that may be a namedtuple or another tuple subclass.
     public var namedTuple: (type: PickleName, fields: [PickleValue])? {
         guard let object = parts else { return nil }
         if object.constructor == .newObj, let name = object.name, !object.arguments.isEmpty, object.items.isEmpty,
@@ -90,7 +90,7 @@ extension PickleValue {
         return (type, fields)
     }
 
-    /// The class and value of what may be an enum member: `Class(value)` and nothing else.
+    /// The class and value of an object that may be an enum member: `Class(value)` and nothing else.
     public var enumMember: (type: PickleName, value: PickleValue)? {
         guard let object = parts, object.constructor == .reduce, let name = object.name, object.arguments.count == 1,
             object.states.isEmpty, object.items.isEmpty, object.pairs.isEmpty, object.adds.isEmpty

@@ -3,7 +3,7 @@ extension PickleValue {
     ///
     /// - Parameters:
     ///   - bytes: a pickle of any protocol; what follows STOP is ignored.
-    ///   - limits: bounds on what is decoded.
+    ///   - limits: bounds on the input.
     ///   - buffers: out-of-band buffers of protocol 5, in order.
     ///   - extensions: the `copyreg` extension registry.
     /// - Throws: `PickleError` with the offset of the opcode that failed; `.cyclic` and `.sharedTooOften` for values
@@ -14,7 +14,9 @@ extension PickleValue {
     ) throws(PickleError) {
         let scratch = PickleScratch.borrow(limits: limits)
         defer { scratch.giveBack() }
-        self = try scratch.document.decodeTree(bytes, buffers: buffers, extensions: extensions)
+        self = try scratch.document.decode(bytes, buffers: buffers, extensions: extensions) {
+            (document) throws(PickleError) in try document.tree(of: document.root)
+        }
     }
 }
 
@@ -26,7 +28,7 @@ extension PickleGraph {
         do throws(PickleFault) {
             var keyLists = PickleKeyLists()
             keyLists.begin()
-            return try storage.tape.tree(of: node.index, limits: limits, isShared: true, &keyLists)
+            return try storage.document.machine.tape.tree(of: node.index, limits: limits, isShared: true, &keyLists)
         } catch {
             throw PickleError(error, byteOffset: 0, opcodeByte: nil)
         }
@@ -34,43 +36,6 @@ extension PickleGraph {
 }
 
 extension PickleDocument {
-    mutating func decodeTree(
-        _ bytes: [UInt8], buffers: [[UInt8]], extensions: PickleExtensionRegistry
-    ) throws(PickleError) -> PickleValue {
-        var failure: PickleError?
-        var value = PickleValue.null
-        if buffers.isEmpty, extensions.names.isEmpty {
-            bytes.withUnsafeBytes { bytes in
-                do throws(PickleError) {
-                    try parse(bytes)
-                    value = try tree(of: root)
-                } catch {
-                    failure = error
-                }
-            }
-            if let failure { throw failure }
-            return value
-        }
-        let joined = buffers.flatMap { $0 }
-        bytes.withUnsafeBytes { bytes in
-            joined.withUnsafeBytes { all in
-                var start = 0
-                let pieces = buffers.map { buffer in
-                    defer { start += buffer.count }
-                    return UnsafeRawBufferPointer(rebasing: all[start..<(start + buffer.count)])
-                }
-                do throws(PickleError) {
-                    try parse(bytes, buffers: pieces, extensions: extensions)
-                    value = try tree(of: root)
-                } catch {
-                    failure = error
-                }
-            }
-        }
-        if let failure { throw failure }
-        return value
-    }
-
     /// The value of a node as a tree.
     package mutating func tree(of node: Node) throws(PickleError) -> PickleValue {
         do throws(PickleFault) {
@@ -83,56 +48,22 @@ extension PickleDocument {
 }
 
 extension PickleTape {
-    /// Deepest tree, whatever `PickleLimits` says: releasing one recurses.
+    /// Deepest tree, even if `PickleLimits` allows more: releasing a tree recurses.
     static let deepestTree = 10_000
 
-    /// Builds the tree of a node. Where values are shared, its size is known before anything is built.
+    /// Builds the tree of a node. If values are shared, its size is computed before anything is built.
     func tree(
         of root: UInt32, limits: PickleLimits, isShared: Bool, _ keyLists: inout PickleKeyLists
     ) throws(PickleFault) -> PickleValue {
         let deepest = min(limits.maximumDepth, Self.deepestTree)
         if isShared {
-            if try treeDepth(of: root, budget: limits.maximumTreeValues + nodes.count) > deepest {
+            if try depth(of: root, treeBudget: limits.maximumTreeValues + nodes.count) > deepest {
                 throw PickleFault(.tooDeep, UInt64(deepest))
             }
         } else if Int(nodes[root].depth) > deepest {
             throw PickleFault(.tooDeep, UInt64(deepest))
         }
         return treeValue(root, &keyLists)
-    }
-
-    /// The depth of the tree below a node; throws for a cycle and for more values than the budget.
-    private func treeDepth(of root: UInt32, budget: Int) throws(PickleFault) -> Int {
-        // For each node 0 = not met, -1 = on the path, else the size of its tree; a worklist instead of recursion.
-        var sizes = RawArray<Int>(capacity: nodes.count)
-        sizes.append(repeating: 0, count: nodes.count)
-        var depths = RawArray<UInt32>(capacity: nodes.count)
-        depths.append(repeating: 0, count: nodes.count)
-        var work = RawArray<UInt32>(capacity: 256)
-        work.append(root)
-        while !work.isEmpty {
-            let index = work.removeLast()
-            if sizes[index] == 0 {
-                sizes[index] = -1
-                work.append(index)
-                var isCyclic = false
-                forEachChild(of: index) { child in
-                    if sizes[child] == 0 { work.append(child) } else if sizes[child] < 0 { isCyclic = true }
-                }
-                if isCyclic { throw PickleFault(.cyclic) }
-            } else if sizes[index] < 0 {
-                var size = 1
-                var depth: UInt32 = 0
-                forEachChild(of: index) { child in
-                    size = min(size + max(sizes[child], 0), budget + 1)
-                    depth = max(depth, depths[child])
-                }
-                if size > budget { throw PickleFault(.sharedTooOften, UInt64(budget)) }
-                sizes[index] = size
-                depths[index] = nodes[index].isContainer ? depth + 1 : 0
-            }
-        }
-        return Int(depths[root])
     }
 
     private func treeValue(_ index: UInt32, _ keyLists: inout PickleKeyLists) -> PickleValue {
@@ -148,18 +79,18 @@ extension PickleTape {
         case .byteString: return .byteString(Array(content(of: node)))
         case .bytes: return .bytes(Array(content(of: node)))
         case .bytearray: return .bytearray(Array(content(of: node)))
-        case .tuple: return .tuple(treeItems(chain(of: node), &keyLists))
-        case .list: return .list(treeItems(chain(of: node), &keyLists))
-        case .set: return .set(treeItems(chain(of: node), &keyLists))
-        case .frozenset: return .frozenset(treeItems(chain(of: node), &keyLists))
-        case .dict: return .dict(treeDict(chain(of: node), &keyLists))
+        case .tuple: return .tuple(treeItems(node.chain, &keyLists))
+        case .list: return .list(treeItems(node.chain, &keyLists))
+        case .set: return .set(treeItems(node.chain, &keyLists))
+        case .frozenset: return .frozenset(treeItems(node.chain, &keyLists))
+        case .dict: return .dict(treeDict(node.chain, &keyLists))
         case .global: return .global(name(of: node))
         case .persistentID: return .persistentID(treeValue(node.first, &keyLists))
         case .object: return .object(treeObject(node, &keyLists))
         }
     }
 
-    /// Checked bytes as text: all but those with surrogates are a Swift string.
+    /// Checked bytes as text: a Swift string unless they hold surrogates.
     private func text(_ node: TapeNode) -> PickleValue {
         let bytes = content(of: node)
         if !node.flags.contains(.ascii), WTF8.hasSurrogates(bytes) { return .surrogateString(Array(bytes)) }
@@ -176,15 +107,15 @@ extension PickleTape {
             keys: keyLists.values(of: chain, in: self), values: treeItems(chain, from: 1, step: 2, &keyLists))
     }
 
-    /// The keys of a dict whose pairs are a chain.
+    /// The keys of a dict; the chain holds its pairs.
     func treeKeys(_ chain: ItemChain) -> [PickleValue] {
-        // A key holds no dict, but for an object that does.
+        // Only a key that is an object can hold a dict.
         var keyLists = PickleKeyLists()
         keyLists.begin()
         return treeItems(chain, from: 0, step: 2, &keyLists)
     }
 
-    /// Each item of a chain, or each other one.
+    /// All items of a chain, or every other one.
     private func treeItems(
         _ chain: ItemChain, from first: Int, step: Int, _ keyLists: inout PickleKeyLists
     ) -> [PickleValue] {
@@ -219,8 +150,8 @@ extension PickleTape {
         var object = PickleObject(
             PickleConstructor(rawValue: links[record]) ?? .reduce,
             treeValue(links[record + ObjectField.callable], &keyLists),
-            arguments: treeItems(chain(of: nodes[links[record + ObjectField.arguments]]), &keyLists),
-            keywords: keywords == 0 ? nil : treeDict(chain(of: nodes[keywords]), &keyLists))
+            arguments: treeItems(nodes[links[record + ObjectField.arguments]].chain, &keyLists),
+            keywords: keywords == 0 ? nil : treeDict(nodes[keywords].chain, &keyLists))
         object.states = treeItems(chain(ObjectField.states, ofRecord: node.first), &keyLists)
         object.items = treeItems(chain(ObjectField.items, ofRecord: node.first), &keyLists)
         object.pairs = treePairs(chain(ObjectField.pairs, ofRecord: node.first), &keyLists)

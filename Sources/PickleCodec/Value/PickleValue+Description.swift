@@ -12,7 +12,7 @@ extension PickleValue: CustomStringConvertible {
     }
 }
 
-/// Writes values as Python source, as far as they have any, until its limit is reached.
+/// Writes values in the manner of Python's `repr` until its limit is reached.
 private struct PicklePrinter {
     var text = ""
     let limit: Int

@@ -1,17 +1,16 @@
 extension PickleValue {
     /// Writes the value as a pickle, as CPython's `pickle.dumps` does.
     ///
-    /// Plain data at protocols 2 to 5 is CPython's byte for byte, taken that equal strings are one object and all else
-    /// is not, and that sets keep our order.
+    /// Built-in types at protocols 2 to 5 give CPython's bytes if equal strings are one object, nothing else is shared, and
+    /// sets have our order.
     ///
     /// - Parameters:
     ///   - protocolVersion: 0 to 5. Default 4, Python's from 3.8 to 3.13.
-    ///   - isFramed: whether protocols 4 and 5 are cut into frames. Default true.
+    ///   - isFramed: true if protocols 4 and 5 are cut into frames. Default true.
     public func encoded(protocolVersion: Int = 4, isFramed: Bool = true) throws(PickleWriteError) -> [UInt8] {
-        guard 0...5 ~= protocolVersion else { throw PickleWriteError.unsupportedProtocol(protocolVersion) }
-        let scratch = PickleEncodeScratch.borrow()
+        let scratch = PickleSerializerScratch.borrow()
         defer { scratch.giveBack() }
-        return try scratch.encode(self, protocolVersion, isFramed)
+        return try scratch.serialize(self, protocolVersion, isFramed)
     }
 }
 
@@ -47,7 +46,7 @@ extension PickleGraph.Builder {
         return nodes
     }
 
-    /// A key. Rows have the same text at the same place, which is found without the table of texts.
+    /// A key. Rows have the same text at the same index, which is found without the table of texts.
     private mutating func addKey(_ key: PickleValue, _ place: Int) -> PickleNode {
         guard case .string(let text) = key else { return add(key) }
         return keyNode(text, place)

@@ -11,7 +11,7 @@ extension PickleValue: Hashable {
 }
 
 extension PickleDict: Hashable {
-    /// Whether both hold the same pairs, in whatever order, as in Python.
+    /// True if both hold the same pairs, in whatever order, as in Python.
     public static func == (left: PickleDict, right: PickleDict) -> Bool {
         var comparer = PickleComparer()
         return comparer.areEqual(left, right)
@@ -23,15 +23,15 @@ extension PickleDict: Hashable {
     }
 }
 
-/// Compares and hashes trees in linear time, whatever they are nested of.
+/// Compares and hashes trees in linear time, however they are nested.
 ///
 /// Sets and dicts are compared without order, by hash. Without a cache the same subtree would be hashed again for each set
-/// around it, and comparing in order first and without order then would take 2**depth. So hashes of sets and dicts are
-/// kept by the address of their storage, which the values being compared hold, and each pair is compared once.
+/// around it, and a comparison in order followed by one without order would take 2**depth. So hashes of sets and dicts are
+/// cached by the address of their storage, which the compared values keep alive, and each pair is compared once.
 struct PickleComparer {
     private var hashes: [Storage: Int] = [:]
 
-    /// Where the items of a set are, or the keys and values of a dict.
+    /// The address of the items of a set, or of the keys and values of a dict.
     private struct Storage: Hashable {
         let keys: UnsafeRawPointer
         let values: UnsafeRawPointer?
@@ -99,7 +99,7 @@ struct PickleComparer {
             areEqual(left.states, right.states), areEqual(left.items, right.items), areEqual(left.adds, right.adds),
             left.pairs.count == right.pairs.count
         else { return false }
-        // Pairs that would be set one after the other: in order.
+        // The pairs would be set one after the other, so their order counts.
         for index in left.pairs.indices {
             guard areEqual(left.pairs[index].key, right.pairs[index].key),
                 areEqual(left.pairs[index].value, right.pairs[index].value)
@@ -108,8 +108,8 @@ struct PickleComparer {
         return true
     }
 
-    /// For each hash on the left the place of the same one on the right, each place once; nil when there is none.
-    /// Keyed hashes of 64 bits: equal ones are taken for the same value, and compared afterwards.
+    /// For each hash on the left the index of an equal one on the right, each index once; nil if one has no match.
+    /// Values with equal hashes (64 bits, keyed) are compared afterwards.
     private func match(_ left: [Int], _ right: [Int]) -> [Int]? {
         if left == right { return Array(left.indices) }
         var places: [Int: [Int]] = [:]

@@ -1,4 +1,4 @@
-// Views of the number types of Python's standard library: nil where the object is something else, never a crash.
+// Views of the number types of Python's standard library: nil if the object is something else.
 extension PickleValue {
     /// The text of a `decimal.Decimal`: may be `NaN`, `sNaN`, `Infinity`, `1E+30`.
     public var decimal: String? {

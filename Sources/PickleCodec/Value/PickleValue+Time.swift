@@ -16,7 +16,7 @@ public struct PickleTime: Hashable, Sendable {
     public let hour, minute, second, microsecond: Int
     /// 1 for the later of two times in a fold, else 0.
     public let fold: Int
-    /// The time zone where there is one: any object, see `PickleValue.utcOffset`.
+    /// The time zone if there is one: any object, see `PickleValue.utcOffset`.
     public let timeZone: PickleValue?
 }
 
@@ -84,7 +84,7 @@ private func padded(_ value: Int, _ count: Int) -> String {
     return String(repeating: "0", count: max(0, count - digits.count)) + digits
 }
 
-// Views of `datetime`: nil where the object is something else or out of range, never a crash.
+// Views of `datetime`: nil if the object is something else or out of range.
 extension PickleValue {
     /// A `datetime.datetime`. Bit 7 of the month is the fold.
     public var dateTime: PickleDateTime? {
@@ -123,7 +123,7 @@ extension PickleValue {
         return PickleTimeDelta(days: days, seconds: seconds, microseconds: microseconds)
     }
 
-    /// The offset of a `datetime.timezone` from UTC; nil for zones whose offset the pickle does not say.
+    /// The offset of a `datetime.timezone` from UTC; nil for zones without an offset in the pickle.
     public var utcOffset: PickleTimeDelta? {
         guard let object = call("datetime", "timezone"), 1...2 ~= object.arguments.count else { return nil }
         return object.arguments[0].timeDelta

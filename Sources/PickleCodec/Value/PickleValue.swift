@@ -1,4 +1,4 @@
-/// A Python value as a Swift tree: what `pickle.loads` would give, as far as it is data.
+/// A Python value as a Swift tree: the data that `pickle.loads` would return.
 ///
 /// ```
 /// let value = try PickleValue(decoding: bytes)
@@ -20,13 +20,13 @@
 /// | everything else | `object`: the call that would make it, never carried out |
 ///
 /// A tree has no identity: a list that occurs twice becomes two equal lists, and one that contains itself is an error.
-/// `PickleGraph` says both. Trees are as deep as `PickleLimits.maximumDepth` allows (at most 10 000): comparing,
+/// `PickleGraph` can hold both. Trees are as deep as `PickleLimits.maximumDepth` allows (at most 10 000): comparing,
 /// hashing, printing and releasing them recurses.
 ///
 /// Equality is Swift's, not Python's: kinds must be the same (`1` and `1.0` differ), floats are compared by their bits, so
 /// that NaN equals itself; sets and dicts are compared without order.
 public enum PickleValue: Sendable {
-    /// None. Not called `none`, which an optional would take for its own.
+    /// None. Not called `none`, which would be ambiguous in an optional.
     case null
     /// bool.
     case bool(Bool)
@@ -73,7 +73,7 @@ public struct PickleBigInt: Hashable, Sendable {
         twosComplement = Array(bytes)
     }
 
-    /// An int by its two's complement, little-endian; padding is dropped. What fits 64 bits is better a `.int`.
+    /// An int by its two's complement, little-endian; padding is dropped. Use `.int` for a number that fits 64 bits.
     public init(twosComplement bytes: [UInt8]) {
         let length = bytes.withUnsafeBytes { TwosComplement.minimalLength($0) }
         twosComplement = Array(bytes[..<length])
@@ -92,11 +92,11 @@ public struct PickleObject: Hashable, Sendable {
     public var keywords: PickleDict?
     /// One state for each BUILD.
     public var states: [PickleValue] = []
-    /// What it would be appended.
+    /// The items that would be appended to it.
     public var items: [PickleValue] = []
-    /// What would be set in it; equal keys are not resolved.
+    /// The pairs that would be set in it; equal keys are not resolved.
     public var pairs: [PickleDict.Pair] = []
-    /// What would be added to it as to a set.
+    /// The elements that would be added to it as to a set.
     public var adds: [PickleValue] = []
 
     /// An object by its parts.
@@ -118,7 +118,7 @@ public struct PickleObject: Hashable, Sendable {
 }
 
 extension PickleValue {
-    /// Whether it is this text, as str or as a Python 2 str.
+    /// True if it is this text, as str or as a Python 2 str.
     func isText(_ text: String) -> Bool {
         switch self {
         case .string(let own): own.utf8.elementsEqual(text.utf8)
@@ -132,7 +132,7 @@ extension PickleValue {
         mapping?[key]
     }
 
-    /// An item where this is a list or tuple and has so many; nil otherwise.
+    /// An item of a list or tuple; nil if there is none at that index, and for other kinds.
     public subscript(index: Int) -> PickleValue? {
         switch self {
         case .list(let items), .tuple(let items): items.indices.contains(index) ? items[index] : nil
@@ -164,7 +164,7 @@ extension PickleValue {
         }
     }
 
-    /// Whether it is None.
+    /// True if it is None.
     public var isNone: Bool {
         if case .null = self { return true }
         return false

@@ -49,7 +49,7 @@ extension JSONText {
             append("}")
         case .object:
             refusal = Self.noObjects
-            switch document.plainForm(of: node) {
+            switch document.builtinContent(of: node) {
             case .node(let content): try append(content, of: document, inside: &open)
             case .items(let items): try append(items, of: document, inside: &open)
             case .pairs(let pairs): try append(pairs, of: document, inside: &open)

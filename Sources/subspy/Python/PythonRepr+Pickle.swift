@@ -155,7 +155,7 @@ extension PythonRepr {
             try append(object.callable, of: document, inside: &open)
         }
         append("(")
-        if !redaction.isEmpty, case .pairList(let items)? = document.plainForm(of: node) {
+        if !redaction.isEmpty, case .pairList(let items)? = document.builtinContent(of: node) {
             try append(pairList: items, of: document, inside: &open)
         } else {
             try append(document.elements(of: object.arguments), of: document, inside: &open)

@@ -1,7 +1,7 @@
 /// Writes opcodes of one protocol into a growable buffer: scalars by range, frames as CPython cuts them.
 ///
-/// Knows nothing of values or memo; `PickleWriter` and the graph encoder decide what is written.
-struct PickleEmitter: ~Copyable {
+/// Knows nothing of values or memo: `PickleWriter` and `PickleSerializer` decide what is written.
+struct OpcodeEmitter: ~Copyable {
     private(set) var output: RawArray<UInt8>
     private(set) var version: Int
     /// Offset of the open frame's header, -1 when none is open.
@@ -12,16 +12,19 @@ struct PickleEmitter: ~Copyable {
     private static let frameTarget = 64 * 1024
     private static let frameHeader = 9
 
+    /// A copy of what was written.
+    var bytes: [UInt8] { Array(UnsafeBufferPointer(start: output.base, count: output.count)) }
+
     /// - Parameters:
     ///   - version: protocol, 0 to 5.
-    ///   - isFramed: whether protocols 4 and 5 are framed; pickles are legal without.
+    ///   - isFramed: true if protocols 4 and 5 are framed; readers accept pickles without frames.
     init(version: Int, isFramed: Bool, capacity: Int = 512) {
         output = RawArray(capacity: capacity)
         self.version = min(max(version, 0), 5)
         self.isFramed = isFramed && version >= 4
     }
 
-    /// Changes the protocol of the pickles to come.
+    /// Changes the protocol of later pickles.
     mutating func configure(version: Int, isFramed: Bool) {
         self.version = min(max(version, 0), 5)
         self.isFramed = isFramed && version >= 4
@@ -43,7 +46,7 @@ struct PickleEmitter: ~Copyable {
         closeFrame()
     }
 
-    /// Where a value begins: the place where CPython ends a frame that is long enough.
+    /// Called before each value: CPython ends a frame there if it is long enough.
     @inline(__always) mutating func valueBegins() {
         if frameStart >= 0, output.count - frameStart - Self.frameHeader >= Self.frameTarget { closeFrame() }
     }
@@ -102,7 +105,7 @@ struct PickleEmitter: ~Copyable {
 
     // MARK: Payloads
 
-    /// Opcode, length and bytes. From 64 KiB on they stand between frames, as CPython writes them.
+    /// Opcode, length and bytes. From 64 KiB on they are written between frames, as CPython does.
     mutating func emit(_ opcode: PickleOpcode, lengthBytes: Int, payload: UnsafeRawBufferPointer) {
         let isLarge = isFramed && payload.count >= Self.frameTarget
         if isLarge {

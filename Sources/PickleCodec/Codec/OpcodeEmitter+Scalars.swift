@@ -1,7 +1,7 @@
 import JSONCodec
 
 // Scalars as CPython's pickler of the same protocol writes them.
-extension PickleEmitter {
+extension OpcodeEmitter {
     mutating func emitBool(_ value: Bool) {
         if version >= 2 {
             emit(value ? .newTrue : .newFalse)
@@ -99,7 +99,7 @@ extension PickleEmitter {
         }
     }
 
-    /// A Python 2 str. CPython 3 writes none; the binary forms are exact, STRING escapes what is not printable.
+    /// A Python 2 str, which CPython 3 never writes. STRING escapes bytes that are not printable.
     mutating func emitByteString(_ bytes: UnsafeRawBufferPointer) {
         if version == 0 {
             emit(.string)
@@ -154,10 +154,23 @@ extension PickleEmitter {
         }
     }
 
-    mutating func emitEmptyTuple() {
-        if version > 0 { return emit(.emptyTuple) }
+    /// A literal as str.
+    mutating func emitText(_ literal: StaticString) {
+        emitText(UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
+    }
+
+    /// Latin-1 bytes as str.
+    mutating func emitText(latin1 bytes: UnsafeRawBufferPointer) {
+        var text = RawArray<UInt8>(capacity: bytes.count * 2)
+        for byte in bytes { text.append(codePoint: UInt32(byte)) }
+        emitText(UnsafeRawBufferPointer(start: text.base, count: text.count))
+    }
+
+    /// An empty tuple, list or dict. Protocol 0 writes MARK and the opcode that takes all items above it.
+    mutating func emitEmpty(_ opcode: PickleOpcode, _ closing: PickleOpcode) {
+        if version > 0 { return emit(opcode) }
         emit(.mark)
-        emit(.tuple)
+        emit(closing)
     }
 
     // MARK: Memo

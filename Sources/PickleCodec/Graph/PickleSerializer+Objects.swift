@@ -1,4 +1,4 @@
-extension PickleGraphEncoder {
+extension PickleSerializer {
     // MARK: bytes and bytearray
 
     mutating func saveBytes(_ index: UInt32, _ bytes: UnsafeRawBufferPointer) {
@@ -8,7 +8,7 @@ extension PickleGraphEncoder {
         }
         if bytes.isEmpty {
             saveSpelling(.bytes)
-            emitter.emitEmptyTuple()
+            emitter.emitEmpty(.emptyTuple, .tuple)
             emitter.emit(.reduce)
         } else {
             saveEncodedText(bytes)
@@ -24,7 +24,7 @@ extension PickleGraphEncoder {
         // bytearray(bytes), and bytes spelled as the protocol can.
         saveSpelling(.bytearray)
         if bytes.isEmpty {
-            emitter.emitEmptyTuple()
+            emitter.emitEmpty(.emptyTuple, .tuple)
         } else {
             if version < 2 { emitter.emit(.mark) }
             emitter.valueBegins()
@@ -51,14 +51,12 @@ extension PickleGraphEncoder {
 
     mutating func saveLatin1(_ bytes: UnsafeRawBufferPointer) {
         if bytes.count == 1, let memo = characters[bytes[0]] { return emitter.emitGet(memo) }
-        var text = RawArray<UInt8>(capacity: bytes.count * 2)
-        for byte in bytes { text.append(codePoint: UInt32(byte)) }
-        emitter.emitText(UnsafeRawBufferPointer(start: text.base, count: text.count))
+        emitter.emitText(latin1: bytes)
         putUnreachable()
         if bytes.count == 1 { characters[bytes[0]] = memoCount - 1 }
     }
 
-    /// A str. CPython keeps one object for each str of one latin-1 character, whoever made it.
+    /// A str. CPython has only one object for each str of one latin-1 character.
     mutating func saveText(_ index: UInt32, _ text: UnsafeRawBufferPointer) {
         guard text.count == 1 || text.count == 2, WTF8.decode(text, at: 0).length == text.count,
             let character = UInt8(exactly: WTF8.decode(text, at: 0).scalar)
@@ -146,7 +144,7 @@ extension PickleGraphEncoder {
 
     // MARK: Objects
 
-    /// Class and arguments first; what the object is given follows in `closeObject`, when it can be in the memo.
+    /// Class and arguments first; state, items and pairs follow in `closeObject`, when the object can be in the memo.
     mutating func saveObject(
         _ index: UInt32, _ node: TapeNode, _ tape: borrowing PickleTape
     ) throws(PickleWriteError) {
@@ -157,8 +155,8 @@ extension PickleGraphEncoder {
         let constructor = PickleConstructor(rawValue: tape.links[record]) ?? .reduce
         switch constructor {
         case .reduce:
-            // What is called is met again within its own state (a partial of arguments that contain what it makes). Called now it
-            // would lack that state, so it is made once more, as CPython does.
+            // The callable occurs again within its own state (a partial with an argument that contains its result). A
+            // call now would miss that state, so the callable is made once more, as CPython does.
             if unfinished.contains(callable) { forget(callable) }
             work.append(Task(action: .closeObject, opcode: .reduce, node: index))
             pushSave(arguments)
@@ -180,16 +178,16 @@ extension PickleGraphEncoder {
             emitter.emit(.mark)
             if version == 0, tape.nodes[callable].kind == .global {
                 work.append(Task(action: .closeObject, opcode: .inst, node: index))
-                pushItems(tape.chain(of: tape.nodes[arguments]), tape)
+                pushItems(tape.nodes[arguments].chain, tape)
             } else {
                 work.append(Task(action: .closeObject, opcode: .obj, node: index))
-                pushItems(tape.chain(of: tape.nodes[arguments]), tape)
+                pushItems(tape.nodes[arguments].chain, tape)
                 pushSave(callable)
             }
         }
     }
 
-    /// `function(class, *arguments)`: what protocols without NEWOBJ have for it.
+    /// `function(class, *arguments)`, which replaces NEWOBJ at protocols without it.
     private mutating func saveConstructorCall(
         _ function: StaticString, _ index: UInt32, _ first: [UInt32], _ arguments: UInt32, _ tape: borrowing PickleTape
     ) {
@@ -198,7 +196,7 @@ extension PickleGraphEncoder {
         emitter.emit(.mark)
         work.append(Task(action: .closeObject, opcode: .reduce, node: index))
         push(.tuple)
-        pushItems(tape.chain(of: tape.nodes[arguments]), tape)
+        pushItems(tape.nodes[arguments].chain, tape)
         for node in first.reversed() { pushSave(node) }
     }
 
@@ -222,7 +220,7 @@ extension PickleGraphEncoder {
             pushSave(keywords)
         }
         push(.tuple)
-        pushItems(tape.chain(of: tape.nodes[arguments]), tape)
+        pushItems(tape.nodes[arguments].chain, tape)
         pushSave(callable)
         push(.mark)
         work.append(Task(action: .newMethod, node: callable))
@@ -236,7 +234,7 @@ extension PickleGraphEncoder {
     /// `getattr(class, '__new__')`.
     mutating func saveNewMethod(_ callable: UInt32) {
         emitter.emit(.global)
-        if version == 3 { emitter.append("builtins\ngetattr\n") } else { emitter.append("__builtin__\ngetattr\n") }
+        emitter.append(version == 3 ? "builtins\ngetattr\n" : "__builtin__\ngetattr\n")
         emitter.emit(.mark)
         push(.reduce)
         push(.tuple)
@@ -244,12 +242,7 @@ extension PickleGraphEncoder {
         pushSave(callable)
     }
 
-    mutating func saveNewText() {
-        let text: StaticString = "__new__"
-        emitter.emitText(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
-    }
-
-    /// Makes the object, unless a container in its arguments led back and made it, then gives it what it is given.
+    /// Makes the object, unless a container in its arguments led back to it and made it, then fills it.
     mutating func closeObject(_ task: Task, _ tape: borrowing PickleTape) throws(PickleWriteError) {
         let node = tape.nodes[task.node]
         emitter.emit(task.opcode)
@@ -258,7 +251,7 @@ extension PickleGraphEncoder {
         }
         if isInMemo(task.node) {
             emitter.emit(.pop)
-            return getAgain(task.node)
+            return get(task.node)
         }
         put(task.node)
         guard node.kind == .object else { return }

@@ -1,10 +1,10 @@
 import JSONCodec
 
 extension PickleDocument {
-    /// The plain data an object holds, as far as the pickle shows it.
-    package enum PlainForm {
-        /// A scalar, tuple, list or dict: what a str, int, float or tuple subclass, a Counter, an enum member or a numpy scalar
-        /// holds.
+    /// The built-in value that an object holds, as far as the pickle shows it.
+    package enum BuiltinContent {
+        /// A scalar, tuple, list or dict: the content of a str, int, float or tuple subclass, a Counter, an enum member
+        /// or a numpy scalar.
         case node(Node)
         /// The fields of a namedtuple, or the items of a list subclass.
         case items(Cursor)
@@ -14,16 +14,16 @@ extension PickleDocument {
         case pairList(Cursor)
     }
 
-    /// The plain data an object holds, nil when `json.dumps` would refuse it or the pickle does not show it.
+    /// The built-in value that an object holds; nil if `json.dumps` would refuse it or the pickle does not show it.
     ///
-    /// A pickle does not say which base classes a class has. What looks like `Color("red")` is taken for an enum member
-    /// that is also a str, because those are what JSON is sent for; classes of the standard library that look the same
+    /// A pickle does not say which base classes a class has. An object like `Color("red")` is taken for an enum member
+    /// that is also a str, because such members are published as JSON; classes of the standard library that look the same
     /// (a path, an address) are told apart by their module.
-    package func plainForm(of node: Node) -> PlainForm? {
+    package func builtinContent(of node: Node) -> BuiltinContent? {
         guard let parts = object(node) else { return nil }
         switch parts.constructor {
-        case .reduce: return reducedForm(parts)
-        case .newObj: return newObjectForm(parts, skipping: 0)
+        case .reduce: return reducedContent(parts)
+        case .newObj: return newObjectContent(parts, skipping: 0)
         case .newObjEx, .inst, .obj: return nil
         }
     }
@@ -33,15 +33,15 @@ extension PickleDocument {
         let value = tapeNode(node)
         if value.kind == .tuple { return elements(of: node) }
         guard value.kind == .object, let parts = object(node), parts.items.remaining == 0 else { return nil }
-        switch plainForm(of: node) {
+        switch builtinContent(of: node) {
         case .items(let items): return items
         case .node(let content) where tapeNode(content).kind == .tuple: return elements(of: content)
         default: return nil
         }
     }
 
-    private func reducedForm(_ parts: ObjectParts) -> PlainForm? {
-        guard tapeNode(parts.callable).kind == .global else { return enumForm(parts, elements(of: parts.arguments)) }
+    private func reducedContent(_ parts: ObjectParts) -> BuiltinContent? {
+        guard tapeNode(parts.callable).kind == .global else { return enumContent(parts, elements(of: parts.arguments)) }
         var arguments = elements(of: parts.arguments)
         let count = arguments.remaining
         switch WellKnownName(tapeNode(parts.callable)) {
@@ -62,17 +62,17 @@ extension PickleDocument {
             else { return nil }
             return isContent(tapeNode(content), of: WellKnownName(tapeNode(base))) ? .node(content) : nil
         case .newObj:
-            return newObjectForm(parts, skipping: 1)
+            return newObjectContent(parts, skipping: 1)
         case .numpyScalar:
             return parts.content.map { .node($0) }
         case .other:
-            return enumForm(parts, arguments)
+            return enumContent(parts, arguments)
         default:
             return nil
         }
     }
 
-    /// Whether `_reconstructor(Class, base, content)` has content of the base's type.
+    /// True if `_reconstructor(Class, base, content)` has content of the base's type.
     private func isContent(_ content: TapeNode, of base: WellKnownName) -> Bool {
         switch base {
         case .dict: content.kind == .dict
@@ -86,10 +86,11 @@ extension PickleDocument {
         }
     }
 
-    /// The module of a class, also of a nested one, which protocols below 4 spell `getattr(Outer, "Inner")`; nil for methods.
+    /// The module of a class, also of a nested one, which protocols below 4 spell `getattr(Outer, "Inner")`; nil for
+    /// methods.
     private func module(ofClass node: Node) -> UnsafeRawBufferPointer? {
         var node = node
-        // Hostile pickles nest them a thousand deep, at each of their values.
+        // Hostile pickles nest them a thousand deep for each value.
         for _ in 0..<8 {
             guard let parts = object(node) else { break }
             var arguments = elements(of: parts.arguments)
@@ -102,8 +103,8 @@ extension PickleDocument {
         return global(node)?.module
     }
 
-    /// `Class(value)` with one plain value and nothing else: an enum member.
-    private func enumForm(_ parts: ObjectParts, _ arguments: Cursor) -> PlainForm? {
+    /// `Class(value)` with one number or text and nothing else: an enum member.
+    private func enumContent(_ parts: ObjectParts, _ arguments: Cursor) -> BuiltinContent? {
         var arguments = arguments
         guard arguments.remaining == 1, let value = arguments.next(in: self), parts.states.remaining == 0,
             parts.items.remaining == 0, parts.pairs.items.remaining == 0, parts.adds.remaining == 0,
@@ -115,7 +116,7 @@ extension PickleDocument {
         }
     }
 
-    private func newObjectForm(_ parts: ObjectParts, skipping: Int) -> PlainForm? {
+    private func newObjectContent(_ parts: ObjectParts, skipping: Int) -> BuiltinContent? {
         var arguments = elements(of: parts.arguments)
         for _ in 0..<skipping { _ = arguments.next(in: self) }
         if arguments.remaining == 0 {
@@ -129,16 +130,16 @@ extension PickleDocument {
             default: break
             }
         }
-        // A namedtuple has no state of its own; what has one is an object with arguments.
+        // A namedtuple has no state; an object with a state has arguments, not fields.
         return parts.states.remaining == 0 ? .items(fields) : nil
     }
 
-    /// An error about a node, with its type and its place where the pickle shows one.
+    /// An error about a node, with its type and, if it has a name, the offset of the name.
     func refusal(_ cause: PickleJSONError.Cause, _ node: Node) -> PickleJSONError {
         PickleJSONError(cause, typeName(of: node), byteOffset: byteOffset(of: node), advice: advice(on: node))
     }
 
-    /// A value to publish in place of a refused one; nil where nothing better is known than its plain data.
+    /// Advice on what to publish instead of a refused value; nil if there is no better advice than built-in types.
     private func advice(on node: Node) -> String? {
         switch kind(of: node) {
         case .global: return "publish dicts, lists, text, numbers; of an enum member its .value"
@@ -163,7 +164,7 @@ extension PickleDocument {
         return arguments.next(in: self).flatMap { NumPyType(UInt32($0.index), in: machine.tape) }
     }
 
-    /// Where the name of a class or function stands in the pickle; values without a name have no place of their own.
+    /// The offset of the name of a class or function in the pickle; nil for values without a name.
     private func byteOffset(of node: Node) -> Int? {
         switch kind(of: node) {
         case .global:
@@ -207,7 +208,7 @@ extension PickleDocument {
 
 /// Modules whose classes look like `Class("text")` in a pickle without being enums of text.
 enum LibraryModule {
-    /// Whether the package a module belongs to is one of them.
+    /// True if the package a module belongs to is one of them.
     static func contains(_ module: UnsafeRawBufferPointer) -> Bool {
         let top = module.firstIndex(of: 0x2e).map { UnsafeRawBufferPointer(rebasing: module[..<$0]) } ?? module
         for name in names where equalBytes(top, name) { return true }

@@ -1,22 +1,20 @@
 /// Writes a tape as a pickle the way CPython's C pickler does, value by value and put by put.
 ///
-/// Sharing and cycles are kept: a node met again is fetched from the memo. The walk is a worklist, so depth costs no stack.
-/// Where it differs from `pickle.dumps`: the order of set elements (ours is the tape's), and whether two equal strings
-/// are one object, which only Python knows (here: the same node).
-struct PickleGraphEncoder: ~Copyable {
-    var emitter: PickleEmitter
+/// Sharing and cycles are kept: a node seen before is fetched from the memo. A worklist replaces recursion, so depth
+/// costs no stack. Two things differ from `pickle.dumps`: set elements are written in the tape's order, and equal strings
+/// are one object if they are one node (only Python knows the original objects).
+struct PickleSerializer: ~Copyable {
+    var emitter: OpcodeEmitter
     /// Memo index plus one for each node.
     private var memo = RawArray<UInt32>()
     private(set) var memoCount = 0
     /// Memo indices of the str of one latin-1 character.
     var characters: [UInt8: Int] = [:]
-    /// Memo indices of parts of names that stand for Python 2's.
+    /// Memo indices of translated parts of names (see `PythonNames`).
     var translated: [String: Int] = [:]
     /// Objects in the memo that have not been given their states yet.
     var unfinished: Set<UInt32> = []
     var work = RawArray<Task>()
-    private var steps = 0
-    private var stepLimit = 0
     /// Memo indices of names and texts that spell data at old protocols, plus one; by `Spelling`.
     private var spellings = RawArray<UInt32>()
 
@@ -37,20 +35,28 @@ struct PickleGraphEncoder: ~Copyable {
         var cursor = TapeCursor(ItemChain())
     }
 
-    /// Which loop of CPython fills the container.
+    /// CPython has a loop for each of these, and they batch differently.
     enum Filling: UInt8, BitwiseCopyable { case list, dict, set, items, pairs, adds }
 
     private static let batch: UInt32 = 1000
 
     init() {
-        emitter = PickleEmitter(version: 4, isFramed: true, capacity: 0)
+        emitter = OpcodeEmitter(version: 4, isFramed: true, capacity: 0)
     }
 
-    /// Forgets the last pickle; `nodes` and `links` are the size of the tape of the next.
-    mutating func prepare(version: Int, isFramed: Bool, nodes: Int, links: Int) {
+    /// Memory that is kept for the next pickle.
+    var heldBytes: Int {
+        emitter.output.capacity + memo.capacity * 4 + work.capacity * MemoryLayout<Task>.stride
+    }
+
+    /// Writes the value of a node as one pickle.
+    mutating func serialize(
+        _ root: UInt32, of tape: borrowing PickleTape, _ version: Int, _ isFramed: Bool
+    ) throws(PickleWriteError) -> [UInt8] {
+        guard 0...5 ~= version else { throw PickleWriteError.unsupportedProtocol(version) }
         emitter.configure(version: version, isFramed: isFramed)
         memo.truncate(to: 0)
-        memo.append(repeating: 0, count: nodes)
+        memo.append(repeating: 0, count: tape.nodes.count)
         memoCount = 0
         spellings.truncate(to: 0)
         spellings.append(repeating: 0, count: 16)
@@ -58,23 +64,13 @@ struct PickleGraphEncoder: ~Copyable {
         translated.removeAll(keepingCapacity: true)
         unfinished.removeAll(keepingCapacity: true)
         work.truncate(to: 0)
-        steps = 0
-        // Each step saves, fills or closes something once; more means a cycle that never ends.
-        stepLimit = 64 + 16 * (nodes + links)
-    }
-
-    /// Memory the encoder keeps for the next pickle.
-    var heldBytes: Int {
-        emitter.output.capacity + memo.capacity * 4 + work.capacity * MemoryLayout<Task>.stride
-    }
-
-    /// Writes the value of a node as one pickle.
-    mutating func encode(_ root: UInt32, of tape: borrowing PickleTape) throws(PickleWriteError) {
         emitter.begin()
         pushSave(root)
+        // Each step saves, fills or closes something once; more means a cycle that never ends.
+        var stepsLeft = 64 + 16 * (tape.nodes.count + tape.links.count)
         while !work.isEmpty {
-            steps += 1
-            if steps > stepLimit { throw PickleWriteError.unwritableCycle }
+            if stepsLeft == 0 { throw PickleWriteError.unwritableCycle }
+            stepsLeft -= 1
             let task = work.removeLast()
             switch task.action {
             case .save: try save(task.node, tape)
@@ -82,7 +78,7 @@ struct PickleGraphEncoder: ~Copyable {
             case .put: put(task.node)
             case .putUnreachable: putUnreachable()
             case .newMethod: saveNewMethod(task.node)
-            case .newText: saveNewText()
+            case .newText: emitter.emitText("__new__")
             case .fill: try fill(task, tape)
             case .closeTuple: closeTuple(task)
             case .closeFrozenSet: closeFrozenSet(task)
@@ -91,6 +87,7 @@ struct PickleGraphEncoder: ~Copyable {
             }
         }
         emitter.end()
+        return emitter.bytes
     }
 
     // MARK: Memo
@@ -103,11 +100,9 @@ struct PickleGraphEncoder: ~Copyable {
 
     func isInMemo(_ node: UInt32) -> Bool { memo[node] != 0 }
 
-    mutating func getAgain(_ node: UInt32) { get(node) }
-
     mutating func forget(_ node: UInt32) { memo[node] = 0 }
 
-    private mutating func get(_ node: UInt32) {
+    mutating func get(_ node: UInt32) {
         emitter.emitGet(Int(memo[node]) - 1)
     }
 
@@ -161,13 +156,13 @@ struct PickleGraphEncoder: ~Copyable {
     private mutating func saveTuple(
         _ index: UInt32, _ node: TapeNode, _ tape: borrowing PickleTape
     ) throws(PickleWriteError) {
-        if node.count == 0 { return emitter.emitEmptyTuple() }
+        if node.count == 0 { return emitter.emitEmpty(.emptyTuple, .tuple) }
         if node.count > 3 || version < 2 { emitter.emit(.mark) }
         work.append(Task(action: .closeTuple, node: index, total: node.count))
-        try saveItems(tape.chain(of: node), tape)
+        try saveItems(node.chain, tape)
     }
 
-    /// Saves the items of a chain in order: simple ones at once, up to the first that is not.
+    /// Saves the items of a chain in order: the leading simple ones at once, the rest as tasks.
     private mutating func saveItems(_ chain: ItemChain, _ tape: borrowing PickleTape) throws(PickleWriteError) {
         let start = work.count
         var cursor = TapeCursor(chain)
@@ -184,7 +179,7 @@ struct PickleGraphEncoder: ~Copyable {
         reverseWork(from: start)
     }
 
-    /// Turns the tasks pushed since a height round, so that the first is done first.
+    /// Reverses the tasks pushed since a height, so that the first is done first.
     mutating func reverseWork(from start: Int) {
         var low = start
         var high = work.count - 1
@@ -200,7 +195,7 @@ struct PickleGraphEncoder: ~Copyable {
     private mutating func closeTuple(_ task: Task) {
         let isSmall = task.total <= 3 && version >= 2
         if isInMemo(task.node) {
-            // A list or dict in it led back here and finished it: drop what was built and fetch that.
+            // A list or dict in it led back here and finished it: drop the copy and fetch the finished tuple.
             if isSmall || version == 0 {
                 for _ in 0..<(isSmall ? task.total : task.total + 1) { emitter.emit(.pop) }
             } else {
@@ -217,54 +212,42 @@ struct PickleGraphEncoder: ~Copyable {
     }
 
     private mutating func saveList(_ index: UInt32, _ node: TapeNode) {
-        if version == 0 {
-            emitter.emit(.mark)
-            emitter.emit(.list)
-        } else {
-            emitter.emit(.emptyList)
-        }
+        emitter.emitEmpty(.emptyList, .list)
         put(index)
-        pushFill(.list, ItemChain(count: node.count, first: node.first, last: node.last))
+        pushFill(.list, node.chain)
     }
 
     private mutating func saveDict(
         _ index: UInt32, _ node: TapeNode, _ tape: borrowing PickleTape
     ) throws(PickleWriteError) {
-        var isKey = true
-        try tape.forEach(in: tape.chain(of: node)) { (item) throws(PickleWriteError) in
-            if isKey, tape.nodes[item].flags.contains(.unhashable) { throw PickleWriteError.unhashable }
-            isKey.toggle()
-        }
-        if version == 0 {
-            emitter.emit(.mark)
-            emitter.emit(.dict)
-        } else {
-            emitter.emit(.emptyDict)
-        }
+        try checkHashable(node, tape)
+        emitter.emitEmpty(.emptyDict, .dict)
         put(index)
-        pushFill(.dict, tape.chain(of: node))
+        pushFill(.dict, node.chain)
+    }
+
+    /// Throws if a key of a dict or an element of a set cannot be hashed.
+    private func checkHashable(_ node: TapeNode, _ tape: borrowing PickleTape) throws(PickleWriteError) {
+        var items = TapeCursor(node.chain)
+        while let item = items.next(in: tape) {
+            if tape.nodes[item].flags.contains(.unhashable) { throw PickleWriteError.unhashable }
+            if node.kind == .dict { _ = items.next(in: tape) }
+        }
     }
 
     private mutating func saveSet(
         _ index: UInt32, _ node: TapeNode, _ tape: borrowing PickleTape
     ) throws(PickleWriteError) {
-        try tape.forEach(in: tape.chain(of: node)) { (item) throws(PickleWriteError) in
-            if tape.nodes[item].flags.contains(.unhashable) { throw PickleWriteError.unhashable }
-        }
-        let chain = tape.chain(of: node)
+        try checkHashable(node, tape)
+        let chain = node.chain
         if version < 4 {
-            // set([...]): the list and the tuple take memo indices but are never met again.
+            // set([...]): the list and the tuple take memo indices but are never fetched.
             saveSpelling(node.kind == .set ? .set : .frozenset)
             work.append(Task(action: .closeObject, opcode: .reduce, node: index))
             work.append(Task(action: .putUnreachable))
             push(version < 2 ? .tuple : .tuple1)
             if version < 2 { emitter.emit(.mark) }
-            if version == 0 {
-                emitter.emit(.mark)
-                emitter.emit(.list)
-            } else {
-                emitter.emit(.emptyList)
-            }
+            emitter.emitEmpty(.emptyList, .list)
             putUnreachable()
             pushFill(.list, chain)
         } else if node.kind == .set {
@@ -336,12 +319,12 @@ struct PickleGraphEncoder: ~Copyable {
         }
         emitter.emit(.mark)
         task.isOpen = true
-        // The batch is closed in the next step, also where nothing in it needed one of its own.
+        // The batch is closed in the next step, even if none of its items needed a step.
         if try saveBatch(&task, isPaired, tape) { work.append(task) }
     }
 
-    /// Saves what is left of a batch as long as it is simple; true when the batch is done, false when something was
-    /// pushed that has to come first.
+    /// Saves the rest of a batch as long as its items are simple. Returns true if the batch is done, false if a task was
+    /// pushed that must be done first.
     private mutating func saveBatch(
         _ task: inout Task, _ isPaired: Bool, _ tape: borrowing PickleTape
     ) throws(PickleWriteError) -> Bool {
@@ -367,9 +350,21 @@ struct PickleGraphEncoder: ~Copyable {
     enum Spelling: Int {
         case set, frozenset, bytes, bytearray, encode
         case latin1, builtins, setName, frozensetName, bytearrayName
+
+        var text: StaticString {
+            switch self {
+            case .set, .setName: "set"
+            case .frozenset, .frozensetName: "frozenset"
+            case .bytes: "bytes"
+            case .bytearray, .bytearrayName: "bytearray"
+            case .encode: "encode"
+            case .latin1: "latin1"
+            case .builtins: "builtins"
+            }
+        }
     }
 
-    /// A put for a value that nothing in the tape stands for.
+    /// A put for a value that has no node.
     mutating func putUnreachable() {
         emitter.emitPut(memoCount)
         memoCount += 1
@@ -384,15 +379,7 @@ struct PickleGraphEncoder: ~Copyable {
             emitter.emit(.global)
             emitter.append("_codecs\nencode\n")
         case .latin1, .builtins, .setName, .frozensetName, .bytearrayName:
-            let text: StaticString =
-                switch spelling {
-                case .latin1: "latin1"
-                case .builtins: "builtins"
-                case .setName: "set"
-                case .frozensetName: "frozenset"
-                default: "bytearray"
-                }
-            emitter.emitText(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+            emitter.emitText(spelling.text)
         case .set, .frozenset, .bytes, .bytearray:
             if version >= 4 {
                 saveSpelling(.builtins)
@@ -400,13 +387,9 @@ struct PickleGraphEncoder: ~Copyable {
                 emitter.emit(.stackGlobal)
             } else {
                 emitter.emit(.global)
-                if version == 3 { emitter.append("builtins\n") } else { emitter.append("__builtin__\n") }
-                switch spelling {
-                case .set: emitter.append("set\n")
-                case .frozenset: emitter.append("frozenset\n")
-                case .bytes: emitter.append("bytes\n")
-                default: emitter.append("bytearray\n")
-                }
+                emitter.append(version == 3 ? "builtins\n" : "__builtin__\n")
+                emitter.append(spelling.text)
+                emitter.append("\n")
             }
         }
         putUnreachable()
@@ -415,32 +398,6 @@ struct PickleGraphEncoder: ~Copyable {
 }
 
 extension TapeNode {
-    /// Whether writing it needs no further step.
+    /// True if writing it needs no further step.
     @inline(__always) fileprivate var isSimple: Bool { kind.rawValue <= PickleKind.bytearray.rawValue }
-}
-
-/// A place in a chain of items of a tape.
-struct TapeCursor: BitwiseCopyable {
-    private var at: UInt32 = 0
-    private var end: UInt32 = 0
-    private var nextSegment: UInt32
-    private(set) var remaining: UInt32
-
-    init(_ chain: ItemChain) {
-        nextSegment = chain.first
-        remaining = chain.count
-    }
-
-    mutating func next(in tape: borrowing PickleTape) -> UInt32? {
-        while at == end {
-            guard nextSegment != 0 else { return nil }
-            at = nextSegment + 2
-            end = at + tape.links[nextSegment + 1]
-            nextSegment = tape.links[nextSegment]
-        }
-        let index = tape.links[at]
-        at += 1
-        remaining &-= 1
-        return index
-    }
 }

@@ -22,7 +22,7 @@ struct JSONTapeNode {
 }
 
 /// Growable raw memory, kept between texts. Whoever holds it checks indices against `count`.
-struct JSONTape<Element: BitwiseCopyable>: ~Copyable {
+struct RawArray<Element: BitwiseCopyable>: ~Copyable {
     private(set) var base: UnsafeMutablePointer<Element>
     private(set) var count = 0
     private(set) var capacity: Int
