@@ -18,14 +18,14 @@ struct RefusalLog {
     ///
     /// - Parameter attachmentCount: of the event, which counts if there are too many.
     mutating func log(
-        _ complaints: Complaints, of hostID: ByteString?, redisChannel: UnsafeRawBufferPointer, attachmentCount: Int = 0
+        _ mistakes: Complaints, of hostID: ByteString?, redisChannel: UnsafeRawBufferPointer, attachmentCount: Int = 0
     ) {
-        for complaint in complaints.all where isNew(Key(hostID: hostID, cause: "\(complaint)")) {
+        for mistake in mistakes.all where isNew(Key(hostID: hostID, cause: "\(mistake)")) {
             var metadata: Logger.Metadata = [
-                "cause": "\(complaint.advice)", "host_id": "\(hostID?.description ?? "unknown")",
+                "cause": "\(mistake.advice)", "host_id": "\(hostID?.description ?? "unknown")",
                 "redis_channel": "\(PrintableText.line(redisChannel))",
             ]
-            if complaint == .manyAttachments { metadata["attachments"] = "\(attachmentCount)" }
+            if mistake == .manyAttachments { metadata["attachments"] = "\(attachmentCount)" }
             logger.warning(
                 "message taken as it was meant, but its sender should be fixed (said once per sender and cause)",
                 metadata: metadata)

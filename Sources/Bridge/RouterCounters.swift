@@ -7,7 +7,7 @@ package struct RouterCounters: Sendable {
     package var messagesForNobody = 0
     package var messagesIgnored = 0
     package var messagesRefused = 0
-    package var messagesMended = 0
+    package var messagesCorrected = 0
     package var messagesLarge = 0
     package var messagesManyAttachments = 0
     package var httpMessages = 0
@@ -56,7 +56,7 @@ package struct RouterCounters: Sendable {
             ("messages_for_nobody", "Events for a room or namespace without clients here.", \.messagesForNobody),
             ("messages_ignored", "Messages that mean nothing here, our own included.", \.messagesIgnored),
             ("messages_refused", "Messages that can't be used.", \.messagesRefused),
-            ("messages_mended", "Messages with a mistake that left no doubt about what was meant.", \.messagesMended),
+            ("messages_corrected", "Messages with a mistake that left no doubt about what was meant.", \.messagesCorrected),
             ("messages_large", "Messages beyond a quarter of --max-message.", \.messagesLarge),
             (
                 "messages_many_attachments", "Events with more attachments than JavaScript clients take, 10.",

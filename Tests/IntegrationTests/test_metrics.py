@@ -93,8 +93,8 @@ def test_a_message_refused_for_its_data_counts_once_and_is_not_called_delivered(
     who = dict(host_id="8" * 32, dialect="json-5.15.1")
     becomes(bridge, "ws_emit_sender_refusals_total", 1, **who)
     assert bridge.admin.metric("ws_emit_sender_messages_total", **who) == 1
-    assert bridge.admin.metric("ws_emit_sender_mended_total", **who) == 0
-    assert bridge.admin.metric("ws_emit_messages_mended_total") == 0
+    assert bridge.admin.metric("ws_emit_sender_corrected_total", **who) == 0
+    assert bridge.admin.metric("ws_emit_messages_corrected_total") == 0
     assert "should be fixed" not in bridge.running.output
 
 

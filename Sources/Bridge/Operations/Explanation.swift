@@ -19,7 +19,7 @@ struct Explanation: Sendable {
 
     /// Refusals told: the latest.
     private static let shownRefusals = 100
-    /// Senders told: those with refused or mended messages.
+    /// Senders told: those with refused or corrected messages.
     private static let shownSenders = 20
     /// What is older is no news: of senders, and of refusals.
     private static let newsOfSenders = TimeAmount.minutes(10)
@@ -88,8 +88,8 @@ struct Explanation: Sendable {
 
     private func senders(at now: NIODeadline, _ milliseconds: Int64) -> [JSONValue] {
         numbers.center.senders.filter {
-            $0.refusals + $0.mended > 0 && now - $0.lastSeen < Self.newsOfSenders
-        }.sorted { $0.refusals + $0.mended > $1.refusals + $1.mended }
+            $0.refusals + $0.corrected > 0 && now - $0.lastSeen < Self.newsOfSenders
+        }.sorted { $0.refusals + $0.corrected > $1.refusals + $1.corrected }
             .prefix(Self.shownSenders).map { sender in
                 let time = { (moment: NIODeadline) in
                     JSONValue.integer(Int(milliseconds - max(0, (now - moment).nanoseconds / 1_000_000)))
@@ -99,8 +99,8 @@ struct Explanation: Sendable {
                     ("dialect", sender.dialect.map { .text($0.label) } ?? .null),
                     ("messages", .integer(sender.messages)), ("refusals", .integer(sender.refusals)),
                     ("last_refusal", sender.lastRefusal.map { .text($0) } ?? .null),
-                    ("mended", .integer(sender.mended)),
-                    ("complaints", .list(sender.complaints.all.map { .text($0.advice) })),
+                    ("corrected", .integer(sender.corrected)),
+                    ("mistakes", .list(sender.mistakes.all.map { .text($0.advice) })),
                     ("last_seen", time(sender.lastSeen)),
                     ("last_refused", sender.lastRefusedAt.map(time) ?? .null),
                 ])

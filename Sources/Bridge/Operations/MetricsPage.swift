@@ -102,8 +102,8 @@ struct MetricsPage {
         family("refusals_total", .counter, "Their messages that can't be used.", shown, to: &text) {
             Double($0.refusals)
         }
-        family("mended_total", .counter, "Their messages wrongly written, yet used.", shown, to: &text) {
-            Double($0.mended)
+        family("corrected_total", .counter, "Their messages wrongly written, yet used.", shown, to: &text) {
+            Double($0.corrected)
         }
         family("messages_per_second", .gauge, "Their rate in the last seconds.", shown, to: &text) { $0.rate }
         family("last_seen_timestamp_seconds", .gauge, "When they were last heard, to some seconds.", shown, to: &text) {

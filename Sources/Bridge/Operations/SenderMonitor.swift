@@ -56,9 +56,9 @@ final class SenderMonitor {
         of decoder: PubSubMessageDecoder, _ redisChannel: UnsafeRawBufferPointer, counters: inout RouterCounters
     ) {
         let mistakes = decoder.complaints
-        counters.messagesMended += 1
+        counters.messagesCorrected += 1
         if mistakes.contains(.manyAttachments) { counters.messagesManyAttachments += 1 }
-        table.noteMended(decoder.senderHostID, mistakes)
+        table.noteMistakes(decoder.senderHostID, mistakes)
         refusals.log(
             mistakes, of: decoder.senderHostID, redisChannel: redisChannel, attachmentCount: decoder.attachmentCount)
     }

@@ -16,8 +16,8 @@ struct SenderTable {
         var lastRefusal: String?
         var lastRefusedAt: NIODeadline?
         /// Messages delivered though something is wrong with them, and what that is.
-        var mended = 0
-        var complaints = Complaints()
+        var corrected = 0
+        var mistakes = Complaints()
         /// To the tick, some seconds.
         var lastSeen: NIODeadline
         /// Messages per second between the last two ticks.
@@ -33,7 +33,7 @@ struct SenderTable {
             sum.messages += other.messages
             sum.bytes += other.bytes
             sum.refusals += other.refusals
-            sum.mended += other.mended
+            sum.corrected += other.corrected
             sum.rate += other.rate
             sum.lastSeen = max(lastSeen, other.lastSeen)
             return sum
@@ -94,10 +94,10 @@ struct SenderTable {
     }
 
     /// Marks a message that has been counted as one that ought to be written otherwise.
-    mutating func noteMended(_ hostID: ByteString?, _ complaints: Complaints) {
+    mutating func noteMistakes(_ hostID: ByteString?, _ mistakes: Complaints) {
         find(hostID)
-        entries[last].mended += 1
-        entries[last].complaints.formUnion(complaints)
+        entries[last].corrected += 1
+        entries[last].mistakes.formUnion(mistakes)
     }
 
     /// Makes the sender the last one.

@@ -68,7 +68,7 @@ struct Diagnosis {
                         + " \(question.redis): \(cause).",
                     advice: "Name it as it is reached from here, with password and options: --redis, or REDIS."))
         }
-        return notes + missedMessages + oldSenderRefusals + sendersToMend
+        return notes + missedMessages + oldSenderRefusals + sendersToFix
     }
 
     // MARK: ws-emit and its Redis

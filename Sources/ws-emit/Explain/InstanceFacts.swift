@@ -29,9 +29,9 @@ struct InstanceFacts {
         var refusals = 0
         var lastRefusal: String?
         var lastRefusedAt: Int64 = 0
-        var mended = 0
-        /// What to mend.
-        var complaints: [String] = []
+        var corrected = 0
+        /// Advice for the sender's author.
+        var mistakes: [String] = []
     }
 
     var version = ""
@@ -118,8 +118,8 @@ struct InstanceFacts {
                 hostID: Self.text("host_id", node, document), refusals: Self.count("refusals", node, document),
                 lastRefusal: Self.text("last_refusal", node, document),
                 lastRefusedAt: Self.number("last_refused", node, document) ?? 0,
-                mended: Self.count("mended", node, document),
-                complaints: Self.texts("complaints", node, document) ?? [])
+                corrected: Self.count("corrected", node, document),
+                mistakes: Self.texts("mistakes", node, document) ?? [])
         }
     }
 
