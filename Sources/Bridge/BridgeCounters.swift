@@ -39,7 +39,7 @@ package struct BridgeCounters: Sendable, Equatable {
             + ClientRefusal.Cause.allCases.map { ($0.label, refusals[$0]) }).filter { $0.1 != 0 }
     }
 
-    /// Name, meaning and place of each counter.
+    /// Name, help text and key path of each counter.
     static var fields: [(name: String, help: String, path: WritableKeyPath<BridgeCounters, Int>)] {
         [
             ("connections_accepted", "TCP connections accepted.", \.connectionsAccepted),

@@ -221,14 +221,14 @@ final class Router: PubSubDelegate {
     }
 
     /// Everything that was counted here.
-    func numbers() -> Scrape.Center {
+    func numbers() -> RouterNumbers {
         senders.tick(at: .now())
         counters.publishFailures = publisher.failureCount
         counters.publishQueueFull = publisher.queueFullCount
         counters.secretsUnusable = secrets.unusableCount
         counters.canariesSent = canaries.sentCount
         counters.canariesReturned = canaries.returnedCount
-        return Scrape.Center(
+        return RouterNumbers(
             counters: counters, redis: broker.counters, senders: senders.entries, sendersForgotten: senders.forgotten,
             gapsForgotten: gaps.forgotten, refusalsForgotten: senders.refusalsForgotten)
     }

@@ -48,7 +48,7 @@ package struct RouterCounters: Sendable {
         Self.fields.map { ($0.name, self[keyPath: $0.path]) }.filter { $0.1 != 0 }
     }
 
-    /// Name, meaning and place of each counter.
+    /// Name, help text and key path of each counter.
     static var fields: [(name: String, help: String, path: WritableKeyPath<RouterCounters, Int>)] {
         [
             ("messages_received", "Messages read from the Redis channels, our own included.", \.messagesReceived),
@@ -56,7 +56,10 @@ package struct RouterCounters: Sendable {
             ("messages_for_nobody", "Events for a room or namespace without clients here.", \.messagesForNobody),
             ("messages_ignored", "Messages that mean nothing here, our own included.", \.messagesIgnored),
             ("messages_refused", "Messages that can't be used.", \.messagesRefused),
-            ("messages_corrected", "Messages with a mistake that left no doubt about what was meant.", \.messagesCorrected),
+            (
+                "messages_corrected", "Messages with a mistake that left no doubt about what was meant.",
+                \.messagesCorrected
+            ),
             ("messages_large", "Messages beyond a quarter of --max-message.", \.messagesLarge),
             (
                 "messages_many_attachments", "Events with more attachments than JavaScript clients take, 10.",

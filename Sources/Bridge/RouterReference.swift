@@ -100,7 +100,7 @@ final class RouterReference: Sendable {
         router.eventLoop.submit { [router] in router.value.start(shards: shards) }
     }
 
-    func numbers() -> EventLoopFuture<Scrape.Center> {
+    func numbers() -> EventLoopFuture<RouterNumbers> {
         router.eventLoop.submit { [router] in router.value.numbers() }
     }
 

@@ -73,20 +73,20 @@ import Testing
     }
 
     @Test(arguments: ClientRefusal.Cause.allCases)
-    func `each cause is one clean line with a cure, whatever the client wrote`(cause: ClientRefusal.Cause) {
+    func `each cause is one clean line with a advice, whatever the client wrote`(cause: ClientRefusal.Cause) {
         let hostile = ByteString(String(repeating: "\u{1b}[31m\nerror forged ' ", count: 100_000))
         let refusal = ClientRefusal(cause, hostile, namespace: hostile, room: hostile)
         #expect(refusal.detail.count <= 256)
-        let (text, cure) = refusal.words(BridgeConfiguration())
-        #expect(!text.isEmpty && !cure.isEmpty && text.count + cure.count < 900)
-        #expect((text + cure).unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7f...0x9f).contains($0.value) })
+        let (text, advice) = refusal.words(BridgeConfiguration())
+        #expect(!text.isEmpty && !advice.isEmpty && text.count + advice.count < 900)
+        #expect((text + advice).unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7f...0x9f).contains($0.value) })
         #expect(cause.label.allSatisfy { $0 == "_" || $0.isLowercase })
     }
 
     @Test func `an event like join is taken for it`() {
-        let cure = ClientRefusal(.unhandledEvent, "Join", namespace: "/").words(BridgeConfiguration()).cure
-        #expect(cure.contains("such as join"))
-        #expect(!ClientRefusal(.unhandledEvent, "chat").words(BridgeConfiguration()).cure.contains("such as"))
+        let advice = ClientRefusal(.unhandledEvent, "Join", namespace: "/").words(BridgeConfiguration()).advice
+        #expect(advice.contains("such as join"))
+        #expect(!ClientRefusal(.unhandledEvent, "chat").words(BridgeConfiguration()).advice.contains("such as"))
     }
 
     // MARK: What explain is told

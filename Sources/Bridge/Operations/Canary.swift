@@ -33,8 +33,8 @@ struct Canary {
 
     /// One came back through the subscription; nil when it isn't awaited. Those before it are given up.
     mutating func arrived(_ id: Int64) -> Sent? {
-        guard let place = underWay.firstIndex(where: { $0.id == id }) else { return nil }
-        underWay.removeFirst(place)
+        guard let index = underWay.firstIndex(where: { $0.id == id }) else { return nil }
+        underWay.removeFirst(index)
         return underWay[0]
     }
 
@@ -42,10 +42,10 @@ struct Canary {
     ///
     /// - Returns: the canary, when that loop was the last one.
     mutating func reached(_ id: Int64, loop: Int) -> Sent? {
-        guard let place = underWay.firstIndex(where: { $0.id == id }) else { return nil }
-        underWay[place].missingLoops.remove(loop)
-        guard underWay[place].missingLoops.isEmpty else { return nil }
-        return underWay.remove(at: place)
+        guard let index = underWay.firstIndex(where: { $0.id == id }) else { return nil }
+        underWay[index].missingLoops.remove(loop)
+        guard underWay[index].missingLoops.isEmpty else { return nil }
+        return underWay.remove(at: index)
     }
 
     /// Forgets those under way: their subscription is gone.

@@ -52,8 +52,8 @@ struct ClientRefusal: Sendable, Hashable {
 }
 
 extension ClientRefusal {
-    /// What happened and what to change, as two clauses.
-    func words(_ configuration: BridgeConfiguration) -> (text: String, cure: String) {
+    /// The event and the change that prevents it, as two clauses.
+    func words(_ configuration: BridgeConfiguration) -> (text: String, advice: String) {
         switch cause {
         case .originRefused:
             let advice = OriginAdvice(refused: detail.description, allowed: configuration.origins)

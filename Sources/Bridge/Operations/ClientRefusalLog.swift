@@ -59,12 +59,12 @@ final class ClientRefusalLog: Sendable {
             }
             return true
         case .say(let count):
-            let (text, cure) = refusal.words(configuration)
+            let (text, advice) = refusal.words(configuration)
             var metadata = client()
             if count > 1 { metadata["count"] = "\(count)" }
             if refusal.cause != .originRefused { metadata["cause"] = "\(refusal.cause.label)" }
             logger.log(
-                level: refusal.cause == .endedSession ? .info : .warning, "\(text); \(cure); said once a minute",
+                level: refusal.cause == .endedSession ? .info : .warning, "\(text); \(advice); said once a minute",
                 metadata: metadata)
             return false
         }

@@ -77,6 +77,6 @@ struct CaseCounts<Case: CountedCase>: Sendable, Equatable {
     var total: Int { counts.reduce(0, +) }
 
     static func += (left: inout Self, right: Self) {
-        for place in left.counts.indices { left.counts[place] += right.counts[place] }
+        for index in left.counts.indices { left.counts[index] += right.counts[index] }
     }
 }

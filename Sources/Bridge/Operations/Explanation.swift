@@ -21,9 +21,9 @@ struct Explanation: Sendable {
     private static let shownRefusals = 100
     /// Senders told: those with refused or corrected messages.
     private static let shownSenders = 20
-    /// What is older is no news: of senders, and of refusals.
-    private static let newsOfSenders = TimeAmount.minutes(10)
-    static let newsOfRefusalsMilliseconds: Int64 = 3_600_000
+    /// Senders and refusals older than this are left out.
+    private static let recentSenderWindow = TimeAmount.minutes(10)
+    static let recentRefusalMilliseconds: Int64 = 3_600_000
 
     func json(_ readiness: Readiness, at now: NIODeadline, milliseconds: Int64) -> JSONValue {
         let reasons = readiness.reasons(at: now)
@@ -57,10 +57,10 @@ struct Explanation: Sendable {
 
     /// Adds what an event loop remembers; what several remember is one.
     mutating func add(_ entries: [RecentRefusals.Entry], at milliseconds: Int64) {
-        for entry in entries where milliseconds - entry.lastAt < Self.newsOfRefusalsMilliseconds {
-            if let place = refusals.firstIndex(where: { $0.refusal == entry.refusal }) {
-                refusals[place].count += entry.count
-                refusals[place].lastAt = max(refusals[place].lastAt, entry.lastAt)
+        for entry in entries where milliseconds - entry.lastAt < Self.recentRefusalMilliseconds {
+            if let index = refusals.firstIndex(where: { $0.refusal == entry.refusal }) {
+                refusals[index].count += entry.count
+                refusals[index].lastAt = max(refusals[index].lastAt, entry.lastAt)
             } else {
                 refusals.append(entry)
             }
@@ -87,8 +87,8 @@ struct Explanation: Sendable {
     }
 
     private func senders(at now: NIODeadline, _ milliseconds: Int64) -> [JSONValue] {
-        numbers.center.senders.filter {
-            $0.refusals + $0.corrected > 0 && now - $0.lastSeen < Self.newsOfSenders
+        numbers.router.senders.filter {
+            $0.refusals + $0.corrected > 0 && now - $0.lastSeen < Self.recentSenderWindow
         }.sorted { $0.refusals + $0.corrected > $1.refusals + $1.corrected }
             .prefix(Self.shownSenders).map { sender in
                 let time = { (moment: NIODeadline) in
@@ -110,10 +110,10 @@ struct Explanation: Sendable {
 
 extension RecentRefusals.Entry {
     func json(_ configuration: BridgeConfiguration) -> JSONValue {
-        let (text, cure) = refusal.words(configuration)
+        let (text, advice) = refusal.words(configuration)
         return .object([
             ("cause", .text(refusal.cause.label)), ("count", .integer(count)), ("last", .integer(Int(lastAt))),
-            ("text", .text(text)), ("cure", .text(cure)), ("detail", .name(refusal.detail)),
+            ("text", .text(text)), ("advice", .text(advice)), ("detail", .name(refusal.detail)),
             ("namespace", refusal.namespace.map { .name($0) } ?? .null),
             ("room", refusal.room.map { .name($0) } ?? .null),
         ])
@@ -144,12 +144,12 @@ final class Explainer: Sendable {
     ) -> EventLoopFuture<Explanation> {
         let (configuration, hostID) = (configuration, hostID)
         let parts = shards.map { shard in
-            Scrape.orNothing(on: eventLoop) {
+            Scrape.nilAfterTimeout(on: eventLoop) {
                 shard.eventLoop.submit { (shard.value.lookUp([room], in: namespace), shard.value.refusals.all) }
             }
         }
-        let canary = Scrape.orNothing(on: eventLoop) { router.sendCanary() }
-        let secret = Scrape.orNothing(on: eventLoop) { () -> EventLoopFuture<RoomSecrets?> in
+        let canary = Scrape.nilAfterTimeout(on: eventLoop) { router.sendCanary() }
+        let secret = Scrape.nilAfterTimeout(on: eventLoop) { () -> EventLoopFuture<RoomSecrets?> in
             guard let space = JoinRequest.roomSpace(of: room) else { return eventLoop.makeSucceededFuture(nil) }
             return router.examineRoomSecrets(of: space).map { $0 }
         }

@@ -29,15 +29,15 @@ package enum JSONValue {
         case .text(let text): ByteString(text).withUnsafeBytes { writer.appendString(wtf8: $0) }
         case .list(let values):
             writer.append("[")
-            for (place, value) in values.enumerated() {
-                if place > 0 { writer.append(",") }
+            for (index, value) in values.enumerated() {
+                if index > 0 { writer.append(",") }
                 value.write(to: &writer)
             }
             writer.append("]")
         case .object(let members):
             writer.append("{")
-            for (place, (key, value)) in members.enumerated() {
-                if place > 0 { writer.append(",") }
+            for (index, (key, value)) in members.enumerated() {
+                if index > 0 { writer.append(",") }
                 JSONValue.text(key).write(to: &writer)
                 writer.append(":")
                 value.write(to: &writer)

@@ -47,7 +47,7 @@ struct MetricsPage {
         for field in RouterCounters.fields {
             text.single(
                 "ws_emit_\(field.name)_total", .counter, field.help,
-                Double(numbers.center.counters[keyPath: field.path]))
+                Double(numbers.router.counters[keyPath: field.path]))
         }
         text.single("ws_emit_event_loops", .gauge, "Event loops.", Double(numbers.loops.count))
         text.single("ws_emit_connections", .gauge, "Open TCP connections of clients.", Double(total.connections))
@@ -64,12 +64,12 @@ struct MetricsPage {
         for reason in DropReason.allCases {
             text.sample(
                 "ws_emit_messages_dropped_total", [("reason", reason.label)],
-                Double(numbers.center.counters.drops[reason]))
+                Double(numbers.router.counters.drops[reason]))
         }
         text.family("ws_emit_emits_total", .counter, "Emits read from the channel, by the form they were written in.")
         for dialect in Dialect.allCases {
             text.sample(
-                "ws_emit_emits_total", [("dialect", dialect.label)], Double(numbers.center.counters.emits(dialect)))
+                "ws_emit_emits_total", [("dialect", dialect.label)], Double(numbers.router.counters.emits(dialect)))
         }
     }
 
@@ -84,19 +84,19 @@ struct MetricsPage {
     }
 
     private func writeSenders(to text: inout PrometheusText) {
-        let center = numbers.center
-        text.single("ws_emit_senders", .gauge, "Senders in the table.", Double(center.senders.count))
+        let router = numbers.router
+        text.single("ws_emit_senders", .gauge, "Senders in the table.", Double(router.senders.count))
         text.single(
             "ws_emit_senders_forgotten_total", .counter,
             "Senders that made room for others: --max-senders was reached.",
-            Double(center.sendersForgotten))
+            Double(router.sendersForgotten))
         text.single(
             "ws_emit_explanations_forgotten_total", .counter,
-            "Times that the record of explained refusals was full and began anew.", Double(center.refusalsForgotten))
+            "Times that the record of explained refusals was full and began anew.", Double(router.refusalsForgotten))
         text.single(
             "ws_emit_gaps_forgotten_total", .counter, "Gaps no longer in the history: --max-gaps was reached.",
-            Double(center.gapsForgotten))
-        let shown = Self.senders(of: center.senders)
+            Double(router.gapsForgotten))
+        let shown = Self.senders(of: router.senders)
         family("messages_total", .counter, "Messages of the busiest senders.", shown, to: &text) { Double($0.messages) }
         family("bytes_total", .counter, "Bytes of their messages.", shown, to: &text) { Double($0.bytes) }
         family("refusals_total", .counter, "Their messages that can't be used.", shown, to: &text) {
@@ -146,7 +146,7 @@ struct MetricsPage {
     }
 
     private func writeRedis(to text: inout PrometheusText) {
-        let redis = numbers.center.redis
+        let redis = numbers.router.redis
         let fields = [
             ("messages", "Published messages that Redis brought.", redis.messages),
             ("message_bytes", "Bytes of their payloads.", redis.messageBytes),

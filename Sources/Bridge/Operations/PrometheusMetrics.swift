@@ -27,7 +27,7 @@ package final class PrometheusMetrics: MetricsFactory {
     }
 
     private struct State {
-        var places: [Key: Int] = [:]
+        var indexes: [Key: Int] = [:]
         var entries: [Entry] = []
     }
 
@@ -69,9 +69,9 @@ package final class PrometheusMetrics: MetricsFactory {
     private func metric(_ label: String, _ dimensions: [(String, String)], make: () -> Metric) -> Metric {
         state.withLock { state in
             let key = Key(label: label, dimensions: dimensions.flatMap { [$0.0, $0.1] })
-            if let place = state.places[key] { return state.entries[place].metric }
+            if let index = state.indexes[key] { return state.entries[index].metric }
             let metric = make()
-            state.places[key] = state.entries.count
+            state.indexes[key] = state.entries.count
             state.entries.append(Entry(label: label, dimensions: dimensions, metric: metric))
             return metric
         }
@@ -131,7 +131,7 @@ private final class HistogramStore: RecorderHandler, TimerHandler {
     func record(_ value: Int64) { record(Double(value)) }
     func record(_ value: Double) {
         state.withLock { state in
-            if let place = Self.bounds.firstIndex(where: { value <= $0 }) { state.counts[place] += 1 }
+            if let index = Self.bounds.firstIndex(where: { value <= $0 }) { state.counts[index] += 1 }
             state.sum += value
             state.count += 1
         }

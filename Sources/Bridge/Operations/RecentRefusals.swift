@@ -18,8 +18,8 @@ struct RecentRefusals {
 
     /// Takes linear time, some hundred comparisons at most, beside which a refused request costs much more.
     mutating func note(_ refusal: ClientRefusal, at now: Int64 = WallClock.milliseconds()) {
-        if let place = all.firstIndex(where: { $0.refusal == refusal }) {
-            var known = all.remove(at: place)
+        if let index = all.firstIndex(where: { $0.refusal == refusal }) {
+            var known = all.remove(at: index)
             known.count += 1
             known.lastAt = now
             return all.append(known)

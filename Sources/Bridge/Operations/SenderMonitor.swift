@@ -34,7 +34,7 @@ final class SenderMonitor {
         _ message: PubSubMessage, _ byteCount: Int, decodedBy decoder: PubSubMessageDecoder,
         _ redisChannel: UnsafeRawBufferPointer, counters: inout RouterCounters
     ) {
-        let change: SenderTable.News?
+        let change: SenderTable.Change?
         switch message {
         case .canary, .ignored(.ownMessage), .ignored(.canaryOfAnotherHost): return
         case .emit(let emit):
@@ -77,7 +77,7 @@ final class SenderMonitor {
     }
 
     private func log(
-        _ change: SenderTable.News, _ message: PubSubMessage, of hostID: ByteString?,
+        _ change: SenderTable.Change, _ message: PubSubMessage, of hostID: ByteString?,
         _ redisChannel: UnsafeRawBufferPointer
     ) {
         let dialect: Dialect? =

@@ -24,7 +24,7 @@ struct SenderTable {
         var rate = 0.0
         fileprivate var messagesAtTick = 0
         fileprivate var shownDialects: Set<Dialect> = []
-        /// Seen again since it came, or since the hand passed it.
+        /// Seen again since it came, or since the clock hand passed it (CLOCK algorithm).
         fileprivate var isInUse = false
 
         /// The counts of two senders that can't be told apart where they are shown.
@@ -41,7 +41,7 @@ struct SenderTable {
     }
 
     /// What the log is to say.
-    enum News {
+    enum Change {
         case sender
         /// A form in which it had not written before: of a list alone nobody can tell between two.
         case dialect
@@ -50,10 +50,10 @@ struct SenderTable {
     private(set) var entries: [Entry] = []
     /// Senders that had to make room for others.
     private(set) var forgotten = 0
-    private var places: [ByteString?: Int] = [:]
+    private var indexes: [ByteString?: Int] = [:]
     /// Messages come in runs of one sender.
     private var last = 0
-    private var hand = 0
+    private var clockHand = 0
     private var lastTick: NIODeadline
     private let capacity: Int
 
@@ -66,15 +66,15 @@ struct SenderTable {
     ///
     /// - Returns: what is new of this sender.
     @discardableResult
-    mutating func note(_ hostID: ByteString?, dialect: Dialect?, byteCount: Int) -> News? {
-        var news: News? = find(hostID) ? .sender : nil
+    mutating func note(_ hostID: ByteString?, dialect: Dialect?, byteCount: Int) -> Change? {
+        var change: Change? = find(hostID) ? .sender : nil
         entries[last].messages += 1
         entries[last].bytes += byteCount
         if let dialect, entries[last].dialect != dialect {
             entries[last].dialect = dialect
-            if entries[last].shownDialects.insert(dialect).inserted, news == nil { news = .dialect }
+            if entries[last].shownDialects.insert(dialect).inserted, change == nil { change = .dialect }
         }
-        return news
+        return change
     }
 
     /// Counts a message that can't be used. Costs more than `note`: it keeps the reason.
@@ -107,8 +107,8 @@ struct SenderTable {
             entries[last].isInUse = true
             return false
         }
-        if let place = places[hostID] {
-            last = place
+        if let index = indexes[hostID] {
+            last = index
             entries[last].isInUse = true
             return false
         }
@@ -117,17 +117,17 @@ struct SenderTable {
             last = entries.count
             entries.append(entry)
         } else {
-            while entries[hand].isInUse {
-                entries[hand].isInUse = false
-                hand = (hand + 1) % capacity
+            while entries[clockHand].isInUse {
+                entries[clockHand].isInUse = false
+                clockHand = (clockHand + 1) % capacity
             }
-            last = hand
-            hand = (hand + 1) % capacity
-            places[entries[last].hostID] = nil
+            last = clockHand
+            clockHand = (clockHand + 1) % capacity
+            indexes[entries[last].hostID] = nil
             entries[last] = entry
             forgotten += 1
         }
-        places[hostID] = last
+        indexes[hostID] = last
         return true
     }
 
@@ -136,11 +136,11 @@ struct SenderTable {
         let seconds = (now - lastTick).seconds
         guard seconds > 0 else { return }
         lastTick = now
-        for place in entries.indices {
-            let new = entries[place].messages - entries[place].messagesAtTick
-            entries[place].messagesAtTick = entries[place].messages
-            entries[place].rate = Double(new) / seconds
-            if new > 0 { entries[place].lastSeen = now }
+        for index in entries.indices {
+            let new = entries[index].messages - entries[index].messagesAtTick
+            entries[index].messagesAtTick = entries[index].messages
+            entries[index].rate = Double(new) / seconds
+            if new > 0 { entries[index].lastSeen = now }
         }
     }
 }

@@ -48,9 +48,9 @@ package struct SimilarNames {
     /// The name behind `space::`.
     private static func withoutSpace(_ name: [UInt8]) -> ArraySlice<UInt8> {
         let colon = UInt8(ascii: ":")
-        guard let place = name.indices.dropLast().first(where: { name[$0] == colon && name[$0 + 1] == colon })
+        guard let index = name.indices.dropLast().first(where: { name[$0] == colon && name[$0 + 1] == colon })
         else { return name[...] }
-        return name[(place + 2)...]
+        return name[(index + 2)...]
     }
 
     /// Whether one becomes the other by at most `limit` insertions, deletions, changes and swaps of neighbours.

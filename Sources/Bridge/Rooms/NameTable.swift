@@ -26,7 +26,7 @@ final class NameTable<Value> {
     }
 
     deinit {
-        for place in 0..<capacity where hashes[place] != 0 { (entries + place).deinitialize(count: 1) }
+        for index in 0..<capacity where hashes[index] != 0 { (entries + index).deinitialize(count: 1) }
         hashes.deallocate()
         entries.deallocate()
     }
@@ -38,10 +38,10 @@ final class NameTable<Value> {
     }
 
     var isEmpty: Bool { count == 0 }
-    var names: [ByteString] { places.map { entries[$0].name } }
-    var values: [Value] { places.map { entries[$0].value } }
+    var names: [ByteString] { occupied.map { entries[$0].name } }
+    var values: [Value] { occupied.map { entries[$0].value } }
 
-    private var places: [Int] { (0..<capacity).filter { hashes[$0] != 0 } }
+    private var occupied: [Int] { (0..<capacity).filter { hashes[$0] != 0 } }
 
     func contains(_ name: UnsafeRawBufferPointer) -> Bool { find(name) != nil }
 
@@ -60,32 +60,32 @@ final class NameTable<Value> {
     private func find(_ name: UnsafeRawBufferPointer) -> Int? {
         let hash = seed.hash(of: name)
         let mask = capacity &- 1
-        var place = Int(truncatingIfNeeded: hash) & mask
-        while hashes[place] != 0 {
-            if hashes[place] == hash, entries[place].name.hasBytes(name) { return place }
-            place = (place &+ 1) & mask
+        var index = Int(truncatingIfNeeded: hash) & mask
+        while hashes[index] != 0 {
+            if hashes[index] == hash, entries[index].name.hasBytes(name) { return index }
+            index = (index &+ 1) & mask
         }
         return nil
     }
 
     private func insert(_ value: Value, _ name: ByteString) {
-        if let place = name.withUnsafeBytes({ find($0) }) {
-            entries[place].value = value
+        if let index = name.withUnsafeBytes({ find($0) }) {
+            entries[index].value = value
             return
         }
         if (count + 1) * 4 > capacity * 3 { grow() }
         let hash = name.withUnsafeBytes { seed.hash(of: $0) }
-        let place = freePlace(for: hash)
-        hashes[place] = hash
-        (entries + place).initialize(to: Entry(name: name, value: value))
+        let index = freeIndex(for: hash)
+        hashes[index] = hash
+        (entries + index).initialize(to: Entry(name: name, value: value))
         count += 1
     }
 
-    private func freePlace(for hash: UInt64) -> Int {
+    private func freeIndex(for hash: UInt64) -> Int {
         let mask = capacity - 1
-        var place = Int(truncatingIfNeeded: hash) & mask
-        while hashes[place] != 0 { place = (place + 1) & mask }
-        return place
+        var index = Int(truncatingIfNeeded: hash) & mask
+        while hashes[index] != 0 { index = (index + 1) & mask }
+        return index
     }
 
     private func grow() {
@@ -93,9 +93,9 @@ final class NameTable<Value> {
         capacity = oldCapacity * 2
         (hashes, entries) = Self.allocate(capacity)
         for old in 0..<oldCapacity where oldHashes[old] != 0 {
-            let place = freePlace(for: oldHashes[old])
-            hashes[place] = oldHashes[old]
-            (entries + place).moveInitialize(from: oldEntries + old, count: 1)
+            let index = freeIndex(for: oldHashes[old])
+            hashes[index] = oldHashes[old]
+            (entries + index).moveInitialize(from: oldEntries + old, count: 1)
         }
         oldHashes.deallocate()
         oldEntries.deallocate()
@@ -110,16 +110,16 @@ final class NameTable<Value> {
         count -= 1
         (entries + hole).deinitialize(count: 1)
         let mask = capacity - 1
-        var place = hole
+        var index = hole
         while true {
-            place = (place + 1) & mask
-            guard hashes[place] != 0 else { break }
-            let home = Int(truncatingIfNeeded: hashes[place]) & mask
+            index = (index + 1) & mask
+            guard hashes[index] != 0 else { break }
+            let home = Int(truncatingIfNeeded: hashes[index]) & mask
             // Stays where it is if its home lies behind the hole, going round.
-            if (place - home) & mask < (place - hole) & mask { continue }
-            hashes[hole] = hashes[place]
-            (entries + hole).moveInitialize(from: entries + place, count: 1)
-            hole = place
+            if (index - home) & mask < (index - hole) & mask { continue }
+            hashes[hole] = hashes[index]
+            (entries + hole).moveInitialize(from: entries + index, count: 1)
+            hole = index
         }
         hashes[hole] = 0
         return true

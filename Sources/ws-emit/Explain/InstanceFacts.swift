@@ -10,7 +10,7 @@ struct InstanceFacts {
         var lastAt: Int64 = 0
         /// What happened and what to change, as clauses.
         var text = ""
-        var cure = ""
+        var advice = ""
         var detail = ""
         var namespace: String?
         var room: String?
@@ -110,7 +110,7 @@ struct InstanceFacts {
             Refusal(
                 cause: Self.text("cause", node, document) ?? "", count: Self.count("count", node, document),
                 lastAt: Self.number("last", node, document) ?? 0, text: Self.text("text", node, document) ?? "",
-                cure: Self.text("cure", node, document) ?? "", detail: Self.text("detail", node, document) ?? "",
+                advice: Self.text("advice", node, document) ?? "", detail: Self.text("detail", node, document) ?? "",
                 namespace: Self.text("namespace", node, document), room: Self.text("room", node, document))
         }
         senders = Self.list("senders", root, document).map { node in
