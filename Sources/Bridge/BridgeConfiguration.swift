@@ -1,8 +1,9 @@
 import JSONCodec
+import NIOCore
 import PubSubMessages
 import SocketIOProtocol
 
-/// Every number and name the bridge can be told; units and reasons beside each.
+/// Every setting of the bridge, with its unit, its default and the reason for it. ``BridgeLimits`` has the limits that no option changes.
 package struct BridgeConfiguration: Sendable {
     /// Origins that browsers may come from; `*` allows any. Default: the original's.
     package var origins: [String] = ["http://localhost:7788"]
@@ -27,7 +28,7 @@ package struct BridgeConfiguration: Sendable {
     /// sixteen of the largest where these are larger. Hundreds of honest clients can be in the middle of a large message, and
     /// ten thousand that never end one can't fill the memory.
     package var maxUnfinishedBytes: Int?
-    var unfinishedLimit: Int { maxUnfinishedBytes ?? max(64 << 20, 16 * max(maxPayload, maxEmitBodyBytes)) }
+    package var unfinishedLimit: Int { maxUnfinishedBytes ?? max(64 << 20, 16 * max(maxPayload, maxEmitBodyBytes)) }
     /// Bytes of a `POST /emit` body. Default: 1 MB, far above what belongs in an event.
     package var maxEmitBodyBytes = 1_000_000
     /// Bytes a client's outgoing queue may hold before its transport is closed. Default (nil): two of the largest messages,
@@ -99,4 +100,77 @@ package struct BridgeConfiguration: Sendable {
     package var instance = SessionID.Instance()
 
     package init() {}
+}
+
+/// The limits that no option changes, with their units and reasons.
+package enum BridgeLimits {
+    // MARK: Memory
+
+    /// Memory that decoding may keep for ever. Larger messages come in bursts, so their memory is given back some time later
+    /// (`memoryInterval`) and not after each message.
+    static let keptScratchBytes = 256 << 10
+    static let memoryInterval = TimeAmount.seconds(10)
+    /// JSON of a client's packet above this size makes its parser give memory back afterwards.
+    static let keptDocumentBytes = 64 << 10
+    /// Packets for which a client's queue keeps memory once it is empty.
+    static let keptQueuedPackets = 1024
+
+    // MARK: Delivery
+
+    /// Packets of one client are joined up to this size: copying that much costs less than the system call that it saves.
+    static let joinedWriteBytes = 16 << 10
+    /// A polling response takes no further packet beyond this size, since it is a copy of its own for each client.
+    static let pollResponseBytes = 1 << 20
+    /// A batch of HTTP emits of this size is worth a write to Redis of its own.
+    static let publishBatchBytes = 256 << 10
+
+    // MARK: Messages
+
+    /// Redis's own default limit for the output of a slow subscriber. A message draws a warning beyond a quarter of it, or of
+    /// `--max-message` where that is lower.
+    static let redisOutputBytes = 32 << 20
+    /// Refused senders and causes that the log remembers; beyond, all are forgotten, so that a flood of senders repeats itself
+    /// at worst.
+    static let explainedRefusals = 1024
+
+    // MARK: Refused clients
+
+    /// Bytes of a name that a refused client sent; strangers choose them.
+    static let refusedNameBytes = 256
+    /// Each cause is logged once in this time: a refused client tries again every few seconds.
+    static let refusalLogInterval = TimeAmount.minutes(1)
+    /// Origins named in the log within that time. Real pages have a handful; somebody who invents more must fill neither memory
+    /// nor the log.
+    static let loggedOrigins = 64
+    /// Refusals of one cause that each event loop remembers for `ws-emit explain`; invented names of one cause push out no other
+    /// cause.
+    static let recentRefusalsPerCause = 16
+
+    // MARK: Canaries and gaps
+
+    /// Canaries under way: a slow one still counts, and of a dead channel's the last few are enough.
+    static let pendingCanaries = 16
+    /// How long the last gap waits for its cause before pages are told of it.
+    static let gapExplanationTimeout = TimeAmount.seconds(1)
+
+    // MARK: Questions of operators
+
+    /// The time that the slowest event loop may take for its part of `/metrics` and `/explain`.
+    static let collectTimeout = TimeAmount.seconds(2)
+    /// Senders with series of their own in `/metrics`, the busiest, and senders in `/explain`.
+    static let shownSenders = 20
+    /// Refusals in `/explain`, the latest.
+    static let shownRefusals = 100
+    /// Senders and refusals older than this are left out of `/explain`.
+    static let recentSenderWindow = TimeAmount.minutes(10)
+    static let recentRefusalWindow = TimeAmount.hours(1)
+    /// Rooms of an emit that are looked up for its report, and names of a kind in one report.
+    static let reportedRooms = 20
+    static let reportedNames = 20
+    /// Namespaces searched for a room that is empty: strangers may open many.
+    static let searchedNamespaces = 1000
+    /// Names compared on one event loop, which takes a millisecond or two, each up to its first bytes; similar names reported.
+    static let comparedNames = 2_000
+    static let comparedNameBytes = 64
+    static let similarNames = 5
 }

@@ -226,7 +226,7 @@ final class ClientEvents {
         _ json: ArraySlice<UInt8>, _ body: (borrowing JSONDocument) -> R
     ) throws(SocketIOError) -> R {
         var result: R?
-        if json.count > 64 << 10 { hasLargeDocument = true }
+        if json.count > BridgeLimits.keptDocumentBytes { hasLargeDocument = true }
         json.withUnsafeBytes { bytes in
             do {
                 try document.parse(bytes)

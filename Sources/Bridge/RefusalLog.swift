@@ -9,8 +9,6 @@ struct RefusalLog {
     /// Times that all were forgotten.
     private(set) var forgotten = 0
     private let logger: Logger
-    /// Explanations remembered; then all are forgotten, so that a flood of senders repeats itself at worst.
-    private let capacity = 1024
 
     init(logger: Logger) { self.logger = logger }
 
@@ -43,7 +41,7 @@ struct RefusalLog {
     }
 
     private mutating func isNew(_ key: Key) -> Bool {
-        if explained.count >= capacity {
+        if explained.count >= BridgeLimits.explainedRefusals {
             explained.removeAll()
             forgotten += 1
         }

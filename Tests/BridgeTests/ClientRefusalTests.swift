@@ -63,8 +63,8 @@ import Testing
         for number in 0..<1000 where log.refused(Self.origin("http://h\(number).example"), at: Self.after(1)) {
             unnamed += 1
         }
-        #expect(lines.all.count == ClientRefusalLog.originCapacity + 1, "one line says that others are only counted")
-        #expect(unnamed == 1000 - ClientRefusalLog.originCapacity)
+        #expect(lines.all.count == BridgeLimits.loggedOrigins + 1, "one line says that others are only counted")
+        #expect(unnamed == 1000 - BridgeLimits.loggedOrigins)
         _ = log.refused(ClientRefusal(.unsupportedParser), at: Self.after(2))
         #expect(lines.all.last?.contains("unsupported_parser") == true)
         let isUnnamed = log.refused(Self.origin("http://late.example"), at: Self.after(61))
@@ -96,7 +96,7 @@ import Testing
         recent.note(ClientRefusal(.originRefused, "http://a.example"), at: 1)
         for number in 0..<1000 { recent.note(ClientRefusal(.unhandledEvent, ByteString("e\(number)")), at: 2) }
         recent.note(ClientRefusal(.originRefused, "http://a.example"), at: 3)
-        #expect(recent.all.count == RecentRefusals.capacityPerCause + 1)
+        #expect(recent.all.count == BridgeLimits.recentRefusalsPerCause + 1)
         #expect(
             recent.all.last == .init(refusal: ClientRefusal(.originRefused, "http://a.example"), count: 2, lastAt: 3))
         #expect(recent.all.first?.refusal.detail == "e984")

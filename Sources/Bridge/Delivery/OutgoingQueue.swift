@@ -13,8 +13,6 @@ struct OutgoingQueue {
     private(set) var byteCount = 0
     /// `further` holds memory that a client which keeps up doesn't need.
     private var isLong = false
-    /// Packets for which memory is kept.
-    private static let keptCapacity = 1024
 
     var isEmpty: Bool { first == nil }
     var packetCount: Int { first == nil ? 0 : 1 + further.count }
@@ -24,7 +22,7 @@ struct OutgoingQueue {
             first = packet
         } else {
             further.append(packet)
-            if further.count > Self.keptCapacity { isLong = true }
+            if further.count > BridgeLimits.keptQueuedPackets { isLong = true }
         }
         byteCount += packet.byteCount
     }
@@ -34,20 +32,17 @@ struct OutgoingQueue {
     /// A client that upgrades has read every part of what its last poll began, or gets the rest as frames.
     mutating func popFrames(joining scratch: inout ByteBuffer) -> ByteBuffer? {
         guard let frames = popFrames() else { return nil }
-        guard let next = first, frames.readableBytes + next.byteCount <= Self.joinLimitBytes else { return frames }
-        scratch.clear(minimumCapacity: Self.joinLimitBytes)
+        guard let next = first, frames.readableBytes + next.byteCount <= BridgeLimits.joinedWriteBytes else {
+            return frames
+        }
+        scratch.clear(minimumCapacity: BridgeLimits.joinedWriteBytes)
         scratch.writeImmutableBuffer(frames)
-        while let next = first, scratch.readableBytes + next.byteCount <= Self.joinLimitBytes {
+        while let next = first, scratch.readableBytes + next.byteCount <= BridgeLimits.joinedWriteBytes {
             guard let frames = popFrames() else { break }
             scratch.writeImmutableBuffer(frames)
         }
         return scratch
     }
-
-    /// Copying up to this many bytes costs less than the system call that it saves.
-    private static let joinLimitBytes = 16 << 10
-
-    private static let payloadLimitBytes = 1 << 20
 
     private mutating func popFrames() -> ByteBuffer? {
         guard let packet = popFirst() else { return nil }
@@ -72,7 +67,7 @@ struct OutgoingQueue {
         var payload = allocator.buffer(capacity: min(byteCount, 1 << 16))
         var taken = 0
         while taken < EngineIOPayload.maximumPacketsInAnswer, let packet = first,
-            taken == 0 || payload.readableBytes + packet.partByteCount(partsTaken) <= Self.payloadLimitBytes
+            taken == 0 || payload.readableBytes + packet.partByteCount(partsTaken) <= BridgeLimits.pollResponseBytes
         {
             if taken > 0 { payload.writeInteger(EngineIOPayload.separator) }
             packet.appendPart(partsTaken, to: &payload)

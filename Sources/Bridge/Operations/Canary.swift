@@ -14,7 +14,6 @@ struct Canary {
     /// Oldest first. A slow one is still welcome; of a dead channel's the last few are enough.
     private(set) var underWay: [Sent] = []
     private let loopCount: Int
-    private let capacity = 16
     private var lastID: Int64
 
     /// - Parameter firstID: what the ids count from; random, so that an echo of an earlier process is not taken for ours.
@@ -26,7 +25,7 @@ struct Canary {
     /// The id of the next one, which is on its way from now on.
     mutating func send(at now: NIODeadline) -> Int64 {
         lastID += 1
-        if underWay.count >= capacity { underWay.removeFirst() }
+        if underWay.count >= BridgeLimits.pendingCanaries { underWay.removeFirst() }
         underWay.append(Sent(id: lastID, sentAt: now, missingLoops: Set(0..<loopCount)))
         return lastID
     }

@@ -43,11 +43,9 @@ struct ClientRefusal: Sendable, Hashable {
         self.room = room.map(Self.cut)
     }
 
-    /// Longer names are cut: strangers choose them.
-    private static let maximumNameBytes = 256
-
     private static func cut(_ name: ByteString) -> ByteString {
-        name.count <= maximumNameBytes ? name : ByteString(bytes: name.bytes.prefix(maximumNameBytes))
+        name.count <= BridgeLimits.refusedNameBytes
+            ? name : ByteString(bytes: name.bytes.prefix(BridgeLimits.refusedNameBytes))
     }
 }
 

@@ -32,10 +32,6 @@ final class ClientRefusalLog: Sendable {
     private let configuration: BridgeConfiguration
     private let logger: Logger
     private let state = Mutex(State())
-    private static let interval = TimeAmount.minutes(1)
-    /// Origins named per minute. Real pages have a handful; more come from somebody who makes them up, who must fill
-    /// neither memory nor the log.
-    static let originCapacity = 64
 
     init(_ configuration: BridgeConfiguration, logger: Logger) {
         self.configuration = configuration
@@ -55,7 +51,8 @@ final class ClientRefusalLog: Sendable {
         case .leaveUnnamed(let isFirst):
             if isFirst {
                 logger.warning(
-                    "more than \(Self.originCapacity) Origins were refused within a minute: others are only counted")
+                    "more than \(BridgeLimits.loggedOrigins) Origins were refused within a minute: others are only counted"
+                )
             }
             return true
         case .say(let count):
@@ -72,16 +69,18 @@ final class ClientRefusalLog: Sendable {
 
     private static func verdict(on key: Key, at now: NIODeadline, _ state: inout State) -> Verdict {
         if let line = state.lines[key] {
-            guard now - line.saidAt >= interval else {
+            guard now - line.saidAt >= BridgeLimits.refusalLogInterval else {
                 state.lines[key]?.unsaid += 1
                 return .keepQuiet
             }
             state.lines[key] = Line(saidAt: now)
             return .say(line.unsaid + 1)
         }
-        if key.cause == .originRefused, state.lines.count >= originCapacity {
-            state.lines = state.lines.filter { $0.key.cause != .originRefused || now - $0.value.saidAt < interval }
-            guard state.lines.count(where: { $0.key.cause == .originRefused }) < originCapacity else {
+        if key.cause == .originRefused, state.lines.count >= BridgeLimits.loggedOrigins {
+            state.lines = state.lines.filter {
+                $0.key.cause != .originRefused || now - $0.value.saidAt < BridgeLimits.refusalLogInterval
+            }
+            guard state.lines.count(where: { $0.key.cause == .originRefused }) < BridgeLimits.loggedOrigins else {
                 defer { state.isFull = true }
                 return .leaveUnnamed(isFirst: !state.isFull)
             }

@@ -17,14 +17,6 @@ struct Explanation: Sendable {
     /// What Redis holds for the room-space; nil for a public room, or when Redis can't be asked.
     var secrets: RoomSecrets?
 
-    /// Refusals told: the latest.
-    private static let shownRefusals = 100
-    /// Senders told: those with refused or corrected messages.
-    private static let shownSenders = 20
-    /// Senders and refusals older than this are left out.
-    private static let recentSenderWindow = TimeAmount.minutes(10)
-    static let recentRefusalMilliseconds: Int64 = 3_600_000
-
     func json(_ readiness: Readiness, at now: NIODeadline, milliseconds: Int64) -> JSONValue {
         let reasons = readiness.reasons(at: now)
         var members: [(String, JSONValue)] = [
@@ -48,7 +40,9 @@ struct Explanation: Sendable {
             (
                 "refusals",
                 .list(
-                    refusals.sorted { $0.lastAt > $1.lastAt }.prefix(Self.shownRefusals).map { $0.json(configuration) })
+                    refusals.sorted { $0.lastAt > $1.lastAt }.prefix(BridgeLimits.shownRefusals).map {
+                        $0.json(configuration)
+                    })
             ),
             ("senders", .list(senders(at: now, milliseconds))),
         ]
@@ -57,7 +51,8 @@ struct Explanation: Sendable {
 
     /// Adds what an event loop remembers; what several remember is one.
     mutating func add(_ entries: [RecentRefusals.Entry], at milliseconds: Int64) {
-        for entry in entries where milliseconds - entry.lastAt < Self.recentRefusalMilliseconds {
+        for entry in entries
+        where milliseconds - entry.lastAt < BridgeLimits.recentRefusalWindow.nanoseconds / 1_000_000 {
             if let index = refusals.firstIndex(where: { $0.refusal == entry.refusal }) {
                 refusals[index].count += entry.count
                 refusals[index].lastAt = max(refusals[index].lastAt, entry.lastAt)
@@ -88,9 +83,9 @@ struct Explanation: Sendable {
 
     private func senders(at now: NIODeadline, _ milliseconds: Int64) -> [JSONValue] {
         numbers.router.senders.filter {
-            $0.refusals + $0.corrected > 0 && now - $0.lastSeen < Self.recentSenderWindow
+            $0.refusals + $0.corrected > 0 && now - $0.lastSeen < BridgeLimits.recentSenderWindow
         }.sorted { $0.refusals + $0.corrected > $1.refusals + $1.corrected }
-            .prefix(Self.shownSenders).map { sender in
+            .prefix(BridgeLimits.shownSenders).map { sender in
                 let time = { (moment: NIODeadline) in
                     JSONValue.integer(Int(milliseconds - max(0, (now - moment).nanoseconds / 1_000_000)))
                 }

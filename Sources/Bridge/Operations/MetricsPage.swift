@@ -10,9 +10,6 @@ struct MetricsPage {
     /// Milliseconds since 1970, at `now`.
     let milliseconds: Int64
 
-    /// Senders that are told apart: those with most messages.
-    static let shownSenders = 20
-
     func write(to text: inout PrometheusText) {
         writeReadiness(to: &text)
         writeCounts(to: &text)
@@ -130,7 +127,7 @@ struct MetricsPage {
             }, uniquingKeysWith: { $0.adding($1) })
         return byLabels.map { (labels: $0.key, entry: $0.value) }.sorted {
             ($1.entry.messages, $0.labels.hostID) < ($0.entry.messages, $1.labels.hostID)
-        }.prefix(shownSenders).map(\.self)
+        }.prefix(BridgeLimits.shownSenders).map(\.self)
     }
 
     private func family(

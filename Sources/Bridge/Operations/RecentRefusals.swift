@@ -13,8 +13,6 @@ struct RecentRefusals {
 
     /// Oldest first.
     private(set) var all: [Entry] = []
-    /// Entries of one cause: strangers who make up names of one kind push out no other kind.
-    static let capacityPerCause = 16
 
     /// Takes linear time, some hundred comparisons at most, beside which a refused request costs much more.
     mutating func note(_ refusal: ClientRefusal, at now: Int64 = WallClock.milliseconds()) {
@@ -25,7 +23,7 @@ struct RecentRefusals {
             return all.append(known)
         }
         let alike = all.indices.filter { all[$0].refusal.cause == refusal.cause }
-        if alike.count >= Self.capacityPerCause { all.remove(at: alike[0]) }
+        if alike.count >= BridgeLimits.recentRefusalsPerCause { all.remove(at: alike[0]) }
         all.append(Entry(refusal: refusal, lastAt: now))
     }
 }

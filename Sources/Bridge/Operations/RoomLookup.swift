@@ -13,11 +13,6 @@ struct RoomLookup: Sendable {
     /// Namespaces with sockets.
     var namespaces: [ByteString] = []
 
-    /// Names of a kind that are told.
-    private static let maximumTold = 20
-    /// Rooms of a list that are looked up; an emit to more is still delivered.
-    static let maximumRooms = 20
-
     mutating func add(_ other: RoomLookup) {
         sockets += other.sockets
         members.merge(other.members, uniquingKeysWith: +)
@@ -27,7 +22,7 @@ struct RoomLookup: Sendable {
     }
 
     private static func union(_ left: [ByteString], _ right: [ByteString]) -> [ByteString] {
-        Array((left + right.filter { !left.contains($0) }).prefix(maximumTold))
+        Array((left + right.filter { !left.contains($0) }).prefix(BridgeLimits.reportedNames))
     }
 }
 
@@ -35,15 +30,15 @@ extension Shard {
     /// Looks rooms up, the first of a long list only.
     func lookUp(_ rooms: [ByteString], in name: ByteString) -> RoomLookup {
         var lookup = RoomLookup()
-        lookup.namespaces = Array(registry.namespaces.names.prefix(RoomLookup.maximumRooms))
+        lookup.namespaces = Array(registry.namespaces.names.prefix(BridgeLimits.reportedRooms))
         let namespace = registry.namespaces[name]
         lookup.sockets = namespace?.sockets.count ?? 0
-        for room in rooms.prefix(RoomLookup.maximumRooms) {
+        for room in rooms.prefix(BridgeLimits.reportedRooms) {
             let members = namespace.map { Self.members(of: room, in: $0) } ?? 0
             lookup.members[room] = members
             guard members == 0 else { continue }
             // Few namespaces, or those of a stranger who opens many: their number is bounded like the rooms'.
-            lookup.elsewhere[room] = registry.namespaces.values.prefix(1000)
+            lookup.elsewhere[room] = registry.namespaces.values.prefix(BridgeLimits.searchedNamespaces)
                 .filter { $0.name != name && Self.members(of: room, in: $0) > 0 }.map(\.name)
             var similar = SimilarNames(to: room)
             if let namespace {

@@ -45,8 +45,6 @@ final class Scrape: Sendable {
     private let shards: [NIOLoopBound<Shard>]
     private let router: RouterReference
     private let last: Mutex<Numbers>
-    /// The time that the slowest loop may take.
-    static let timeout = TimeAmount.seconds(2)
 
     init(shards: [NIOLoopBound<Shard>], router: RouterReference) {
         self.shards = shards
@@ -77,7 +75,7 @@ final class Scrape: Sendable {
         on eventLoop: any EventLoop, _ ask: () -> EventLoopFuture<Value>
     ) -> EventLoopFuture<Value?> {
         let promise = eventLoop.makePromise(of: Value?.self)
-        let deadline = eventLoop.scheduleTask(in: timeout) { promise.succeed(nil) }
+        let deadline = eventLoop.scheduleTask(in: BridgeLimits.collectTimeout) { promise.succeed(nil) }
         ask().hop(to: eventLoop).whenComplete { result in
             deadline.cancel()
             promise.succeed(try? result.get())

@@ -10,8 +10,7 @@ final class SenderMonitor {
     private var refusals: RefusalLog
     private let logger: Logger
     private let maxMessageBytes: Int
-    /// A message beyond this size draws a warning: a quarter of `--max-message`, and at most a quarter of Redis's own limit for
-    /// a subscriber, 32 MiB.
+    /// A message beyond this size draws a warning.
     private let largeBytes: Int
 
     init(configuration: BridgeConfiguration, logger: Logger, now: NIODeadline) {
@@ -19,7 +18,7 @@ final class SenderMonitor {
         refusals = RefusalLog(logger: logger)
         self.logger = logger
         maxMessageBytes = configuration.maxMessageBytes
-        largeBytes = min(configuration.maxMessageBytes, 32 << 20) / 4
+        largeBytes = min(configuration.maxMessageBytes, BridgeLimits.redisOutputBytes) / 4
     }
 
     var entries: [SenderTable.Entry] { table.entries }

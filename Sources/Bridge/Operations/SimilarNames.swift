@@ -4,16 +4,10 @@ import JSONCodec
 ///
 /// Bounded in work: so many names are compared and no more, each up to its first bytes.
 package struct SimilarNames {
-    /// Names compared on one event loop, in a millisecond or two.
-    static let maximumCompared = 2_000
-    /// Names told.
-    static let maximumFound = 5
-    private static let maximumBytes = 64
-
     private let wanted: ByteString
     private let folded: [UInt8]
     package private(set) var found: [ByteString] = []
-    private var left = SimilarNames.maximumCompared
+    private var left = BridgeLimits.comparedNames
 
     package init(to wanted: ByteString) {
         self.wanted = wanted
@@ -24,7 +18,7 @@ package struct SimilarNames {
     ///
     /// - Returns: false when there is nothing more to do.
     package mutating func compare(_ name: ByteString) -> Bool {
-        guard left > 0, found.count < Self.maximumFound else { return false }
+        guard left > 0, found.count < BridgeLimits.similarNames else { return false }
         left -= 1
         if name != wanted, isSimilar(Self.folded(name)) { found.append(name) }
         return true
@@ -40,7 +34,7 @@ package struct SimilarNames {
     /// Lower case without blanks and slashes around.
     private static func folded(_ name: ByteString) -> [UInt8] {
         let isEdge = { (byte: UInt8) in byte <= 0x20 || byte == UInt8(ascii: "/") }
-        let bytes = name.bytes.prefix(maximumBytes)
+        let bytes = name.bytes.prefix(BridgeLimits.comparedNameBytes)
         let trimmed = bytes.drop(while: isEdge).reversed().drop(while: isEdge).reversed()
         return trimmed.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 }
     }
