@@ -4,12 +4,13 @@ import NIOCore
 import PubSubMessages
 import SocketIOProtocol
 
-/// What clients may ask for: `join`, `leave`, and the acks of events that asked for one.
+/// Handles the events of clients: `join`, `leave`, and acks.
 ///
-/// Mirrors the handlers of the original `ws-emit.py`; other events are ignored and acked with `[]`, as its era's
-/// python-socketio did.
+/// Mirrors the handlers of the original `ws-emit.py`. Other events are ignored and acked with `[]`, as python-socketio did at
+/// that time.
 final class ClientEvents {
-    /// A cycle until the shard stops: weak, it would count the shard's references in a slower way, several for each delivery.
+    /// A reference cycle until the shard stops. A weak reference would make every retain of the shard slower, several for each
+    /// delivery.
     var shard: Shard?
     private let eventLoop: any EventLoop
     private let configuration: BridgeConfiguration
@@ -27,7 +28,7 @@ final class ClientEvents {
         pendingJoins = PendingJoins(limitPerSocket: configuration.maxPendingJoins)
     }
 
-    /// Whether a CONNECT payload is absent or a JSON object (authentication data, of no use here).
+    /// Whether a CONNECT payload is absent or a JSON object (authentication data, which is not used here).
     func isObjectOrEmpty(_ json: ArraySlice<UInt8>) throws(SocketIOError) -> Bool {
         if json.isEmpty { return true }
         return try withDocument(json) { document in document.kind(of: document.root) == .object }
@@ -59,7 +60,7 @@ final class ClientEvents {
         }
     }
 
-    /// The stock client's parser knows names that are texts or numbers.
+    /// The stock client's parser accepts texts and numbers as names.
     private static func isEventName(_ kind: JSONDocument.Kind) -> Bool {
         kind == .string || kind == .integer || kind == .float
     }
@@ -99,7 +100,7 @@ final class ClientEvents {
         }
     }
 
-    /// The name looks like a sid: if a client has it, the room is that client's alone.
+    /// The name looks like a sid. If a client has this sid, the room is that client's alone.
     private func checkOwner(
         _ loop: Int, _ request: JoinRequest, _ socket: Socket, _ ackID: Int?
     ) throws(JoinRequest.Refusal) {
@@ -162,7 +163,7 @@ final class ClientEvents {
     private func enter(_ request: JoinRequest, _ socket: Socket, _ ackID: Int?) {
         guard let shard else { return }
         let room = request.room
-        // Checked here, since others may have been entered while this join waited.
+        // Checked here, since the client may have entered other rooms while this join waited.
         if room != socket.sid {
             guard shard.registry.mayEnter(socket, room: room, limit: configuration.maxRoomsPerSocket) else {
                 return refuse(.tooManyRooms, room, socket, ackID)
@@ -215,7 +216,7 @@ final class ClientEvents {
         router.publishAck(to: address, json: Array(message.packet.json), attachments: message.attachments)
     }
 
-    /// Gives the memory back that large packets took.
+    /// Gives back the memory that large packets took.
     func giveMemoryBack() {
         guard hasLargeDocument else { return }
         hasLargeDocument = false

@@ -64,10 +64,12 @@ import Testing
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../..")
         let text = try String(contentsOf: root.appendingPathComponent("docs/operating.md"), encoding: .utf8)
         let page = Self.page(ChannelHarness())
-        let families =
-            page.split(separator: "\n").filter { $0.hasPrefix("# TYPE ") }
-            .map { $0.split(separator: " ")[2].dropFirst("ws_emit_".count) }
-            + BridgeMetrics.help.keys.map { $0.dropFirst(8) }
+        let names =
+            page.split(separator: "\n").filter { $0.hasPrefix("# TYPE ") }.map { String($0.split(separator: " ")[2]) }
+            + BridgeMetrics.help.keys
+        let families = names.map { name in
+            String((name.hasSuffix("_total") ? name.dropLast("_total".count) : name[...]).dropFirst("ws_emit_".count))
+        }
         for family in families {
             #expect(text.contains(family) || text.contains("…" + family.dropFirst("redis".count)), "\(family)")
         }

@@ -1,14 +1,13 @@
 import CoreMetrics
 
-/// The metrics of what happens seldom, through swift-metrics. Per-message counts are in ``BridgeCounters`` and
-/// ``RouterCounters``.
+/// Metrics of rare events, through swift-metrics. ``BridgeCounters`` and ``RouterCounters`` count per message.
 package struct BridgeMetrics: Sendable {
     let canaryRoundTrip: CoreMetrics.Timer
     let gapDuration: CoreMetrics.Timer
     private let gapsByCause: [SubscriptionGap.Cause: CoreMetrics.Counter]
     private let emitResponses: [UInt: CoreMetrics.Counter]
 
-    /// What the names mean, for a factory that writes HELP lines.
+    /// The meaning of each name, for a factory that writes HELP lines.
     package static let help = [
         "ws_emit_canary_round_trip_seconds":
             "Time of a message to ourselves through Redis, the decoder and a room lookup on every event loop.",

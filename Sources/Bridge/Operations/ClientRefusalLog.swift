@@ -2,10 +2,8 @@ import Logging
 import NIOCore
 import Synchronization
 
-/// Warns of refused clients: of each Origin and each other cause once a minute, since a refused client tries again every few
-/// seconds.
-///
-/// One for all event loops, so that each cause is told once however many of them see it.
+/// Warns of refused clients, once a minute for each Origin and each other cause. All event loops share one log, so that several
+/// of them don't repeat a cause.
 final class ClientRefusalLog: Sendable {
     private struct Key: Hashable {
         let cause: ClientRefusal.Cause
@@ -23,7 +21,7 @@ final class ClientRefusalLog: Sendable {
     }
 
     private enum Verdict {
-        /// With the number of refusals since the last line, this one included.
+        /// With the number of refusals since the last line, including this one.
         case say(Int)
         case keepQuiet
         case leaveUnnamed(isFirst: Bool)
@@ -38,13 +36,13 @@ final class ClientRefusalLog: Sendable {
         self.logger = logger
     }
 
-    /// - Parameter client: who it was, for the log; asked only when there is a line to write.
-    /// - Returns: whether an Origin was left unnamed because of the bound.
+    /// - Parameter client: the client, for the log; called only when a line is written.
+    /// - Returns: whether an Origin was left unnamed because of the limit.
     func refused(
         _ refusal: ClientRefusal, by client: () -> Logger.Metadata = { [:] }, at now: NIODeadline = .now()
     ) -> Bool {
         var key = Key(cause: refusal.cause)
-        // As shown: what looks the same in the log counts as the same, and no key is longer than a line.
+        // Printable form: origins that look the same in the log count as one, and no key is longer than a line.
         if refusal.cause == .originRefused { key.origin = OriginAdvice.printable(refusal.detail.description) }
         switch state.withLock({ Self.verdict(on: key, at: now, &$0) }) {
         case .keepQuiet: return false

@@ -2,8 +2,8 @@ import JSONCodec
 import NIOCore
 import RedisPubSub
 
-/// What this server knows about why messages may not reach a room: the facts of `/explain`, which `ws-emit explain`
-/// turns into words.
+/// The facts of `/explain`: everything this server knows about why messages may not reach a room. `ws-emit explain` turns them
+/// into words.
 struct Explanation: Sendable {
     let configuration: BridgeConfiguration
     let hostID: ByteString
@@ -12,9 +12,9 @@ struct Explanation: Sendable {
     var numbers: Scrape.Numbers
     var lookup = RoomLookup()
     private(set) var refusals: [RecentRefusals.Entry] = []
-    /// The id of a canary that was sent for this question; nil when none could be.
+    /// The id of the canary that was sent for this request; nil if none could be sent.
     var canary: Int64?
-    /// What Redis holds for the room-space; nil for a public room, or when Redis can't be asked.
+    /// The secrets of the room-space; nil for a public room, or if Redis can't be asked.
     var secrets: RoomSecrets?
 
     func json(_ readiness: Readiness, at now: NIODeadline, milliseconds: Int64) -> JSONValue {
@@ -49,7 +49,7 @@ struct Explanation: Sendable {
         return .object(members)
     }
 
-    /// Adds what an event loop remembers; what several remember is one.
+    /// Adds the refusals of an event loop; equal ones of several loops become one.
     mutating func add(_ entries: [RecentRefusals.Entry], at milliseconds: Int64) {
         for entry in entries
         where milliseconds - entry.lastAt < BridgeLimits.recentRefusalWindow.nanoseconds / 1_000_000 {
@@ -115,7 +115,7 @@ extension RecentRefusals.Entry {
     }
 }
 
-/// Collects an ``Explanation`` from everywhere; a loop that hangs is not waited for.
+/// Collects an ``Explanation`` from the event loops, Redis and the router. A loop that hangs is left out.
 final class Explainer: Sendable {
     private let configuration: BridgeConfiguration
     private let hostID: ByteString

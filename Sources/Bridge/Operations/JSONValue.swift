@@ -1,6 +1,6 @@
 import JSONCodec
 
-/// A small JSON text that is built once, for operators; messages are never handled in this form.
+/// A small JSON text for operators. Messages never take this way.
 package enum JSONValue {
     case null
     case bool(Bool)
@@ -12,7 +12,7 @@ package enum JSONValue {
 
     package static func name(_ name: ByteString) -> JSONValue { .text(name.text) }
 
-    /// The text, with a line feed at its end.
+    /// The text, followed by a line feed.
     package var line: String {
         var writer = JSONWriter()
         write(to: &writer)

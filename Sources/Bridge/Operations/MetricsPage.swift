@@ -2,7 +2,7 @@ import NIOCore
 import PubSubMessages
 import RedisPubSub
 
-/// The text of `/metrics`. Label sets are fixed, or bounded for the senders; no label is ever a room or a client.
+/// The text of `/metrics`. Labels have fixed values, except for a bounded number of senders; no label is ever a room or a client.
 struct MetricsPage {
     let numbers: Scrape.Numbers
     let readiness: Readiness
@@ -31,7 +31,7 @@ struct MetricsPage {
             Double(readiness.stuckLoops(at: now).count))
         text.single(
             "ws_emit_scrape_missing_loops", .gauge,
-            "Event loops that didn't answer this scrape: their numbers are old.",
+            "Event loops that didn't reply to this scrape: their numbers are old.",
             Double(numbers.missing))
     }
 
@@ -63,7 +63,7 @@ struct MetricsPage {
                 "ws_emit_messages_dropped_total", [("reason", reason.label)],
                 Double(numbers.router.counters.drops[reason]))
         }
-        text.family("ws_emit_emits_total", .counter, "Emits read from the channel, by the form they were written in.")
+        text.family("ws_emit_emits_total", .counter, "Emits read from the channel, by format.")
         for dialect in Dialect.allCases {
             text.sample(
                 "ws_emit_emits_total", [("dialect", dialect.label)], Double(numbers.router.counters.emits(dialect)))
@@ -73,7 +73,7 @@ struct MetricsPage {
     private func writeClientRefusals(to text: inout PrometheusText) {
         let name = "ws_emit_client_refusals_total"
         text.family(
-            name, .counter, "What clients asked for and didn't get, by cause; the log tells of it once a minute.")
+            name, .counter, "Refused requests, packets and events of clients, by cause; logged once a minute.")
         let refusals = numbers.total.counters.refusals
         for cause in ClientRefusal.Cause.allCases {
             text.sample(name, [("cause", cause.label)], Double(refusals[cause]))
@@ -96,10 +96,10 @@ struct MetricsPage {
         let shown = Self.senders(of: router.senders)
         family("messages_total", .counter, "Messages of the busiest senders.", shown, to: &text) { Double($0.messages) }
         family("bytes_total", .counter, "Bytes of their messages.", shown, to: &text) { Double($0.bytes) }
-        family("refusals_total", .counter, "Their messages that can't be used.", shown, to: &text) {
+        family("refusals_total", .counter, "Their unusable messages.", shown, to: &text) {
             Double($0.refusals)
         }
-        family("corrected_total", .counter, "Their messages wrongly written, yet used.", shown, to: &text) {
+        family("corrected_total", .counter, "Their messages with mistakes, delivered as intended.", shown, to: &text) {
             Double($0.corrected)
         }
         family("messages_per_second", .gauge, "Their rate in the last seconds.", shown, to: &text) { $0.rate }
@@ -115,8 +115,8 @@ struct MetricsPage {
         let dialect: String
     }
 
-    /// The busiest senders. Those that the labels don't tell apart, since their ids are alike once they can be printed, are one:
-    /// a scrape with the same series twice is refused as a whole.
+    /// The busiest senders. Senders with the same labels (their ids are equal once made printable) are added up: Prometheus
+    /// refuses a whole scrape that has the same series twice.
     private static func senders(of entries: [SenderTable.Entry]) -> [(labels: SenderLabels, entry: SenderTable.Entry)] {
         let byLabels = Dictionary(
             entries.map { entry in

@@ -1,20 +1,19 @@
 import NIOCore
 import RedisPubSub
 
-/// The latest refusals of clients of one event loop, so that `ws-emit explain` can tell of them. Equal ones are one entry
-/// with a count.
+/// The latest refusals of clients on one event loop, for `ws-emit explain`. Equal refusals share an entry with a count.
 struct RecentRefusals {
     struct Entry: Sendable, Equatable {
         let refusal: ClientRefusal
         var count = 1
-        /// When it happened last, in milliseconds since 1970.
+        /// The time of the last one, in milliseconds since 1970.
         var lastAt: Int64
     }
 
     /// Oldest first.
     private(set) var all: [Entry] = []
 
-    /// Takes linear time, some hundred comparisons at most, beside which a refused request costs much more.
+    /// Takes linear time: some hundred comparisons at most, which cost much less than the refused request.
     mutating func note(_ refusal: ClientRefusal, at now: Int64 = WallClock.milliseconds()) {
         if let index = all.firstIndex(where: { $0.refusal == refusal }) {
             var known = all.remove(at: index)

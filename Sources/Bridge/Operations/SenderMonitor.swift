@@ -62,7 +62,7 @@ final class SenderMonitor {
             mistakes, of: decoder.senderHostID, redisChannel: redisChannel, attachmentCount: decoder.attachmentCount)
     }
 
-    /// Accounts for a message that can't be used.
+    /// Accounts for an unusable message.
     ///
     /// - Parameter isNoted: `note` has accounted for the message already.
     func noteRefusal(
@@ -88,7 +88,7 @@ final class SenderMonitor {
         // Once the table is full of invented senders, a new one tells nothing.
         logger.log(
             level: table.forgotten == 0 ? .info : .debug,
-            change == .sender ? "a sender is new on the channel" : "a sender writes in another form than it had shown",
+            change == .sender ? "a sender is new on the channel" : "a sender writes in another format than before",
             metadata: [
                 "host_id": "\(hostID?.description ?? "none")", "dialect": "\(dialect?.label ?? "unknown")",
                 "channel": "\(PrintableText.line(redisChannel))",

@@ -1,8 +1,7 @@
 import JSONCodec
 
-/// Finds names that were probably meant: other case, stray blanks, a letter too many, another room-space.
-///
-/// Bounded in work: so many names are compared and no more, each up to its first bytes.
+/// Finds names that were probably meant: other case, stray blanks, a letter too many, another room-space. The number of compared
+/// names and their length are limited.
 package struct SimilarNames {
     private let wanted: ByteString
     private let folded: [UInt8]
@@ -16,7 +15,7 @@ package struct SimilarNames {
 
     /// Compares one more name.
     ///
-    /// - Returns: false when there is nothing more to do.
+    /// - Returns: false once no more names are needed.
     package mutating func compare(_ name: ByteString) -> Bool {
         guard left > 0, found.count < BridgeLimits.similarNames else { return false }
         left -= 1
@@ -31,7 +30,7 @@ package struct SimilarNames {
         return Self.isWithin(limit, folded[...], other[...]) || Self.withoutSpace(other) == Self.withoutSpace(folded)
     }
 
-    /// Lower case without blanks and slashes around.
+    /// Lower case, without leading and trailing blanks and slashes.
     private static func folded(_ name: ByteString) -> [UInt8] {
         let isEdge = { (byte: UInt8) in byte <= 0x20 || byte == UInt8(ascii: "/") }
         let bytes = name.bytes.prefix(BridgeLimits.comparedNameBytes)
@@ -47,7 +46,7 @@ package struct SimilarNames {
         return name[(index + 2)...]
     }
 
-    /// Whether one becomes the other by at most `limit` insertions, deletions, changes and swaps of neighbours.
+    /// Whether at most `limit` insertions, deletions, changes and swaps of neighbours turn one name into the other.
     static func isWithin(_ limit: Int, _ left: ArraySlice<UInt8>, _ right: ArraySlice<UInt8>) -> Bool {
         guard abs(left.count - right.count) <= limit else { return false }
         let common = zip(left, right).prefix { $0 == $1 }.count

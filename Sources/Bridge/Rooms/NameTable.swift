@@ -1,19 +1,20 @@
 import JSONCodec
 
-/// Values by name, which are found by the bytes of a message as they stand there, without a key made of them.
+/// Values by name. A lookup takes the name's bytes directly from a message, without making a key of them.
 ///
-/// Open addressing with linear probing, at most three quarters full. Clients choose the names of rooms, so where a name
-/// goes depends on a secret of this process. In memory of its own: of arrays each look would count references.
+/// Open addressing with linear probing, at most three quarters full. Clients choose the names of rooms, so the hash depends on
+/// a secret of this process. The table uses raw memory, because reading Swift arrays would retain and release them on every
+/// lookup.
 final class NameTable<Value> {
     private struct Entry {
         let name: ByteString
         var value: Value
     }
 
-    /// 0 where nothing is. As many as `capacity`, a power of two, and so are the entries.
-    // Unchecked, as the others: touched for each message, and nothing is called meanwhile.
+    // Unchecked: touched for each message, and nothing is called back meanwhile.
+    /// 0 marks an empty slot. There are `capacity` hashes, a power of two, and as many entries.
     @exclusivity(unchecked) private var hashes: UnsafeMutablePointer<UInt64>
-    /// Initialized where there is a hash.
+    /// Initialized where the hash isn't 0.
     @exclusivity(unchecked) private var entries: UnsafeMutablePointer<Entry>
     @exclusivity(unchecked) private var capacity: Int
     @exclusivity(unchecked) private(set) var count = 0
@@ -56,7 +57,7 @@ final class NameTable<Value> {
         }
     }
 
-    /// Where a name's value is.
+    /// The slot of a name.
     private func find(_ name: UnsafeRawBufferPointer) -> Int? {
         let hash = seed.hash(of: name)
         let mask = capacity &- 1
@@ -101,9 +102,9 @@ final class NameTable<Value> {
         oldEntries.deallocate()
     }
 
-    /// Closes the hole by moving up what had to make way, so that searches need no marks of what was removed.
+    /// Closes the hole by moving later entries up, so that searches need no marks for removed entries.
     ///
-    /// - Returns: whether there was one.
+    /// - Returns: whether the name had a value.
     @discardableResult
     func removeValue(for name: ByteString) -> Bool {
         guard var hole = name.withUnsafeBytes({ find($0) }) else { return false }
@@ -115,7 +116,7 @@ final class NameTable<Value> {
             index = (index + 1) & mask
             guard hashes[index] != 0 else { break }
             let home = Int(truncatingIfNeeded: hashes[index]) & mask
-            // Stays where it is if its home lies behind the hole, going round.
+            // The entry stays if its home slot lies behind the hole, counted around the end of the table.
             if (index - home) & mask < (index - hole) & mask { continue }
             hashes[hole] = hashes[index]
             (entries + hole).moveInitialize(from: entries + index, count: 1)
@@ -126,7 +127,7 @@ final class NameTable<Value> {
     }
 }
 
-/// A hash of short texts: products of secret words with the text's, folded.
+/// A hash of short texts: 128-bit products of secret words and words of the text, folded to 64 bits.
 struct NameHash {
     private let first: UInt64
     private let second: UInt64
@@ -143,7 +144,7 @@ struct NameHash {
             state = Self.fold(Self.word(base, at) ^ second, Self.word(base, at &+ 8) ^ state)
             at &+= 16
         }
-        // The last words overlap what came before where less than sixteen bytes are left.
+        // If fewer than sixteen bytes are left, the last words overlap the ones before.
         let (low, high): (UInt64, UInt64)
         if count >= 16 {
             (low, high) = (Self.word(base, count &- 16), Self.word(base, count &- 8))
