@@ -5,17 +5,17 @@ import SocketIOProtocol
 
 /// Every setting of the bridge, with its unit, its default and the reason for it. ``BridgeLimits`` has the limits that no option changes.
 package struct BridgeConfiguration: Sendable {
-    /// Origins that browsers may come from; `*` allows any. Default: the original's.
+    /// Allowed origins of pages; `*` allows any. Default: the original's.
     package var origins: [String] = ["http://localhost:7788"]
-    /// What `POST /emit` asks for; nil or empty turns the endpoint off (404).
+    /// The secret of `POST /emit`; nil or empty turns the endpoint off (404).
     package var emitSecret: String?
-    /// Where Engine.IO answers, with slashes at both ends.
+    /// The path of Engine.IO, with slashes at both ends.
     package var path = "/socket.io/"
     /// Redis channels to subscribe to; HTTP emits and acks are published on the first.
     package var redisChannels = ["flask-socketio"]
-    /// How a list in the `data` of a JSON message is read.
+    /// The reading of a list in the `data` of a JSON message.
     package var listReading = PubSubMessageDecoder.ListReading.learned
-    /// How HTTP emits are published; nil chooses by what the other servers on the channel publish.
+    /// The format of published HTTP emits; nil follows the other servers on the channel.
     package var publishForm: PubSubMessageEncoder.Form?
     /// Namespaces a browser may open; nil allows any, since emitters choose them.
     package var namespaces: Set<ByteString>?
@@ -24,79 +24,79 @@ package struct BridgeConfiguration: Sendable {
     package var timing = EngineIOTiming()
     /// Bytes of one packet or POST body from a client; announced in the handshake. Default: python-engineio's.
     package var maxPayload = 1_000_000
-    /// Bytes of messages and bodies of clients whose end has not come, of all connections together. Default (nil): 64 MiB, or
-    /// sixteen of the largest where these are larger. Hundreds of honest clients can be in the middle of a large message, and
-    /// ten thousand that never end one can't fill the memory.
+    /// Bytes of incomplete messages and bodies, all connections together. Default (nil): 64 MiB or sixteen of the largest,
+    /// whichever is more. This lets hundreds of honest clients be in the middle of a large message, and keeps ten thousand clients
+    /// that never finish one from filling the memory.
     package var maxUnfinishedBytes: Int?
     package var unfinishedLimit: Int { maxUnfinishedBytes ?? max(64 << 20, 16 * max(maxPayload, maxEmitBodyBytes)) }
-    /// Bytes of a `POST /emit` body. Default: 1 MB, far above what belongs in an event.
+    /// Bytes of a `POST /emit` body. Default: 1 MB, far above any reasonable event.
     package var maxEmitBodyBytes = 1_000_000
     /// Bytes a client's outgoing queue may hold before its transport is closed. Default (nil): two of the largest messages,
-    /// twice `maxMessageBytes`, since a healthy client that polls gets nothing between two polls. Clients of a room share
-    /// its packets, so that what many slow ones hold is what was emitted until they are closed, not this bound times them.
+    /// twice `maxMessageBytes`, since a healthy client that polls gets nothing between two polls. Clients of a room share its
+    /// packets, so many slow clients together hold each emitted packet once.
     package var maxQueuedBytes: Int?
-    /// How long a client may take nothing while more than 1 MiB waits for it. Default: longer than a phone needs to change its
-    /// network; what is beyond 1 MiB of memory for each is held no longer.
+    /// The time a client may take nothing while more than 1 MiB waits for it. Default: longer than a phone needs to change its
+    /// network, and short enough that memory above 1 MiB per client is soon free again.
     package var stallTimeout = Duration.seconds(10)
     /// Bytes NIO may hold for one websocket before packets wait in the queue above.
     package var writeBufferBytes = 64 << 10
-    /// Whether connections are accepted, and websockets read and written, without NIO.
+    /// Connections are accepted, and websockets read and written, without NIO.
     package var sendsDirectly = true
-    /// Bytes of events for the same rooms that are joined into one packet; bounds what a slow client gets at once.
+    /// Events for the same rooms are joined into one packet up to this many bytes. Limits what a slow client gets at once.
     package var maxJoinedBytes = 16 << 10
-    /// Open connections. Default: what the descriptor limit leaves, decided at start.
+    /// Open connections. Default: as many as the limit on file descriptors allows, decided at start.
     package var maxConnections = 1_000_000
-    /// Rooms one client may have joined. Default: above any real page, and bounds what one client can make us store.
+    /// Rooms one client may be in. Default: above any real page, and low enough to limit the memory of one client.
     package var maxRoomsPerSocket = 1024
     /// Bytes of a room's or namespace's name that clients send.
     package var maxNameBytes = 1024
     /// Namespaces one connection may open.
     package var maxNamespacesPerSession = 64
-    /// Acks a client owes us; the oldest is forgotten beyond. Pages that never ack must not fill memory.
+    /// Acks one client may owe; beyond, the oldest is forgotten. Pages that never ack must not fill memory.
     package var maxPendingAcks = 256
 
     /// Joins of one socket that wait for Redis at a time; each costs two GETs.
     package var maxPendingJoins = 64
 
-    /// Bytes of a room-space's secret. Default: far above any password; a longer value is no secret, and would hold up what
-    /// else Redis has to answer.
+    /// Bytes of a room-space's secret. Default: far above any password. A longer value is no secret, and would delay other replies
+    /// of Redis.
     package var maxSecretBytes = 64 << 10
-    /// Bytes of commands that may wait for Redis, mostly of messages to publish. Default: some seconds of a busy server's
-    /// emits while Redis pauses; beyond, `POST /emit` says that a message reaches this server's clients only.
+    /// Bytes of commands that may wait for Redis, mostly messages to publish. Default: some seconds of a busy server's emits while
+    /// Redis pauses. Beyond, `POST /emit` reports that a message reaches this server's clients only.
     package var maxRedisQueueBytes = 64 << 20
 
-    /// Bytes of one published message; larger ones are refused unread. Default: half of what makes Redis itself cut a
-    /// subscriber off.
+    /// Bytes of one published message; larger ones are refused unread. Default: half of the output that makes Redis disconnect a
+    /// subscriber.
     package var maxMessageBytes = 16 << 20
 
-    /// How often this process sends itself a message through Redis, to know that it would hear others'; nil turns it off.
-    /// Default: rare enough to be no load, often enough for `canaryLimit`.
+    /// The interval of canaries: messages that this process sends to itself through Redis, to prove that others' would arrive. Nil
+    /// turns them off. Default: rare enough to be no load, often enough for `canaryLimit`.
     package var canaryInterval: Duration? = .seconds(5)
-    /// Age of the last such message that came back from which on the process is not ready. Default: two may be lost.
+    /// The process isn't ready once its last canary that came back is older than this. Default: two may be lost.
     package var canaryLimit = Duration.seconds(12)
-    /// How long an event loop may do nothing before `/livez` calls the process dead.
+    /// The time an event loop may hang before `/livez` calls the process dead.
     package var stuckLoopLimit = Duration.seconds(30)
-    /// Times without a subscription that are remembered.
+    /// Gaps of the subscription that are remembered.
     package var maxGaps = 64
-    /// Senders that are accounted for.
+    /// Senders in the table of senders.
     package var maxSenders = 1024
-    /// Whether `/livez`, `/readyz` and `/metrics` have a listener of their own and the public one doesn't know them.
+    /// `/livez`, `/readyz` and `/metrics` have their own listener, and the public one doesn't serve them.
     package var hasAdminListener = false
-    /// The Redis server as it may be shown: without password.
+    /// The Redis server for display, without password.
     package var redisName = "none"
-    /// The version as it may be shown.
+    /// The version for display.
     package var version = ""
 
-    /// How long a request's head may take, from the first byte or the accept.
+    /// The time a request's head may take, from the first byte or the accept.
     package var headTimeout = Duration.seconds(10)
-    /// How long a request's body may take.
+    /// The time a request's body may take.
     package var bodyTimeout = Duration.seconds(30)
-    /// How long a kept-alive connection may be idle.
+    /// The time a kept-alive connection may be idle.
     package var idleTimeout = Duration.seconds(75)
-    /// How long a websocket may take to answer our close frame, and a shutdown to finish.
+    /// The time a websocket may take to answer our close frame, and a shutdown may take to finish.
     package var closeTimeout = Duration.seconds(3)
 
-    /// What tells this process's sids from those of others behind the same load balancer.
+    /// Distinguishes this process's sids from those of others behind the same load balancer.
     package var instance = SessionID.Instance()
 
     package init() {}

@@ -20,7 +20,7 @@ final class Shard {
     private(set) var refusals = RecentRefusals()
     private let refusalLog: ClientRefusalLog
     let heartbeat: Readiness.Heartbeat?
-    /// Client events and acks; set once by the server, which knows the router.
+    /// Handles client events and acks.
     private(set) var events: ClientEvents
     let router: RouterReference
     @exclusivity(unchecked) private(set) var sessions: [Session] = []
@@ -39,7 +39,7 @@ final class Shard {
     /// Scratch space that joins one client's packets for one write.
     @exclusivity(unchecked) var joinedFrames = ByteBuffer()
     var timer: RepeatedTask?
-    /// Sessions whose deadlines the current round has not checked yet.
+    /// Sessions that the current round of deadline checks hasn't reached yet.
     var sessionsToCheck = 0
     /// Who reads and writes websockets without NIO; without it they are NIO's.
     var selector: SocketSelector?

@@ -60,6 +60,6 @@ import Testing
 
     @Test func `two canaries may be lost before the process isn't ready`() throws {
         let interval = try #require(Self.defaults.canaryInterval)
-        #expect(Self.defaults.canaryLimit > 2 * interval)
+        #expect(Self.defaults.canaryLimit > interval * 2)
     }
 }
