@@ -39,7 +39,7 @@ final class LocalPublisher {
     }
 
     var hasBatch: Bool { batch != nil }
-    var isBatchFull: Bool { (batch?.byteCount ?? 0) >= Self.batchLimitBytes }
+    var isBatchFull: Bool { (batch?.byteCount ?? 0) >= BridgeLimits.publishBatchBytes }
 
     /// Adds an emit to the batch of this turn.
     ///
@@ -60,9 +60,6 @@ final class LocalPublisher {
         }
         return refusal
     }
-
-    /// The size of a batch that is worth a write of its own.
-    private static let batchLimitBytes = 256 << 10
 
     /// Publishes the batch of this turn.
     func publishBatch() {

@@ -75,7 +75,7 @@ final class Router: PubSubDelegate {
                 router.senders.tick(at: .now())
             }
         }
-        every(Self.memoryInterval) { $0.giveMemoryBack() }
+        every(BridgeLimits.memoryInterval) { $0.giveMemoryBack() }
     }
 
     private func every(_ interval: TimeAmount, _ body: @escaping (Router) -> Void) {
@@ -96,7 +96,7 @@ final class Router: PubSubDelegate {
 
     func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
         counters.messagesReceived += 1
-        if payload.count > Self.keptScratchBytes { hasLargeScratch = true }
+        if payload.count > BridgeLimits.keptScratchBytes { hasLargeScratch = true }
         var isNoted = false
         // Set when the decoder has asked, and somebody on this loop is in the room.
         var isLocal = false
@@ -197,7 +197,7 @@ final class Router: PubSubDelegate {
         if let event = gaps.takeAnnouncement() { outbox.appendToAll(.announceGap(event)) }
     }
 
-    /// Whether a client of a loop has this sid.
+    /// Whether a client on the loop has this sid.
     func hasSocket(_ sid: ByteString, in namespace: ByteString, loop: Int) -> EventLoopFuture<Bool> {
         let shard = shards[loop]
         return shard.eventLoop.submit { shard.value.registry.namespaces[namespace]?.sockets[sid] != nil }
@@ -221,26 +221,22 @@ final class Router: PubSubDelegate {
     }
 
     /// Everything that was counted here.
-    func numbers() -> Scrape.Center {
+    func numbers() -> RouterNumbers {
         senders.tick(at: .now())
         counters.publishFailures = publisher.failureCount
         counters.publishQueueFull = publisher.queueFullCount
         counters.secretsUnusable = secrets.unusableCount
         counters.canariesSent = canaries.sentCount
         counters.canariesReturned = canaries.returnedCount
-        return Scrape.Center(
+        return RouterNumbers(
             counters: counters, redis: broker.counters, senders: senders.entries, sendersForgotten: senders.forgotten,
             gapsForgotten: gaps.forgotten, refusalsForgotten: senders.refusalsForgotten)
     }
 
-    /// The memory that decoding may keep for ever.
-    private static let keptScratchBytes = 256 << 10
-    private static let memoryInterval = TimeAmount.seconds(10)
-
     /// Gives back the memory that large messages took: some time later, since they come in bursts.
     private func giveMemoryBack() {
         let hasFreedMuch = rooms.localLoop >= 0 && shards[rooms.localLoop].value.allConnections.takeTrim()
-        if hasLargeScratch || decoder.writerBytes > Self.keptScratchBytes {
+        if hasLargeScratch || decoder.writerBytes > BridgeLimits.keptScratchBytes {
             hasLargeScratch = false
             decoder.releaseScratch()
         } else if !hasFreedMuch {

@@ -3,12 +3,12 @@ import NIOCore
 import PubSubMessages
 import RedisPubSub
 
-/// The router and the shards as other event loops may hold them: every call hops to where its state lives.
+/// The router as other event loops hold it: every call hops to the router's loop.
 final class RouterReference: Sendable {
     let loopCount: Int
     private let router: NIOLoopBound<Router>
 
-    /// To be made on the router's loop.
+    /// Must be created on the router's loop.
     init(_ router: Router) {
         loopCount = router.loopCount
         self.router = NIOLoopBound(router, eventLoop: router.eventLoop)
@@ -34,17 +34,17 @@ final class RouterReference: Sendable {
         router.eventLoop.execute { [router] in router.value.canaries.reached(id, loop: loop) }
     }
 
-    /// Sends a canary beside the regular ones; its id, or nil when none could be sent.
+    /// Sends an extra canary; its id, or nil if none could be sent.
     func sendCanary() -> EventLoopFuture<Int64?> {
         router.eventLoop.submit { [router] in router.value.sendCanary() }
     }
 
-    /// Runs `body` on `eventLoop` after everything this loop told the router before.
+    /// Runs `body` on `eventLoop` after the router has handled everything this loop reported before.
     func roundTrip(to eventLoop: any EventLoop, _ body: @escaping @Sendable () -> Void) {
         router.eventLoop.execute { eventLoop.execute(body) }
     }
 
-    /// What is known of an emit: why it isn't published, or nil.
+    /// The error of an emit that isn't published, or nil.
     enum Emitted {
         /// On the router's own loop.
         case now(RedisError?)
@@ -78,12 +78,12 @@ final class RouterReference: Sendable {
         }
     }
 
-    /// The secrets that open a room-space; fails when nobody can say which they are.
+    /// The secrets that open a room-space; fails if they can't be known.
     func roomSecrets(of space: ByteString) -> EventLoopFuture<[ByteBuffer]> {
         examineRoomSecrets(of: space).flatMapThrowing { try $0.usable() }
     }
 
-    /// The same, with what is wrong with them.
+    /// The secrets of a room-space and their problems.
     func examineRoomSecrets(of space: ByteString) -> EventLoopFuture<RoomSecrets> {
         router.eventLoop.flatSubmit { [router] in router.value.secrets.secrets(of: space) }
     }
@@ -100,7 +100,7 @@ final class RouterReference: Sendable {
         router.eventLoop.submit { [router] in router.value.start(shards: shards) }
     }
 
-    func numbers() -> EventLoopFuture<Scrape.Center> {
+    func numbers() -> EventLoopFuture<RouterNumbers> {
         router.eventLoop.submit { [router] in router.value.numbers() }
     }
 

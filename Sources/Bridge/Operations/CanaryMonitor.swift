@@ -27,7 +27,7 @@ final class CanaryMonitor {
         self.metrics = metrics
     }
 
-    /// The next canary, from now on under way; nil without a subscription, or without canaries.
+    /// Starts the next canary; nil if the channel isn't subscribed or canaries are off.
     func next() -> (id: Int64, payload: [UInt8])? {
         guard isOn, readiness.current.isSubscribed else { return nil }
         let id = canary.send(at: eventLoop.now)
@@ -67,6 +67,6 @@ final class CanaryMonitor {
         metrics.canaryRoundTrip.recordNanoseconds((now - finished.sentAt).nanoseconds)
     }
 
-    /// Forgets those under way: their subscription is gone.
+    /// Forgets all canaries: their subscription is gone.
     func removeAll() { canary.removeAll() }
 }

@@ -1,22 +1,22 @@
 import JSONCodec
 import RedisPubSub
 
-/// What became of a `POST /emit`, for a backend that asks with `"report": true`.
+/// The result of a `POST /emit` with `"report": true`.
 struct EmitReport: Sendable {
-    /// Sockets of this server that the message was for.
+    /// Sockets of this server in the rooms of the message.
     var matched = 0
-    /// Those to which it is on its way.
+    /// Sockets for which it was queued.
     var queued = 0
     var skippedBySid = 0
-    /// Those closed because too much waited for them already.
+    /// Sockets closed because too much waited for them already.
     var tooSlow = 0
-    /// Servers subscribed to the channel, this one included; nil when it wasn't published.
+    /// Servers subscribed to the channel, including this one; nil if it wasn't published.
     var subscribers: Int?
     var reasons: [Reason] = []
     /// The namespace has clients on this server.
     private(set) var hasClients = false
 
-    /// Why not more.
+    /// A reason why the message didn't reach more clients.
     struct Reason: Sendable {
         /// As programs read it; the names are part of the interface.
         let code: String
@@ -91,7 +91,7 @@ extension EmitReport.Reason {
         Self(code: "not_published", text: "clients of this server get it, other servers on the channel don't: \(error)")
     }
 
-    /// Why rooms had no members, or nobody was there at all.
+    /// The reasons why rooms or the namespace have no members.
     static func reasons(for lookup: RoomLookup, namespace: ByteString, allowed: Set<ByteString>?) -> [Self] {
         if let allowed, !allowed.contains(namespace) {
             let names = allowed.map(\.description).sorted().joined(separator: ", ")
@@ -122,7 +122,7 @@ extension EmitReport.Reason {
 }
 
 extension Shard {
-    /// Delivers and counts; slower than `perform`, and for those who ask only.
+    /// Delivers and counts. Slower than `perform`, so only for emits with a report.
     func deliverReporting(_ delivery: Delivery) -> EmitReport.Part {
         var part = EmitReport.Part()
         var rooms: [ByteString] = []

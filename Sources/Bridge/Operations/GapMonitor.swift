@@ -39,7 +39,7 @@ final class GapMonitor {
             isUnexplained = true
             announcementIsPending = true
             let bound = NIOLoopBound(self, eventLoop: eventLoop)
-            timer = eventLoop.scheduleTask(in: Self.explanationTimeout) { bound.value.explained(nil) }
+            timer = eventLoop.scheduleTask(in: BridgeLimits.gapExplanationTimeout) { bound.value.explained(nil) }
         }
         updateReadiness { $0.isSubscribed = true }
     }
@@ -56,9 +56,6 @@ final class GapMonitor {
                 "from": "\(WallClock.text(gap.from))", "cause": "\(gap.cause.rawValue)", "detail": "\(gap.detail)",
             ])
     }
-
-    /// How long the last gap waits for its explanation.
-    private static let explanationTimeout = TimeAmount.seconds(1)
 
     /// The cause of the last gap is as clear as it will be.
     ///

@@ -10,8 +10,7 @@ final class SenderMonitor {
     private var refusals: RefusalLog
     private let logger: Logger
     private let maxMessageBytes: Int
-    /// A message beyond this size draws a warning: a quarter of `--max-message`, and at most a quarter of Redis's own limit for
-    /// a subscriber, 32 MiB.
+    /// A message beyond this size draws a warning.
     private let largeBytes: Int
 
     init(configuration: BridgeConfiguration, logger: Logger, now: NIODeadline) {
@@ -19,7 +18,7 @@ final class SenderMonitor {
         refusals = RefusalLog(logger: logger)
         self.logger = logger
         maxMessageBytes = configuration.maxMessageBytes
-        largeBytes = min(configuration.maxMessageBytes, 32 << 20) / 4
+        largeBytes = min(configuration.maxMessageBytes, BridgeLimits.redisOutputBytes) / 4
     }
 
     var entries: [SenderTable.Entry] { table.entries }
@@ -34,7 +33,7 @@ final class SenderMonitor {
         _ message: PubSubMessage, _ byteCount: Int, decodedBy decoder: PubSubMessageDecoder,
         _ redisChannel: UnsafeRawBufferPointer, counters: inout RouterCounters
     ) {
-        let change: SenderTable.News?
+        let change: SenderTable.Change?
         switch message {
         case .canary, .ignored(.ownMessage), .ignored(.canaryOfAnotherHost): return
         case .emit(let emit):
@@ -56,14 +55,14 @@ final class SenderMonitor {
         of decoder: PubSubMessageDecoder, _ redisChannel: UnsafeRawBufferPointer, counters: inout RouterCounters
     ) {
         let mistakes = decoder.complaints
-        counters.messagesMended += 1
+        counters.messagesCorrected += 1
         if mistakes.contains(.manyAttachments) { counters.messagesManyAttachments += 1 }
-        table.noteMended(decoder.senderHostID, mistakes)
+        table.noteMistakes(decoder.senderHostID, mistakes)
         refusals.log(
             mistakes, of: decoder.senderHostID, redisChannel: redisChannel, attachmentCount: decoder.attachmentCount)
     }
 
-    /// Accounts for a message that can't be used.
+    /// Accounts for an unusable message.
     ///
     /// - Parameter isNoted: `note` has accounted for the message already.
     func noteRefusal(
@@ -77,7 +76,7 @@ final class SenderMonitor {
     }
 
     private func log(
-        _ change: SenderTable.News, _ message: PubSubMessage, of hostID: ByteString?,
+        _ change: SenderTable.Change, _ message: PubSubMessage, of hostID: ByteString?,
         _ redisChannel: UnsafeRawBufferPointer
     ) {
         let dialect: Dialect? =
@@ -89,7 +88,7 @@ final class SenderMonitor {
         // Once the table is full of invented senders, a new one tells nothing.
         logger.log(
             level: table.forgotten == 0 ? .info : .debug,
-            change == .sender ? "a sender is new on the channel" : "a sender writes in another form than it had shown",
+            change == .sender ? "a sender is new on the channel" : "a sender writes in another format than before",
             metadata: [
                 "host_id": "\(hostID?.description ?? "none")", "dialect": "\(dialect?.label ?? "unknown")",
                 "channel": "\(PrintableText.line(redisChannel))",

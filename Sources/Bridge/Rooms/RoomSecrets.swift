@@ -3,15 +3,15 @@ import Logging
 import NIOCore
 import RedisPubSub
 
-/// What Redis holds under the keys that may open a room-space.
+/// The values of the Redis keys that may open a room-space.
 struct RoomSecrets: Sendable {
-    /// Not empty, and no longer than the limit.
+    /// Values that are neither empty nor longer than the limit.
     var values: [ByteBuffer] = []
     var problems: [Problem] = []
-    /// Why a key could not be read.
+    /// The error of a key that could not be read.
     var failure: RedisError?
 
-    /// Why a key opens nothing, or not what its author thinks.
+    /// A reason why a key opens nothing, or not what its author expects.
     struct Problem: Sendable, Equatable {
         let code: Code
         let key: String
@@ -26,13 +26,13 @@ struct RoomSecrets: Sendable {
         }
     }
 
-    /// The secrets, or why nobody can say which they are.
+    /// The secrets; throws if they can't be known.
     func usable() throws(RedisError) -> [ByteBuffer] {
         if values.isEmpty, let failure { throw failure }
         return values
     }
 
-    /// Takes what was read of one key: one byte more than the limit, where the value is longer.
+    /// Takes the value of one key. A value longer than the limit was read up to one byte beyond it.
     mutating func take(_ result: Result<ByteBuffer?, any Error>, of key: [UInt8], limit: Int) {
         let name = ByteString(bytes: key[...]).description
         func note(_ code: Problem.Code, _ text: String) { problems.append(Problem(code: code, key: name, text: text)) }
@@ -41,7 +41,7 @@ struct RoomSecrets: Sendable {
             guard let value, value.readableBytes > 0 else { return }
             guard value.readableBytes <= limit else {
                 return note(
-                    .tooLong, "the key \(name) holds more than the \(limit) bytes of --max-secret: no secret is so long"
+                    .tooLong, "the key \(name) holds more than the \(limit) bytes of --max-secret: secrets are shorter"
                 )
             }
             if value.readableBytesView.last == UInt8(ascii: "\n") {
