@@ -305,7 +305,7 @@ final class RedisConnection: ChannelInboundHandler {
     private func settle(_ command: RedisPendingCommands.Command, _ reply: RedisReply) throws(RedisError) {
         switch (command, reply) {
         case (.auth, .status): break
-        case (.select, .status), (.ping, .status): becomeReady()
+        case (.select, .status), (.ping, .status), (.ping, .bulk), (.ping, .texts): becomeReady()
         case (.auth, .error(let message)): throw refusal(of: .auth, message)
         case (.select, .error(let message)): throw refusal(of: .select, message)
         case (.ping, .error(let message)):

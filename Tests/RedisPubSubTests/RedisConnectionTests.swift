@@ -258,6 +258,18 @@ import Testing
         }
     }
 
+    @Test(arguments: ["$4\r\nPONG\r\n", "*2\r\n$4\r\npong\r\n$0\r\n\r\n"])
+    func `it does so on a connection for commands`(_ answer: String) throws {
+        let subject = try Subject()
+        _ = try subject.sent()
+        for _ in 0..<5 {
+            try subject.answer(answer)
+            subject.loop.advanceTime(by: .seconds(5))
+            while try !subject.sent().hasSuffix("PING\r\n") { subject.loop.advanceTime(by: .seconds(1)) }
+        }
+        #expect(subject.readyCount == 1 && subject.cause == nil)
+    }
+
     @Test func `a PONG that nobody asked for does no harm`() throws {
         let subject = try Subject(subscribing: ["c"])
         try subject.answer("*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n+PONG\r\n$4\r\nPONG\r\n")
