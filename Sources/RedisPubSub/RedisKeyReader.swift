@@ -1,9 +1,9 @@
-import Logging
 import NIOCore
 
-/// Reads keys from the nodes of a cluster that `MOVED` and `ASK` point to, over a few connections kept open.
-final class RedisRedirects {
-    /// Where a node of a cluster says that a key is.
+/// Reads keys: over the connection for commands, and where a cluster's node redirects us (`MOVED`, `ASK`), over a few further
+/// connections, which are kept open.
+final class RedisKeyReader {
+    /// The node of a cluster that has a key, as another node names it.
     struct Redirection: Equatable {
         let endpoint: RedisURL.Endpoint
         /// The slot is being moved there: the node answers only after ASKING.
@@ -20,9 +20,9 @@ final class RedisRedirects {
         }
     }
 
-    /// So many redirections in a row are followed; a cluster that reorganises itself answers with one or two.
+    /// The redirections followed in a row; a cluster that is being reorganised replies with one or two.
     static let maximumSteps = 5
-    /// Connections to nodes; the one used longest ago gives way.
+    /// Connections to nodes. For another one the connection used longest ago is closed.
     static let maximumLinks = 16
 
     private let url: RedisURL
@@ -30,6 +30,9 @@ final class RedisRedirects {
     private let eventLoop: any EventLoop
     private var links: [(endpoint: RedisURL.Endpoint, link: RedisLink)] = []
     private(set) var counters = RedisCounters()
+    /// Whether GETRANGE has not been refused since the connection for commands was made.
+    private var permitsRanges = true
+    private var isStopped = false
 
     init(url: RedisURL, configuration: RedisConfiguration, eventLoop: any EventLoop) {
         self.url = url
@@ -37,9 +40,40 @@ final class RedisRedirects {
         self.eventLoop = eventLoop
     }
 
-    /// - Parameter command: reads the key.
-    func get(_ command: ByteBuffer, from redirection: Redirection) -> EventLoopFuture<ByteBuffer?> {
-        get(command, from: redirection, steps: 1)
+    /// The connection for commands is new: rights may have changed, or the server.
+    func commandsAreReady() { permitsRanges = true }
+
+    /// Reads at most `limit` bytes, or all of the value where the server doesn't permit `GETRANGE`.
+    func get(_ key: [UInt8], upTo limit: Int, over commands: RedisLink) -> EventLoopFuture<ByteBuffer?> {
+        guard permitsRanges else { return get(RedisCommand.get(key), over: commands) }
+        let beginning = get(RedisCommand.get(key, upTo: limit), over: commands)
+        return beginning.assumeIsolated().flatMapError { [weak self] error in
+            guard let self, !self.isStopped, case RedisError.refused(.get, let message) = error,
+                message.contains("to run") || message.hasPrefix("ERR unknown")
+            else { return beginning }
+            self.permitsRanges = false
+            return self.get(RedisCommand.get(key), over: commands)
+        }.nonisolated()
+    }
+
+    private func get(_ command: ByteBuffer, over commands: RedisLink) -> EventLoopFuture<ByteBuffer?> {
+        let promise = eventLoop.makePromise(of: ByteBuffer?.self)
+        commands.send(.get(promise), command)
+        let endpoint = commands.target ?? url.endpoint
+        return following(promise.futureResult, askedAt: endpoint, command, steps: 0)
+    }
+
+    /// The reply, or the one of the node that it redirects to.
+    private func following(
+        _ reply: EventLoopFuture<ByteBuffer?>, askedAt endpoint: RedisURL.Endpoint, _ command: ByteBuffer, steps: Int
+    ) -> EventLoopFuture<ByteBuffer?> {
+        reply.assumeIsolated().flatMapError { [weak self] error in
+            guard let self, !self.isStopped, steps < Self.maximumSteps,
+                case RedisError.refused(.get, let message) = error,
+                let redirection = Redirection(message, askedAt: endpoint)
+            else { return reply }
+            return self.get(command, from: redirection, steps: steps + 1)
+        }.nonisolated()
     }
 
     private func get(_ command: ByteBuffer, from redirection: Redirection, steps: Int) -> EventLoopFuture<ByteBuffer?> {
@@ -52,13 +86,7 @@ final class RedisRedirects {
         }
         let promise = eventLoop.makePromise(of: ByteBuffer?.self)
         link.send(.get(promise), command)
-        let here = redirection.endpoint
-        return promise.futureResult.assumeIsolated().flatMapError { [weak self] error in
-            guard let self, steps < Self.maximumSteps, case RedisError.refused(.get, let message) = error,
-                let next = Redirection(message, askedAt: here)
-            else { return promise.futureResult }
-            return self.get(command, from: next, steps: steps + 1)
-        }.nonisolated()
+        return following(promise.futureResult, askedAt: redirection.endpoint, command, steps: steps)
     }
 
     private func link(to endpoint: RedisURL.Endpoint) -> RedisLink {
@@ -69,10 +97,10 @@ final class RedisRedirects {
         }
         if links.count >= Self.maximumLinks { drop(links[0].endpoint) }
         let link = RedisLink(
-            role: .commands, url: url, configuration: configuration, eventLoop: eventLoop,
+            url: url, configuration: configuration, eventLoop: eventLoop,
             locator: RedisSeeds([endpoint], eventLoop: eventLoop)
         ) { [weak self] event in
-            // A node that went away may never come back; the next redirection says where to go.
+            // A node that is away may never come back; the next redirection names another.
             if case .down = event { self?.drop(endpoint) }
         }
         links.append((endpoint, link))
@@ -88,12 +116,13 @@ final class RedisRedirects {
     }
 
     func stop() -> EventLoopFuture<Void> {
+        isStopped = true
         let ends = links.map { $0.link.stop() }
         links.removeAll()
         return EventLoopFuture.andAllComplete(ends, on: eventLoop)
     }
 
-    /// The nodes that a reply to `CLUSTER NODES` names, without those that have no address or are not in yet.
+    /// The nodes in a reply to `CLUSTER NODES`, without those that have no address or haven't joined yet.
     static func nodes(in text: String, askedAt endpoint: RedisURL.Endpoint) -> [RedisURL.Endpoint] {
         text.split(whereSeparator: \.isNewline).compactMap { line in
             let words = line.split(separator: " ")
