@@ -47,10 +47,14 @@ public struct PickleAudit: Sendable {
         limits.maximumDepth = .max
         var document = PickleDocument(limits: limits)
         var start = 0
+        // Where the pickle after a STOP within a frame begins, each loader sees otherwise.
+        var beginsInFrame = false
         bytes.withUnsafeBytes { bytes in
             repeat {
                 let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
                 let known = findings.count
+                beginsInFrame =
+                    beginsInFrame || document.machine.isInFrame && document.machine.at < document.machine.end
                 do throws(PickleError) {
                     try document.parse(rest)
                 } catch {
@@ -70,7 +74,7 @@ public struct PickleAudit: Sendable {
             let known = findings.count
             walk.run(&findings)
             if pickleCount > 1, findings.count > known { isFirstOnly = false }
-            isComplete = !isRefused && walk.isComplete
+            isComplete = !isRefused && !beginsInFrame && walk.isComplete
         }
     }
 

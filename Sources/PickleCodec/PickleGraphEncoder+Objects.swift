@@ -84,13 +84,12 @@ extension PickleGraphEncoder {
         }
         pushPut(index)
         push(.stackGlobal)
-        let name = tape.name(of: node)
-        guard let other = name.translated(to: version) else {
+        guard let other = tape.translatedName(of: node, to: version) else {
             pushSave(node.last)
             return pushSave(node.first)
         }
         saveTranslated(other.module)
-        if other.name == name.name { pushSave(node.last) } else { saveTranslated(other.name) }
+        if other.name == tape.name(of: node).name { pushSave(node.last) } else { saveTranslated(other.name) }
     }
 
     /// Part of a name that is not on the tape.
@@ -105,14 +104,13 @@ extension PickleGraphEncoder {
 
     /// Module and name as lines.
     private mutating func appendNames(_ node: TapeNode, _ tape: borrowing PickleTape) throws(PickleWriteError) {
-        let name = tape.name(of: node)
-        let other = name.translated(to: version)
-        if let other, other.module != name.module {
+        let other = tape.translatedName(of: node, to: version)
+        if let other {
             appendNameLine(other.module)
         } else {
             try appendNameLine(tape.content(of: tape.nodes[node.first]))
         }
-        if let other, other.name != name.name {
+        if let other, other.name != tape.name(of: node).name {
             appendNameLine(other.name)
         } else {
             try appendNameLine(tape.content(of: tape.nodes[node.last]))

@@ -199,6 +199,12 @@ struct PickleTape: ~Copyable {
 }
 
 extension PickleTape {
+    /// The name by which another Python finds a global node at a protocol; nil for the same.
+    func translatedName(of node: TapeNode, to version: Int) -> PickleName? {
+        if node.flags.contains(version >= 3 ? .fromProtocol3 : .upToProtocol2) { return nil }
+        return name(of: node).translated(to: version)
+    }
+
     /// Module and name of a global node.
     func name(of node: TapeNode) -> PickleName {
         var name = PickleName(
