@@ -35,10 +35,10 @@ struct DecodeCommand: ParsableCommand {
         var limits = PubSubMessageLimits()
         limits.maximumPayloadBytes = maxSize ?? PickleLimits().maximumInputBytes
         limits.maximumNodes = PickleLimits().maximumNodes
-        let payload = try text.payload ?? Self.read(file, maximumBytes: limits.maximumPayloadBytes)
+        let payload = try text.payload ?? InputFile.content(of: file, maximumBytes: limits.maximumPayloadBytes)
         guard payload.count <= limits.maximumPayloadBytes else {
-            StandardError.say("the payload is longer than \(limits.maximumPayloadBytes) bytes: --max-size reads more")
-            throw ExitCode(65)
+            throw CommandFailure(
+                65, "the payload is longer than \(limits.maximumPayloadBytes) bytes: --max-size reads more")
         }
         let inspector = MessageInspector(limits: limits)
         let output = LineOutput()
@@ -56,8 +56,7 @@ struct DecodeCommand: ParsableCommand {
                 var text = MessageText()
                 var writer = JSONWriter()
                 if let refusal = text.append(bytes, form, of: inspector, to: &writer) {
-                    StandardError.say(refusal)
-                    throw ExitCode(65)
+                    throw CommandFailure(65, refusal)
                 }
                 writer.withUnsafeBytes { output.append(spelled: $0) }
             case .opcodes: output.append(lines: PickleReport.opcodes(of: bytes, form))
@@ -71,18 +70,7 @@ struct DecodeCommand: ParsableCommand {
             return error
         }
         output.flush()
-        if let error {
-            StandardError.say(error)
-            throw ExitCode(65)
-        }
-    }
-
-    private static func read(_ path: String, maximumBytes: Int) throws -> [UInt8] {
-        guard let content = InputFile.read(path, maximumBytes: maximumBytes) else {
-            StandardError.say("\(path): \(SystemError.last)")
-            throw ExitCode(66)
-        }
-        return content
+        if let error { throw CommandFailure(65, error) }
     }
 }
 

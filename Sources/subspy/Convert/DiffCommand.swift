@@ -56,8 +56,7 @@ struct DiffCommand: ParsableCommand {
             let isComplete = difference.missing.isEmpty && difference.added.isEmpty
             isSame = isComplete && (ignoreOrder || difference.movedCount == 0)
         } catch {
-            StandardError.say("\(error)")
-            throw ExitCode(2)
+            throw CommandFailure(2, "\(error)")
         }
         if !isSame { throw ExitCode(1) }
     }

@@ -44,12 +44,11 @@ final class DifferenceReport {
     }
 
     private func printSummary(changed: Int) {
-        func messages(_ count: Int) -> String { "\(count) \(count == 1 ? "message" : "messages")" }
         let (missing, added) = (difference.missing.count, difference.added.count)
         if missing == 0, added == 0, difference.movedCount == 0 {
-            output.append("the same \(messages(difference.commonCount))")
+            output.append("the same \(Quantity.messages(difference.commonCount))")
         } else {
-            output.append("\(messages(difference.commonCount)) the same, \(missing - changed) missing, ")
+            output.append("\(Quantity.messages(difference.commonCount)) the same, \(missing - changed) missing, ")
             output.append("\(added - changed) added, \(changed) changed")
             if difference.movedCount > 0 { output.append(", \(difference.movedCount) in another order") }
         }
@@ -62,11 +61,7 @@ final class DifferenceReport {
 
     private func printLine(_ start: String, _ entry: RecordingReader.Entry) {
         output.append(start)
-        output.append(name: entry.redisChannel)
-        output.append(" ")
-        renderer.render(entry.payload, by: inspector)
-        renderer.withBytes { output.append(spelled: $0) }
-        output.endLine()
+        output.append(entry.redisChannel, entry.payload, by: inspector, &renderer)
     }
 
     // MARK: Changed messages

@@ -42,14 +42,8 @@ final class MessageIndex {
 
     /// What is compared of a message; nil for what can't be read.
     func value(of payload: [UInt8]) -> PickleValue? {
-        let form = payload.withUnsafeBytes { inspector.inspect($0).form }
-        let value: PickleValue?
-        switch form {
-        case .pickle: value = try? PickleValue(decoding: payload).withTextsOfPython3
-        case .json: value = inspector.withJSON { PickleValue($0.root, of: $0) }
-        case .undecodable: return nil
-        }
-        guard ignoresHost, case .dict(let dict)? = value else { return value }
+        guard let value = try? inspector.value(of: payload).value.withTextsOfPython3 else { return nil }
+        guard ignoresHost, case .dict(let dict) = value else { return value }
         return .dict(PickleDict(dict.pairs.filter { !$0.key.isText("host_id") }))
     }
 

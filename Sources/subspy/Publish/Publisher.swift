@@ -73,11 +73,10 @@ final class Publisher {
     private func end(_ code: Int32) {
         guard session.run.exitCode == nil else { return }
         if let subscribers {
-            let messages = publishedCount == 1 ? "1 message" : "\(publishedCount) messages"
             let counts =
                 subscribers.count == 1
                 ? "\(subscribers.lowerBound)" : "\(subscribers.lowerBound) to \(subscribers.upperBound)"
-            output.append("\(messages), \(counts) \(counts == "1" ? "subscriber" : "subscribers")")
+            output.append("\(Quantity.messages(publishedCount)), \(counts) \(counts == "1" ? "subscriber" : "subscribers")")
             output.endLine()
             output.flush()
         }

@@ -121,12 +121,10 @@ final class LineFile {
     }
 
     private func readFile(_ space: UnsafeMutableRawBufferPointer) throws(Failure) -> Int {
-        while true {
-            let count = Glibc.read(descriptor, space.baseAddress, space.count)
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw Failure(description: "\(path): \(SystemError.last)") }
-            position += count
-            return count
+        guard let count = FileIO.read(descriptor, into: space) else {
+            throw Failure(description: "\(path): \(SystemError.last)")
         }
+        position += count
+        return count
     }
 }

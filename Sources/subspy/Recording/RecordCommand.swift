@@ -48,13 +48,8 @@ struct RecordCommand: ParsableCommand {
                 RecordingFormat.appendHeader(channels: channels, patterns: patterns, to: &$0)
             }
         } catch {
-            StandardError.say("\(error)")
-            throw ExitCode(73)
+            throw CommandFailure(73, "\(error)")
         }
-        let code = Run.untilEnd { run in
-            let session = RedisSession(run: run, url: url, isPatient: !connection.noWait, logger: connection.logger)
-            Recorder(run: run, recording: recording, options: self).start(session)
-        }
-        if code != 0 { throw ExitCode(code) }
+        try connection.run(url) { Recorder(run: $0.run, recording: recording, options: self).start($0) }
     }
 }

@@ -50,7 +50,12 @@ struct ConnectionOptions: ParsableArguments {
         getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    var logger: Logger {
-        Logger(label: "subspy") { _ in ProgramLog(logLevel: verbose ? .info : .notice) }
+    /// Calls `body` with connections to the server, and runs until the run ends.
+    ///
+    /// - Parameter isQuiet: logs nothing; the screen says how Redis is.
+    func run(_ url: RedisURL, isQuiet: Bool = false, _ body: @escaping (RedisSession) -> Void) throws(ExitCode) {
+        let level: Logger.Level = isQuiet ? .critical : verbose ? .info : .notice
+        let logger = Logger(label: "subspy") { _ in ProgramLog(logLevel: level) }
+        try RunLoop.untilEnd { run in body(RedisSession(run: run, url: url, isPatient: !noWait, logger: logger)) }
     }
 }

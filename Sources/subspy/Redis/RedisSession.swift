@@ -4,7 +4,7 @@ import RedisPubSub
 
 /// The connections of one run, on its loop: one for commands from the start, one that listens when asked.
 final class RedisSession {
-    let run: Run
+    let run: RunLoop
     private let url: RedisURL
     let isPatient: Bool
     private let logger: Logger
@@ -21,7 +21,7 @@ final class RedisSession {
     /// Connects for commands.
     ///
     /// - Parameter isPatient: whether to wait for a server that is away at the start; otherwise the run ends with 69.
-    init(run: Run, url: RedisURL, isPatient: Bool, logger: Logger) {
+    init(run: RunLoop, url: RedisURL, isPatient: Bool, logger: Logger) {
         self.run = run
         self.url = url
         self.isPatient = isPatient

@@ -31,11 +31,11 @@ final class HTTPEmitter {
     /// The largest body that is sent without asking.
     private static let maximumUnaskedBytes = 1 << 16
 
-    private let run: Run
+    private let run: RunLoop
     private let target: HTTPTarget
     private var connection: HTTPEmitConnection?
 
-    init(run: Run, target: HTTPTarget) {
+    init(run: RunLoop, target: HTTPTarget) {
         self.run = run
         self.target = target
         run.closeAtEnd { [weak self] in self?.close() ?? run.eventLoop.makeSucceededVoidFuture() }

@@ -42,12 +42,7 @@ struct SniffCommand: ParsableCommand {
 
     func run() throws {
         let url = try connection.url(channel: source.channels.first)
-        let code = Run.untilEnd { run in
-            let session = RedisSession(
-                run: run, url: url, isPatient: !connection.noWait, logger: connection.logger)
-            Sniffer(run: run, session: session, options: self).start()
-        }
-        if code != 0 { throw ExitCode(code) }
+        try connection.run(url) { Sniffer(session: $0, options: self).start() }
     }
 }
 
