@@ -29,7 +29,7 @@ struct DecodeCommand: ParsableCommand {
         transform: ByteCount.parse)
     var maxSize: Int?
 
-    @Flag(exclusivity: .exclusive) var form = DecodedForm.python
+    @Flag(exclusivity: .exclusive) var format = DecodedFormat.python
 
     func run() throws {
         var limits = PubSubMessageLimits()
@@ -46,7 +46,7 @@ struct DecodeCommand: ParsableCommand {
             let form = inspector.inspect(bytes).form
             var error: String?
             if case .undecodable(let cause) = form { error = "\(cause)" }
-            switch self.form {
+            switch format {
             case .python:
                 var renderer = MessageRenderer()
                 renderer.render(bytes, form, of: inspector)
@@ -65,8 +65,8 @@ struct DecodeCommand: ParsableCommand {
                 output.append(audit.line)
                 if audit.isPickle { error = audit.warning }
             }
-            let isEmpty = self.form == .json && error != nil
-            if self.form != .opcodes, !isEmpty { output.endLine() }
+            let isEmpty = format == .json && error != nil
+            if format != .opcodes, !isEmpty { output.endLine() }
             return error
         }
         output.flush()
@@ -75,10 +75,10 @@ struct DecodeCommand: ParsableCommand {
 }
 
 /// How a decoded payload is shown.
-enum DecodedForm: String, EnumerableFlag {
+enum DecodedFormat: String, EnumerableFlag {
     case python, json, opcodes, audit
 
-    static func help(for value: DecodedForm) -> ArgumentHelp? {
+    static func help(for value: DecodedFormat) -> ArgumentHelp? {
         switch value {
         case .python: "Python's repr. (default)"
         case .json: "JSON that loses nothing, as `subspy encode` reads it."

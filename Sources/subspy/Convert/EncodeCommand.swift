@@ -21,7 +21,7 @@ struct EncodeCommand: ParsableCommand {
     var value = "-"
 
     @Option(help: ArgumentHelp("pickle or json.", valueName: "form"))
-    var `as` = PublishOptions.Form.pickle
+    var `as` = PublishFormat.pickle
 
     @Option(
         name: .customLong("protocol"), help: ArgumentHelp("Pickle protocol, 0 to 5. (default: 2)", valueName: "n"),

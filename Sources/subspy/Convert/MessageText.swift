@@ -61,8 +61,8 @@ struct MessageText: ~Copyable {
     }
 
     /// Writes a value as `pickle.dumps` or `json.dumps` does.
-    static func payload(of value: PickleValue, as form: MessageEncoding) throws -> [UInt8] {
-        switch form {
+    static func payload(of value: PickleValue, as encoding: MessageEncoding) throws -> [UInt8] {
+        switch encoding {
         case .pickle(let version): return try value.encoded(protocolVersion: version)
         case .json:
             var writer = JSONWriter()

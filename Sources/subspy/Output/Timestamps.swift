@@ -1,9 +1,12 @@
 import ArgumentParser
 import JSONCodec
 
+/// The formats of `--timestamps`.
+enum TimeFormat: String, CaseIterable, ExpressibleByArgument { case iso, epoch, relative, delta }
+
 /// When messages were received: Redis doesn't tell when they were published.
 ///
-/// | form | written | in JSON |
+/// | format | written | in JSON |
 /// |---|---|---|
 /// | `iso` | `2021-12-10T23:06:10.123456Z` | the same, a text |
 /// | `epoch` | `1639177570.123456` | a number |
@@ -11,10 +14,7 @@ import JSONCodec
 /// | `delta` | `+0.001234`: seconds since the message before | a number |
 /// | clock | `23:06:10.123` in local time, for people | - |
 struct Timestamps {
-    /// The forms of `--timestamps`.
-    enum Form: String, CaseIterable, ExpressibleByArgument { case iso, epoch, relative, delta }
-
-    private let form: Form?
+    private let format: TimeFormat?
     private let origin: Int64
     private var previous: Int64
     /// Microseconds of the message in hand.
@@ -22,10 +22,10 @@ struct Timestamps {
     private var monotonic: Int64
 
     /// - Parameters:
-    ///   - form: nil for local time of day.
+    ///   - format: nil for local time of day.
     ///   - origin: the start, by the monotonic clock.
-    init(_ form: Form?, origin: Int64 = SystemClock.monotonic) {
-        self.form = form
+    init(_ format: TimeFormat?, origin: Int64 = SystemClock.monotonic) {
+        self.format = format
         self.origin = origin
         previous = origin
         monotonic = origin
@@ -40,7 +40,7 @@ struct Timestamps {
 
     /// Appends the time of the last `advance`.
     func append(to writer: inout JSONWriter) {
-        switch form {
+        switch format {
         case .iso: writer.append(utc: wallClock)
         case .epoch: writer.append(seconds: wallClock)
         case .relative: writer.append(seconds: monotonic - origin)
@@ -53,7 +53,7 @@ struct Timestamps {
 
     /// Appends the time as a JSON value.
     func appendJSON(to writer: inout JSONWriter) {
-        switch form {
+        switch format {
         case .epoch, .relative: append(to: &writer)
         case .delta: writer.append(seconds: monotonic - previous)
         case .iso, nil:
@@ -65,7 +65,7 @@ struct Timestamps {
 
     /// Columns that a time takes in a table; longer ones push the rest to the right.
     var columns: Int {
-        switch form {
+        switch format {
         case .iso: 27
         case .epoch: 17
         case .relative, .delta, nil: 12

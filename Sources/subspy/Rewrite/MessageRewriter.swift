@@ -5,7 +5,7 @@ import PubSubMessages
 /// Changes recorded messages: rooms, namespace, sender, and the form they are written in.
 final class MessageRewriter {
     private let inspector = MessageInspector()
-    private let form: RewriteOptions.Form
+    private let format: RewriteFormat
     private let room: PickleValue?
     private let mapping: [ByteString: PickleValue]
     private let namespace: PickleValue?
@@ -17,7 +17,7 @@ final class MessageRewriter {
     private static let protocolVersion = 4
 
     init(_ options: RewriteOptions) {
-        form = options.as
+        format = options.as
         room = options.setRoom.map { .string($0) }
         var mapping: [ByteString: PickleValue] = [:]
         for pair in options.mapRoom { mapping[ByteString(pair.old)] = .string(pair.new) }
@@ -33,13 +33,13 @@ final class MessageRewriter {
         let (inspection, dict) = try inspector.dict(of: payload)
         let message = PickleDict(
             dict.pairs.map { PickleDict.Pair(key: $0.key, value: changed($0.value, forKey: $0.key)) })
-        if case .pickle = inspection.form, form != .json {
+        if case .pickle = inspection.form, format != .json {
             let version = PickleValue.protocolVersion(of: payload)
             return try PickleValue.dict(message).encoded(protocolVersion: version)
         }
-        if form == .original { return try json(message, nil) }
+        if format == .original { return try json(message, nil) }
         let arguments = try EventArguments(of: message, writtenAs: inspection)
-        return form == .json ? try json(message, arguments) : try pickle(message, arguments)
+        return format == .json ? try json(message, arguments) : try pickle(message, arguments)
     }
 
     private func changed(_ value: PickleValue, forKey key: PickleValue) -> PickleValue {
