@@ -25,7 +25,7 @@ struct DecodeCommand: ParsableCommand {
     @OptionGroup var text: PayloadText
 
     @Option(
-        help: ArgumentHelp("Largest payload that is read: 200, 1k, 2M (of 1024). (default: 512M)", valueName: "bytes"),
+        help: ArgumentHelp("Largest payload that is read: 200, 1k, 2M (of 1024). (default: \(Defaults.payloadMebibytes)M)", valueName: "bytes"),
         transform: ByteCount.parse)
     var maxSize: Int?
 
@@ -33,7 +33,7 @@ struct DecodeCommand: ParsableCommand {
 
     func run() throws {
         var limits = PubSubMessageLimits()
-        limits.maximumPayloadBytes = maxSize ?? PickleLimits().maximumInputBytes
+        limits.maximumPayloadBytes = maxSize ?? Defaults.payloadMebibytes << 20
         limits.maximumNodes = PickleLimits().maximumNodes
         let payload = try text.payload ?? InputFile.content(of: file, maximumBytes: limits.maximumPayloadBytes)
         guard payload.count <= limits.maximumPayloadBytes else {

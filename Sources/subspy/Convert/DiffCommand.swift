@@ -34,7 +34,7 @@ struct DiffCommand: ParsableCommand {
     var ignoreOrder = false
 
     @Option(help: ArgumentHelp("Differences that are shown; all of them are counted.", valueName: "n"))
-    var limit = 100
+    var limit = Defaults.differences
 
     @Flag(name: .shortAndLong, help: "Print nothing; the exit code tells.")
     var quiet = false

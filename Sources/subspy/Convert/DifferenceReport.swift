@@ -96,8 +96,8 @@ final class DifferenceReport {
         if let old = index.value(of: old.payload), let new = index.value(of: new.payload) {
             note(old, new, at: "", &paths)
         }
-        let shown = paths.prefix(5).joined(separator: ", ")
-        return paths.count > 5 ? "\(shown) and \(paths.count - 5) more" : shown
+        let shown = paths.prefix(Limits.namedKeys).joined(separator: ", ")
+        return paths.count > Limits.namedKeys ? "\(shown) and \(paths.count - Limits.namedKeys) more" : shown
     }
 
     /// Notes the paths of values that differ: `data.time`, `data[0]`.
@@ -105,7 +105,7 @@ final class DifferenceReport {
         guard old != new else { return }
         switch (old, new) {
         // Wider ones would take too long, and say too much.
-        case (.dict(let old), .dict(let new)) where old.count <= 1000 && new.count <= 1000:
+        case (.dict(let old), .dict(let new)) where max(old.count, new.count) <= Limits.comparedKeys:
             let keys = old.pairs.map(\.key) + new.pairs.map(\.key).filter { old[$0] == nil }
             for key in keys {
                 let name = key.string ?? key.description(maximumBytes: 40)

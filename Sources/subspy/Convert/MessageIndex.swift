@@ -7,9 +7,6 @@ final class MessageIndex {
     private let ignoresHost: Bool
     private let inspector = MessageInspector()
 
-    /// Messages of one file that can be compared: their numbers take 8 bytes each, and as much again for the places.
-    private static let maximumMessages = 20_000_000
-
     init(ignoresHost: Bool) {
         self.ignoresHost = ignoresHost
     }
@@ -19,9 +16,9 @@ final class MessageIndex {
         let reader = try RecordingReader(path: path)
         var digests: [UInt64] = []
         while let entry = try reader.next() {
-            guard digests.count < Self.maximumMessages else {
+            guard digests.count < Limits.comparedMessages else {
                 throw RecordingReader.Failure(
-                    description: "\(path) has more than \(Self.maximumMessages) messages: compare it in parts")
+                    description: "\(path) has more than \(Limits.comparedMessages) messages: compare it in parts")
             }
             digests.append(digest(of: entry))
         }

@@ -50,7 +50,7 @@ struct MessageText: ~Copyable {
         guard document.isString(form, equalTo: "pickle") else {
             throw Refusal("the form is json or pickle")
         }
-        var version = 4
+        var version = Defaults.convertedPickleProtocol
         if let node = document.value(forKey: "protocol", in: line) {
             guard let number = document.int64(node), 0...5 ~= number else {
                 throw Refusal("the protocol is 0 to 5")

@@ -79,8 +79,7 @@ struct JSONText: ~Copyable, ValueSpelling {
 
     /// An int beyond 64 bits; as a text in hexadecimal where Python doesn't print it either.
     mutating func append(bigInteger bytes: UnsafeRawBufferPointer) {
-        // 41 bytes are at most 99 digits, which is as far as a JSON text is read.
-        if bytes.count > 41 { refusal = "an int of more than 98 digits is not read back" }
+        if bytes.count > Limits.readableIntegerBytes { refusal = "an int of more than 98 digits is not read back" }
         repr.removeAll()
         repr.append(bigInteger: bytes)
         let isDecimal = repr.output.withUnsafeBytes { !$0.contains(UInt8(ascii: "x")) }

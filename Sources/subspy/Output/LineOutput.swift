@@ -9,9 +9,6 @@ final class LineOutput {
     private let run: RunLoop?
     private var hasEnded = false
 
-    /// Bytes that are held back at most within a burst.
-    private static let maximumHeld = 1 << 16
-
     init(_ run: RunLoop? = nil) {
         self.run = run
     }
@@ -53,7 +50,7 @@ final class LineOutput {
 
     /// Writes out what has grown large within a burst.
     func writeIfFull() {
-        if buffer.count >= Self.maximumHeld { flush() }
+        if buffer.count >= Limits.heldBytes { flush() }
     }
 
     /// Writes everything out; waits while the reader of a pipe is slow.
@@ -74,7 +71,7 @@ final class LineOutput {
 
     /// Looks once a second whether the reader of the pipe is still there: on a quiet channel no write would tell.
     func watchReader() {
-        run?.after(.seconds(1)) { [self] in
+        run?.after(Limits.refreshInterval) { [self] in
             var entry = pollfd(fd: STDOUT_FILENO, events: 0, revents: 0)
             if poll(&entry, 1, 0) > 0, entry.revents & Int16(POLLERR) != 0 { return end(EPIPE) }
             watchReader()

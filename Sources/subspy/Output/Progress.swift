@@ -34,7 +34,7 @@ final class Progress {
     var summary: String { "\(Quantity.messages(messages)), \(bytes) bytes" }
 
     private func tick() {
-        run.after(.seconds(1)) { [self] in
+        run.after(Limits.refreshInterval) { [self] in
             let line = PrintableText.line("\(summary), \(messages - messagesBefore)/s\(remainder())")
             FileIO.write(Self.clear + line, to: STDERR_FILENO)
             messagesBefore = messages

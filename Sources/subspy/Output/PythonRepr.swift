@@ -25,10 +25,7 @@ struct PythonRepr: ~Copyable, ValueSpelling {
     let redaction: Redaction
     var hiddenAttachments: Set<Int> = []
 
-    /// What shared values may make of a short pickle.
-    static let leastMaximumBytes = 4 << 20
-
-    init(maximumBytes: Int = leastMaximumBytes, redaction: Redaction = .none) {
+    init(maximumBytes: Int = Limits.leastTextBytes, redaction: Redaction = .none) {
         self.maximumBytes = maximumBytes
         self.redaction = redaction
     }
@@ -63,8 +60,7 @@ struct PythonRepr: ~Copyable, ValueSpelling {
     }
 
     mutating func append(bigInteger bytes: UnsafeRawBufferPointer) {
-        // 4,300 digits, CPython's limit for printing, take 1,786 bytes. Decimal is quadratic, hexadecimal isn't.
-        guard bytes.count > 1_786 else { return output.appendDecimal(twosComplement: bytes) }
+        guard bytes.count > Limits.decimalIntegerBytes else { return output.appendDecimal(twosComplement: bytes) }
         let isNegative = bytes.last.map { $0 >= 0x80 } ?? false
         if isNegative { append("-") }
         append("0x")

@@ -4,10 +4,10 @@ import JSONCodec
 /// Where and how a message of ours is published.
 struct PublishOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Redis channel.", valueName: "name"))
-    var channel = "flask-socketio"
+    var channel = Defaults.redisChannel
 
     @Option(help: ArgumentHelp("Namespace of the clients.", valueName: "name"))
-    var namespace = "/"
+    var namespace = Defaults.namespace
 
     @Option(
         help: ArgumentHelp(
@@ -16,14 +16,14 @@ struct PublishOptions: ParsableArguments {
     var `as` = PublishFormat.json
 
     @Option(
-        name: .customLong("protocol"), help: ArgumentHelp("Pickle protocol, 0 to 5. (default: 2)", valueName: "n"),
+        name: .customLong("protocol"), help: ArgumentHelp("Pickle protocol, 0 to 5. (default: \(Defaults.pickleProtocol))", valueName: "n"),
         completion: .list((0...5).map { "\($0)" }))
     var version: Int?
 
     var encoding: MessageEncoding {
         switch `as` {
         case .json: .json
-        case .pickle: .pickle(version: version ?? 2)
+        case .pickle: .pickle(version: version ?? Defaults.pickleProtocol)
         }
     }
 

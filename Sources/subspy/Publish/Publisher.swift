@@ -31,7 +31,7 @@ final class Publisher {
     }
 
     /// Whether another message should wait until `wantsMore`.
-    var isFull: Bool { waitingCount >= RedisSession.window }
+    var isFull: Bool { waitingCount >= Limits.unansweredMessages }
 
     func publish(_ payload: [UInt8]) {
         waitingCount += 1
@@ -47,7 +47,7 @@ final class Publisher {
             }
             if isComplete, waitingCount == 0 {
                 finish()
-            } else if waitingCount == RedisSession.window / 2 {
+            } else if waitingCount == Limits.unansweredMessages / 2 {
                 wantsMore()
             }
         }

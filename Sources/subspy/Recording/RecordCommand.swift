@@ -35,7 +35,7 @@ struct RecordCommand: ParsableCommand {
         guard !file.isEmpty else { throw ValidationError("the file must have a name") }
         if let rotate {
             guard file != "-" else { throw ValidationError("--rotate needs a file") }
-            guard rotate >= 1024 else { throw ValidationError("--rotate must be at least 1k") }
+            guard rotate >= Limits.leastRotationBytes else { throw ValidationError("--rotate must be at least 1k") }
         }
     }
 

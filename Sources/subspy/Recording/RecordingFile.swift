@@ -95,7 +95,7 @@ final class RecordingFile {
     /// Appends one line, with its line feed.
     func append(_ line: (inout JSONWriter) -> Void) throws(Failure) {
         line(&buffer)
-        if buffer.count >= 1 << 16 { try flush() }
+        if buffer.count >= Limits.heldBytes { try flush() }
     }
 
     func append(_ event: RecordingFormat.GapEvent) throws(Failure) {

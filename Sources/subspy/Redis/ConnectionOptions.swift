@@ -7,7 +7,7 @@ import RedisPubSub
 struct ConnectionOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Redis or Valkey: redis://[user:password@]host:port/db, rediss:// with TLS, unix:///path, redis+sentinel://host,host/db/service or redis+cluster://host,host. (default: $REDIS or redis://localhost:6379/0)",
+            "Redis or Valkey: redis://[user:password@]host:port/db, rediss:// with TLS, unix:///path, redis+sentinel://host,host/db/service or redis+cluster://host,host. (default: $REDIS or \(Defaults.redisURL))",
             valueName: "url"))
     var redis: String?
 
@@ -28,7 +28,7 @@ struct ConnectionOptions: ParsableArguments {
     ///
     /// - Parameter channel: the first one of the command, which names a sentinels' service that the URL leaves out.
     func url(channel: String?) throws -> RedisURL {
-        let text = redis ?? Self.environment("REDIS") ?? "redis://localhost:6379/0"
+        let text = redis ?? Self.environment("REDIS") ?? Defaults.redisURL
         let url: RedisURL
         do {
             url = try RedisURL(text).namingService(channel)

@@ -15,7 +15,7 @@ final class RunLoop {
     private var atEnd: [() -> EventLoopFuture<Void>] = []
     private(set) var exitCode: Int32?
 
-    private init(_ eventLoop: any EventLoop) {
+    init(_ eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
     }
 

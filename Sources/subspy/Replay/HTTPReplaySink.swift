@@ -91,7 +91,7 @@ final class HTTPReplaySink: ReplaySink {
         }
         if !isWaiting { StandardError.say("\(target) can't be reached, trying again until it is there: \(reason)") }
         isWaiting = true
-        run.after(.milliseconds(200)) { [self] in post(request, byteCount: byteCount) }
+        run.after(Limits.reconnectAfter) { [self] in post(request, byteCount: byteCount) }
     }
 
     /// - Returns: whether to go on.
@@ -130,7 +130,7 @@ final class HTTPReplaySink: ReplaySink {
                 start.upperBound <= end.lowerBound
             else { continue }
             let sentence = String(text[start.upperBound..<end.lowerBound])
-            return "\(status): \(PrintableText.line(sentence, maximumCharacters: 512))"
+            return "\(status): \(PrintableText.line(sentence, maximumCharacters: Limits.responseCharacters))"
         }
         return status
     }

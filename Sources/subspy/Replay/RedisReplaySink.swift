@@ -14,15 +14,11 @@ final class RedisReplaySink: ReplaySink {
     private var pausedSince: NIODeadline?
     private var batch = RedisPublishBatch()
 
-    /// Messages and bytes of one write: a quarter of the window, so that Redis works while the next is made.
-    private static let maximumBatchMessages = RedisSession.window / 4
-    private static let maximumBatchBytes = 1 << 18
-
     init(session: RedisSession) {
         self.session = session
     }
 
-    var hasRoom: Bool { pausedSince == nil && waitingCount + batch.messageCount < RedisSession.window }
+    var hasRoom: Bool { pausedSince == nil && waitingCount + batch.messageCount < Limits.unansweredMessages }
     var isIdle: Bool { waitingCount == 0 && pausedSince == nil }
 
     var remarks: String? {
@@ -45,7 +41,7 @@ final class RedisReplaySink: ReplaySink {
         entry.redisChannel.withUnsafeBytes { name in
             entry.payload.withUnsafeBytes { batch.append($0, to: name) }
         }
-        if batch.messageCount >= Self.maximumBatchMessages || batch.byteCount >= Self.maximumBatchBytes { flush() }
+        if batch.messageCount >= Limits.batchMessages || batch.byteCount >= Limits.batchBytes { flush() }
     }
 
     func flush() {

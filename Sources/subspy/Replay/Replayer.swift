@@ -46,7 +46,7 @@ final class Replayer {
         sink.start(self) { [self] in
             startTime = .now()
             progress.start()
-            pace.start()
+            pace.start(at: startTime)
             pump()
         }
     }
@@ -72,7 +72,7 @@ final class Replayer {
                     waitsForRoom = true
                     return sink.flush()
                 }
-                switch try pace.next(entries) {
+                switch try pace.next(at: .now(), from: { () throws(RecordingReader.Failure) in try entries.next() }) {
                 case .due(let entry): sink.take(entry)
                 case .later(let time):
                     sink.flush()

@@ -13,9 +13,6 @@ final class MessageRewriter {
     /// One new id for each sender.
     private var hosts: [ByteString: PickleValue] = [:]
 
-    /// Pickle protocol of converted messages: what Python 3.8 to 3.13 write.
-    private static let protocolVersion = 4
-
     init(_ options: RewriteOptions) {
         format = options.as
         room = options.setRoom.map { .string($0) }
@@ -103,6 +100,6 @@ final class MessageRewriter {
             }
             pairs.append(PickleDict.Pair(key: pair.key, value: value))
         }
-        return try PickleValue.dict(PickleDict(pairs)).encoded(protocolVersion: Self.protocolVersion)
+        return try PickleValue.dict(PickleDict(pairs)).encoded(protocolVersion: Defaults.convertedPickleProtocol)
     }
 }

@@ -7,19 +7,15 @@ struct MessageRenderer: ~Copyable {
     private var repr: PythonRepr
     private var json: JSONText
 
-    /// Bytes shown of a payload that can't be decoded; `--raw` and `--hex` show them all.
-    static let maximumShownBytes = 4_096
-
     /// - Parameter maximumTextLength: for texts in JSON, which can't be cut as a whole.
     init(redaction: Redaction = .none, maximumTextLength: Int? = nil) {
         repr = PythonRepr(redaction: redaction)
         json = JSONText(redaction: redaction, maximumTextLength: maximumTextLength)
     }
 
-    /// Sets how long the texts of a payload may become: a byte takes at most six characters (`\u0001`) and its brackets;
-    /// only values that are shared, and therefore written again and again, take more.
+    /// Sets how long the texts of a payload may become.
     mutating func prepare(for payload: UnsafeRawBufferPointer) {
-        repr.maximumBytes = max(PythonRepr.leastMaximumBytes, payload.count * 8)
+        repr.maximumBytes = max(Limits.leastTextBytes, payload.count * Limits.textBytesPerPayloadByte)
         json.repr.maximumBytes = repr.maximumBytes
     }
 
@@ -75,7 +71,7 @@ struct MessageRenderer: ~Copyable {
     private mutating func appendBytes(_ payload: UnsafeRawBufferPointer) {
         // The values to be hidden may stand anywhere in it.
         guard repr.redaction.isEmpty else { return repr.append(PythonRepr.hidden) }
-        let shown = UnsafeRawBufferPointer(rebasing: payload.prefix(Self.maximumShownBytes))
+        let shown = UnsafeRawBufferPointer(rebasing: payload.prefix(Limits.undecodableBytes))
         repr.append(bytes: shown)
         if shown.count < payload.count { repr.append("...") }
     }

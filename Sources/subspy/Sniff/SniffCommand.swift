@@ -50,7 +50,7 @@ struct SniffCommand: ParsableCommand {
 struct ChannelOptions: ParsableArguments {
     @Option(
         parsing: .singleValue,
-        help: ArgumentHelp("Redis channel; repeatable. (default: flask-socketio)", valueName: "name"))
+        help: ArgumentHelp("Redis channel; repeatable. (default: \(Defaults.redisChannel))", valueName: "name"))
     var channel: [String] = []
 
     @Option(
@@ -58,7 +58,7 @@ struct ChannelOptions: ParsableArguments {
         help: ArgumentHelp("Glob of Redis channels, in Redis's own syntax; repeatable.", valueName: "glob"))
     var pattern: [String] = []
 
-    var channels: [String] { channel.isEmpty && pattern.isEmpty ? ["flask-socketio"] : channel }
+    var channels: [String] { channel.isEmpty && pattern.isEmpty ? [Defaults.redisChannel] : channel }
 
     func validate() throws {
         guard !channel.contains("") else { throw ValidationError("--channel must not be empty") }

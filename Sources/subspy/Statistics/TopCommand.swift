@@ -36,8 +36,8 @@ struct TopCommand: ParsableCommand {
             "Order: messages or bytes (per second), average, maximum, total, last, gap, name.", valueName: "column"))
     var sort = TrafficOrder.messages
 
-    @Option(help: ArgumentHelp("Time between two tables. (default: 1s)", valueName: "time"), transform: TimeSpan.parse)
-    var every: Duration = .seconds(1)
+    @Option(help: ArgumentHelp("Time between two tables. (default: \(Defaults.tableInterval)s)", valueName: "time"), transform: TimeSpan.parse)
+    var every: Duration = .seconds(Defaults.tableInterval)
 
     @Option(help: ArgumentHelp("Print this many tables, then stop.", valueName: "n"))
     var count: Int?
@@ -49,7 +49,7 @@ struct TopCommand: ParsableCommand {
         help: ArgumentHelp(
             "Most rows that are kept; what comes beyond is added up as (others).",
             valueName: "n"))
-    var maxRows = 1000
+    var maxRows = Defaults.tableRows
 
     @Option(help: ArgumentHelp("auto (on a terminal, unless NO_COLOR is set), always or never.", valueName: "when"))
     var color = Palette.Choice.auto
@@ -67,7 +67,7 @@ struct TopCommand: ParsableCommand {
         if let count, count < 1 { throw ValidationError("--count must be at least 1") }
         if once, count != nil { throw ValidationError("--once does not go with --count") }
         if maxRows < 1 { throw ValidationError("--max-rows must be at least 1") }
-        if every < .milliseconds(100) { throw ValidationError("--every must be at least 100ms") }
+        if every < Limits.leastTableInterval { throw ValidationError("--every must be at least \(Limits.leastTableInterval / .milliseconds(1))ms") }
     }
 
     func run() throws {

@@ -155,9 +155,8 @@ struct TopFrame {
             }
         case .named(let name):
             var writer = JSONWriter(capacity: 64)
-            // Enough for every width; the rest of an endless name isn't looked at.
             name.withUnsafeBytes {
-                PrintableText.append(UnsafeRawBufferPointer(rebasing: $0.prefix(1024)), to: &writer)
+                PrintableText.append(UnsafeRawBufferPointer(rebasing: $0.prefix(Limits.rowNameBytes)), to: &writer)
             }
             return writer.copyBytes()
         }

@@ -41,15 +41,12 @@ struct TrafficCounts {
     private var methods: [ByteString: Int] = [:]
     private var forms: [WireForm: Int] = [:]
 
-    /// Methods that are told apart; python-socketio has six, and whoever publishes can invent more.
-    private static let maximumMethods = 16
-
     mutating func count(_ inspection: MessageInspector.Inspection, bytes count: Int) {
         tally.count(bytes: count)
         forms[inspection.wireForm, default: 0] += 1
         if case .undecodable = inspection.form { return undecodable += 1 }
         var method = inspection.summary.method ?? "(no method)"
-        if methods[method] == nil, methods.count >= Self.maximumMethods { method = "(others)" }
+        if methods[method] == nil, methods.count >= Limits.methods { method = "(others)" }
         methods[method, default: 0] += 1
     }
 
@@ -74,7 +71,7 @@ struct TrafficCounts {
 
     private static func name(_ method: ByteString) -> String {
         var writer = JSONWriter(capacity: 64)
-        method.withUnsafeBytes { PrintableText.append(UnsafeRawBufferPointer(rebasing: $0.prefix(40)), to: &writer) }
+        method.withUnsafeBytes { PrintableText.append(UnsafeRawBufferPointer(rebasing: $0.prefix(Limits.methodBytes)), to: &writer) }
         return writer.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
     }
 }
@@ -139,8 +136,8 @@ struct TrafficTable {
     private(set) var others: Row?
     private var lastRefresh: NIODeadline
 
-    /// A full table gives up rows that have been quiet for this long, so that those of today find room.
-    private static let staleAfter = TimeAmount.seconds(60)
+    /// A full table gives up rows that have been quiet for this long.
+    private static let staleAfter = TimeAmount.seconds(Int64(Limits.staleRowSeconds))
 
     /// - Parameter capacity: most rows; the rest is added up in `others`.
     init(capacity: Int, at now: NIODeadline) {
