@@ -1,3 +1,4 @@
+import ArgumentParser
 @preconcurrency import Dispatch
 import Glibc
 import NIOCore
@@ -7,26 +8,26 @@ import Synchronization
 /// The program's one thread as an event loop, until the work on it says that it is over.
 ///
 /// Everything else lives on this loop: no locks, and nothing of subspy runs anywhere else.
-final class Run {
+final class RunLoop {
     let eventLoop: any EventLoop
     /// What SIGINT and SIGTERM ask for; a second one ends the process at once.
     var interrupted: () -> Void = {}
     private var atEnd: [() -> EventLoopFuture<Void>] = []
     private(set) var exitCode: Int32?
 
-    private init(_ eventLoop: any EventLoop) {
+    init(_ eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
     }
 
     /// Runs `body` and the loop until `end`.
     ///
-    /// - Returns: the exit code given to `end`.
-    static func untilEnd(_ body: @escaping (Run) -> Void) -> Int32 {
+    /// - Throws: the exit code given to `end`, unless that is 0.
+    static func untilEnd(_ body: @escaping (RunLoop) -> Void) throws(ExitCode) {
         // Writing to a closed pipe is an error to be handled, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
         var code: Int32 = 70
         MultiThreadedEventLoopGroup.withCurrentThreadAsEventLoop { loop in
-            let run = Run(loop)
+            let run = RunLoop(loop)
             run.interrupted = { [weak run] in run?.end(0) }
             let signals = Signals(NIOLoopBound(run, eventLoop: loop))
             run.atEnd.append { [weak run] in
@@ -36,7 +37,7 @@ final class Run {
             }
             body(run)
         }
-        return code
+        if code != 0 { throw ExitCode(code) }
     }
 
     /// Adds something to be closed before the loop ends.
@@ -67,7 +68,7 @@ final class Run {
 private final class Signals: Sendable {
     private let sources: [any DispatchSourceSignal]
 
-    init(_ run: NIOLoopBound<Run>) {
+    init(_ run: NIOLoopBound<RunLoop>) {
         let registered = DispatchSemaphore(value: 0)
         sources = [SIGINT, SIGTERM].map { number in
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())

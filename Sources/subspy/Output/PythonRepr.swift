@@ -1,4 +1,5 @@
 import JSONCodec
+import PickleCodec
 
 /// Writes values as Python's `repr` does, into a buffer that is reused.
 ///
@@ -24,10 +25,7 @@ struct PythonRepr: ~Copyable, ValueSpelling {
     let redaction: Redaction
     var hiddenAttachments: Set<Int> = []
 
-    /// What shared values may make of a short pickle.
-    static let leastMaximumBytes = 4 << 20
-
-    init(maximumBytes: Int = leastMaximumBytes, redaction: Redaction = .none) {
+    init(maximumBytes: Int = Limits.leastTextBytes, redaction: Redaction = .none) {
         self.maximumBytes = maximumBytes
         self.redaction = redaction
     }
@@ -62,8 +60,7 @@ struct PythonRepr: ~Copyable, ValueSpelling {
     }
 
     mutating func append(bigInteger bytes: UnsafeRawBufferPointer) {
-        // 4,300 digits, CPython's limit for printing, take 1,786 bytes. Decimal is quadratic, hexadecimal isn't.
-        guard bytes.count > 1_786 else { return output.appendDecimal(twosComplement: bytes) }
+        guard bytes.count > Limits.decimalIntegerBytes else { return output.appendDecimal(twosComplement: bytes) }
         let isNegative = bytes.last.map { $0 >= 0x80 } ?? false
         if isNegative { append("-") }
         append("0x")
@@ -138,5 +135,106 @@ struct PythonRepr: ~Copyable, ValueSpelling {
         }
         output.append(UInt8(ascii: "\\"))
         output.append(UInt8(truncatingIfNeeded: scalar))
+    }
+
+    // MARK: Pickle
+
+    /// - Parameter kind: CPython escapes apostrophes between double quotes too in a bytearray.
+    mutating func append(bytes: UnsafeRawBufferPointer, _ kind: PickleKind) {
+        guard kind == .bytearray else { return append(bytes: bytes) }
+        append("bytearray(")
+        append(bytes: bytes, escapesApostrophes: true)
+        append(")")
+    }
+
+    static func brackets(of kind: PickleKind, count: Int) -> (opening: StaticString, closing: StaticString) {
+        switch kind {
+        case .tuple: ("(", count == 1 ? ",)" : ")")
+        case .set: count == 0 ? ("set(", ")") : ("{", "}")
+        case .frozenset: count == 0 ? ("frozenset(", ")") : ("frozenset({", "})")
+        default: ("[", "]")
+        }
+    }
+
+    mutating func appendCycle(_ kind: PickleKind) {
+        switch kind {
+        case .list: append("[...]")
+        case .tuple: append("(...)")
+        case .frozenset: append("frozenset(...)")
+        case .set: append("set(...)")
+        case .dict: append("{...}")
+        default: append("<...>")
+        }
+    }
+
+    /// Writes `<module.name>`, `<persistent id …>`, or the object that unpickling would make:
+    /// `<module.Class(arguments) state={…} items=[…] pairs={…}>`.
+    mutating func append(
+        object node: PickleNode, of document: borrowing PickleDocument, inside open: inout Set<PickleNode>
+    ) throws(TooLong) {
+        append("<")
+        defer { append(">") }
+        switch document.kind(of: node) {
+        case .global: return appendName(node, of: document)
+        case .persistentID:
+            append("persistent id ")
+            if let id = document.persistentID(node) { try append(id, of: document, inside: &open) }
+            return
+        default: break
+        }
+        guard let object = document.object(node) else { return }
+        if document.kind(of: object.callable) == .global {
+            appendName(object.callable, of: document)
+        } else {
+            try append(object.callable, of: document, inside: &open)
+        }
+        append("(")
+        if !redaction.isEmpty, case .pairList(let items)? = document.builtinContent(of: node) {
+            try append(pairList: items, of: document, inside: &open)
+        } else {
+            try append(document.elements(of: object.arguments), of: document, inside: &open)
+        }
+        if let keywords = object.keywords {
+            if document.count(of: object.arguments) > 0 { append(", ") }
+            append("**")
+            try append(keywords, of: document, inside: &open)
+        }
+        append(")")
+        var states = object.states
+        while let state = states.next(in: document) {
+            append(" state=")
+            try append(state, of: document, inside: &open)
+        }
+        if object.items.remaining > 0 {
+            append(" items=[")
+            try append(object.items, of: document, inside: &open)
+            append("]")
+        }
+        var pairs = object.pairs
+        if pairs.next(in: document) != nil {
+            append(" pairs=")
+            try append(object.pairs, of: document, inside: &open)
+        }
+        if object.adds.remaining > 0 {
+            append(" adds={")
+            try append(object.adds, of: document, inside: &open)
+            append("}")
+        }
+    }
+
+    /// `module.name`; quoted like a text where that isn't a plain name.
+    private mutating func appendName(_ node: PickleNode, of document: borrowing PickleDocument) {
+        guard let name = document.global(node) else { return }
+        for (index, part) in [name.module, name.name].enumerated() {
+            if index > 0 { append(".") }
+            if part.allSatisfy(Self.isNameByte) { output.append(raw: part) } else { append(text: part) }
+        }
+    }
+
+    private static func isNameByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), 0x30...0x39, 0x5F, 0x2E: true
+        default: false
+        }
     }
 }

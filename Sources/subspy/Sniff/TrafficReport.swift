@@ -8,14 +8,14 @@ import RedisPubSub
 /// The summary comes where somebody reads it: on a terminal, or when `--stats` asks for it. Standard output is never
 /// touched, and a script that collects standard error of a plain `subspy` gets nothing.
 final class TrafficReport {
-    private let run: Run
+    private let run: RunLoop
     private let interval: Duration?
     private let summarizes: Bool
     private var counts = TrafficCounts()
     private var outages = Outages()
     private var start: NIODeadline?
 
-    init(_ run: Run, every interval: Duration?) {
+    init(_ run: RunLoop, every interval: Duration?) {
         self.run = run
         self.interval = interval
         summarizes = interval != nil || isatty(STDERR_FILENO) == 1
@@ -36,7 +36,7 @@ final class TrafficReport {
     private func tick(_ interval: Duration) {
         run.after(interval) { [self] in
             counts.refresh(at: run.eventLoop.now)
-            let rates = Self.text(counts.messagesPerSecond, counts.bytesPerSecond)
+            let rates = Self.text(counts.tally.messagesPerSecond, counts.tally.bytesPerSecond)
             let forms = counts.formList
             StandardError.say("\(rates); \(totals)" + (forms.isEmpty ? "" : "; \(forms)"))
             tick(interval)
@@ -53,14 +53,14 @@ final class TrafficReport {
         let seconds = max(Double(duration.nanoseconds) / 1e9, 1e-6)
         StandardError.say(
             "\(totals) in \(Quantity.seconds(.nanoseconds(duration.nanoseconds))) s: "
-                + Self.text(Double(counts.messages) / seconds, Double(counts.bytes) / seconds))
+                + Self.text(Double(counts.tally.messages) / seconds, Double(counts.tally.bytes) / seconds))
         let lists = [counts.methodList, counts.formList].filter { !$0.isEmpty }
         if !lists.isEmpty { StandardError.say(lists.joined(separator: "; ")) }
         if let sentence = outages.sentence(at: now) { StandardError.say(sentence) }
     }
 
     private var totals: String {
-        "\(counts.messages) \(counts.messages == 1 ? "message" : "messages"), \(Quantity.bytes(Double(counts.bytes))), "
+        "\(Quantity.messages(counts.tally.messages)), \(Quantity.bytes(Double(counts.tally.bytes))), "
             + "\(counts.undecodable) undecodable"
     }
 

@@ -3,7 +3,7 @@ import NIOCore
 import PubSubMessages
 
 /// One table of `subspy top` as text.
-struct TopPicture {
+struct TopFrame {
     let palette: Palette
     let grouping: TopCommand.Grouping
     let order: TrafficOrder
@@ -21,16 +21,16 @@ struct TopPicture {
 
     private static var numbers: [Column] {
         [
-            Column(title: "MSG/S", width: 8, order: .messages, rank: 0) { row, _ in Quantity.rate(row.messagesPerSecond)
+            Column(title: "MSG/S", width: 8, order: .messages, rank: 0) { row, _ in Quantity.rate(row.tally.messagesPerSecond)
             },
-            Column(title: "BYTES/S", width: 8, order: .bytes, rank: 1) { row, _ in Quantity.bytes(row.bytesPerSecond) },
+            Column(title: "BYTES/S", width: 8, order: .bytes, rank: 1) { row, _ in Quantity.bytes(row.tally.bytesPerSecond) },
             Column(title: "AVG", width: 7, order: .average, rank: 4) { row, _ in
                 Quantity.bytes(Double(row.averageBytes))
             },
             Column(title: "MAX", width: 7, order: .maximum, rank: 6) { row, _ in
                 Quantity.bytes(Double(row.maximumBytes))
             },
-            Column(title: "TOTAL", width: 10, order: .total, rank: 5) { row, _ in Quantity.grouped(row.messages) },
+            Column(title: "TOTAL", width: 10, order: .total, rank: 5) { row, _ in Quantity.grouped(row.tally.messages) },
             Column(title: "LAST", width: 7, order: .last, rank: 3) { row, now in time(now - row.lastSeen) },
             Column(title: "GAP", width: 7, order: .gap, rank: 7) { row, now in time(row.gap(at: now)) },
         ]
@@ -52,8 +52,8 @@ struct TopPicture {
         at now: NIODeadline, isLive: Bool, to writer: inout JSONWriter
     ) {
         let totals =
-            "\(Quantity.rate(counts.messagesPerSecond)) messages/s, \(Quantity.bytes(counts.bytesPerSecond))/s; "
-            + "\(Quantity.grouped(counts.messages)) messages, \(Quantity.bytes(Double(counts.bytes))) in "
+            "\(Quantity.rate(counts.tally.messagesPerSecond)) messages/s, \(Quantity.bytes(counts.tally.bytesPerSecond))/s; "
+            + "\(Quantity.grouped(counts.tally.messages)) messages, \(Quantity.bytes(Double(counts.tally.bytes))) in "
             + "\(Self.time(duration ?? .zero)) s; \(Quantity.grouped(counts.undecodable)) undecodable"
         appendLine(totals, .heading, to: &writer)
         let forms = counts.formList
@@ -155,9 +155,8 @@ struct TopPicture {
             }
         case .named(let name):
             var writer = JSONWriter(capacity: 64)
-            // Enough for every width; the rest of an endless name isn't looked at.
             name.withUnsafeBytes {
-                PrintableText.append(UnsafeRawBufferPointer(rebasing: $0.prefix(1024)), to: &writer)
+                PrintableText.append(UnsafeRawBufferPointer(rebasing: $0.prefix(Limits.rowNameBytes)), to: &writer)
             }
             return writer.copyBytes()
         }

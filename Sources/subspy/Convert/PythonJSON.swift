@@ -4,7 +4,7 @@ import PickleCodec
 /// Writes Python values as `json.dumps` does by default: a space behind commas and colons, only ASCII, NaN bare.
 enum PythonJSON {
     /// - Throws: for what `json.dumps` has no form for, and for tuples, of which it would make lists.
-    static func append(_ value: PickleValue, to writer: inout JSONWriter) throws(TaggedJSON.Refusal) {
+    static func append(_ value: PickleValue, to writer: inout JSONWriter) throws(Refusal) {
         switch value {
         case .null: writer.append("null")
         case .bool(let value): writer.append(value ? "true" : "false")
@@ -27,8 +27,8 @@ enum PythonJSON {
         }
     }
 
-    private static func refusal(_ kind: String) -> TaggedJSON.Refusal {
-        TaggedJSON.Refusal(description: "a payload in JSON has no form for \(kind)")
+    private static func refusal(_ kind: String) -> Refusal {
+        Refusal("a payload in JSON has no form for \(kind)")
     }
 
     private static func append(_ number: Double, to writer: inout JSONWriter) {
@@ -40,7 +40,7 @@ enum PythonJSON {
         text.withUnsafeBytes { writer.appendString(wtf8: $0) }
     }
 
-    private static func append(_ dict: PickleDict, to writer: inout JSONWriter) throws(TaggedJSON.Refusal) {
+    private static func append(_ dict: PickleDict, to writer: inout JSONWriter) throws(Refusal) {
         writer.append("{")
         for (index, pair) in dict.pairs.enumerated() {
             guard let key = pair.key.textContent else { throw refusal("a dict with other keys than texts") }
