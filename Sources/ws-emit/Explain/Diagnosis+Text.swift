@@ -2,7 +2,7 @@ import Bridge
 import JSONCodec
 
 extension Diagnosis {
-    /// What is printed: what stands in the way, then what doesn't and is worth knowing.
+    /// The printed text: findings first, then notes.
     var text: String {
         let (findings, notes) = (findings, notes)
         var lines = [
@@ -64,7 +64,7 @@ extension Diagnosis {
         }
     }
 
-    /// Names come from strangers: nothing in them moves a terminal's cursor, or changes colour or order.
+    /// Cleans names from outside, so that they can't move a terminal's cursor or change colour or order.
     static func printable(_ line: String) -> String { PrintableText.line(line, maximumCharacters: 4000) }
 }
 
