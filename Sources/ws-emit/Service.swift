@@ -64,7 +64,7 @@ struct Service {
             return try await bind(host, port)
         } catch {
             let cause = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
-            complain("can't listen on \(host):\(port): \(cause); choose another one with \(option)")
+            printError("can't listen on \(host):\(port): \(cause); choose another one with \(option)")
             throw ExitCode(1)
         }
     }

@@ -76,7 +76,7 @@ enum StandardError {
     }
 
     /// Writes an error of a program that can't start, without a time, because somebody is waiting for it.
-    static func complain(_ sentence: String) {
+    static func printError(_ sentence: String) {
         let line = PrintableText.line(sentence, maximumCharacters: ServiceLog.maximumSentence)
         writeLine((isJournal ? "<\(priority(of: .error))>" : "ws-emit: ") + line)
     }

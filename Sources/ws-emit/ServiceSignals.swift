@@ -23,7 +23,7 @@ struct ServiceSignals {
         self.stream = stream
         var ends: [CInt] = [-1, -1]
         guard pipe(&ends) == 0 else {
-            complain("no pipe can be made: \(String(cString: strerror(errno)))")
+            printError("no pipe can be made: \(String(cString: strerror(errno)))")
             exit(71)
         }
         for end in ends {

@@ -219,7 +219,7 @@ struct WSEmitCommand: AsyncParsableCommand {
         } catch {
             let code = exitCode(for: error)
             guard code != .success, !(error is ExitCode) else { exit(withError: error) }
-            complain(message(for: error))
+            printError(message(for: error))
             Glibc.exit(code.rawValue)
         }
     }
@@ -249,7 +249,7 @@ struct WSEmitCommand: AsyncParsableCommand {
         do throws(SettingsError) {
             settings = try Settings(self, environment: Environment())
         } catch {
-            complain("\(error)")
+            printError("\(error)")
             throw ExitCode(error.exitCode)
         }
         try await Service(settings: settings).run()
@@ -257,8 +257,8 @@ struct WSEmitCommand: AsyncParsableCommand {
 }
 
 /// One line on standard error.
-func complain(_ sentence: String) {
-    StandardError.complain(sentence)
+func printError(_ sentence: String) {
+    StandardError.printError(sentence)
 }
 
 /// Help of an option with a number; its unit is the name of its value.

@@ -9,7 +9,7 @@ extension Diagnosis {
             "ws-emit \(facts.version) at \(question.instance) listens to \(facts.channels.joined(separator: ", "))"
                 + " of \(facts.redis)."
         ]
-        if let heard, heard.failure == nil, deafness == nil {
+        if let heard, heard.failure == nil, listeningProblem == nil {
             lines.append(
                 "Within \(Self.seconds(heard.seconds)) \(Self.count(heard.messages, "message")) came by on"
                     + " \(question.redis).")

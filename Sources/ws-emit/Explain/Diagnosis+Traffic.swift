@@ -1,7 +1,7 @@
 /// Findings from the messages that explain heard.
 extension Diagnosis {
     var sendersToMend: [Finding] {
-        facts.senders.filter { $0.mended > 0 }.prefix(Self.toldOfEach).map { sender in
+        facts.senders.filter { $0.mended > 0 }.prefix(Self.maximumOfEach).map { sender in
             let (are, they) = sender.mended == 1 ? ("is", "it was") : ("are", "they were")
             return Finding(
                 code: "sender_to_mend",
@@ -14,7 +14,7 @@ extension Diagnosis {
 
     /// Senders with messages refused before explain listened.
     var oldSenderRefusals: [Finding] {
-        facts.senders.filter { $0.refusals > 0 && $0.lastRefusedAt < since }.prefix(Self.toldOfEach).map { sender in
+        facts.senders.filter { $0.refusals > 0 && $0.lastRefusedAt < since }.prefix(Self.maximumOfEach).map { sender in
             var finding = refusal(of: sender)
             finding.ageSeconds = age(sender.lastRefusedAt)
             return finding
@@ -30,7 +30,7 @@ extension Diagnosis {
     }
 
     func traffic() -> [Finding] {
-        guard let heard, heard.failure == nil, deafness == nil, facts.redis != "none" else { return [] }
+        guard let heard, heard.failure == nil, listeningProblem == nil, facts.redis != "none" else { return [] }
         let listened = facts.channels
         var findings: [Finding] = []
         if let channel = question.channel, !facts.channels.contains(channel) {
@@ -72,7 +72,7 @@ extension Diagnosis {
         _ heard: Heard, on channels: [String], of isRelevant: (String?) -> Bool
     ) -> [Finding] {
         var findings: [Finding] = []
-        for (complaint, count) in heard.complaints.sorted(by: { $0.value > $1.value }).prefix(Self.toldOfEach)
+        for (complaint, count) in heard.complaints.sorted(by: { $0.value > $1.value }).prefix(Self.maximumOfEach)
         where channels.contains(complaint.channel) && isRelevant(complaint.hostID) {
             findings.append(
                 Finding(
@@ -135,7 +135,7 @@ extension Diagnosis {
                         advice: "The room names in the page and the backend must match exactly."))
             }
         }
-        return Array(findings.prefix(Self.toldOfEach))
+        return Array(findings.prefix(Self.maximumOfEach))
     }
 
     private func silence(_ heard: Heard, _ others: [Finding]) -> [Finding] {

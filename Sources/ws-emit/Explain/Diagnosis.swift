@@ -61,7 +61,7 @@ struct Diagnosis {
     /// Facts worth knowing that are no obstacle now.
     var notes: [Finding] {
         var notes = refusals.filter { facts.members > 0 || $0.ageSeconds != nil }
-        if let cause = deafness {
+        if let cause = listeningProblem {
             notes.append(
                 Finding(
                     code: "redis_unreachable",
@@ -85,7 +85,7 @@ struct Diagnosis {
     }
 
     private func redis() -> [Finding] {
-        guard let heard, heard.failure == nil, deafness == nil else { return [] }
+        guard let heard, heard.failure == nil, listeningProblem == nil else { return [] }
         if facts.redis == "none" {
             return [
                 Finding(
@@ -108,7 +108,7 @@ struct Diagnosis {
 
     /// Why explain can't listen to ws-emit's Redis. ws-emit gives its URL without the password, and as it is on ws-emit's
     /// machine.
-    var deafness: String? {
+    var listeningProblem: String? {
         guard let heard, !question.isRedisNamed else { return nil }
         if let failure = heard.failure { return failure }
         return facts.canaryID != nil && !heard.hasInstanceCanary ? "another Redis answers there" : nil
@@ -195,10 +195,10 @@ struct Diagnosis {
     /// Refused clients, the latest first and few of each cause; older ones have their age.
     private var refusals: [Finding] {
         var findings: [Finding] = []
-        var told: [String: Int] = [:]
+        var counts: [String: Int] = [:]
         for refusal in facts.refusals where concerns(refusal) {
-            told[refusal.cause, default: 0] += 1
-            guard told[refusal.cause, default: 0] <= Self.toldOfEach else { continue }
+            counts[refusal.cause, default: 0] += 1
+            guard counts[refusal.cause, default: 0] <= Self.maximumOfEach else { continue }
             // An ended session alone is not a fault.
             let isOld = refusal.lastAt < since || refusal.cause == "ended_session"
             findings.append(
@@ -210,7 +210,7 @@ struct Diagnosis {
     }
 
     /// Findings of one kind at most.
-    static let toldOfEach = 5
+    static let maximumOfEach = 5
 
     private func concerns(_ refusal: InstanceFacts.Refusal) -> Bool {
         switch refusal.cause {

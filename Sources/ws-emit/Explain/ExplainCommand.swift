@@ -71,9 +71,9 @@ struct ExplainCommand: AsyncParsableCommand {
     var listen = "3"
 
     @Option(help: ArgumentHelp("text, or json: one object, for programs.", valueName: "format"))
-    var output = Form.text
+    var output = OutputFormat.text
 
-    enum Form: String, CaseIterable, ExpressibleByArgument { case text, json }
+    enum OutputFormat: String, CaseIterable, ExpressibleByArgument { case text, json }
 
     func run() async throws {
         let environment = Environment()
@@ -107,18 +107,18 @@ struct ExplainCommand: AsyncParsableCommand {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let (target, before) = try await InstanceAddress.ask(targets, room: room, namespace: delivered, group)
         let redisURL = namedRedis ?? (try? redisURL(withoutPassword(before.redis, environment), environment))
-        let ear = redisURL.map { Ear(url: $0, group: group) }
-        await ear?.open()
+        let listener = redisURL.map { RedisListener(url: $0, group: group) }
+        await listener?.open()
         if seconds > 0 { try? await Task.sleep(for: .seconds(seconds)) }
         // Asks again for events since the first time.
         let (_, facts) = try await InstanceAddress.ask([target], room: room, namespace: delivered, group)
-        await ear?.waitForCanary(of: facts)
+        await listener?.waitForCanary(of: facts)
         let question = Diagnosis.Question(
             room: room, namespace: delivered, event: event, channel: channel,
             redis: redisURL.map { "\($0)" } ?? "none", isRedisNamed: namedRedis != nil, instance: target.name)
-        let heard = await ear?.heard(seconds: seconds, facts: facts)
+        let heard = await listener?.heard(seconds: seconds, facts: facts)
         // The event loop ends with the process, because an attempt to connect may still be under way on it.
-        await ear?.close()
+        await listener?.close()
         return Diagnosis(question: question, facts: facts, since: before.now, heard: heard)
     }
 
