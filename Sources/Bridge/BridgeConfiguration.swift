@@ -39,8 +39,6 @@ package struct BridgeConfiguration: Sendable {
     package var stallTimeout = Duration.seconds(10)
     /// Bytes NIO may hold for one websocket before packets wait in the queue above.
     package var writeBufferBytes = 64 << 10
-    /// Whether connections are accepted, and websockets read and written, without NIO.
-    package var sendsDirectly = true
     /// Bytes of events for the same rooms that are joined into one packet; bounds what a slow client gets at once.
     package var maxJoinedBytes = 16 << 10
     /// Open connections. Default: what the descriptor limit leaves, decided at start.

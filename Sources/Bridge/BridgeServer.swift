@@ -22,9 +22,12 @@ package final class BridgeServer: Sendable {
     ///   - group: the event loops; the first also reads Redis.
     ///   - metrics: what `/metrics` writes beside the counters of the event loops.
     ///   - makeBroker: called on the first loop.
+    ///   - willStartSelector: called with a loop's index before its selector starts. A test throws here: websockets then go
+    ///     over NIO's channels, as they do where no selector can be started.
     package static func make(
         configuration: BridgeConfiguration, group: MultiThreadedEventLoopGroup,
         metrics: PrometheusMetrics = PrometheusMetrics(help: BridgeMetrics.help), logger: Logger,
+        willStartSelector: (Int) throws -> Void = { _ in },
         makeBroker: @escaping @Sendable (any EventLoop) -> any PubSubBroker
     ) async throws -> BridgeServer {
         HTTPConnection.prepareParser()
@@ -54,7 +57,7 @@ package final class BridgeServer: Sendable {
                     return NIOLoopBound(shard, eventLoop: loop)
                 }.get())
         }
-        if configuration.sendsDirectly { await Self.startSelectors(of: shards, logger) }
+        await Self.startSelectors(of: shards, logger, willStart: willStartSelector)
         try await router.start(shards: shards).get()
         let scrape = Scrape(shards: shards, router: router)
         let secret = configuration.emitSecret.flatMap { $0.isEmpty ? nil : Array($0.utf8) }
@@ -93,7 +96,7 @@ package final class BridgeServer: Sendable {
             // None then: a loop without one can't take the connections that another accepts.
             for shard in shards { try? await shard.eventLoop.submit { shard.value.stopSelector() }.get() }
             logger.warning(
-                "websockets are left to NIO, which takes more time and memory: raise the limit on open files or threads",
+                "falling back to NIO for websockets (slower, more memory): raise the limit on open files or threads",
                 metadata: ["cause": "\(error)"])
         }
     }

@@ -45,7 +45,7 @@ extension HTTPConnection {
     func flush() {
         guard var bytes = unsent, let context else { return }
         unsent = nil
-        if shard.configuration.sendsDirectly, writesPending == 0, context.channel.isActive {
+        if writesPending == 0, context.channel.isActive {
             if descriptor == nil { descriptor = ConnectionDescriptor.borrow(from: context.channel) }
             if let descriptor {
                 guard let sent = ConnectionDescriptor.send(bytes, over: descriptor) else {
