@@ -251,7 +251,7 @@ final class ClientEvents {
         var packet = JSONWriter()
         SocketIOPacketWriter.writeHead(.ack, namespace: socket.namespace.name, ackID: id, to: &packet)
         json.withUnsafeBytes { packet.append(raw: $0) }
-        socket.session.enqueueAnswer(packet.withUnsafeBytes { EncodedPacket(text: $0) })
+        socket.session.enqueueSolicited(packet.withUnsafeBytes { EncodedPacket(text: $0) })
     }
 
     /// A client's answer to an event with a callback: back to the emitter, over Redis.

@@ -256,7 +256,7 @@ final class Shard {
     func enqueue(to session: Session, _ write: (inout JSONWriter) -> Void) {
         scratch.removeAll()
         write(&scratch)
-        session.enqueueAnswer(scratch.withUnsafeBytes { EncodedPacket(text: $0) })
+        session.enqueueSolicited(scratch.withUnsafeBytes { EncodedPacket(text: $0) })
     }
 
     func touch(_ session: Session) { touched.append(session) }

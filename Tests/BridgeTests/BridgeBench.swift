@@ -50,7 +50,7 @@ final class BridgeBench {
     func poll(_ session: Session) -> Answer {
         lastPoll += 1
         let answer = Answer()
-        let promise = eventLoop.makePromise(of: HTTPAnswer.self)
+        let promise = eventLoop.makePromise(of: HTTPResponse.self)
         promise.futureResult.assumeIsolated().whenSuccess { answer.value = $0 }
         session.received(PendingPoll(id: lastPoll, jsonpIndex: nil, promise: promise))
         shard.flush()
@@ -67,7 +67,7 @@ final class BridgeBench {
 
     /// The answer to a poll, once there is one.
     final class Answer {
-        fileprivate(set) var value: HTTPAnswer?
+        fileprivate(set) var value: HTTPResponse?
         var text: String? { value.map { String(buffer: $0.body) } }
         var packets: [String] { (text ?? "").split(separator: "\u{1E}").map(String.init) }
     }

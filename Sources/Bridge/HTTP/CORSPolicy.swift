@@ -26,18 +26,18 @@ struct CORSPolicy: Sendable {
     }
 
     /// The answer to OPTIONS; the browser's wishes are granted as they are.
-    func preflight(origin: String?, _ request: HTTPHeaders) -> HTTPAnswer {
-        var answer = HTTPAnswer(.ok, contentType: "text/plain", text: "OK")
-        answer.headers = headers(for: origin)
-        answer.headers.append((name: "Access-Control-Allow-Methods", value: "OPTIONS, GET, POST"))
-        guard origin?.isEmpty == false else { return answer }
+    func preflight(origin: String?, _ request: HTTPHeaders) -> HTTPResponse {
+        var response = HTTPResponse(.ok, contentType: "text/plain", text: "OK")
+        response.headers = headers(for: origin)
+        response.headers.append((name: "Access-Control-Allow-Methods", value: "OPTIONS, GET, POST"))
+        guard origin?.isEmpty == false else { return response }
         if let requestedHeaders = request.first(name: "access-control-request-headers") {
-            answer.headers.append((name: "Access-Control-Allow-Headers", value: requestedHeaders))
+            response.headers.append((name: "Access-Control-Allow-Headers", value: requestedHeaders))
         }
         // Of a public page that connects to a server in the user's own network.
         if request.first(name: "access-control-request-private-network")?.lowercased() == "true" {
-            answer.headers.append((name: "Access-Control-Allow-Private-Network", value: "true"))
+            response.headers.append((name: "Access-Control-Allow-Private-Network", value: "true"))
         }
-        return answer
+        return response
     }
 }

@@ -15,7 +15,7 @@ struct EmitEndpoint: Sendable {
     }
 
     /// What to publish, or the answer that refuses the request.
-    func request(contentType: String?, body: ByteBuffer) -> Result<Request, HTTPAnswer> {
+    func request(contentType: String?, body: ByteBuffer) -> Result<Request, HTTPResponse> {
         guard Self.isJSON(contentType) else {
             return .failure(.errorPage(.unsupportedMediaType, "Send the message with Content-Type: application/json."))
         }
@@ -36,7 +36,7 @@ struct EmitEndpoint: Sendable {
             let given = document.value(forKey: "secret", in: document.root).flatMap { document.byteString($0) }
             guard let given, ConstantTime.areEqual(given.bytes, secret) else {
                 // In the words of the original, whose callers may look for them.
-                return .failure(HTTPAnswer(.forbidden, contentType: HTTPAnswer.html, text: "Incorrect secret\n"))
+                return .failure(HTTPResponse(.forbidden, contentType: HTTPResponse.html, text: "Incorrect secret\n"))
             }
             do throws(EmitFields.Refusal) {
                 let fields = try EmitFields(document)
@@ -57,7 +57,7 @@ struct EmitEndpoint: Sendable {
     }
 }
 
-extension HTTPAnswer: Error {}
+extension HTTPResponse: Error {}
 
 /// The keys of a `POST /emit`, of which each must be known and of its type: a mistake must not send to everybody what was
 /// meant for a room.

@@ -1,7 +1,7 @@
 import NIOCore
 import SocketIOProtocol
 
-extension HTTPAnswer {
+extension HTTPResponse {
     /// 400 with the refusal as a JSON string.
     init(_ refusal: EngineIORefusal) {
         self.init(.badRequest, contentType: "text/plain", body: ByteBuffer(bytes: refusal.body))

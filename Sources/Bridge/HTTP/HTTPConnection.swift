@@ -26,7 +26,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
         case awaitingHead
         case receivingBody(HTTPRequestHead, ByteBuffer, limit: Int)
         /// The request is with its endpoint; what follows waits.
-        case answering(HTTPAnswer.Form)
+        case responding(HTTPResponse.Framing)
         /// Nothing more is read or written, but the client may still be sending.
         case draining
         /// The parser leaves the pipeline: what comes now is for a websocket, or for the next parser.
@@ -108,11 +108,11 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
         default: break
         }
         let part = unwrapInboundIn(data)
-        if isAnswering { waitingParts.append(.part(part)) } else { received(part, context) }
+        if isResponding { waitingParts.append(.part(part)) } else { received(part, context) }
     }
 
-    private var isAnswering: Bool {
-        if case .answering = state { true } else { false }
+    private var isResponding: Bool {
+        if case .responding = state { true } else { false }
     }
 
     private func received(_ part: HTTPServerRequestPart, _ context: ChannelHandlerContext) {
@@ -139,7 +139,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
         guard !isReadingOn else { return }
         isReadingOn = true
         defer { isReadingOn = false }
-        while !isAnswering, let next = waitingParts.popFirst() {
+        while !isResponding, let next = waitingParts.popFirst() {
             switch next {
             case .part(let part): received(part, context)
             case .brokenRequest: refuseBrokenRequest(context)
@@ -166,7 +166,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
 
     private func mayRead(_ context: ChannelHandlerContext) -> Bool {
         if case .withoutParser = state { return false }
-        return !isAnswering && context.channel.isWritable
+        return !isResponding && context.channel.isWritable
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -181,18 +181,18 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
         guard error is HTTPParserError || error is ByteToMessageDecoderError else {
             return context.close(promise: nil)
         }
-        if isAnswering { waitingParts.append(.brokenRequest) } else { refuseBrokenRequest(context) }
+        if isResponding { waitingParts.append(.brokenRequest) } else { refuseBrokenRequest(context) }
     }
 
     private func refuseBrokenRequest(_ context: ChannelHandlerContext) {
-        let answer = HTTPAnswer.errorPage(.badRequest, "The request is not valid HTTP.")
+        let response = HTTPResponse.errorPage(.badRequest, "The request is not valid HTTP.")
         switch state {
         case .awaitingHead:
             shard.refused(ClientRefusal(.brokenRequest), by: { .address(context.channel.remoteAddress) })
-            refuse(nil, answer)
-        case .receivingBody(let head, _, _): refuse(head, answer)
+            refuse(nil, response)
+        case .receivingBody(let head, _, _): refuse(head, response)
         case .draining: break
-        case .answering, .withoutParser: close(context)
+        case .responding, .withoutParser: close(context)
         }
     }
 
@@ -229,25 +229,25 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
     }
 
     /// Answers at once; the rest of the request is read and dropped for a while, so that the answer isn't lost to a reset.
-    private func refuse(_ head: HTTPRequestHead?, _ answer: HTTPAnswer) {
-        var answer = answer
+    private func refuse(_ head: HTTPRequestHead?, _ response: HTTPResponse) {
+        var response = response
         if let head {
-            endpoints.noteRefusal(of: head, with: answer.status)
-            answer = endpoints.finished(answer, head)
+            endpoints.noteRefusal(of: head, with: response.status)
+            response = endpoints.finished(response, head)
         }
-        state = .answering(head.map(HTTPAnswer.Form.init(of:)) ?? .usual)
-        answer.closesConnection = true
-        write(answer)
+        state = .responding(head.map(HTTPResponse.Framing.init(of:)) ?? .common)
+        response.closesConnection = true
+        write(response)
     }
 
     private func received(_ head: HTTPRequestHead, body: ByteBuffer, _ context: ChannelHandlerContext) {
-        state = .answering(HTTPAnswer.Form(of: head))
+        state = .responding(HTTPResponse.Framing(of: head))
         deadline = nil
         switch endpoints.route(head, body: body, from: context.channel, on: shard) {
-        case .answer(let answer): write(answer)
+        case .respond(let response): write(response)
         case .later(let future): write(future, to: head)
         case .poll(let session, let jsonpIndex):
-            let promise = context.eventLoop.makePromise(of: HTTPAnswer.self)
+            let promise = context.eventLoop.makePromise(of: HTTPResponse.self)
             let origin = head.headers.first(name: "origin")
             waitingPoll = (session, requestID)
             write(promise.futureResult.map { [endpoints] in endpoints.transport.finished($0, origin) }, to: head)
@@ -280,9 +280,9 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
     }
 
     private func refuseUpgrade(_ head: HTTPRequestHead, _ refusal: EngineIORefusal) {
-        var answer = HTTPAnswer(refusal)
-        if refusal == .invalidWebSocketUpgrade { answer.headers = [WebSocketHandshake.version] }
-        write(endpoints.transport.finished(answer, head.headers.first(name: "origin")))
+        var response = HTTPResponse(refusal)
+        if refusal == .invalidWebSocketUpgrade { response.headers = [WebSocketHandshake.version] }
+        write(endpoints.transport.finished(response, head.headers.first(name: "origin")))
     }
 
     /// The connection leaves this channel for its session's event loop, behind the answers that are still to be sent.

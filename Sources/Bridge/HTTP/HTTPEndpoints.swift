@@ -6,8 +6,8 @@ import SocketIOProtocol
 
 /// What is to be done with a request.
 enum HTTPAction {
-    case answer(HTTPAnswer)
-    case later(EventLoopFuture<HTTPAnswer>)
+    case respond(HTTPResponse)
+    case later(EventLoopFuture<HTTPResponse>)
     case poll(SessionReference, jsonpIndex: Int?)
     /// Upgrade, for a session that polls or a new one.
     case webSocket(SessionReference?)
@@ -56,7 +56,7 @@ final class HTTPEndpoints: Sendable {
     }
 
     /// The answer to a request whose body is over the limit.
-    func bodyTooLarge(_ head: HTTPRequestHead, limit: Int, on shard: Shard) -> HTTPAnswer {
+    func bodyTooLarge(_ head: HTTPRequestHead, limit: Int, on shard: Shard) -> HTTPResponse {
         let sentence = "A body here may have at most \(limit) bytes."
         let path = Self.path(of: head)
         guard emit != nil, path == "/emit" else {
@@ -69,7 +69,7 @@ final class HTTPEndpoints: Sendable {
 
     /// A request that is refused before it is whole gets its answer from the connection.
     func noteRefusal(of head: HTTPRequestHead, with status: HTTPResponseStatus) {
-        if emit != nil, Self.path(of: head) == "/emit" { metrics.emitAnswered(status.code) }
+        if emit != nil, Self.path(of: head) == "/emit" { metrics.emitResponded(status.code) }
     }
 
     /// - Parameter channel: the connection, for who is at its other end.
@@ -94,19 +94,19 @@ final class HTTPEndpoints: Sendable {
 
     private func elsewhere(_ head: HTTPRequestHead) -> HTTPAction {
         guard head.method != .OPTIONS || head.uri != "*" else {
-            var answer = HTTPAnswer(.ok, text: "")
-            answer.headers = [("Allow", "GET, HEAD, POST, OPTIONS")]
-            return .answer(answer)
+            var response = HTTPResponse(.ok, text: "")
+            response.headers = [("Allow", "GET, HEAD, POST, OPTIONS")]
+            return .respond(response)
         }
-        return .answer(finished(.errorPage(.notFound, "There is nothing at this address."), head))
+        return .respond(finished(.errorPage(.notFound, "There is nothing at this address."), head))
     }
 
     /// An answer that no endpoint gives: an allowed page may read it, so that its console tells the cause instead of CORS.
-    func finished(_ answer: HTTPAnswer, _ head: HTTPRequestHead) -> HTTPAnswer {
+    func finished(_ response: HTTPResponse, _ head: HTTPRequestHead) -> HTTPResponse {
         guard purpose != .operators, Self.path(of: head) != "/emit",
             let origin = head.headers.first(name: "origin"), transport.cors.accepts(origin)
-        else { return answer }
-        return transport.finished(answer, origin)
+        else { return response }
+        return transport.finished(response, origin)
     }
 
     /// Whoever asks from this machine, unless a proxy asks for somebody else.
@@ -122,54 +122,54 @@ final class HTTPEndpoints: Sendable {
         switch head.method {
         case .POST: break
         case .OPTIONS:
-            var answer = HTTPAnswer(.ok, contentType: HTTPAnswer.html, text: "")
-            answer.headers = [("Allow", "POST, OPTIONS")]
-            return .answer(answer)
+            var response = HTTPResponse(.ok, contentType: HTTPResponse.html, text: "")
+            response.headers = [("Allow", "POST, OPTIONS")]
+            return .respond(response)
         default:
-            var answer = HTTPAnswer.errorPage(.methodNotAllowed, "Send messages with POST.")
-            answer.headers = [("Allow", "POST, OPTIONS")]
-            return .answer(answer)
+            var response = HTTPResponse.errorPage(.methodNotAllowed, "Send messages with POST.")
+            response.headers = [("Allow", "POST, OPTIONS")]
+            return .respond(response)
         }
         switch endpoint.request(contentType: head.headers.first(name: "content-type"), body: body) {
-        case .failure(let answer): return .answer(counted(answer))
+        case .failure(let response): return .respond(counted(response))
         case .success(let request):
             do {
                 if request.wantsReport {
                     return later(
-                        router.emitReporting(request.emit.payload).map { OperationsEndpoint.answer(.ok, $0.json) })
+                        router.emitReporting(request.emit.payload).map { OperationsEndpoint.response(.ok, $0.json) })
                 }
                 switch try router.emit(request.emit) {
-                case .now(let obstacle): return .answer(counted(Self.emitted(obstacle)))
+                case .now(let obstacle): return .respond(counted(Self.emitted(obstacle)))
                 case .later(let emitted): return later(emitted.map { Self.emitted($0) })
                 }
             } catch {
-                return .answer(counted(Self.unemittable(error)))
+                return .respond(counted(Self.unemittable(error)))
             }
         }
     }
 
-    private static let emitted = HTTPAnswer(.ok, contentType: HTTPAnswer.html, text: "OK\n").prepared()
+    private static let emitted = HTTPResponse(.ok, contentType: HTTPResponse.html, text: "OK\n").prepared()
 
     /// Still 200 when it can't be published: the clients of this server have it, and would get it twice if a backend or a
     /// proxy tried again.
-    private static func emitted(_ obstacle: RedisError?) -> HTTPAnswer {
+    private static func emitted(_ obstacle: RedisError?) -> HTTPResponse {
         guard let obstacle else { return emitted }
         let reason = EmitReport.Reason.notPublished(obstacle)
-        return OperationsEndpoint.answer(
+        return OperationsEndpoint.response(
             .ok, .object([("published", .bool(false)), ("reasons", .list([reason.json]))]))
     }
 
-    private static func unemittable(_ error: any Error) -> HTTPAnswer {
+    private static func unemittable(_ error: any Error) -> HTTPResponse {
         .jsonError(.badRequest, "The message can't be emitted: \(error).")
     }
 
-    private func later(_ answer: EventLoopFuture<HTTPAnswer>) -> HTTPAction {
-        .later(answer.recover { Self.unemittable($0) }.map { [self] in counted($0) })
+    private func later(_ response: EventLoopFuture<HTTPResponse>) -> HTTPAction {
+        .later(response.recover { Self.unemittable($0) }.map { [self] in counted($0) })
     }
 
-    private func counted(_ emitAnswer: HTTPAnswer) -> HTTPAnswer {
-        metrics.emitAnswered(emitAnswer.status.code)
-        return emitAnswer
+    private func counted(_ response: HTTPResponse) -> HTTPResponse {
+        metrics.emitResponded(response.status.code)
+        return response
     }
 
     static func path(of head: HTTPRequestHead) -> Substring {

@@ -43,11 +43,11 @@ final class OperationsEndpoint: Sendable {
     ) -> HTTPAction? {
         let action: () -> HTTPAction
         switch path {
-        case "/livez": action = { .answer(self.liveness()) }
-        case "/readyz": action = { .answer(self.readiness(for: audience)) }
+        case "/livez": action = { .respond(self.liveness()) }
+        case "/readyz": action = { .respond(self.readiness(for: audience)) }
         case "/metrics" where audience == .operators: action = { .later(self.metricsPage(on: shard.eventLoop)) }
         case "/explain" where isTrusted || secret != nil:
-            action = { isTrusted || self.hasSecret(head) ? self.explanation(head, on: shard) : .answer(Self.forbidden) }
+            action = { isTrusted || self.hasSecret(head) ? self.explanation(head, on: shard) : .respond(Self.forbidden) }
         default: return nil
         }
         let allow = (name: "Allow", value: "GET, HEAD, OPTIONS")
@@ -55,21 +55,21 @@ final class OperationsEndpoint: Sendable {
         case .GET, .HEAD: return action()
         case .OPTIONS:
             // Balancers ask for health by it, HAProxy unless told otherwise: the verdict is that of GET.
-            guard path == "/livez" || path == "/readyz", case .answer(var answer) = action() else {
-                var answer = HTTPAnswer(.ok, text: "")
-                answer.headers = [allow]
-                return .answer(answer)
+            guard path == "/livez" || path == "/readyz", case .respond(var response) = action() else {
+                var response = HTTPResponse(.ok, text: "")
+                response.headers = [allow]
+                return .respond(response)
             }
-            answer.headers.append(allow)
-            return .answer(answer)
+            response.headers.append(allow)
+            return .respond(response)
         default:
-            var answer = HTTPAnswer.errorPage(.methodNotAllowed, "Ask with GET.")
-            answer.headers = [allow]
-            return .answer(answer)
+            var response = HTTPResponse.errorPage(.methodNotAllowed, "Ask with GET.")
+            response.headers = [allow]
+            return .respond(response)
         }
     }
 
-    private static let forbidden = HTTPAnswer(.forbidden, contentType: HTTPAnswer.html, text: "Incorrect secret\n")
+    private static let forbidden = HTTPResponse(.forbidden, contentType: HTTPResponse.html, text: "Incorrect secret\n")
 
     /// `Authorization: Bearer <secret>`, as in RFC 6750.
     private func hasSecret(_ head: HTTPRequestHead) -> Bool {
@@ -85,7 +85,7 @@ final class OperationsEndpoint: Sendable {
             query[String(decoding: $0, as: UTF8.self)] = $1
         }
         guard let room = query["room"] else {
-            return .answer(.errorPage(.badRequest, "Name the room: /explain?room=time&namespace=/"))
+            return .respond(.errorPage(.badRequest, "Name the room: /explain?room=time&namespace=/"))
         }
         let limit = shard.configuration.maxNameBytes
         let namespace = query["namespace"] ?? [UInt8(ascii: "/")]
@@ -94,20 +94,20 @@ final class OperationsEndpoint: Sendable {
             on: shard.eventLoop)
         return .later(
             explained.map { [readiness] explanation in
-                Self.answer(.ok, explanation.json(readiness, at: .now(), milliseconds: WallClock.milliseconds()))
+                Self.response(.ok, explanation.json(readiness, at: .now(), milliseconds: WallClock.milliseconds()))
             })
     }
 
     /// Fails only for what a restart mends: an event loop that hangs. Not for Redis being away.
-    private func liveness() -> HTTPAnswer {
+    private func liveness() -> HTTPResponse {
         let stuck = readiness.stuckLoops(at: .now())
         let body = JSONValue.object([
             ("alive", .bool(stuck.isEmpty)), ("stuck_loops", .list(stuck.map { .integer($0) })),
         ])
-        return Self.answer(stuck.isEmpty ? .ok : .serviceUnavailable, body)
+        return Self.response(stuck.isEmpty ? .ok : .serviceUnavailable, body)
     }
 
-    private func readiness(for audience: Audience) -> HTTPAnswer {
+    private func readiness(for audience: Audience) -> HTTPResponse {
         let now = NIODeadline.now()
         let reasons = readiness.reasons(at: now)
         var members: [(String, JSONValue)] = [("ready", .bool(reasons.isEmpty))]
@@ -117,23 +117,23 @@ final class OperationsEndpoint: Sendable {
             members.append(("reasons", .list(reasons.map(\.json))))
             members += readiness.details(at: now)
         }
-        return Self.answer(reasons.isEmpty ? .ok : .serviceUnavailable, .object(members))
+        return Self.response(reasons.isEmpty ? .ok : .serviceUnavailable, .object(members))
     }
 
-    private func metricsPage(on eventLoop: any EventLoop) -> EventLoopFuture<HTTPAnswer> {
+    private func metricsPage(on eventLoop: any EventLoop) -> EventLoopFuture<HTTPResponse> {
         scrape.collect(on: eventLoop).map { [readiness, metrics] numbers in
             var text = PrometheusText()
             MetricsPage(numbers: numbers, readiness: readiness, now: .now(), milliseconds: WallClock.milliseconds())
                 .write(to: &text)
             metrics.write(to: &text)
-            return HTTPAnswer(.ok, contentType: PrometheusText.contentType, text: text.text)
+            return HTTPResponse(.ok, contentType: PrometheusText.contentType, text: text.text)
         }
     }
 
-    static func answer(_ status: HTTPResponseStatus, _ value: JSONValue) -> HTTPAnswer {
-        var answer = HTTPAnswer(status, contentType: "application/json", text: value.line)
-        answer.headers = [("Cache-Control", "no-store")]
-        return answer
+    static func response(_ status: HTTPResponseStatus, _ value: JSONValue) -> HTTPResponse {
+        var response = HTTPResponse(status, contentType: "application/json", text: value.line)
+        response.headers = [("Cache-Control", "no-store")]
+        return response
     }
 }
 

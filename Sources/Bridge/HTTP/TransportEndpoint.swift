@@ -31,21 +31,21 @@ final class TransportEndpoint: Sendable {
         guard cors.accepts(origin) else {
             shard.counters.originsRefused += 1
             shard.refused(ClientRefusal(.originRefused, ByteString(origin ?? "")))
-            return .answer(HTTPAnswer(.originNotAccepted))
+            return .respond(HTTPResponse(.originNotAccepted))
         }
         let method: EngineIORequest.Method
         switch head.method {
         case .GET: method = .get
         case .POST: method = .post
         case .OPTIONS:
-            return .answer(cors.preflight(origin: origin, head.headers))
+            return .respond(cors.preflight(origin: origin, head.headers))
         default:
             shard.refused(
                 ClientRefusal(.invalidRequest, "the method is neither GET nor POST"), by: { .sender(of: head) })
             let status = HTTPResponseStatus.custom(code: 405, reasonPhrase: "METHOD NOT FOUND")
-            var answer = HTTPAnswer(status, contentType: "text/plain", text: "Method Not Found")
-            answer.headers = [("Allow", "OPTIONS, GET, POST")]
-            return .answer(finished(answer, origin))
+            var response = HTTPResponse(status, contentType: "text/plain", text: "Method Not Found")
+            response.headers = [("Allow", "OPTIONS, GET, POST")]
+            return .respond(finished(response, origin))
         }
         do throws(EngineIORefusal) {
             let uri = head.uri.utf8
@@ -55,7 +55,7 @@ final class TransportEndpoint: Sendable {
             return try route(request, method, origin, body, on: shard)
         } catch {
             shard.refused(ClientRefusal(error, of: head), by: { .sender(of: head) })
-            return .answer(finished(HTTPAnswer(error), origin))
+            return .respond(finished(HTTPResponse(error), origin))
         }
     }
 
@@ -71,28 +71,28 @@ final class TransportEndpoint: Sendable {
         }
         switch (method, request.transport, session) {
         case (.get, .websocket, _): return .webSocket(session)
-        case (.get, .polling, nil): return .answer(finished(openSession(on: shard, request.jsonpIndex), origin))
+        case (.get, .polling, nil): return .respond(finished(openSession(on: shard, request.jsonpIndex), origin))
         case (.get, .polling, let session?): return .poll(session, jsonpIndex: request.jsonpIndex)
         case (.post, _, nil): throw .invalidSession(nil)
         case (.post, _, let session?):
-            let promise = shard.eventLoop.makePromise(of: HTTPAnswer.self)
+            let promise = shard.eventLoop.makePromise(of: HTTPResponse.self)
             session.post(body, promise: promise)
             return .later(promise.futureResult.map { self.finished($0, origin) })
         }
     }
 
-    private func openSession(on shard: Shard, _ jsonpIndex: Int?) -> HTTPAnswer {
+    private func openSession(on shard: Shard, _ jsonpIndex: Int?) -> HTTPResponse {
         let session = shard.openSession(transport: .polling)
         var payload = ByteBuffer()
         shard.openPacket(of: session, transport: .polling).appendPart(0, to: &payload)
-        return Session.pollAnswer(payload, jsonpIndex: jsonpIndex)
+        return Session.pollResponse(payload, jsonpIndex: jsonpIndex)
     }
 
     /// Adds the headers that every answer of this endpoint has.
-    func finished(_ answer: HTTPAnswer, _ origin: String?) -> HTTPAnswer {
-        var answer = answer
-        answer.headers += cors.headers(for: origin)
-        answer.headers.append((name: "Cache-Control", value: "no-store"))
-        return answer
+    func finished(_ response: HTTPResponse, _ origin: String?) -> HTTPResponse {
+        var response = response
+        response.headers += cors.headers(for: origin)
+        response.headers.append((name: "Cache-Control", value: "no-store"))
+        return response
     }
 }

@@ -36,5 +36,5 @@ package struct BridgeMetrics: Sendable {
 
     func gapEnded(_ cause: SubscriptionGap.Cause) { gapsByCause[cause]?.increment() }
 
-    func emitAnswered(_ status: UInt) { emitAnswers[status]?.increment() }
+    func emitResponded(_ status: UInt) { emitAnswers[status]?.increment() }
 }

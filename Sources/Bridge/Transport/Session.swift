@@ -9,7 +9,7 @@ struct PendingPoll {
     /// Names the request, so that a late abort of an earlier one does no harm.
     let id: UInt64
     let jsonpIndex: Int?
-    let promise: EventLoopPromise<HTTPAnswer>
+    let promise: EventLoopPromise<HTTPResponse>
 }
 
 /// One Engine.IO session on its event loop: the queue of packets, the transport that takes them, its sockets.
@@ -33,7 +33,7 @@ final class Session: UnfinishedInput {
     private var hasEverConnected = false
     var unfinishedBytes: UInt32 = 0
     /// Bytes of answers to this client's own packets since its queue was last seen empty.
-    private var answerBytes: UInt32 = 0
+    private var solicitedBytes: UInt32 = 0
     /// Bytes of the last answer to a poll, which takes its time on the way.
     private var payloadBytes: UInt32 = 0
     /// Set while much waits and the client takes nothing of it.
@@ -81,12 +81,12 @@ final class Session: UnfinishedInput {
 
     /// Queues a packet that the client has caused itself, such as an ack. A client that asks without reading may not fill
     /// the queue with such: thousands of small packets take many times their bytes.
-    func enqueueAnswer(_ packet: EncodedPacket) {
+    func enqueueSolicited(_ packet: EncodedPacket) {
         guard !isClosed else { return }
-        if queue.isEmpty { answerBytes = 0 }
-        answerBytes = UInt32(clamping: Int(answerBytes) + packet.byteCount)
-        let limit = max(Self.maximumAnswerBytes, shard.configuration.maxPayload)
-        if answerBytes > limit, queue.packetCount > 1 {
+        if queue.isEmpty { solicitedBytes = 0 }
+        solicitedBytes = UInt32(clamping: Int(solicitedBytes) + packet.byteCount)
+        let limit = max(Self.maximumSolicitedBytes, shard.configuration.maxPayload)
+        if solicitedBytes > limit, queue.packetCount > 1 {
             return closeAsTooSlow(
                 "client too slow, transport closed: it asks for answers and doesn't read them",
                 waitingBytes: queue.byteCount, limit: limit)
@@ -95,7 +95,7 @@ final class Session: UnfinishedInput {
     }
 
     /// More than the acks that one POST of events asks for.
-    private static let maximumAnswerBytes = 1 << 20
+    private static let maximumSolicitedBytes = 1 << 20
 
     private func closeAsTooSlow(_ sentence: String, waitingBytes: Int, limit: Int) {
         shard.counters.slowClientsClosed += 1
@@ -126,7 +126,7 @@ final class Session: UnfinishedInput {
         guard hasSendablePackets else { return }
         switch engine.takeFlushTarget() {
         case .nothing: break
-        case .waitingPoll: answerPoll(with: takePayload())
+        case .waitingPoll: endPoll(with: takePayload())
         case .webSocket: writeQueueToWebSocket()
         }
     }
@@ -151,19 +151,19 @@ final class Session: UnfinishedInput {
         return payload
     }
 
-    private func answerPoll(with payload: ByteBuffer) {
-        poll?.promise.succeed(Self.pollAnswer(payload, jsonpIndex: poll?.jsonpIndex))
+    private func endPoll(with payload: ByteBuffer) {
+        poll?.promise.succeed(Self.pollResponse(payload, jsonpIndex: poll?.jsonpIndex))
         poll = nil
     }
 
-    static func pollAnswer(_ payload: ByteBuffer, jsonpIndex: Int?) -> HTTPAnswer {
-        guard let jsonpIndex else { return HTTPAnswer(.ok, contentType: HTTPAnswer.plainText, body: payload) }
+    static func pollResponse(_ payload: ByteBuffer, jsonpIndex: Int?) -> HTTPResponse {
+        guard let jsonpIndex else { return HTTPResponse(.ok, contentType: HTTPResponse.plainText, body: payload) }
         var writer = JSONWriter(capacity: payload.readableBytes + 64)
         payload.withUnsafeReadableBytes { writer.appendString(wtf8: $0) }
         var body = ByteBuffer(string: "___eio[\(jsonpIndex)](")
         writer.withUnsafeBytes { _ = body.writeBytes($0) }
         body.writeString(");")
-        return HTTPAnswer(.ok, contentType: "text/javascript; charset=UTF-8", body: body)
+        return HTTPResponse(.ok, contentType: "text/javascript; charset=UTF-8", body: body)
     }
 
     // MARK: Polling
@@ -171,21 +171,21 @@ final class Session: UnfinishedInput {
     func received(_ poll: PendingPoll) {
         stall = nil
         timerFired(at: .now)
-        if isClosed { return poll.promise.succeed(HTTPAnswer(.invalidSession(sid))) }
+        if isClosed { return poll.promise.succeed(HTTPResponse(.invalidSession(sid))) }
         switch engine.pollArrived(hasQueuedPackets: hasSendablePackets) {
         case .hold: self.poll = poll
-        case .answer:
+        case .respond:
             let payload =
                 hasSendablePackets
                 ? takePayload()
                 : ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])
-            poll.promise.succeed(Self.pollAnswer(payload, jsonpIndex: poll.jsonpIndex))
+            poll.promise.succeed(Self.pollResponse(payload, jsonpIndex: poll.jsonpIndex))
         case .refuse(let refusal):
             refused(ClientRefusal(.invalidRequest, "a poll of a session that has its websocket"))
-            poll.promise.succeed(HTTPAnswer(refusal))
+            poll.promise.succeed(HTTPResponse(refusal))
         case .closeOverlapping:
             refused(ClientRefusal(.overlappingPolls))
-            poll.promise.succeed(HTTPAnswer(.overlappingPoll))
+            poll.promise.succeed(HTTPResponse(.overlappingPoll))
             close(.overlappingPolls)
         }
     }
@@ -197,12 +197,12 @@ final class Session: UnfinishedInput {
     }
 
     /// A POST body. Everything before a broken packet has its effect; the session ends there.
-    func received(body: ArraySlice<UInt8>) -> HTTPAnswer {
+    func received(body: ArraySlice<UInt8>) -> HTTPResponse {
         timerFired(at: .now)
-        if isClosed { return HTTPAnswer(.invalidSession(sid)) }
+        if isClosed { return HTTPResponse(.invalidSession(sid)) }
         guard engine.acceptsPosts else {
             refused(ClientRefusal(.invalidRequest, "a POST to a session that has its websocket"))
-            return HTTPAnswer(.unexpectedRequest)
+            return HTTPResponse(.unexpectedRequest)
         }
         do {
             try EngineIOPayload.forEachPacket(in: body) { packet in
@@ -213,7 +213,7 @@ final class Session: UnfinishedInput {
         }
         shard.flush()
         return isClosed && closedByInvalidPacket
-            ? HTTPAnswer(.invalidPayload) : HTTPAnswer(.ok, contentType: "text/plain", body: ByteBuffer(string: "OK"))
+            ? HTTPResponse(.invalidPayload) : HTTPResponse(.ok, contentType: "text/plain", body: ByteBuffer(string: "OK"))
     }
 
     private var closedByInvalidPacket = false
@@ -283,11 +283,11 @@ final class Session: UnfinishedInput {
         switch engine.received(packet, on: transport, at: .now) {
         case .none: break
         case .message: receivedMessage(packet)
-        case .confirmProbe(let answerPoll):
+        case .confirmProbe(let endsPoll):
             webSocket?.writeText("3probe")
-            if answerPoll { self.answerPoll(with: ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])) }
-        case .upgraded(let answerPoll):
-            if answerPoll { self.answerPoll(with: ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])) }
+            if endsPoll { endPoll(with: ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])) }
+        case .upgraded(let endsPoll):
+            if endsPoll { endPoll(with: ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])) }
             writeQueueToWebSocket()
         case .dropWebSocket:
             let probe = webSocket
@@ -420,7 +420,7 @@ final class Session: UnfinishedInput {
         sockets = []
         // A client that closes knows; its poll just ends, as the protocol's test suite asks.
         let lastPacket: EngineIOPacketType = reason == .clientClosed ? .noop : .close
-        answerPoll(with: ByteBuffer(bytes: [lastPacket.rawValue]))
+        endPoll(with: ByteBuffer(bytes: [lastPacket.rawValue]))
         if reason == .slowClient {
             shard.counters.packetsDroppedSlow += queue.packetCount + 1
         } else {

@@ -17,7 +17,7 @@ struct SessionReference: Sendable {
     func poll(_ poll: PendingPoll) {
         run { shard in
             guard let session = session(on: shard) else {
-                return poll.promise.succeed(HTTPAnswer(.invalidSession(sid)))
+                return poll.promise.succeed(HTTPResponse(.invalidSession(sid)))
             }
             session.received(poll)
             shard.flush()
@@ -31,10 +31,10 @@ struct SessionReference: Sendable {
         }
     }
 
-    func post(_ body: ByteBuffer, promise: EventLoopPromise<HTTPAnswer>) {
+    func post(_ body: ByteBuffer, promise: EventLoopPromise<HTTPResponse>) {
         run { shard in
             guard let session = session(on: shard) else {
-                return promise.succeed(HTTPAnswer(.invalidSession(sid)))
+                return promise.succeed(HTTPResponse(.invalidSession(sid)))
             }
             let bytes = Array(body.readableBytesView)
             promise.succeed(session.received(body: (EngineIOPayload.jsonpBody(bytes[...]) ?? bytes)[...]))

@@ -14,7 +14,7 @@ enum WebSocketCloseCode: UInt16 {
 /// The payload of a client's close frame: nothing, or a code and a reason (RFC 6455, sections 5.5.1 and 7.4).
 enum WebSocketCloseFrame {
     /// The code to answer with: the client's own, or why its frame is wrong. Nil when the client named none.
-    static func answerCode(to payload: [UInt8]) -> UInt16? {
+    static func responseCode(to payload: [UInt8]) -> UInt16? {
         if payload.isEmpty { return nil }
         let code = payload.prefix(2).reduce(0 as UInt16) { $0 << 8 | UInt16($1) }
         guard payload.count >= 2, isAllowed(code) else { return WebSocketCloseCode.protocolError.rawValue }

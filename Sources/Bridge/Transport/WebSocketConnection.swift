@@ -227,11 +227,11 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
     private func receivedClose(_ frame: WebSocketFrame) {
         if isClosing { return link?.close() ?? () }
         isClosing = true
-        var answer = ByteBuffer()
-        let code = WebSocketCloseFrame.answerCode(to: frame.payload)
-        WebSocketFrameHeader.write(.close, payloadBytes: code == nil ? 0 : 2, to: &answer)
-        if let code { answer.writeInteger(code) }
-        write(answer)
+        var response = ByteBuffer()
+        let code = WebSocketCloseFrame.responseCode(to: frame.payload)
+        WebSocketFrameHeader.write(.close, payloadBytes: code == nil ? 0 : 2, to: &response)
+        if let code { response.writeInteger(code) }
+        write(response)
         let session = self.session
         self.session = nil
         session?.closed(self)

@@ -4,7 +4,7 @@
 package enum EngineIOPayload {
     package static let separator: UInt8 = 0x1E
     /// python-engineio's clients refuse a body with more packets than this (`max_decode_packets`).
-    package static let maximumPacketsInAnswer = 16
+    package static let maximumPacketsInPayload = 16
 
     /// Calls `body` with each packet of a request body up to the first broken one, at which it throws.
     ///

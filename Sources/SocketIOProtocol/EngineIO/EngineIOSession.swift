@@ -50,7 +50,7 @@ package struct EngineIOSession: Sendable {
         /// Keep the request until there is something to say.
         case hold
         /// Answer with what is queued, with a noop if that is nothing.
-        case answer
+        case respond
         case refuse(EngineIORefusal)
         /// The waiting poll gets a close packet, this one a refusal, and the session ends.
         case closeOverlapping
@@ -67,7 +67,7 @@ package struct EngineIOSession: Sendable {
             return .closeOverlapping
         }
         // The client waits for its last poll before it sends the upgrade packet.
-        if hasQueuedPackets || phase == .probed { return .answer }
+        if hasQueuedPackets || phase == .probed { return .respond }
         isPollWaiting = true
         return .hold
     }
@@ -128,9 +128,9 @@ package struct EngineIOSession: Sendable {
         /// A Socket.IO packet or attachment for the layer above.
         case message
         /// Answer `3probe` on the websocket and the waiting poll, if any, with a noop.
-        case confirmProbe(answerPoll: Bool)
+        case confirmProbe(endsPoll: Bool)
         /// The websocket carries the session from now on.
-        case upgraded(answerPoll: Bool)
+        case upgraded(endsPoll: Bool)
         /// Not what a probe sends: drop the websocket, keep the session.
         case dropWebSocket
         case close(CloseReason)
@@ -155,17 +155,17 @@ package struct EngineIOSession: Sendable {
     }
 
     private mutating func receivedOnProbe(_ packet: EngineIOPacket) -> Action {
-        let answersPoll = isPollWaiting
+        let endsPoll = isPollWaiting
         switch (phase, packet.type) {
         case (.probing, .ping) where !packet.isBinary && packet.payload.elementsEqual("probe".utf8):
             phase = .probed
             isPollWaiting = false
-            return .confirmProbe(answerPoll: answersPoll)
+            return .confirmProbe(endsPoll: endsPoll)
         case (.probed, .upgrade):
             phase = .websocket
             upgradeDue = nil
             isPollWaiting = false
-            return .upgraded(answerPoll: answersPoll)
+            return .upgraded(endsPoll: endsPoll)
         default:
             phase = .polling
             upgradeDue = nil

@@ -2,14 +2,14 @@ import NIOCore
 import NIOHTTP1
 
 /// A whole HTTP response, made on the loop that owns the session and written on the connection's.
-struct HTTPAnswer: Sendable {
+struct HTTPResponse: Sendable {
     var status: HTTPResponseStatus
     var contentType: String
     var body: ByteBuffer
     var headers: [(name: String, value: String)] = []
     /// Close the connection after it, because the request's body was not read to its end.
     var closesConnection = false
-    private var usualBytes: ByteBuffer?
+    private var preparedBytes: ByteBuffer?
 
     static let plainText = "text/plain; charset=UTF-8"
     static let html = "text/html; charset=utf-8"
@@ -20,12 +20,12 @@ struct HTTPAnswer: Sendable {
         self.body = body
     }
 
-    init(_ status: HTTPResponseStatus, contentType: String = HTTPAnswer.plainText, text: String) {
+    init(_ status: HTTPResponseStatus, contentType: String = HTTPResponse.plainText, text: String) {
         self.init(status, contentType: contentType, body: ByteBuffer(string: text))
     }
 
-    /// What a request decides about the form of its answer.
-    struct Form: Equatable {
+    /// What a request decides about the framing of its answer.
+    struct Framing: Equatable {
         /// What the answer says about the connection; HTTP/1.1 implies that it stays open.
         enum Persistence { case implied, keepAlive, close }
 
@@ -33,7 +33,7 @@ struct HTTPAnswer: Sendable {
         var includesBody = true
 
         /// Of most requests.
-        static let usual = Form()
+        static let common = Framing()
 
         private init() {}
 
@@ -43,28 +43,28 @@ struct HTTPAnswer: Sendable {
         }
     }
 
-    /// The same answer, whose bytes in the usual form are made once.
-    func prepared() -> HTTPAnswer {
-        var answer = self
-        answer.usualBytes = bytes(.usual)
-        return answer
+    /// The same answer, whose bytes in the common framing are made once.
+    func prepared() -> HTTPResponse {
+        var response = self
+        response.preparedBytes = bytes(.common)
+        return response
     }
 
     /// The response as it goes out.
-    func bytes(_ form: Form) -> ByteBuffer {
-        if form == .usual, let usualBytes { return usualBytes }
+    func bytes(_ framing: Framing) -> ByteBuffer {
+        if framing == .common, let preparedBytes { return preparedBytes }
         var bytes = ByteBuffer()
-        write(form, to: &bytes)
+        write(framing, to: &bytes)
         return bytes
     }
 
     /// Writes the response as it goes out (RFC 9112, section 4).
-    func write(_ form: Form, to bytes: inout ByteBuffer) {
-        if form == .usual, var usualBytes {
-            bytes.writeBuffer(&usualBytes)
+    func write(_ framing: Framing, to bytes: inout ByteBuffer) {
+        if framing == .common, var preparedBytes {
+            bytes.writeBuffer(&preparedBytes)
             return
         }
-        bytes.reserveCapacity(minimumWritableBytes: 320 + (form.includesBody ? body.readableBytes : 0))
+        bytes.reserveCapacity(minimumWritableBytes: 320 + (framing.includesBody ? body.readableBytes : 0))
         bytes.writeStaticString("HTTP/1.1 ")
         bytes.writeString(String(status.code))
         bytes.writeStaticString(" ")
@@ -80,21 +80,21 @@ struct HTTPAnswer: Sendable {
             bytes.writeString(header.value)
             bytes.writeStaticString("\r\n")
         }
-        switch form.persistence {
+        switch framing.persistence {
         case .implied: bytes.writeStaticString("\r\n")
         case .keepAlive: bytes.writeStaticString("Connection: keep-alive\r\n\r\n")
         case .close: bytes.writeStaticString("Connection: close\r\n\r\n")
         }
-        if form.includesBody { bytes.writeImmutableBuffer(body) }
+        if framing.includesBody { bytes.writeImmutableBuffer(body) }
     }
 
     /// The answer to a request of a program, which spoke JSON itself: `{"error":"…"}`.
-    static func jsonError(_ status: HTTPResponseStatus, _ sentence: String) -> HTTPAnswer {
-        HTTPAnswer(status, contentType: "application/json", text: JSONValue.object([("error", .text(sentence))]).line)
+    static func jsonError(_ status: HTTPResponseStatus, _ sentence: String) -> HTTPResponse {
+        HTTPResponse(status, contentType: "application/json", text: JSONValue.object([("error", .text(sentence))]).line)
     }
 
     /// An error page of the shape that Flask's have.
-    static func errorPage(_ status: HTTPResponseStatus, _ sentence: String) -> HTTPAnswer {
+    static func errorPage(_ status: HTTPResponseStatus, _ sentence: String) -> HTTPResponse {
         let page = """
             <!doctype html>
             <html lang=en>
@@ -103,6 +103,6 @@ struct HTTPAnswer: Sendable {
             <p>\(sentence)</p>
 
             """
-        return HTTPAnswer(status, contentType: html, text: page)
+        return HTTPResponse(status, contentType: html, text: page)
     }
 }

@@ -3,33 +3,33 @@ import NIOHTTP1
 
 /// Answers, which leave at the end of the turn.
 extension HTTPConnection {
-    func write(_ future: EventLoopFuture<HTTPAnswer>, to head: HTTPRequestHead) {
+    func write(_ future: EventLoopFuture<HTTPResponse>, to head: HTTPRequestHead) {
         let id = requestID
-        // An endpoint's answer may come from another loop.
+        // An endpoint's response may come from another loop.
         future.hop(to: shard.eventLoop).assumeIsolated().whenComplete { result in
             guard self.requestID == id else { return }
             self.waitingPoll = nil
             switch result {
-            case .success(let answer): self.write(answer)
+            case .success(let response): self.write(response)
             case .failure:
-                let answer = HTTPAnswer.errorPage(.internalServerError, "The request could not be completed.")
-                self.write(self.endpoints.finished(answer, head))
+                let response = HTTPResponse.errorPage(.internalServerError, "The request could not be completed.")
+                self.write(self.endpoints.finished(response, head))
             }
         }
     }
 
-    func write(_ answer: HTTPAnswer) {
-        guard let context, case .answering(var form) = state else { return }
-        if answer.closesConnection || closesWhenIdle || upgradeOffer == .unclear { form.persistence = .close }
+    func write(_ response: HTTPResponse) {
+        guard let context, case .responding(var framing) = state else { return }
+        if response.closesConnection || closesWhenIdle || upgradeOffer == .unclear { framing.persistence = .close }
         if var bytes = unsent {
             unsent = nil  // releases the buffer, so that appending doesn't copy it
-            answer.write(form, to: &bytes)
+            response.write(framing, to: &bytes)
             unsent = bytes
         } else {
-            unsent = answer.bytes(form)
+            unsent = response.bytes(framing)
             shard.flushLater(self)
         }
-        if form.persistence == .close {
+        if framing.persistence == .close {
             drain(context)
             flush()
             context.close(mode: .output, promise: nil)
