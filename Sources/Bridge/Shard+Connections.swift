@@ -43,18 +43,18 @@ extension Shard {
             return
         }
         do throws(IOError) {
-            let greeting = try Greeting(descriptor, shard: self, endpoints: endpoints, selector: selector)
-            greeting.index = greetings.count
-            greetings.append(greeting)
+            let connection = try UnidentifiedConnection(descriptor, shard: self, endpoints: endpoints, selector: selector)
+            connection.index = unidentified.count
+            unidentified.append(connection)
         } catch {
             logger.warning("a connection can't be served", metadata: ["cause": "\(error)"])
         }
     }
 
-    func remove(_ greeting: Greeting) {
-        guard greeting.index < greetings.count, greetings[greeting.index] === greeting else { return }
-        greetings.swapRemove(at: greeting.index)
-        if greeting.index < greetings.count { greetings[greeting.index].index = greeting.index }
+    func remove(_ connection: UnidentifiedConnection) {
+        guard connection.index < unidentified.count, unidentified[connection.index] === connection else { return }
+        unidentified.swapRemove(at: connection.index)
+        if connection.index < unidentified.count { unidentified[connection.index].index = connection.index }
     }
 
     func acceptsPaused(_ error: IOError) {
@@ -102,7 +102,7 @@ extension Shard {
         for index in stride(from: connections.count - 1, through: 0, by: -1) where index < connections.count {
             if connections[index].closeIfOverdue(at: deadline) { counters.requestsTimedOut += 1 }
         }
-        for greeting in greetings where greeting.closeIfOverdue(at: deadline) { counters.requestsTimedOut += 1 }
+        for connection in unidentified where connection.closeIfOverdue(at: deadline) { counters.requestsTimedOut += 1 }
         selector?.resume()
         events.giveMemoryBack()
         flush()
@@ -131,7 +131,7 @@ extension Shard {
         timer?.cancel()
         for session in sessions { session.close(.serverShutdown) }
         for connection in connections { connection.closeWhenIdle() }
-        for greeting in greetings { greeting.close() }
+        for connection in unidentified { connection.close() }
     }
 
     /// Leaves the clients that are still there.

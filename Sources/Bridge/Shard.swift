@@ -26,7 +26,7 @@ final class Shard {
     @exclusivity(unchecked) private(set) var sessions: [Session] = []
     private var sessionsBySid: [ByteString: Session] = [:]
     @exclusivity(unchecked) private var touched: [Session] = []
-    var greetings: [Greeting] = []
+    var unidentified: [UnidentifiedConnection] = []
     var unfinished = UnfinishedInputs()
     var connections: [HTTPConnection] = []
     /// Those that have answers to send.

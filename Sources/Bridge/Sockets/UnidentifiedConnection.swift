@@ -2,12 +2,12 @@ import NIOCore
 import NIOPosix
 
 /// A connection whose first bytes decide what it is: a websocket, or anything else, which is NIO's.
-final class Greeting: DirectSocketOwner {
+final class UnidentifiedConnection: DirectSocketOwner {
     private let shard: Shard
     private let endpoints: HTTPEndpoints
     private let deadline: NIODeadline
     private var socket: DirectSocket?
-    /// Place among the shard's greetings.
+    /// Place among the shard's unidentified connections.
     var index = 0
 
     init(_ descriptor: CInt, shard: Shard, endpoints: HTTPEndpoints, selector: SocketSelector) throws(IOError) {
