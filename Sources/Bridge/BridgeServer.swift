@@ -85,11 +85,11 @@ package final class BridgeServer: Sendable {
         of shards: [NIOLoopBound<Shard>], _ logger: Logger, willStart: (Int) throws -> Void = { _ in }
     ) async {
         do {
-            let doorbell = try SelectorDoorbell(bellCount: shards.count)
+            let waker = try EpollWaker(loopCount: shards.count)
             for (index, shard) in shards.enumerated() {
                 try willStart(index)
                 try await shard.eventLoop.flatSubmit {
-                    shard.eventLoop.makeCompletedFuture { try shard.value.startSelector(doorbell) }.flatMap { $0 }
+                    shard.eventLoop.makeCompletedFuture { try shard.value.startSelector(waker) }.flatMap { $0 }
                 }.get()
             }
         } catch {

@@ -81,8 +81,8 @@ final class Shard {
     }
 
     /// Has websockets read and written without NIO from now on.
-    func startSelector(_ doorbell: SelectorDoorbell) throws -> EventLoopFuture<Void> {
-        let selector = try SocketSelector(shard: self, doorbell: doorbell, bell: loopIndex)
+    func startSelector(_ waker: EpollWaker) throws -> EventLoopFuture<Void> {
+        let selector = try SocketSelector(shard: self, waker: waker, loopIndex: loopIndex)
         let bound = NIOLoopBound((shard: self, selector: selector), eventLoop: eventLoop)
         return try selector.start().map { bound.value.shard.selector = bound.value.selector }
     }

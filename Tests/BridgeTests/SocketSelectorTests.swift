@@ -15,7 +15,7 @@ import Testing
     ) async throws -> Result {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
-        let doorbell = try SelectorDoorbell(bellCount: 1)
+        let waker = try EpollWaker(loopCount: 1)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let configuration = BridgeConfiguration()
         let shard = try await loop.submit {
@@ -30,7 +30,7 @@ import Testing
             return NIOLoopBound(shard, eventLoop: loop)
         }.get()
         try await loop.flatSubmit {
-            loop.makeCompletedFuture { try shard.value.startSelector(doorbell) }.flatMap { $0 }
+            loop.makeCompletedFuture { try shard.value.startSelector(waker) }.flatMap { $0 }
         }.get()
         let result = try await loop.flatSubmit { () -> EventLoopFuture<Result> in
             guard let selector = shard.value.selector else {
@@ -172,7 +172,7 @@ import Testing
     @Test func `a waker whose thread can't start says so`() {
         var error: IOError?
         do throws(IOError) {
-            _ = try SelectorDoorbell(bellCount: 3) { _, _ in EAGAIN }
+            _ = try EpollWaker(loopCount: 3) { _, _ in EAGAIN }
         } catch let cause {
             error = cause
         }

@@ -26,8 +26,8 @@ class WatchedDescriptor {
 /// for others.
 final class SocketSelector {
     unowned let shard: Shard
-    private let doorbell: SelectorDoorbell
-    private let bell: Int
+    private let waker: EpollWaker
+    private let loopIndex: Int
     private let epoll: CInt
     private let events = UnsafeMutableBufferPointer<epoll_event>.allocate(capacity: 32)
     /// By their slots.
@@ -43,13 +43,13 @@ final class SocketSelector {
     /// Bytes read from one socket before others have their turn: a thousand small packets' work.
     private static let readLimit = 16 << 10
 
-    init(shard: Shard, doorbell: SelectorDoorbell, bell: Int) throws(IOError) {
+    init(shard: Shard, waker: EpollWaker, loopIndex: Int) throws(IOError) {
         self.shard = shard
-        self.doorbell = doorbell
-        self.bell = bell
+        self.waker = waker
+        self.loopIndex = loopIndex
         epoll = epoll_create1(CInt(EPOLL_CLOEXEC))
         guard epoll >= 0 else { throw IOError(errnoCode: errno, reason: "making an epoll instance") }
-        try doorbell.connect(epoll, to: bell)
+        try waker.add(epoll, loop: loopIndex)
     }
 
     deinit {
@@ -59,20 +59,20 @@ final class SocketSelector {
 
     /// Goes to the door when it rings, until `stop`.
     func start() throws -> EventLoopFuture<Void> {
-        let descriptor = try doorbell.duplicateBell(bell)
+        let descriptor = try waker.duplicateWakeup(loopIndex)
         let selector = NIOLoopBound(self, eventLoop: shard.eventLoop)
         return NIOPipeBootstrap(group: shard.eventLoop)
             .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 16))
             .channelOption(.maxMessagesPerRead, value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(Bell(selector: selector.value))
+                    try channel.pipeline.syncOperations.addHandler(WakeupHandler(selector: selector.value))
                 }
             }
             .takingOwnershipOfDescriptor(input: descriptor)
             .map { channel in
                 selector.value.channel = channel
-                selector.value.listen()
+                selector.value.arm()
             }
             .flatMapErrorThrowing { error in
                 // Still ours then.
@@ -88,7 +88,7 @@ final class SocketSelector {
         for descriptor in watched { descriptor?.close() }
     }
 
-    private final class Bell: ChannelInboundHandler {
+    private final class WakeupHandler: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
         private let selector: SocketSelector
 
@@ -97,21 +97,21 @@ final class SocketSelector {
         func channelRead(context: ChannelHandlerContext, data: NIOAny) { selector.turn() }
     }
 
-    private func listen() { doorbell.listen(to: epoll, bell: bell) }
+    private func arm() { waker.arm(epoll, loop: loopIndex) }
 
     /// Serves the sockets that are ready.
     private func turn() {
         let end = NIODeadline.now() + Self.turnLimit
         repeat {
             let count = Int(epoll_wait(epoll, events.baseAddress, CInt(events.count), 0))
-            guard count > 0 else { return listen() }
+            guard count > 0 else { return arm() }
             for event in events.prefix(count) {
                 // One that was closed by what came before leaves its slot empty, or to a newcomer, who looks in vain.
                 watched[Int(event.data.u64)]?.ready(canSend: event.events & EPOLLOUT.rawValue != 0)
             }
             shard.flush()
         } while NIODeadline.now() < end
-        doorbell.ring(bell)
+        waker.wake(loopIndex)
     }
 
     // MARK: Sockets

@@ -7,13 +7,13 @@ import NIOCore
 /// NIO watches nothing but its channels, and an epoll instance can't be one, since nobody reads from it. So one thread for all
 /// loops sleeps on their epoll instances. Of each that is ready it rings the bell: an eventfd, which the loop has as a channel.
 /// A loop that is awake asks its epoll instance itself, so that under load this thread goes on sleeping.
-final class SelectorDoorbell: Sendable {
-    private let line: Line
+final class EpollWaker: Sendable {
+    private let thread: WakerThread
 
-    /// - Parameter bellCount: one for each event loop.
-    init(bellCount: Int, startThread: ThreadStarter = startDetachedThread) throws(IOError) {
-        line = try Line(bellCount: bellCount)
-        try line.startThread(startThread)
+    /// - Parameter loopCount: one for each event loop.
+    init(loopCount: Int, startThread: ThreadStarter = startDetachedThread) throws(IOError) {
+        thread = try WakerThread(loopCount: loopCount)
+        try thread.startThread(startThread)
     }
 
     typealias ThreadFunction = @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer?
@@ -28,70 +28,70 @@ final class SelectorDoorbell: Sendable {
     }
 
     /// The thread ends; it closes what it has.
-    deinit { line.stop() }
+    deinit { thread.stop() }
 
     /// A descriptor of its own for the loop to wait at; the caller closes it.
-    func duplicateBell(_ index: Int) throws(IOError) -> CInt {
-        let descriptor = fcntl(line.bells[index], F_DUPFD_CLOEXEC, 0)
-        guard descriptor >= 0 else { throw IOError(errnoCode: errno, reason: "duplicating a bell") }
+    func duplicateWakeup(_ index: Int) throws(IOError) -> CInt {
+        let descriptor = fcntl(thread.wakeups[index], F_DUPFD_CLOEXEC, 0)
+        guard descriptor >= 0 else { throw IOError(errnoCode: errno, reason: "duplicating a wake-up") }
         return descriptor
     }
 
     /// Lets an epoll instance ring a bell, once, from the next `listen` on.
-    func connect(_ epoll: CInt, to index: Int) throws(IOError) {
-        guard line.control(EPOLL_CTL_ADD, epoll, bell: index, events: 0) else {
+    func add(_ epoll: CInt, loop index: Int) throws(IOError) {
+        guard thread.control(EPOLL_CTL_ADD, epoll, loop: index, events: 0) else {
             throw IOError(errnoCode: errno, reason: "watching an epoll instance")
         }
     }
 
     /// Rings when the epoll instance becomes ready or is ready already.
-    func listen(to epoll: CInt, bell index: Int) {
-        _ = line.control(EPOLL_CTL_MOD, epoll, bell: index, events: EPOLLIN.rawValue | EPOLLONESHOT.rawValue)
+    func arm(_ epoll: CInt, loop index: Int) {
+        _ = thread.control(EPOLL_CTL_MOD, epoll, loop: index, events: EPOLLIN.rawValue | EPOLLONESHOT.rawValue)
     }
 
     /// Rings without waiting for anything: the loop comes back after what else it has to do.
-    func ring(_ index: Int) { eventfd_write(line.bells[index], 1) }
+    func wake(_ index: Int) { eventfd_write(thread.wakeups[index], 1) }
 }
 
 /// What the thread sees. Its descriptors are open for as long as somebody has this, the thread or who rings, so that no
 /// bell's number can be anybody else's.
-private final class Line: Sendable {
+private final class WakerThread: Sendable {
     private let epoll: CInt
     private let stopping: CInt
-    let bells: [CInt]
+    let wakeups: [CInt]
 
-    init(bellCount: Int) throws(IOError) {
+    init(loopCount: Int) throws(IOError) {
         epoll = epoll_create1(CInt(EPOLL_CLOEXEC))
         let flags = CInt(EFD_CLOEXEC | EFD_NONBLOCK)
         stopping = eventfd(0, flags)
-        bells = (0..<bellCount).map { _ in eventfd(0, flags) }
+        wakeups = (0..<loopCount).map { _ in eventfd(0, flags) }
         let error = errno
-        guard ([epoll, stopping] + bells).allSatisfy({ $0 >= 0 }),
+        guard ([epoll, stopping] + wakeups).allSatisfy({ $0 >= 0 }),
             control(EPOLL_CTL_ADD, stopping, events: EPOLLIN.rawValue)
-        else { throw IOError(errnoCode: error, reason: "making the event loops' bells") }
+        else { throw IOError(errnoCode: error, reason: "making the event loops' wakeups") }
     }
 
     deinit {
-        for descriptor in [epoll, stopping] + bells where descriptor >= 0 { close(descriptor) }
+        for descriptor in [epoll, stopping] + wakeups where descriptor >= 0 { close(descriptor) }
     }
 
-    func control(_ operation: CInt, _ descriptor: CInt, bell index: Int? = nil, events: UInt32) -> Bool {
+    func control(_ operation: CInt, _ descriptor: CInt, loop index: Int? = nil, events: UInt32) -> Bool {
         var event = epoll_event()
         event.events = events
-        event.data.fd = index.map { bells[$0] } ?? stopping
+        event.data.fd = index.map { wakeups[$0] } ?? stopping
         return epoll_ctl(epoll, operation, descriptor, &event) == 0
     }
 
-    func startThread(_ start: SelectorDoorbell.ThreadStarter) throws(IOError) {
-        let line = Unmanaged.passRetained(self)
+    func startThread(_ start: EpollWaker.ThreadStarter) throws(IOError) {
+        let thread = Unmanaged.passRetained(self)
         let error = start(
-            { line in
-                if let line { Unmanaged<Line>.fromOpaque(line).takeRetainedValue().serve() }
+            { thread in
+                if let thread { Unmanaged<WakerThread>.fromOpaque(thread).takeRetainedValue().serve() }
                 return nil
-            }, line.toOpaque())
+            }, thread.toOpaque())
         guard error == 0 else {
-            line.release()
-            throw IOError(errnoCode: error, reason: "starting the thread that rings")
+            thread.release()
+            throw IOError(errnoCode: error, reason: "starting the waker's thread")
         }
     }
 
