@@ -22,12 +22,12 @@ package final class BridgeServer: Sendable {
     ///   - group: the event loops; the first also reads Redis.
     ///   - metrics: what `/metrics` writes beside the counters of the event loops.
     ///   - makeBroker: called on the first loop.
-    ///   - willStartSelector: called with a loop's index before its selector starts. A test throws here: websockets then go
-    ///     over NIO's channels, as they do where no selector can be started.
+    ///   - willStartEpollLoop: called with a loop's index before its epollLoop starts. A test throws here: websockets then go
+    ///     over NIO's channels, as they do where no epollLoop can be started.
     package static func make(
         configuration: BridgeConfiguration, group: MultiThreadedEventLoopGroup,
         metrics: PrometheusMetrics = PrometheusMetrics(help: BridgeMetrics.help), logger: Logger,
-        willStartSelector: (Int) throws -> Void = { _ in },
+        willStartEpollLoop: (Int) throws -> Void = { _ in },
         makeBroker: @escaping @Sendable (any EventLoop) -> any PubSubBroker
     ) async throws -> BridgeServer {
         HTTPConnection.prepareParser()
@@ -57,7 +57,7 @@ package final class BridgeServer: Sendable {
                     return NIOLoopBound(shard, eventLoop: loop)
                 }.get())
         }
-        await Self.startSelectors(of: shards, logger, willStart: willStartSelector)
+        await Self.startEpollLoops(of: shards, logger, willStart: willStartEpollLoop)
         try await router.start(shards: shards).get()
         let scrape = Scrape(shards: shards, router: router)
         let secret = configuration.emitSecret.flatMap { $0.isEmpty ? nil : Array($0.utf8) }
@@ -78,10 +78,10 @@ package final class BridgeServer: Sendable {
             adminEndpoints: makeEndpoints(.operators), readiness: readiness, scrape: scrape)
     }
 
-    /// Starts the selectors of all event loops, or of none.
+    /// Starts the epoll loops of all event loops, or of none.
     ///
-    /// - Parameter willStart: called with a loop's index before its selector starts; a test throws here.
-    static func startSelectors(
+    /// - Parameter willStart: called with a loop's index before its epollLoop starts; a test throws here.
+    static func startEpollLoops(
         of shards: [NIOLoopBound<Shard>], _ logger: Logger, willStart: (Int) throws -> Void = { _ in }
     ) async {
         do {
@@ -89,12 +89,12 @@ package final class BridgeServer: Sendable {
             for (index, shard) in shards.enumerated() {
                 try willStart(index)
                 try await shard.eventLoop.flatSubmit {
-                    shard.eventLoop.makeCompletedFuture { try shard.value.startSelector(waker) }.flatMap { $0 }
+                    shard.eventLoop.makeCompletedFuture { try shard.value.startEpollLoop(waker) }.flatMap { $0 }
                 }.get()
             }
         } catch {
             // None then: a loop without one can't take the connections that another accepts.
-            for shard in shards { try? await shard.eventLoop.submit { shard.value.stopSelector() }.get() }
+            for shard in shards { try? await shard.eventLoop.submit { shard.value.stopEpollLoop() }.get() }
             logger.warning(
                 "falling back to NIO for websockets (slower, more memory): raise the limit on open files or threads",
                 metadata: ["cause": "\(error)"])
@@ -122,7 +122,7 @@ package final class BridgeServer: Sendable {
     /// - Returns: the listening channel; its local address has the port that the system chose when 0 was asked for.
     package func listen(host: String, port: Int) async throws -> any Channel {
         let (shards, endpoints) = (shards, endpoints)
-        let isDirect = try await shards[0].eventLoop.submit { shards[0].value.selector != nil }.get()
+        let isDirect = try await shards[0].eventLoop.submit { shards[0].value.epollLoop != nil }.get()
         let channel = try await ServerBootstrap(group: isDirect ? shards[0].eventLoop : group, childGroup: group)
             // A restart of thousands of pages arrives at once.
             .serverChannelOption(.backlog, value: 4096)
@@ -146,9 +146,9 @@ package final class BridgeServer: Sendable {
     private func accept(from channel: any Channel) async throws {
         let (shards, endpoints) = (shards, endpoints)
         try await channel.eventLoop.submit {
-            guard let selector = shards[0].value.selector else { throw ChannelError.operationUnsupported }
+            guard let epollLoop = shards[0].value.epollLoop else { throw ChannelError.operationUnsupported }
             let socket = try ListeningSocket(
-                try ConnectionDescriptor.duplicate(of: channel), selector: selector, shards: shards,
+                try ConnectionDescriptor.duplicate(of: channel), epollLoop: epollLoop, shards: shards,
                 endpoints: endpoints)
             channel.closeFuture.assumeIsolated().whenComplete { _ in socket.close() }
         }.get()

@@ -38,12 +38,12 @@ extension Shard {
 
     /// Takes an accepted connection over.
     func accepted(_ descriptor: CInt, for endpoints: HTTPEndpoints) {
-        guard let selector, mayAccept() else {
+        guard let epollLoop, mayAccept() else {
             close(descriptor)
             return
         }
         do throws(IOError) {
-            let connection = try UnidentifiedConnection(descriptor, shard: self, endpoints: endpoints, selector: selector)
+            let connection = try UnidentifiedConnection(descriptor, shard: self, endpoints: endpoints, epollLoop: epollLoop)
             connection.index = unidentified.count
             unidentified.append(connection)
         } catch {
@@ -103,7 +103,7 @@ extension Shard {
             if connections[index].closeIfOverdue(at: deadline) { counters.requestsTimedOut += 1 }
         }
         for connection in unidentified where connection.closeIfOverdue(at: deadline) { counters.requestsTimedOut += 1 }
-        selector?.resume()
+        epollLoop?.resume()
         events.giveMemoryBack()
         flush()
     }
@@ -111,7 +111,7 @@ extension Shard {
     /// Looks at the sessions' deadlines, from the last to the first, for no longer than others may wait. Thousands of pages that
     /// connected in the same moment are due for a ping in the same moment.
     private func checkSessions() {
-        let end = NIODeadline.now() + SocketSelector.turnLimit
+        let end = NIODeadline.now() + EpollLoop.turnLimit
         repeat {
             let now = EngineIOSession.Instant.now
             let rest = max(0, sessionsToCheck - 64)
@@ -136,12 +136,12 @@ extension Shard {
 
     /// Leaves the clients that are still there.
     func stop() {
-        stopSelector()
+        stopEpollLoop()
         events.shard = nil
     }
 
-    func stopSelector() {
-        selector?.stop()
-        selector = nil
+    func stopEpollLoop() {
+        epollLoop?.stop()
+        epollLoop = nil
     }
 }

@@ -42,7 +42,7 @@ final class Shard {
     /// How many the current look at deadlines has still to go.
     var sessionsToCheck = 0
     /// Who reads and writes websockets without NIO; without it they are NIO's.
-    var selector: SocketSelector?
+    var epollLoop: EpollLoop?
     var isShuttingDown = false
     var openConnections = 0
     let allConnections: OpenConnections
@@ -81,10 +81,10 @@ final class Shard {
     }
 
     /// Has websockets read and written without NIO from now on.
-    func startSelector(_ waker: EpollWaker) throws -> EventLoopFuture<Void> {
-        let selector = try SocketSelector(shard: self, waker: waker, loopIndex: loopIndex)
-        let bound = NIOLoopBound((shard: self, selector: selector), eventLoop: eventLoop)
-        return try selector.start().map { bound.value.shard.selector = bound.value.selector }
+    func startEpollLoop(_ waker: EpollWaker) throws -> EventLoopFuture<Void> {
+        let epollLoop = try EpollLoop(shard: self, waker: waker, loopIndex: loopIndex)
+        let bound = NIOLoopBound((shard: self, epollLoop: epollLoop), eventLoop: eventLoop)
+        return try epollLoop.start().map { bound.value.shard.epollLoop = bound.value.epollLoop }
     }
 
     /// Counts what a client asked for and didn't get, and has the log and `ws-emit explain` tell of it.

@@ -28,7 +28,7 @@ import Testing
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         let server = try await BridgeServer.make(
             configuration: configuration, group: group, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-            willStartSelector: { _ in if link == .channel { throw ChannelError.operationUnsupported } }
+            willStartEpollLoop: { _ in if link == .channel { throw ChannelError.operationUnsupported } }
         ) { LocalBroker(eventLoop: $0) }
         let listener = try await server.listen(host: "127.0.0.1", port: 0)
         let result = Result { try body(try #require(listener.localAddress?.port)) }

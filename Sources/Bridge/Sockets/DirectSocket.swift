@@ -11,21 +11,21 @@ protocol DirectSocketOwner: AnyObject {
     func disconnected()
 }
 
-/// A connection that is read and written by system calls alone, watched by its event loop's `SocketSelector`.
-final class DirectSocket: WatchedDescriptor {
-    private let selector: SocketSelector
+/// A connection that is read and written by system calls alone, watched by its event loop's `EpollLoop`.
+final class DirectSocket: EpollSource {
+    private let epollLoop: EpollLoop
     private var owner: (any DirectSocketOwner)?
     /// What the kernel hasn't taken.
     private var unsent: ByteBuffer?
     private var closesWhenSent = false
 
     /// Takes a connected, non-blocking descriptor over, to close it in the end; also when this fails.
-    init(_ descriptor: CInt, owner: any DirectSocketOwner, selector: SocketSelector) throws(IOError) {
+    init(_ descriptor: CInt, owner: any DirectSocketOwner, epollLoop: EpollLoop) throws(IOError) {
         self.owner = owner
-        self.selector = selector
+        self.epollLoop = epollLoop
         super.init(descriptor)
-        try selector.add(self)
-        selector.shard.connectionOpened()
+        try epollLoop.add(self)
+        epollLoop.shard.connectionOpened()
     }
 
     // MARK: Outgoing
@@ -47,7 +47,7 @@ final class DirectSocket: WatchedDescriptor {
         var rest = bytes
         rest.moveReaderIndex(forwardBy: sent)
         unsent = rest
-        selector.watch(self, forSpace: true)
+        epollLoop.watch(self, forSpace: true)
     }
 
     private func sendRest() {
@@ -58,7 +58,7 @@ final class DirectSocket: WatchedDescriptor {
         guard rest.readableBytes == 0 else { return }
         unsent = nil
         if closesWhenSent { return close() }
-        selector.watch(self, forSpace: false)
+        epollLoop.watch(self, forSpace: false)
         owner?.canSendAgain()
     }
 
@@ -68,7 +68,7 @@ final class DirectSocket: WatchedDescriptor {
         if canSend { sendRest() }
         guard descriptor >= 0 else { return }
         do {
-            guard var bytes = try selector.receive(from: self) else { return }
+            guard var bytes = try epollLoop.receive(from: self) else { return }
             if bytes.readableBytes == 0 { close() } else { owner?.received(&bytes) }
         } catch {
             close()
@@ -85,14 +85,14 @@ final class DirectSocket: WatchedDescriptor {
     /// Closes at once; what waits is lost. Idempotent.
     override func close() {
         guard descriptor >= 0 else { return }
-        let descriptor = selector.forget(self)
+        let descriptor = epollLoop.forget(self)
         end()
         Glibc.close(descriptor)
     }
 
     /// Gives the connection away, open.
     func release() -> CInt {
-        let descriptor = selector.release(self)
+        let descriptor = epollLoop.release(self)
         end()
         return descriptor
     }
@@ -102,6 +102,6 @@ final class DirectSocket: WatchedDescriptor {
         self.owner = nil
         unsent = nil
         owner?.disconnected()
-        selector.shard.connectionClosed()
+        epollLoop.shard.connectionClosed()
     }
 }

@@ -3,8 +3,8 @@ import Glibc
 import NIOCore
 
 /// Accepts connections on the first event loop, for all loops in turn.
-final class ListeningSocket: WatchedDescriptor {
-    private let selector: SocketSelector
+final class ListeningSocket: EpollSource {
+    private let epollLoop: EpollLoop
     private let shards: [NIOLoopBound<Shard>]
     private let endpoints: HTTPEndpoints
     private var next = 0
@@ -14,13 +14,13 @@ final class ListeningSocket: WatchedDescriptor {
 
     /// - Parameter descriptor: bound, listening and non-blocking; closed in the end, also when this fails.
     init(
-        _ descriptor: CInt, selector: SocketSelector, shards: [NIOLoopBound<Shard>], endpoints: HTTPEndpoints
+        _ descriptor: CInt, epollLoop: EpollLoop, shards: [NIOLoopBound<Shard>], endpoints: HTTPEndpoints
     ) throws(IOError) {
-        self.selector = selector
+        self.epollLoop = epollLoop
         self.shards = shards
         self.endpoints = endpoints
         super.init(descriptor)
-        try selector.add(self)
+        try epollLoop.add(self)
     }
 
     override func ready(canSend: Bool) {
@@ -42,7 +42,7 @@ final class ListeningSocket: WatchedDescriptor {
     private func give(_ descriptor: CInt) {
         let shard = shards[next % shards.count]
         next &+= 1
-        if shard.eventLoop === selector.shard.eventLoop {
+        if shard.eventLoop === epollLoop.shard.eventLoop {
             shard.value.accepted(descriptor, for: endpoints)
         } else {
             shard.eventLoop.execute { [endpoints] in shard.value.accepted(descriptor, for: endpoints) }
@@ -51,12 +51,12 @@ final class ListeningSocket: WatchedDescriptor {
 
     /// Out of descriptors or memory: those who connect wait until the next look at the deadlines.
     private func pause(_ error: CInt) {
-        selector.shard.acceptsPaused(IOError(errnoCode: error, reason: "accepting a connection"))
-        selector.pause(self)
+        epollLoop.shard.acceptsPaused(IOError(errnoCode: error, reason: "accepting a connection"))
+        epollLoop.pause(self)
     }
 
     override func close() {
         guard descriptor >= 0 else { return }
-        Glibc.close(selector.forget(self))
+        Glibc.close(epollLoop.forget(self))
     }
 }

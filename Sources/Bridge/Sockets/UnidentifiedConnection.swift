@@ -10,11 +10,11 @@ final class UnidentifiedConnection: DirectSocketOwner {
     /// Place among the shard's unidentified connections.
     var index = 0
 
-    init(_ descriptor: CInt, shard: Shard, endpoints: HTTPEndpoints, selector: SocketSelector) throws(IOError) {
+    init(_ descriptor: CInt, shard: Shard, endpoints: HTTPEndpoints, epollLoop: EpollLoop) throws(IOError) {
         self.shard = shard
         self.endpoints = endpoints
         deadline = .now() + TimeAmount(shard.configuration.headTimeout)
-        socket = try DirectSocket(descriptor, owner: self, selector: selector)
+        socket = try DirectSocket(descriptor, owner: self, epollLoop: epollLoop)
     }
 
     func received(_ bytes: inout ByteBuffer) {

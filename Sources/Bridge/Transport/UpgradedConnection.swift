@@ -18,9 +18,9 @@ extension Shard {
     /// Puts a websocket into service.
     func adopt(_ connection: UpgradedConnection, for purpose: WebSocketConnection.Purpose) {
         let webSocket = WebSocketConnection(shard: self, handshakeResponse: connection.handshakeResponse)
-        guard let selector else { return adopt(connection, webSocket, for: purpose) }
+        guard let epollLoop else { return adopt(connection, webSocket, for: purpose) }
         do throws(IOError) {
-            let socket = try DirectSocket(connection.descriptor, owner: webSocket, selector: selector)
+            let socket = try DirectSocket(connection.descriptor, owner: webSocket, epollLoop: epollLoop)
             webSocket.open(over: socket, for: purpose)
             var unread = connection.unread
             if unread.readableBytes > 0 { webSocket.received(&unread) }
@@ -30,7 +30,7 @@ extension Shard {
         }
     }
 
-    /// The way without a selector: by one of NIO's channels.
+    /// The way without a epollLoop: by one of NIO's channels.
     private func adopt(
         _ connection: UpgradedConnection, _ webSocket: WebSocketConnection,
         for purpose: WebSocketConnection.Purpose

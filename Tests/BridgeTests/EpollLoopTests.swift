@@ -8,10 +8,10 @@ import Testing
 @testable import Bridge
 
 /// The sockets that go without NIO, over real descriptors and an event loop's own thread.
-@Suite struct SocketSelectorTests {
-    /// Runs `body` on an event loop with a shard that has a selector.
-    private static func withSelector<Result: Sendable>(
-        _ body: @escaping @Sendable (SocketSelector) -> EventLoopFuture<Result>
+@Suite struct EpollLoopTests {
+    /// Runs `body` on an event loop with a shard that has a epollLoop.
+    private static func withEpollLoop<Result: Sendable>(
+        _ body: @escaping @Sendable (EpollLoop) -> EventLoopFuture<Result>
     ) async throws -> Result {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
@@ -30,13 +30,13 @@ import Testing
             return NIOLoopBound(shard, eventLoop: loop)
         }.get()
         try await loop.flatSubmit {
-            loop.makeCompletedFuture { try shard.value.startSelector(waker) }.flatMap { $0 }
+            loop.makeCompletedFuture { try shard.value.startEpollLoop(waker) }.flatMap { $0 }
         }.get()
         let result = try await loop.flatSubmit { () -> EventLoopFuture<Result> in
-            guard let selector = shard.value.selector else {
+            guard let epollLoop = shard.value.epollLoop else {
                 return loop.makeFailedFuture(ChannelError.operationUnsupported)
             }
-            return body(selector)
+            return body(epollLoop)
         }.get()
         try await loop.submit { shard.value.stop() }.get()
         try await group.shutdownGracefully()
@@ -62,8 +62,8 @@ import Testing
         var whenSendable: () -> Void = {}
         var isDisconnected = false
 
-        init(_ descriptor: CInt, _ selector: SocketSelector) throws {
-            socket = try DirectSocket(descriptor, owner: self, selector: selector)
+        init(_ descriptor: CInt, _ epollLoop: EpollLoop) throws {
+            socket = try DirectSocket(descriptor, owner: self, epollLoop: epollLoop)
         }
 
         func received(_ bytes: inout ByteBuffer) { whenReceived(String(buffer: bytes)) }
@@ -76,19 +76,19 @@ import Testing
 
     @Test(.timeLimit(.minutes(1)))
     func `what a client sends arrives, and its end closes the connection`() async throws {
-        let received = try await Self.withSelector { selector in
-            let loop = selector.shard.eventLoop
+        let received = try await Self.withEpollLoop { epollLoop in
+            let loop = epollLoop.shard.eventLoop
             return loop.makeCompletedFuture {
                 let (ours, theirs) = Self.pair()
                 let promise = loop.makePromise(of: [String].self)
-                let owner = try Owner(ours, selector)
+                let owner = try Owner(ours, epollLoop)
                 var texts: [String] = []
                 owner.whenReceived = {
                     texts.append($0)
                     if texts.count == 1 { Self.send("two", to: theirs) } else { close(theirs) }
                 }
-                #expect(selector.shard.openConnections == 1)
-                selector.shard.whenAllClosed(loop.makePromise(of: Void.self).completing { promise.succeed(texts) })
+                #expect(epollLoop.shard.openConnections == 1)
+                epollLoop.shard.whenAllClosed(loop.makePromise(of: Void.self).completing { promise.succeed(texts) })
                 Self.send("one", to: theirs)
                 return promise.futureResult
             }.flatMap { $0 }
@@ -99,8 +99,8 @@ import Testing
     @Test(.timeLimit(.minutes(1)))
     func `others have their turn while many sockets are served`() async throws {
         let count = 200
-        let servedBefore = try await Self.withSelector { selector in
-            let loop = selector.shard.eventLoop
+        let servedBefore = try await Self.withEpollLoop { epollLoop in
+            let loop = epollLoop.shard.eventLoop
             let promise = loop.makePromise(of: Int.self)
             return loop.makeCompletedFuture {
                 var served = 0
@@ -108,7 +108,7 @@ import Testing
                 let redis = Self.pair()
                 for _ in 0..<count {
                     let (ours, theirs) = Self.pair()
-                    let owner = try Owner(ours, selector)
+                    let owner = try Owner(ours, epollLoop)
                     owner.whenReceived = { _ in
                         if served == 0 { Self.send("message", to: redis.theirs) }
                         served += 1
@@ -133,7 +133,7 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(1)))
-    func `selectors start on all event loops or on none`() async throws {
+    func `epoll loops start on all event loops or on none`() async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 3)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let configuration = BridgeConfiguration()
@@ -157,11 +157,11 @@ import Testing
                 }.get())
         }
         for failing in [2, 3] {
-            await BridgeServer.startSelectors(of: shards, logger) { index in
+            await BridgeServer.startEpollLoops(of: shards, logger) { index in
                 if index == failing { throw ChannelError.operationUnsupported }
             }
             for shard in shards {
-                #expect(try await shard.eventLoop.submit { (shard.value.selector == nil) == (failing == 2) }.get())
+                #expect(try await shard.eventLoop.submit { (shard.value.epollLoop == nil) == (failing == 2) }.get())
             }
         }
         for shard in shards { try await shard.eventLoop.submit { shard.value.stop() }.get() }
@@ -191,11 +191,11 @@ import Testing
     @Test(.timeLimit(.minutes(1)))
     func `what the kernel doesn't take is sent when the client reads, in order`() async throws {
         let text = String((0..<400_000).map { "\($0)," }.joined())
-        let received = try await Self.withSelector { selector in
-            let loop = selector.shard.eventLoop
+        let received = try await Self.withEpollLoop { epollLoop in
+            let loop = epollLoop.shard.eventLoop
             return loop.makeCompletedFuture {
                 let (ours, theirs) = Self.pair()
-                let owner = try Owner(ours, selector)
+                let owner = try Owner(ours, epollLoop)
                 let promise = loop.makePromise(of: String.self)
                 owner.socket?.write(ByteBuffer(string: text))
                 #expect(owner.socket?.isWritable == false)
@@ -226,22 +226,22 @@ import Testing
     func `a socket that another one's owner closes in the same turn is not served, nor is its successor for it`()
         async throws
     {
-        let served = try await Self.withSelector { selector in
-            let loop = selector.shard.eventLoop
+        let served = try await Self.withEpollLoop { epollLoop in
+            let loop = epollLoop.shard.eventLoop
             let promise = loop.makePromise(of: [String].self)
             return loop.makeCompletedFuture {
                 var served: [String] = []
                 var owners: [Owner] = []
                 for name in ["a", "b"] {
                     let (ours, theirs) = Self.pair()
-                    let owner = try Owner(ours, selector)
+                    let owner = try Owner(ours, epollLoop)
                     owners.append(owner)
                     owner.whenReceived = { _ in
                         served.append(name)
                         // Whichever comes first closes the other, whose place a newcomer takes.
                         owners.first { $0 !== owner }?.socket?.close()
                         let (ours, theirs) = Self.pair()
-                        let newcomer = try? Owner(ours, selector)
+                        let newcomer = try? Owner(ours, epollLoop)
                         newcomer?.whenReceived = { text in
                             served.append("newcomer's \(text)")
                             promise.succeed(served)
@@ -259,10 +259,10 @@ import Testing
 
     @Test(.timeLimit(.minutes(1)))
     func `a connection that is given away stays open`() async throws {
-        try await Self.withSelector { selector in
-            selector.shard.eventLoop.makeCompletedFuture {
+        try await Self.withEpollLoop { epollLoop in
+            epollLoop.shard.eventLoop.makeCompletedFuture {
                 let (ours, theirs) = Self.pair()
-                let owner = try Owner(ours, selector)
+                let owner = try Owner(ours, epollLoop)
                 let descriptor = owner.socket?.release()
                 #expect(descriptor == ours && owner.isDisconnected)
                 Self.send("still", to: theirs)
@@ -270,7 +270,7 @@ import Testing
                 #expect(recv(ours, &bytes, 8, 0) == 5)
                 close(ours)
                 close(theirs)
-                #expect(selector.shard.openConnections == 0)
+                #expect(epollLoop.shard.openConnections == 0)
             }
         }
     }

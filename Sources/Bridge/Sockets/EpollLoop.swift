@@ -4,7 +4,7 @@ import NIOCore
 import NIOPosix
 
 /// What an epoll instance watches.
-class WatchedDescriptor {
+class EpollSource {
     /// -1 when it is not this object's any more.
     fileprivate(set) final var descriptor: CInt
     /// The number that stands in its events.
@@ -24,16 +24,16 @@ class WatchedDescriptor {
 /// NIO's channels carry HTTP, and websockets have none: a channel takes 2.8 kB, a `DirectSocket` some hundred bytes. What one
 /// turn of the loop does is bounded here, so that ten thousand clients which want something at once don't hold up messages
 /// for others.
-final class SocketSelector {
+final class EpollLoop {
     unowned let shard: Shard
     private let waker: EpollWaker
     private let loopIndex: Int
     private let epoll: CInt
     private let events = UnsafeMutableBufferPointer<epoll_event>.allocate(capacity: 32)
     /// By their slots.
-    private var watched: [WatchedDescriptor?] = []
+    private var sources: [EpollSource?] = []
     private var freeSlots: [Int] = []
-    private var paused: [WatchedDescriptor] = []
+    private var paused: [EpollSource] = []
     /// What one read takes, of whichever socket.
     private var received = ByteBuffer()
     private var channel: (any Channel)?
@@ -60,19 +60,19 @@ final class SocketSelector {
     /// Goes to the door when it rings, until `stop`.
     func start() throws -> EventLoopFuture<Void> {
         let descriptor = try waker.duplicateWakeup(loopIndex)
-        let selector = NIOLoopBound(self, eventLoop: shard.eventLoop)
+        let epollLoop = NIOLoopBound(self, eventLoop: shard.eventLoop)
         return NIOPipeBootstrap(group: shard.eventLoop)
             .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 16))
             .channelOption(.maxMessagesPerRead, value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(WakeupHandler(selector: selector.value))
+                    try channel.pipeline.syncOperations.addHandler(WakeupHandler(epollLoop: epollLoop.value))
                 }
             }
             .takingOwnershipOfDescriptor(input: descriptor)
             .map { channel in
-                selector.value.channel = channel
-                selector.value.arm()
+                epollLoop.value.channel = channel
+                epollLoop.value.arm()
             }
             .flatMapErrorThrowing { error in
                 // Still ours then.
@@ -85,16 +85,16 @@ final class SocketSelector {
     func stop() {
         channel?.close(promise: nil)
         channel = nil
-        for descriptor in watched { descriptor?.close() }
+        for descriptor in sources { descriptor?.close() }
     }
 
     private final class WakeupHandler: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
-        private let selector: SocketSelector
+        private let epollLoop: EpollLoop
 
-        init(selector: SocketSelector) { self.selector = selector }
+        init(epollLoop: EpollLoop) { self.epollLoop = epollLoop }
 
-        func channelRead(context: ChannelHandlerContext, data: NIOAny) { selector.turn() }
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) { epollLoop.turn() }
     }
 
     private func arm() { waker.arm(epoll, loop: loopIndex) }
@@ -106,8 +106,8 @@ final class SocketSelector {
             let count = Int(epoll_wait(epoll, events.baseAddress, CInt(events.count), 0))
             guard count > 0 else { return arm() }
             for event in events.prefix(count) {
-                // One that was closed by what came before leaves its slot empty, or to a newcomer, who looks in vain.
-                watched[Int(event.data.u64)]?.ready(canSend: event.events & EPOLLOUT.rawValue != 0)
+                // One that was closed by what came before leaves its slot empty, or to a source, who looks in vain.
+                sources[Int(event.data.u64)]?.ready(canSend: event.events & EPOLLOUT.rawValue != 0)
             }
             shard.flush()
         } while NIODeadline.now() < end
@@ -117,17 +117,17 @@ final class SocketSelector {
     // MARK: Sockets
 
     /// Watches a descriptor for what comes in; closes it when this fails.
-    func add(_ newcomer: WatchedDescriptor) throws(IOError) {
-        let slot = freeSlots.popLast() ?? watched.count
-        if slot == watched.count { watched.append(nil) }
-        newcomer.slot = slot
-        guard control(EPOLL_CTL_ADD, newcomer, EPOLLIN.rawValue) else {
+    func add(_ source: EpollSource) throws(IOError) {
+        let slot = freeSlots.popLast() ?? sources.count
+        if slot == sources.count { sources.append(nil) }
+        source.slot = slot
+        guard control(EPOLL_CTL_ADD, source, EPOLLIN.rawValue) else {
             let error = errno
             freeSlots.append(slot)
-            Glibc.close(newcomer.descriptor)
+            Glibc.close(source.descriptor)
             throw IOError(errnoCode: error, reason: "watching a connection")
         }
-        watched[slot] = newcomer
+        sources[slot] = source
     }
 
     func watch(_ socket: DirectSocket, forSpace: Bool) {
@@ -135,7 +135,7 @@ final class SocketSelector {
     }
 
     /// Lets a descriptor be until `resume`.
-    func pause(_ descriptor: WatchedDescriptor) {
+    func pause(_ descriptor: EpollSource) {
         paused.append(descriptor)
         _ = control(EPOLL_CTL_MOD, descriptor, 0)
     }
@@ -148,24 +148,24 @@ final class SocketSelector {
     }
 
     /// Forgets a descriptor, whose next owner is who asks.
-    func release(_ member: WatchedDescriptor) -> CInt {
-        _ = control(EPOLL_CTL_DEL, member, 0)
-        return forget(member)
+    func release(_ source: EpollSource) -> CInt {
+        _ = control(EPOLL_CTL_DEL, source, 0)
+        return forget(source)
     }
 
     /// Forgets a descriptor that is closed next, which takes it out of the epoll instance.
-    func forget(_ member: WatchedDescriptor) -> CInt {
-        watched[member.slot] = nil
-        freeSlots.append(member.slot)
-        defer { member.descriptor = -1 }
-        return member.descriptor
+    func forget(_ source: EpollSource) -> CInt {
+        sources[source.slot] = nil
+        freeSlots.append(source.slot)
+        defer { source.descriptor = -1 }
+        return source.descriptor
     }
 
-    private func control(_ operation: CInt, _ member: WatchedDescriptor, _ interest: UInt32) -> Bool {
+    private func control(_ operation: CInt, _ source: EpollSource, _ interest: UInt32) -> Bool {
         var event = epoll_event()
         event.events = interest
-        event.data.u64 = UInt64(member.slot)
-        return epoll_ctl(epoll, operation, member.descriptor, &event) == 0
+        event.data.u64 = UInt64(source.slot)
+        return epoll_ctl(epoll, operation, source.descriptor, &event) == 0
     }
 
     /// What a socket has received: nil when nothing is there, no bytes at the end of the stream.
