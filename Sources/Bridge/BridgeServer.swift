@@ -22,8 +22,8 @@ package final class BridgeServer: Sendable {
     ///   - group: the event loops; the first also reads Redis.
     ///   - metrics: what `/metrics` writes beside the counters of the event loops.
     ///   - makeBroker: called on the first loop.
-    ///   - willStartEpollLoop: called with a loop's index before its epollLoop starts. A test throws here: websockets then go
-    ///     over NIO's channels, as they do where no epollLoop can be started.
+    ///   - willStartEpollLoop: called with a loop's index before its epoll loop starts. A test throws here, and websockets go
+    ///     over NIO's channels.
     package static func make(
         configuration: BridgeConfiguration, group: MultiThreadedEventLoopGroup,
         metrics: PrometheusMetrics = PrometheusMetrics(help: BridgeMetrics.help), logger: Logger,
@@ -80,21 +80,23 @@ package final class BridgeServer: Sendable {
 
     /// Starts the epoll loops of all event loops, or of none.
     ///
-    /// - Parameter willStart: called with a loop's index before its epollLoop starts; a test throws here.
-    static func startEpollLoops(
-        of shards: [NIOLoopBound<Shard>], _ logger: Logger, willStart: (Int) throws -> Void = { _ in }
+    /// - Parameter willStart: called with a loop's index before its epoll loop starts; a test throws here.
+    static func startEpollLoops<Host: ConnectionHost>(
+        of hosts: [NIOLoopBound<Host>], _ logger: Logger, willStart: (Int) throws -> Void = { _ in }
     ) async {
         do {
-            let waker = try EpollWaker(loopCount: shards.count)
-            for (index, shard) in shards.enumerated() {
+            let waker = try EpollWaker(loopCount: hosts.count)
+            for (index, host) in hosts.enumerated() {
                 try willStart(index)
-                try await shard.eventLoop.flatSubmit {
-                    shard.eventLoop.makeCompletedFuture { try shard.value.startEpollLoop(waker) }.flatMap { $0 }
+                try await host.eventLoop.flatSubmit {
+                    host.eventLoop.makeCompletedFuture {
+                        try host.value.startEpollLoop(waker, loopIndex: index)
+                    }.flatMap { $0 }
                 }.get()
             }
         } catch {
-            // None then: a loop without one can't take the connections that another accepts.
-            for shard in shards { try? await shard.eventLoop.submit { shard.value.stopEpollLoop() }.get() }
+            // A loop without one can't take the connections that another accepts, so none of them has one.
+            for host in hosts { try? await host.eventLoop.submit { host.value.connections.stopEpollLoop() }.get() }
             logger.warning(
                 "falling back to NIO for websockets (slower, more memory): raise the limit on open files or threads",
                 metadata: ["cause": "\(error)"])
@@ -122,7 +124,7 @@ package final class BridgeServer: Sendable {
     /// - Returns: the listening channel; its local address has the port that the system chose when 0 was asked for.
     package func listen(host: String, port: Int) async throws -> any Channel {
         let (shards, endpoints) = (shards, endpoints)
-        let isDirect = try await shards[0].eventLoop.submit { shards[0].value.epollLoop != nil }.get()
+        let isDirect = try await shards[0].eventLoop.submit { shards[0].value.connections.epollLoop != nil }.get()
         let channel = try await ServerBootstrap(group: isDirect ? shards[0].eventLoop : group, childGroup: group)
             // A restart of thousands of pages arrives at once.
             .serverChannelOption(.backlog, value: 4096)
@@ -134,7 +136,7 @@ package final class BridgeServer: Sendable {
                 channel.eventLoop.makeCompletedFuture {
                     guard let shard = shards.first(where: { $0.eventLoop === channel.eventLoop })?.value else { return }
                     guard shard.mayAccept() else { throw TooManyConnections() }
-                    try HTTPConnection.install(on: channel, shard: shard, endpoints: endpoints)
+                    try HTTPConnection.install(on: channel, host: shard, endpoints: endpoints)
                 }
             }
             .bind(host: host, port: port).get()
@@ -146,9 +148,9 @@ package final class BridgeServer: Sendable {
     private func accept(from channel: any Channel) async throws {
         let (shards, endpoints) = (shards, endpoints)
         try await channel.eventLoop.submit {
-            guard let epollLoop = shards[0].value.epollLoop else { throw ChannelError.operationUnsupported }
+            guard let epollLoop = shards[0].value.connections.epollLoop else { throw ChannelError.operationUnsupported }
             let socket = try ListeningSocket(
-                try ConnectionDescriptor.duplicate(of: channel), epollLoop: epollLoop, shards: shards,
+                try ConnectionDescriptor.duplicate(of: channel), epollLoop: epollLoop, hosts: shards,
                 endpoints: endpoints)
             channel.closeFuture.assumeIsolated().whenComplete { _ in socket.close() }
         }.get()
@@ -156,22 +158,21 @@ package final class BridgeServer: Sendable {
 
     /// Binds the listener for operators, on an event loop of its own: it answers also when the others hang.
     package func listenForOperators(host: String, port: Int, eventLoop: any EventLoop) async throws -> any Channel {
-        let (configuration, router, logger, endpoints) = (configuration, router, logger, adminEndpoints)
-        let index = shards.count
-        // It has connections and their deadlines like the others, but no sessions and no part in delivery.
-        let shard = try await eventLoop.submit {
-            let shard = Shard(
-                eventLoop: eventLoop, loopIndex: index, configuration: configuration, router: router,
-                allConnections: OpenConnections(limit: Self.maximumAdminConnections), logger: logger)
-            shard.start()
-            return NIOLoopBound(shard, eventLoop: eventLoop)
+        let (configuration, logger, endpoints) = (configuration, logger, adminEndpoints)
+        let bound = try await eventLoop.submit {
+            let host = AdminHost(
+                ConnectionTable(
+                    eventLoop: eventLoop, configuration: configuration,
+                    total: OpenConnections(limit: Self.maximumAdminConnections), logger: logger))
+            host.start()
+            return NIOLoopBound(host, eventLoop: eventLoop)
         }.get()
         return try await ServerBootstrap(group: eventLoop)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    guard shard.value.mayAccept() else { throw TooManyConnections() }
-                    try HTTPConnection.install(on: channel, shard: shard.value, endpoints: endpoints)
+                    guard bound.value.mayAccept() else { throw TooManyConnections() }
+                    try HTTPConnection.install(on: channel, host: bound.value, endpoints: endpoints)
                 }
             }
             .bind(host: host, port: port).get()
@@ -194,7 +195,7 @@ package final class BridgeServer: Sendable {
 
     private static func waitUntilClosed(_ shard: NIOLoopBound<Shard>, deadline: NIODeadline) async {
         let promise = shard.eventLoop.makePromise(of: Void.self)
-        shard.eventLoop.execute { shard.value.whenAllClosed(promise) }
+        shard.eventLoop.execute { shard.value.connections.whenAllClosed(promise) }
         shard.eventLoop.scheduleTask(deadline: deadline) { promise.succeed() }
         try? await promise.futureResult.get()
     }

@@ -2,43 +2,43 @@ import Glibc
 import Logging
 import NIOCore
 import NIOPosix
-import RedisPubSub
 import Testing
 
 @testable import Bridge
 
 /// The sockets that go without NIO, over real descriptors and an event loop's own thread.
 @Suite struct EpollLoopTests {
-    /// Runs `body` on an event loop with a shard that has a epollLoop.
+    private static func makeHosts(_ loops: [any EventLoop]) async throws -> [NIOLoopBound<AdminHost>] {
+        var hosts: [NIOLoopBound<AdminHost>] = []
+        for loop in loops {
+            hosts.append(
+                try await loop.submit {
+                    let connections = ConnectionTable(
+                        eventLoop: loop, configuration: BridgeConfiguration(), total: OpenConnections(limit: 100),
+                        logger: logger)
+                    return NIOLoopBound(AdminHost(connections), eventLoop: loop)
+                }.get())
+        }
+        return hosts
+    }
+
+    private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+    /// Runs `body` on an event loop that has an epoll loop.
     private static func withEpollLoop<Result: Sendable>(
         _ body: @escaping @Sendable (EpollLoop) -> EventLoopFuture<Result>
     ) async throws -> Result {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
-        let waker = try EpollWaker(loopCount: 1)
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let configuration = BridgeConfiguration()
-        let shard = try await loop.submit {
-            let router = Router(
-                broker: LocalBroker(eventLoop: loop), configuration: configuration,
-                hostID: "0123456789abcdef0123456789abcdef", loopCount: 1,
-                readiness: Readiness(loopCount: 1, configuration: configuration),
-                metrics: BridgeMetrics(factory: PrometheusMetrics()), logger: logger)
-            let shard = Shard(
-                eventLoop: loop, loopIndex: 0, configuration: configuration, router: RouterReference(router),
-                allConnections: OpenConnections(limit: configuration.maxConnections), logger: logger)
-            return NIOLoopBound(shard, eventLoop: loop)
-        }.get()
-        try await loop.flatSubmit {
-            loop.makeCompletedFuture { try shard.value.startEpollLoop(waker) }.flatMap { $0 }
-        }.get()
+        let host = try await makeHosts([loop])[0]
+        await BridgeServer.startEpollLoops(of: [host], logger)
         let result = try await loop.flatSubmit { () -> EventLoopFuture<Result> in
-            guard let epollLoop = shard.value.epollLoop else {
+            guard let epollLoop = host.value.connections.epollLoop else {
                 return loop.makeFailedFuture(ChannelError.operationUnsupported)
             }
             return body(epollLoop)
         }.get()
-        try await loop.submit { shard.value.stop() }.get()
+        try await loop.submit { host.value.connections.stopEpollLoop() }.get()
         try await group.shutdownGracefully()
         return result
     }
@@ -77,7 +77,7 @@ import Testing
     @Test(.timeLimit(.minutes(1)))
     func `what a client sends arrives, and its end closes the connection`() async throws {
         let received = try await Self.withEpollLoop { epollLoop in
-            let loop = epollLoop.shard.eventLoop
+            let loop = epollLoop.connections.eventLoop
             return loop.makeCompletedFuture {
                 let (ours, theirs) = Self.pair()
                 let promise = loop.makePromise(of: [String].self)
@@ -87,8 +87,9 @@ import Testing
                     texts.append($0)
                     if texts.count == 1 { Self.send("two", to: theirs) } else { close(theirs) }
                 }
-                #expect(epollLoop.shard.openConnections == 1)
-                epollLoop.shard.whenAllClosed(loop.makePromise(of: Void.self).completing { promise.succeed(texts) })
+                #expect(epollLoop.connections.openCount == 1)
+                epollLoop.connections.whenAllClosed(
+                    loop.makePromise(of: Void.self).completing { promise.succeed(texts) })
                 Self.send("one", to: theirs)
                 return promise.futureResult
             }.flatMap { $0 }
@@ -100,7 +101,7 @@ import Testing
     func `others have their turn while many sockets are served`() async throws {
         let count = 200
         let servedBefore = try await Self.withEpollLoop { epollLoop in
-            let loop = epollLoop.shard.eventLoop
+            let loop = epollLoop.connections.eventLoop
             let promise = loop.makePromise(of: Int.self)
             return loop.makeCompletedFuture {
                 var served = 0
@@ -135,36 +136,17 @@ import Testing
     @Test(.timeLimit(.minutes(1)))
     func `epoll loops start on all event loops or on none`() async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 3)
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let configuration = BridgeConfiguration()
-        var shards: [NIOLoopBound<Shard>] = []
-        let loops = Array(group.makeIterator())
-        let router = try await loops[0].submit {
-            RouterReference(
-                Router(
-                    broker: LocalBroker(eventLoop: loops[0]), configuration: configuration,
-                    hostID: "0123456789abcdef0123456789abcdef", loopCount: 3,
-                    readiness: Readiness(loopCount: 3, configuration: configuration),
-                    metrics: BridgeMetrics(factory: PrometheusMetrics()), logger: logger))
-        }.get()
-        for (index, loop) in loops.enumerated() {
-            shards.append(
-                try await loop.submit {
-                    NIOLoopBound(
-                        Shard(
-                            eventLoop: loop, loopIndex: index, configuration: configuration, router: router,
-                            allConnections: OpenConnections(limit: 10), logger: logger), eventLoop: loop)
-                }.get())
-        }
+        let hosts = try await Self.makeHosts(Array(group.makeIterator()))
         for failing in [2, 3] {
-            await BridgeServer.startEpollLoops(of: shards, logger) { index in
+            await BridgeServer.startEpollLoops(of: hosts, Self.logger) { index in
                 if index == failing { throw ChannelError.operationUnsupported }
             }
-            for shard in shards {
-                #expect(try await shard.eventLoop.submit { (shard.value.epollLoop == nil) == (failing == 2) }.get())
+            for host in hosts {
+                let isMissing = try await host.eventLoop.submit { host.value.connections.epollLoop == nil }.get()
+                #expect(isMissing == (failing == 2))
             }
         }
-        for shard in shards { try await shard.eventLoop.submit { shard.value.stop() }.get() }
+        for host in hosts { try await host.eventLoop.submit { host.value.connections.stopEpollLoop() }.get() }
         try await group.shutdownGracefully()
     }
 
@@ -192,7 +174,7 @@ import Testing
     func `what the kernel doesn't take is sent when the client reads, in order`() async throws {
         let text = String((0..<400_000).map { "\($0)," }.joined())
         let received = try await Self.withEpollLoop { epollLoop in
-            let loop = epollLoop.shard.eventLoop
+            let loop = epollLoop.connections.eventLoop
             return loop.makeCompletedFuture {
                 let (ours, theirs) = Self.pair()
                 let owner = try Owner(ours, epollLoop)
@@ -227,7 +209,7 @@ import Testing
         async throws
     {
         let served = try await Self.withEpollLoop { epollLoop in
-            let loop = epollLoop.shard.eventLoop
+            let loop = epollLoop.connections.eventLoop
             let promise = loop.makePromise(of: [String].self)
             return loop.makeCompletedFuture {
                 var served: [String] = []
@@ -260,7 +242,7 @@ import Testing
     @Test(.timeLimit(.minutes(1)))
     func `a connection that is given away stays open`() async throws {
         try await Self.withEpollLoop { epollLoop in
-            epollLoop.shard.eventLoop.makeCompletedFuture {
+            epollLoop.connections.eventLoop.makeCompletedFuture {
                 let (ours, theirs) = Self.pair()
                 let owner = try Owner(ours, epollLoop)
                 let descriptor = owner.socket?.release()
@@ -270,7 +252,7 @@ import Testing
                 #expect(recv(ours, &bytes, 8, 0) == 5)
                 close(ours)
                 close(theirs)
-                #expect(epollLoop.shard.openConnections == 0)
+                #expect(epollLoop.connections.openCount == 0)
             }
         }
     }

@@ -35,7 +35,7 @@ final class HTTPHarness {
     private static func connect(to harness: BridgeHarness) throws -> EmbeddedChannel {
         let parser = HTTPConnection.makeParser()
         let connection = HTTPConnection(
-            shard: harness.shard, endpoints: Self.endpoints(harness), parser: parser, headDeadline: .now() + .hours(1))
+            host: harness.shard, endpoints: Self.endpoints(harness), parser: parser, headDeadline: .now() + .hours(1))
         let channel = EmbeddedChannel(handlers: [parser, connection], loop: harness.eventLoop)
         let connected = channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1))
         harness.eventLoop.run()

@@ -16,7 +16,7 @@ import Testing
         var openDescriptor: CInt { -1 }
 
         init(_ harness: BridgeHarness) {
-            webSocket = WebSocketConnection(shard: harness.shard, handshakeResponse: ByteBuffer())
+            webSocket = WebSocketConnection(host: harness.shard, handshakeResponse: ByteBuffer())
             webSocket.open(over: self, for: .newSession)
             harness.shard.flush()
         }
@@ -79,7 +79,7 @@ import Testing
         first.frame(5000, sent: 4000)
         first.close()
         second.frame(5000, sent: 4500)
-        #expect(harness.shard.unfinished.count == 1 && harness.shard.counters.unfinishedGivenUp == 0)
+        #expect(harness.shard.connections.unfinished.count == 1 && harness.shard.counters.unfinishedGivenUp == 0)
     }
 
     @Test func `fragments, and packets that wait for attachments, count as well`() {
@@ -102,7 +102,7 @@ import Testing
         }
         let head = "POST /emit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 6000\r\n\r\n"
         harness.send(Array((head + String(repeating: " ", count: 4000)).utf8))
-        #expect(harness.harness.shard.unfinished.count == 1)
+        #expect(harness.harness.shard.connections.unfinished.count == 1)
         let late = Client(harness.harness)
         late.frame(6000, sent: 5000)
         harness.harness.eventLoop.run()

@@ -70,7 +70,8 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(1)), arguments: Link.allCases)
-    func `bytes that follow the request at once reach the session, however the request is cut`(link: Link) async throws {
+    func `bytes that follow the request at once reach the session, however the request is cut`(link: Link) async throws
+    {
         let head = Array(TCPClient.webSocketRequest(query: "EIO=4&transport=websocket").utf8)
         let bytes = head + TCPClient.frame(1, Array("40".utf8))
         try await Self.withServer(link) { port in
@@ -139,7 +140,9 @@ import Testing
     @Test(.timeLimit(.minutes(1)), arguments: Link.allCases)
     func `a server that stops says goodbye`(link: Link) async throws {
         var client: TCPClient?
-        try await Self.withServer(link, { $0.closeTimeout = .milliseconds(100) }) { client = try Self.join("r", port: $0) }
+        try await Self.withServer(link, { $0.closeTimeout = .milliseconds(100) }) {
+            client = try Self.join("r", port: $0)
+        }
         let close = try #require(client).receiveFrame()
         #expect(close?.opcode == 8 && close?.payload == [0x03, 0xE9])
     }

@@ -6,7 +6,7 @@ extension HTTPConnection {
     func write(_ future: EventLoopFuture<HTTPResponse>, to head: HTTPRequestHead) {
         let id = requestID
         // An endpoint's response may come from another loop.
-        future.hop(to: shard.eventLoop).assumeIsolated().whenComplete { result in
+        future.hop(to: connections.eventLoop).assumeIsolated().whenComplete { result in
             guard self.requestID == id else { return }
             self.waitingPoll = nil
             switch result {
@@ -27,7 +27,7 @@ extension HTTPConnection {
             unsent = bytes
         } else {
             unsent = response.bytes(framing)
-            shard.flushLater(self)
+            connections.flushLater(self)
         }
         if framing.persistence == .close {
             drain(context)
@@ -70,12 +70,12 @@ extension HTTPConnection {
 
     func awaitNextRequest() {
         state = .awaitingHead
-        setDeadline(shard.configuration.idleTimeout)
+        setDeadline(connections.configuration.idleTimeout)
     }
 
     private func drain(_ context: ChannelHandlerContext) {
         state = .draining
-        setDeadline(shard.configuration.closeTimeout)
+        setDeadline(connections.configuration.closeTimeout)
         // One that stands still would keep what comes.
         removeParser(context) {}
     }

@@ -7,7 +7,7 @@ import SocketIOProtocol
 ///
 /// Answers leave at the end of the event loop's turn, past NIO's encoder and pipelining handler: all that this connection is
 /// owed in one system call, and those of all connections one behind the other, so that a client which sleeps is woken once.
-final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, UnfinishedInput {
+final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, UnfinishedInput, TimedConnection {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -33,8 +33,8 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
         case withoutParser(ByteBuffer)
     }
 
-    let shard: Shard
-    /// Place among the shard's connections.
+    let host: any ConnectionHost
+    let connections: ConnectionTable
     var index = 0
     let endpoints: HTTPEndpoints
     private var parser: Parser
@@ -70,8 +70,9 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
 
     private enum WaitingPart { case part(HTTPServerRequestPart), brokenRequest }
 
-    init(shard: Shard, endpoints: HTTPEndpoints, parser: Parser, headDeadline: NIODeadline) {
-        self.shard = shard
+    init(host: any ConnectionHost, endpoints: HTTPEndpoints, parser: Parser, headDeadline: NIODeadline) {
+        self.host = host
+        connections = host.connections
         self.endpoints = endpoints
         self.parser = parser
         deadline = headDeadline
@@ -81,14 +82,14 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        shard.add(self)
+        connections.add(self)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         if hasHeldRead { context.read() }
         self.context = nil
-        shard.note(unfinishedBytes: 0, of: self)
-        shard.remove(self)
+        host.note(unfinishedBytes: 0, of: self)
+        connections.remove(self)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -154,8 +155,8 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
     func channelReadComplete(context: ChannelHandlerContext) {
         var unfinished = 0
         if case .receivingBody(_, let body, _) = state { unfinished = body.readableBytes }
-        if unfinished != unfinishedBytes { shard.note(unfinishedBytes: unfinished, of: self) }
-        shard.flush()
+        if unfinished != unfinishedBytes { host.note(unfinishedBytes: unfinished, of: self) }
+        host.flush()
         context.fireChannelReadComplete()
     }
 
@@ -188,7 +189,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
         let response = HTTPResponse.errorPage(.badRequest, "The request is not valid HTTP.")
         switch state {
         case .awaitingHead:
-            shard.refused(ClientRefusal(.brokenRequest), by: { .address(context.channel.remoteAddress) })
+            host.refused(ClientRefusal(.brokenRequest), by: { .address(context.channel.remoteAddress) })
             refuse(nil, response)
         case .receivingBody(let head, _, _): refuse(head, response)
         case .draining: break
@@ -211,7 +212,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
         let limit = endpoints.bodyLimit(of: head)
         if let length = framing.contentLength, length > limit { return refuseBody(head, limit: limit) }
         state = .receivingBody(head, ByteBuffer(), limit: limit)
-        setDeadline(shard.configuration.bodyTimeout)
+        setDeadline(connections.configuration.bodyTimeout)
         if framing.expectsContinue {
             flush()
             writeThroughChannel(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n"), context)
@@ -224,8 +225,8 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
     }
 
     private func refuseBody(_ head: HTTPRequestHead, limit: Int) {
-        shard.counters.bodiesTooLarge += 1
-        refuse(head, endpoints.bodyTooLarge(head, limit: limit, on: shard))
+        host.counters.bodiesTooLarge += 1
+        refuse(head, endpoints.bodyTooLarge(head, limit: limit, on: host))
     }
 
     /// Answers at once; the rest of the request is read and dropped for a while, so that the answer isn't lost to a reset.
@@ -243,7 +244,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
     private func received(_ head: HTTPRequestHead, body: ByteBuffer, _ context: ChannelHandlerContext) {
         state = .responding(HTTPResponse.Framing(of: head))
         deadline = nil
-        switch endpoints.route(head, body: body, from: context.channel, on: shard) {
+        switch endpoints.route(head, body: body, from: context.channel, on: host) {
         case .respond(let response): write(response)
         case .later(let future): write(future, to: head)
         case .poll(let session, let jsonpIndex):
@@ -273,7 +274,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
     private func shakeHands(_ head: HTTPRequestHead, _ session: SessionReference?) {
         guard upgradeOffer == .plain, let response = WebSocketHandshake.response(to: head) else {
             let refusal = ClientRefusal(.invalidRequest, "the headers Sec-WebSocket-Key or -Version are wrong")
-            shard.refused(refusal, by: { .sender(of: head) })
+            host.refused(refusal, by: { .sender(of: head) })
             return refuseUpgrade(head, .invalidWebSocketUpgrade)
         }
         becomeWebSocket(session, response)
@@ -291,7 +292,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
         flush()
         guard writesPending == 0 else {
             // A client that never reads them is not waited for.
-            setDeadline(shard.configuration.idleTimeout)
+            setDeadline(connections.configuration.idleTimeout)
             whenWritten = { self.becomeWebSocket(session, response) }
             return
         }
@@ -337,9 +338,9 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
                 descriptor: try ConnectionDescriptor.duplicate(of: context.channel), handshakeResponse: response,
                 unread: unread)
             context.close(promise: nil)
-            if let session { session.adopt(connection) } else { shard.adopt(connection, for: .newSession) }
+            if let session { session.adopt(connection) } else { host.adopt(connection, for: .newSession) }
         } catch {
-            shard.logger.debug("websocket upgrade failed", metadata: ["cause": "\(error)"])
+            connections.logger.debug("websocket upgrade failed", metadata: ["cause": "\(error)"])
             context.close(promise: nil)
         }
     }

@@ -56,11 +56,11 @@ final class HTTPEndpoints: Sendable {
     }
 
     /// The answer to a request whose body is over the limit.
-    func bodyTooLarge(_ head: HTTPRequestHead, limit: Int, on shard: Shard) -> HTTPResponse {
+    func bodyTooLarge(_ head: HTTPRequestHead, limit: Int, on host: any ConnectionHost) -> HTTPResponse {
         let sentence = "A body here may have at most \(limit) bytes."
         let path = Self.path(of: head)
         guard emit != nil, path == "/emit" else {
-            if isEngineIO(path) { shard.refused(ClientRefusal(.tooLarge), by: { .sender(of: head) }) }
+            if isEngineIO(path) { host.refused(ClientRefusal(.tooLarge), by: { .sender(of: head) }) }
             return .errorPage(.payloadTooLarge, sentence)
         }
         let isJSON = EmitEndpoint.isJSON(head.headers.first(name: "content-type"))
@@ -73,22 +73,24 @@ final class HTTPEndpoints: Sendable {
     }
 
     /// - Parameter channel: the connection, for who is at its other end.
-    func route(_ head: HTTPRequestHead, body: ByteBuffer, from channel: any Channel, on shard: Shard) -> HTTPAction {
+    func route(_ head: HTTPRequestHead, body: ByteBuffer, from channel: any Channel, on host: any ConnectionHost)
+        -> HTTPAction
+    {
         let path = Self.path(of: head)
         if purpose == .operators {
-            return operations.route(head, path: path, from: .operators, isTrusted: true, on: shard)
+            return operations.route(head, path: path, from: .operators, isTrusted: true, on: host)
                 ?? elsewhere(head)
         }
         if isEngineIO(path) {
-            return transport.route(head, body: body, on: shard)
+            return transport.route(head, body: body, on: host)
         }
         if path == "/emit", let emit { return route(head, body: body, to: emit) }
         if head.uri.utf8.count > path.utf8.count, head.uri.dropFirst(path.count).contains("EIO=") {
-            shard.refused(ClientRefusal(.unknownPath, ByteString(String(path))), by: { .sender(of: head) })
+            host.refused(ClientRefusal(.unknownPath, ByteString(String(path))), by: { .sender(of: head) })
         }
         guard purpose == .everybody else { return elsewhere(head) }
         let audience = Self.audience(head, channel.remoteAddress)
-        return operations.route(head, path: path, from: audience, isTrusted: false, on: shard)
+        return operations.route(head, path: path, from: audience, isTrusted: false, on: host)
             ?? elsewhere(head)
     }
 

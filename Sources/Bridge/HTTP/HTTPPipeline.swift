@@ -2,13 +2,13 @@ import NIOCore
 import NIOHTTP1
 
 extension HTTPConnection {
-    /// Makes a channel one of the shard's HTTP connections.
+    /// Adds HTTP to a channel.
     ///
     /// - Parameter headDeadline: when the first request's head must be there; nil counts from now.
     static func install(
-        on channel: any Channel, shard: Shard, endpoints: HTTPEndpoints, headDeadline: NIODeadline? = nil
+        on channel: any Channel, host: any ConnectionHost, endpoints: HTTPEndpoints, headDeadline: NIODeadline? = nil
     ) throws {
-        let configuration = shard.configuration
+        let configuration = host.connections.configuration
         // As `childChannelOption` would, but without a future for each.
         // A channel keeps what it reads into for as long as it lives, and most have little to read.
         try channel.syncOptions?.setOption(
@@ -16,12 +16,12 @@ extension HTTPConnection {
         try channel.syncOptions?.setOption(
             .writeBufferWaterMark,
             value: .init(low: configuration.writeBufferBytes / 2, high: configuration.writeBufferBytes))
-        shard.connectionOpened(channel)
+        host.connections.opened(channel)
         let parser = makeParser()
         try channel.pipeline.syncOperations.addHandler(parser)
         try channel.pipeline.syncOperations.addHandler(
             HTTPConnection(
-                shard: shard, endpoints: endpoints, parser: parser,
+                host: host, endpoints: endpoints, parser: parser,
                 headDeadline: headDeadline ?? .now() + TimeAmount(configuration.headTimeout)))
     }
 }

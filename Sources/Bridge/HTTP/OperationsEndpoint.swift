@@ -39,15 +39,16 @@ final class OperationsEndpoint: Sendable {
     ///
     /// - Parameter isTrusted: by the listener for operators.
     func route(
-        _ head: HTTPRequestHead, path: Substring, from audience: Audience, isTrusted: Bool, on shard: Shard
+        _ head: HTTPRequestHead, path: Substring, from audience: Audience, isTrusted: Bool, on host: any ConnectionHost
     ) -> HTTPAction? {
         let action: () -> HTTPAction
         switch path {
         case "/livez": action = { .respond(self.liveness()) }
         case "/readyz": action = { .respond(self.readiness(for: audience)) }
-        case "/metrics" where audience == .operators: action = { .later(self.metricsPage(on: shard.eventLoop)) }
+        case "/metrics" where audience == .operators:
+            action = { .later(self.metricsPage(on: host.connections.eventLoop)) }
         case "/explain" where isTrusted || secret != nil:
-            action = { isTrusted || self.hasSecret(head) ? self.explanation(head, on: shard) : .respond(Self.forbidden) }
+            action = { isTrusted || self.hasSecret(head) ? self.explanation(head, on: host) : .respond(Self.forbidden) }
         default: return nil
         }
         let allow = (name: "Allow", value: "GET, HEAD, OPTIONS")
@@ -79,7 +80,7 @@ final class OperationsEndpoint: Sendable {
         return ConstantTime.areEqual(Array(given.utf8.dropFirst("Bearer ".utf8.count)), secret)
     }
 
-    private func explanation(_ head: HTTPRequestHead, on shard: Shard) -> HTTPAction {
+    private func explanation(_ head: HTTPRequestHead, on host: any ConnectionHost) -> HTTPAction {
         var query: [String: [UInt8]] = [:]
         FormEncoding.forEachPair(in: head.uri.utf8.drop { $0 != UInt8(ascii: "?") }.dropFirst()) {
             query[String(decoding: $0, as: UTF8.self)] = $1
@@ -87,11 +88,11 @@ final class OperationsEndpoint: Sendable {
         guard let room = query["room"] else {
             return .respond(.errorPage(.badRequest, "Name the room: /explain?room=time&namespace=/"))
         }
-        let limit = shard.configuration.maxNameBytes
+        let limit = host.connections.configuration.maxNameBytes
         let namespace = query["namespace"] ?? [UInt8(ascii: "/")]
         let explained = explainer.explain(
             room: ByteString(bytes: room.prefix(limit)), namespace: ByteString(bytes: namespace.prefix(limit)),
-            on: shard.eventLoop)
+            on: host.connections.eventLoop)
         return .later(
             explained.map { [readiness] explanation in
                 Self.response(.ok, explanation.json(readiness, at: .now(), milliseconds: WallClock.milliseconds()))

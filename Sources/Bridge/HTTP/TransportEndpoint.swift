@@ -26,11 +26,11 @@ final class TransportEndpoint: Sendable {
         return request.transport == .websocket && request.sid == nil
     }
 
-    func route(_ head: HTTPRequestHead, body: ByteBuffer, on shard: Shard) -> HTTPAction {
+    func route(_ head: HTTPRequestHead, body: ByteBuffer, on host: any ConnectionHost) -> HTTPAction {
         let origin = head.headers.first(name: "origin")
         guard cors.accepts(origin) else {
-            shard.counters.originsRefused += 1
-            shard.refused(ClientRefusal(.originRefused, ByteString(origin ?? "")))
+            host.counters.originsRefused += 1
+            host.refused(ClientRefusal(.originRefused, ByteString(origin ?? "")), by: { [:] })
             return .respond(HTTPResponse(.originNotAccepted))
         }
         let method: EngineIORequest.Method
@@ -40,7 +40,7 @@ final class TransportEndpoint: Sendable {
         case .OPTIONS:
             return .respond(cors.preflight(origin: origin, head.headers))
         default:
-            shard.refused(
+            host.refused(
                 ClientRefusal(.invalidRequest, "the method is neither GET nor POST"), by: { .sender(of: head) })
             let status = HTTPResponseStatus.custom(code: 405, reasonPhrase: "METHOD NOT FOUND")
             var response = HTTPResponse(status, contentType: "text/plain", text: "Method Not Found")
@@ -52,16 +52,16 @@ final class TransportEndpoint: Sendable {
             let query = uri.firstIndex(of: UInt8(ascii: "?")).map { Array(uri[$0...].dropFirst()) } ?? []
             let isUpgrade = WebSocketHandshake.isRequested(by: head)
             let request = try EngineIORequest(method: method, query: query, isWebSocketUpgrade: isUpgrade)
-            return try route(request, method, origin, body, on: shard)
+            return try route(request, method, origin, body, on: host)
         } catch {
-            shard.refused(ClientRefusal(error, of: head), by: { .sender(of: head) })
+            host.refused(ClientRefusal(error, of: head), by: { .sender(of: head) })
             return .respond(finished(HTTPResponse(error), origin))
         }
     }
 
     private func route(
         _ request: EngineIORequest, _ method: EngineIORequest.Method, _ origin: String?, _ body: ByteBuffer,
-        on shard: Shard
+        on host: any ConnectionHost
     ) throws(EngineIORefusal) -> HTTPAction {
         var session: SessionReference?
         if let sid = request.sid {
@@ -71,17 +71,18 @@ final class TransportEndpoint: Sendable {
         }
         switch (method, request.transport, session) {
         case (.get, .websocket, _): return .webSocket(session)
-        case (.get, .polling, nil): return .respond(finished(openSession(on: shard, request.jsonpIndex), origin))
+        case (.get, .polling, nil): return .respond(finished(try openSession(request.jsonpIndex), origin))
         case (.get, .polling, let session?): return .poll(session, jsonpIndex: request.jsonpIndex)
         case (.post, _, nil): throw .invalidSession(nil)
         case (.post, _, let session?):
-            let promise = shard.eventLoop.makePromise(of: HTTPResponse.self)
+            let promise = host.connections.eventLoop.makePromise(of: HTTPResponse.self)
             session.post(body, promise: promise)
             return .later(promise.futureResult.map { self.finished($0, origin) })
         }
     }
 
-    private func openSession(on shard: Shard, _ jsonpIndex: Int?) -> HTTPResponse {
+    private func openSession(_ jsonpIndex: Int?) throws(EngineIORefusal) -> HTTPResponse {
+        guard let shard = shards.first(where: { $0.eventLoop.inEventLoop })?.value else { throw .invalidSession(nil) }
         let session = shard.openSession(transport: .polling)
         var payload = ByteBuffer()
         shard.openPacket(of: session, transport: .polling).appendPart(0, to: &payload)

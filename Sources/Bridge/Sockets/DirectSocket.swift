@@ -1,41 +1,41 @@
 import Glibc
 import NIOCore
 
-/// Whose bytes a `DirectSocket` carries.
+/// The connection whose bytes a `DirectSocket` carries.
 protocol DirectSocketOwner: AnyObject {
-    /// - Parameter bytes: to be copied where they are needed later.
+    /// - Parameter bytes: valid during the call; copy those that are needed later.
     func received(_ bytes: inout ByteBuffer)
-    /// All that waited has been sent.
+    /// All waiting bytes have been sent.
     func canSendAgain()
-    /// The connection is over, whoever ended it. Its descriptor is not to be used any more.
+    /// The connection has ended, on either side. Its descriptor must not be used any more.
     func disconnected()
 }
 
-/// A connection that is read and written by system calls alone, watched by its event loop's `EpollLoop`.
+/// A connection that is read and written with system calls only, watched by its event loop's `EpollLoop`.
 final class DirectSocket: EpollSource {
     private let epollLoop: EpollLoop
     private var owner: (any DirectSocketOwner)?
-    /// What the kernel hasn't taken.
+    /// Bytes that the kernel hasn't taken.
     private var unsent: ByteBuffer?
     private var closesWhenSent = false
 
-    /// Takes a connected, non-blocking descriptor over, to close it in the end; also when this fails.
+    /// Takes over a connected, non-blocking descriptor, and closes it in the end or when this throws.
     init(_ descriptor: CInt, owner: any DirectSocketOwner, epollLoop: EpollLoop) throws(IOError) {
         self.owner = owner
         self.epollLoop = epollLoop
         super.init(descriptor)
         try epollLoop.add(self)
-        epollLoop.shard.connectionOpened()
+        epollLoop.connections.opened()
     }
 
     // MARK: Outgoing
 
     var unsentBytes: Int { unsent?.readableBytes ?? 0 }
     var isWritable: Bool { unsent == nil }
-    /// Bytes may go past this socket while it holds none; those that the kernel doesn't take are to be written here.
+    /// While this socket holds no bytes, its owner may send to the descriptor itself, and writes here what the kernel doesn't take.
     var openDescriptor: CInt { unsent == nil ? descriptor : -1 }
 
-    /// Sends, or keeps what the kernel doesn't take until it does.
+    /// Sends, and keeps what the kernel doesn't take until it does.
     func write(_ bytes: ByteBuffer) {
         guard descriptor >= 0 else { return }
         if unsent != nil {
@@ -79,7 +79,7 @@ final class DirectSocket: EpollSource {
         if unsent == nil { close() } else { closesWhenSent = true }
     }
 
-    /// Whoever gets its bytes from now on.
+    /// `owner` gets its bytes from now on.
     func hand(to owner: any DirectSocketOwner) { self.owner = owner }
 
     /// Closes at once; what waits is lost. Idempotent.
@@ -90,7 +90,7 @@ final class DirectSocket: EpollSource {
         Glibc.close(descriptor)
     }
 
-    /// Gives the connection away, open.
+    /// Gives away the open descriptor.
     func release() -> CInt {
         let descriptor = epollLoop.release(self)
         end()
@@ -102,6 +102,6 @@ final class DirectSocket: EpollSource {
         self.owner = nil
         unsent = nil
         owner?.disconnected()
-        epollLoop.shard.connectionClosed()
+        epollLoop.connections.closed()
     }
 }

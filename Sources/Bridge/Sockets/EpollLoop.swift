@@ -3,48 +3,49 @@ import Glibc
 import NIOCore
 import NIOPosix
 
-/// What an epoll instance watches.
+/// A descriptor that an epoll instance watches.
 class EpollSource {
-    /// -1 when it is not this object's any more.
+    /// -1 after it was closed or given away.
     fileprivate(set) final var descriptor: CInt
-    /// The number that stands in its events.
+    /// Identifies it in events.
     fileprivate final var slot = -1
 
     init(_ descriptor: CInt) { self.descriptor = descriptor }
 
-    /// Something can be read, or sent again. It may be called in vain.
+    /// Bytes may be there to read, or may be sent again. Sometimes called although neither is so.
     func ready(canSend: Bool) {}
 
     /// The server stops.
     func close() {}
 }
 
-/// The sockets of one event loop that are read and written without NIO, and the epoll instance that watches them.
+/// The epoll instance of one event loop, for the sockets that are read and written without NIO.
 ///
-/// NIO's channels carry HTTP, and websockets have none: a channel takes 2.8 kB, a `DirectSocket` some hundred bytes. What one
-/// turn of the loop does is bounded here, so that ten thousand clients which want something at once don't hold up messages
-/// for others.
+/// HTTP goes over NIO's channels; websockets don't, since a channel takes 2.8 kB and a `DirectSocket` some hundred bytes. The
+/// time spent per turn is bounded, so that ten thousand clients that send at once don't delay messages for others.
 final class EpollLoop {
-    unowned let shard: Shard
+    unowned let host: any ConnectionHost
+    unowned let connections: ConnectionTable
     private let waker: EpollWaker
     private let loopIndex: Int
     private let epoll: CInt
     private let events = UnsafeMutableBufferPointer<epoll_event>.allocate(capacity: 32)
-    /// By their slots.
+    /// Indexed by slot.
     private var sources: [EpollSource?] = []
     private var freeSlots: [Int] = []
     private var paused: [EpollSource] = []
-    /// What one read takes, of whichever socket.
+    /// Receives the bytes of one read; shared by all sockets.
     private var received = ByteBuffer()
     private var channel: (any Channel)?
 
-    /// How long the sockets may be worked for before others have their turn: a message that comes meanwhile waits that long.
+    /// How long sockets are served before other tasks of the event loop; a message that arrives meanwhile waits that long.
     static let turnLimit = TimeAmount.milliseconds(2)
-    /// Bytes read from one socket before others have their turn: a thousand small packets' work.
+    /// Bytes read from one socket before the next socket is served: about a thousand small packets.
     private static let readLimit = 16 << 10
 
-    init(shard: Shard, waker: EpollWaker, loopIndex: Int) throws(IOError) {
-        self.shard = shard
+    init(host: any ConnectionHost, waker: EpollWaker, loopIndex: Int) throws(IOError) {
+        self.host = host
+        connections = host.connections
         self.waker = waker
         self.loopIndex = loopIndex
         epoll = epoll_create1(CInt(EPOLL_CLOEXEC))
@@ -57,11 +58,11 @@ final class EpollLoop {
         events.deallocate()
     }
 
-    /// Goes to the door when it rings, until `stop`.
+    /// Serves sockets whenever the waker wakes this loop, until `stop`.
     func start() throws -> EventLoopFuture<Void> {
         let descriptor = try waker.duplicateWakeup(loopIndex)
-        let epollLoop = NIOLoopBound(self, eventLoop: shard.eventLoop)
-        return NIOPipeBootstrap(group: shard.eventLoop)
+        let epollLoop = NIOLoopBound(self, eventLoop: connections.eventLoop)
+        return NIOPipeBootstrap(group: connections.eventLoop)
             .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 16))
             .channelOption(.maxMessagesPerRead, value: 1)
             .channelInitializer { channel in
@@ -75,13 +76,13 @@ final class EpollLoop {
                 epollLoop.value.arm()
             }
             .flatMapErrorThrowing { error in
-                // Still ours then.
+                // NIO has not taken it over.
                 Glibc.close(descriptor)
                 throw error
             }
     }
 
-    /// Ends with all sockets that are still there.
+    /// Closes all sockets that are left.
     func stop() {
         channel?.close(promise: nil)
         channel = nil
@@ -109,14 +110,14 @@ final class EpollLoop {
                 // One that was closed by what came before leaves its slot empty, or to a source, who looks in vain.
                 sources[Int(event.data.u64)]?.ready(canSend: event.events & EPOLLOUT.rawValue != 0)
             }
-            shard.flush()
+            host.flush()
         } while NIODeadline.now() < end
         waker.wake(loopIndex)
     }
 
     // MARK: Sockets
 
-    /// Watches a descriptor for what comes in; closes it when this fails.
+    /// Watches a descriptor for incoming bytes; closes it when this throws.
     func add(_ source: EpollSource) throws(IOError) {
         let slot = freeSlots.popLast() ?? sources.count
         if slot == sources.count { sources.append(nil) }
@@ -134,7 +135,7 @@ final class EpollLoop {
         _ = control(EPOLL_CTL_MOD, socket, EPOLLIN.rawValue | (forSpace ? EPOLLOUT.rawValue : 0))
     }
 
-    /// Lets a descriptor be until `resume`.
+    /// Ignores a descriptor until `resume`.
     func pause(_ descriptor: EpollSource) {
         paused.append(descriptor)
         _ = control(EPOLL_CTL_MOD, descriptor, 0)
@@ -147,13 +148,13 @@ final class EpollLoop {
         paused.removeAll()
     }
 
-    /// Forgets a descriptor, whose next owner is who asks.
+    /// Forgets a descriptor; the caller owns it from now on.
     func release(_ source: EpollSource) -> CInt {
         _ = control(EPOLL_CTL_DEL, source, 0)
         return forget(source)
     }
 
-    /// Forgets a descriptor that is closed next, which takes it out of the epoll instance.
+    /// Forgets a descriptor that the caller closes at once, which takes it out of the epoll instance.
     func forget(_ source: EpollSource) -> CInt {
         sources[source.slot] = nil
         freeSlots.append(source.slot)
@@ -168,9 +169,7 @@ final class EpollLoop {
         return epoll_ctl(epoll, operation, source.descriptor, &event) == 0
     }
 
-    /// What a socket has received: nil when nothing is there, no bytes at the end of the stream.
-    ///
-    /// The buffer is used again for the next read.
+    /// - Returns: the bytes received; nil if there are none, empty at the end of the stream. The next read reuses the buffer.
     func receive(from socket: DirectSocket) throws(IOError) -> ByteBuffer? {
         received.clear()
         var error: CInt = 0

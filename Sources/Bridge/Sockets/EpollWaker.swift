@@ -2,22 +2,22 @@ import CEpoll
 import Glibc
 import NIOCore
 
-/// Wakes event loops for sockets that they watch beside NIO's own.
+/// Wakes event loops whose `EpollLoop` has sockets that are ready.
 ///
-/// NIO watches nothing but its channels, and an epoll instance can't be one, since nobody reads from it. So one thread for all
-/// loops sleeps on their epoll instances. Of each that is ready it rings the bell: an eventfd, which the loop has as a channel.
-/// A loop that is awake asks its epoll instance itself, so that under load this thread goes on sleeping.
+/// NIO watches only its own channels, and an epoll instance can't be a channel, since it can't be read. So one thread waits for
+/// the epoll instances of all loops, and writes to the eventfd of a loop whose instance is ready; the loop reads the eventfd as
+/// a channel. A loop that is awake polls its epoll instance itself, so that this thread stays asleep under load.
 final class EpollWaker: Sendable {
     private let thread: WakerThread
 
-    /// - Parameter loopCount: one for each event loop.
+    /// - Parameter startThread: starts the thread; a test fails here.
     init(loopCount: Int, startThread: ThreadStarter = startDetachedThread) throws(IOError) {
         thread = try WakerThread(loopCount: loopCount)
         try thread.startThread(startThread)
     }
 
     typealias ThreadFunction = @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer?
-    /// Runs a function with its argument on a thread of its own; 0, or an error's number as `pthread_create(3)` gives it.
+    /// Runs a function with its argument on a new thread. Returns 0 or an error number, as pthread_create(3).
     typealias ThreadStarter = (ThreadFunction, UnsafeMutableRawPointer) -> CInt
 
     static func startDetachedThread(_ function: ThreadFunction, _ argument: UnsafeMutableRawPointer) -> CInt {
@@ -27,34 +27,34 @@ final class EpollWaker: Sendable {
         return error
     }
 
-    /// The thread ends; it closes what it has.
+    /// Ends the thread, which closes its descriptors.
     deinit { thread.stop() }
 
-    /// A descriptor of its own for the loop to wait at; the caller closes it.
+    /// A duplicate of the loop's eventfd, for the loop to read; the caller closes it.
     func duplicateWakeup(_ index: Int) throws(IOError) -> CInt {
         let descriptor = fcntl(thread.wakeups[index], F_DUPFD_CLOEXEC, 0)
         guard descriptor >= 0 else { throw IOError(errnoCode: errno, reason: "duplicating a wake-up") }
         return descriptor
     }
 
-    /// Lets an epoll instance ring a bell, once, from the next `listen` on.
+    /// Adds a loop's epoll instance; it wakes the loop after the next `arm`.
     func add(_ epoll: CInt, loop index: Int) throws(IOError) {
         guard thread.control(EPOLL_CTL_ADD, epoll, loop: index, events: 0) else {
             throw IOError(errnoCode: errno, reason: "watching an epoll instance")
         }
     }
 
-    /// Rings when the epoll instance becomes ready or is ready already.
+    /// Wakes the loop once, as soon as the epoll instance is ready.
     func arm(_ epoll: CInt, loop index: Int) {
         _ = thread.control(EPOLL_CTL_MOD, epoll, loop: index, events: EPOLLIN.rawValue | EPOLLONESHOT.rawValue)
     }
 
-    /// Rings without waiting for anything: the loop comes back after what else it has to do.
+    /// Wakes the loop unconditionally: it continues after its other tasks.
     func wake(_ index: Int) { eventfd_write(thread.wakeups[index], 1) }
 }
 
-/// What the thread sees. Its descriptors are open for as long as somebody has this, the thread or who rings, so that no
-/// bell's number can be anybody else's.
+/// The thread and its descriptors. They stay open while the thread or the waker refers to this object, so that none of their
+/// numbers can be reused meanwhile.
 private final class WakerThread: Sendable {
     private let epoll: CInt
     private let stopping: CInt

@@ -13,7 +13,7 @@ struct PendingPoll {
 }
 
 /// One Engine.IO session on its event loop: the queue of packets, the transport that takes them, its sockets.
-final class Session: UnfinishedInput {
+final class Session: UnfinishedInput, WebSocketOwner {
     // What a delivery reads stands first, in two cache lines: at thousands of clients each line is one from memory.
     let shard: Shard
     /// The websocket that carries the session or probes to.
@@ -213,7 +213,8 @@ final class Session: UnfinishedInput {
         }
         shard.flush()
         return isClosed && closedByInvalidPacket
-            ? HTTPResponse(.invalidPayload) : HTTPResponse(.ok, contentType: "text/plain", body: ByteBuffer(string: "OK"))
+            ? HTTPResponse(.invalidPayload)
+            : HTTPResponse(.ok, contentType: "text/plain", body: ByteBuffer(string: "OK"))
     }
 
     private var closedByInvalidPacket = false

@@ -14,11 +14,11 @@ struct UpgradedConnection: Sendable {
     func close() { _ = Glibc.close(descriptor) }
 }
 
-extension Shard {
+extension ConnectionHost {
     /// Puts a websocket into service.
     func adopt(_ connection: UpgradedConnection, for purpose: WebSocketConnection.Purpose) {
-        let webSocket = WebSocketConnection(shard: self, handshakeResponse: connection.handshakeResponse)
-        guard let epollLoop else { return adopt(connection, webSocket, for: purpose) }
+        let webSocket = WebSocketConnection(host: self, handshakeResponse: connection.handshakeResponse)
+        guard let epollLoop = connections.epollLoop else { return adopt(connection, webSocket, for: purpose) }
         do throws(IOError) {
             let socket = try DirectSocket(connection.descriptor, owner: webSocket, epollLoop: epollLoop)
             webSocket.open(over: socket, for: purpose)
@@ -30,22 +30,23 @@ extension Shard {
         }
     }
 
-    /// The way without a epollLoop: by one of NIO's channels.
+    /// Without an epoll loop, the websocket goes over one of NIO's channels.
     private func adopt(
         _ connection: UpgradedConnection, _ webSocket: WebSocketConnection,
         for purpose: WebSocketConnection.Purpose
     ) {
-        let bound = NIOLoopBound((shard: self, webSocket: webSocket, purpose: purpose), eventLoop: eventLoop)
+        let host: any ConnectionHost = self
+        let bound = NIOLoopBound((host: host, webSocket: webSocket, purpose: purpose), eventLoop: eventLoop)
         ClientBootstrap(group: eventLoop)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let (shard, webSocket, purpose) = bound.value
-                    shard.connectionOpened(channel)
+                    let (host, webSocket, purpose) = bound.value
+                    host.connections.opened(channel)
                     try channel.syncOptions?.setOption(
                         .recvAllocator,
                         value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65536))
                     try channel.pipeline.syncOperations.addHandler(
-                        WebSocketChannelLink(webSocket, for: purpose, shard: shard))
+                        WebSocketChannelLink(webSocket, for: purpose, host: host))
                 }
             }
             .withConnectedSocket(connection.descriptor)
@@ -60,6 +61,6 @@ extension Shard {
     }
 
     private func notAdopted(_ error: any Error) {
-        logger.debug("websocket not taken over", metadata: ["cause": "\(error)"])
+        connections.logger.debug("websocket not taken over", metadata: ["cause": "\(error)"])
     }
 }

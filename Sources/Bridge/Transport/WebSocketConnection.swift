@@ -17,12 +17,27 @@ protocol WebSocketLink: AnyObject {
 
 extension DirectSocket: WebSocketLink {}
 
+/// Receives a websocket's packets: its session.
+protocol WebSocketOwner: AnyObject {
+    var sid: ByteString { get }
+    /// The websocket takes part in the session, as its transport or probing. False: it is refused.
+    func attach(_ webSocket: WebSocketConnection) -> Bool
+    func received(_ packet: EngineIOPacket, from webSocket: WebSocketConnection)
+    /// A packet could not be read.
+    func refuse(_ error: any Error, from webSocket: WebSocketConnection)
+    /// Counts and logs something that was refused.
+    func refused(_ refusal: ClientRefusal)
+    /// Another write is welcome.
+    func webSocketWritable()
+    func closed(_ webSocket: WebSocketConnection)
+}
+
 /// A websocket: bytes in, and frames out that are encoded already.
 final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
     /// What the connection was opened for.
     enum Purpose {
         case newSession
-        case upgrade(Session)
+        case upgrade(any WebSocketOwner)
     }
 
     // What a write reads stands first, in one cache line.
@@ -34,8 +49,8 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
     private var isClosing = false
 
     @exclusivity(unchecked) private var link: (any WebSocketLink)?
-    private let shard: Shard
-    private var session: Session?
+    private let host: any ConnectionHost
+    private var session: (any WebSocketOwner)?
     private var assembler: WebSocketMessageAssembler
     /// The beginning of a frame whose end has not come.
     private var unread: ByteBuffer?
@@ -43,10 +58,10 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
     var unfinishedBytes: UInt32 = 0
 
     /// - Parameter handshakeResponse: the 101 response.
-    init(shard: Shard, handshakeResponse: ByteBuffer) {
-        self.shard = shard
+    init(host: any ConnectionHost, handshakeResponse: ByteBuffer) {
+        self.host = host
         self.handshakeResponse = handshakeResponse
-        assembler = WebSocketMessageAssembler(maximumBytes: shard.configuration.maxPayload)
+        assembler = WebSocketMessageAssembler(maximumBytes: host.connections.configuration.maxPayload)
     }
 
     /// Goes into service: the response leaves, with whatever the session has to say.
@@ -54,7 +69,7 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
         self.link = link
         canSendAgain()
         switch purpose {
-        case .newSession: session = shard.openSession(over: self)
+        case .newSession: session = host.openSession(over: self)
         case .upgrade(let session):
             if session.attach(self) { self.session = session } else { close(.policyViolation) }
         }
@@ -132,7 +147,8 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
 
     /// A client that doesn't read our close frame or send its own is not waited for longer.
     private func closeAtDeadline() {
-        shard.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(shard.configuration.closeTimeout)) {
+        let connections = host.connections
+        connections.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(connections.configuration.closeTimeout)) {
             self.link?.close()
         }
     }
@@ -144,7 +160,7 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
         self.session = nil
         link = nil
         descriptor = -1
-        shard.note(unfinishedBytes: 0, of: self)
+        host.note(unfinishedBytes: 0, of: self)
         session?.closed(self)
     }
 
@@ -171,11 +187,11 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
             if bytes.readableBytes > 0 { unread = ByteBuffer(bytes.readableBytesView) }
         }
         let unfinished = isUnreadable ? 0 : (unread?.readableBytes ?? 0) + assembler.partialBytes
-        if unfinished != unfinishedBytes { shard.note(unfinishedBytes: unfinished, of: self) }
+        if unfinished != unfinishedBytes { host.note(unfinishedBytes: unfinished, of: self) }
     }
 
     private func readFrames(_ bytes: inout ByteBuffer) {
-        let parser = WebSocketFrameParser(maximumBytes: shard.configuration.maxPayload)
+        let parser = WebSocketFrameParser(maximumBytes: assembler.maximumBytes)
         do {
             while let frame = try parser.next(in: &bytes) { received(frame) }
         } catch {
@@ -247,12 +263,12 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
         let session = self.session
         close(code)
         if let session {
-            shard.counters.invalidPackets += 1
+            host.counters.invalidPackets += 1
             session.refused(
                 code == .messageTooLarge
                     ? ClientRefusal(.tooLarge)
                     : ClientRefusal(.invalidPacket, ByteString("a websocket frame: \(error)")))
-            shard.logger.debug("websocket closed", metadata: ["sid": "\(session.sid)", "cause": "\(error)"])
+            host.connections.logger.debug("websocket closed", metadata: ["sid": "\(session.sid)", "cause": "\(error)"])
             session.closed(self)
         }
     }

@@ -42,7 +42,7 @@ final class BenchedBridge {
     }
 
     /// Websockets are read and written as in a server.
-    func start() throws -> EventLoopFuture<Void> { try shard.startEpollLoop(try EpollWaker(loopCount: 1)) }
+    func start() throws -> EventLoopFuture<Void> { try shard.startEpollLoop(try EpollWaker(loopCount: 1), loopIndex: 0) }
 
     /// A websocket over TCP whose client has connected to `/` and joined the room.
     func openWebSocket(in room: StaticString) {
