@@ -55,8 +55,25 @@ final class HTTPEndpoints: Sendable {
         path.utf8.starts(with: configuration.path.utf8) || path == pathWithoutSlash
     }
 
-    /// The answer to a request whose body is over the limit.
-    func bodyTooLarge(_ head: HTTPRequestHead, limit: Int, on host: any ConnectionHost) -> HTTPResponse {
+    /// The response to a request that the connection refuses before it is whole.
+    func response(
+        to refusal: HTTPConnectionState.Refusal, of head: HTTPRequestHead, on host: any ConnectionHost
+    ) -> HTTPResponse {
+        var response: HTTPResponse
+        switch refusal {
+        case .fault(let sentence): response = .errorPage(.badRequest, sentence)
+        case .proxyRequest: response = .errorPage(.methodNotAllowed, "This is no proxy.")
+        case .bodyTooLarge(let limit): response = bodyTooLarge(head, limit: limit, on: host)
+        case .brokenRequest: response = .brokenRequest
+        case .givenUp: response = .errorPage(.serviceUnavailable, "Too much is being sent at once; try again.")
+        }
+        response.closesConnection = true
+        if emit != nil, Self.path(of: head) == "/emit" { metrics.emitResponded(response.status.code) }
+        return finished(response, head)
+    }
+
+    private func bodyTooLarge(_ head: HTTPRequestHead, limit: Int, on host: any ConnectionHost) -> HTTPResponse {
+        host.counters.bodiesTooLarge += 1
         let sentence = "A body here may have at most \(limit) bytes."
         let path = Self.path(of: head)
         guard emit != nil, path == "/emit" else {
@@ -65,11 +82,6 @@ final class HTTPEndpoints: Sendable {
         }
         let isJSON = EmitEndpoint.isJSON(head.headers.first(name: "content-type"))
         return isJSON ? .jsonError(.payloadTooLarge, sentence) : .errorPage(.payloadTooLarge, sentence)
-    }
-
-    /// A request that is refused before it is whole gets its answer from the connection.
-    func noteRefusal(of head: HTTPRequestHead, with status: HTTPResponseStatus) {
-        if emit != nil, Self.path(of: head) == "/emit" { metrics.emitResponded(status.code) }
     }
 
     /// - Parameter channel: the connection, for who is at its other end.

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import SocketIOProtocol
 
 /// A whole HTTP response, made on the loop that owns the session and written on the connection's.
 struct HTTPResponse: Sendable {
@@ -7,7 +8,7 @@ struct HTTPResponse: Sendable {
     var contentType: String
     var body: ByteBuffer
     var headers: [(name: String, value: String)] = []
-    /// Close the connection after it, because the request's body was not read to its end.
+    /// Whether the connection closes after it, because the request's body was not read to its end.
     var closesConnection = false
     private var preparedBytes: ByteBuffer?
 
@@ -24,15 +25,15 @@ struct HTTPResponse: Sendable {
         self.init(status, contentType: contentType, body: ByteBuffer(string: text))
     }
 
-    /// What a request decides about the framing of its answer.
+    /// How a response is framed, as its request decides.
     struct Framing: Equatable {
-        /// What the answer says about the connection; HTTP/1.1 implies that it stays open.
+        /// What the response says about the connection; HTTP/1.1 implies that it stays open.
         enum Persistence { case implied, keepAlive, close }
 
         var persistence = Persistence.implied
         var includesBody = true
 
-        /// Of most requests.
+        /// The framing that most requests ask for.
         static let common = Framing()
 
         private init() {}
@@ -43,14 +44,14 @@ struct HTTPResponse: Sendable {
         }
     }
 
-    /// The same answer, whose bytes in the common framing are made once.
+    /// The same response, with its bytes in the common framing made in advance.
     func prepared() -> HTTPResponse {
         var response = self
         response.preparedBytes = bytes(.common)
         return response
     }
 
-    /// The response as it goes out.
+    /// The bytes that go out.
     func bytes(_ framing: Framing) -> ByteBuffer {
         if framing == .common, let preparedBytes { return preparedBytes }
         var bytes = ByteBuffer()
@@ -58,7 +59,7 @@ struct HTTPResponse: Sendable {
         return bytes
     }
 
-    /// Writes the response as it goes out (RFC 9112, section 4).
+    /// Writes the bytes that go out (RFC 9112, section 4).
     func write(_ framing: Framing, to bytes: inout ByteBuffer) {
         if framing == .common, var preparedBytes {
             bytes.writeBuffer(&preparedBytes)
@@ -88,12 +89,24 @@ struct HTTPResponse: Sendable {
         if framing.includesBody { bytes.writeImmutableBuffer(body) }
     }
 
-    /// The answer to a request of a program, which spoke JSON itself: `{"error":"…"}`.
+    /// The response to a request that can't be read, and the last one on its connection.
+    static let brokenRequest: HTTPResponse = {
+        var response = errorPage(.badRequest, "The request is not valid HTTP.")
+        response.closesConnection = true
+        return response
+    }()
+
+    /// The response to a program that sent JSON itself: `{"error":"…"}`.
     static func jsonError(_ status: HTTPResponseStatus, _ sentence: String) -> HTTPResponse {
         HTTPResponse(status, contentType: "application/json", text: JSONValue.object([("error", .text(sentence))]).line)
     }
 
-    /// An error page of the shape that Flask's have.
+    /// 400 with the refusal as a JSON string.
+    init(_ refusal: EngineIORefusal) {
+        self.init(.badRequest, contentType: "text/plain", body: ByteBuffer(bytes: refusal.body))
+    }
+
+    /// An error page in the format of Flask's.
     static func errorPage(_ status: HTTPResponseStatus, _ sentence: String) -> HTTPResponse {
         let page = """
             <!doctype html>
