@@ -150,7 +150,7 @@ package final class BridgeServer: Sendable {
         try await channel.eventLoop.submit {
             guard let epollLoop = shards[0].value.connections.epollLoop else { throw ChannelError.operationUnsupported }
             let socket = try ListeningSocket(
-                try ConnectionDescriptor.duplicate(of: channel), epollLoop: epollLoop, hosts: shards,
+                try ConnectionDescriptor.duplicate(of: channel).take(), epollLoop: epollLoop, hosts: shards,
                 endpoints: endpoints)
             channel.closeFuture.assumeIsolated().whenComplete { _ in socket.close() }
         }.get()

@@ -256,6 +256,35 @@ import Testing
             }
         }
     }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a descriptor that can't be watched is closed`() async throws {
+        try await Self.withEpollLoop { epollLoop in
+            epollLoop.connections.eventLoop.makeCompletedFuture {
+                let (ours, theirs) = Self.pair()
+                let owner = try Owner(ours, epollLoop)
+                // An epoll instance doesn't watch a descriptor twice.
+                #expect(throws: IOError.self) { _ = try Owner(ours, epollLoop) }
+                #expect(owner.socket?.release() == ours)
+                var byte: UInt8 = 0
+                #expect(recv(theirs, &byte, 1, 0) == 0, "the end of the stream")
+                close(theirs)
+            }
+        }
+    }
+
+    @Test func `a descriptor on its way is closed unless somebody takes it`() {
+        for isTaken in [false, true] {
+            let (ours, theirs) = Self.pair()
+            let taken = isTaken ? OwnedDescriptor(ours).take() : -1
+            if !isTaken { _ = OwnedDescriptor(ours) }
+            var byte: UInt8 = 0
+            #expect(recv(theirs, &byte, 1, CInt(MSG_DONTWAIT)) == (isTaken ? -1 : 0))
+            #expect(taken == (isTaken ? ours : -1))
+            if isTaken { close(taken) }
+            close(theirs)
+        }
+    }
 }
 
 extension EventLoopPromise<Void> {

@@ -3,14 +3,19 @@ import Glibc
 import NIOCore
 import NIOPosix
 
-/// A descriptor that an epoll instance watches.
+/// The owner of a descriptor that an epoll instance watches.
 class EpollSource {
     /// -1 after it was closed or given away.
     fileprivate(set) final var descriptor: CInt
     /// Identifies it in events.
     fileprivate final var slot = -1
 
+    /// Takes over the descriptor, and closes it in the end, also if a subclass's initialiser throws.
     init(_ descriptor: CInt) { self.descriptor = descriptor }
+
+    deinit {
+        if descriptor >= 0 { Glibc.close(descriptor) }
+    }
 
     /// Bytes may be there to read, or may be sent again. Sometimes called although neither is so.
     func ready(canSend: Bool) {}
@@ -117,7 +122,7 @@ final class EpollLoop {
 
     // MARK: Sockets
 
-    /// Watches a descriptor for incoming bytes; closes it when this throws.
+    /// Watches a descriptor for incoming bytes.
     func add(_ source: EpollSource) throws(IOError) {
         let slot = freeSlots.popLast() ?? sources.count
         if slot == sources.count { sources.append(nil) }
@@ -125,7 +130,6 @@ final class EpollLoop {
         guard control(EPOLL_CTL_ADD, source, EPOLLIN.rawValue) else {
             let error = errno
             freeSlots.append(slot)
-            Glibc.close(source.descriptor)
             throw IOError(errnoCode: error, reason: "watching a connection")
         }
         sources[slot] = source

@@ -35,11 +35,11 @@ final class ListeningSocket<Host: ConnectionHost>: EpollSource {
                 default: return pause(errno)
                 }
             }
-            give(descriptor)
+            give(OwnedDescriptor(descriptor))
         }
     }
 
-    private func give(_ descriptor: CInt) {
+    private func give(_ descriptor: OwnedDescriptor) {
         let host = hosts[next % hosts.count]
         next &+= 1
         if host.eventLoop.inEventLoop { return host.value.accept(descriptor, for: endpoints) }

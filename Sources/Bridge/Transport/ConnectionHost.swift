@@ -1,4 +1,3 @@
-import Glibc
 import Logging
 import NIOCore
 
@@ -43,14 +42,11 @@ extension ConnectionHost {
     }
 
     /// Serves an accepted connection, or closes it.
-    func accept(_ descriptor: CInt, for endpoints: HTTPEndpoints) {
-        guard let epollLoop = connections.epollLoop, mayAccept() else {
-            close(descriptor)
-            return
-        }
+    func accept(_ descriptor: OwnedDescriptor, for endpoints: HTTPEndpoints) {
+        guard let epollLoop = connections.epollLoop, mayAccept() else { return }
         do throws(IOError) {
             connections.add(
-                try UnidentifiedConnection(descriptor, host: self, endpoints: endpoints, epollLoop: epollLoop))
+                try UnidentifiedConnection(descriptor.take(), host: self, endpoints: endpoints, epollLoop: epollLoop))
         } catch {
             connections.logger.warning("a connection can't be served", metadata: ["cause": "\(error)"])
         }

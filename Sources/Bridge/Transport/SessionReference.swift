@@ -52,7 +52,7 @@ struct SessionReference: Sendable {
     /// Takes over a connection whose client has asked for this session's websocket.
     func adopt(_ connection: UpgradedConnection) {
         run { shard in
-            guard let session = shard.session(sid) else { return connection.close() }
+            guard let session = shard.session(sid) else { return }
             shard.adopt(connection, for: .upgrade(session))
         }
     }

@@ -1,17 +1,14 @@
-import Glibc
 import NIOCore
 import NIOPosix
 
-/// A connection that has asked for a websocket, on its way from the event loop that read the request to its session's.
+/// A connection that has asked for a websocket, on its way from the event loop that read the request to the session's event loop.
+/// If nobody takes it over, it closes, and the client sees its websocket fail.
 struct UpgradedConnection: Sendable {
-    /// Connected and non-blocking; whoever takes the connection over closes it.
-    let descriptor: CInt
+    /// Connected and non-blocking.
+    let descriptor: OwnedDescriptor
     let handshakeResponse: ByteBuffer
-    /// What the client has sent behind its request.
+    /// Bytes that the client has sent behind its request.
     let unread: ByteBuffer
-
-    /// Gives the connection up; the client sees its websocket fail.
-    func close() { _ = Glibc.close(descriptor) }
 }
 
 extension ConnectionHost {
@@ -20,7 +17,7 @@ extension ConnectionHost {
         let webSocket = WebSocketConnection(host: self, handshakeResponse: connection.handshakeResponse)
         guard let epollLoop = connections.epollLoop else { return adopt(connection, webSocket, for: purpose) }
         do throws(IOError) {
-            let socket = try DirectSocket(connection.descriptor, owner: webSocket, epollLoop: epollLoop)
+            let socket = try DirectSocket(connection.descriptor.take(), owner: webSocket, epollLoop: epollLoop)
             webSocket.open(over: socket, for: purpose)
             var unread = connection.unread
             if unread.readableBytes > 0 { webSocket.received(&unread) }
@@ -49,7 +46,7 @@ extension ConnectionHost {
                         WebSocketChannelLink(webSocket, for: purpose, host: host))
                 }
             }
-            .withConnectedSocket(connection.descriptor)
+            .withConnectedSocket(connection.descriptor.take())
             // On failure NIO has closed the descriptor, and the client sees its websocket fail.
             .assumeIsolated().whenComplete { result in
                 switch result {
