@@ -20,10 +20,10 @@ package final class BridgeServer: Sendable {
 
     /// - Parameters:
     ///   - group: the event loops; the first also reads Redis.
-    ///   - metrics: what `/metrics` writes beside the counters of the event loops.
+    ///   - metrics: written by `/metrics` besides the counters of the event loops.
     ///   - makeBroker: called on the first loop.
-    ///   - willStartEpollLoop: called with a loop's index before its epoll loop starts. A test throws here, and websockets go
-    ///     over NIO's channels.
+    ///   - willStartEpollLoop: called with a loop's index before its epoll loop starts. A test throws here, and websockets
+    ///     go over NIO's channels.
     package static func make(
         configuration: BridgeConfiguration, group: MultiThreadedEventLoopGroup,
         metrics: PrometheusMetrics = PrometheusMetrics(help: BridgeMetrics.help), logger: Logger,
@@ -121,12 +121,12 @@ package final class BridgeServer: Sendable {
 
     /// Binds and accepts.
     ///
-    /// - Returns: the listening channel; its local address has the port that the system chose when 0 was asked for.
+    /// - Returns: the listening channel; its local address has the port that the system chose for port 0.
     package func listen(host: String, port: Int) async throws -> any Channel {
         let (shards, endpoints) = (shards, endpoints)
         let isDirect = try await shards[0].eventLoop.submit { shards[0].value.connections.epollLoop != nil }.get()
         let channel = try await ServerBootstrap(group: isDirect ? shards[0].eventLoop : group, childGroup: group)
-            // A restart of thousands of pages arrives at once.
+            // After a restart thousands of pages connect at once.
             .serverChannelOption(.backlog, value: 4096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             // Connections inherit it.
@@ -144,7 +144,7 @@ package final class BridgeServer: Sendable {
         return channel
     }
 
-    /// Accepts what comes to a channel that doesn't itself.
+    /// Accepts the connections of a channel that doesn't accept itself.
     private func accept(from channel: any Channel) async throws {
         let (shards, endpoints) = (shards, endpoints)
         try await channel.eventLoop.submit {
@@ -156,7 +156,7 @@ package final class BridgeServer: Sendable {
         }.get()
     }
 
-    /// Binds the listener for operators, on an event loop of its own: it answers also when the others hang.
+    /// Binds the operators' listener, on an event loop of its own so that it responds even if the others hang.
     package func listenForOperators(host: String, port: Int, eventLoop: any EventLoop) async throws -> any Channel {
         let (configuration, logger, endpoints) = (configuration, logger, adminEndpoints)
         let bound = try await eventLoop.submit {

@@ -14,8 +14,8 @@ extension Shard {
         flush()
     }
 
-    /// Checks the sessions' deadlines, from the last to the first, for no longer than others may wait. Thousands of pages that
-    /// connected at the same moment are due for a ping at the same moment.
+    /// Checks the sessions' deadlines, from the last to the first, for no longer than others may wait. Thousands of pages
+    /// that connected at the same moment are due for a ping at the same moment.
     private func checkSessions() {
         let end = NIODeadline.now() + EpollLoop.turnLimit
         repeat {

@@ -147,6 +147,7 @@ import Testing
         #expect(counts[.unhandledEvent] == 2 && counts[.joinRefused] == 2 && counts[.namespaceRefused] == 1)
         #expect(counts.total == 5)
         #expect(
-            harness.shard.refusals.all.contains { $0.refusal == ClientRefusal(.unhandledEvent, "chat", namespace: "/") })
+            harness.shard.refusals.all.contains { $0.refusal == ClientRefusal(.unhandledEvent, "chat", namespace: "/") }
+        )
     }
 }

@@ -52,7 +52,8 @@ final class HTTPHarness {
         let operations = OperationsEndpoint(
             readiness: Readiness(loopCount: 1, configuration: configuration), scrape: scrape, metrics: metrics,
             explainer: Explainer(
-                configuration: configuration, hostID: BridgeHarness.hostID, shards: shards, router: router, scrape: scrape
+                configuration: configuration, hostID: BridgeHarness.hostID, shards: shards, router: router,
+                scrape: scrape
             ),
             secret: secret)
         return HTTPEndpoints(
@@ -80,7 +81,8 @@ final class HTTPHarness {
 
     /// Posts an emit, and gives the answer.
     func emit(_ body: String) -> String {
-        let head = "POST /emit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+        let head =
+            "POST /emit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
         send(Array((head + body).utf8))
         return (try? answers()) ?? ""
     }

@@ -2,15 +2,16 @@ import NIOCore
 import NIOHTTP1
 import SocketIOProtocol
 
-/// The parser in front of a connection: it is installed, and removed or replaced behind a request that offers another protocol.
+/// The parser in front of a connection: it is installed, and removed or replaced behind a request that offers another
+/// protocol.
 extension HTTPConnection {
     static func makeParser() -> Parser {
         ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes))
     }
 
-    /// Makes the parser's type known to Swift's runtime; to be called before there are connections. If two loops accept their
-    /// first connections at the same moment, one may look up a conformance of the generic class while the other is still
-    /// putting it together, and crash (seen with Swift 6 about once in a thousand starts under load).
+    /// Makes the parser's type known to Swift's runtime; to be called before there are connections. If two loops accept
+    /// their first connections at the same moment, one may look up a conformance of the generic class while the other is
+    /// still putting it together, and crash (seen with Swift 6 about once in a thousand starts under load).
     static func prepareParser() { _ = makeParser() }
 
     /// Adds HTTP to a channel.
@@ -20,8 +21,8 @@ extension HTTPConnection {
         on channel: any Channel, host: any ConnectionHost, endpoints: HTTPEndpoints, headDeadline: NIODeadline? = nil
     ) throws {
         let configuration = host.connections.configuration
-        // As `childChannelOption`, but without a future for each. A channel keeps its read buffer for as long as it lives, and
-        // most have little to read.
+        // As `childChannelOption`, but without a future for each. A channel keeps its read buffer for as long as it lives,
+        // and most have little to read.
         try channel.syncOptions?.setOption(
             .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65536))
         try channel.syncOptions?.setOption(

@@ -4,8 +4,8 @@ import SocketIOProtocol
 
 /// The last handler of an HTTP connection, behind NIO's parser: carries out what `HTTPConnectionState` decides.
 ///
-/// Responses leave at the end of the event loop's turn, past NIO's encoder and pipelining handler: those of one connection in one
-/// system call, and those of all connections one after the other, so that a sleeping client wakes once.
+/// Responses leave at the end of the event loop's turn, past NIO's encoder and pipelining handler: those of one connection
+/// in one system call, and those of all connections one after the other, so that a sleeping client wakes once.
 final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, UnfinishedInput, TimedConnection {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundIn = ByteBuffer

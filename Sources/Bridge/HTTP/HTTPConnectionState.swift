@@ -2,7 +2,8 @@ import DequeModule
 import NIOCore
 import NIOHTTP1
 
-/// One HTTP connection from request to request: what is read, when the next request is read, and when it is closed. No I/O, no clock.
+/// One HTTP connection from request to request: what is read, when the next request is read, and when it is closed. No I/O,
+/// no clock.
 ///
 ///     awaitingHead ──head──▶ receivingBody ──end──▶ responding ──response──▶ awaitingHead
 ///                   │              │                    ├── that closes ──▶ draining

@@ -4,18 +4,18 @@ import NIOHTTP1
 import RedisPubSub
 import SocketIOProtocol
 
-/// What is to be done with a request.
+/// How a request is handled.
 enum HTTPAction {
     case respond(HTTPResponse)
     case later(EventLoopFuture<HTTPResponse>)
     case poll(SessionReference, jsonpIndex: Int?)
-    /// Upgrade, for a session that polls or a new one.
+    /// Upgrade to the websocket of a polling session, or of a new one.
     case webSocket(SessionReference?)
 }
 
-/// The paths a listener answers: Engine.IO below its path, `/emit`, what operators ask for, and nothing else.
+/// The paths of a listener: Engine.IO, `/emit`, and those for operators.
 final class HTTPEndpoints: Sendable {
-    /// Whom a listener serves.
+    /// The clients that a listener serves.
     enum Purpose {
         /// Pages and backends, and operators too unless they have a listener of their own.
         case everybody
@@ -24,7 +24,8 @@ final class HTTPEndpoints: Sendable {
     }
 
     let transport: TransportEndpoint
-    /// Of Engine.IO; clients with `addTrailingSlash: false` and frameworks that rewrite paths leave its last slash out.
+    /// The Engine.IO path without its last slash, which clients with `addTrailingSlash: false` and some frameworks leave
+    /// out.
     private let pathWithoutSlash: String
     private let operations: OperationsEndpoint
     private let purpose: Purpose
@@ -84,7 +85,7 @@ final class HTTPEndpoints: Sendable {
         return isJSON ? .jsonError(.payloadTooLarge, sentence) : .errorPage(.payloadTooLarge, sentence)
     }
 
-    /// - Parameter channel: the connection, for who is at its other end.
+    /// - Parameter channel: the connection, for the address of its other end.
     func route(_ head: HTTPRequestHead, body: ByteBuffer, from channel: any Channel, on host: any ConnectionHost)
         -> HTTPAction
     {
@@ -115,7 +116,8 @@ final class HTTPEndpoints: Sendable {
         return .respond(finished(.errorPage(.notFound, "There is nothing at this address."), head))
     }
 
-    /// An answer that no endpoint gives: an allowed page may read it, so that its console tells the cause instead of CORS.
+    /// Completes a response that no endpoint gives. Allowed pages may read it, so that their console shows the cause instead
+    /// of CORS.
     func finished(_ response: HTTPResponse, _ head: HTTPRequestHead) -> HTTPResponse {
         guard purpose != .operators, Self.path(of: head) != "/emit",
             let origin = head.headers.first(name: "origin"), transport.cors.accepts(origin)
@@ -123,7 +125,7 @@ final class HTTPEndpoints: Sendable {
         return transport.finished(response, origin)
     }
 
-    /// Whoever asks from this machine, unless a proxy asks for somebody else.
+    /// Operators are clients on this machine, unless a proxy forwards the request of somebody else.
     private static func audience(_ head: HTTPRequestHead, _ peer: SocketAddress?) -> OperationsEndpoint.Audience {
         guard let address = peer?.ipAddress,
             address == "::1" || ["127.", "::ffff:127."].contains(where: address.hasPrefix)
@@ -164,7 +166,7 @@ final class HTTPEndpoints: Sendable {
 
     private static let emitted = HTTPResponse(.ok, contentType: HTTPResponse.html, text: "OK\n").prepared()
 
-    /// Still 200 when it can't be published: the clients of this server have it, and would get it twice if a backend or a
+    /// 200 even if it can't be published: this server's clients have the message, and would get it twice if a backend or a
     /// proxy tried again.
     private static func emitted(_ obstacle: RedisError?) -> HTTPResponse {
         guard let obstacle else { return emitted }

@@ -12,9 +12,9 @@ import SocketIOProtocol
 /// | `/metrics` | yes | to this machine only, not through a proxy | no |
 /// | `/explain` | yes | with the secret of `POST /emit`, since it names rooms | no |
 final class OperationsEndpoint: Sendable {
-    /// Who asks.
+    /// The client that asks.
     enum Audience {
-        /// By the listener for operators, or from this machine without a proxy.
+        /// A client of the operators' listener, or one on this machine without a proxy.
         case operators
         case anybody
     }
@@ -35,9 +35,9 @@ final class OperationsEndpoint: Sendable {
         self.metrics = metrics
     }
 
-    /// Nil when the path is none of these, or not for this audience.
+    /// Nil if the path is none of these or not for this audience.
     ///
-    /// - Parameter isTrusted: by the listener for operators.
+    /// - Parameter isTrusted: whether the request came by the operators' listener.
     func route(
         _ head: HTTPRequestHead, path: Substring, from audience: Audience, isTrusted: Bool, on host: any ConnectionHost
     ) -> HTTPAction? {
@@ -55,7 +55,7 @@ final class OperationsEndpoint: Sendable {
         switch head.method {
         case .GET, .HEAD: return action()
         case .OPTIONS:
-            // Balancers ask for health by it, HAProxy unless told otherwise: the verdict is that of GET.
+            // Load balancers use it for health checks, HAProxy by default, so the verdict is that of GET.
             guard path == "/livez" || path == "/readyz", case .respond(var response) = action() else {
                 var response = HTTPResponse(.ok, text: "")
                 response.headers = [allow]
@@ -99,7 +99,7 @@ final class OperationsEndpoint: Sendable {
             })
     }
 
-    /// Fails only for what a restart mends: an event loop that hangs. Not for Redis being away.
+    /// Fails only if a restart would help, that is if an event loop hangs; not while Redis is away.
     private func liveness() -> HTTPResponse {
         let stuck = readiness.stuckLoops(at: .now())
         let body = JSONValue.object([
@@ -152,7 +152,7 @@ extension SubscriptionGap {
 }
 
 extension Readiness {
-    /// The members of `/readyz` beside the verdict.
+    /// The members of `/readyz` besides the verdict.
     func details(at now: NIODeadline) -> [(String, JSONValue)] {
         let state = current
         let canary: JSONValue =

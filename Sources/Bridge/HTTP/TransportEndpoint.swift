@@ -5,7 +5,7 @@ import SocketIOProtocol
 
 /// Engine.IO over HTTP: handshakes, polls, posts and websocket upgrades, as python-engineio's `handle_request`.
 final class TransportEndpoint: Sendable {
-    /// Of Engine.IO, with slashes at both ends.
+    /// The Engine.IO path, with slashes at both ends.
     let path: [UInt8]
     let cors: CORSPolicy
     private let instance: SessionID.Instance
@@ -89,7 +89,7 @@ final class TransportEndpoint: Sendable {
         return Session.pollResponse(payload, jsonpIndex: jsonpIndex)
     }
 
-    /// Adds the headers that every answer of this endpoint has.
+    /// Adds the headers that every response of this endpoint has.
     func finished(_ response: HTTPResponse, _ origin: String?) -> HTTPResponse {
         var response = response
         response.headers += cors.headers(for: origin)

@@ -32,7 +32,8 @@ final class DirectSocket: EpollSource {
 
     var unsentBytes: Int { unsent?.readableBytes ?? 0 }
     var isWritable: Bool { unsent == nil }
-    /// While this socket holds no bytes, its owner may send to the descriptor itself, and writes here what the kernel doesn't take.
+    /// While this socket holds no bytes, its owner may send to the descriptor itself, and writes here what the kernel
+    /// doesn't take.
     var openDescriptor: CInt { unsent == nil ? descriptor : -1 }
 
     /// Sends, and keeps what the kernel doesn't take until it does.

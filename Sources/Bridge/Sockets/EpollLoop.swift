@@ -26,8 +26,8 @@ class EpollSource {
 
 /// The epoll instance of one event loop, for the sockets that are read and written without NIO.
 ///
-/// HTTP goes over NIO's channels; websockets don't, since a channel takes 2.8 kB and a `DirectSocket` some hundred bytes. The
-/// time spent per turn is bounded, so that ten thousand clients that send at once don't delay messages for others.
+/// HTTP goes over NIO's channels; websockets don't, since a channel takes 2.8 kB and a `DirectSocket` some hundred bytes.
+/// The time spent per turn is bounded, so that ten thousand clients that send at once don't delay messages for others.
 final class EpollLoop {
     unowned let host: any ConnectionHost
     unowned let connections: ConnectionTable
@@ -173,7 +173,8 @@ final class EpollLoop {
         return epoll_ctl(epoll, operation, source.descriptor, &event) == 0
     }
 
-    /// - Returns: the bytes received; nil if there are none, empty at the end of the stream. The next read reuses the buffer.
+    /// - Returns: the bytes received; nil if there are none, empty at the end of the stream. The next read reuses the
+    ///   buffer.
     func receive(from socket: DirectSocket) throws(IOError) -> ByteBuffer? {
         received.clear()
         var error: CInt = 0

@@ -4,9 +4,9 @@ import NIOCore
 
 /// Wakes event loops whose `EpollLoop` has sockets that are ready.
 ///
-/// NIO watches only its own channels, and an epoll instance can't be a channel, since it can't be read. So one thread waits for
-/// the epoll instances of all loops, and writes to the eventfd of a loop whose instance is ready; the loop reads the eventfd as
-/// a channel. A loop that is awake polls its epoll instance itself, so that this thread stays asleep under load.
+/// NIO watches only its own channels, and an epoll instance can't be a channel, since it can't be read. So one thread waits
+/// for the epoll instances of all loops, and writes to the eventfd of a loop whose instance is ready; the loop reads the
+/// eventfd as a channel. A loop that is awake polls its epoll instance itself, so that this thread stays asleep under load.
 final class EpollWaker: Sendable {
     private let thread: WakerThread
 

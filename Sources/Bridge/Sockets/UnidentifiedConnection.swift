@@ -1,7 +1,8 @@
 import NIOCore
 import NIOPosix
 
-/// An accepted connection whose first bytes decide its protocol: a plain websocket request is served here, anything else by NIO.
+/// An accepted connection whose first bytes decide its protocol: a plain websocket request is served here, anything else by
+/// NIO.
 final class UnidentifiedConnection: DirectSocketOwner, TimedConnection {
     private let host: any ConnectionHost
     private let endpoints: HTTPEndpoints

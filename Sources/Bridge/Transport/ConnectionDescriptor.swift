@@ -38,9 +38,9 @@ enum ConnectionDescriptor {
 
     /// Sends past the channel, which must be active and hold no bytes itself.
     ///
-    /// A direct send costs a tenth of NIO's write path in user space. Two rules keep the stream whole: `isActive` is read before
-    /// each send, since NIO clears it on its loop before the descriptor's number can be reused; and after a byte has gone into
-    /// the channel, all bytes go there until the channel has written them.
+    /// A direct send costs a tenth of NIO's write path in user space. Two rules keep the stream whole: `isActive` is read
+    /// before each send, since NIO clears it on its loop before the descriptor's number can be reused; and after a byte has
+    /// gone into the channel, all bytes go there until the channel has written them.
     ///
     /// - Returns: how many bytes the kernel has taken; nil when the connection is broken.
     static func send(_ bytes: ByteBuffer, over descriptor: CInt) -> Int? {

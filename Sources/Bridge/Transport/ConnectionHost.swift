@@ -1,8 +1,8 @@
 import Logging
 import NIOCore
 
-/// What a connection needs from the event loop that serves it. `Shard` hosts those of browsers and backends, `AdminHost` those of
-/// the listener for operators.
+/// What a connection needs from the event loop that serves it. `Shard` hosts those of browsers and backends, `AdminHost`
+/// those of the listener for operators.
 ///
 ///     ListeningSocket ─▶ UnidentifiedConnection ─┬─▶ WebSocketConnection ─▶ WebSocketOwner (a session)
 ///     NIO's channels  ───────────────────────────┴─▶ HTTPConnection ─▶ HTTPEndpoints
@@ -74,8 +74,8 @@ extension ConnectionHost {
         connections.epollLoop?.resume()
     }
 
-    /// Notes how many bytes of an unfinished message `input` holds now. If all together exceed the limit, the connections whose
-    /// messages began first are closed: an honest client finishes its message soon.
+    /// Notes how many bytes of an unfinished message `input` holds now. If all together exceed the limit, the connections
+    /// whose messages began first are closed: an honest client finishes its message soon.
     func note(unfinishedBytes bytes: Int, of input: any UnfinishedInput) {
         guard connections.unfinished.note(bytes, of: input, total: connections.total.unfinished) else { return }
         let total = connections.total.unfinished
@@ -88,7 +88,10 @@ extension ConnectionHost {
         connections.total.mayTrimMemory()
         if total.mayLog(at: .now()) {
             connections.logger.warning(
-                "unfinished messages of clients fill --max-unfinished: connections whose messages began first are closed (logged once a minute)",
+                """
+                unfinished messages of clients fill --max-unfinished: connections whose messages began first are closed \
+                (logged once a minute)
+                """,
                 metadata: ["limit_bytes": "\(total.limit)", "closed": "\(counters.unfinishedGivenUp)"])
         }
     }

@@ -6,7 +6,8 @@ import SocketIOProtocol
 
 /// One Engine.IO session on its event loop: the queue of packets, the transport that takes them, its sockets.
 final class Session: UnfinishedInput, WebSocketOwner {
-    // Fields read by every delivery come first and fit in two cache lines: with thousands of clients each line is a cache miss.
+    // Fields read by every delivery come first and fit in two cache lines: with thousands of clients each line is a cache
+    // miss.
     let shard: Shard
     /// The websocket that carries the session, or probes.
     @exclusivity(unchecked) var webSocket: WebSocketConnection?
@@ -72,8 +73,8 @@ final class Session: UnfinishedInput, WebSocketOwner {
     /// The default limit always admits two messages, even if their JSON is longer than the messages.
     private var mayQueueBeyondLimit: Bool { shard.configuration.maxQueuedBytes == nil && queue.packetCount < 2 }
 
-    /// Queues a packet that the client has caused itself, such as an ack. A client that asks without reading must not fill the
-    /// queue with them: thousands of small packets take many times their bytes.
+    /// Queues a packet that the client has caused itself, such as an ack. A client that asks without reading must not fill
+    /// the queue with them: thousands of small packets take many times their bytes.
     func enqueueSolicited(_ packet: EncodedPacket) {
         guard !isClosed else { return }
         if queue.isEmpty { solicitedBytes = 0 }
@@ -167,8 +168,8 @@ final class Session: UnfinishedInput, WebSocketOwner {
         if queue.byteCount > Self.stallBytes { checkProgress(at: now) } else if stall != nil { stall = nil }
     }
 
-    /// The queue's limit is large, since a healthy client may get several large messages at once. A client that takes nothing
-    /// may hold that much for a short time only.
+    /// The queue's limit is large, since a healthy client may get several large messages at once. A client that takes
+    /// nothing may hold that much for a short time only.
     private func checkProgress(at now: EngineIOSession.Instant) {
         let unsent = webSocket?.unsentBytes ?? 0
         guard let stall, stall.unsentBytes == unsent else {

@@ -2,12 +2,12 @@ import JSONCodec
 import NIOCore
 import SocketIOProtocol
 
-/// A session by its sid, which names the event loop it lives on; for requests that arrive on any loop.
+/// A session by its sid, which names its event loop; usable on any event loop.
 struct SessionReference: Sendable {
     let sid: ByteString
     private let shard: NIOLoopBound<Shard>
 
-    /// Nil when the text is no sid of this server.
+    /// Nil if the text is not a sid of this server.
     init?(sid: ByteString, shards: [NIOLoopBound<Shard>]) {
         guard let loop = SessionID.loop(of: sid, loopCount: shards.count) else { return nil }
         self.sid = sid
@@ -41,7 +41,7 @@ struct SessionReference: Sendable {
         }
     }
 
-    /// Whether a websocket may probe: nil, or why not.
+    /// Succeeds with nil if a websocket may probe, and with the refusal otherwise.
     func checkUpgrade(promise: EventLoopPromise<EngineIORefusal?>) {
         run { shard in
             guard let session = session(on: shard) else { return promise.succeed(.invalidSession(sid)) }

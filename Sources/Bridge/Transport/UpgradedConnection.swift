@@ -1,8 +1,8 @@
 import NIOCore
 import NIOPosix
 
-/// A connection that has asked for a websocket, on its way from the event loop that read the request to the session's event loop.
-/// If nobody takes it over, it closes, and the client sees its websocket fail.
+/// A connection that has asked for a websocket, on its way from the event loop that read the request to the session's event
+/// loop. If nobody takes it over, it closes, and the client sees its websocket fail.
 struct UpgradedConnection: Sendable {
     /// Connected and non-blocking.
     let descriptor: OwnedDescriptor
@@ -12,7 +12,7 @@ struct UpgradedConnection: Sendable {
 }
 
 extension ConnectionHost {
-    /// Puts a websocket into service.
+    /// Opens the websocket of a connection.
     func adopt(_ connection: UpgradedConnection, for purpose: WebSocketConnection.Purpose) {
         let webSocket = WebSocketConnection(host: self, handshakeResponse: connection.handshakeResponse)
         guard let epollLoop = connections.epollLoop else { return adopt(connection, webSocket, for: purpose) }

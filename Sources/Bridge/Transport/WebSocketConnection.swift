@@ -2,13 +2,13 @@ import JSONCodec
 import NIOCore
 import SocketIOProtocol
 
-/// What carries a websocket's bytes.
+/// Carries a websocket's bytes.
 protocol WebSocketLink: AnyObject {
     /// Bytes that wait because the client doesn't read.
     var unsentBytes: Int { get }
     /// Whether another write is welcome.
     var isWritable: Bool { get }
-    /// Where bytes may be sent at once, past the link; -1 where or while they may not.
+    /// A descriptor to which bytes may be sent directly; -1 while they have to go through the link.
     var openDescriptor: CInt { get }
     func write(_ bytes: ByteBuffer)
     func close()
@@ -32,18 +32,18 @@ protocol WebSocketOwner: AnyObject {
     func closed(_ webSocket: WebSocketConnection)
 }
 
-/// A websocket: bytes in, and frames out that are encoded already.
+/// A websocket: reads bytes, and writes frames that are encoded already.
 final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
-    /// What the connection was opened for.
+    /// The session that the connection is for.
     enum Purpose {
         case newSession
         case upgrade(any WebSocketOwner)
     }
 
-    // What a write reads stands first, in one cache line.
-    /// The 101 response, until the first write takes it along.
+    // Fields that every write reads come first, in one cache line.
+    /// The 101 response, until the first write sends it.
     @exclusivity(unchecked) private var handshakeResponse: ByteBuffer?
-    /// The link's open descriptor, for the commonest write.
+    /// The link's open descriptor, for the most common write.
     @exclusivity(unchecked) private var descriptor: CInt = -1
     private var isUnreadable = false
     private var isClosing = false
@@ -52,7 +52,7 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
     private let host: any ConnectionHost
     private var session: (any WebSocketOwner)?
     private var assembler: WebSocketMessageAssembler
-    /// The beginning of a frame whose end has not come.
+    /// The beginning of an incomplete frame.
     private var unread: ByteBuffer?
     private var unansweredPing: [UInt8]?
     var unfinishedBytes: UInt32 = 0
@@ -64,7 +64,7 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
         assembler = WebSocketMessageAssembler(maximumBytes: host.connections.configuration.maxPayload)
     }
 
-    /// Goes into service: the response leaves, with whatever the session has to say.
+    /// Sends the 101 response together with the session's first packets.
     func open(over link: any WebSocketLink, for purpose: Purpose) {
         self.link = link
         canSendAgain()
@@ -73,7 +73,7 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
         case .upgrade(let session):
             if session.attach(self) { self.session = session } else { close(.policyViolation) }
         }
-        // A session that is only attached has nothing to say yet.
+        // A session that is only attached sends no packet yet.
         if handshakeResponse != nil { write(ByteBuffer()) }
     }
 
@@ -88,10 +88,10 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
     /// Bytes that wait because the client doesn't read.
     var unsentBytes: Int { descriptor >= 0 ? 0 : link?.unsentBytes ?? 0 }
 
-    /// Who is at the other end, as far as the connection can be asked.
+    /// The address of the other end, if it is known.
     var peerAddress: SocketAddress? { link.flatMap { ConnectionDescriptor.peer(of: $0.openDescriptor) } }
 
-    /// Sends frames: straight to the socket while the kernel takes everything.
+    /// Sends frames, directly to the descriptor while the kernel takes everything.
     func write(_ frames: ByteBuffer) {
         if var both = handshakeResponse {
             handshakeResponse = nil
@@ -145,7 +145,7 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
         closeAtDeadline()
     }
 
-    /// A client that doesn't read our close frame or send its own is not waited for longer.
+    /// Ends the connection if the client doesn't read our close frame or send its own in time.
     private func closeAtDeadline() {
         let connections = host.connections
         connections.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(connections.configuration.closeTimeout)) {
@@ -183,7 +183,7 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
             if begun.readableBytes > 0 { unread = begun }
         } else {
             readFrames(&bytes)
-            // The buffer is its owner's.
+            // The buffer belongs to the caller, so the rest is copied.
             if bytes.readableBytes > 0 { unread = ByteBuffer(bytes.readableBytesView) }
         }
         let unfinished = isUnreadable ? 0 : (unread?.readableBytes ?? 0) + assembler.partialBytes
@@ -212,7 +212,7 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
             }
         case .ping:
             guard !isClosing else { return }
-            // A client that asks without reading gets an answer to its last ping when it reads again.
+            // A client that pings without reading gets a pong for its last ping when it reads again.
             if isWritable { writePong(frame.payload) } else { unansweredPing = frame.payload }
         case .pong: break
         case .close: receivedClose(frame)
