@@ -14,8 +14,8 @@ extension Shard {
         flush()
     }
 
-    /// Checks the sessions' deadlines, from the last to the first, for no longer than others may wait. Thousands of pages
-    /// that connected at the same moment are due for a ping at the same moment.
+    /// Checks the deadlines of sessions, from the last to the first, and lets other work run in between: thousands of pages that
+    /// connected at the same moment are due for a ping at the same moment.
     private func checkSessions() {
         let end = NIODeadline.now() + EpollLoop.turnLimit
         repeat {
@@ -38,7 +38,7 @@ extension Shard {
         connections.shutdown()
     }
 
-    /// Leaves the clients that are still there.
+    /// Stops without waiting for the remaining clients.
     func stop() {
         connections.stopEpollLoop()
         events.shard = nil

@@ -235,8 +235,8 @@ def test_a_hand_made_message_is_delivered_as_it_was_meant_and_its_sender_told_on
     own_redis.client.publish("flask-socketio", json.dumps({**message, "method": "emit", "namespace": "/", "skip_sid": None,
                                                            "binary": False, "data": "last"}))
     assert client.receive() == '42["x","last"]'
-    bridge.running.wait_for_line("should be fixed")
-    lines = [line for line in bridge.running.lines if "should be fixed" in line]
+    bridge.running.wait_for_line("fix its sender")
+    lines = [line for line in bridge.running.lines if "fix its sender" in line]
     assert len(lines) == 1 and advice in lines[0], bridge.running.output
     assert "hand-made" in lines[0]
 
