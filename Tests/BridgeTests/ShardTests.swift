@@ -48,11 +48,11 @@ import Testing
         let bridge = ChannelHarness()
         let shard = bridge.shards[0]
         #expect(shard.mayAccept())
-        for _ in 0..<100 { shard.connectionOpened() }
+        for _ in 0..<100 { shard.connections.opened() }
         #expect(!shard.mayAccept() && !shard.mayAccept())
         #expect(shard.counters.connectionsAccepted == 1 && shard.counters.connectionsRefused == 2)
         #expect(bridge.logged.count { $0.contains("--max-connections") } == 1)
-        shard.connectionClosed()
+        shard.connections.closed()
         #expect(shard.mayAccept())
     }
 
