@@ -114,7 +114,7 @@ struct WSEmitCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Messages and bodies whose end has not come, of all clients together; beyond, the oldest are closed. (default: 67108864, or 16 of the largest)",
+            "Messages and bodies whose end has not come, of all clients together; beyond, the oldest are closed. (default: \(defaults.unfinishedLimit), or 16 of the largest)",
             valueName: "bytes"))
     var maxUnfinished: String?
 

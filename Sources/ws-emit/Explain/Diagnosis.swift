@@ -68,7 +68,7 @@ struct Diagnosis {
                         + " \(question.redis): \(cause).",
                     advice: "Name it as it is reached from here, with password and options: --redis, or REDIS."))
         }
-        return notes + missedMessages + oldSenderRefusals + sendersToMend
+        return notes + missedMessages + oldSenderRefusals + sendersToFix
     }
 
     // MARK: ws-emit and its Redis
@@ -202,7 +202,7 @@ struct Diagnosis {
             let isOld = refusal.lastAt < since || refusal.cause == "ended_session"
             findings.append(
                 Finding(
-                    code: refusal.cause, sentence: sentence(of: refusal), advice: Self.capitalized(refusal.cure) + ".",
+                    code: refusal.cause, sentence: sentence(of: refusal), advice: Self.capitalized(refusal.advice) + ".",
                     ageSeconds: isOld ? age(refusal.lastAt) : nil))
         }
         return findings
