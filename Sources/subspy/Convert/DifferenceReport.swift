@@ -2,7 +2,7 @@ import JSONCodec
 import PickleCodec
 import PubSubMessages
 
-/// Prints what two recordings do not have in common.
+/// Prints the differences of two recordings.
 final class DifferenceReport {
     private typealias Found = (place: Int, entry: RecordingReader.Entry)
 
@@ -66,7 +66,7 @@ final class DifferenceReport {
 
     // MARK: Changed messages
 
-    /// What makes two messages versions of one.
+    /// Two messages with the same subject are versions of one.
     private struct Subject: Hashable {
         let redisChannel: ByteString
         let method, event, namespace, sid: ByteString?
@@ -104,7 +104,7 @@ final class DifferenceReport {
     private func note(_ old: PickleValue, _ new: PickleValue, at path: String, _ paths: inout [String]) {
         guard old != new else { return }
         switch (old, new) {
-        // Wider ones would take too long, and say too much.
+        // Wider dicts would take too long and print too much.
         case (.dict(let old), .dict(let new)) where max(old.count, new.count) <= Limits.comparedKeys:
             let keys = old.pairs.map(\.key) + new.pairs.map(\.key).filter { old[$0] == nil }
             for key in keys {

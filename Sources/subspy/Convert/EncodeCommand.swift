@@ -9,7 +9,7 @@ struct EncodeCommand: ParsableCommand {
         commandName: "encode",
         abstract: "Writes a payload, as a pickle or as JSON, without publishing it.",
         discussion: """
-            The value is JSON. What JSON has no kind for is an object with one key: {"$tuple": [1, 2]}, {"$bytes": "QQ=="},
+            The value is JSON. A value without a JSON type is an object with one key: {"$tuple": [1, 2]}, {"$bytes": "QQ=="},
             {"$set": [1]}, {"$dict": [[1, 2]]}, {"$float": "nan"}; `subspy decode --json` prints these.
 
             Examples:

@@ -1,4 +1,4 @@
-/// What two sequences of messages do not have in common.
+/// The differences of two sequences of messages.
 struct RecordingDifference {
     /// Places in the first sequence of what the second lacks, and the other way round.
     private(set) var missing: [Int] = []

@@ -1,7 +1,7 @@
 import NIOCore
 import RedisPubSub
 
-/// Publishes messages and says in the end how many subscribers Redis counted.
+/// Publishes messages and finally prints how many subscribers Redis counted.
 ///
 /// | code | meaning |
 /// |---|---|
@@ -30,7 +30,7 @@ final class Publisher {
         session.run.interrupted = { [weak self] in self?.finish() }
     }
 
-    /// Whether another message should wait until `wantsMore`.
+    /// True when the next message should wait for `wantsMore`.
     var isFull: Bool { waitingCount >= Limits.unansweredMessages }
 
     func publish(_ payload: [UInt8]) {
@@ -65,7 +65,7 @@ final class Publisher {
         if waitingCount == 0 { finish() }
     }
 
-    /// A message could not even be written.
+    /// Counts a message that could not be encoded.
     func noteRefusal() { refusedCount += 1 }
 
     private func finish() { end(uncertainCount > 0 ? 75 : refusedCount > 0 ? 65 : unheardCount > 0 ? 3 : 0) }

@@ -2,7 +2,7 @@ import Logging
 import NIOCore
 import RedisPubSub
 
-/// The connections of one run, on its loop: one for commands from the start, one that listens when asked.
+/// The connections of one run: one for commands, and one that listens when asked.
 final class RedisSession {
     let run: RunLoop
     private let url: RedisURL
@@ -10,9 +10,9 @@ final class RedisSession {
     private let logger: Logger
     private let commands: RedisBroker
     private let commandsDelegate = NoMessages()
-    /// Before the first answer the connection has never been up: nothing can have been carried out.
+    /// Before the first reply the connection has never been up: no command can have been carried out.
     private var hasAnswered = false
-    /// What is to be tried again, in order: what comes later must not overtake it.
+    /// Commands to be tried again, in order: later ones must not overtake them.
     private var held: [() -> Void] = []
 
     /// Connects for commands.
@@ -22,8 +22,8 @@ final class RedisSession {
         self.run = run
         self.url = url
         self.isPatient = isPatient
-        // The sentence that ends the run says it all.
         self.logger = logger
+        // Without patience the sentence that ends the run says enough.
         var commandLogger = logger
         if !isPatient { commandLogger.logLevel = .critical }
         var configuration = RedisConfiguration()
@@ -35,7 +35,7 @@ final class RedisSession {
         run.closeAtEnd { commands.shutdown() }
     }
 
-    /// Subscribes and stays; the delegate hears of messages and of losses.
+    /// Subscribes. The delegate is told about messages and losses.
     func listen(channels: [String], patterns: [String], delegate: any PubSubDelegate) {
         let broker = RedisBroker(
             url: url, channels: channels, patterns: patterns, eventLoop: run.eventLoop, logger: logger)
@@ -43,7 +43,7 @@ final class RedisSession {
         run.closeAtEnd { broker.shutdown() }
     }
 
-    /// The channels that somebody listens to, in the server's order; none where an ACL hides them.
+    /// The channels with subscribers, in the server's order; none where an ACL hides them.
     func activeChannels(_ body: @escaping ([[UInt8]]) -> Void) {
         untilAnswered({ $0.activeChannels() }) { result in
             switch result {
@@ -68,7 +68,7 @@ final class RedisSession {
         commands.publish(batch)
     }
 
-    /// Sends a command again and again until the server answers it, or once if the run isn't patient.
+    /// Sends a command until the server replies, or once if the run isn't patient.
     private func untilAnswered<Answer: Sendable>(
         _ command: @escaping (RedisBroker) -> EventLoopFuture<Answer>,
         _ body: @escaping (Result<Answer, RedisError>) -> Void
@@ -91,7 +91,7 @@ final class RedisSession {
     ) {
         switch error {
         case .shutDown: return
-        // What may have been published isn't published again.
+        // A message that may have been published isn't published again.
         case .refused(.publish, _), .refused(.channels, _): return body(.failure(error))
         case .closedByServer, .broken, .silent, .commandTimedOut, .malformedReply, .replyTooLarge, .failedOver,
             .restarted, .outputBufferFull, .killed, .evicted:

@@ -4,14 +4,14 @@ import NIOPosix
 
 /// Posts one request after the other to one server, over one connection as long as that lasts.
 final class HTTPEmitter {
-    /// What the server said.
+    /// The server's response.
     struct Answer {
         let status: HTTPResponseStatus
         /// The beginning of the body.
         let body: ByteBuffer
     }
 
-    /// Why there is no answer.
+    /// The reason why there is no response.
     enum Failure: Error, CustomStringConvertible {
         case unreachable(String)
         /// The request may have been carried out.
@@ -40,7 +40,7 @@ final class HTTPEmitter {
         return connection?.channel?.closeFuture
     }
 
-    /// Posts a body of JSON; the next one must wait for the answer.
+    /// Posts a body of JSON. The next one must wait for the response.
     func post(_ body: [UInt8], _ answered: @escaping (Result<Answer, Failure>) -> Void) {
         if let connection, connection.channel?.isActive == true { return send(body, on: connection, answered) }
         let connection = HTTPEmitConnection()
@@ -51,7 +51,7 @@ final class HTTPEmitter {
                     let channel = try result.get()
                     try channel.pipeline.syncOperations.addHandlers([
                         HTTPRequestEncoder(),
-                        // 100 Continue is what a large body waits for.
+                        // A large body waits for 100 Continue.
                         ByteToMessageHandler(HTTPResponseDecoder(informationalResponseStrategy: .forward)), connection,
                     ])
                     send(body, on: connection, answered)
@@ -69,7 +69,7 @@ final class HTTPEmitter {
             "Host": target.authority, "Content-Type": "application/json", "Content-Length": String(body.count),
             "User-Agent": "subspy",
         ]
-        // A server that takes no body of this size says so before it has to read it, and its answer isn't lost.
+        // A server that refuses a body of this size can say so before it is sent; the response would be lost otherwise.
         let asksFirst = body.count > Limits.unannouncedBodyBytes
         if asksFirst {
             head.headers.add(name: "Expect", value: "100-continue")
@@ -118,7 +118,7 @@ private final class HTTPEmitConnection: ChannelInboundHandler {
         if !asksFirst { sendBody() }
     }
 
-    /// Sends the body, if it waits for that.
+    /// Sends the body if it hasn't been sent yet.
     func sendBody() {
         guard let context, let content = unsentBody else { return }
         unsentBody = nil
@@ -134,7 +134,7 @@ private final class HTTPEmitConnection: ChannelInboundHandler {
                 return
             }
             status = head.status
-            // A request that has not been sent to its end can't be followed by another.
+            // No request can follow one that was not sent to its end.
             staysOpen = head.isKeepAlive && unsentBody == nil
             unsentBody = nil
             body.clear()

@@ -3,9 +3,10 @@ import NIOCore
 import NIOHTTP1
 import PubSubMessages
 
-/// Posts the emits of a recording to a ws-emit's `/emit`, on time.
+/// Posts the emits of a replay to a ws-emit's `/emit`.
 ///
-/// One after the other: several connections would lose the order. What the request has no key for is left out and told.
+/// One request follows the other: several connections would lose the order. Messages and keys that the request can't express
+/// are left out and counted.
 final class HTTPReplaySink: ReplaySink {
     private let run: RunLoop
     private let target: HTTPTarget
@@ -19,7 +20,7 @@ final class HTTPReplaySink: ReplaySink {
     private var refusedCount = 0
     private var hasStarted = false
     private var isWaiting = false
-    /// Whether no request is under way.
+    /// True while no request is under way.
     private(set) var isIdle = true
 
     init(run: RunLoop, target: HTTPTarget, secret: ByteString, isPatient: Bool) {
@@ -120,11 +121,11 @@ final class HTTPReplaySink: ReplaySink {
         return false
     }
 
-    /// The status and the answer's own sentence.
+    /// The status and the sentence of the body.
     private func said(_ answer: HTTPEmitter.Answer) -> String {
         let status = "\(answer.status.code) \(answer.status.reasonPhrase)"
         let text = String(decoding: answer.body.readableBytesView, as: UTF8.self)
-        // What ws-emit refuses itself is JSON, what a proxy or another service refuses mostly a page.
+        // A refusal by ws-emit is JSON; one by a proxy or another service is mostly a page.
         for (start, end) in [(#"{"error":""#, #""}"#), ("<p>", "</p>")] {
             guard let start = text.firstRange(of: start), let end = text.firstRange(of: end),
                 start.upperBound <= end.lowerBound

@@ -33,7 +33,7 @@ struct Tally {
     }
 }
 
-/// What has passed, added up. Time is an argument.
+/// Counts of all messages. Time is an argument.
 struct TrafficCounts {
     private(set) var tally = Tally()
     private(set) var undecodable = 0
@@ -59,7 +59,7 @@ struct TrafficCounts {
     /// `emit 12, close_room 1`, the largest first.
     var methodList: String { Self.list(methods.map { (Self.name($0.key), $0.value) }) }
 
-    /// `pickle 4: 12, JSON 5.15.1+: 1`, the largest first; what can't be decoded is told elsewhere.
+    /// `pickle 4: 12, JSON 5.15.1+: 1`, the largest first, without undecodable messages.
     var formList: String {
         Self.list(forms.filter { $0.key != .undecodable }.map { ("\($0.key):", $0.value) })
     }
@@ -76,9 +76,9 @@ struct TrafficCounts {
     }
 }
 
-/// Counts of what passes, a row for each room, event, sender or namespace. Time is an argument.
+/// Counts of messages, a row for each room, event, sender or namespace. Time is an argument.
 struct TrafficTable {
-    /// What a row stands for.
+    /// The meaning of a row.
     enum Key: Hashable {
         case named(ByteString)
         /// A broadcast, or a message without event, sender or namespace.
@@ -90,9 +90,9 @@ struct TrafficTable {
         let key: Key
         private(set) var tally = Tally()
         private(set) var maximumBytes = 0
-        /// How the last message was written.
+        /// The format of the last message.
         private var form: WireForm
-        /// All ways in which messages were written.
+        /// The formats of all messages.
         private(set) var forms: Set<WireForm>
         private(set) var lastSeen: NIODeadline
         private var longestGap: TimeAmount = .zero
@@ -114,7 +114,7 @@ struct TrafficTable {
             lastSeen = now
             tally.count(bytes: count)
             maximumBytes = max(maximumBytes, count)
-            // Spares the set nearly always: a sender doesn't change.
+            // A sender's format rarely changes: this saves nearly all accesses to the set.
             if form != self.form { forms.insert(form) }
             self.form = form
         }
@@ -132,7 +132,7 @@ struct TrafficTable {
     private(set) var rows: [Row] = []
     private var places: [Key: Int] = [:]
     private let capacity: Int
-    /// What found no row of its own.
+    /// Messages without a row of their own.
     private(set) var others: Row?
     private var lastRefresh: NIODeadline
 
@@ -180,7 +180,7 @@ struct TrafficTable {
     }
 }
 
-/// What a table is sorted by: the largest first, names in the order of their bytes.
+/// The column that a table is sorted by: the largest first, names in the order of their bytes.
 enum TrafficOrder: String, CaseIterable {
     case messages, bytes, average, maximum, total, last, gap, name
 
@@ -214,7 +214,7 @@ enum TrafficOrder: String, CaseIterable {
             case .name: nil
             }
         if let first { return first }
-        // Rows of the same rate keep still from one picture to the next.
+        // Rows with the same rate keep their order from frame to frame.
         if self != .name, let total = larger({ $0.tally.messages }) { return total }
         return Self.bytes(left.key).lexicographicallyPrecedes(Self.bytes(right.key))
     }

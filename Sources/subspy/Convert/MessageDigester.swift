@@ -37,7 +37,7 @@ final class MessageIndex {
         return UInt64(bitPattern: Int64(hasher.finalize()))
     }
 
-    /// What is compared of a message; nil for what can't be read.
+    /// The part of a message that is compared; nil for a payload that can't be read.
     func value(of payload: [UInt8]) -> PickleValue? {
         guard let value = try? inspector.value(of: payload).value.withTextsOfPython3 else { return nil }
         guard ignoresHost, case .dict(let dict) = value else { return value }
