@@ -73,7 +73,7 @@ enum Limits {
     // MARK: Statistics
 
     /// The shortest interval between two tables: a terminal over a network shows no more.
-    static let leastTableInterval = Duration.milliseconds(100)
+    static let leastTableMilliseconds = 100
     /// A full table gives up rows that have been quiet for so many seconds, to have room for new ones.
     static let staleRowSeconds = 60
     /// Methods that are counted by name: python-socketio has six, and a sender can invent more.

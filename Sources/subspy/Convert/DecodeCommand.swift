@@ -25,7 +25,9 @@ struct DecodeCommand: ParsableCommand {
     @OptionGroup var text: PayloadText
 
     @Option(
-        help: ArgumentHelp("Largest payload that is read: 200, 1k, 2M (of 1024). (default: \(Defaults.payloadMebibytes)M)", valueName: "bytes"),
+        help: ArgumentHelp(
+            "Largest payload that is read: 200, 1k, 2M (of 1024). (default: \(Defaults.payloadMebibytes)M)",
+            valueName: "bytes"),
         transform: ByteCount.parse)
     var maxSize: Int?
 

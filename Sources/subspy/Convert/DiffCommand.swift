@@ -47,10 +47,10 @@ struct DiffCommand: ParsableCommand {
     func run() throws {
         let isSame: Bool
         do throws(RecordingReader.Failure) {
-            let index = MessageIndex(ignoresHost: ignoreHost)
-            let difference = RecordingDifference(try index.digests(of: a), try index.digests(of: b))
+            let digester = MessageDigester(ignoresHost: ignoreHost)
+            let difference = RecordingDifference(try digester.digests(of: a), try digester.digests(of: b))
             if !quiet {
-                let report = DifferenceReport(difference, limit: limit, index: index)
+                let report = DifferenceReport(difference, limit: limit, digester: digester)
                 try report.print(a, b)
             }
             let isComplete = difference.missing.isEmpty && difference.added.isEmpty

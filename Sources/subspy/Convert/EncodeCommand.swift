@@ -24,7 +24,8 @@ struct EncodeCommand: ParsableCommand {
     var `as` = PublishFormat.pickle
 
     @Option(
-        name: .customLong("protocol"), help: ArgumentHelp("Pickle protocol, 0 to 5. (default: \(Defaults.pickleProtocol))", valueName: "n"),
+        name: .customLong("protocol"),
+        help: ArgumentHelp("Pickle protocol, 0 to 5. (default: \(Defaults.pickleProtocol))", valueName: "n"),
         completion: .list((0...5).map { "\($0)" }))
     var version: Int?
 
@@ -78,7 +79,8 @@ struct EncodeCommand: ParsableCommand {
             var document = JSONDocument()
             try document.parse(bytes)
             let value = try TaggedJSON.value(document.root, of: document)
-            return try MessageText.payload(of: value, as: `as` == .json ? .json : .pickle(version: version ?? Defaults.pickleProtocol))
+            return try MessageText.payload(
+                of: value, as: `as` == .json ? .json : .pickle(version: version ?? Defaults.pickleProtocol))
         }
     }
 }

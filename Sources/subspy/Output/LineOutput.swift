@@ -24,7 +24,8 @@ final class LineOutput {
 
     /// Appends the rest of a line: a channel and the message that was published there.
     func append(
-        _ redisChannel: ByteString, _ payload: [UInt8], by inspector: MessageInspector, _ renderer: inout MessageRenderer
+        _ redisChannel: ByteString, _ payload: [UInt8], by inspector: MessageInspector,
+        _ renderer: inout MessageRenderer
     ) {
         append(name: redisChannel)
         append(" ")

@@ -38,7 +38,7 @@ final class Publisher {
         session.publish(payload, to: redisChannel) { [self] result in
             waitingCount -= 1
             switch result {
-            case .success(let count): noteAnswer(count)
+            case .success(let count): noteReply(count)
             case .failure(let error):
                 if uncertainCount == 0 { StandardError.say("a message may not have been published: \(error)") }
                 if case .refused = error { return end(77) }
@@ -53,7 +53,7 @@ final class Publisher {
         }
     }
 
-    private func noteAnswer(_ count: Int) {
+    private func noteReply(_ count: Int) {
         publishedCount += 1
         if count == 0 { unheardCount += 1 }
         subscribers = subscribers.map { min($0.lowerBound, count)...max($0.upperBound, count) } ?? count...count
@@ -76,7 +76,8 @@ final class Publisher {
             let counts =
                 subscribers.count == 1
                 ? "\(subscribers.lowerBound)" : "\(subscribers.lowerBound) to \(subscribers.upperBound)"
-            output.append("\(Quantity.messages(publishedCount)), \(counts) \(counts == "1" ? "subscriber" : "subscribers")")
+            output.append(
+                "\(Quantity.messages(publishedCount)), \(counts) \(counts == "1" ? "subscriber" : "subscribers")")
             output.endLine()
             output.flush()
         }

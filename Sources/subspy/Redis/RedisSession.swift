@@ -11,7 +11,7 @@ final class RedisSession {
     private let commands: RedisBroker
     private let commandsDelegate = NoMessages()
     /// Before the first reply the connection has never been up: no command can have been carried out.
-    private var hasAnswered = false
+    private var hasReplied = false
     /// Commands to be tried again, in order: later ones must not overtake them.
     private var held: [() -> Void] = []
 
@@ -45,7 +45,7 @@ final class RedisSession {
 
     /// The channels with subscribers, in the server's order; none where an ACL hides them.
     func activeChannels(_ body: @escaping ([[UInt8]]) -> Void) {
-        untilAnswered({ $0.activeChannels() }) { result in
+        untilReplied({ $0.activeChannels() }) { result in
             switch result {
             case .success(let names): body(names.map { Array($0.readableBytesView) })
             case .failure: body([])
@@ -60,7 +60,7 @@ final class RedisSession {
 
     /// Publishes one message.
     func publish(_ payload: [UInt8], to redisChannel: String, _ body: @escaping (Result<Int, RedisError>) -> Void) {
-        untilAnswered({ $0.publish(ByteBuffer(bytes: payload), to: redisChannel) }, body)
+        untilReplied({ $0.publish(ByteBuffer(bytes: payload), to: redisChannel) }, body)
     }
 
     /// Publishes a batch, of `Limits.unansweredMessages` messages at most, without trying again.
@@ -69,25 +69,25 @@ final class RedisSession {
     }
 
     /// Sends a command until the server replies, or once if the run isn't patient.
-    private func untilAnswered<Answer: Sendable>(
-        _ command: @escaping (RedisBroker) -> EventLoopFuture<Answer>,
-        _ body: @escaping (Result<Answer, RedisError>) -> Void
+    private func untilReplied<Reply: Sendable>(
+        _ command: @escaping (RedisBroker) -> EventLoopFuture<Reply>,
+        _ body: @escaping (Result<Reply, RedisError>) -> Void
     ) {
-        guard held.isEmpty else { return held.append { [self] in untilAnswered(command, body) } }
+        guard held.isEmpty else { return held.append { [self] in untilReplied(command, body) } }
         command(commands).assumeIsolated().whenComplete { [self] result in
             switch result {
-            case .success(let answer):
-                hasAnswered = true
-                body(.success(answer))
+            case .success(let reply):
+                hasReplied = true
+                body(.success(reply))
             case .failure(let error as RedisError): retry(command, after: error, body)
             case .failure(let error): retry(command, after: .broken(reason: "\(error)"), body)
             }
         }
     }
 
-    private func retry<Answer: Sendable>(
-        _ command: @escaping (RedisBroker) -> EventLoopFuture<Answer>, after error: RedisError,
-        _ body: @escaping (Result<Answer, RedisError>) -> Void
+    private func retry<Reply: Sendable>(
+        _ command: @escaping (RedisBroker) -> EventLoopFuture<Reply>, after error: RedisError,
+        _ body: @escaping (Result<Reply, RedisError>) -> Void
     ) {
         switch error {
         case .shutDown: return
@@ -95,7 +95,7 @@ final class RedisSession {
         case .refused(.publish, _), .refused(.channels, _): return body(.failure(error))
         case .closedByServer, .broken, .silent, .commandTimedOut, .malformedReply, .replyTooLarge, .failedOver,
             .restarted, .outputBufferFull, .killed, .evicted:
-            if hasAnswered { return body(.failure(error)) }
+            if hasReplied { return body(.failure(error)) }
         case .unreachable, .connectTimedOut, .notConnected, .queueFull, .refused, .tls, .needsTLS, .closedUnheard,
             .notMaster, .noMaster, .noSentinel:
             break
@@ -105,7 +105,7 @@ final class RedisSession {
             return run.end(69)
         }
         if held.isEmpty { run.after(Limits.retryAfter) { [self] in tryAgain() } }
-        held.append { [self] in untilAnswered(command, body) }
+        held.append { [self] in untilReplied(command, body) }
     }
 
     private func tryAgain() {

@@ -69,9 +69,9 @@ final class HTTPReplaySink: ReplaySink {
         emitter.post(request.body) { [self] result in
             guard run.exitCode == nil else { return }
             switch result {
-            case .success(let answer):
+            case .success(let response):
                 hasStarted = true
-                guard take(answer, request, byteCount: byteCount) else { return }
+                guard take(response, request, byteCount: byteCount) else { return }
                 isIdle = true
                 replayer?.proceed()
             case .failure(.unreachable(let reason)) where !hasStarted: wait(request, byteCount: byteCount, reason)
@@ -96,35 +96,36 @@ final class HTTPReplaySink: ReplaySink {
     }
 
     /// - Returns: whether to go on.
-    private func take(_ answer: HTTPEmitter.Answer, _ request: EmitRequest, byteCount: Int) -> Bool {
-        switch answer.status.code {
+    private func take(_ response: HTTPEmitter.Response, _ request: EmitRequest, byteCount: Int) -> Bool {
+        switch response.status.code {
         case 200..<300:
             replayer?.count(bytes: byteCount)
             if request.isSimplified { simplifiedCount += 1 }
             return true
         case 400, 413, 415:
             if refusedCount == 0 {
-                StandardError.say("\(target) refused a message, which is left out: \(said(answer))")
+                StandardError.say("\(target) refused a message, which is left out: \(said(response))")
             }
             refusedCount += 1
             return true
         case 403:
-            StandardError.say("\(target) refused the secret (\(said(answer))): check SECRET or --secret-file")
+            StandardError.say("\(target) refused the secret (\(said(response))): check SECRET or --secret-file")
             replayer?.end(77)
         case 404, 405:
-            StandardError.say("\(target) takes no emits (\(said(answer))): ws-emit does at /emit, when it has a secret")
+            StandardError.say(
+                "\(target) takes no emits (\(said(response))): ws-emit does at /emit, when it has a secret")
             replayer?.end(69)
         default:
-            StandardError.say("\(target) answered \(said(answer))")
+            StandardError.say("\(target) answered \(said(response))")
             replayer?.end(75)
         }
         return false
     }
 
     /// The status and the sentence of the body.
-    private func said(_ answer: HTTPEmitter.Answer) -> String {
-        let status = "\(answer.status.code) \(answer.status.reasonPhrase)"
-        let text = String(decoding: answer.body.readableBytesView, as: UTF8.self)
+    private func said(_ response: HTTPEmitter.Response) -> String {
+        let status = "\(response.status.code) \(response.status.reasonPhrase)"
+        let text = String(decoding: response.body.readableBytesView, as: UTF8.self)
         // A refusal by ws-emit is JSON; one by a proxy or another service is mostly a page.
         for (start, end) in [(#"{"error":""#, #""}"#), ("<p>", "</p>")] {
             guard let start = text.firstRange(of: start), let end = text.firstRange(of: end),

@@ -36,7 +36,9 @@ struct TopCommand: ParsableCommand {
             "Order: messages or bytes (per second), average, maximum, total, last, gap, name.", valueName: "column"))
     var sort = TrafficOrder.messages
 
-    @Option(help: ArgumentHelp("Time between two tables. (default: \(Defaults.tableInterval)s)", valueName: "time"), transform: TimeSpan.parse)
+    @Option(
+        help: ArgumentHelp("Time between two tables. (default: \(Defaults.tableInterval)s)", valueName: "time"),
+        transform: TimeSpan.parse)
     var every: Duration = .seconds(Defaults.tableInterval)
 
     @Option(help: ArgumentHelp("Print this many tables, then stop.", valueName: "n"))
@@ -67,7 +69,9 @@ struct TopCommand: ParsableCommand {
         if let count, count < 1 { throw ValidationError("--count must be at least 1") }
         if once, count != nil { throw ValidationError("--once does not go with --count") }
         if maxRows < 1 { throw ValidationError("--max-rows must be at least 1") }
-        if every < Limits.leastTableInterval { throw ValidationError("--every must be at least \(Limits.leastTableInterval / .milliseconds(1))ms") }
+        if every < .milliseconds(Limits.leastTableMilliseconds) {
+            throw ValidationError("--every must be at least \(Limits.leastTableMilliseconds)ms")
+        }
     }
 
     func run() throws {

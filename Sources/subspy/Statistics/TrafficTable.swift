@@ -16,11 +16,13 @@ struct Tally {
         bytes += count
     }
 
-    /// Computes the rates since the last call, which was `interval` ago.
-    mutating func refresh(after interval: TimeAmount) {
-        let seconds = max(Double(interval.nanoseconds) / 1e9, 1e-6)
-        messagesPerSecond = Double(messages - before.messages) / seconds
-        bytesPerSecond = Double(bytes - before.bytes) / seconds
+    /// Computes the rates since the last call, which was `interval` ago; nil only starts the clock.
+    mutating func refresh(after interval: TimeAmount?) {
+        if let interval {
+            let seconds = max(Double(interval.nanoseconds) / 1e9, 1e-6)
+            messagesPerSecond = Double(messages - before.messages) / seconds
+            bytesPerSecond = Double(bytes - before.bytes) / seconds
+        }
         before = (messages, bytes)
     }
 
@@ -52,7 +54,7 @@ struct TrafficCounts {
 
     /// Computes the rates since the last call; the first one starts the clock.
     mutating func refresh(at now: NIODeadline) {
-        if let lastRefresh { tally.refresh(after: now - lastRefresh) }
+        tally.refresh(after: lastRefresh.map { now - $0 })
         lastRefresh = now
     }
 
@@ -71,7 +73,9 @@ struct TrafficCounts {
 
     private static func name(_ method: ByteString) -> String {
         var writer = JSONWriter(capacity: 64)
-        method.withUnsafeBytes { PrintableText.append(UnsafeRawBufferPointer(rebasing: $0.prefix(Limits.methodBytes)), to: &writer) }
+        method.withUnsafeBytes {
+            PrintableText.append(UnsafeRawBufferPointer(rebasing: $0.prefix(Limits.methodBytes)), to: &writer)
+        }
         return writer.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
     }
 }
@@ -130,7 +134,7 @@ struct TrafficTable {
     }
 
     private(set) var rows: [Row] = []
-    private var places: [Key: Int] = [:]
+    private var indices: [Key: Int] = [:]
     private let capacity: Int
     /// Messages without a row of their own.
     private(set) var others: Row?
@@ -146,10 +150,10 @@ struct TrafficTable {
     }
 
     mutating func count(_ key: Key, bytes: Int, _ form: WireForm, at now: NIODeadline) {
-        if let place = places[key] {
-            rows[place].count(bytes: bytes, form, at: now)
+        if let index = indices[key] {
+            rows[index].count(bytes: bytes, form, at: now)
         } else if rows.count < capacity {
-            places[key] = rows.count
+            indices[key] = rows.count
             rows.append(Row(key, form: form, at: now))
             rows[rows.count - 1].count(bytes: bytes, form, at: now)
         } else {
@@ -171,7 +175,7 @@ struct TrafficTable {
             if others == nil { others = row } else { others?.absorb(row) }
         }
         rows.removeAll { now - $0.lastSeen > Self.staleAfter }
-        places = Dictionary(uniqueKeysWithValues: rows.enumerated().map { ($1.key, $0) })
+        indices = Dictionary(uniqueKeysWithValues: rows.enumerated().map { ($1.key, $0) })
     }
 
     /// The first rows in an order.
