@@ -199,7 +199,7 @@ package final class BridgeServer: Sendable {
     private func logCounters() async {
         guard let numbers = try? await scrape.collect(on: group.any()).get() else { return }
         var metadata: Logger.Metadata = [:]
-        for (name, value) in numbers.total.counters.nonZero + numbers.center.counters.nonZero {
+        for (name, value) in numbers.total.counters.nonZero + numbers.router.counters.nonZero {
             metadata[name] = "\(value)"
         }
         logger.info("ws-emit stopped", metadata: metadata)

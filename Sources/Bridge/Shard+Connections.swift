@@ -2,7 +2,7 @@ import Glibc
 import NIOCore
 import SocketIOProtocol
 
-/// The connections of one event loop, and what happens by time.
+/// The connections and timers of one event loop.
 extension Shard {
     /// Counts an accepted or adopted connection until it closes.
     func connectionOpened(_ channel: any Channel) {
@@ -21,7 +21,7 @@ extension Shard {
         if openConnections == 0 { allClosed?.succeed() }
     }
 
-    /// Whether one more connection may be opened; counted either way.
+    /// Whether one more connection may be opened. Counts the connection as accepted or refused.
     func mayAccept() -> Bool {
         if !allConnections.isFull, !isShuttingDown {
             counters.connectionsAccepted += 1
@@ -108,8 +108,8 @@ extension Shard {
         flush()
     }
 
-    /// Looks at the sessions' deadlines, from the last to the first, for no longer than others may wait. Thousands of pages that
-    /// connected in the same moment are due for a ping in the same moment.
+    /// Checks the deadlines of sessions, from the last to the first, and lets other work run in between: thousands of pages that
+    /// connected at the same moment are due for a ping at the same moment.
     private func checkSessions() {
         let end = NIODeadline.now() + SocketSelector.turnLimit
         repeat {
@@ -134,7 +134,7 @@ extension Shard {
         for greeting in greetings { greeting.close() }
     }
 
-    /// Leaves the clients that are still there.
+    /// Stops without waiting for the remaining clients.
     func stop() {
         stopSelector()
         events.shard = nil

@@ -29,7 +29,7 @@ public struct ByteString: Hashable, Sendable, ExpressibleByStringLiteral, Custom
     /// Length in bytes.
     @inlinable public var count: Int { storage.count }
 
-    /// Whether there is no byte at all.
+    /// True if there is no byte at all.
     @inlinable public var isEmpty: Bool { storage.isEmpty }
 
     /// The bytes as an array.
@@ -40,7 +40,7 @@ public struct ByteString: Hashable, Sendable, ExpressibleByStringLiteral, Custom
         try storage.withUnsafeBytes(body)
     }
 
-    /// Whether these are the same bytes.
+    /// True if these are the same bytes.
     @inlinable public func hasBytes(_ bytes: UnsafeRawBufferPointer) -> Bool {
         storage.count == bytes.count && storage.withUnsafeBytes { sameBytes($0, bytes) }
     }
@@ -53,12 +53,13 @@ public struct ByteString: Hashable, Sendable, ExpressibleByStringLiteral, Custom
         left.storage == right.storage
     }
 
-    /// The text on one line, for logs and messages (``PrintableText``): escaped where it can't be printed, cut where it is long.
+    /// The text on one line, for logs and messages (``PrintableText``): escaped where it can't be printed, cut where it
+    /// is long.
     public var description: String {
         withUnsafeBytes { PrintableText.line($0) }
     }
 
-    /// The whole text, for programs: repaired UTF-8, in which what isn't valid is U+FFFD.
+    /// The whole text, for programs: invalid UTF-8 becomes U+FFFD.
     package var text: String {
         String(decoding: storage, as: UTF8.self)
     }

@@ -1,9 +1,9 @@
 extension JSONDocument {
-    /// Whether a string or key has exactly these bytes, escapes resolved.
+    /// True if a string or key has exactly these bytes, escapes resolved.
     func content(of entry: JSONTapeNode, equals other: UnsafeRawBufferPointer) -> Bool {
         let content = bytes(of: entry)
         guard entry.flags.contains(.hasEscapes) else { return sameBytes(content, other) }
-        // An escape only ever takes more bytes than what it stands for.
+        // An escape always takes more bytes than its character.
         guard content.count > other.count else { return false }
         var unescaped = JSONWriter(capacity: content.count)
         unescape(content, into: &unescaped)

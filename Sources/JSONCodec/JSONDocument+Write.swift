@@ -1,6 +1,6 @@
 /// Replaces objects while a document is printed.
 package protocol JSONSubstitution {
-    /// Prints something else in the object's place and returns true, or returns false and prints nothing.
+    /// Prints something else instead of the object and returns true, or prints nothing and returns false.
     mutating func substitute(
         _ object: JSONDocument.Node, in document: borrowing JSONDocument, to writer: inout JSONWriter
     ) -> Bool
@@ -18,7 +18,7 @@ extension JSONDocument {
     /// spelling of numbers (`1.10` is `1.1`, `1E5` is `100000.0`, `-0` is `0`), duplicates resolved. NaN and infinities,
     /// `1e999` among them, become `null`.
     ///
-    /// Linear in the input; what is already spelled so is copied.
+    /// Linear in the input; parts that are already spelled so are copied.
     package func write(_ node: Node, to writer: inout JSONWriter) {
         var substitution = NoSubstitution()
         write(node, to: &writer, substituting: &substitution)
@@ -29,7 +29,7 @@ extension JSONDocument {
         _ node: Node, to writer: inout JSONWriter, substituting substitution: inout Substitution
     ) {
         precondition(node.index < nodes.count, "a node of another text")
-        // Pairs of an open container and, if it is an object, the key whose value is being printed. `parse` has made
+        // Pairs: an open container and, if it is an object, the key of the value that is being printed. `parse` has made
         // room for the deepest nesting.
         let stack = openContainers.base
         var depth = 0
@@ -56,7 +56,7 @@ extension JSONDocument {
             case .object: writer.append("{}")
             default: writeScalar(entry, to: &writer)
             }
-            // The value is complete: go on with its successor, or close what ends with it.
+            // The value is complete: go on with the next one, or close the containers that end with it.
             while depth > 0 {
                 let container = stack[depth * 2 - 2]
                 let end = nodes.base[Int(container)].link

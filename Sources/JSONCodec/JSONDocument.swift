@@ -7,26 +7,26 @@
 ///                  3 1   4 2
 /// ```
 ///
-/// The scratch is reused: one document per event loop serves all messages. Strings and numbers stay in the input,
-/// whose bytes must stay valid, and so do nodes, until the next `parse`.
+/// The scratch memory is reused: one document per event loop serves all messages. Strings and numbers stay in the
+/// input, which must stay valid until the next `parse`. Nodes are valid as long.
 package struct JSONDocument: ~Copyable {
-    /// What a value is. `NaN`, `Infinity` and `-Infinity` are floats.
+    /// The kind of a value. `NaN`, `Infinity` and `-Infinity` are floats.
     package enum Kind: UInt8, Sendable, BitwiseCopyable {
         case null, bool, integer, float, string, array, object
     }
 
-    /// A value's place on the tape.
+    /// A value's index on the tape.
     package struct Node: Hashable, Sendable {
         let index: UInt32
     }
 
-    /// What one text may cost.
+    /// Limits on one text.
     package let limits: JSONLimits
-    var nodes = JSONTape<JSONTapeNode>(capacity: 256)
+    var nodes = RawArray<JSONTapeNode>(capacity: 256)
     /// Open containers while printing; as large as the deepest nesting parsed.
-    var openContainers = JSONTape<UInt32>(capacity: 32)
+    var openContainers = RawArray<UInt32>(capacity: 32)
     /// Slots of the hash table that finds duplicate keys of wide objects.
-    var keySlots = JSONTape<UInt32>(capacity: 64)
+    var keySlots = RawArray<UInt32>(capacity: 64)
     /// An unescaped key, and the text as UTF-8 if it came in another encoding.
     var keyText = JSONWriter(capacity: 64)
     var otherKeyText = JSONWriter(capacity: 64)
@@ -40,7 +40,7 @@ package struct JSONDocument: ~Copyable {
     /// The outermost value. Valid after a `parse` that didn't throw.
     package var root: Node { Node(index: 0) }
 
-    /// What the value is.
+    /// The kind of the value.
     package func kind(of node: Node) -> Kind { self[node].kind }
 
     /// The value of `true` or `false`, nil for other kinds.
@@ -72,13 +72,13 @@ package struct JSONDocument: ~Copyable {
         return content.withUnsafeBytes { ByteString($0) }
     }
 
-    /// A string's content where it stands, if it has no escapes; nil otherwise.
+    /// A string's content in the input, if it has no escapes; nil otherwise.
     package func plainContent(of node: Node) -> UnsafeRawBufferPointer? {
         let entry = self[node]
         return entry.kind == .string && !entry.flags.contains(.hasEscapes) ? bytes(of: entry) : nil
     }
 
-    /// Whether the value is a string with exactly these bytes.
+    /// True if the value is a string with exactly these bytes.
     package func isString(_ node: Node, equalTo literal: StaticString) -> Bool {
         let entry = self[node]
         return entry.kind == .string
@@ -96,7 +96,7 @@ package struct JSONDocument: ~Copyable {
         return count
     }
 
-    /// The value's extent in the input (in its UTF-8 form, if the input was UTF-16 or UTF-32), quotes included.
+    /// The value's extent in the input (in its UTF-8 transcoding, if the input was UTF-16 or UTF-32), quotes included.
     package func source(of node: Node) -> UnsafeRawBufferPointer {
         let entry = self[node]
         let bytes = bytes(of: entry)

@@ -16,7 +16,7 @@ package struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
         case tooLong(limit: Int)
     }
 
-    /// What the grammar wanted where something else stood.
+    /// The token that the grammar expects.
     package enum Expectation: String, Hashable, Sendable {
         case value = "a value"
         case key = "a key in double quotes"
@@ -27,7 +27,7 @@ package struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
         case digit = "a digit"
     }
 
-    /// What is wrong.
+    /// The kind of failure.
     package let cause: Cause
     /// Where, in bytes from the start; of the text as UTF-8 when it came as UTF-16 or UTF-32.
     package let byteOffset: Int
@@ -37,7 +37,7 @@ package struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
         self.byteOffset = byteOffset
     }
 
-    /// One line: format, place, cause.
+    /// One line: format, offset, cause.
     package var description: String { "JSON: byte \(byteOffset): \(sentence)" }
 
     private var sentence: String {
@@ -61,7 +61,7 @@ package struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// What one JSON text may cost.
+/// Limits on one JSON text.
 package struct JSONLimits: Sendable {
     /// Open arrays and objects at once. Python stops near its recursion limit of 1000.
     package var maximumDepth: Int

@@ -60,7 +60,7 @@ extension JSONScanner {
         return index &- start
     }
 
-    /// Whether eight bytes are digits: 0x30 to 0x39, to which 6 can be added without leaving 0x3X.
+    /// True if eight bytes are digits: 0x30 to 0x39, to which 6 can be added without leaving 0x3X.
     @inline(__always) private static func areDigits(_ word: UInt64) -> Bool {
         let high: UInt64 = 0xF0F0_F0F0_F0F0_F0F0
         return word & high == 0x3030_3030_3030_3030 && (word &+ 0x0606_0606_0606_0606) & high == 0x3030_3030_3030_3030

@@ -15,7 +15,7 @@ struct JSONScanner {
         }
     }
 
-    /// What to throw when the grammar wanted something else here.
+    /// The error for a byte that the grammar doesn't allow here.
     func unexpected(_ expected: JSONError.Expectation) -> JSONError {
         index < text.count
             ? JSONError(.unexpectedByte(text[index], expected: expected), at: index) : JSONError(.endOfText, at: index)

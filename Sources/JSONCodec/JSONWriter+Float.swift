@@ -24,7 +24,7 @@ extension JSONWriter {
     /// Appends a number of few decimals, as prices, percentages and times are; false if it is none.
     ///
     /// Exact: no two decimals of at most 15 digits are the same double, so one that reads back as the value is the
-    /// shortest but for its trailing zeros. Dividing integers below 2^53 by a power of ten is how it would be read.
+    /// shortest, except for its trailing zeros. A reader would also divide integers below 2^53 by a power of ten.
     private mutating func appendShortDecimal(_ value: Double) -> Bool {
         let magnitude = value.magnitude
         guard magnitude >= 1e-4, magnitude < 1e12 else { return false }
@@ -51,14 +51,14 @@ extension JSONWriter {
         return true
     }
 
-    /// Appends a number of thousandths as a decimal without zeros at its end, but for one behind the point.
+    /// Appends a number of thousandths as a decimal without trailing zeros, except for one after the point.
     @inline(__always) private mutating func appendThousandths(_ value: UInt64) {
         appendInteger(value / 1000)
         let fraction = UInt32(truncatingIfNeeded: value % 1000)
         let hundreds = fraction / 100
         let tens = fraction / 10 % 10
         let ones = fraction % 10
-        // Point and three digits as one word; what follows overwrites those that aren't wanted.
+        // Point and three digits as one word; the next append overwrites the digits that aren't needed.
         let word = 0x3030_302e | hundreds << 8 | tens << 16 | ones << 24
         reserve(4)
         storage.storeBytes(of: word.littleEndian, toByteOffset: used, as: UInt32.self)

@@ -41,7 +41,7 @@ extension JSONWriter {
                 index &+= plain
                 if index == text.count { break }
             }
-            // What needs an escape comes in runs too: nearly all of a text in Greek or Chinese.
+            // Characters that need an escape come in runs too: nearly all of a text in Greek or Chinese.
             repeat {
                 let (scalar, length) = decodeWTF8(text, at: index)
                 appendScalar(scalar)
@@ -99,10 +99,10 @@ extension JSONWriter {
         }
     }
 
-    /// Appends `\uXXXX` as one word of 8 bytes, of which the last two are overwritten by what follows.
+    /// Appends `\uXXXX` as one word of 8 bytes; the next append overwrites the last two.
     @inline(__always) private mutating func appendUnicodeEscape(_ unit: UInt32) {
         reserve(8)
-        // A nibble in each byte, the highest first; letters lie 0x27 behind the digits.
+        // A nibble in each byte, the highest first; letters come 0x27 after the digits.
         let nibbles = unit >> 12 & 0xF | unit & 0xF00 | unit << 12 & 0xF_0000 | unit << 24 & 0xF00_0000
         let letters = (nibbles &+ 0x0606_0606) >> 4 & 0x0101_0101
         let digits = nibbles &+ 0x3030_3030 &+ letters &* 0x27
@@ -137,8 +137,8 @@ public func plainRunLength(_ text: UnsafeRawBufferPointer, from start: Int) -> I
     return index &- start
 }
 
-/// The high bit of each byte of a word, as it stands in memory from its low end on, that needs an escape. What stands
-/// above the first of them may be marked wrongly, since a borrow goes up.
+/// The high bit of each byte of a word in memory order that needs an escape. Bytes after the first one may be marked
+/// wrongly, since a borrow goes up.
 @inlinable @inline(__always)
 func specialBytes(of word: UInt64) -> UInt64 {
     let word = UInt64(littleEndian: word)
@@ -153,7 +153,7 @@ func specialBytes(of word: UInt64) -> UInt64 {
     return special & (ones &* 0x80)
 }
 
-/// Whether one of eight bytes needs an escape.
+/// True if one of eight bytes needs an escape.
 @inline(__always)
 private func hasSpecial(_ word: UInt64) -> Bool { specialBytes(of: word) != 0 }
 

@@ -36,13 +36,13 @@ public struct JSONWriter: ~Copyable {
         used = count
     }
 
-    /// Puts another byte in the place of one that was written.
+    /// Replaces a byte that was written.
     @inlinable public mutating func replaceByte(at index: Int, with byte: UInt8) {
         precondition(index >= 0 && index < used)
         storage.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
     }
 
-    /// Whether the bytes from `start` on are these.
+    /// True if the bytes from `start` on are these.
     @inlinable public func ends(with literal: StaticString, from start: Int) -> Bool {
         guard used &- start == literal.utf8CodeUnitCount else { return false }
         return sameBytes(

@@ -1,17 +1,17 @@
-/// Text that others chose, fit for a log line, a terminal or a label: nothing in it ends the line, moves the cursor, changes
-/// colours or reverses the direction.
+/// Text from outside, made safe for a log line, a terminal or a label: nothing in it ends the line, moves the cursor,
+/// changes colours or reverses the direction.
 package enum PrintableText {
-    /// Characters that a name from outside may take in a line.
+    /// Most characters that a name from outside may take in a line.
     @inlinable package static var maximumCharacters: Int { 128 }
 
-    /// A text on one line: what can't be printed is escaped as Python does (`\n`, `\x1b`, `\u2028`, `\ud800`), and a longer text
-    /// ends with `…`.
+    /// A text on one line: what can't be printed is escaped as Python does (`\n`, `\x1b`, `\u2028`, `\ud800`), and a
+    /// longer text ends with `…`.
     ///
-    /// A backslash stays as it is, so that a text which has passed here already stays as it is too.
+    /// A backslash is not escaped, so that a second pass doesn't change the text.
     ///
     /// - Parameter maximumCharacters: of the result, escapes and the `…` included.
     package static func line(_ text: UnsafeRawBufferPointer, maximumCharacters: Int = maximumCharacters) -> String {
-        // A character has at most 4 bytes: what lies behind is cut in any case.
+        // A character has at most 4 bytes, so everything after these is cut in any case.
         let beginning = text.prefix(4 * maximumCharacters + 4)
         let part = UnsafeRawBufferPointer(rebasing: beginning)
         var writer = JSONWriter(capacity: part.count + 4)
@@ -42,7 +42,7 @@ package enum PrintableText {
         return text.withUTF8 { line(UnsafeRawBufferPointer($0), maximumCharacters: maximumCharacters) }
     }
 
-    /// Letters and marks that show nothing, by which two names could look the same.
+    /// Invisible letters and marks, with which two different names could look the same.
     private static func isInvisible(_ scalar: UInt32) -> Bool {
         scalar >= 0x80 && Unicode.Scalar(scalar)?.properties.isDefaultIgnorableCodePoint == true
     }

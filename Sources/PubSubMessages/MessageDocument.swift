@@ -173,7 +173,7 @@ extension JSONDocument: MessageDocument {
 extension PickleDocument: MessageDocument {
     /// What an object of a str or int subclass holds; other nodes themselves.
     private func content(of node: Node) -> Node {
-        guard kind(of: node) == .object, case .node(let content) = plainForm(of: node) else { return node }
+        guard kind(of: node) == .object, case .node(let content) = builtinContent(of: node) else { return node }
         return content
     }
 
@@ -189,7 +189,7 @@ extension PickleDocument: MessageDocument {
         case .list: return .list
         case .dict: return .dictionary
         case .object:
-            switch plainForm(of: node) {
+            switch builtinContent(of: node) {
             case .pairs, .pairList: return .dictionary
             default: return tupleElements(of: node) != nil ? .tuple : .other
             }
@@ -225,7 +225,7 @@ extension PickleDocument: MessageDocument {
     func next(_ items: inout Cursor) -> Node? { items.next(in: self) }
 
     func keysAndValues(of node: Node) -> PairCursor {
-        if kind(of: node) == .object, case .pairs(let pairs) = plainForm(of: node) { return pairs }
+        if kind(of: node) == .object, case .pairs(let pairs) = builtinContent(of: node) { return pairs }
         return pairs(of: node)
     }
 

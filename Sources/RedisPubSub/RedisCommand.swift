@@ -30,6 +30,8 @@ enum RedisCommand {
         }
     }
 
+    static let ping = ByteBuffer(string: "*1\r\n$4\r\nPING\r\n")
+
     static func words(_ words: [String], to buffer: inout ByteBuffer) {
         write(words.map(\.utf8), to: &buffer)
     }

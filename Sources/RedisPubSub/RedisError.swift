@@ -135,6 +135,9 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
         return .unreachable(reason: reason(of: error))
     }
 
+    static let unexpectedReply = malformedReply(reason: "a reply that nothing asked for")
+    static let mismatchedReply = malformedReply(reason: "a reply that does not fit its command")
+
     static func reading(_ error: any Error) -> RedisError {
         .broken(reason: reason(of: error))
     }

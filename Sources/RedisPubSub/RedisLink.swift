@@ -13,7 +13,7 @@ final class RedisLink {
     /// Counted by the connections of this link too.
     var counters = RedisCounters()
 
-    private let role: RedisConnection.Role
+    private let subscription: RedisSubscription?
     private let url: RedisURL
     private let configuration: RedisConfiguration
     private let eventLoop: any EventLoop
@@ -29,6 +29,7 @@ final class RedisLink {
     private(set) var hasEndedWithinReply = false
     /// Since when `connection` has been ready.
     private(set) var readySince: NIODeadline?
+    private var namesUser = false
     private var failuresInARow = 0
     private var retryTimer: Scheduled<Void>?
     private var lastCauseIsRefusal = false
@@ -36,10 +37,10 @@ final class RedisLink {
     private var isRetired = false
 
     init(
-        role: RedisConnection.Role, url: RedisURL, configuration: RedisConfiguration, eventLoop: any EventLoop,
-        locator: (any RedisLocator)? = nil, notify: ((Event) -> Void)? = nil
+        subscription: RedisSubscription? = nil, url: RedisURL, configuration: RedisConfiguration,
+        eventLoop: any EventLoop, locator: (any RedisLocator)? = nil, notify: ((Event) -> Void)? = nil
     ) {
-        self.role = role
+        self.subscription = subscription
         self.url = url
         self.configuration = configuration
         self.eventLoop = eventLoop
@@ -61,8 +62,9 @@ final class RedisLink {
         var url = url
         if !withUser { url.user = nil }
         let connection = RedisConnection(
-            role: role, url: url, configuration: configuration, eventLoop: eventLoop, owner: self,
+            subscription: subscription, url: url, configuration: configuration, eventLoop: eventLoop, owner: self,
             wantsMaster: locator.wantsMaster)
+        namesUser = url.user != nil
         self.connection = connection
         connection.start()
         locator.locate().assumeIsolated().whenComplete { result in
@@ -144,7 +146,7 @@ final class RedisLink {
     /// after a loss they would wait for a server that may not come back.
     func obstacle(toSending byteCount: Int) -> RedisError? {
         guard let connection, isReady || failuresInARow == 0 else { return .notConnected }
-        return connection.obstacle(toSending: byteCount)
+        return connection.state.obstacle(toSending: byteCount)
     }
 
     /// Lets the connection be, for as long as it lasts, and makes no other; the owner hears no more of it.
@@ -175,11 +177,11 @@ final class RedisLink {
         let readyFor = readySince.map { eventLoop.now - $0 }
         readySince = nil
         self.connection = nil
-        provenUntil = connection.provenUntil
+        provenUntil = connection.state.provenUntil
         hasEndedWithinReply = connection.isWithinReply
         guard !isStopped, !isRetired else { return }
         // As redis-py: Redis 5 has one password and no users.
-        if connection.namesUser, cause.isOfServerWithoutUsers { return connect(withUser: false) }
+        if namesUser, cause.isOfServerWithoutUsers { return connect(withUser: false) }
         if let endpoint = connection.endpoint {
             locator.ended(at: endpoint, cause: cause, wasReady: readyFor != nil)
         }
@@ -196,10 +198,10 @@ final class RedisLink {
     }
 
     /// Of a ready subscription: all that was published before has come.
-    var provenUntilNow: NIODeadline? { connection?.provenUntil }
+    var provenUntilNow: NIODeadline? { connection?.state.provenUntil }
 
     /// Of a ready subscription: the server's number for it.
-    var clientID: Int64? { connection?.clientID }
+    var clientID: Int64? { connection?.state.clientID }
 
     private func count(_ cause: RedisError, wasReady: Bool) {
         if !wasReady { counters.failedAttempts += 1 }

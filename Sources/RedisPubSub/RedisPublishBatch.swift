@@ -100,7 +100,7 @@ package final class RedisPublishBatch {
     /// Takes the answers that bytes from the server begin with: `:1\r\n` each, of this batch only.
     ///
     /// - Returns: the count of bytes taken. What is cut in the middle, or anything else, is left.
-    func takeAnswers(from bytes: UnsafeRawBufferPointer) -> Int {
+    func takeReplies(from bytes: UnsafeRawBufferPointer) -> Int {
         var taken = 0
         while !isAnswered, taken < bytes.count, bytes[taken] == UInt8(ascii: ":") {
             var index = taken + 1

@@ -48,7 +48,7 @@ final class RedisSentinel: RedisLocator {
         limits.backoff.maximum = min(configuration.backoff.maximum, .seconds(1))
         limits.backoff.afterRefusal = min(configuration.backoff.afterRefusal, .seconds(2))
         link = RedisLink(
-            role: .commands, url: url.forSentinels(), configuration: limits, eventLoop: eventLoop,
+            url: url.forSentinels(), configuration: limits, eventLoop: eventLoop,
             locator: RedisSeeds(url.endpoints, eventLoop: eventLoop))
     }
 

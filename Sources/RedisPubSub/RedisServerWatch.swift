@@ -25,7 +25,10 @@ final class RedisServerWatch {
     private let eventLoop: any EventLoop
     private let interval: Duration
     private let logger: Logger
-    private let send: (RedisPendingCommands.Command, ByteBuffer) -> Void
+    /// The link whose output is watched.
+    private weak var subscription: RedisLink?
+    /// The link to ask over.
+    private weak var commands: RedisLink?
     private var refused: Set<RedisError.Command> = []
     private var unanswered: Set<RedisError.Command> = []
     private var timer: Scheduled<Void>?
@@ -38,19 +41,14 @@ final class RedisServerWatch {
     private var hasWarned = false
     private var limitChanged: (RedisOutputBufferLimit) -> Void = { _ in }
 
-    /// The subscription whose output is watched; called for each question.
-    private let subject: () -> (clientID: Int64?, endpoint: RedisURL.Endpoint?)
-
     init(
-        eventLoop: any EventLoop, interval: Duration, logger: Logger,
-        subject: @escaping () -> (clientID: Int64?, endpoint: RedisURL.Endpoint?),
-        send: @escaping (RedisPendingCommands.Command, ByteBuffer) -> Void
+        eventLoop: any EventLoop, interval: Duration, logger: Logger, subscription: RedisLink, commands: RedisLink
     ) {
         self.eventLoop = eventLoop
         self.interval = interval
         self.logger = logger
-        self.subject = subject
-        self.send = send
+        self.subscription = subscription
+        self.commands = commands
     }
 
     func stop() { timer?.cancel() }
@@ -86,8 +84,9 @@ final class RedisServerWatch {
     private func tick() {
         timer?.cancel()
         timer = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(interval)) { [weak self] in self?.tick() }
-        let (clientID, endpoint) = subject()
-        guard let clientID, let endpoint else { return }
+        guard let commands, commands.isReady, let endpoint = commands.target, endpoint == subscription?.target,
+            let clientID = subscription?.clientID
+        else { return }
         if ticks % 5 == 0 {
             askLimit()
             info(at: endpoint) { [weak self] in self?.facts = $0 ?? self?.facts }
@@ -230,6 +229,8 @@ final class RedisServerWatch {
         }
         var buffer = ByteBuffer()
         RedisCommand.words(words, to: &buffer)
-        send(.query(command, promise), buffer)
+        let query = RedisPendingCommands.Command.query(command, promise)
+        guard let connection = commands?.connection else { return query.fail(.notConnected) }
+        connection.sendInternal(query, buffer)
     }
 }

@@ -152,10 +152,16 @@ extension RedisURL {
     }
 }
 
-/// What TLS errors mean, in words.
+/// Explains errors of TLS connections.
 enum RedisTLSFailure {
-    /// - Parameter certificate: the server's, as far as the handshake got.
-    static func describe(_ error: any Error, certificate: NIOSSLCertificate?, server: String) -> String {
+    /// - Parameter certificate: the server's, if the handshake got that far.
+    static func cause(_ error: any Error, certificate: NIOSSLCertificate?, server: String) -> RedisError {
+        if case NIOSSLError.uncleanShutdown = error { return .closedByServer }
+        if error is IOError { return .reading(error) }
+        return .tls(reason: describe(error, certificate: certificate, server: server))
+    }
+
+    private static func describe(_ error: any Error, certificate: NIOSSLCertificate?, server: String) -> String {
         let text = "\(error)"
         if text.contains("CERTIFICATE_VERIFY_FAILED") {
             return "the server's certificate is not accepted: \(verdict(certificate))"

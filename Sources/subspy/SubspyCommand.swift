@@ -23,9 +23,10 @@ struct SubspyCommand: ParsableCommand {
             """,
         version: "subspy 0.1.0",
         subcommands: [
-            SniffCommand.self, TopCommand.self, EmitCommand.self, CloseRoomCommand.self, DisconnectCommand.self,
-            EnterRoomCommand.self, LeaveRoomCommand.self, RecordCommand.self, ReplayCommand.self, ConvertCommand.self,
-            DiffCommand.self, DecodeCommand.self, EncodeCommand.self,
+            SniffCommand.self, TopCommand.self, EmitCommand.self, ControlCommand<CloseRoom>.self,
+            ControlCommand<Disconnect>.self, ControlCommand<EnterRoom>.self, ControlCommand<LeaveRoom>.self,
+            RecordCommand.self, ReplayCommand.self, ConvertCommand.self, DiffCommand.self, DecodeCommand.self,
+            EncodeCommand.self,
         ],
         defaultSubcommand: SniffCommand.self)
 
@@ -37,6 +38,9 @@ struct SubspyCommand: ParsableCommand {
             }
             var command = try parseAsRoot()
             try command.run()
+        } catch let failure as CommandFailure {
+            StandardError.say(failure.sentence)
+            Glibc.exit(failure.code)
         } catch {
             let code = exitCode(for: error)
             guard code != .success, !(error is ExitCode) else { exit(withError: error) }

@@ -99,8 +99,7 @@ struct Settings: Sendable {
         try Self.take(command.stallTimeout, "--stall-timeout", into: &bridge.stallTimeout)
         if command.canaryInterval == "none" {
             bridge.canaryInterval = nil
-        } else {
-            var interval = Duration.seconds(5)
+        } else if var interval = bridge.canaryInterval {
             try Self.take(command.canaryInterval, "--canary-interval", into: &interval)
             bridge.canaryInterval = interval
         }

@@ -114,7 +114,7 @@ struct WSEmitCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Memory for incomplete messages and bodies of all clients; beyond it, the oldest are closed. (default: 67108864, or 16 of the largest)",
+            "Memory for incomplete messages and bodies of all clients; beyond it, the oldest are closed. (default: \(defaults.unfinishedLimit), or 16 of the largest)",
             valueName: "bytes"))
     var maxUnfinished: String?
 

@@ -342,14 +342,14 @@ def test_when_all_is_well_it_says_so(scene):
 @pytest.mark.parametrize("changes, what", [
     ({"namespace": None}, "taken for /"), ({"namespace": "chat"}, "no slash"), ({"skip_sid": []}, "skip_sid is an empty list"),
     ({"method": ...}, "there is no method")])
-def test_a_sender_whose_messages_are_mended_is_named_and_nothing_stands_in_the_way(scene, changes, what):
+def test_a_sender_whose_messages_are_corrected_is_named_and_nothing_stands_in_the_way(scene, changes, what):
     scene.start().sends(**changes)
     namespace = "/chat" if "namespace" in changes and changes["namespace"] else "/"
     scene.client("time", namespaces=("/", namespace) if namespace != "/" else ("/",))
     result = scene.explain("--event", "update", "--namespace", namespace)
     assert result.returncode == 0 and "Nothing stands in the way" in result.stdout, result
-    assert "[sender_to_mend]" in result.stdout and HOST in result.stdout and what in result.stdout, result.stdout
-    assert scene.bridge.admin.metric("ws_emit_sender_mended_total", host_id=HOST, dialect="json-5.15.1") > 0
+    assert "[sender_to_fix]" in result.stdout and HOST in result.stdout and what in result.stdout, result.stdout
+    assert scene.bridge.admin.metric("ws_emit_sender_corrected_total", host_id=HOST, dialect="json-5.15.1") > 0
 
 
 def test_what_goes_elsewhere_is_not_called_nothing(scene):

@@ -1,11 +1,14 @@
 """Texts from outside that would move a terminal's cursor, colour it, reverse a line or begin a new one: none is printed as it is."""
 import json
+import os
 import pickle
+import pty
 import re
+import subprocess
 
 import pytest
 
-from support.subspy import TIME, listening, quiet_redis, subspy, subspy_redis  # noqa: F401 (fixtures)
+from support.subspy import TIME, listening, program, quiet_redis, subspy, subspy_redis  # noqa: F401 (fixtures)
 from test_subspy_convert import recording
 
 # ESC and BEL of a title, CSI of C1, a line feed with a forged line, a reversal, a line separator, a tab.
@@ -71,3 +74,14 @@ def test_messages_are_shown(subspy, quiet_redis, arguments):
     for payload in PAYLOADS:
         quiet_redis.client.publish(EVIL, payload)
     is_clean(spy, 0)
+
+
+def test_a_pickle_is_not_written_to_a_terminal():
+    master, slave = pty.openpty()
+    try:
+        for form, code in [([], 64), (["--hex"], 0), (["--base64"], 0), (["--as", "json"], 0)]:
+            ended = subprocess.run([program(), "encode", json.dumps(EVIL), *form], stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.PIPE)
+            assert ended.returncode == code and (b"--hex or --base64" in ended.stderr) == (code == 64)
+    finally:
+        os.close(master)
+        os.close(slave)

@@ -3,14 +3,14 @@ import Testing
 
 @testable import JSONCodec
 
-/// What `body` writes, as text.
+/// The output of `body` as text.
 func written(_ body: (inout JSONWriter) -> Void) -> String {
     var writer = JSONWriter(capacity: 1)
     body(&writer)
     return String(decoding: writer.copyBytes(), as: UTF8.self)
 }
 
-/// Runs a Python script with `input` and returns what it prints; nil where there is no Python.
+/// Runs a Python script with `input` and returns its output; nil if there is no Python.
 func python(_ script: String, input: String) throws -> String? {
     guard FileManager.default.isExecutableFile(atPath: "/usr/bin/python3") else { return nil }
     let directory = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
@@ -109,7 +109,7 @@ func python(_ script: String, input: String) throws -> String? {
         var generator = SystemRandomNumberGenerator()
         var bits: [UInt64] = (0..<5_000).map { _ in generator.next() }
         bits += (0..<5_000).map { _ in
-            // Magnitudes round 1e-5 and 1e16, where the spelling changes, and ordinary measurements.
+            // Magnitudes around 1e-5 and 1e16, where the spelling changes, and ordinary measurements.
             let range = [1e-6...1e-3, 1e14...1e18, 0...1e6, 1.6e9...1.8e9].randomElement() ?? 0...1
             return Double.random(in: range).bitPattern
         }

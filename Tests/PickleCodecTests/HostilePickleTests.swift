@@ -4,7 +4,7 @@ import Testing
 
 @testable import PickleCodec
 
-/// Bytes made to hurt: each limit exactly and by one, expansion, depth, truncation and mutation.
+/// Hostile bytes: each limit exactly and exceeded by one, expansion, depth, truncation and mutation.
 @Suite struct HostilePickleTests {
     // MARK: Limits
 
@@ -147,8 +147,8 @@ import Testing
     }
 
     @Test func `comparing dicts and sets nested a thousand deep takes linear time`() throws {
-        // The same keys in another order at each level, and the deep value first: once in order and once without would
-        // be two comparisons of it at each level.
+        // The same keys in another order at each level, with the deep value first: a comparison in order followed by
+        // one without order would compare the deep value twice at each level.
         func nested(_ isSwapped: Bool) -> PickleValue {
             var value: PickleValue = [:]
             var set = PickleValue.frozenset([])

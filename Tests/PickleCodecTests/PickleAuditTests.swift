@@ -39,7 +39,11 @@ import Testing
     @Test func `of a pickle that is cut nothing more can be said, of one that is refused something may be missing`() {
         let cut = PickleAudit(of: Array("cos\nsystem\n(S'id'\ntR".utf8))
         #expect(cut.isComplete && cut.error?.cause == .truncated)
-        // What the name is, only the call in between would tell.
+        // CPython continues after the frame if it reads from a file.
+        let framed = PickleAudit(
+            of: Array("\u{95}\u{6}\0\0\0\0\0\0\0N.N.cAcos\nsystem\n.".unicodeScalars.map { UInt8($0.value) }))
+        #expect(!framed.isComplete)
+        // Only the call in between would determine the name.
         let computed = PickleAudit(of: Array("cos\ngetpid\n)RVsystem\n\u{93}".unicodeScalars.map { UInt8($0.value) }))
         #expect(!computed.isComplete && !computed.isPlainData)
     }

@@ -104,7 +104,7 @@ import Testing
     }
 }
 
-/// CPU time of the calling thread: what a hostile pickle costs, however busy the machine is.
+/// CPU time of the calling thread: the cost of a hostile pickle, however busy the machine is.
 enum ThreadTime {
     /// Seconds.
     static var now: Double {
@@ -113,7 +113,7 @@ enum ThreadTime {
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 
-    /// The bound proper is one second in a release build; a debug build is some 30 times slower.
+    /// The intended bound is one second in a release build; a debug build is about 30 times slower.
     static var bound: Double {
         #if DEBUG
             60

@@ -41,7 +41,7 @@ import Testing
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("pickles-\(UUID()).txt")
         try lines.write(to: file, atomically: true, encoding: .utf8)
         defer { try? FileManager.default.removeItem(at: file) }
-        // Where pickletools gives up, its listing is compared up to there.
+        // If pickletools gives up, its listing is compared up to that point.
         let script = """
             import base64, io, pickletools, sys, warnings
             warnings.simplefilter("ignore")
@@ -74,7 +74,7 @@ import Testing
         #expect(!Fixtures.isOurs || gaveUp * 4 < compared)
     }
 
-    /// With the characters that have been assigned since Python's tables were made.
+    /// Characters that have been assigned since Python's tables were made are printable.
     private static func unescaped(_ listing: String) -> String {
         listing.replacing(/\\U([0-9a-f]{8})/) { match in
             guard let scalar = UInt32(match.1, radix: 16).flatMap(Unicode.Scalar.init) else { return String(match.0) }

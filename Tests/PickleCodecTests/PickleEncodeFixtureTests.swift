@@ -3,7 +3,7 @@ import Testing
 
 @testable import PickleCodec
 
-/// What we write, judged by CPython, and compared with what CPython writes.
+/// Our pickles, read by CPython and compared with CPython's own.
 @Suite struct PickleEncodeFixtureTests {
     @Test func `every encode case is loaded by CPython as the value it is`() throws {
         guard let python = Self.python else {
@@ -47,11 +47,11 @@ import Testing
             checked += 1
             guard again != pickle else { continue }
             differing.append(record.id)
-            // Another length is another memo; the value is the same in any case.
+            // Pickles of different length differ in the memo; the value is the same in any case.
             #expect(try PickleGraph(decoding: again).encoded(protocolVersion: version) == again, "\(record.id)")
         }
         print("byte for byte: \(checked) checked, \(differing.count) differ: \(differing.prefix(20))")
-        // A few pickles show two objects for one equal short str, where CPython nearly always has one.
+        // A few pickles have two objects for equal short str, for which CPython nearly always has one.
         #expect(!Fixtures.isOurs || differing.count * 200 <= checked, "\(differing)")
     }
 

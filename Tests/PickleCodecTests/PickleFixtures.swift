@@ -39,7 +39,7 @@ struct FixtureRecord: @unchecked Sendable {
 }
 
 enum Fixtures {
-    /// Whether these are the pickles of this repository: how many of a kind there are is known of no others.
+    /// True if these are the fixtures of this repository, whose numbers are known.
     static let isOurs = (ProcessInfo.processInfo.environment["WS_EMIT_FIXTURES"] ?? "").isEmpty
 
     /// The folder of `WS_EMIT_FIXTURES`, else Tests/Fixtures beside this target.

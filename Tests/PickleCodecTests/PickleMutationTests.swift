@@ -65,7 +65,7 @@ import Testing
         return pickle
     }
 
-    /// Runs everything there is on some bytes; returns what is wrong.
+    /// Runs every reader on some bytes; returns a description of the first failure.
     private static func exercise(_ pickle: [UInt8], _ values: inout Int) -> String? {
         _ = PickleDisassembler().disassemble(pickle)
         _ = PickleAudit(of: pickle)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import PickleCodec
 
-/// The bounds on what is written about a pickle: each exactly and by one.
+/// The bounds on the JSON of a pickle: each exactly and exceeded by one.
 @Suite struct PickleOutputBoundsTests {
     private func jsonCause(
         _ pickle: [UInt8], _ change: (inout PickleJSONPolicy) -> Void = { _ in }, depth: Int = 1000

@@ -3,7 +3,7 @@ import Testing
 
 @testable import PickleCodec
 
-/// Small pickles that nobody but CPython's own writers spells so, read as CPython's C loader reads them.
+/// Unusual spellings in small pickles, read as CPython's C loader reads them.
 @Suite struct PythonReadingTests {
     private static let numbers: [String] = {
         var lines = [
@@ -30,7 +30,7 @@ import Testing
             "F1.7976931348623158e308", "F1L", "F4.9e-324", "F2e-324", "F1e-05", "F1e+06", "F1.23457e+08", "F+5",
             "Finf ", "Finfi", "Fna",
         ]
-        // Of `%g`, `%e` and the like, and digits with whatever may stand between them.
+        // The output of `%g`, `%e` and the like, and digits with separators between them.
         var random = SplitMix(state: 7)
         for _ in 0..<600 {
             let alphabet = Array("0011789+-_ xobeE.fL")
@@ -44,7 +44,7 @@ import Testing
 
     @Test func `numbers are what CPython reads`() throws {
         try Self.compare(Self.numbers.map { Array(($0 + "\n.").utf8) })
-        // As an index of the memo, where one beyond 63 bits is an error to the C loader only.
+        // As an index of the memo: one beyond 63 bits is an error only for the C loader.
         try Self.compare(
             Self.numbers.filter { $0.count < 20 }.map { line in
                 Array("K\u{7}p\(line.dropFirst())\n0g\(line.dropFirst())\n.".utf8)
@@ -63,7 +63,7 @@ import Testing
                 pickles.append([0x80, 4, 0x95, UInt8(length), 0, 0, 0, 0, 0, 0, 0] + bytes)
             }
         }
-        // Where the C loader reads on across a frame, from bytes and from a file, differs: those stay errors.
+        // The C loader reads across a frame's end differently from bytes and from a file: those pickles stay errors.
         try Self.compare(pickles, whereLoadersAgree: true)
     }
 
@@ -132,7 +132,8 @@ import Testing
             let name = PickleName(module: words[1], name: words[2])
             let other = PickleName(module: words[3], name: words[4])
             #expect((name.translated(to: version) ?? name) == other, "\(name) to \(version)")
-            // Read at a protocol of the other kind, written at this one; then at the same kind, which changes nothing.
+            // Read at a protocol of the other Python and written at this one; then read and written at the same kind,
+            // which changes nothing.
             let source = Array("c\(name.module)\n\(name.name)\n.".utf8)
             let python3 = [0x80, 3] + source
             for protocolVersion in version == 3 ? [3, 4, 5] : [0, 1, 2] {

@@ -3,9 +3,9 @@ import Testing
 
 @testable import PickleCodec
 
-/// Values that contain themselves, written at every protocol and judged by CPython: what is one object stays one.
+/// Values that contain themselves, written at every protocol and read by CPython: one object stays one object.
 @Suite struct RecursiveGraphTests {
-    /// Python: a class that says by itself how it is made, the values, and the form in which two graphs are compared.
+    /// Python: a class with its own `__reduce__`, the values, and a normal form for the comparison of two graphs.
     private static let library = """
         import base64, collections, pickle, sys
         class Node:

@@ -20,7 +20,7 @@ struct TagBuilder: ~Copyable {
             if let id { places[id] = node }
             return node
         }
-        // What is made of finished parts and yet may be met within them: its place comes first.
+        // An object is made of finished parts but may also occur within them, so its number is reserved first.
         if let id, ["tuple", "frozenset", "obj"].contains(tag["t"] as? String) {
             let place = builder.tuple([])
             places[id] = place
@@ -89,7 +89,7 @@ struct TagBuilder: ~Copyable {
         return node
     }
 
-    /// An object, at a place given out before if there is one.
+    /// An object, with the reserved number if there is one.
     private mutating func object(_ tag: Tag, _ place: PickleNode? = nil) -> PickleNode {
         let constructors: [String: PickleConstructor] = [
             "reduce": .reduce, "newobj": .newObj, "newobj_ex": .newObjEx, "inst": .inst, "obj": .obj,

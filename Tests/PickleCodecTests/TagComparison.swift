@@ -10,7 +10,7 @@ struct TagComparison: ~Copyable {
 
     typealias Tag = [String: Any]
 
-    /// Nil when equal, else what differs.
+    /// Nil if equal, otherwise a description of the difference.
     mutating func difference(
         _ tag: Tag, _ node: PickleDocument.Node, in document: borrowing PickleDocument, path: String = "$"
     ) -> String? {
@@ -43,8 +43,8 @@ struct TagComparison: ~Copyable {
         }
     }
 
-    private static let mutable: Set<PickleDocument.Kind> = [.list, .dict, .set, .bytearray, .object]
-    private static let names: [PickleDocument.Kind: String] = [
+    private static let mutable: Set<PickleKind> = [.list, .dict, .set, .bytearray, .object]
+    private static let names: [PickleKind: String] = [
         .none: "none", .bool: "bool", .int: "int", .float: "float", .str: "str", .byteString: "bstr", .bytes: "bytes",
         .bytearray: "bytearray", .tuple: "tuple", .list: "list", .dict: "dict", .set: "set", .frozenset: "frozenset",
         .global: "global", .object: "obj", .persistentID: "persid",
@@ -113,7 +113,7 @@ struct TagComparison: ~Copyable {
         guard let parts = document.object(node), let callable = tag["class"] as? Tag,
             let arguments = tag["args"] as? Tag
         else { return "\(path): no object" }
-        let constructor: [PickleDocument.Constructor: String] = [
+        let constructor: [PickleConstructor: String] = [
             .reduce: "reduce", .newObj: "newobj", .newObjEx: "newobj_ex", .inst: "inst", .obj: "obj",
         ]
         guard constructor[parts.constructor] == tag["ctor"] as? String else { return "\(path): \(parts.constructor)" }

@@ -116,7 +116,8 @@ struct WireRecord {
     /// Frames in the form of Engine.IO 4: v3 puts 0x04 before an attachment and no comma after a bare namespace.
     private static func frames(_ value: Any?, isEngineIO3: Bool) throws -> [Frame] {
         guard let list = value as? [Any] else { return [] }
-        return try list.map { item in
+        // Engine.IO 3 says that the transport closes, which is no packet of Socket.IO.
+        return try list.filter { !isEngineIO3 || $0 as? String != "1" }.map { item in
             if let text = item as? String {
                 return .text(isEngineIO3 && text.hasPrefix("41/") && !text.hasSuffix(",") ? text + "," : text)
             }

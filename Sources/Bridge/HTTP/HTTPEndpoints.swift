@@ -69,7 +69,7 @@ final class HTTPEndpoints: Sendable {
 
     /// A request that is refused before it is whole gets its answer from the connection.
     func noteRefusal(of head: HTTPRequestHead, with status: HTTPResponseStatus) {
-        if emit != nil, Self.path(of: head) == "/emit" { metrics.emitAnswered(status.code) }
+        if emit != nil, Self.path(of: head) == "/emit" { metrics.emitResponded(status.code) }
     }
 
     /// - Parameter channel: the connection, for who is at its other end.
@@ -168,7 +168,7 @@ final class HTTPEndpoints: Sendable {
     }
 
     private func counted(_ emitAnswer: HTTPAnswer) -> HTTPAnswer {
-        metrics.emitAnswered(emitAnswer.status.code)
+        metrics.emitResponded(emitAnswer.status.code)
         return emitAnswer
     }
 

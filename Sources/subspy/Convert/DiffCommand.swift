@@ -34,7 +34,7 @@ struct DiffCommand: ParsableCommand {
     var ignoreOrder = false
 
     @Option(help: ArgumentHelp("Differences that are shown; all of them are counted.", valueName: "n"))
-    var limit = 100
+    var limit = Defaults.differences
 
     @Flag(name: .shortAndLong, help: "Print nothing; the exit code tells.")
     var quiet = false
@@ -56,8 +56,7 @@ struct DiffCommand: ParsableCommand {
             let isComplete = difference.missing.isEmpty && difference.added.isEmpty
             isSame = isComplete && (ignoreOrder || difference.movedCount == 0)
         } catch {
-            StandardError.say("\(error)")
-            throw ExitCode(2)
+            throw CommandFailure(2, "\(error)")
         }
         if !isSame { throw ExitCode(1) }
     }

@@ -44,12 +44,11 @@ final class DifferenceReport {
     }
 
     private func printSummary(changed: Int) {
-        func messages(_ count: Int) -> String { "\(count) \(count == 1 ? "message" : "messages")" }
         let (missing, added) = (difference.missing.count, difference.added.count)
         if missing == 0, added == 0, difference.movedCount == 0 {
-            output.append("the same \(messages(difference.commonCount))")
+            output.append("the same \(Quantity.messages(difference.commonCount))")
         } else {
-            output.append("\(messages(difference.commonCount)) the same, \(missing - changed) missing, ")
+            output.append("\(Quantity.messages(difference.commonCount)) the same, \(missing - changed) missing, ")
             output.append("\(added - changed) added, \(changed) changed")
             if difference.movedCount > 0 { output.append(", \(difference.movedCount) in another order") }
         }
@@ -62,11 +61,7 @@ final class DifferenceReport {
 
     private func printLine(_ start: String, _ entry: RecordingReader.Entry) {
         output.append(start)
-        output.append(name: entry.redisChannel)
-        output.append(" ")
-        renderer.render(entry.payload, by: inspector)
-        renderer.withBytes { output.append(spelled: $0) }
-        output.endLine()
+        output.append(entry.redisChannel, entry.payload, by: inspector, &renderer)
     }
 
     // MARK: Changed messages
@@ -101,8 +96,8 @@ final class DifferenceReport {
         if let old = index.value(of: old.payload), let new = index.value(of: new.payload) {
             note(old, new, at: "", &paths)
         }
-        let shown = paths.prefix(5).joined(separator: ", ")
-        return paths.count > 5 ? "\(shown) and \(paths.count - 5) more" : shown
+        let shown = paths.prefix(Limits.namedKeys).joined(separator: ", ")
+        return paths.count > Limits.namedKeys ? "\(shown) and \(paths.count - Limits.namedKeys) more" : shown
     }
 
     /// Notes the paths of values that differ: `data.time`, `data[0]`.
@@ -110,7 +105,7 @@ final class DifferenceReport {
         guard old != new else { return }
         switch (old, new) {
         // Wider ones would take too long, and say too much.
-        case (.dict(let old), .dict(let new)) where old.count <= 1000 && new.count <= 1000:
+        case (.dict(let old), .dict(let new)) where max(old.count, new.count) <= Limits.comparedKeys:
             let keys = old.pairs.map(\.key) + new.pairs.map(\.key).filter { old[$0] == nil }
             for key in keys {
                 let name = key.string ?? key.description(maximumBytes: 40)

@@ -7,9 +7,6 @@ final class MessageIndex {
     private let ignoresHost: Bool
     private let inspector = MessageInspector()
 
-    /// Messages of one file that can be compared: their numbers take 8 bytes each, and as much again for the places.
-    private static let maximumMessages = 20_000_000
-
     init(ignoresHost: Bool) {
         self.ignoresHost = ignoresHost
     }
@@ -19,9 +16,9 @@ final class MessageIndex {
         let reader = try RecordingReader(path: path)
         var digests: [UInt64] = []
         while let entry = try reader.next() {
-            guard digests.count < Self.maximumMessages else {
+            guard digests.count < Limits.comparedMessages else {
                 throw RecordingReader.Failure(
-                    description: "\(path) has more than \(Self.maximumMessages) messages: compare it in parts")
+                    description: "\(path) has more than \(Limits.comparedMessages) messages: compare it in parts")
             }
             digests.append(digest(of: entry))
         }
@@ -42,14 +39,8 @@ final class MessageIndex {
 
     /// What is compared of a message; nil for what can't be read.
     func value(of payload: [UInt8]) -> PickleValue? {
-        let form = payload.withUnsafeBytes { inspector.inspect($0).form }
-        let value: PickleValue?
-        switch form {
-        case .pickle: value = try? PickleValue(decoding: payload).withTextsOfPython3
-        case .json: value = inspector.withJSON { PickleValue($0.root, of: $0) }
-        case .undecodable: return nil
-        }
-        guard ignoresHost, case .dict(let dict)? = value else { return value }
+        guard let value = try? inspector.value(of: payload).value.withTextsOfPython3 else { return nil }
+        guard ignoresHost, case .dict(let dict) = value else { return value }
         return .dict(PickleDict(dict.pairs.filter { !$0.key.isText("host_id") }))
     }
 

@@ -10,7 +10,7 @@ struct OutputOptions: ParsableArguments {
             columns. (default: pretty on a terminal, else python)
             """,
             valueName: "form"))
-    var output: Form?
+    var output: OutputFormat?
 
     @Option(
         help: ArgumentHelp(
@@ -18,13 +18,13 @@ struct OutputOptions: ParsableArguments {
         transform: LineFormat.init(argument:))
     var format: LineFormat?
 
-    @Flag(exclusivity: .exclusive) var payload: PayloadForm?
+    @Flag(exclusivity: .exclusive) var payload: PayloadFormat?
 
     @Option(
         help: ArgumentHelp(
             "iso (UTC), epoch (seconds), relative (seconds since the start), delta (since the message before).",
             valueName: "form"))
-    var timestamps: Timestamps.Form?
+    var timestamps: TimeFormat?
 
     @Option(
         help: ArgumentHelp(
@@ -41,9 +41,6 @@ struct OutputOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("auto (on a terminal, unless NO_COLOR is set), always or never.", valueName: "when"))
     var color = Palette.Choice.auto
-
-    /// The forms of `--output`.
-    enum Form: String, CaseIterable, ExpressibleByArgument { case python, pretty, json, table }
 
     func validate() throws {
         if let payload {
@@ -79,15 +76,18 @@ struct OutputOptions: ParsableArguments {
     }
 }
 
+/// The formats of `--output`.
+enum OutputFormat: String, CaseIterable, ExpressibleByArgument { case python, pretty, json, table }
+
 /// What is printed for a message.
 enum OutputMode {
     case python, pretty, json, table
     case format(LineFormat)
-    case payload(PayloadForm)
+    case payload(PayloadFormat)
 }
 
 /// The payload itself instead of what it holds.
-enum PayloadForm: String, EnumerableFlag {
+enum PayloadFormat: String, EnumerableFlag {
     /// Its bytes as they are.
     case raw
     /// Its bytes as hexadecimal digits.
@@ -97,7 +97,7 @@ enum PayloadForm: String, EnumerableFlag {
     /// What executing a pickle would import and call.
     case audit
 
-    static func help(for value: PayloadForm) -> ArgumentHelp? {
+    static func help(for value: PayloadFormat) -> ArgumentHelp? {
         switch value {
         case .raw: "The payload's bytes as they are, a line feed after each; nothing else is printed."
         case .hex: "The payload's bytes as one line of hexadecimal digits; nothing else is printed."

@@ -85,6 +85,13 @@ extension PrintableText {
         return columns
     }
 
+    /// Appends the first characters of a printable text, all of them for nil, and `…` where there are more.
+    static func append(_ text: UnsafeRawBufferPointer, characters: Int?, to writer: inout JSONWriter) {
+        let (shown, isCut) = prefix(text, characters: characters)
+        writer.append(raw: shown)
+        if isCut { writer.append("…") }
+    }
+
     /// The first characters of a text, all of them for nil, and whether there are more.
     static func prefix(
         _ text: UnsafeRawBufferPointer, characters: Int?

@@ -4,7 +4,10 @@ import NIOCore
 
 /// How far a long run is: one line that is rewritten each second, on a terminal only, and one sentence at the end.
 final class Progress {
-    private let run: Run
+    /// Goes back to the start of the line and erases it.
+    private static let clear = "\r\u{1B}[K"
+
+    private let run: RunLoop
     private let isTerminal = isatty(STDERR_FILENO) == 1
     private(set) var hasStarted = false
     private(set) var messages = 0
@@ -13,7 +16,7 @@ final class Progress {
     /// What follows the numbers on the line.
     var remainder: () -> String = { "" }
 
-    init(_ run: Run) {
+    init(_ run: RunLoop) {
         self.run = run
     }
 
@@ -28,12 +31,12 @@ final class Progress {
         self.bytes += bytes
     }
 
-    var summary: String { "\(messages) \(messages == 1 ? "message" : "messages"), \(bytes) bytes" }
+    var summary: String { "\(Quantity.messages(messages)), \(bytes) bytes" }
 
     private func tick() {
-        run.after(.seconds(1)) { [self] in
-            // Back to the start of the line, and what stood there erased.
-            write("\r\u{1B}[K" + PrintableText.line("\(summary), \(messages - messagesBefore)/s\(remainder())"))
+        run.after(Limits.refreshInterval) { [self] in
+            let line = PrintableText.line("\(summary), \(messages - messagesBefore)/s\(remainder())")
+            FileIO.write(Self.clear + line, to: STDERR_FILENO)
             messagesBefore = messages
             tick()
         }
@@ -41,12 +44,7 @@ final class Progress {
 
     /// Says the last word.
     func finish(_ sentence: String) {
-        if isTerminal { write("\r\u{1B}[K") }
+        if isTerminal { FileIO.write(Self.clear, to: STDERR_FILENO) }
         StandardError.say(sentence)
-    }
-
-    private func write(_ text: String) {
-        let bytes = Array(text.utf8)
-        _ = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 }

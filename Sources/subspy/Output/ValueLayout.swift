@@ -24,15 +24,12 @@ struct ValueLayout {
         let indent: Int
     }
 
-    /// Longer texts are shown in one line: laying out takes forty bytes of memory for each token.
-    private static let maximumBytes = 1 << 20
-
     let palette: Palette
     /// Columns of the terminal; nil for one line however long.
     let width: Int?
 
     func append(_ text: UnsafeRawBufferPointer, indent: Int = 0, to writer: inout JSONWriter) {
-        guard text.count <= Self.maximumBytes, palette.hasColors || width != nil else {
+        guard text.count <= Limits.layoutBytes, palette.hasColors || width != nil else {
             return writer.append(raw: text)
         }
         let tokens = Self.tokens(of: text)

@@ -62,16 +62,14 @@ struct EmitCommand: ParsableCommand {
         let message = OutgoingMessage.emit(
             event: event, rooms: room, namespace: publishing.namespace, hostID: HostID.random())
         let payload = data == "-" ? nil : try self.payload(message)
-        let code = Run.untilEnd { run in
-            let session = RedisSession(run: run, url: url, isPatient: !connection.noWait, logger: connection.logger)
+        try connection.run(url) { session in
             let publisher = Publisher(session: session, redisChannel: publishing.channel)
             if let payload {
-                publishRepeatedly(payload, publisher, run, remaining: self.repeat)
+                publishRepeatedly(payload, publisher, session.run, remaining: self.repeat)
             } else {
-                publishLines(message, publisher, run)
+                publishLines(message, publisher, session.run)
             }
         }
-        if code != 0 { throw ExitCode(code) }
     }
 
     private func payload(_ message: OutgoingMessage) throws -> [UInt8] {
@@ -92,7 +90,7 @@ struct EmitCommand: ParsableCommand {
         }
     }
 
-    private func publishRepeatedly(_ payload: [UInt8], _ publisher: Publisher, _ run: Run, remaining: Int) {
+    private func publishRepeatedly(_ payload: [UInt8], _ publisher: Publisher, _ run: RunLoop, remaining: Int) {
         var remaining = remaining
         while remaining > 0 {
             if publisher.isFull {
@@ -110,7 +108,7 @@ struct EmitCommand: ParsableCommand {
         publisher.complete()
     }
 
-    private func publishLines(_ message: OutgoingMessage, _ publisher: Publisher, _ run: Run) {
+    private func publishLines(_ message: OutgoingMessage, _ publisher: Publisher, _ run: RunLoop) {
         var lineNumber = 0
         var input: LineInput?
         let lines = LineInput(run) { line in

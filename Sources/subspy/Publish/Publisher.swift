@@ -31,7 +31,7 @@ final class Publisher {
     }
 
     /// Whether another message should wait until `wantsMore`.
-    var isFull: Bool { waitingCount >= RedisSession.window }
+    var isFull: Bool { waitingCount >= Limits.unansweredMessages }
 
     func publish(_ payload: [UInt8]) {
         waitingCount += 1
@@ -47,7 +47,7 @@ final class Publisher {
             }
             if isComplete, waitingCount == 0 {
                 finish()
-            } else if waitingCount == RedisSession.window / 2 {
+            } else if waitingCount == Limits.unansweredMessages / 2 {
                 wantsMore()
             }
         }
@@ -73,11 +73,10 @@ final class Publisher {
     private func end(_ code: Int32) {
         guard session.run.exitCode == nil else { return }
         if let subscribers {
-            let messages = publishedCount == 1 ? "1 message" : "\(publishedCount) messages"
             let counts =
                 subscribers.count == 1
                 ? "\(subscribers.lowerBound)" : "\(subscribers.lowerBound) to \(subscribers.upperBound)"
-            output.append("\(messages), \(counts) \(counts == "1" ? "subscriber" : "subscribers")")
+            output.append("\(Quantity.messages(publishedCount)), \(counts) \(counts == "1" ? "subscriber" : "subscribers")")
             output.endLine()
             output.flush()
         }

@@ -20,9 +20,6 @@ final class LineFile {
     /// Bytes read of the file so far.
     private(set) var position = 0
 
-    /// No message of Redis's is longer than 512 MB; with base64 that is 683.
-    private static let maximumLineBytes = 1 << 30
-
     /// - Parameter path: `-` is standard input.
     init(path: String) throws(Failure) {
         self.path = path
@@ -73,7 +70,7 @@ final class LineFile {
     }
 
     private func makeRoom() throws(Failure) {
-        guard unread.count < Self.maximumLineBytes else { throw Failure(description: "\(path): a line without an end") }
+        guard unread.count < Limits.lineBytes else { throw Failure(description: "\(path): a line without an end") }
         let size = unread.count > buffer.count / 2 ? buffer.count * 2 : buffer.count
         let larger = size == buffer.count ? buffer : .allocate(byteCount: size, alignment: 16)
         if let target = larger.baseAddress, let source = buffer.baseAddress {
@@ -121,12 +118,10 @@ final class LineFile {
     }
 
     private func readFile(_ space: UnsafeMutableRawBufferPointer) throws(Failure) -> Int {
-        while true {
-            let count = Glibc.read(descriptor, space.baseAddress, space.count)
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw Failure(description: "\(path): \(SystemError.last)") }
-            position += count
-            return count
+        guard let count = FileIO.read(descriptor, into: space) else {
+            throw Failure(description: "\(path): \(SystemError.last)")
         }
+        position += count
+        return count
     }
 }

@@ -35,7 +35,7 @@ struct RecordCommand: ParsableCommand {
         guard !file.isEmpty else { throw ValidationError("the file must have a name") }
         if let rotate {
             guard file != "-" else { throw ValidationError("--rotate needs a file") }
-            guard rotate >= 1024 else { throw ValidationError("--rotate must be at least 1k") }
+            guard rotate >= Limits.leastRotationBytes else { throw ValidationError("--rotate must be at least 1k") }
         }
     }
 
@@ -48,13 +48,8 @@ struct RecordCommand: ParsableCommand {
                 RecordingFormat.appendHeader(channels: channels, patterns: patterns, to: &$0)
             }
         } catch {
-            StandardError.say("\(error)")
-            throw ExitCode(73)
+            throw CommandFailure(73, "\(error)")
         }
-        let code = Run.untilEnd { run in
-            let session = RedisSession(run: run, url: url, isPatient: !connection.noWait, logger: connection.logger)
-            Recorder(run: run, recording: recording, options: self).start(session)
-        }
-        if code != 0 { throw ExitCode(code) }
+        try connection.run(url) { Recorder(run: $0.run, recording: recording, options: self).start($0) }
     }
 }

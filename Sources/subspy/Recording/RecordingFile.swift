@@ -61,7 +61,7 @@ final class RecordingFile {
             sizeBytes = max(Int(lseek(descriptor, 0, SEEK_END)), 0)
             if sizeBytes > 0 { try continueAfterCrash() }
         }
-        origin = Self.now()
+        origin = SystemClock.monotonic
         writeHeader(&buffer)
     }
 
@@ -88,28 +88,18 @@ final class RecordingFile {
     }
 
     func append(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) throws(Failure) {
-        let time = Self.now() - origin
+        let time = SystemClock.monotonic - origin
         try append { RecordingFormat.appendMessage(payload, on: redisChannel, microseconds: time, to: &$0) }
     }
 
     /// Appends one line, with its line feed.
     func append(_ line: (inout JSONWriter) -> Void) throws(Failure) {
         line(&buffer)
-        if buffer.count >= 1 << 16 { try flush() }
+        if buffer.count >= Limits.heldBytes { try flush() }
     }
 
-    func appendLoss(_ cause: String) throws(Failure) {
-        RecordingFormat.appendLoss(cause, microseconds: Self.now() - origin, to: &buffer)
-        try flush()
-    }
-
-    func appendCause(_ cause: String) throws(Failure) {
-        RecordingFormat.appendCause(cause, microseconds: Self.now() - origin, to: &buffer)
-        try flush()
-    }
-
-    func appendReturn() throws(Failure) {
-        RecordingFormat.appendReturn(microseconds: Self.now() - origin, to: &buffer)
+    func append(_ event: RecordingFormat.GapEvent) throws(Failure) {
+        RecordingFormat.append(event, microseconds: SystemClock.monotonic - origin, to: &buffer)
         try flush()
     }
 
@@ -145,26 +135,11 @@ final class RecordingFile {
     }
 
     private func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let slice = UnsafeRawBufferPointer(rebasing: rest)
-            let count = Glibc.write(descriptor, slice.baseAddress, slice.count)
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { return false }
-            rest = rest.dropFirst(count)
-            sizeBytes += count
-        }
-        return true
+        sizeBytes += bytes.count
+        return FileIO.write(bytes, to: descriptor)
     }
 
     private func failure() -> Failure {
         Failure(description: "\(name(ofPart: part)): \(SystemError.last)", isClosedPipe: errno == EPIPE)
-    }
-
-    /// Microseconds of the monotonic clock.
-    private static func now() -> Int64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
     }
 }

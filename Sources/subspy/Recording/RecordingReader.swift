@@ -111,7 +111,7 @@ final class RecordingReader {
         if let name = document.value(forKey: "channel", in: root).flatMap({ document.byteString($0) }) {
             redisChannel = name
         } else if message != nil {
-            redisChannel = "flask-socketio"
+            redisChannel = ByteString(Defaults.redisChannel)
         } else {
             return time == nil ? nil : .other(text)
         }

@@ -7,7 +7,7 @@ import RedisPubSub
 struct ConnectionOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Redis or Valkey: redis://[user:password@]host:port/db, rediss:// with TLS, unix:///path, redis+sentinel://host,host/db/service or redis+cluster://host,host. (default: $REDIS or redis://localhost:6379/0)",
+            "Redis or Valkey: redis://[user:password@]host:port/db, rediss:// with TLS, unix:///path, redis+sentinel://host,host/db/service or redis+cluster://host,host. (default: $REDIS or \(Defaults.redisURL))",
             valueName: "url"))
     var redis: String?
 
@@ -28,7 +28,7 @@ struct ConnectionOptions: ParsableArguments {
     ///
     /// - Parameter channel: the first one of the command, which names a sentinels' service that the URL leaves out.
     func url(channel: String?) throws -> RedisURL {
-        let text = redis ?? Self.environment("REDIS") ?? "redis://localhost:6379/0"
+        let text = redis ?? Self.environment("REDIS") ?? Defaults.redisURL
         let url: RedisURL
         do {
             url = try RedisURL(text).namingService(channel)
@@ -50,7 +50,12 @@ struct ConnectionOptions: ParsableArguments {
         getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    var logger: Logger {
-        Logger(label: "subspy") { _ in ProgramLog(logLevel: verbose ? .info : .notice) }
+    /// Calls `body` with connections to the server, and runs until the run ends.
+    ///
+    /// - Parameter isQuiet: logs nothing; the screen says how Redis is.
+    func run(_ url: RedisURL, isQuiet: Bool = false, _ body: @escaping (RedisSession) -> Void) throws(ExitCode) {
+        let level: Logger.Level = isQuiet ? .critical : verbose ? .info : .notice
+        let logger = Logger(label: "subspy") { _ in ProgramLog(logLevel: level) }
+        try RunLoop.untilEnd { run in body(RedisSession(run: run, url: url, isPatient: !noWait, logger: logger)) }
     }
 }

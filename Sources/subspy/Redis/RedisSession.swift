@@ -4,7 +4,7 @@ import RedisPubSub
 
 /// The connections of one run, on its loop: one for commands from the start, one that listens when asked.
 final class RedisSession {
-    let run: Run
+    let run: RunLoop
     private let url: RedisURL
     let isPatient: Bool
     private let logger: Logger
@@ -15,13 +15,10 @@ final class RedisSession {
     /// What is to be tried again, in order: what comes later must not overtake it.
     private var held: [() -> Void] = []
 
-    /// Messages that may wait for their answer while publishing.
-    static let window = 1_024
-
     /// Connects for commands.
     ///
     /// - Parameter isPatient: whether to wait for a server that is away at the start; otherwise the run ends with 69.
-    init(run: Run, url: RedisURL, isPatient: Bool, logger: Logger) {
+    init(run: RunLoop, url: RedisURL, isPatient: Bool, logger: Logger) {
         self.run = run
         self.url = url
         self.isPatient = isPatient
@@ -30,7 +27,7 @@ final class RedisSession {
         var commandLogger = logger
         if !isPatient { commandLogger.logLevel = .critical }
         var configuration = RedisConfiguration()
-        configuration.maximumPendingCommands = Self.window + 16
+        configuration.maximumPendingCommands = Limits.unansweredMessages + 16
         commands = RedisBroker(
             url: url, channels: [], eventLoop: run.eventLoop, logger: commandLogger, configuration: configuration)
         commands.start(delegate: commandsDelegate)
@@ -66,7 +63,7 @@ final class RedisSession {
         untilAnswered({ $0.publish(ByteBuffer(bytes: payload), to: redisChannel) }, body)
     }
 
-    /// Publishes a batch, of `window` messages at most, without trying again.
+    /// Publishes a batch, of `Limits.unansweredMessages` messages at most, without trying again.
     func publishOnce(_ batch: RedisPublishBatch) -> EventLoopFuture<Void> {
         commands.publish(batch)
     }
@@ -107,7 +104,7 @@ final class RedisSession {
             StandardError.say("\(error) (\(url)); start it, or name another one with --redis or REDIS")
             return run.end(69)
         }
-        if held.isEmpty { run.after(.milliseconds(50)) { [self] in tryAgain() } }
+        if held.isEmpty { run.after(Limits.retryAfter) { [self] in tryAgain() } }
         held.append { [self] in untilAnswered(command, body) }
     }
 

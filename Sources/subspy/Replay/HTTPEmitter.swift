@@ -25,17 +25,11 @@ final class HTTPEmitter {
         }
     }
 
-    /// A server that has said nothing for this long won't.
-    private static let timeout = Duration.seconds(30)
-
-    /// The largest body that is sent without asking.
-    private static let maximumUnaskedBytes = 1 << 16
-
-    private let run: Run
+    private let run: RunLoop
     private let target: HTTPTarget
     private var connection: HTTPEmitConnection?
 
-    init(run: Run, target: HTTPTarget) {
+    init(run: RunLoop, target: HTTPTarget) {
         self.run = run
         self.target = target
         run.closeAtEnd { [weak self] in self?.close() ?? run.eventLoop.makeSucceededVoidFuture() }
@@ -51,8 +45,8 @@ final class HTTPEmitter {
         if let connection, connection.channel?.isActive == true { return send(body, on: connection, answered) }
         let connection = HTTPEmitConnection()
         self.connection = connection
-        ClientBootstrap(group: run.eventLoop).connectTimeout(.seconds(5)).connect(host: target.host, port: target.port)
-            .assumeIsolated().whenComplete { [self] result in
+        ClientBootstrap(group: run.eventLoop).connectTimeout(TimeAmount(Limits.connectTimeout))
+            .connect(host: target.host, port: target.port).assumeIsolated().whenComplete { [self] result in
                 do {
                     let channel = try result.get()
                     try channel.pipeline.syncOperations.addHandlers([
@@ -76,12 +70,14 @@ final class HTTPEmitter {
             "User-Agent": "subspy",
         ]
         // A server that takes no body of this size says so before it has to read it, and its answer isn't lost.
-        let asksFirst = body.count > Self.maximumUnaskedBytes
+        let asksFirst = body.count > Limits.unannouncedBodyBytes
         if asksFirst {
             head.headers.add(name: "Expect", value: "100-continue")
-            run.after(.seconds(1)) { connection.sendBody() }
+            run.after(Limits.continueTimeout) { connection.sendBody() }
         }
-        let timer = run.after(Self.timeout) { connection.fail("nothing came for 30 s") }
+        let timer = run.after(Limits.responseTimeout) {
+            connection.fail("nothing came for \(Limits.responseTimeout.components.seconds) s")
+        }
         connection.post(head, ByteBuffer(bytes: body), asksFirst: asksFirst) { result in
             timer.cancel()
             answered(result)
@@ -101,9 +97,6 @@ private final class HTTPEmitConnection: ChannelInboundHandler {
     private var status: HTTPResponseStatus?
     private var body = ByteBuffer()
     private var staysOpen = true
-
-    /// Enough for a sentence.
-    private static let maximumBodyBytes = 4096
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
@@ -146,7 +139,7 @@ private final class HTTPEmitConnection: ChannelInboundHandler {
             unsentBody = nil
             body.clear()
         case .body(let part):
-            let room = Self.maximumBodyBytes - body.readableBytes
+            let room = Limits.responseBytes - body.readableBytes
             body.writeBytes(part.readableBytesView.prefix(max(room, 0)))
         case .end:
             guard let status else { return }

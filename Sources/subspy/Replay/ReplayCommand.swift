@@ -120,32 +120,29 @@ struct ReplayCommand: ParsableCommand {
         let toHttp = try httpTarget()
         guard yes || dryRun || toHttp?.isOnThisMachine ?? url.isOnThisMachine else {
             let target = toHttp.map { "\($0)" } ?? "\(url)"
-            StandardError.say("\(target) is another machine: add --yes to publish there")
-            throw ExitCode(64)
+            throw CommandFailure(64, "\(target) is another machine: add --yes to publish there")
         }
         let secret = try toHttp.map { _ in try self.secret() }
         let entries: ReplayEntries
-        do {
-            entries = try ReplayEntries(options: self)
-        } catch {
-            StandardError.say("\(error)")
-            throw ExitCode(66)
+        do { entries = try ReplayEntries(options: self) } catch { throw CommandFailure(66, "\(error)") }
+        if dryRun {
+            // All at once: the times are printed.
+            let pace = ReplayPace(speed: .maximum, rate: nil)
+            try RunLoop.untilEnd { Replayer(run: $0, entries: entries, pace: pace, sink: DryRunSink($0)).start() }
+            return
         }
         let pace = ReplayPace(speed: speed, rate: rate)
-        let code = Run.untilEnd { run in
-            if dryRun {
-                ReplayRehearsal(run: run, entries: entries).start()
-            } else if let toHttp, let secret {
-                HTTPReplayer(
-                    run: run, target: toHttp, secret: secret, isPatient: !connection.noWait, entries: entries,
-                    pace: pace
-                ).start()
-            } else {
-                let session = RedisSession(run: run, url: url, isPatient: !connection.noWait, logger: connection.logger)
-                Replayer(session: session, entries: entries, pace: pace).run()
+        if let toHttp, let secret {
+            try RunLoop.untilEnd { run in
+                let sink = HTTPReplaySink(run: run, target: toHttp, secret: secret, isPatient: !connection.noWait)
+                Replayer(run: run, entries: entries, pace: pace, sink: sink).start()
+            }
+        } else {
+            try connection.run(url) { session in
+                let sink = RedisReplaySink(session: session)
+                Replayer(run: session.run, entries: entries, pace: pace, sink: sink).start()
             }
         }
-        if code != 0 { throw ExitCode(code) }
     }
 }
 

@@ -20,8 +20,6 @@ final class ReplayEntries {
     private let maximumGap: Int64
     private let rewriter: MessageRewriter?
     private let filter: MessageFilter
-    private let inspector = MessageInspector()
-    private var renderer = MessageRenderer()
     private var reader: RecordingReader
     private var count = 0
     /// The recorded time of the message before, and its time in the replay.
@@ -58,7 +56,8 @@ final class ReplayEntries {
                 recordedBefore = nil
                 continue
             }
-            guard entry.microseconds >= recordedTimes.lowerBound, isMeant(entry.payload),
+            guard entry.microseconds >= recordedTimes.lowerBound,
+                entry.payload.withUnsafeBytes({ filter.accepts($0) }), filter.isSampled(),
                 let payload = rewritten(entry.payload)
             else { continue }
             count += 1
@@ -84,14 +83,6 @@ final class ReplayEntries {
         recordedBefore = entry.microseconds
         replayedBefore += gap
         return replayedBefore
-    }
-
-    private func isMeant(_ payload: [UInt8]) -> Bool {
-        let isMeant = payload.withUnsafeBytes { bytes in
-            filter.mayAccept(bytes)
-                && (!filter.needsMessage || filter.accepts(bytes, inspector.inspect(bytes), of: inspector, &renderer))
-        }
-        return isMeant && filter.drawsLot()
     }
 
     /// The part of the file that has been read, from 0 to 1; nil for a pipe or when it is read over and over.

@@ -54,12 +54,6 @@ struct EventArguments {
         }
     }
 
-    /// A message that can't be put into the wanted form.
-    struct Refusal: Error, CustomStringConvertible {
-        let description: String
-        init(_ description: String) { self.description = description }
-    }
-
     private static func restore(_ value: PickleValue, _ attachments: [[UInt8]]) throws -> PickleValue {
         switch value {
         case .list(let items): return .list(try items.map { try restore($0, attachments) })

@@ -5,7 +5,7 @@ import PubSubMessages
 /// Changes recorded messages: rooms, namespace, sender, and the form they are written in.
 final class MessageRewriter {
     private let inspector = MessageInspector()
-    private let form: RewriteOptions.Form
+    private let format: RewriteFormat
     private let room: PickleValue?
     private let mapping: [ByteString: PickleValue]
     private let namespace: PickleValue?
@@ -13,11 +13,8 @@ final class MessageRewriter {
     /// One new id for each sender.
     private var hosts: [ByteString: PickleValue] = [:]
 
-    /// Pickle protocol of converted messages: what Python 3.8 to 3.13 write.
-    private static let protocolVersion = 4
-
     init(_ options: RewriteOptions) {
-        form = options.as
+        format = options.as
         room = options.setRoom.map { .string($0) }
         var mapping: [ByteString: PickleValue] = [:]
         for pair in options.mapRoom { mapping[ByteString(pair.old)] = .string(pair.new) }
@@ -30,28 +27,16 @@ final class MessageRewriter {
     ///
     /// - Throws: why it can't be changed: no message, or a value the wanted form can't say.
     func rewrite(_ payload: [UInt8]) throws -> [UInt8] {
-        try payload.withUnsafeBytes { bytes in
-            let inspection = inspector.inspect(bytes)
-            switch inspection.form {
-            case .undecodable(let error): throw EventArguments.Refusal("\(error)")
-            case .pickle:
-                let message = try changed(PickleValue(decoding: payload))
-                // PROTO and its argument; protocols 0 and 1 have none.
-                let version = payload.first == 0x80 && payload.count > 1 ? min(Int(payload[1]), 5) : 0
-                if form != .json { return try PickleValue.dict(message).encoded(protocolVersion: version) }
-                return try json(message, EventArguments(of: message, writtenAs: inspection))
-            case .json:
-                let message = try changed(inspector.withJSON { PickleValue($0.root, of: $0) })
-                if form == .original { return try json(message, nil) }
-                let arguments = try EventArguments(of: message, writtenAs: inspection)
-                return form == .json ? try json(message, arguments) : try pickle(message, arguments)
-            }
+        let (inspection, dict) = try inspector.dict(of: payload)
+        let message = PickleDict(
+            dict.pairs.map { PickleDict.Pair(key: $0.key, value: changed($0.value, forKey: $0.key)) })
+        if case .pickle = inspection.form, format != .json {
+            let version = PickleValue.protocolVersion(of: payload)
+            return try PickleValue.dict(message).encoded(protocolVersion: version)
         }
-    }
-
-    private func changed(_ value: PickleValue) throws -> PickleDict {
-        guard case .dict(let dict) = value else { throw EventArguments.Refusal("it is no dict") }
-        return PickleDict(dict.pairs.map { PickleDict.Pair(key: $0.key, value: changed($0.value, forKey: $0.key)) })
+        if format == .original { return try json(message, nil) }
+        let arguments = try EventArguments(of: message, writtenAs: inspection)
+        return format == .json ? try json(message, arguments) : try pickle(message, arguments)
     }
 
     private func changed(_ value: PickleValue, forKey key: PickleValue) -> PickleValue {
@@ -88,7 +73,7 @@ final class MessageRewriter {
                 try append(arguments, to: &writer)
             } else {
                 try pair.value.json(attachments: &none).withUnsafeBytes { writer.append(raw: $0) }
-                guard none.isEmpty else { throw EventArguments.Refusal("bytes stand outside of the data") }
+                guard none.isEmpty else { throw Refusal("bytes stand outside of the data") }
             }
         }
         writer.append(isFirst ? "{}" : "}")
@@ -115,6 +100,6 @@ final class MessageRewriter {
             }
             pairs.append(PickleDict.Pair(key: pair.key, value: value))
         }
-        return try PickleValue.dict(PickleDict(pairs)).encoded(protocolVersion: Self.protocolVersion)
+        return try PickleValue.dict(PickleDict(pairs)).encoded(protocolVersion: Defaults.convertedPickleProtocol)
     }
 }

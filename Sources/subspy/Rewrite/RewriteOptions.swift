@@ -21,10 +21,7 @@ struct RewriteOptions: ParsableArguments {
         help: ArgumentHelp(
             "pickle (for python-socketio up to 5.13), json (for 5.15.1 and later), or original: each as it was recorded.",
             valueName: "form"))
-    var `as` = Form.original
-
-    /// The form of the published messages.
-    enum Form: String, CaseIterable, ExpressibleByArgument { case original, pickle, json }
+    var `as` = RewriteFormat.original
 
     /// Whether anything is to be changed at all.
     var isEmpty: Bool { setRoom == nil && mapRoom.isEmpty && setNamespace == nil && !newHostId && `as` == .original }
@@ -35,6 +32,9 @@ struct RewriteOptions: ParsableArguments {
         if let setNamespace, !setNamespace.hasPrefix("/") { throw ValidationError("--set-namespace must begin with /") }
     }
 }
+
+/// The format of the published messages.
+enum RewriteFormat: String, CaseIterable, ExpressibleByArgument { case original, pickle, json }
 
 /// A room and its new name.
 struct RoomMapping {

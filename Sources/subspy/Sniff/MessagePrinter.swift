@@ -37,18 +37,18 @@ final class MessagePrinter {
         palette = Palette(options.color)
         truncation = options.truncate
         var isJSON = false
-        var timeForm = options.timestamps
+        var timeFormat = options.timestamps
         var hasOwnPlace = false
         switch mode {
         case .json: (isJSON, hasOwnPlace) = (true, true)
         case .pretty, .table: hasOwnPlace = true
         case .format(let format):
             hasOwnPlace = format.contains(.time)
-            timeForm = timeForm ?? .iso
+            timeFormat = timeFormat ?? .iso
         case .python, .payload: break
         }
         prefixesTime = options.timestamps != nil && !hasOwnPlace
-        timestamps = Timestamps(timeForm)
+        timestamps = Timestamps(timeFormat)
         renderer = MessageRenderer(
             redaction: Redaction(options.redact), maximumTextLength: isJSON ? options.truncate : nil)
         if case .table = mode { table = MessageTable(palette: palette, timeColumns: timestamps.columns) }
@@ -87,8 +87,8 @@ final class MessagePrinter {
             table?.append(message, of: inspector, timestamps, &renderer, truncation: truncation, to: &line)
             endLine()
         case .format(let format): append(message, as: format)
-        case .payload(let form):
-            append(message, as: form)
+        case .payload(let format):
+            append(message, as: format)
             endLine()
         }
         flushLine()
@@ -114,8 +114,8 @@ final class MessagePrinter {
 
     // MARK: The payload itself
 
-    private func append(_ message: ShownMessage, as form: PayloadForm) {
-        switch form {
+    private func append(_ message: ShownMessage, as format: PayloadFormat) {
+        switch format {
         case .raw: line.append(raw: message.payload)
         case .hex:
             renderer.renderHexadecimal(message.payload)

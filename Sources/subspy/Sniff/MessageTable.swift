@@ -73,12 +73,8 @@ struct MessageTable {
         } else {
             renderer.render(message.inspection.summary.method == "callback" ? "args" : "data", form, of: inspector)
         }
-        renderer.withBytes { text in
-            let (shown, isCut) = PrintableText.prefix(text, characters: truncation)
-            cell.removeAll()
-            cell.append(raw: shown)
-            if isCut { cell.append("…") }
-        }
+        cell.removeAll()
+        renderer.withBytes { PrintableText.append($0, characters: truncation, to: &cell) }
         cell.withUnsafeBytes { row.append($0, nil, isNumber: false, to: &line) }
     }
 

@@ -24,7 +24,9 @@ enum PickleReport {
 
     static func audit(of payload: UnsafeRawBufferPointer, _ form: MessageInspector.Form) -> Audit {
         if isJSON(form) { return Audit(line: "JSON, \(payload.count) bytes: plain data", isPickle: false) }
-        let audit = PickleAudit(of: Array(payload))
+        var limits = PickleLimits()
+        limits.maximumInputBytes = max(limits.maximumInputBytes, payload.count)
+        let audit = PickleAudit(of: Array(payload), limits: limits)
         func names(_ names: [String]) -> String { names.joined(separator: ", ") }
         var findings: [String] = []
         if !audit.imports.isEmpty { findings.append("imports " + names(audit.imports.map(\.description))) }

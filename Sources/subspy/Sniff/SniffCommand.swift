@@ -42,12 +42,7 @@ struct SniffCommand: ParsableCommand {
 
     func run() throws {
         let url = try connection.url(channel: source.channels.first)
-        let code = Run.untilEnd { run in
-            let session = RedisSession(
-                run: run, url: url, isPatient: !connection.noWait, logger: connection.logger)
-            Sniffer(run: run, session: session, options: self).start()
-        }
-        if code != 0 { throw ExitCode(code) }
+        try connection.run(url) { Sniffer(session: $0, options: self).start() }
     }
 }
 
@@ -55,7 +50,7 @@ struct SniffCommand: ParsableCommand {
 struct ChannelOptions: ParsableArguments {
     @Option(
         parsing: .singleValue,
-        help: ArgumentHelp("Redis channel; repeatable. (default: flask-socketio)", valueName: "name"))
+        help: ArgumentHelp("Redis channel; repeatable. (default: \(Defaults.redisChannel))", valueName: "name"))
     var channel: [String] = []
 
     @Option(
@@ -63,7 +58,7 @@ struct ChannelOptions: ParsableArguments {
         help: ArgumentHelp("Glob of Redis channels, in Redis's own syntax; repeatable.", valueName: "glob"))
     var pattern: [String] = []
 
-    var channels: [String] { channel.isEmpty && pattern.isEmpty ? ["flask-socketio"] : channel }
+    var channels: [String] { channel.isEmpty && pattern.isEmpty ? [Defaults.redisChannel] : channel }
 
     func validate() throws {
         guard !channel.contains("") else { throw ValidationError("--channel must not be empty") }

@@ -1,4 +1,8 @@
 import ArgumentParser
+import JSONCodec
+import NIOCore
+import PubSubMessages
+import RedisPubSub
 
 /// What uses the channel, as a table that keeps itself up to date.
 struct TopCommand: ParsableCommand {
@@ -32,8 +36,8 @@ struct TopCommand: ParsableCommand {
             "Order: messages or bytes (per second), average, maximum, total, last, gap, name.", valueName: "column"))
     var sort = TrafficOrder.messages
 
-    @Option(help: ArgumentHelp("Time between two tables. (default: 1s)", valueName: "time"), transform: TimeSpan.parse)
-    var every: Duration = .seconds(1)
+    @Option(help: ArgumentHelp("Time between two tables. (default: \(Defaults.tableInterval)s)", valueName: "time"), transform: TimeSpan.parse)
+    var every: Duration = .seconds(Defaults.tableInterval)
 
     @Option(help: ArgumentHelp("Print this many tables, then stop.", valueName: "n"))
     var count: Int?
@@ -45,7 +49,7 @@ struct TopCommand: ParsableCommand {
         help: ArgumentHelp(
             "Most rows that are kept; what comes beyond is added up as (others).",
             valueName: "n"))
-    var maxRows = 1000
+    var maxRows = Defaults.tableRows
 
     @Option(help: ArgumentHelp("auto (on a terminal, unless NO_COLOR is set), always or never.", valueName: "when"))
     var color = Palette.Choice.auto
@@ -63,20 +67,133 @@ struct TopCommand: ParsableCommand {
         if let count, count < 1 { throw ValidationError("--count must be at least 1") }
         if once, count != nil { throw ValidationError("--once does not go with --count") }
         if maxRows < 1 { throw ValidationError("--max-rows must be at least 1") }
-        if every < .milliseconds(100) { throw ValidationError("--every must be at least 100ms") }
+        if every < Limits.leastTableInterval { throw ValidationError("--every must be at least \(Limits.leastTableInterval / .milliseconds(1))ms") }
     }
 
     func run() throws {
         let url = try connection.url(channel: source.channels.first)
-        // On a live screen the heading says how Redis is.
-        var logger = connection.logger
-        if isLive { logger.logLevel = .critical }
-        let code = Run.untilEnd { run in
-            let session = RedisSession(run: run, url: url, isPatient: !connection.noWait, logger: logger)
-            Top(run: run, options: self).start(session)
-        }
-        if code != 0 { throw ExitCode(code) }
+        try connection.run(url, isQuiet: isLive) { TopSession(run: $0.run, options: self).start($0) }
     }
 }
 
 extension TrafficOrder: ExpressibleByArgument {}
+
+/// Counts what passes and shows it again and again.
+final class TopSession: PubSubDelegate {
+    private let run: RunLoop
+    private let options: TopCommand
+    private let filter: MessageFilter
+    private let grouping: TopCommand.Grouping
+    private let output: LineOutput
+    private var screen: TopScreen?
+    private var table: TrafficTable
+    private var counts = TrafficCounts()
+    private var outages = Outages()
+    private var order: TrafficOrder
+    private var start: NIODeadline?
+    private var printedTables = 0
+
+    init(run: RunLoop, options: TopCommand) {
+        self.run = run
+        self.options = options
+        filter = MessageFilter(options.filter)
+        output = LineOutput(run)
+        grouping = options.by
+        order = options.sort
+        table = TrafficTable(capacity: options.maxRows, at: run.eventLoop.now)
+    }
+
+    func start(_ session: RedisSession) {
+        if options.isLive {
+            let screen = TopScreen(run)
+            self.screen = screen
+            screen.pressed = { [self] key in press(key) }
+            screen.resized = { [self] in draw() }
+            screen.open()
+            draw()
+            tick()
+        } else {
+            output.watchReader()
+        }
+        session.whenConnected { [self] in
+            session.listen(channels: options.source.channels, patterns: options.source.pattern, delegate: self)
+        }
+    }
+
+    // MARK: PubSubDelegate
+
+    func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
+        guard run.exitCode == nil, let inspection = filter.inspect(payload), filter.isSampled() else { return }
+        let (now, size, form) = (run.eventLoop.now, payload.count, inspection.wireForm)
+        counts.count(inspection, bytes: size)
+        if case .undecodable = inspection.form { return table.count(.undecodable, bytes: size, form, at: now) }
+        let summary = inspection.summary
+        switch grouping {
+        case .room:
+            if summary.rooms.isEmpty { table.count(.unnamed, bytes: size, form, at: now) }
+            for room in summary.rooms { table.count(.named(room), bytes: size, form, at: now) }
+        case .event: count(summary.event)
+        case .sender: count(summary.hostID)
+        case .namespace: count(summary.namespace)
+        }
+        func count(_ name: ByteString?) {
+            table.count(name.map { .named($0) } ?? .unnamed, bytes: size, form, at: now)
+        }
+    }
+
+    func receivedBatch() {}
+
+    func subscriptionChanged(_ state: SubscriptionState) {
+        let now = run.eventLoop.now
+        outages.note(state, at: now)
+        if state == .subscribed, start == nil {
+            start = now
+            table.refresh(at: now)
+            counts.refresh(at: now)
+            if screen == nil { tick() }
+        }
+        if screen != nil { draw() }
+    }
+
+    // MARK: Showing
+
+    private func tick() {
+        run.after(options.every) { [self] in
+            let now = run.eventLoop.now
+            table.refresh(at: now)
+            counts.refresh(at: now)
+            draw()
+            printedTables += 1
+            if printedTables == options.tableCount { return run.end(0) }
+            tick()
+        }
+    }
+
+    private func press(_ key: Character) {
+        if key == "q" || key == "Q" { return run.end(0) }
+        guard let chosen = TrafficOrder.allCases.first(where: { $0.letter == key }) else { return }
+        order = chosen
+        draw()
+    }
+
+    private func draw() {
+        let size = screen == nil ? nil : Terminal.size
+        let palette = Palette(options.color)
+        let frame = TopFrame(
+            palette: palette, grouping: grouping, order: order, columns: size?.columns ?? Terminal.columns)
+        let now = run.eventLoop.now
+        var writer = JSONWriter(capacity: 8192)
+        frame.appendHeading(
+            counts, duration: start.map { now - $0 }, outages: outages, at: now, isLive: screen != nil, to: &writer)
+        // Three lines are above the rows, and one below.
+        let room = size.map { max($0.rows - 5, 0) } ?? Int.max
+        frame.append(table, rows: room, at: now, to: &writer)
+        if let screen {
+            writer.withUnsafeBytes { screen.show($0) }
+        } else {
+            writer.append(0x0A)
+            writer.withUnsafeBytes { output.append(spelled: $0) }
+            output.flush()
+        }
+    }
+}

@@ -7,7 +7,7 @@ import Synchronization
 ///
 /// It is given back as it was at every end: `q`, a signal, an error, and while the program is stopped by Ctrl-Z.
 final class TopScreen {
-    private let run: Run
+    private let run: RunLoop
     private var sources: [any DispatchSourceProtocol] = []
     /// Whether the terminal is ours: a program that goes on after Ctrl-Z may be about to draw before it has it back.
     private var isOpen = false
@@ -16,7 +16,7 @@ final class TopScreen {
     /// The window has another size, or has to be painted again.
     var resized: () -> Void = {}
 
-    init(_ run: Run) { self.run = run }
+    init(_ run: RunLoop) { self.run = run }
 
     func open() {
         enter()
@@ -150,15 +150,6 @@ enum TerminalMode {
     }
 
     static func write(_ bytes: [UInt8]) {
-        bytes.withUnsafeBytes { bytes in
-            var rest = bytes[...]
-            while !rest.isEmpty {
-                let slice = UnsafeRawBufferPointer(rebasing: rest)
-                let count = Glibc.write(STDOUT_FILENO, slice.baseAddress, slice.count)
-                if count < 0, errno == EINTR { continue }
-                guard count > 0 else { return }
-                rest = rest.dropFirst(count)
-            }
-        }
+        _ = bytes.withUnsafeBytes { FileIO.write($0, to: STDOUT_FILENO, waits: false) }
     }
 }

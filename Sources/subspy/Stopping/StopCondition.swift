@@ -10,14 +10,14 @@ import PubSubMessages
 /// | 130 | interrupted without it |
 final class StopCondition {
     private let options: StopOptions
-    private let run: Run
+    private let run: RunLoop
     /// Called with the exit code.
     private let stop: (Int32) -> Void
     private var shownCount = 0
     private var hasStarted = false
     private var lastShown: NIODeadline
 
-    init(_ options: StopOptions, run: Run, stop: @escaping (Int32) -> Void) {
+    init(_ options: StopOptions, run: RunLoop, stop: @escaping (Int32) -> Void) {
         self.options = options
         self.run = run
         self.stop = stop

@@ -34,8 +34,7 @@ enum TimeSpan {
             throw ValidationError("write a time, as in 500ms, 10s, 2m or 1h")
         }
         let seconds = number * (unit?.seconds ?? 1)
-        // A hundred years, so that it can be counted in nanoseconds.
-        guard seconds <= 3.2e9 else { throw ValidationError("that is too long") }
+        guard seconds <= Limits.timeSeconds else { throw ValidationError("that is too long") }
         return .nanoseconds(Int64(seconds * 1e9))
     }
 }

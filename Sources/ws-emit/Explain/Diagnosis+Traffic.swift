@@ -1,13 +1,13 @@
 /// Findings from the messages that explain heard.
 extension Diagnosis {
-    var sendersToMend: [Finding] {
-        facts.senders.filter { $0.mended > 0 }.prefix(Self.maximumOfEach).map { sender in
-            let (are, they) = sender.mended == 1 ? ("is", "it was") : ("are", "they were")
+    var sendersToFix: [Finding] {
+        facts.senders.filter { $0.corrected > 0 }.prefix(Self.maximumOfEach).map { sender in
+            let (are, they) = sender.corrected == 1 ? ("is", "it was") : ("are", "they were")
             return Finding(
-                code: "sender_to_mend",
+                code: "sender_to_fix",
                 sentence:
-                    "\(Self.count(sender.mended, "message")) of sender \(sender.hostID ?? "unknown") \(are) wrongly"
-                    + " written, and taken as \(they) meant: \(sender.complaints.joined(separator: "; ")).",
+                    "\(Self.count(sender.corrected, "message")) of sender \(sender.hostID ?? "unknown") \(are) wrongly"
+                    + " written, and taken as \(they) meant: \(sender.mistakes.joined(separator: "; ")).",
                 advice: "Change that sender: servers of python-socketio drop such messages, or deliver them to others.")
         }
     }

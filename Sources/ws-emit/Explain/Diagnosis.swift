@@ -69,7 +69,7 @@ struct Diagnosis {
                         + " \(question.redis) failed: \(cause).",
                     advice: "Give its URL from this machine, with password and options: --redis, or REDIS."))
         }
-        return notes + missedMessages + oldSenderRefusals + sendersToMend
+        return notes + missedMessages + oldSenderRefusals + sendersToFix
     }
 
     // MARK: ws-emit and its Redis
@@ -203,7 +203,7 @@ struct Diagnosis {
             let isOld = refusal.lastAt < since || refusal.cause == "ended_session"
             findings.append(
                 Finding(
-                    code: refusal.cause, sentence: sentence(of: refusal), advice: Self.capitalized(refusal.cure) + ".",
+                    code: refusal.cause, sentence: sentence(of: refusal), advice: Self.capitalized(refusal.advice) + ".",
                     ageSeconds: isOld ? age(refusal.lastAt) : nil))
         }
         return findings

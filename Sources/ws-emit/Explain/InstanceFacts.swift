@@ -10,7 +10,7 @@ struct InstanceFacts {
         var lastAt: Int64 = 0
         /// The event and the fix, as clauses.
         var text = ""
-        var cure = ""
+        var advice = ""
         var detail = ""
         var namespace: String?
         var room: String?
@@ -29,9 +29,9 @@ struct InstanceFacts {
         var refusals = 0
         var lastRefusal: String?
         var lastRefusedAt: Int64 = 0
-        var mended = 0
-        /// What to mend.
-        var complaints: [String] = []
+        var corrected = 0
+        /// Advice for the sender's author.
+        var mistakes: [String] = []
     }
 
     var version = ""
@@ -110,7 +110,7 @@ struct InstanceFacts {
             Refusal(
                 cause: Self.text("cause", node, document) ?? "", count: Self.count("count", node, document),
                 lastAt: Self.number("last", node, document) ?? 0, text: Self.text("text", node, document) ?? "",
-                cure: Self.text("cure", node, document) ?? "", detail: Self.text("detail", node, document) ?? "",
+                advice: Self.text("advice", node, document) ?? "", detail: Self.text("detail", node, document) ?? "",
                 namespace: Self.text("namespace", node, document), room: Self.text("room", node, document))
         }
         senders = Self.list("senders", root, document).map { node in
@@ -118,8 +118,8 @@ struct InstanceFacts {
                 hostID: Self.text("host_id", node, document), refusals: Self.count("refusals", node, document),
                 lastRefusal: Self.text("last_refusal", node, document),
                 lastRefusedAt: Self.number("last_refused", node, document) ?? 0,
-                mended: Self.count("mended", node, document),
-                complaints: Self.texts("complaints", node, document) ?? [])
+                corrected: Self.count("corrected", node, document),
+                mistakes: Self.texts("mistakes", node, document) ?? [])
         }
     }
 

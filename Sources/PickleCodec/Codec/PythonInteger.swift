@@ -1,0 +1,70 @@
+/// An integer as Python's `int()` and C's `strtol` read text: white space around it, a sign, `_` between digits.
+struct PythonInteger {
+    /// 2, 8, 10 or 16.
+    let radix: UInt64
+    let isNegative: Bool
+    /// ASCII digits without leading zeros; none for 0.
+    let digits: [UInt8]
+
+    /// nil if the text is no integer.
+    ///
+    /// - Parameters:
+    ///   - radix: 10, or 0 to obey the prefix (`0x`, `0o`, `0b`).
+    ///   - isOctal: with `radix` 0: a leading 0 means octal, as for `strtol`. Otherwise only zero may have one, as in Python.
+    init?(_ line: UnsafeRawBufferPointer, radix: Int, isOctal: Bool = false) {
+        func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || 0x09...0x0d ~= byte }
+        // C's readers stop at a NUL.
+        var text = line.prefix { $0 != 0 }.drop(while: isSpace)
+        while let last = text.last, isSpace(last) { text.removeLast() }
+        let isWhole = text.endIndex == line.endIndex
+        isNegative = text.first == 0x2d
+        if isNegative || text.first == 0x2b { text.removeFirst() }
+        var base: UInt64 = 10
+        if radix == 0, text.first == 0x30, let letter = text.dropFirst().first {
+            switch letter | 0x20 {
+            case 0x78: base = 16
+            case 0x6f: base = 8
+            case 0x62: base = 2
+            default: break
+            }
+            if base != 10 {
+                text.removeFirst(2)
+                if text.first == 0x5f { text.removeFirst() }
+            }
+        }
+        var digits: [UInt8] = []
+        var hasZeros = false
+        var isAfterDigit = false
+        var hasUnderscores = false
+        for byte in text {
+            if byte == 0x5f, isAfterDigit {
+                isAfterDigit = false
+                hasUnderscores = true
+                continue
+            }
+            guard let value = Self.value(of: byte), value < base else { return nil }
+            isAfterDigit = true
+            if digits.isEmpty, value == 0 { hasZeros = true } else { digits.append(byte) }
+        }
+        guard isAfterDigit else { return nil }
+        if radix == 0, base == 10, hasZeros, !digits.isEmpty {
+            // 21 octal digits are 63 bits. `strtol` overflows on more, and Python then refuses the leading zero.
+            guard isOctal, isWhole, !hasUnderscores, digits.count <= 21, digits.allSatisfy({ $0 < 0x38 }) else {
+                return nil
+            }
+            base = 8
+        }
+        self.radix = base
+        self.digits = digits
+    }
+
+    /// The value of a digit up to `f`.
+    static func value(of digit: UInt8) -> UInt64? {
+        switch digit {
+        case 0x30...0x39: UInt64(digit - 0x30)
+        case 0x41...0x46: UInt64(digit - 0x37)
+        case 0x61...0x66: UInt64(digit - 0x57)
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,60 @@
+/// A number as Python compares it with numbers of other types: exactly.
+enum PickleNumber {
+    /// An int, bool or integral float of 64 bits.
+    case small(Int64)
+    /// An int beyond 64 bits, as a node's bytes.
+    case big(UnsafeRawBufferPointer)
+    /// An integral float beyond 64 bits, as its bits.
+    case bigFloat(UInt64)
+    /// A float that equals no int: a fraction or an infinity.
+    case fraction(UInt64)
+    /// Equal to nothing but itself.
+    case nan
+
+    init(float value: Double) {
+        if value.isNaN {
+            self = .nan
+        } else if value >= -0x1p63, value < 0x1p63 {
+            let whole = Int64(value)
+            self = Double(whole) == value ? .small(whole) : .fraction(value.bitPattern)
+        } else if value.isInfinite {
+            self = .fraction(value.bitPattern)
+        } else {
+            self = .bigFloat(value.bitPattern)
+        }
+    }
+
+    /// Minimal two's complement of an integral float of at least 2**63: at most 129 bytes.
+    static func bytes(ofFloat bits: UInt64) -> [UInt8] {
+        let value = Double(bitPattern: bits)
+        let significand = value.significandBitPattern | 1 << 52
+        let shift = Int(value.exponent) - 52
+        var bytes = [UInt8](repeating: 0, count: shift / 8 + 9)
+        for index in 0..<8 {
+            let word = UInt16(truncatingIfNeeded: (significand >> UInt64(index * 8)) & 0xff) << UInt16(shift % 8)
+            bytes[shift / 8 + index] |= UInt8(truncatingIfNeeded: word)
+            bytes[shift / 8 + index + 1] |= UInt8(truncatingIfNeeded: word >> 8)
+        }
+        if value.sign == .minus {
+            var carry: UInt16 = 1
+            for index in bytes.indices {
+                let sum = UInt16(~bytes[index]) + carry
+                bytes[index] = UInt8(truncatingIfNeeded: sum)
+                carry = sum >> 8
+            }
+        }
+        let length = bytes.withUnsafeBytes { TwosComplement.minimalLength($0) }
+        return Array(bytes[..<length])
+    }
+}
+
+extension PickleTape {
+    /// The number of a bool, int or float node.
+    func number(_ node: TapeNode) -> PickleNumber {
+        switch node.kind {
+        case .float: PickleNumber(float: Double(bitPattern: node.word))
+        case .bool: .small(Int64(node.first))
+        default: node.flags.contains(.big) ? .big(content(of: node)) : .small(Int64(bitPattern: node.word))
+        }
+    }
+}
