@@ -1,6 +1,6 @@
 import NIOCore
 
-/// The commands that a broker sends for others.
+/// Commands: publishing and reading.
 extension RedisBroker {
     package func publish(_ payload: ByteBuffer, to redisChannel: String) -> EventLoopFuture<Int> {
         let promise = eventLoop.makePromise(of: Int.self)
@@ -38,7 +38,7 @@ extension RedisBroker {
     /// Patterns do not count as subscriptions there.
     package func activeChannels() -> EventLoopFuture<[ByteBuffer]> {
         let promise = eventLoop.makePromise(of: [ByteBuffer].self)
-        send(.channels(promise)) { RedisCommand.channels() }
+        send(.channels(promise)) { RedisCommand.words(["PUBSUB", "CHANNELS"]) }
         return promise.futureResult
     }
 

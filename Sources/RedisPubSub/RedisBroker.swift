@@ -73,8 +73,13 @@ package final class RedisBroker: PubSubBroker {
     }
 
     package func start(delegate: any PubSubDelegate) {
-        guard !isShutDown, commands == nil else { return }
         self.delegate = delegate
+        start()
+    }
+
+    /// Connects without a delegate, for commands only.
+    package func start() {
+        guard !isShutDown, commands == nil else { return }
         outages = RedisOutageLog(logger: logger, start: eventLoop.now)
         locator = makeLocator()
         let commands = makeLink(nil) { $0.commandsChanged($1) }
@@ -102,14 +107,14 @@ package final class RedisBroker: PubSubBroker {
 
     private func makeLocator() -> any RedisLocator {
         guard case .sentinel(let service) = url.topology else { return RedisSeeds(url.endpoints, eventLoop: eventLoop) }
-        // As python-socketio: a service without a name is named as the channel.
+        // As in python-socketio the channel names a service that the URL doesn't name.
         let name = service ?? channels.first ?? "flask-socketio"
         let logger = logger
         return RedisSentinel(
             url: url, service: name, configuration: configuration, eventLoop: eventLoop,
             moved: { [weak self] in self?.follow($0, since: $1) },
             troubled: { cause in
-                guard let cause else { return logger.notice("A sentinel answers again") }
+                guard let cause else { return logger.notice("A sentinel replies again") }
                 logger.warning(
                     "No sentinel names the master, a failover would not be noticed", metadata: ["cause": "\(cause)"])
             })
@@ -203,16 +208,8 @@ package final class RedisBroker: PubSubBroker {
 
     private func commandsAreReady(at endpoint: RedisURL.Endpoint) {
         watch?.commandsAreReady(at: endpoint) { [weak self] in self?.delegate?.outputBufferLimitChanged($0) }
-        guard let seeds = locator as? RedisSeeds, case .cluster = url.topology, let connection = commands?.connection
-        else { return }
-        let promise = eventLoop.makePromise(of: RedisReply.self)
-        promise.futureResult.assumeIsolated().whenSuccess { reply in
-            guard case .bulk(let text) = reply else { return }
-            seeds.learn(RedisKeyReader.nodes(in: String(buffer: text), askedAt: endpoint))
-        }
-        var buffer = ByteBuffer()
-        RedisCommand.words(["CLUSTER", "NODES"], to: &buffer)
-        connection.sendInternal(.query(.cluster, promise), buffer)
+        guard case .cluster = url.topology, let connection = commands?.connection else { return }
+        (locator as? RedisSeeds)?.learnNodes(over: connection, to: endpoint)
     }
 
     private func noteDown(_ cause: RedisError, wasReady: Bool) {

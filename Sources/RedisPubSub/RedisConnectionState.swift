@@ -41,7 +41,8 @@ struct RedisConnectionState {
     ///   - channels: empty, as `patterns`, for a connection for commands.
     ///   - wantsMaster: whether a server that is no master (`ROLE`) is left at once.
     init(
-        channels: [String], patterns: [String], url: RedisURL, configuration: RedisConfiguration, wantsMaster: Bool = false
+        channels: [String], patterns: [String], url: RedisURL, configuration: RedisConfiguration,
+        wantsMaster: Bool = false
     ) {
         isSubscription = !channels.isEmpty || !patterns.isEmpty
         isPlain = url.options.tls == nil

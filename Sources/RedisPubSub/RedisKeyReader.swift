@@ -6,7 +6,7 @@ final class RedisKeyReader {
     /// The node of a cluster that has a key, as another node names it.
     struct Redirection: Equatable {
         let endpoint: RedisURL.Endpoint
-        /// The slot is being moved there: the node answers only after ASKING.
+        /// The slot is being moved there: the node replies only after ASKING.
         let isAsk: Bool
 
         /// Reads `MOVED 3999 127.0.0.1:6381` and `ASK 3999 127.0.0.1:6381`.
@@ -80,9 +80,7 @@ final class RedisKeyReader {
         counters.redirects += 1
         let link = link(to: redirection.endpoint)
         if redirection.isAsk {
-            var asking = ByteBuffer()
-            RedisCommand.words(["ASKING"], to: &asking)
-            link.send(.query(.asking, eventLoop.makePromise()), asking)
+            link.send(.query(.asking, eventLoop.makePromise()), RedisCommand.words(["ASKING"]))
         }
         let promise = eventLoop.makePromise(of: ByteBuffer?.self)
         link.send(.get(promise), command)

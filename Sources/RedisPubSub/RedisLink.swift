@@ -3,14 +3,14 @@ import NIOPosix
 
 /// Keeps one connection to Redis up: connects, and after each loss connects again with backoff, until it is stopped.
 final class RedisLink {
-    /// What the owner is told; called on the event loop.
+    /// An event for the owner, reported on the event loop.
     enum Event {
         case ready
         /// The connection ended, or none could be made; `wasReady` tells which. Another attempt is already planned.
         case down(cause: RedisError, wasReady: Bool)
     }
 
-    /// Counted by the connections of this link too.
+    /// The link's connections count here too.
     var counters = RedisCounters()
 
     private let subscription: RedisSubscription?
@@ -21,13 +21,13 @@ final class RedisLink {
     var notify: ((Event) -> Void)?
 
     private(set) var connection: RedisConnection?
-    /// Where `connection` leads, or the last one led.
+    /// The server of `connection`, or of the last one.
     private(set) var target: RedisURL.Endpoint?
-    /// Of a subscription: all that was published before has come. Stays after the end of the connection.
+    /// Of the last subscription that ended: all messages published before this time have arrived.
     private(set) var provenUntil: NIODeadline?
     /// Whether the last connection ended within a reply.
     private(set) var hasEndedWithinReply = false
-    /// Since when `connection` has been ready.
+    /// When `connection` became ready.
     private(set) var readySince: NIODeadline?
     private var namesUser = false
     private var failuresInARow = 0
@@ -52,9 +52,9 @@ final class RedisLink {
 
     var isReady: Bool { readySince != nil }
 
-    /// Makes one attempt to connect; on failure the next one follows by itself.
+    /// Makes one attempt to connect; after a failure the link makes the next one by itself.
     ///
-    /// - Parameter withUser: whether the URL's user is named to the server, which Redis knows since release 6.
+    /// - Parameter withUser: whether to log in as the URL's user; Redis has users since release 6.
     func connect(withUser: Bool = true) {
         guard !isStopped, connection == nil else { return }
         retryTimer = nil
@@ -111,7 +111,7 @@ final class RedisLink {
         }
     }
 
-    /// Ends the connection; the next attempt follows by itself.
+    /// Ends the connection; the link makes the next attempt by itself.
     func drop(_ cause: RedisError) {
         connection?.end(cause)
     }
@@ -125,7 +125,7 @@ final class RedisLink {
         connect()
     }
 
-    /// Ends the wait for the next attempt: the server has been seen to be back.
+    /// Ends the wait for the next attempt, since the other connection has reached the server again.
     func serverIsBack() {
         guard let retryTimer, connection == nil, !lastCauseIsRefusal else { return }
         retryTimer.cancel()
@@ -142,14 +142,14 @@ final class RedisLink {
         connection.send(command, bytes)
     }
 
-    /// Why a command would fail if it were sent now, as far as is known. Before the first connection commands wait for it;
-    /// after a loss they would wait for a server that may not come back.
+    /// The known reason why a command sent now would fail, if there is one. Commands wait for the first connection, but not
+    /// after a loss, since the server may not come back.
     func obstacle(toSending byteCount: Int) -> RedisError? {
         guard let connection, isReady || failuresInARow == 0 else { return .notConnected }
         return connection.state.obstacle(toSending: byteCount)
     }
 
-    /// Lets the connection be, for as long as it lasts, and makes no other; the owner hears no more of it.
+    /// Keeps the connection for as long as it lasts, and makes no other one; the owner is told of nothing more.
     func retire() {
         isRetired = true
         notify = nil
@@ -166,7 +166,7 @@ final class RedisLink {
         return closed ?? eventLoop.makeSucceededVoidFuture()
     }
 
-    // MARK: Told by the connection
+    // MARK: Called by the connection
 
     func connectionIsReady(_ connection: RedisConnection) {
         readySince = eventLoop.now
@@ -180,12 +180,12 @@ final class RedisLink {
         provenUntil = connection.state.provenUntil
         hasEndedWithinReply = connection.isWithinReply
         guard !isStopped, !isRetired else { return }
-        // As redis-py: Redis 5 has one password and no users.
+        // As redis-py does: Redis 5 has one password and no users.
         if namesUser, cause.isOfServerWithoutUsers { return connect(withUser: false) }
         if let endpoint = connection.endpoint {
             locator.ended(at: endpoint, cause: cause, wasReady: readyFor != nil)
         }
-        // A server that takes us in and drops us at once is no better than none.
+        // A server that accepts a connection and closes it at once counts as failed.
         let wasStable = readyFor.map { $0 >= TimeAmount(configuration.backoff.maximum) } ?? false
         failuresInARow = wasStable ? 1 : failuresInARow + 1
         lastCauseIsRefusal = cause.isRefusal
@@ -197,7 +197,7 @@ final class RedisLink {
         notify?(.down(cause: cause, wasReady: readyFor != nil))
     }
 
-    /// Of a ready subscription: all that was published before has come.
+    /// Of a ready subscription: all messages published before this time have arrived.
     var provenUntilNow: NIODeadline? { connection?.state.provenUntil }
 
     /// Of a ready subscription: the server's number for it.

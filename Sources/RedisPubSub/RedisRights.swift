@@ -1,6 +1,6 @@
 /// The user whose rights the server checks, and the command that gives missing ones.
 struct RedisRights: Sendable {
-    /// nil for the default user.
+    /// Nil for the default user.
     var user: [UInt8]?
     var channels: [String] = []
 

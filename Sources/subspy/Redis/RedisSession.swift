@@ -9,7 +9,6 @@ final class RedisSession {
     let isPatient: Bool
     private let logger: Logger
     private let commands: RedisBroker
-    private let commandsDelegate = NoMessages()
     /// Before the first answer the connection has never been up: nothing can have been carried out.
     private var hasAnswered = false
     /// What is to be tried again, in order: what comes later must not overtake it.
@@ -30,7 +29,7 @@ final class RedisSession {
         configuration.maximumPendingCommands = Limits.unansweredMessages + 16
         commands = RedisBroker(
             url: url, channels: [], eventLoop: run.eventLoop, logger: commandLogger, configuration: configuration)
-        commands.start(delegate: commandsDelegate)
+        commands.start()
         let commands = commands
         run.closeAtEnd { commands.shutdown() }
     }
