@@ -518,7 +518,7 @@ def test_it_listens_to_a_unix_socket(scene, tmp_path):
 
 @pytest.mark.parametrize("arguments, hint", [
     (("explian", "--room", "x"), "did you mean explain?"), (("Explain",), "did you mean explain?"),
-    (("status",), "no command of ws-emit"), (("-v", "explain", "--room", "x"), "explain comes first")])
+    (("status",), "not a command of ws-emit"), (("-v", "explain", "--room", "x"), "explain comes first")])
 def test_a_command_that_isn_t_one_is_a_sentence(arguments, hint):
     result = subprocess.run([ws_emit_program(), *arguments], capture_output=True, text=True, timeout=PATIENCE)
     assert result.returncode == 64 and hint in result.stderr and len(result.stderr.splitlines()) == 1, result

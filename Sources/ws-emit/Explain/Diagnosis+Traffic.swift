@@ -2,13 +2,13 @@
 extension Diagnosis {
     var sendersToFix: [Finding] {
         facts.senders.filter { $0.corrected > 0 }.prefix(Self.maximumOfEach).map { sender in
-            let (are, they) = sender.corrected == 1 ? ("is", "it was") : ("are", "they were")
+            let are = sender.corrected == 1 ? "is" : "are"
             return Finding(
                 code: "sender_to_fix",
                 sentence:
-                    "\(Self.count(sender.corrected, "message")) of sender \(sender.hostID ?? "unknown") \(are) wrongly"
-                    + " written, and taken as \(they) meant: \(sender.mistakes.joined(separator: "; ")).",
-                advice: "Change that sender: servers of python-socketio drop such messages, or deliver them to others.")
+                    "\(Self.count(sender.corrected, "message")) of sender \(sender.hostID ?? "unknown") \(are)"
+                    + " malformed, and delivered as intended: \(sender.mistakes.joined(separator: "; ")).",
+                advice: "Fix that sender: servers of python-socketio drop such messages, or deliver them to others.")
         }
     }
 
