@@ -106,7 +106,7 @@ def test_what_reaches_nobody_is_counted_by_its_reason_as_without_report(reportin
 def test_a_namespace_that_is_no_text_is_said_to_be_that(reporting):
     answer = http_request(reporting(), "POST", "/emit", '{"event":"x","data":1,"namespace":5,"report":true,"secret":"123"}',
                           {"Content-Type": "application/json"})
-    assert answer.status == 400 and "namespace is neither text nor null" in answer.text, answer
+    assert answer.status == 400 and "namespace must be a text, or null for /" in answer.text, answer
 
 
 def test_a_client_that_is_too_slow(reporting, closing):
