@@ -106,7 +106,7 @@ import Testing
         // Refusals, which end the connection
         (
             [.head(head(.GET, "/a", [("Host", "y")])), .respondAndClose],
-            ["refuse fault(\"A request has exactly one Host header.\")", "close drain"]
+            ["refuse fault(\"A request must have exactly one Host header.\")", "close drain"]
         ),
         ([.head(head(.CONNECT, "x:1")), .respondAndClose], ["refuse proxyRequest", "close drain"]),
         ([.head(head(.POST, "/a", [("Content-Length", "10")])), .end], ["none", "route /a "]),

@@ -66,7 +66,7 @@ import Testing
     func `an origin that can't be allowed is answered with what the client may send`(origin: String) {
         let text = Self.advice(origin, allowed: "http://localhost:7788")
         #expect(
-            text.hasSuffix("browsers spell it http://a.example: an app of yours may send that, or no Origin at all"))
+            text.hasSuffix("browsers send it as http://a.example: let your app send that, or no Origin"))
         #expect(!text.contains("--cors"))
     }
 
@@ -75,7 +75,7 @@ import Testing
             "file://", "wss://a.example:443", "http://a.example:80", "HTTP://A.example", "null", "http://127.0.0.1",
             "ws://a.example", "app://-", "capacitor://localhost", "chrome-extension://abcdefgh", "tauri://localhost",
         ])
-    func `the option shown allows an app's origin to the letter`(origin: String) throws {
+    func `the option shown allows exactly an app's origin`(origin: String) throws {
         let text = Self.advice(origin, allowed: "http://localhost:7788", "https://*.example", "file://")
         let option = "http://localhost:7788 file:// \(origin)"
         #expect(text.contains("--cors \(option) or CORS=\"\(option)\""), "\(text)")
@@ -114,7 +114,7 @@ import Testing
     @Test func `many allowed origins are not repeated`() {
         let many = (0..<100).map { "http://host-\($0).example" }
         let text = OriginAdvice(refused: "http://a.example", allowed: many).description
-        #expect(text.hasSuffix("allow it with --cors … http://a.example, beside the others"))
+        #expect(text.hasSuffix("allow it with --cors … http://a.example, besides the others"))
     }
 
     @Test func `a long origin is cut`() {

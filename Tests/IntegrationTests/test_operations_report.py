@@ -56,7 +56,7 @@ def test_the_secret_comes_first(reporting):
 def test_a_namespace_that_is_no_text_is_said_to_be_that(reporting):
     answer = http_request(reporting(), "POST", "/emit", '{"event":"x","data":1,"namespace":5,"report":true,"secret":"123"}',
                           {"Content-Type": "application/json"})
-    assert answer.status == 400 and "namespace is neither text nor null" in answer.text, answer
+    assert answer.status == 400 and "namespace must be a text, or null for /" in answer.text, answer
 
 
 def test_other_servers_on_the_channel_are_counted(reporting, own_redis):

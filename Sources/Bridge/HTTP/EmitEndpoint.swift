@@ -84,7 +84,7 @@ private struct EmitFields {
             case "to": to = try Self.room(value, name, document)
             case "namespace":
                 guard kind == .string || kind == .null else {
-                    throw Refusal(sentence: "namespace is neither text nor null, which means /.")
+                    throw Refusal(sentence: "namespace must be a text, or null for /.")
                 }
             case "report":
                 guard let bool = document.bool(value) else {
@@ -101,7 +101,7 @@ private struct EmitFields {
         guard hasEvent else { throw Refusal(sentence: "event is missing: it must be a text.") }
         guard let to else { return }
         if let room, Self.names(room, document) != Self.names(to, document) {
-            throw Refusal(sentence: "room and to mean the same, and differ: leave one of them out.")
+            throw Refusal(sentence: "room and to mean the same but differ: leave one of them out.")
         }
         room = to
     }
@@ -116,7 +116,7 @@ private struct EmitFields {
         case .array:
             let names = names(value, document)
             guard names != [] else {
-                throw Refusal(sentence: "\(key) is an empty list: give null to send to everybody.")
+                throw Refusal(sentence: "\(key) is an empty list: use null to send to everybody.")
             }
             if !names.contains(nil) { return value }
         default: break

@@ -63,7 +63,7 @@ final class HTTPEndpoints: Sendable {
         var response: HTTPResponse
         switch refusal {
         case .fault(let sentence): response = .errorPage(.badRequest, sentence)
-        case .proxyRequest: response = .errorPage(.methodNotAllowed, "This is no proxy.")
+        case .proxyRequest: response = .errorPage(.methodNotAllowed, "This server is not a proxy.")
         case .bodyTooLarge(let limit): response = bodyTooLarge(head, limit: limit, on: host)
         case .brokenRequest: response = .brokenRequest
         case .givenUp: response = .errorPage(.serviceUnavailable, "Too much is being sent at once; try again.")
@@ -75,7 +75,7 @@ final class HTTPEndpoints: Sendable {
 
     private func bodyTooLarge(_ head: HTTPRequestHead, limit: Int, on host: any ConnectionHost) -> HTTPResponse {
         host.counters.bodiesTooLarge += 1
-        let sentence = "A body here may have at most \(limit) bytes."
+        let sentence = "The body may have at most \(limit) bytes."
         let path = Self.path(of: head)
         guard emit != nil, path == "/emit" else {
             if isEngineIO(path) { host.refused(ClientRefusal(.tooLarge), by: { .sender(of: head) }) }

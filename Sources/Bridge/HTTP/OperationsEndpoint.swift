@@ -64,7 +64,7 @@ final class OperationsEndpoint: Sendable {
             response.headers.append(allow)
             return .respond(response)
         default:
-            var response = HTTPResponse.errorPage(.methodNotAllowed, "Ask with GET.")
+            var response = HTTPResponse.errorPage(.methodNotAllowed, "Use GET.")
             response.headers = [allow]
             return .respond(response)
         }

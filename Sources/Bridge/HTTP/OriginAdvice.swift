@@ -19,8 +19,8 @@ package struct OriginAdvice: CustomStringConvertible {
         guard AllowedOrigin.flaw(in: origin) == nil, origin != "*", Self.isShellSafe(origin) else {
             self.origin = "'\(Self.printable(origin))'"
             advice =
-                parsed.map { "browsers spell it \($0): an app of yours may send that, or no Origin at all" }
-                ?? "no browser sends such a one for a page of yours; an app of yours may send none"
+                parsed.map { "browsers send it as \($0): let your app send that, or no Origin" }
+                ?? "no browser sends it for your pages; let your app send no Origin"
             return
         }
         self.origin = origin
@@ -29,11 +29,11 @@ package struct OriginAdvice: CustomStringConvertible {
         let others = allowed.filter { AllowedOrigin.flaw(in: $0) == nil && !misspelt.contains($0) }
         let option = (others + [origin]).joined(separator: " ")
         let isShort = option.utf8.count <= Self.maximumOptionBytes && others.allSatisfy(Self.isShellSafe)
-        let allow = isShort ? "--cors \(option) or CORS=\"\(option)\"" : "--cors … \(origin), beside the others"
+        let allow = isShort ? "--cors \(option) or CORS=\"\(option)\"" : "--cors … \(origin), besides the others"
         if origin == "null" {
             advice = """
-                it is that of pages opened as files, of sandboxed frames and of some apps: serve the page over HTTP, \
-                let an app send no Origin, or allow all of these with \(allow)
+                pages opened as files, sandboxed frames and some apps send it: serve the page over HTTP, let your app send \
+                no Origin, or allow all of these with \(allow)
                 """
         } else if isBrowsers {
             let hint =
@@ -41,8 +41,8 @@ package struct OriginAdvice: CustomStringConvertible {
                 ?? allowed.lazy.compactMap { Origin($0).flatMap { parsed?.difference(from: $0) } }.first
             advice = "if that page or app is yours, allow it with \(allow)" + (hint.map { " (\($0))" } ?? "")
         } else {
-            let browsers = parsed.map { "browsers spell it \($0)" } ?? "no page on the web has it"
-            advice = "\(browsers): let an app of yours send no Origin, or allow it to the letter with \(allow)"
+            let browsers = parsed.map { "browsers send it as \($0)" } ?? "no web page has it"
+            advice = "\(browsers): let your app send no Origin, or allow exactly this text with \(allow)"
         }
     }
 

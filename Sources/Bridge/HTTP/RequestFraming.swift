@@ -31,7 +31,7 @@ struct RequestFraming {
             switch name.lowercased() {
             case "host":
                 hosts += 1
-                if !content.utf8.allSatisfy(Self.isInHost) { fault = "The Host header names no host." }
+                if !content.utf8.allSatisfy(Self.isInHost) { fault = "The Host header is not a valid host." }
             case "expect": expectsContinue = content.lowercased() == "100-continue"
             case "upgrade": upgrade = value
             // The parser treats the second like the first.
@@ -41,17 +41,17 @@ struct RequestFraming {
                 optionMentionsUpgrade = optionMentionsUpgrade || options.contains("upgrade")
             case "content-length":
                 contentLength = Int(content)
-                if contentLength == nil { fault = "No body has that Content-Length." }
+                if contentLength == nil { fault = "The Content-Length is not a valid number." }
             case "transfer-encoding":
                 codings += 1
                 if codings > 1 || content.lowercased() != "chunked" {
-                    fault = "The only transfer coding understood here is chunked."
+                    fault = "The only supported transfer coding is chunked."
                 }
             default: break
             }
         }
         let isOld = head.version == .http1_0
-        if hosts > 1 || hosts == 0 && !isOld { fault = "A request has exactly one Host header." }
+        if hosts > 1 || hosts == 0 && !isOld { fault = "A request must have exactly one Host header." }
         if codings > 0, isOld { fault = "HTTP/1.0 has no transfer codings." }
         if let upgrade, optionMentionsUpgrade {
             upgradeOffer = optionNamesUpgrade && !upgrade.isEmpty ? .plain : .unclear
