@@ -28,7 +28,7 @@ import Testing
         #expect(counts.tally.messages == 6)
         #expect(counts.undecodable == 1)
         #expect(counts.methodList == "emit 3, (no method) 1, close_room 1")
-        #expect(counts.formList == "JSON: 2, JSON 5.14.0: 1, JSON 5.15.1+: 1, pickle 0: 1")
+        #expect(counts.formatList == "JSON: 2, JSON 5.14.0: 1, JSON 5.15.1+: 1, pickle 0: 1")
     }
 
     @Test func `invented methods are added up`() {

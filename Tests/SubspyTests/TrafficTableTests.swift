@@ -22,7 +22,7 @@ import Testing
         #expect(table.rows[0].tally.messages == 11)
         #expect(table.rows[0].maximumBytes == 400)
         #expect(table.rows[0].averageBytes == 127)
-        #expect(table.rows[0].forms == [.pickle(protocolVersion: 4), .json(nil)])
+        #expect(table.rows[0].formats == [.pickle(protocolVersion: 4), .json(nil)])
     }
 
     @Test func `the gap is the longest time without a message, the present one included`() {

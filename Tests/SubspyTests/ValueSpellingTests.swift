@@ -69,21 +69,4 @@ import Testing
             #expect(back == value)
         }
     }
-
-    /// The bytes may ask for a text that no memory could hold.
-    @Test func `a short pickle of an endless text is shown as its bytes`() {
-        // A list in a list 60 times, each one twice in the next: ( ] ( ] ... with memo and BINGET.
-        var payload: [UInt8] = [0x80, 2]
-        payload += [UInt8(ascii: "]"), UInt8(ascii: "q"), 0]
-        for number in 1...UInt8(60) {
-            payload += [UInt8(ascii: "]"), UInt8(ascii: "q"), number, UInt8(ascii: "(")]
-            payload += [UInt8(ascii: "h"), number - 1, UInt8(ascii: "h"), number - 1, UInt8(ascii: "e")]
-        }
-        payload.append(UInt8(ascii: "."))
-        var renderer = MessageRenderer()
-        renderer.render(payload, by: MessageInspector())
-        let text = renderer.withBytes { String(decoding: $0, as: UTF8.self) }
-        #expect(
-            text.hasPrefix("undecodable, \(payload.count) bytes: its text would take more than \(4 << 20) bytes: b'"))
-    }
 }

@@ -11,7 +11,8 @@ struct ConvertCommand: ParsableCommand {
         discussion: """
             The first line of the input decides the direction. In JSON lines each message is written out: tuples, bytes and
             other values without a JSON type are objects with one key, such as {"$tuple": [1, 2]}. Nothing is lost: a payload
-            that can't be written out keeps its bytes. Lines of your own need only a message: {"message": {"method": "emit", ...}}.
+            that can't be written out keeps its bytes. Lines of your own need only a message:
+            {"message": {"method": "emit", ...}}.
             `subspy replay` and `subspy diff` read both. A file is compressed when its name ends in .gz.
 
             Examples:

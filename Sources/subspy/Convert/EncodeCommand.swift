@@ -20,7 +20,7 @@ struct EncodeCommand: ParsableCommand {
     @Argument(help: "JSON, @file with JSON, or - for standard input.")
     var value = "-"
 
-    @Option(help: ArgumentHelp("pickle or json.", valueName: "form"))
+    @Option(help: ArgumentHelp("pickle or json.", valueName: "format"))
     var `as` = PublishFormat.pickle
 
     @Option(

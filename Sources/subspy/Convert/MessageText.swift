@@ -40,7 +40,7 @@ struct MessageText: ~Copyable {
         return renderer.refusal
     }
 
-    /// The payload of a line with these keys; without form or protocol it is JSON, or a pickle of protocol 4.
+    /// The payload of a line with these keys; without `form` it is JSON, without `protocol` a pickle of protocol 4.
     static func payload(
         of message: JSONDocument.Node, in line: JSONDocument.Node, _ document: borrowing JSONDocument
     ) throws -> [UInt8] {
@@ -48,12 +48,12 @@ struct MessageText: ~Copyable {
         guard let form = document.value(forKey: "form", in: line) else { return try payload(of: value, as: .json) }
         if document.isString(form, equalTo: "json") { return try payload(of: value, as: .json) }
         guard document.isString(form, equalTo: "pickle") else {
-            throw Refusal("the form is json or pickle")
+            throw Refusal("form is json or pickle")
         }
         var version = Defaults.convertedPickleProtocol
         if let node = document.value(forKey: "protocol", in: line) {
             guard let number = document.int64(node), 0...5 ~= number else {
-                throw Refusal("the protocol is 0 to 5")
+                throw Refusal("protocol is 0 to 5")
             }
             version = Int(number)
         }

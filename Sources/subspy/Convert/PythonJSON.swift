@@ -3,7 +3,7 @@ import PickleCodec
 
 /// Writes Python values as `json.dumps` does by default: a space behind commas and colons, only ASCII, NaN bare.
 enum PythonJSON {
-    /// - Throws: for what `json.dumps` has no form for, and for tuples, of which it would make lists.
+    /// - Throws: for values that `json.dumps` refuses, and for tuples, of which it would make lists.
     static func append(_ value: PickleValue, to writer: inout JSONWriter) throws(Refusal) {
         switch value {
         case .null: writer.append("null")
@@ -28,7 +28,7 @@ enum PythonJSON {
     }
 
     private static func refusal(_ kind: String) -> Refusal {
-        Refusal("a payload in JSON has no form for \(kind)")
+        Refusal("JSON can't express this value: \(kind)")
     }
 
     private static func append(_ number: Double, to writer: inout JSONWriter) {

@@ -1,4 +1,5 @@
-/// A shell pattern over bytes: `*`, `?` (one character of UTF-8), `[a-z]`, `[!a-z]`, and `\` before a character that means itself.
+/// A shell pattern over bytes: `*`, `?` (one character of UTF-8), `[a-z]`, `[!a-z]`, and `\` before a character that means
+/// itself.
 struct GlobPattern: Hashable, Sendable {
     private enum Part: Hashable {
         case byte(UInt8)

@@ -169,7 +169,7 @@ struct JSONText: ~Copyable, ValueSpelling {
     }
 
     mutating func appendCycle(_ kind: PickleKind) {
-        refusal = "a container inside itself has no form in JSON"
+        refusal = "JSON can't express a container inside itself"
         append("{\"$cycle\":true}")
     }
 
@@ -177,7 +177,7 @@ struct JSONText: ~Copyable, ValueSpelling {
     mutating func append(
         object node: PickleNode, of document: borrowing PickleDocument, inside open: inout Set<PickleNode>
     ) throws(TooLong) {
-        refusal = "an object of a class has no form in JSON"
+        refusal = "JSON can't express an object of a class"
         switch document.builtinContent(of: node) {
         case .node(let content): return try append(content, of: document, inside: &open)
         case .items(let items):

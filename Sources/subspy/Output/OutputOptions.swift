@@ -9,7 +9,7 @@ struct OutputOptions: ParsableArguments {
             python: the repr, a line each; pretty: for people; json: a JSON object a line, for jq; table: aligned \
             columns. (default: pretty on a terminal, else python)
             """,
-            valueName: "form"))
+            valueName: "format"))
     var output: OutputFormat?
 
     @Option(
@@ -23,7 +23,7 @@ struct OutputOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "iso (UTC), epoch (seconds), relative (seconds since the start), delta (since the message before).",
-            valueName: "form"))
+            valueName: "format"))
     var timestamps: TimeFormat?
 
     @Option(

@@ -12,7 +12,7 @@ struct PublishOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "json, which every python-socketio from 1.8.4 on and ws-emit read, or pickle, for up to 5.13.",
-            valueName: "form"))
+            valueName: "format"))
     var `as` = PublishFormat.json
 
     @Option(

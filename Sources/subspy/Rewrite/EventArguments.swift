@@ -9,7 +9,8 @@ import PubSubMessages
 /// | one | the value; a tuple of one where the value is itself None or a tuple | `[value]` | the value |
 /// | several | a tuple | `[a, b]` | - |
 ///
-/// In JSON with `binary`, `data` is a list: the value above with a placeholder for each bytes value, then the base64 of each.
+/// In JSON with `binary`, `data` is a list: the value above with a placeholder for each bytes value, then the base64 of
+/// each.
 struct EventArguments {
     var values: [PickleValue]
 

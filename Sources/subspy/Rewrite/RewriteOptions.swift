@@ -20,7 +20,7 @@ struct RewriteOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "pickle (for python-socketio up to 5.13), json (for 5.15.1 and later), or original: each as it was recorded.",
-            valueName: "form"))
+            valueName: "format"))
     var `as` = RewriteFormat.original
 
     /// True when messages are published as they were recorded.

@@ -37,8 +37,8 @@ final class TrafficReport {
         run.after(interval) { [self] in
             counts.refresh(at: run.eventLoop.now)
             let rates = Self.text(counts.tally.messagesPerSecond, counts.tally.bytesPerSecond)
-            let forms = counts.formList
-            StandardError.say("\(rates); \(totals)" + (forms.isEmpty ? "" : "; \(forms)"))
+            let formats = counts.formatList
+            StandardError.say("\(rates); \(totals)" + (formats.isEmpty ? "" : "; \(formats)"))
             tick(interval)
         }
     }
@@ -54,7 +54,7 @@ final class TrafficReport {
         StandardError.say(
             "\(totals) in \(Quantity.seconds(.nanoseconds(duration.nanoseconds))) s: "
                 + Self.text(Double(counts.tally.messages) / seconds, Double(counts.tally.bytes) / seconds))
-        let lists = [counts.methodList, counts.formList].filter { !$0.isEmpty }
+        let lists = [counts.methodList, counts.formatList].filter { !$0.isEmpty }
         if !lists.isEmpty { StandardError.say(lists.joined(separator: "; ")) }
         if let sentence = outages.sentence(at: now) { StandardError.say(sentence) }
     }

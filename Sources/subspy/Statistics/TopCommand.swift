@@ -128,20 +128,20 @@ final class TopSession: PubSubDelegate {
 
     func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
         guard run.exitCode == nil, let inspection = filter.inspect(payload), filter.isSampled() else { return }
-        let (now, size, form) = (run.eventLoop.now, payload.count, inspection.wireForm)
+        let (now, size, format) = (run.eventLoop.now, payload.count, inspection.wireForm)
         counts.count(inspection, bytes: size)
-        if case .undecodable = inspection.form { return table.count(.undecodable, bytes: size, form, at: now) }
+        if case .undecodable = inspection.form { return table.count(.undecodable, bytes: size, format, at: now) }
         let summary = inspection.summary
         switch grouping {
         case .room:
-            if summary.rooms.isEmpty { table.count(.unnamed, bytes: size, form, at: now) }
-            for room in summary.rooms { table.count(.named(room), bytes: size, form, at: now) }
+            if summary.rooms.isEmpty { table.count(.unnamed, bytes: size, format, at: now) }
+            for room in summary.rooms { table.count(.named(room), bytes: size, format, at: now) }
         case .event: count(summary.event)
         case .sender: count(summary.hostID)
         case .namespace: count(summary.namespace)
         }
         func count(_ name: ByteString?) {
-            table.count(name.map { .named($0) } ?? .unnamed, bytes: size, form, at: now)
+            table.count(name.map { .named($0) } ?? .unnamed, bytes: size, format, at: now)
         }
     }
 

@@ -40,9 +40,9 @@ struct TopFrame {
         ]
     }
 
-    private static let formWidth = 15
-    /// Rank of the column of forms among the numbers.
-    private static let formRank = 2
+    private static let formatWidth = 15
+    /// Rank of the column of formats among the numbers.
+    private static let formatRank = 2
     private static let leastName = 16
     /// Names longer than this are cut even where lines may be long.
     private static let widestName = 40
@@ -60,7 +60,7 @@ struct TopFrame {
             + "\(Quantity.grouped(counts.tally.messages)) messages, \(Quantity.bytes(Double(counts.tally.bytes))) in "
             + "\(Self.time(duration ?? .zero)) s; \(Quantity.grouped(counts.undecodable)) undecodable"
         appendLine(totals, .heading, to: &writer)
-        let forms = counts.formList
+        let formats = counts.formatList
         if duration == nil {
             appendLine("waiting for Redis", .warning, to: &writer)
         } else if outages.since != nil {
@@ -68,7 +68,7 @@ struct TopFrame {
         } else if let sentence = outages.sentence(at: now) {
             appendLine(sentence, .warning, to: &writer)
         } else {
-            appendLine(forms.isEmpty ? "no messages yet" : forms, .quiet, to: &writer)
+            appendLine(formats.isEmpty ? "no messages yet" : formats, .quiet, to: &writer)
         }
         if isLive { appendLine("q quits; sort: m b a x t l g n", .quiet, to: &writer) }
     }
@@ -85,13 +85,13 @@ struct TopFrame {
 
     /// Appends titles and rows, at most `rows` of them, and a line about the rest.
     func append(_ table: TrafficTable, rows limit: Int, at now: NIODeadline, to writer: inout JSONWriter) {
-        var (shown, showsForm) = (Self.numbers, true)
+        var (shown, showsFormat) = (Self.numbers, true)
         var left: Int {
-            (columns ?? 120) - shown.reduce(0) { $0 + $1.width + 1 } - (showsForm ? Self.formWidth + 1 : 0)
+            (columns ?? 120) - shown.reduce(0) { $0 + $1.width + 1 } - (showsFormat ? Self.formatWidth + 1 : 0)
         }
         while left < Self.leastName, let last = shown.max(by: { $0.rank < $1.rank }), last.rank > 0 {
-            if showsForm, last.rank < Self.formRank {
-                showsForm = false
+            if showsFormat, last.rank < Self.formatRank {
+                showsFormat = false
             } else {
                 shown.removeAll { $0.rank == last.rank }
             }
@@ -104,7 +104,7 @@ struct TopFrame {
             // The column that the table is sorted by.
             titles.append((column.order == order ? "▼" : "") + column.title, column.width, isNumber: true, to: &writer)
         }
-        if showsForm { titles.append("FORM", nil, isNumber: false, to: &writer) }
+        if showsFormat { titles.append("FORM", nil, isNumber: false, to: &writer) }
         palette.end(&writer)
         writer.append(0x0A)
         let sorted = table.sorted(by: order, at: now)
@@ -113,32 +113,32 @@ struct TopFrame {
         let isCut = sorted.count + (others == nil ? 0 : 1) > limit
         let visible = sorted.prefix(max(limit - (others == nil ? 0 : 1) - (isCut ? 1 : 0), 0))
         for row in visible {
-            append(row, name(of: row.key), nameWidth, shown, showsForm, at: now, to: &writer)
+            append(row, name(of: row.key), nameWidth, shown, showsFormat, at: now, to: &writer)
         }
-        if let others { append(others, Array("(others)".utf8), nameWidth, shown, showsForm, at: now, to: &writer) }
+        if let others { append(others, Array("(others)".utf8), nameWidth, shown, showsFormat, at: now, to: &writer) }
         if isCut, limit > 0 {
             appendLine("\(Quantity.grouped(sorted.count - visible.count)) more", .quiet, to: &writer)
         }
     }
 
     private func append(
-        _ row: TrafficTable.Row, _ name: [UInt8], _ nameWidth: Int, _ shown: [Column], _ showsForm: Bool,
+        _ row: TrafficTable.Row, _ name: [UInt8], _ nameWidth: Int, _ shown: [Column], _ showsFormat: Bool,
         at now: NIODeadline, to writer: inout JSONWriter
     ) {
         var cells = Row(limit: columns)
         name.withUnsafeBytes { cells.append($0, nameWidth, isNumber: false, to: &writer) }
         for column in shown { cells.append(column.text(row, now), column.width, isNumber: true, to: &writer) }
-        if showsForm {
-            cells.append(Self.text(of: row.forms), nil, isNumber: false, to: &writer)
+        if showsFormat {
+            cells.append(Self.text(of: row.formats), nil, isNumber: false, to: &writer)
         }
         writer.append(0x0A)
     }
 
     /// `pickle 2/4, JSON 5.15.1+`.
-    private static func text(of forms: Set<WireForm>) -> String {
+    private static func text(of formats: Set<WireForm>) -> String {
         var versions: [String: [String]] = [:]
-        for form in forms {
-            let words = "\(form)".split(separator: " ").map(String.init)
+        for format in formats {
+            let words = "\(format)".split(separator: " ").map(String.init)
             versions[words[0], default: []] += words.dropFirst()
         }
         return versions.sorted { $0.key > $1.key }

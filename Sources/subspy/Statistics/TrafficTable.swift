@@ -41,11 +41,11 @@ struct TrafficCounts {
     private(set) var undecodable = 0
     private var lastRefresh: NIODeadline?
     private var methods: [ByteString: Int] = [:]
-    private var forms: [WireForm: Int] = [:]
+    private var formats: [WireForm: Int] = [:]
 
     mutating func count(_ inspection: MessageInspector.Inspection, bytes count: Int) {
         tally.count(bytes: count)
-        forms[inspection.wireForm, default: 0] += 1
+        formats[inspection.wireForm, default: 0] += 1
         if case .undecodable = inspection.form { return undecodable += 1 }
         var method = inspection.summary.method ?? "(no method)"
         if methods[method] == nil, methods.count >= Limits.methods { method = "(others)" }
@@ -62,8 +62,8 @@ struct TrafficCounts {
     var methodList: String { Self.list(methods.map { (Self.name($0.key), $0.value) }) }
 
     /// `pickle 4: 12, JSON 5.15.1+: 1`, the largest first, without undecodable messages.
-    var formList: String {
-        Self.list(forms.filter { $0.key != .undecodable }.map { ("\($0.key):", $0.value) })
+    var formatList: String {
+        Self.list(formats.filter { $0.key != .undecodable }.map { ("\($0.key):", $0.value) })
     }
 
     private static func list(_ counts: [(name: String, count: Int)]) -> String {
@@ -95,16 +95,16 @@ struct TrafficTable {
         private(set) var tally = Tally()
         private(set) var maximumBytes = 0
         /// The format of the last message.
-        private var form: WireForm
+        private var format: WireForm
         /// The formats of all messages.
-        private(set) var forms: Set<WireForm>
+        private(set) var formats: Set<WireForm>
         private(set) var lastSeen: NIODeadline
         private var longestGap: TimeAmount = .zero
 
-        init(_ key: Key, form: WireForm, at now: NIODeadline) {
+        init(_ key: Key, format: WireForm, at now: NIODeadline) {
             self.key = key
-            self.form = form
-            forms = [form]
+            self.format = format
+            formats = [format]
             lastSeen = now
         }
 
@@ -113,14 +113,14 @@ struct TrafficTable {
         /// The longest time without a message, the present one included.
         func gap(at now: NIODeadline) -> TimeAmount { max(longestGap, now - lastSeen) }
 
-        fileprivate mutating func count(bytes count: Int, _ form: WireForm, at now: NIODeadline) {
+        fileprivate mutating func count(bytes count: Int, _ format: WireForm, at now: NIODeadline) {
             if tally.messages > 0 { longestGap = max(longestGap, now - lastSeen) }
             lastSeen = now
             tally.count(bytes: count)
             maximumBytes = max(maximumBytes, count)
             // A sender's format rarely changes: this saves nearly all accesses to the set.
-            if form != self.form { forms.insert(form) }
-            self.form = form
+            if format != self.format { formats.insert(format) }
+            self.format = format
         }
 
         fileprivate mutating func refresh(after interval: TimeAmount) { tally.refresh(after: interval) }
@@ -128,7 +128,7 @@ struct TrafficTable {
         fileprivate mutating func absorb(_ row: Row) {
             tally.absorb(row.tally)
             maximumBytes = max(maximumBytes, row.maximumBytes)
-            forms.formUnion(row.forms)
+            formats.formUnion(row.formats)
             lastSeen = max(lastSeen, row.lastSeen)
         }
     }
@@ -149,16 +149,16 @@ struct TrafficTable {
         lastRefresh = now
     }
 
-    mutating func count(_ key: Key, bytes: Int, _ form: WireForm, at now: NIODeadline) {
+    mutating func count(_ key: Key, bytes: Int, _ format: WireForm, at now: NIODeadline) {
         if let index = indices[key] {
-            rows[index].count(bytes: bytes, form, at: now)
+            rows[index].count(bytes: bytes, format, at: now)
         } else if rows.count < capacity {
             indices[key] = rows.count
-            rows.append(Row(key, form: form, at: now))
-            rows[rows.count - 1].count(bytes: bytes, form, at: now)
+            rows.append(Row(key, format: format, at: now))
+            rows[rows.count - 1].count(bytes: bytes, format, at: now)
         } else {
-            if others == nil { others = Row(.unnamed, form: form, at: now) }
-            others?.count(bytes: bytes, form, at: now)
+            if others == nil { others = Row(.unnamed, format: format, at: now) }
+            others?.count(bytes: bytes, format, at: now)
         }
     }
 

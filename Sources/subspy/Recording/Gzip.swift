@@ -1,0 +1,105 @@
+import CZlib
+
+/// 15 is the largest window, 16 asks for gzip's wrapper.
+private let gzipWindow: CInt = 15 + 16
+
+private func makeStream(_ initialize: (UnsafeMutablePointer<z_stream>) -> CInt) -> UnsafeMutablePointer<z_stream> {
+    let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
+    stream.initialize(to: z_stream())
+    // It fails only when malloc does.
+    guard initialize(stream) == Z_OK else { fatalError("out of memory") }
+    return stream
+}
+
+/// Reads gzip (RFC 1952), one member after the other, from bytes that come in pieces.
+final class GzipReader {
+    /// Where the last member stands.
+    enum State {
+        /// Between members, where a file may end.
+        case complete
+        case inMember
+        /// Broken: nothing more can be read.
+        case damaged
+    }
+
+    private let stream: UnsafeMutablePointer<z_stream>
+    private(set) var state = State.complete
+
+    init() {
+        stream = makeStream { inflateInit2_($0, gzipWindow, ZLIB_VERSION, CInt(MemoryLayout<z_stream>.size)) }
+    }
+
+    deinit {
+        inflateEnd(stream)
+        stream.deallocate()
+    }
+
+    /// Decompresses `input` into `output`.
+    ///
+    /// - Parameter stopsAtBlocks: returns at the end of each block of deflate.
+    /// - Returns: the counts of bytes taken and written.
+    func read(
+        _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer, stopsAtBlocks: Bool = false
+    ) -> (taken: Int, written: Int) {
+        guard state != .damaged, let source = input.baseAddress, let target = output.baseAddress else { return (0, 0) }
+        stream.pointee.next_in = UnsafeMutableRawPointer(mutating: source).assumingMemoryBound(to: UInt8.self)
+        stream.pointee.avail_in = UInt32(input.count)
+        stream.pointee.next_out = target.assumingMemoryBound(to: UInt8.self)
+        stream.pointee.avail_out = UInt32(output.count)
+        if input.count > 0 { state = .inMember }
+        switch inflate(stream, stopsAtBlocks ? Z_BLOCK : Z_NO_FLUSH) {
+        case Z_STREAM_END:
+            state = .complete
+            inflateReset(stream)
+        case Z_OK, Z_BUF_ERROR: break
+        default: state = .damaged
+        }
+        return (input.count - Int(stream.pointee.avail_in), output.count - Int(stream.pointee.avail_out))
+    }
+
+    /// True at the end of a block that ends at the end of a byte: after a flush.
+    var isAtFlush: Bool {
+        // zlib.h: 128 after a block, the low bits count the unread bits of the last byte, 64 in the last block.
+        state == .inMember && stream.pointee.data_type & 0b1100_0111 == 128
+    }
+}
+
+/// Writes gzip (RFC 1952): one member, from which everything up to the last flush can be read at any time.
+final class GzipWriter {
+    private let stream: UnsafeMutablePointer<z_stream>
+    private var space = [UInt8](repeating: 0, count: 1 << 16)
+
+    init() {
+        // The fastest level: recordings compress well, and the recorder has to keep up. 8 is zlib's default for memory.
+        stream = makeStream {
+            deflateInit2_(
+                $0, Z_BEST_SPEED, Z_DEFLATED, gzipWindow, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION,
+                CInt(MemoryLayout<z_stream>.size))
+        }
+    }
+
+    deinit {
+        deflateEnd(stream)
+        stream.deallocate()
+    }
+
+    /// Compresses bytes and hands over all output in pieces, so that a reader gets every byte.
+    ///
+    /// - Parameter isLast: ends the member; the next write begins another.
+    func write(_ bytes: UnsafeRawBufferPointer, isLast: Bool, _ body: (UnsafeRawBufferPointer) -> Void) {
+        stream.pointee.next_in = bytes.baseAddress.map {
+            UnsafeMutableRawPointer(mutating: $0).assumingMemoryBound(to: UInt8.self)
+        }
+        stream.pointee.avail_in = UInt32(bytes.count)
+        repeat {
+            let count = space.withUnsafeMutableBufferPointer { space in
+                stream.pointee.next_out = space.baseAddress
+                stream.pointee.avail_out = UInt32(space.count)
+                _ = deflate(stream, isLast ? Z_FINISH : Z_SYNC_FLUSH)
+                return space.count - Int(stream.pointee.avail_out)
+            }
+            space.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+        } while stream.pointee.avail_out == 0
+        if isLast { deflateReset(stream) }
+    }
+}
