@@ -1,12 +1,12 @@
-# make demo    installs what is missing, builds, and shows the time example at http://localhost:7788; Ctrl-C ends it
-# make test    installs what is missing and runs all tests: swift test, then real emitters, clients and a browser
+# make demo    installs missing packages, builds, and shows the time example at http://localhost:7788; Ctrl-C ends it
+# make test    installs missing packages and runs all tests: swift test, then real emitters, clients and a browser
 # make build   builds the programs for release
 # make install builds the programs with the Swift runtime linked in and installs them, the systemd unit, the manual pages
-#              and the completions; PREFIX=/usr/local and DESTDIR= say where to. make uninstall removes them
+#              and the completions; PREFIX=/usr/local and DESTDIR= set the destination. make uninstall removes them
 # make deb     builds the Debian package into dist/
 # make bench   measures CPU time per delivered message beside the original Python service, python-socketio and nchan
-# make bench-growth measures what a delivery costs from 10 to 19,000 clients, 1 to 100,000 rooms, 100 B to 1 MB; memory; pauses
-# make bench-micro measures codec, packet writer, room index and frame outlet beside a committed baseline
+# make bench-growth measures deliveries with 10 to 19,000 clients, 1 to 100,000 rooms, 100 B to 1 MB; memory; pauses
+# make bench-micro compares codec, packet writer, room index and frame outlet with a committed baseline
 # make format  formats the Swift sources; make lint only checks them
 # make fuzz    fuzzes the pickle codec with coverage under the address sanitizer for 60 seconds; SECONDS=600 for longer
 .PHONY: demo test build bench bench-growth bench-micro format lint fuzz standalone install uninstall deb
@@ -45,9 +45,8 @@ format:
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests example
 
-# What is installed needs no toolchain on the machine: its programs have the Swift runtime in them, hence a build of its
-# own beside that of `make build`. It is up to date or not by its files, so that `sudo make install` after `make
-# standalone` builds nothing as root.
+# Installed programs contain the Swift runtime and need no toolchain, so they have a build separate from `make build`. make
+# compares file times, so that `sudo make install` after `make standalone` builds nothing as root.
 STANDALONE = .build/standalone
 PROGRAMS = ws-emit subspy
 SHARE = $(STANDALONE)/share
@@ -76,7 +75,7 @@ UNITDIR = $(PREFIX)/lib/systemd/system
 BASHDIR = $(PREFIX)/share/bash-completion/completions
 ZSHDIR = $(PREFIX)/share/zsh/site-functions
 FISHDIR = $(PREFIX)/share/fish/vendor_completions.d
-# Where the unit looks for it, whatever the prefix.
+# The unit reads its settings here, whatever the prefix.
 DEFAULTDIR = /etc/default
 
 install: standalone
@@ -92,7 +91,7 @@ install: standalone
 	done
 	sed 's|/usr/local/bin/|$(BINDIR)/|' contrib/ws-emit.service > $(DESTDIR)$(UNITDIR)/ws-emit.service
 	chmod 644 $(DESTDIR)$(UNITDIR)/ws-emit.service
-	# It holds a secret and the Redis password; what is there stays.
+	# The file holds a secret and the Redis password. An existing one stays.
 	test -e $(DESTDIR)$(DEFAULTDIR)/ws-emit || install -m 640 contrib/ws-emit $(DESTDIR)$(DEFAULTDIR)/ws-emit
 
 uninstall:

@@ -1,20 +1,21 @@
 import JSONCodec
+import NIOCore
 import PubSubMessages
 import SocketIOProtocol
 
-/// Every number and name the bridge can be told; units and reasons beside each.
+/// Every setting of the bridge, with its unit, its default and the reason for it. ``BridgeLimits`` has the limits that no option changes.
 package struct BridgeConfiguration: Sendable {
-    /// Origins that browsers may come from; `*` allows any. Default: the original's.
+    /// Allowed origins of pages; `*` allows any. Default: the original's.
     package var origins: [String] = ["http://localhost:7788"]
-    /// What `POST /emit` asks for; nil or empty turns the endpoint off (404).
+    /// The secret of `POST /emit`; nil or empty turns the endpoint off (404).
     package var emitSecret: String?
-    /// Where Engine.IO answers, with slashes at both ends.
+    /// The path of Engine.IO, with slashes at both ends.
     package var path = "/socket.io/"
     /// Redis channels to subscribe to; HTTP emits and acks are published on the first.
     package var redisChannels = ["flask-socketio"]
-    /// How a list in the `data` of a JSON message is read.
+    /// The reading of a list in the `data` of a JSON message.
     package var listReading = PubSubMessageDecoder.ListReading.learned
-    /// How HTTP emits are published; nil chooses by what the other servers on the channel publish.
+    /// The format of published HTTP emits; nil follows the other servers on the channel.
     package var publishForm: PubSubMessageEncoder.Form?
     /// Namespaces a browser may open; nil allows any, since emitters choose them.
     package var namespaces: Set<ByteString>?
@@ -23,80 +24,151 @@ package struct BridgeConfiguration: Sendable {
     package var timing = EngineIOTiming()
     /// Bytes of one packet or POST body from a client; announced in the handshake. Default: python-engineio's.
     package var maxPayload = 1_000_000
-    /// Bytes of messages and bodies of clients whose end has not come, of all connections together. Default (nil): 64 MiB, or
-    /// sixteen of the largest where these are larger. Hundreds of honest clients can be in the middle of a large message, and
-    /// ten thousand that never end one can't fill the memory.
+    /// Bytes of incomplete messages and bodies, all connections together. Default (nil): 64 MiB or sixteen of the largest,
+    /// whichever is more. This lets hundreds of honest clients be in the middle of a large message, and keeps ten thousand clients
+    /// that never finish one from filling the memory.
     package var maxUnfinishedBytes: Int?
-    var unfinishedLimit: Int { maxUnfinishedBytes ?? max(64 << 20, 16 * max(maxPayload, maxEmitBodyBytes)) }
-    /// Bytes of a `POST /emit` body. Default: 1 MB, far above what belongs in an event.
+    package var unfinishedLimit: Int { maxUnfinishedBytes ?? max(64 << 20, 16 * max(maxPayload, maxEmitBodyBytes)) }
+    /// Bytes of a `POST /emit` body. Default: 1 MB, far above any reasonable event.
     package var maxEmitBodyBytes = 1_000_000
     /// Bytes a client's outgoing queue may hold before its transport is closed. Default (nil): two of the largest messages,
-    /// twice `maxMessageBytes`, since a healthy client that polls gets nothing between two polls. Clients of a room share
-    /// its packets, so that what many slow ones hold is what was emitted until they are closed, not this bound times them.
+    /// twice `maxMessageBytes`, since a healthy client that polls gets nothing between two polls. Clients of a room share its
+    /// packets, so many slow clients together hold each emitted packet once.
     package var maxQueuedBytes: Int?
-    /// How long a client may take nothing while more than 1 MiB waits for it. Default: longer than a phone needs to change its
-    /// network; what is beyond 1 MiB of memory for each is held no longer.
+    /// The time a client may take nothing while more than 1 MiB waits for it. Default: longer than a phone needs to change its
+    /// network, and short enough that memory above 1 MiB per client is soon free again.
     package var stallTimeout = Duration.seconds(10)
     /// Bytes NIO may hold for one websocket before packets wait in the queue above.
     package var writeBufferBytes = 64 << 10
-    /// Whether connections are accepted, and websockets read and written, without NIO.
-    package var sendsDirectly = true
-    /// Bytes of events for the same rooms that are joined into one packet; bounds what a slow client gets at once.
+    /// Events for the same rooms are joined into one packet up to this many bytes. Limits what a slow client gets at once.
     package var maxJoinedBytes = 16 << 10
-    /// Open connections. Default: what the descriptor limit leaves, decided at start.
+    /// Open connections. Default: as many as the limit on file descriptors allows, decided at start.
     package var maxConnections = 1_000_000
-    /// Rooms one client may have joined. Default: above any real page, and bounds what one client can make us store.
+    /// Rooms one client may be in. Default: above any real page, and low enough to limit the memory of one client.
     package var maxRoomsPerSocket = 1024
     /// Bytes of a room's or namespace's name that clients send.
     package var maxNameBytes = 1024
     /// Namespaces one connection may open.
     package var maxNamespacesPerSession = 64
-    /// Acks a client owes us; the oldest is forgotten beyond. Pages that never ack must not fill memory.
+    /// Acks one client may owe; beyond, the oldest is forgotten. Pages that never ack must not fill memory.
     package var maxPendingAcks = 256
 
     /// Joins of one socket that wait for Redis at a time; each costs two GETs.
     package var maxPendingJoins = 64
 
-    /// Bytes of a room-space's secret. Default: far above any password; a longer value is no secret, and would hold up what
-    /// else Redis has to answer.
+    /// Bytes of a room-space's secret. Default: far above any password. A longer value is no secret, and would delay other replies
+    /// of Redis.
     package var maxSecretBytes = 64 << 10
-    /// Bytes of commands that may wait for Redis, mostly of messages to publish. Default: some seconds of a busy server's
-    /// emits while Redis pauses; beyond, `POST /emit` says that a message reaches this server's clients only.
+    /// Bytes of commands that may wait for Redis, mostly messages to publish. Default: some seconds of a busy server's emits while
+    /// Redis pauses. Beyond, `POST /emit` reports that a message reaches this server's clients only.
     package var maxRedisQueueBytes = 64 << 20
 
-    /// Bytes of one published message; larger ones are refused unread. Default: half of what makes Redis itself cut a
-    /// subscriber off.
+    /// Bytes of one published message; larger ones are refused unread. Default: half of the output that makes Redis disconnect a
+    /// subscriber.
     package var maxMessageBytes = 16 << 20
 
-    /// How often this process sends itself a message through Redis, to know that it would hear others'; nil turns it off.
-    /// Default: rare enough to be no load, often enough for `canaryLimit`.
+    /// The interval of canaries: messages that this process sends to itself through Redis, to prove that others' would arrive. Nil
+    /// turns them off. Default: rare enough to be no load, often enough for `canaryLimit`.
     package var canaryInterval: Duration? = .seconds(5)
-    /// Age of the last such message that came back from which on the process is not ready. Default: two may be lost.
+    /// The process isn't ready once its last canary that came back is older than this. Default: two may be lost.
     package var canaryLimit = Duration.seconds(12)
-    /// How long an event loop may do nothing before `/livez` calls the process dead.
+    /// The time an event loop may hang before `/livez` calls the process dead.
     package var stuckLoopLimit = Duration.seconds(30)
-    /// Times without a subscription that are remembered.
+    /// Gaps of the subscription that are remembered.
     package var maxGaps = 64
-    /// Senders that are accounted for.
+    /// Senders in the table of senders.
     package var maxSenders = 1024
-    /// Whether `/livez`, `/readyz` and `/metrics` have a listener of their own and the public one doesn't know them.
+    /// `/livez`, `/readyz` and `/metrics` have their own listener, and the public one doesn't serve them.
     package var hasAdminListener = false
-    /// The Redis server as it may be shown: without password.
+    /// The Redis server for display, without password.
     package var redisName = "none"
-    /// The version as it may be shown.
+    /// The version for display.
     package var version = ""
 
-    /// How long a request's head may take, from the first byte or the accept.
+    /// The time a request's head may take, from the first byte or the accept.
     package var headTimeout = Duration.seconds(10)
-    /// How long a request's body may take.
+    /// The time a request's body may take.
     package var bodyTimeout = Duration.seconds(30)
-    /// How long a kept-alive connection may be idle.
+    /// The time a kept-alive connection may be idle.
     package var idleTimeout = Duration.seconds(75)
-    /// How long a websocket may take to answer our close frame, and a shutdown to finish.
+    /// The time a websocket may take to answer our close frame, and a shutdown may take to finish.
     package var closeTimeout = Duration.seconds(3)
 
-    /// What tells this process's sids from those of others behind the same load balancer.
+    /// Distinguishes this process's sids from those of others behind the same load balancer.
     package var instance = SessionID.Instance()
 
     package init() {}
+}
+
+/// The limits that no option changes, with their units and reasons.
+package enum BridgeLimits {
+    // MARK: Memory
+
+    /// Memory that decoding may keep for ever. Larger messages come in bursts, so their memory is given back some time later
+    /// (`memoryInterval`) and not after each message.
+    static let keptScratchBytes = 256 << 10
+    static let memoryInterval = TimeAmount.seconds(10)
+    /// JSON of a client's packet above this size makes its parser give memory back afterwards.
+    static let keptDocumentBytes = 64 << 10
+    /// Packets for which a client's queue keeps memory once it is empty.
+    static let keptQueuedPackets = 1024
+
+    // MARK: Delivery
+
+    /// Packets of one client are joined up to this size: copying that much costs less than the system call that it saves.
+    static let joinedWriteBytes = 16 << 10
+    /// A polling response takes no further packet beyond this size, since it is a copy of its own for each client.
+    static let pollResponseBytes = 1 << 20
+    /// A batch of HTTP emits of this size is worth a write to Redis of its own.
+    static let publishBatchBytes = 256 << 10
+
+    // MARK: Messages
+
+    /// Redis's own default limit for the output of a slow subscriber. A message draws a warning beyond a quarter of it, or of
+    /// `--max-message` where that is lower.
+    static let redisOutputBytes = 32 << 20
+    /// Refused senders and causes that the log remembers; beyond, all are forgotten, so that a flood of senders repeats itself
+    /// at worst.
+    static let explainedRefusals = 1024
+
+    // MARK: Refused clients
+
+    /// Bytes of a name that a refused client sent; strangers choose them.
+    static let refusedNameBytes = 256
+    /// Each cause is logged once in this time: a refused client tries again every few seconds.
+    static let refusalLogInterval = TimeAmount.minutes(1)
+    /// Origins named in the log within that time. Real pages have a handful; somebody who invents more must fill neither memory
+    /// nor the log.
+    static let loggedOrigins = 64
+    /// Refusals of one cause that each event loop remembers for `ws-emit explain`; invented names of one cause push out no other
+    /// cause.
+    static let recentRefusalsPerCause = 16
+
+    // MARK: Canaries and gaps
+
+    /// Canaries under way: a slow one still counts, and of a dead channel's the last few are enough.
+    static let pendingCanaries = 16
+    /// How long the last gap waits for its cause before pages are told of it.
+    static let gapExplanationTimeout = TimeAmount.seconds(1)
+
+    // MARK: Questions of operators
+
+    /// The time that the slowest event loop may take for its part of `/metrics` and `/explain`.
+    static let collectTimeout = TimeAmount.seconds(2)
+    /// Senders with series of their own in `/metrics`, the busiest, and senders in `/explain`.
+    static let shownSenders = 20
+    /// Refusals in `/explain`, the latest.
+    static let shownRefusals = 100
+    /// Senders and refusals older than this are left out of `/explain`.
+    static let recentSenderWindow = TimeAmount.minutes(10)
+    static let recentRefusalWindow = TimeAmount.hours(1)
+    /// Rooms of an emit that are looked up for its report, and names of a kind in one report.
+    static let reportedRooms = 20
+    static let reportedNames = 20
+    /// Namespaces searched for a room that is empty: strangers may open many.
+    static let searchedNamespaces = 1000
+    /// Names compared on one event loop, which takes a millisecond or two, each up to its first bytes; similar names reported.
+    static let comparedNames = 2_000
+    static let comparedNameBytes = 64
+    static let similarNames = 5
 }

@@ -1,4 +1,4 @@
-/// What happened on one event loop, as plain integers; summed over the loops when somebody asks.
+/// Counts events on one event loop, as plain integers; summed over the loops on request.
 package struct BridgeCounters: Sendable, Equatable {
     package var connectionsAccepted = 0
     package var connectionsRefused = 0
@@ -23,7 +23,7 @@ package struct BridgeCounters: Sendable, Equatable {
     package var packetsQueued = 0
     package var gapNotices = 0
     package var unfinishedGivenUp = 0
-    /// What clients asked for and didn't get, by cause.
+    /// Refused requests, packets and events of clients, by cause.
     var refusals = CaseCounts<ClientRefusal.Cause>()
 
     package init() {}
@@ -33,13 +33,13 @@ package struct BridgeCounters: Sendable, Equatable {
         left.refusals += right.refusals
     }
 
-    /// Name and value of each counter that isn't zero, for the log.
+    /// Names and values of the counters that aren't zero, for the log.
     package var nonZero: [(name: String, value: Int)] {
         (Self.fields.map { ($0.name, self[keyPath: $0.path]) }
             + ClientRefusal.Cause.allCases.map { ($0.label, refusals[$0]) }).filter { $0.1 != 0 }
     }
 
-    /// Name, meaning and place of each counter.
+    /// Name, help text and key path of each counter.
     static var fields: [(name: String, help: String, path: WritableKeyPath<BridgeCounters, Int>)] {
         [
             ("connections_accepted", "TCP connections accepted.", \.connectionsAccepted),
@@ -64,11 +64,11 @@ package struct BridgeCounters: Sendable, Equatable {
             ("packets_dropped_closed", "Packets that waited when their session closed.", \.packetsDroppedClosed),
             ("namespaces_refused", "CONNECTs refused: --namespace, --max-namespaces.", \.namespacesRefused),
             ("joins", "Rooms joined.", \.joins),
-            ("joins_refused", "Joins refused, for whatever reason.", \.joinsRefused),
+            ("joins_refused", "Joins refused, for any reason.", \.joinsRefused),
             ("room_limit_reached", "Joins refused because --max-rooms was reached.", \.roomLimitReached),
             ("pending_join_limit_reached", "Joins refused: too many wait for Redis.", \.pendingJoinLimitReached),
             ("acks_forgotten", "Owed acks given up because --max-pending-acks was reached.", \.acksForgotten),
-            ("packets_queued", "Packets handed to the clients' transports.", \.packetsQueued),
+            ("packets_queued", "Packets queued for clients.", \.packetsQueued),
             (
                 "unfinished_given_up", "Connections closed in the middle of a message: --max-unfinished was reached.",
                 \.unfinishedGivenUp

@@ -4,12 +4,13 @@ import NIOCore
 import PubSubMessages
 import SocketIOProtocol
 
-/// What clients may ask for: `join`, `leave`, and the acks of events that asked for one.
+/// Handles the events of clients: `join`, `leave`, and acks.
 ///
-/// Mirrors the handlers of the original `ws-emit.py`; other events are ignored and acked with `[]`, as its era's
-/// python-socketio did.
+/// Mirrors the handlers of the original `ws-emit.py`. Other events are ignored and acked with `[]`, as python-socketio did at
+/// that time.
 final class ClientEvents {
-    /// A cycle until the shard stops: weak, it would count the shard's references in a slower way, several for each delivery.
+    /// A reference cycle until the shard stops. A weak reference would make every retain of the shard slower, several for each
+    /// delivery.
     var shard: Shard?
     private let eventLoop: any EventLoop
     private let configuration: BridgeConfiguration
@@ -17,24 +18,17 @@ final class ClientEvents {
     private let logger: Logger
     private var document = JSONDocument(limits: JSONLimits())
     private var hasLargeDocument = false
-    /// Joins that wait for an answer from elsewhere, by number: one socket may wait for several of the same room.
-    private var pendingJoins: [UInt64: PendingJoin] = [:]
-    private var lastJoin: UInt64 = 0
-
-    private struct PendingJoin {
-        let request: JoinRequest
-        let socket: Socket
-        let ackID: Int?
-    }
+    private var pendingJoins: PendingJoins
 
     init(eventLoop: any EventLoop, configuration: BridgeConfiguration, router: RouterReference, logger: Logger) {
         self.eventLoop = eventLoop
         self.configuration = configuration
         self.router = router
         self.logger = logger
+        pendingJoins = PendingJoins(limitPerSocket: configuration.maxPendingJoins)
     }
 
-    /// Whether a CONNECT payload is absent or a JSON object (authentication data, of no use here).
+    /// Whether a CONNECT payload is absent or a JSON object (authentication data, which is not used here).
     func isObjectOrEmpty(_ json: ArraySlice<UInt8>) throws(SocketIOError) -> Bool {
         if json.isEmpty { return true }
         return try withDocument(json) { document in document.kind(of: document.root) == .object }
@@ -62,11 +56,11 @@ final class ClientEvents {
         case .other(let name):
             socket.session.refused(
                 ClientRefusal(.unhandledEvent, name ?? "(a number)", namespace: socket.namespace.name))
-            if let id = packet.ackID { acknowledge(id, to: socket, "[]") }
+            if let id = packet.ackID { socket.acknowledge(id, "[]") }
         }
     }
 
-    /// The stock client's parser knows names that are texts or numbers.
+    /// The stock client's parser accepts texts and numbers as names.
     private static func isEventName(_ kind: JSONDocument.Kind) -> Bool {
         kind == .string || kind == .integer || kind == .float
     }
@@ -100,40 +94,24 @@ final class ClientEvents {
         _ space: ByteString, _ request: JoinRequest, _ socket: Socket, _ ackID: Int?
     ) throws(JoinRequest.Refusal) {
         guard let secret = request.secret, !secret.isEmpty else { throw .secretMissing }
-        let number = try startWaiting(PendingJoin(request: request, socket: socket, ackID: ackID))
+        let number = try pendingJoins.add(PendingJoin(request: request, socket: socket, ackID: ackID))
         router.roomSecrets(of: space).hop(to: eventLoop).assumeIsolated().whenComplete {
             self.secretsArrived($0, for: number, secret)
         }
     }
 
-    /// The name looks like a sid: if a client has it, the room is that client's alone.
+    /// The name looks like a sid. If a client has this sid, the room is that client's alone.
     private func checkOwner(
         _ loop: Int, _ request: JoinRequest, _ socket: Socket, _ ackID: Int?
     ) throws(JoinRequest.Refusal) {
         if request.room == socket.sid { return enter(request, socket, ackID) }
-        let number = try startWaiting(PendingJoin(request: request, socket: socket, ackID: ackID))
+        let number = try pendingJoins.add(PendingJoin(request: request, socket: socket, ackID: ackID))
         router.hasSocket(request.room, in: socket.namespace.name, loop: loop).hop(to: eventLoop).assumeIsolated()
             .whenComplete { result in
-                guard let join = self.stopWaiting(number) else { return }
+                guard let join = self.pendingJoins.take(number) else { return }
                 if case .success(false) = result { self.enter(join) } else { self.refuse(.ownedRoom, join) }
                 self.shard?.flush()
             }
-    }
-
-    /// - Returns: the join's number, which tells its answer from those of others.
-    private func startWaiting(_ join: PendingJoin) throws(JoinRequest.Refusal) -> UInt64 {
-        guard join.socket.pendingJoins.count < configuration.maxPendingJoins else { throw .tooManyPendingJoins }
-        lastJoin += 1
-        pendingJoins[lastJoin] = join
-        join.socket.pendingJoins.append(lastJoin)
-        return lastJoin
-    }
-
-    /// - Returns: nil when the join was cancelled meanwhile.
-    private func stopWaiting(_ number: UInt64) -> PendingJoin? {
-        guard let join = pendingJoins.removeValue(forKey: number) else { return nil }
-        if let place = join.socket.pendingJoins.firstIndex(of: number) { join.socket.pendingJoins.remove(at: place) }
-        return join
     }
 
     private func enter(_ join: PendingJoin) { enter(join.request, join.socket, join.ackID) }
@@ -145,7 +123,7 @@ final class ClientEvents {
     private func secretsArrived(
         _ secrets: Result<[ByteBuffer], any Error>, for number: UInt64, _ secret: ByteString
     ) {
-        guard let join = stopWaiting(number) else { return }
+        guard let join = pendingJoins.take(number) else { return }
         switch secrets {
         case .failure: refuse(.secretUnavailable, join)
         case .success(let values):
@@ -154,7 +132,9 @@ final class ClientEvents {
                 // No early exit: the time must not tell which key matched.
                 if ConstantTime.areEqual(value.readableBytesView, secret.bytes) { isOpen = true }
             }
-            if !isOpen, let space = join.request.roomSpace, values.contains(where: { $0.readableBytesView.last == 0x0A }) {
+            if !isOpen, let space = join.request.roomSpace,
+                values.contains(where: { $0.readableBytesView.last == 0x0A })
+            {
                 router.secretDiffersByLineFeed(in: space)
             }
             if isOpen { enter(join) } else { refuse(.secretWrong, join) }
@@ -162,35 +142,28 @@ final class ClientEvents {
         shard?.flush()
     }
 
-    /// A client leaves a room, by itself or by a backend's order: its joins of that room which still wait are refused.
+    /// A client leaves a room, by itself or by a backend's order: refuses its pending joins of that room.
     func cancelJoins(of socket: Socket, room: ByteString) {
-        for number in socket.pendingJoins where pendingJoins[number]?.request.room == room {
-            if let join = stopWaiting(number) { acknowledge(.leftMeanwhile, join.socket, join.ackID) }
-        }
+        for join in pendingJoins.takeAll(of: socket, room: room) { join.socket.acknowledge(join.ackID, .leftMeanwhile) }
     }
 
-    /// A client leaves its namespace: all of its joins that still wait are refused.
+    /// A client leaves its namespace: refuses all of its pending joins.
     func cancelJoins(of socket: Socket) {
-        for number in socket.pendingJoins {
-            if let join = stopWaiting(number) { acknowledge(.disconnectedMeanwhile, join.socket, join.ackID) }
-        }
+        for join in pendingJoins.takeAll(of: socket) { join.socket.acknowledge(join.ackID, .disconnectedMeanwhile) }
     }
 
-    /// A room is closed. A secret that was read before doesn't open it afterwards: who changes a secret and closes the room
-    /// has put everybody out.
+    /// A room is closed. A secret that was read before doesn't open the room afterwards: changing the secret and closing the
+    /// room puts everybody out.
     func cancelJoins(room: ByteString, namespace: ByteString) {
-        let numbers = pendingJoins.filter {
-            $0.value.request.room == room && $0.value.socket.namespace.name == namespace
-        }.keys.sorted()
-        for number in numbers {
-            if let join = stopWaiting(number) { acknowledge(.closedMeanwhile, join.socket, join.ackID) }
+        for join in pendingJoins.takeAll(room: room, namespace: namespace) {
+            join.socket.acknowledge(join.ackID, .closedMeanwhile)
         }
     }
 
     private func enter(_ request: JoinRequest, _ socket: Socket, _ ackID: Int?) {
         guard let shard else { return }
         let room = request.room
-        // Checked here, since others may have been entered while this join waited.
+        // Checked here, since the client may have entered other rooms while this join waited.
         if room != socket.sid {
             guard shard.registry.mayEnter(socket, room: room, limit: configuration.maxRoomsPerSocket) else {
                 return refuse(.tooManyRooms, room, socket, ackID)
@@ -200,7 +173,7 @@ final class ClientEvents {
         if request.wantsGaps { socket.wantsGaps = true }
         shard.counters.joins += 1
         guard let ackID else { return }
-        shard.whenRoutable { self.acknowledge(ackID, to: socket, #"[{"ok":true}]"#) }
+        shard.whenRoutable { socket.acknowledge(ackID, #"[{"ok":true}]"#) }
     }
 
     private func refuse(
@@ -213,48 +186,25 @@ final class ClientEvents {
                 .joinRefused, ByteString(refusal.rawValue), namespace: socket.namespace.name, room: room ?? ""))
         shard?.counters.joinsRefused += 1
         logger.debug("join refused", metadata: ["sid": "\(socket.sid)", "reason": "\(refusal.rawValue)"])
-        acknowledge(refusal, socket, ackID)
-    }
-
-    private func acknowledge(_ refusal: JoinRequest.Refusal, _ socket: Socket, _ ackID: Int?) {
-        guard let ackID else { return }
-        var writer = JSONWriter()
-        writer.append(#"[{"ok":false,"error":"#)
-        ByteString(refusal.rawValue).withUnsafeBytes { writer.appendString(wtf8: $0) }
-        writer.append("}]")
-        acknowledge(ackID, to: socket, writer)
+        socket.acknowledge(ackID, refusal)
     }
 
     // MARK: leave
 
     private func leave(_ request: Result<JoinRequest, JoinRequest.Refusal>, by socket: Socket, ackID: Int?) {
         switch request {
-        case .failure(let refusal): acknowledge(refusal, socket, ackID)
-        case .success(let request) where request.room == socket.sid: acknowledge(.notAllowed, socket, ackID)
+        case .failure(let refusal): socket.acknowledge(ackID, refusal)
+        case .success(let request) where request.room == socket.sid: socket.acknowledge(ackID, .notAllowed)
         case .success(let request):
             cancelJoins(of: socket, room: request.room)
             shard?.registry.leave(socket, room: request.room)
-            if let ackID { acknowledge(ackID, to: socket, #"[{"ok":true}]"#) }
+            if let ackID { socket.acknowledge(ackID, #"[{"ok":true}]"#) }
         }
     }
 
     // MARK: Acks
 
-    private func acknowledge(_ id: Int, to socket: Socket, _ json: StaticString) {
-        var writer = JSONWriter()
-        writer.append(json)
-        acknowledge(id, to: socket, writer)
-    }
-
-    private func acknowledge(_ id: Int, to socket: Socket, _ json: borrowing JSONWriter) {
-        // Also to one that has left its namespace meanwhile: its page may still wait for the ack.
-        var packet = JSONWriter()
-        SocketIOPacketWriter.writeHead(.ack, namespace: socket.namespace.name, ackID: id, to: &packet)
-        json.withUnsafeBytes { packet.append(raw: $0) }
-        socket.session.enqueueAnswer(packet.withUnsafeBytes { EncodedPacket(text: $0) })
-    }
-
-    /// A client's answer to an event with a callback: back to the emitter, over Redis.
+    /// Sends a client's ack back to the emitter, over Redis.
     func receivedAck(_ message: SocketIOPacketAssembler.Message, from socket: Socket) throws(SocketIOError) {
         let isArray = try withDocument(message.packet.json) { document in
             document.kind(of: document.root) == .array
@@ -263,10 +213,10 @@ final class ClientEvents {
         guard let id = message.packet.ackID, let address = socket.takeAck(id) else {
             return logger.debug("ack of an event that asked for none", metadata: ["sid": "\(socket.sid)"])
         }
-        router.publishAnswer(to: address, json: Array(message.packet.json), attachments: message.attachments)
+        router.publishAck(to: address, json: Array(message.packet.json), attachments: message.attachments)
     }
 
-    /// Gives the memory back that large packets took.
+    /// Gives back the memory that large packets took.
     func giveMemoryBack() {
         guard hasLargeDocument else { return }
         hasLargeDocument = false
@@ -277,7 +227,7 @@ final class ClientEvents {
         _ json: ArraySlice<UInt8>, _ body: (borrowing JSONDocument) -> R
     ) throws(SocketIOError) -> R {
         var result: R?
-        if json.count > 64 << 10 { hasLargeDocument = true }
+        if json.count > BridgeLimits.keptDocumentBytes { hasLargeDocument = true }
         json.withUnsafeBytes { bytes in
             do {
                 try document.parse(bytes)

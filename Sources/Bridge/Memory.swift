@@ -1,15 +1,14 @@
 import CEpoll
 
-/// How the C library's allocator keeps memory that was freed.
+/// Settings of the C library's allocator.
 enum Memory {
-    /// Has blocks from 1 MiB on given back as soon as they are freed. By itself glibc learns, from the first such block that is
-    /// freed, to keep those up to 32 MiB (mallopt(3), `M_MMAP_THRESHOLD`). Smaller ones are kept for the next of their kind: up
-    /// to 8 MiB of them lie free until `trim`.
+    /// Returns blocks of 1 MiB and more to the system as soon as they are freed. By default glibc raises that threshold up to
+    /// 32 MiB once such a block is freed (mallopt(3), `M_MMAP_THRESHOLD`). Up to 8 MiB of smaller free blocks are kept until `trim`.
     static func prepare() {
         _ = mallopt(M_MMAP_THRESHOLD, 1 << 20)
         _ = mallopt(M_TRIM_THRESHOLD, 8 << 20)
     }
 
-    /// Gives back what lies free between blocks that are in use (malloc_trim(3)).
+    /// Returns free memory between used blocks to the system (malloc_trim(3)).
     static func trim() { _ = malloc_trim(0) }
 }

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// The connections of all event loops of a listener, and how many there may be.
+/// Counts the connections of all event loops of a listener, up to a limit.
 final class OpenConnections: Sendable {
     let limit: Int
     let unfinished: UnfinishedTotal
@@ -12,16 +12,16 @@ final class OpenConnections: Sendable {
         unfinished = UnfinishedTotal(limit: unfinishedLimit)
     }
 
-    /// Two loops that ask at the same moment may both be told that there is room: there can be as many too many as there are loops.
+    /// Loops that ask at the same moment may each find the last free slot, so the limit can be exceeded by the number of loops.
     var isFull: Bool { count.load(ordering: .relaxed) >= limit }
 
     func opened() { count.wrappingAdd(1, ordering: .relaxed) }
 
     func closed() { count.wrappingSubtract(1, ordering: .relaxed) }
 
-    /// Much memory was freed, in small blocks perhaps.
+    /// Called after much memory was freed, possibly in small blocks.
     func mayTrimMemory() { hasFreedMuch.store(true, ordering: .relaxed) }
 
-    /// Whether `mayTrimMemory` was called since the last time.
+    /// Whether `mayTrimMemory` was called since the last call of `takeTrim`.
     func takeTrim() -> Bool { hasFreedMuch.exchange(false, ordering: .relaxed) }
 }

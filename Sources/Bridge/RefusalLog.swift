@@ -2,48 +2,46 @@ import JSONCodec
 import Logging
 import PubSubMessages
 
-/// Explains each unusable message once per sender and cause; a bad sender sends many.
+/// Explains unusable messages, once per sender and cause, since a faulty sender sends many.
 struct RefusalLog {
     private struct Key: Hashable { let hostID: ByteString?, cause: String }
     private var explained: Set<Key> = []
-    /// Times that all were forgotten.
+    /// The number of times that all explanations were forgotten.
     private(set) var forgotten = 0
     private let logger: Logger
-    /// Explanations remembered; then all are forgotten, so that a flood of senders repeats itself at worst.
-    private let capacity = 1024
 
     init(logger: Logger) { self.logger = logger }
 
-    /// Names the mistakes in messages that are used all the same.
+    /// Names the mistakes in messages that are delivered all the same.
     ///
-    /// - Parameter attachmentCount: of the event, which counts if there are too many.
+    /// - Parameter attachmentCount: the event's attachments, logged if there are too many.
     mutating func log(
-        _ complaints: Complaints, of hostID: ByteString?, redisChannel: UnsafeRawBufferPointer, attachmentCount: Int = 0
+        _ mistakes: Complaints, of hostID: ByteString?, redisChannel: UnsafeRawBufferPointer, attachmentCount: Int = 0
     ) {
-        for complaint in complaints.all where isNew(Key(hostID: hostID, cause: "\(complaint)")) {
+        for mistake in mistakes.all where isNew(Key(hostID: hostID, cause: "\(mistake)")) {
             var metadata: Logger.Metadata = [
-                "cause": "\(complaint.advice)", "host_id": "\(hostID?.description ?? "unknown")",
+                "cause": "\(mistake.advice)", "host_id": "\(hostID?.description ?? "unknown")",
                 "redis_channel": "\(PrintableText.line(redisChannel))",
             ]
-            if complaint == .manyAttachments { metadata["attachments"] = "\(attachmentCount)" }
+            if mistake == .manyAttachments { metadata["attachments"] = "\(attachmentCount)" }
             logger.warning(
-                "message taken as it was meant, but its sender should be fixed (said once per sender and cause)",
+                "malformed message delivered as intended: fix its sender (said once per sender and cause)",
                 metadata: metadata)
         }
     }
 
-    /// Warns of a sender of large messages, long before Redis's own limit.
+    /// Warns of a sender of large messages, long before Redis's own limit is reached.
     mutating func logLarge(_ byteCount: Int, limit: Int, of hostID: ByteString?) {
         guard isNew(Key(hostID: hostID, cause: "large")) else { return }
         logger.warning(
-            "a large message (said once per sender): Redis cuts a subscriber off that has 32 MB waiting, and --max-message refuses more",
+            "a large message (said once per sender): Redis disconnects a subscriber with 32 MB waiting, and --max-message refuses larger ones",
             metadata: [
                 "bytes": "\(byteCount)", "limit_bytes": "\(limit)", "host_id": "\(hostID?.description ?? "none")",
             ])
     }
 
     private mutating func isNew(_ key: Key) -> Bool {
-        if explained.count >= capacity {
+        if explained.count >= BridgeLimits.explainedRefusals {
             explained.removeAll()
             forgotten += 1
         }
@@ -53,7 +51,7 @@ struct RefusalLog {
     mutating func log(_ error: PubSubMessageError, redisChannel: UnsafeRawBufferPointer) {
         guard isNew(Key(hostID: error.hostID, cause: error.causeName)) else { return }
         logger.warning(
-            "message can't be used, dropped (said once per sender and cause)",
+            "unusable message dropped (said once per sender and cause)",
             metadata: [
                 "cause": "\(error)", "host_id": "\(error.hostID?.description ?? "unknown")",
                 "redis_channel": "\(PrintableText.line(redisChannel))",

@@ -1,13 +1,13 @@
 import PubSubMessages
 
-/// What passed through the router, as plain integers.
+/// Counts the messages that passed through the router, as plain integers.
 package struct RouterCounters: Sendable {
     package var messagesReceived = 0
     package var messagesDelivered = 0
     package var messagesForNobody = 0
     package var messagesIgnored = 0
     package var messagesRefused = 0
-    package var messagesMended = 0
+    package var messagesCorrected = 0
     package var messagesLarge = 0
     package var messagesManyAttachments = 0
     package var httpMessages = 0
@@ -17,7 +17,7 @@ package struct RouterCounters: Sendable {
     package var subscriptionChanges = 0
     package var canariesSent = 0
     package var canariesReturned = 0
-    /// Emits by the form they were written in.
+    /// Emits by their format.
     package var emitsPickle = 0
     package var emitsJSON5_14_0 = 0
     package var emitsJSON5_14_2 = 0
@@ -43,32 +43,35 @@ package struct RouterCounters: Sendable {
         }
     }
 
-    /// Name and value of each counter that isn't zero, for the log.
+    /// Names and values of the counters that aren't zero, for the log.
     package var nonZero: [(name: String, value: Int)] {
         Self.fields.map { ($0.name, self[keyPath: $0.path]) }.filter { $0.1 != 0 }
     }
 
-    /// Name, meaning and place of each counter.
+    /// Name, help text and key path of each counter.
     static var fields: [(name: String, help: String, path: WritableKeyPath<RouterCounters, Int>)] {
         [
-            ("messages_received", "Messages read from the Redis channels, our own included.", \.messagesReceived),
-            ("messages_delivered", "Events that were for somebody here.", \.messagesDelivered),
+            ("messages_received", "Messages read from the Redis channels, including our own.", \.messagesReceived),
+            ("messages_delivered", "Events for clients here.", \.messagesDelivered),
             ("messages_for_nobody", "Events for a room or namespace without clients here.", \.messagesForNobody),
-            ("messages_ignored", "Messages that mean nothing here, our own included.", \.messagesIgnored),
-            ("messages_refused", "Messages that can't be used.", \.messagesRefused),
-            ("messages_mended", "Messages with a mistake that left no doubt about what was meant.", \.messagesMended),
+            ("messages_ignored", "Messages that mean nothing here, including our own.", \.messagesIgnored),
+            ("messages_refused", "Unusable messages.", \.messagesRefused),
+            (
+                "messages_corrected", "Messages with a mistake, delivered as intended.",
+                \.messagesCorrected
+            ),
             ("messages_large", "Messages beyond a quarter of --max-message.", \.messagesLarge),
             (
-                "messages_many_attachments", "Events with more attachments than JavaScript clients take, 10.",
+                "messages_many_attachments", "Events with more than the 10 attachments that JavaScript clients accept.",
                 \.messagesManyAttachments
             ),
             ("http_messages", "Messages taken by POST /emit.", \.httpMessages),
             ("publish_failures", "Messages that could not be published.", \.publishFailures),
             ("publish_queue_full", "Messages not published: --max-redis-queue was reached.", \.publishQueueFull),
-            ("secrets_unusable", "Secrets found in Redis that are no text or exceed --max-secret.", \.secretsUnusable),
+            ("secrets_unusable", "Secrets in Redis that are no text or exceed --max-secret.", \.secretsUnusable),
             ("subscription_changes", "Times the subscription came up or was lost.", \.subscriptionChanges),
-            ("canaries_sent", "Signs of life sent to ourselves.", \.canariesSent),
-            ("canaries_returned", "Signs of life that reached every event loop.", \.canariesReturned),
+            ("canaries_sent", "Canaries sent.", \.canariesSent),
+            ("canaries_returned", "Canaries that came back and reached every event loop.", \.canariesReturned),
         ]
     }
 }

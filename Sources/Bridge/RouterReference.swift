@@ -3,12 +3,12 @@ import NIOCore
 import PubSubMessages
 import RedisPubSub
 
-/// The router and the shards as other event loops may hold them: every call hops to where its state lives.
+/// The router as other event loops hold it: every call hops to the router's loop.
 final class RouterReference: Sendable {
     let loopCount: Int
     private let router: NIOLoopBound<Router>
 
-    /// To be made on the router's loop.
+    /// Must be created on the router's loop.
     init(_ router: Router) {
         loopCount = router.loopCount
         self.router = NIOLoopBound(router, eventLoop: router.eventLoop)
@@ -18,33 +18,33 @@ final class RouterReference: Sendable {
 
     func roomChanged(namespace: ByteString, room: ByteString?, isAlive: Bool, loop: Int) {
         router.eventLoop.execute { [router] in
-            router.value.roomChanged(isAlive ? 1 : -1, namespace: namespace, room: room, loop: loop)
+            router.value.rooms.add(isAlive ? 1 : -1, namespace: namespace, room: room, loop: loop)
         }
     }
 
-    /// An `enter_room` was carried out; the room speaks for itself now.
+    /// An `enter_room` was carried out: undoes the provisional interest that `route` added, since the shard has reported the room.
     func enterPerformed(namespace: ByteString, room: ByteString, loop: Int) {
         router.eventLoop.execute { [router] in
-            router.value.enterPerformed(namespace: namespace, room: room, loop: loop)
+            router.value.rooms.add(-1, namespace: namespace, room: room, loop: loop)
         }
     }
 
-    /// The canary has been looked up a room for.
+    /// An event loop has looked up a room for the canary.
     func canaryReached(_ id: Int64, loop: Int) {
-        router.eventLoop.execute { [router] in router.value.canaryReached(id, loop: loop) }
+        router.eventLoop.execute { [router] in router.value.canaries.reached(id, loop: loop) }
     }
 
-    /// Sends a canary beside the regular ones; its id, or nil when none could be sent.
+    /// Sends an extra canary; its id, or nil if none could be sent.
     func sendCanary() -> EventLoopFuture<Int64?> {
         router.eventLoop.submit { [router] in router.value.sendCanary() }
     }
 
-    /// Runs `body` on `eventLoop` after everything this loop told the router before.
+    /// Runs `body` on `eventLoop` after the router has handled everything this loop reported before.
     func roundTrip(to eventLoop: any EventLoop, _ body: @escaping @Sendable () -> Void) {
         router.eventLoop.execute { eventLoop.execute(body) }
     }
 
-    /// What is known of an emit: why it isn't published, or nil.
+    /// The error of an emit that isn't published, or nil.
     enum Emitted {
         /// On the router's own loop.
         case now(RedisError?)
@@ -72,24 +72,24 @@ final class RouterReference: Sendable {
         }
     }
 
-    func publishAnswer(to address: CallbackAddress, json: [UInt8], attachments: [[UInt8]]) {
+    func publishAck(to address: CallbackAddress, json: [UInt8], attachments: [[UInt8]]) {
         router.eventLoop.execute { [router] in
-            router.value.publishAnswer(to: address, json: json, attachments: attachments)
+            router.value.publisher.publishAck(to: address, json: json, attachments: attachments)
         }
     }
 
-    /// The secrets that open a room-space; fails when nobody can say which they are.
+    /// The secrets that open a room-space; fails if they can't be known.
     func roomSecrets(of space: ByteString) -> EventLoopFuture<[ByteBuffer]> {
         examineRoomSecrets(of: space).flatMapThrowing { try $0.usable() }
     }
 
-    /// The same, with what is wrong with them.
+    /// The secrets of a room-space and their problems.
     func examineRoomSecrets(of space: ByteString) -> EventLoopFuture<RoomSecrets> {
-        router.eventLoop.flatSubmit { [router] in router.value.roomSecrets(of: space) }
+        router.eventLoop.flatSubmit { [router] in router.value.secrets.secrets(of: space) }
     }
 
     func secretDiffersByLineFeed(in space: ByteString) {
-        router.eventLoop.execute { [router] in router.value.secretDiffersByLineFeed(in: space) }
+        router.eventLoop.execute { [router] in router.value.secrets.secretDiffersByLineFeed(in: space) }
     }
 
     func hasSocket(_ sid: ByteString, in namespace: ByteString, loop: Int) -> EventLoopFuture<Bool> {
@@ -100,8 +100,8 @@ final class RouterReference: Sendable {
         router.eventLoop.submit { [router] in router.value.start(shards: shards) }
     }
 
-    func numbers() -> EventLoopFuture<Scrape.Center> {
-        router.eventLoop.submit { [router] in router.value.numbers }
+    func numbers() -> EventLoopFuture<RouterNumbers> {
+        router.eventLoop.submit { [router] in router.value.numbers() }
     }
 
     func shutdown() -> EventLoopFuture<Void> {

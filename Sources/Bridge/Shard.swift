@@ -5,7 +5,7 @@ import PubSubMessages
 import SocketIOProtocol
 
 /// One event loop's share of the server: its sessions, its rooms, its timers. Everything here stays on that loop.
-final class Shard {
+final class Shard: ConnectionHost {
     let eventLoop: any EventLoop
     let loopIndex: Int
     let configuration: BridgeConfiguration
@@ -15,38 +15,28 @@ final class Shard {
     let pingPacket = EncodedPacket.bare(.ping)
     /// Bytes that may wait for one client.
     let queueLimit: Int
-    // Unchecked, these and those of a session and its websocket: touched for each delivery, nowhere across a call back.
+    // Unchecked, as in Session and its websocket: touched for each delivery, and never across a call back.
     @exclusivity(unchecked) var counters = BridgeCounters()
     private(set) var refusals = RecentRefusals()
     private let refusalLog: ClientRefusalLog
     let heartbeat: Readiness.Heartbeat?
-    /// Client events and acks; set once by the server, which knows the router.
+    /// Handles client events and acks.
     private(set) var events: ClientEvents
-    private let router: RouterReference
+    let router: RouterReference
     @exclusivity(unchecked) private(set) var sessions: [Session] = []
     private var sessionsBySid: [ByteString: Session] = [:]
-    @exclusivity(unchecked) private var touched: [Session] = []
-    var greetings: [Greeting] = []
-    var unfinished = UnfinishedInputs()
-    var connections: [HTTPConnection] = []
-    /// Those that have answers to send.
-    var answering: [HTTPConnection] = []
-    @exclusivity(unchecked) private var lastDelivery: UInt64 = 0
+    @exclusivity(unchecked) var touched: [Session] = []
+    @exclusivity(unchecked) var lastDelivery: UInt64 = 0
     /// Nothing else will be queued before the next flush, so packets need no queue.
-    @exclusivity(unchecked) private var isOnlyDelivery = false
-    private var scratch = JSONWriter(capacity: 256)
+    @exclusivity(unchecked) var isOnlyDelivery = false
+    var scratch = JSONWriter(capacity: 256)
     private var random = SystemRandomBuffer()
-    /// Where a client's packets are joined for one write.
+    /// Scratch space that joins one client's packets for one write.
     @exclusivity(unchecked) var joinedFrames = ByteBuffer()
     var timer: RepeatedTask?
-    /// How many the current look at deadlines has still to go.
+    /// Sessions that the current round of deadline checks hasn't reached yet.
     var sessionsToCheck = 0
-    /// Who reads and writes websockets without NIO; without it they are NIO's.
-    var selector: SocketSelector?
-    var isShuttingDown = false
-    var openConnections = 0
-    let allConnections: OpenConnections
-    var allClosed: EventLoopPromise<Void>?
+    let connections: ConnectionTable
 
     init(
         eventLoop: any EventLoop, loopIndex: Int, configuration: BridgeConfiguration, router: RouterReference,
@@ -54,7 +44,8 @@ final class Shard {
         logger: Logger
     ) {
         self.refusalLog = refusalLog ?? ClientRefusalLog(configuration, logger: logger)
-        self.allConnections = allConnections
+        connections = ConnectionTable(
+            eventLoop: eventLoop, configuration: configuration, total: allConnections, logger: logger)
         self.heartbeat = heartbeat
         self.eventLoop = eventLoop
         self.loopIndex = loopIndex
@@ -73,23 +64,14 @@ final class Shard {
                     namespace: change.namespace, room: change.room, isAlive: change.isAlive, loop: loopIndex)
             }
         }
-        // Deadlines are checked at a fraction of the shortest interval; the cost is one look at each session.
-        let shortest = min(configuration.timing.pingInterval, configuration.timing.pingTimeout)
-        let tick = TimeAmount(max(.milliseconds(20), min(.seconds(1), shortest / 10)))
+        let tick = connections.tick
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         timer = eventLoop.scheduleRepeatedTask(initialDelay: tick, delay: tick) { _ in bound.value.timerFired() }
     }
 
-    /// Has websockets read and written without NIO from now on.
-    func startSelector(_ doorbell: SelectorDoorbell) throws -> EventLoopFuture<Void> {
-        let selector = try SocketSelector(shard: self, doorbell: doorbell, bell: loopIndex)
-        let bound = NIOLoopBound((shard: self, selector: selector), eventLoop: eventLoop)
-        return try selector.start().map { bound.value.shard.selector = bound.value.selector }
-    }
-
-    /// Counts what a client asked for and didn't get, and has the log and `ws-emit explain` tell of it.
+    /// Counts a refused client, and tells the log and `ws-emit explain`.
     ///
-    /// - Parameter client: who it was, asked only when there is a line to write.
+    /// - Parameter client: the client, for the log; called only when a line is written.
     func refused(_ refusal: ClientRefusal, by client: () -> Logger.Metadata = { [:] }) {
         counters.refusals[refusal.cause] += 1
         refusals.note(refusal)
@@ -109,7 +91,7 @@ final class Shard {
     }
 
     /// A session on a websocket of its own; its handshake leaves at once.
-    func openSession(over webSocket: WebSocketConnection) -> Session? {
+    func openSession(over webSocket: WebSocketConnection) -> (any WebSocketOwner)? {
         let session = openSession(transport: .websocket)
         guard session.attach(webSocket) else { return nil }
         session.enqueue(openPacket(of: session, transport: .websocket))
@@ -140,128 +122,16 @@ final class Shard {
         return true
     }
 
-    // MARK: Delivery
-
-    /// Carries out what one batch of messages asks of this loop, then writes to each client once.
-    func perform(_ commands: [ShardCommand]) {
-        isOnlyDelivery = commands.count == 1 && touched.isEmpty
-        for command in commands { perform(command) }
-        isOnlyDelivery = false
-        flush()
-    }
-
-    /// Carries out one command; a flush must follow.
-    func perform(_ command: ShardCommand) {
-        switch command {
-        case .deliver(let delivery): deliver(delivery)
-        case .disconnect(let sid, let namespace):
-            guard let socket = socket(sid, in: namespace) else { return }
-            let session = socket.session
-            session.remove(socket)
-            enqueue(to: session) { SocketIOPacketWriter.writeDisconnect(namespace: namespace, to: &$0) }
-        case .enterRoom(let sid, let room, let namespace):
-            if let socket = socket(sid, in: namespace) { registry.enter(socket, room: room) }
-            router.enterPerformed(namespace: namespace, room: room, loop: loopIndex)
-        case .leaveRoom(let sid, let room, let namespace):
-            guard let socket = socket(sid, in: namespace) else { return }
-            events.cancelJoins(of: socket, room: room)
-            registry.leave(socket, room: room)
-        case .closeRoom(let room, let namespace):
-            events.cancelJoins(room: room, namespace: namespace)
-            registry.close(room: room, namespace: namespace)
-        case .canary(let id): if registry.findsItsRooms() { router.canaryReached(id, loop: loopIndex) }
-        case .tellOfGap(let body): tellOfGap(body)
-        }
-    }
-
-    private func socket(_ sid: ByteString, in namespace: ByteString) -> Socket? {
-        registry.namespaces[namespace]?.sockets[sid]
-    }
-
-    /// - Parameter isLast: a flush follows at once.
-    func deliver(_ delivery: Delivery, isLast: Bool) {
-        isOnlyDelivery = isLast && touched.isEmpty
-        deliver(delivery)
-        isOnlyDelivery = false
-    }
-
-    private func deliver(_ delivery: Delivery) {
-        guard let namespace = registry.namespaces[delivery.namespace] else { return }
-        switch delivery.rooms {
-        case .everyone:
-            deliver(delivery, toMembersOf: namespace.everyone)
-        case .these(let names):
-            // A list reaches each socket once, whichever of its rooms comes first.
-            lastDelivery += 1
-            let isList = names.count > 1
-            for name in names {
-                if let room = namespace.rooms[name] {
-                    // A room that has a sid's name, too, is rare.
-                    let once = isList || namespace.socket(named: name) != nil
-                    deliver(delivery, toMembersOf: room, once: once)
-                }
-                if let socket = namespace.socket(named: name) {
-                    deliver(delivery, to: socket, socket.session, once: isList || namespace.rooms[name] != nil)
-                }
-            }
-        }
-    }
-
-    private func deliver(_ delivery: Delivery, toMembersOf room: Room, once: Bool = false) {
-        // Queueing can close a slow client, which takes it out of the room under our hands.
-        var index = 0
-        while index < room.members.count {
-            let (socket, session) = (room.members[index].socket, room.members[index].session)
-            deliver(delivery, to: socket, session, once: once)
-            if index < room.members.count, room.members[index].socket === socket { index += 1 }
-        }
-    }
-
-    private func deliver(_ delivery: Delivery, to socket: Socket, _ session: Session, once: Bool) {
-        if once {
-            if socket.lastDelivery == lastDelivery { return }
-            socket.lastDelivery = lastDelivery
-        }
-        if !delivery.skip.isEmpty, delivery.skip.contains(socket.sid) { return }
-        switch delivery.content {
-        case .packet(let packet):
-            if isOnlyDelivery { session.send(packet) } else { session.enqueue(packet) }
-        case .expectingAck(let body, let address):
-            let (id, forgotOne) = socket.expectAck(for: address, limit: configuration.maxPendingAcks)
-            if forgotOne { counters.acksForgotten += 1 }
-            session.enqueue(packet(of: body, namespace: delivery.namespace, ackID: id))
-        }
-    }
-
-    private func packet(of body: EventBody, namespace: ByteString, ackID: Int? = nil) -> EncodedPacket {
-        body.withEncodedEvent {
-            PacketBuilder($0, namespace: namespace, ackID: ackID, scratch: &scratch).build()
-        }
-    }
-
-    /// One look at each socket of this loop, after an outage.
-    private func tellOfGap(_ body: EventBody) {
-        for namespace in registry.namespaces.values {
-            var packet: EncodedPacket?
-            for socket in namespace.sockets.values where socket.wantsGaps {
-                let shared = packet ?? self.packet(of: body, namespace: namespace.name)
-                packet = shared
-                counters.gapNotices += 1
-                socket.session.enqueue(shared)
-            }
-        }
-    }
-
     /// Queues a packet that only this session gets.
     func enqueue(to session: Session, _ write: (inout JSONWriter) -> Void) {
         scratch.removeAll()
         write(&scratch)
-        session.enqueueAnswer(scratch.withUnsafeBytes { EncodedPacket(text: $0) })
+        session.enqueueSolicited(scratch.withUnsafeBytes { EncodedPacket(text: $0) })
     }
 
     func touch(_ session: Session) { touched.append(session) }
 
-    /// Writes what was queued since the last time: one write per client.
+    /// Writes the packets queued since the last flush: one write per client.
     func flush() {
         guard !touched.isEmpty else { return }
         let sessions = touched
@@ -269,7 +139,7 @@ final class Shard {
         for session in sessions { session.flush() }
     }
 
-    /// Calls `body` when the router has heard of every room that came to life here before.
+    /// Calls `body` once the router knows of every room created here so far.
     func whenRoutable(_ body: @escaping () -> Void) {
         if router.isLocal(to: eventLoop) { return body() }
         let bound = NIOLoopBound((shard: self, body: body), eventLoop: eventLoop)

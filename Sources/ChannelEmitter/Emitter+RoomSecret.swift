@@ -1,13 +1,13 @@
 import NIOCore
 
 extension Emitter {
-    /// The secret of the rooms `space::…`, to be handed to the pages that may join them.
+    /// The secret of the rooms `space::…`, for the pages that may join them.
     ///
-    /// ws-emit compares it with what the page sends. It is the value of the key `ws-emit::room_secret::space` in the Redis of
-    /// this emitter, which must be ws-emit's own, database included. When there is none yet, a random one is put there; one
-    /// that was chosen, or that open pages have already, stays.
+    /// ws-emit compares it with the secret that a page sends. It is the value of the key `ws-emit::room_secret::space` in this
+    /// emitter's Redis, which must be ws-emit's own, database included. If there is none yet, a random secret is stored; a
+    /// secret that is already there is kept.
     ///
-    /// - Throws: as emitting does; `refused` also where the value is no text.
+    /// - Throws: as emitting does; `refused` also if the value is no text.
     public func roomSecret(of space: String) async throws(EmitterError) -> String {
         let key = Array("ws-emit::room_secret::\(space)".utf8)
         let proposal = Array(Self.randomSecret().utf8)

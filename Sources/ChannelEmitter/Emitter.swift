@@ -11,18 +11,18 @@ import RedisPubSub
 /// await emitter.close()
 /// ```
 ///
-/// One emitter serves a whole program, from any number of tasks at once. It has one connection to Redis, which it opens
-/// with the first message and opens again when it is lost. Messages of one task arrive in order, if it awaits each.
+/// One emitter serves a whole program, and any number of tasks at once. It has one connection to Redis, which it opens with
+/// the first message, and again after each loss. Messages of one task arrive in order if the task awaits each.
 ///
-/// Every method that publishes gives the number of subscribers that Redis counted. These are servers such as ws-emit, not
-/// browsers: 0 means that no server listens on the channel, so that nobody can have got it.
+/// Every method that publishes returns the number of subscribers that Redis counted. These are servers such as ws-emit, not
+/// browsers: 0 means that no server listens on the channel, so nobody has received the message.
 public final class Emitter: Sendable {
-    /// How messages are written, which decides who reads them. ws-emit reads both.
+    /// The format of messages. ws-emit reads both; other servers may read only one.
     public enum Format: Hashable, Sendable {
-        /// As JSON, which servers of every python-socketio release read. Those before 5.15.1 get a single array, several
-        /// arguments, and bytes wrapped in one more array.
+        /// JSON, which servers of every python-socketio release read. Releases before 5.15.1 wrap a single array, several
+        /// arguments, and bytes in one more array.
         case json
-        /// As a pickle of protocol 0 to 5. Servers up to python-socketio 5.13 read all of it correctly; later ones nothing.
+        /// A pickle of protocol 0 to 5. Servers up to python-socketio 5.13 read it correctly; later ones not at all.
         case pickle(protocol: Int = 2)
     }
 
@@ -48,10 +48,10 @@ public final class Emitter: Sendable {
     ///     `redis+sentinel://host,…/db/service`, `redis+cluster://host,…`. Default: a Redis on this machine.
     ///   - channel: the Redis channel. Default `flask-socketio`, that of Flask-SocketIO and ws-emit; a bare
     ///     python-socketio server listens on `socketio`.
-    ///   - format: how messages are written. Default `.json`.
-    ///   - timeout: how long a message may take at most, from the call to Redis's answer. While Redis is away it is tried
-    ///     again during the first half of it. Default 10 seconds; at least 40 milliseconds.
-    ///   - maximumPending: how many messages may wait for Redis's answer; more are refused at once, as are more than 64 MiB.
+    ///   - format: the format of messages. Default `.json`.
+    ///   - timeout: how long a message may take at most, from the call to Redis's reply. While Redis is away the message is
+    ///     tried again during the first half of this time. Default 10 seconds; at least 40 milliseconds.
+    ///   - maximumPending: how many messages may wait for Redis's reply; more are refused at once, as are more than 64 MiB.
     ///     Default 1,024.
     /// - Throws: `invalidConfiguration`, with a sentence that never repeats a password.
     public init(
@@ -88,10 +88,10 @@ public final class Emitter: Sendable {
         }
     }
 
-    /// Closes the connection. Messages still under way fail with `closed`, as do later ones.
+    /// Closes the connection. Messages that have no reply yet fail with `closed`, as do later ones.
     public func close() async {
         let publisher = publisher
-        // Closing the connection's channel has no failure that matters here.
+        // A failure to close the connection doesn't matter here.
         try? await eventLoop.flatSubmit {
             let state = publisher.value
             publisher.value = .closed
@@ -106,11 +106,11 @@ public final class Emitter: Sendable {
     ///
     /// - Parameters:
     ///   - event: the event's name.
-    ///   - arguments: what the page's function is called with. A single `null` is no argument, as in Python.
+    ///   - arguments: the arguments of the page's function. A single `null` is no argument, as in Python.
     ///   - room: a room, or a client's sid. Default nil: everybody in the namespace.
     ///   - namespace: begins with a slash. Default `/`.
-    ///   - skipSIDs: clients that don't get it.
-    /// - Returns: how many subscribers Redis counted.
+    ///   - skipSIDs: clients that don't receive it.
+    /// - Returns: the number of subscribers that Redis counted.
     @discardableResult
     public func emit(
         _ event: String, _ arguments: EventValue..., room: String? = nil, namespace: String = "/",
@@ -120,7 +120,7 @@ public final class Emitter: Sendable {
             event, arguments: arguments, rooms: room.map { [$0] }, namespace: namespace, skipSIDs: skipSIDs)
     }
 
-    /// Emits an event to the clients of several rooms; who is in more than one of them gets it once.
+    /// Emits an event to the clients of several rooms. A client that is in more than one of them receives it once.
     @discardableResult
     public func emit(
         _ event: String, _ arguments: EventValue..., rooms: [String], namespace: String = "/", skipSIDs: [String] = []
@@ -128,10 +128,10 @@ public final class Emitter: Sendable {
         try await emit(event, arguments: arguments, rooms: rooms, namespace: namespace, skipSIDs: skipSIDs)
     }
 
-    /// Emits an event with a list of arguments made elsewhere.
+    /// Emits an event with a list of arguments.
     ///
-    /// - Parameter rooms: nil for everybody in the namespace. An empty list is an error, as is an empty name: Flask-SocketIO
-    ///   takes them for everybody, which is seldom meant.
+    /// - Parameter rooms: nil for everybody in the namespace. An empty list and an empty name are errors: for Flask-SocketIO they
+    ///   mean everybody, which is seldom intended.
     @discardableResult
     public func emit(
         _ event: String, arguments: [EventValue], rooms: [String]?, namespace: String = "/", skipSIDs: [String] = []
@@ -151,31 +151,31 @@ public final class Emitter: Sendable {
             namespace: namespace)
     }
 
-    /// Receivers stop at 1,000 for the message as a whole.
+    /// Receivers accept 1,000 levels for the message as a whole.
     static let maximumDepth = 512
 
     // MARK: Rooms and clients
 
-    /// Takes everybody out of a room.
+    /// Removes all clients from a room.
     @discardableResult
     public func closeRoom(_ room: String, namespace: String = "/") async throws(EmitterError) -> Int {
         try Self.check(room, "room")
         return try await publish(.closeRoom(room, namespace: namespace, hostID: hostID), namespace: namespace)
     }
 
-    /// Puts a client into a room. Servers from python-socketio 5.10 on and ws-emit do it.
+    /// Adds a client to a room. ws-emit and servers from python-socketio 5.10 on do it.
     @discardableResult
     public func enterRoom(_ room: String, sid: String, namespace: String = "/") async throws(EmitterError) -> Int {
         try await publishMembership(.enter, room, sid, namespace)
     }
 
-    /// Takes a client out of a room. Servers from python-socketio 5.10 on and ws-emit do it.
+    /// Removes a client from a room. ws-emit and servers from python-socketio 5.10 on do it.
     @discardableResult
     public func leaveRoom(_ room: String, sid: String, namespace: String = "/") async throws(EmitterError) -> Int {
         try await publishMembership(.leave, room, sid, namespace)
     }
 
-    /// Disconnects a client from the namespace. Servers from python-socketio 4.5 on and ws-emit do it.
+    /// Disconnects a client from the namespace. ws-emit and servers from python-socketio 4.5 on do it.
     @discardableResult
     public func disconnect(sid: String, namespace: String = "/") async throws(EmitterError) -> Int {
         try Self.check(sid, "sid")
@@ -217,10 +217,10 @@ public final class Emitter: Sendable {
         return try await withPublisher { $0.publish(payload) }
     }
 
-    /// Does something with the connection, which the first call opens.
-    func withPublisher<Answer: Sendable>(
-        _ body: @escaping @Sendable (ChannelPublisher) -> EventLoopFuture<Answer>
-    ) async throws(EmitterError) -> Answer {
+    /// Calls `body` with the connection, which the first call opens.
+    func withPublisher<Reply: Sendable>(
+        _ body: @escaping @Sendable (ChannelPublisher) -> EventLoopFuture<Reply>
+    ) async throws(EmitterError) -> Reply {
         do {
             return try await eventLoop.flatSubmit { [self] in
                 switch publisher.value {
@@ -241,6 +241,6 @@ public final class Emitter: Sendable {
         }
     }
 
-    /// What ws-emit reads of one message.
+    /// The largest message that ws-emit reads.
     private static let maximumBytes = 16 << 20
 }

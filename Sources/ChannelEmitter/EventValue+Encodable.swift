@@ -1,18 +1,18 @@
 import OrderedCollections
 import PickleCodec
 
-/// As a property of `Encodable` types.
+/// For properties of `Encodable` types.
 extension EventValue: Encodable {
-    /// Writes the value; bytes only where the encoder can, as in ``EventValue/init(encoding:)``.
+    /// Encodes the value; bytes only where the encoder supports them, as in ``EventValue/init(encoding:)``.
     public func encode(to encoder: any Encoder) throws {
         try PickleValue(self).encode(to: encoder)
     }
 }
 
 extension EventValue {
-    /// What an `Encodable` type writes: an object for a struct, its members in the order of encoding; bytes for `[UInt8]`.
+    /// The encoded form of a value: an object for a struct, its members in the order of encoding; bytes for `[UInt8]`.
     ///
-    /// - Throws: what the type's own `encode(to:)` throws, or `EncodingError` for an integer beyond 64 bits with sign.
+    /// - Throws: errors of the type's own `encode(to:)`, or `EncodingError` for an integer beyond 64 bits with sign.
     public init(encoding value: some Encodable) throws {
         self = try EventValue(PickleEncoder().encodeValue(value))
     }

@@ -2,9 +2,9 @@ import JSONCodec
 import OrderedCollections
 
 extension EventValue {
-    /// What a JSON text says, the order of keys kept; an integer beyond 64 bits is rounded to a double, as JavaScript does.
+    /// The value of a JSON text. Keys keep their order; an integer beyond 64 bits is rounded to a double, as in JavaScript.
     ///
-    /// - Throws: ``EmitterError`` with code `invalidMessage`, which names the byte that is wrong.
+    /// - Throws: ``EmitterError`` with code `invalidMessage`, which names the wrong byte.
     public init(json: String) throws(EmitterError) {
         var document = JSONDocument(limits: JSONLimits(maximumDepth: Emitter.maximumDepth))
         let result: Result<EventValue, JSONError> = Array(json.utf8).withUnsafeBytes { bytes in

@@ -33,7 +33,7 @@ extension OutgoingMessage {
 }
 
 extension JSONWriter {
-    /// Writes a value with a placeholder where bytes stand.
+    /// Writes a value, with placeholders for bytes.
     fileprivate mutating func append(_ value: EventValue, attachments: inout [[UInt8]]) {
         switch value {
         case .null: append("null")

@@ -1,10 +1,10 @@
 import OrderedCollections
 
-/// An argument of an event: what JSON can say, and bytes.
+/// An argument of an event: a JSON value or bytes.
 ///
-/// Literals make it: `["time": 1, "tags": ["a", "b"], "done": true, "none": nil]`.
+/// Literals are values: `["time": 1, "tags": ["a", "b"], "done": true, "none": nil]`.
 ///
-/// | case | JavaScript gets |
+/// | case | in JavaScript |
 /// |---|---|
 /// | `null` | `null` |
 /// | `bool` | a boolean |
@@ -37,7 +37,7 @@ public enum EventValue: Hashable, Sendable {
         self = .object(OrderedDictionary(uniqueKeysWithValues: pairs.map { ($0.key, $0.value) }))
     }
 
-    /// The value of a key; nil where this is no object or has no such key. Setting a key makes an object of anything else.
+    /// The value of a key; nil if this is no object or has no such key. Setting a key turns any other value into an object.
     public subscript(key: String) -> EventValue? {
         get {
             if case .object(let members) = self { members[key] } else { nil }
@@ -50,7 +50,7 @@ public enum EventValue: Hashable, Sendable {
         }
     }
 
-    /// Whether arrays and objects are nested in more levels than that. Looks no deeper.
+    /// Whether arrays and objects are nested in more levels than that. Deeper levels aren't visited.
     func isNestedDeeper(than levels: Int) -> Bool {
         switch self {
         case .array(let items): levels == 0 || items.contains { $0.isNestedDeeper(than: levels - 1) }

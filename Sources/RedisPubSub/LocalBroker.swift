@@ -1,19 +1,19 @@
 import NIOCore
 
-/// A broker without a server: there is nobody to publish to, and the keys are a table given at the start (`--redis none`).
+/// A broker without a server (`--redis none`): nobody receives what is published, and the keys are a table given at the start.
 package final class LocalBroker: PubSubBroker {
     package let eventLoop: any EventLoop
     private let values: [[UInt8]: [UInt8]]
     private var isShutDown = false
     package var counters: RedisCounters { RedisCounters() }
 
-    /// - Parameter values: what `get` answers, by key; for the bridge the secrets of its room-spaces.
+    /// - Parameter values: the values that `get` returns, by key; the bridge stores the secrets of its room-spaces here.
     package init(eventLoop: any EventLoop, values: [[UInt8]: [UInt8]] = [:]) {
         self.eventLoop = eventLoop
         self.values = values
     }
 
-    /// Reports `subscribed` at once: a process that is alone misses nothing.
+    /// Reports `subscribed` at once, since a process without a channel misses nothing.
     package func start(delegate: any PubSubDelegate) {
         delegate.subscriptionChanged(.subscribed)
     }

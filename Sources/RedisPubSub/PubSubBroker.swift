@@ -1,16 +1,16 @@
 import NIOCore
 
-/// What brings published messages to this process and takes ours out: Redis, or nothing but this process (`--redis none`).
+/// Receives published messages and publishes ours: through Redis, or within this process only (`--redis none`).
 ///
-/// A broker lives on one event loop: every call must be made there, and every answer comes there.
+/// A broker lives on one event loop: every call must be made there, and every future and delegate call comes there.
 package protocol PubSubBroker: AnyObject {
     /// The loop that all calls are made on.
     var eventLoop: any EventLoop { get }
 
-    /// What it has done so far; all zero without a server.
+    /// Counts since the start; all zero without a server.
     var counters: RedisCounters { get }
 
-    /// Subscribes, and keeps the subscription up until `shutdown`, however often it is lost.
+    /// Subscribes, and subscribes again after each loss, until `shutdown`.
     ///
     /// - Parameter delegate: kept alive until `shutdown`. Call once.
     func start(delegate: any PubSubDelegate)
@@ -24,23 +24,21 @@ package protocol PubSubBroker: AnyObject {
 
     /// Publishes a batch in one write.
     ///
-    /// - Returns: succeeds when the server has answered each message. Fails as `publish` of one message does; the batch's
-    ///   `answeredCount` says how many messages had been answered by then.
+    /// - Returns: succeeds when the server has replied to each message. Fails as `publish` of one message does; the batch's
+    ///   `answeredCount` is the number of replies until then.
     func publish(_ batch: RedisPublishBatch) -> EventLoopFuture<Void>
 
-    /// Why a message of so many bytes could not be published now; nil where nothing is known to be in the way.
-    ///
-    /// Known are: no connection, a queue that is full, and a server that has left the last command unanswered for longer than
-    /// the command timeout.
+    /// The known reason why a message of so many bytes can't be published now, if there is one: no connection, a full queue, or
+    /// a server that hasn't replied to the last command within the command timeout.
     func obstacle(toPublishing byteCount: Int) -> RedisError?
 
-    /// Reads at most so many bytes of the value of one key (`GETRANGE`), so that no large value holds up other answers.
+    /// Reads at most so many bytes of the value of one key (`GETRANGE`), so that a large value doesn't delay other replies.
     ///
-    /// - Returns: the beginning of the value; nothing, or nil, when there is no such key. Fails as `publish` does. A server
-    ///   that doesn't permit `GETRANGE` is asked with `GET`, which may bring more.
+    /// - Returns: the beginning of the value; empty or nil when the key doesn't exist. Fails as `publish` does. Where the
+    ///   server doesn't permit `GETRANGE`, `GET` is used, which may return more.
     func get(_ key: [UInt8], upTo limit: Int) -> EventLoopFuture<ByteBuffer?>
 
-    /// Ends the subscription and all connections; commands still unanswered fail with `RedisError.shutDown`.
+    /// Ends the subscription and all connections; commands that have no reply yet fail with `RedisError.shutDown`.
     func shutdown() -> EventLoopFuture<Void>
 }
 
@@ -48,26 +46,26 @@ extension PubSubBroker {
     package func obstacle(toPublishing byteCount: Int) -> RedisError? { nil }
 }
 
-/// Who receives what a broker's subscription brings. All calls are made on the broker's event loop.
+/// The receiver of a broker's messages and events. All calls are made on the broker's event loop.
 package protocol PubSubDelegate: AnyObject {
-    /// One published message. Both pointers are valid during the call only: nothing has been copied.
+    /// One published message. Nothing has been copied: both pointers are valid during the call only.
     func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer)
 
-    /// All messages of one read burst have been handed over: the moment to flush what they led to.
+    /// All messages of one read have been received: output that they caused can be flushed now.
     func receivedBatch()
 
     /// The subscription came up or was lost. Called on changes only.
     func subscriptionChanged(_ state: SubscriptionState)
 
-    /// A loss is over, after `subscriptionChanged(.subscribed)`, and the server has been asked what it knows of it. Called
-    /// once for each loss, with the best cause there is.
+    /// A loss is over, and the server has been asked for its cause. Called once for each loss, after
+    /// `subscriptionChanged(.subscribed)`, with the best cause there is.
     func subscriptionLossExplained(_ loss: SubscriptionLoss)
 
-    /// What the server's limit for the output of a slow subscriber is: a message near `warningBytes` is too large.
+    /// The server's limit for the output of a slow subscriber is another one: a message near `warningBytes` is too large.
     func outputBufferLimitChanged(_ limit: RedisOutputBufferLimit)
 
-    /// One of the two connections is away, for this cause at present; nil once both are up again. Called after each attempt
-    /// that failed.
+    /// One of the two connections is down, for this cause at present; nil once both are up again. Called after each failed
+    /// attempt to connect.
     func outageChanged(_ outage: RedisOutage?)
 }
 
@@ -77,11 +75,11 @@ extension PubSubDelegate {
     package func outageChanged(_ outage: RedisOutage?) {}
 }
 
-/// A time without one of the two connections to Redis.
+/// A period in which one of the two connections to Redis is down.
 package struct RedisOutage: Sendable, Equatable {
-    /// When the first of them was lost, or the start of the broker.
+    /// When the first connection was lost, or the broker started.
     package let since: NIODeadline
-    /// Of the last attempt.
+    /// The cause of the last loss or failed attempt.
     package let cause: RedisError
 
     package init(since: NIODeadline, cause: RedisError) {
@@ -93,9 +91,19 @@ package struct RedisOutage: Sendable, Equatable {
 package enum SubscriptionState: Sendable, Equatable {
     /// Every channel is subscribed: from now on nothing published is missed.
     case subscribed
-    /// Messages published from `since` on are not seen, until `subscribed`. The broker is already trying again.
+    /// Messages published from `since` on are missed, until `subscribed`. The broker is already trying again.
     ///
-    /// `since` is the latest time of which it is proven that all published before has come, at most the proving interval
-    /// before the connection stopped bringing messages; or the start of a broker that has not been subscribed yet.
+    /// All messages published before `since` are known to have arrived. It lies at most one proving interval before the last
+    /// message; for a broker that hasn't been subscribed yet it is its start.
     case lost(cause: RedisError, since: NIODeadline)
+}
+
+/// One period without a subscription, once it is over and the server has been asked for its cause.
+package struct SubscriptionLoss: Sendable, Equatable {
+    /// The best explanation there is; it may be better than the one of ``SubscriptionState/lost(cause:since:)``.
+    package let cause: RedisError
+    /// All messages published before have been received.
+    package let since: NIODeadline
+    /// All messages published after will be received.
+    package let until: NIODeadline
 }

@@ -1,8 +1,8 @@
 import NIOCore
 
-/// Commands as RESP spells them: `*<count>` and then each argument as `$<length>` and its bytes.
+/// Commands in RESP: `*<count>` and then each argument as `$<length>` and its bytes.
 ///
-/// Written straight into the outgoing buffer; hiredis's formatter would allocate a copy to be copied again.
+/// They are written straight into the outgoing buffer; hiredis's formatter would allocate a further copy.
 enum RedisCommand {
     static func write<Arguments: Collection>(_ arguments: Arguments, to buffer: inout ByteBuffer)
     where Arguments.Element: Collection<UInt8> {
@@ -22,7 +22,7 @@ enum RedisCommand {
 
     static func auth(user: [UInt8]?, password: [UInt8]?, to buffer: inout ByteBuffer) {
         let name = Array("AUTH".utf8)
-        // A user of its own is a matter of Redis 6 and later; the password alone is understood by all.
+        // Redis knows users since release 6; every release accepts the password alone.
         if let user {
             write([name, user, password ?? []], to: &buffer)
         } else {
@@ -30,8 +30,16 @@ enum RedisCommand {
         }
     }
 
+    static let ping = words(["PING"])
+
     static func words(_ words: [String], to buffer: inout ByteBuffer) {
         write(words.map(\.utf8), to: &buffer)
+    }
+
+    static func words(_ words: [String]) -> ByteBuffer {
+        var buffer = ByteBuffer()
+        self.words(words, to: &buffer)
+        return buffer
     }
 
     static func get(_ key: [UInt8]) -> ByteBuffer {
@@ -49,17 +57,12 @@ enum RedisCommand {
         return buffer
     }
 
-    /// The value of a key, which is set first when there is none. A script: in one command, Redis can do it from 7.0 on only.
+    /// The value of a key, which is set first if it doesn't exist. Only Redis 7.0 and later have one command for this, so it is
+    /// a script.
     static func get(_ key: [UInt8], orSet value: [UInt8]) -> ByteBuffer {
         var buffer = ByteBuffer()
         let script = "redis.call('SETNX', KEYS[1], ARGV[1]) return redis.call('GET', KEYS[1])"
         write([Array("EVAL".utf8), Array(script.utf8), Array("1".utf8), key, value], to: &buffer)
-        return buffer
-    }
-
-    static func channels() -> ByteBuffer {
-        var buffer = ByteBuffer()
-        words(["PUBSUB", "CHANNELS"], to: &buffer)
         return buffer
     }
 

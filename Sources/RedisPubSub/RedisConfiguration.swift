@@ -2,52 +2,52 @@
 package struct RedisConfiguration: Sendable {
     /// Bounds connecting, AUTH, SELECT and SUBSCRIBE together. Default 5 s.
     package var connectTimeout: Duration = .seconds(5)
-    /// Bounds the wait for the answer of one PUBLISH or GET. Default 2 s: a browser's `join` waits for it.
+    /// Bounds the wait for the reply to one PUBLISH or GET. Default 2 s: a browser's `join` waits for it.
     package var commandTimeout: Duration = .seconds(2)
-    /// A connection that has brought nothing for this long is sent a PING; a quiet channel is no fault. Default 5 s.
+    /// PING is sent on a connection that has received nothing for this long. Default 5 s.
     package var pingInterval: Duration = .seconds(5)
-    /// A PING unanswered for this long means that the peer is gone. Default 3 s, so that a peer that dies without a word
-    /// is noticed within 13 s: `2 * pingInterval + pingTimeout` while the timeout is the shorter one.
+    /// The peer counts as gone when nothing follows a PING for this long. Default 3 s, so that the silent death of a peer is
+    /// noticed within 13 s: `2 * pingInterval + pingTimeout`, if the timeout is the shorter of the two.
     package var pingTimeout: Duration = .seconds(3)
-    /// So often a subscription is sent a PING whose answer proves that all that was published before has come: the precision
-    /// with which the start of a loss is known. Default 1 s.
+    /// The interval of the PINGs by which a subscription learns that all earlier messages have arrived: the precision of the
+    /// start of a loss. Default 1 s.
     package var provingInterval: Duration = .seconds(1)
-    /// So often the server is asked how much output waits for our subscription. Default 1 s.
+    /// How often the server is asked how much output waits for our subscription. Default 1 s.
     package var watchInterval: Duration = .seconds(1)
-    /// So often a sentinel is asked for the master. Default 1 s, to follow a failover within 5 s.
+    /// How often a sentinel is asked for the master. Default 1 s, to follow a failover within 5 s.
     package var sentinelInterval: Duration = .seconds(1)
-    /// So long a replaced master is still listened to, unless it drops us before: emitters stay with it until a sentinel
-    /// demotes it and cuts all its clients off, some 10 s after it has named the new one. Default 20 s.
+    /// How long the subscription at a replaced master is kept, unless it ends before. Emitters stay there until a sentinel
+    /// demotes that master and disconnects its clients, some 10 s after naming the new one. Default 20 s.
     package var lingerTime: Duration = .seconds(20)
-    /// The largest reply in bytes, hence the largest published message. Default 64 MiB; a larger one costs the connection,
-    /// since RESP has no way to skip it unread. Memory: up to this much, twice for a moment while the parser's buffer grows.
+    /// The largest reply in bytes, hence the largest published message. Default 64 MiB. A larger one ends the connection, since
+    /// RESP has no way to skip it. Memory: up to this much, and twice as much while the parser's buffer grows.
     package var maximumReplyBytes = 64 << 20
-    /// The number of commands that may wait for their answer; more are refused at once. Default: the bytes decide.
+    /// The number of commands that may wait for their reply; more are refused at once. Default: no limit but the bytes.
     package var maximumPendingCommands = Int.max
-    /// The bytes of the commands that may wait for their answer, each with some for its entry; more are refused at once, but
-    /// a command of any size is taken while none waits. Default 64 MiB: a second's pause of Redis at 60 MB/s.
+    /// The bytes of the commands that may wait for their reply, with 128 more for each; further ones are refused at once. A
+    /// command of any size is accepted while no other waits. Default 64 MiB: one second without replies at 60 MB/s.
     package var maximumPendingBytes = 64 << 20
-    /// When to connect again.
+    /// The delays before connecting again.
     package var backoff = Backoff()
-    /// What to advise where rights are missing.
+    /// The user and channels named in advice about missing rights.
     var rights = RedisRights()
 
     package init() {}
 
-    /// Takes over what the options of a URL say.
+    /// Applies the options of a URL.
     mutating func apply(_ options: RedisURLOptions) {
         if let timeout = options.connectTimeout { connectTimeout = timeout }
         if let timeout = options.commandTimeout { commandTimeout = timeout }
         if let interval = options.pingInterval { pingInterval = interval }
     }
 
-    /// Delays between attempts to connect: doubling, capped, with jitter, so that a fleet does not come back in step.
+    /// Delays between attempts to connect: doubling, capped, with jitter, so that many servers don't reconnect in step.
     package struct Backoff: Sendable {
         /// The delay before the first retry. Default 0.1 s.
         package var initial: Duration = .milliseconds(100)
         /// The delays double up to this. Default 5 s. A connection that lived shorter than this counts as a failure too.
         package var maximum: Duration = .seconds(5)
-        /// The delay after the server refused AUTH, SELECT or SUBSCRIBE: only a person can mend that. Default 10 s.
+        /// The delay after the server refused AUTH, SELECT or SUBSCRIBE: only a person can fix that. Default 10 s.
         package var afterRefusal: Duration = .seconds(10)
 
         package init() {}

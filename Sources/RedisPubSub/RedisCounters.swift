@@ -1,26 +1,26 @@
-/// What a ``RedisBroker`` has done since its start.
+/// Counts of a ``RedisBroker`` since its start.
 package struct RedisCounters: Sendable, Equatable {
-    /// Published messages handed to the delegate, and their payloads' bytes.
+    /// Published messages passed to the delegate, and the bytes of their payloads.
     package var messages = 0
     package var messageBytes = 0
-    /// Times that the subscription was established, the first included, and lost.
+    /// How often the subscription was established, the first time included, and lost.
     package var subscriptions = 0
     package var losses = 0
     /// Attempts to connect, and those that failed; both connections.
     package var connectionAttempts = 0
     package var failedAttempts = 0
-    /// PUBLISH and GET: sent, unanswered in time, and not sent because there was no connection or the queue was full.
+    /// PUBLISH and GET: sent, without a reply in time, and not sent because there was no connection or the queue was full.
     package var commands = 0
     package var expiredCommands = 0
     package var refusedCommands = 0
-    /// Connections dropped because of a reply over the limit, or of bytes that are no RESP, or of an unanswered PING.
+    /// Connections closed because of a reply over the limit, bytes that are no RESP, and a PING without a reply.
     package var oversizeReplies = 0
     package var malformedReplies = 0
     package var silentPeers = 0
 
-    /// Losses that were the server's output buffer limit.
+    /// Losses caused by the server's output buffer limit.
     package var outputBufferLosses = 0
-    /// Times that another master was followed, and reads that another node of a cluster had to answer.
+    /// How often another master was followed, and reads redirected to another node of a cluster.
     package var failovers = 0
     package var redirects = 0
 

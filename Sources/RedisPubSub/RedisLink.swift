@@ -3,17 +3,17 @@ import NIOPosix
 
 /// Keeps one connection to Redis up: connects, and after each loss connects again with backoff, until it is stopped.
 final class RedisLink {
-    /// What the owner is told; called on the event loop.
+    /// An event for the owner, reported on the event loop.
     enum Event {
         case ready
         /// The connection ended, or none could be made; `wasReady` tells which. Another attempt is already planned.
         case down(cause: RedisError, wasReady: Bool)
     }
 
-    /// Counted by the connections of this link too.
+    /// The link's connections count here too.
     var counters = RedisCounters()
 
-    private let role: RedisConnection.Role
+    private let subscription: RedisSubscription?
     private let url: RedisURL
     private let configuration: RedisConfiguration
     private let eventLoop: any EventLoop
@@ -21,14 +21,15 @@ final class RedisLink {
     var notify: ((Event) -> Void)?
 
     private(set) var connection: RedisConnection?
-    /// Where `connection` leads, or the last one led.
+    /// The server of `connection`, or of the last one.
     private(set) var target: RedisURL.Endpoint?
-    /// Of a subscription: all that was published before has come. Stays after the end of the connection.
+    /// Of the last subscription that ended: all messages published before this time have arrived.
     private(set) var provenUntil: NIODeadline?
     /// Whether the last connection ended within a reply.
     private(set) var hasEndedWithinReply = false
-    /// Since when `connection` has been ready.
+    /// When `connection` became ready.
     private(set) var readySince: NIODeadline?
+    private var namesUser = false
     private var failuresInARow = 0
     private var retryTimer: Scheduled<Void>?
     private var lastCauseIsRefusal = false
@@ -36,10 +37,10 @@ final class RedisLink {
     private var isRetired = false
 
     init(
-        role: RedisConnection.Role, url: RedisURL, configuration: RedisConfiguration, eventLoop: any EventLoop,
-        locator: (any RedisLocator)? = nil, notify: ((Event) -> Void)? = nil
+        subscription: RedisSubscription? = nil, url: RedisURL, configuration: RedisConfiguration,
+        eventLoop: any EventLoop, locator: (any RedisLocator)? = nil, notify: ((Event) -> Void)? = nil
     ) {
-        self.role = role
+        self.subscription = subscription
         self.url = url
         self.configuration = configuration
         self.eventLoop = eventLoop
@@ -51,9 +52,9 @@ final class RedisLink {
 
     var isReady: Bool { readySince != nil }
 
-    /// Makes one attempt to connect; on failure the next one follows by itself.
+    /// Makes one attempt to connect; after a failure the link makes the next one by itself.
     ///
-    /// - Parameter withUser: whether the URL's user is named to the server, which Redis knows since release 6.
+    /// - Parameter withUser: whether to log in as the URL's user; Redis has users since release 6.
     func connect(withUser: Bool = true) {
         guard !isStopped, connection == nil else { return }
         retryTimer = nil
@@ -61,8 +62,9 @@ final class RedisLink {
         var url = url
         if !withUser { url.user = nil }
         let connection = RedisConnection(
-            role: role, url: url, configuration: configuration, eventLoop: eventLoop, owner: self,
+            subscription: subscription, url: url, configuration: configuration, eventLoop: eventLoop, owner: self,
             wantsMaster: locator.wantsMaster)
+        namesUser = url.user != nil
         self.connection = connection
         connection.start()
         locator.locate().assumeIsolated().whenComplete { result in
@@ -109,7 +111,7 @@ final class RedisLink {
         }
     }
 
-    /// Ends the connection; the next attempt follows by itself.
+    /// Ends the connection; the link makes the next attempt by itself.
     func drop(_ cause: RedisError) {
         connection?.end(cause)
     }
@@ -123,7 +125,7 @@ final class RedisLink {
         connect()
     }
 
-    /// Ends the wait for the next attempt: the server has been seen to be back.
+    /// Ends the wait for the next attempt, since the other connection has reached the server again.
     func serverIsBack() {
         guard let retryTimer, connection == nil, !lastCauseIsRefusal else { return }
         retryTimer.cancel()
@@ -140,14 +142,14 @@ final class RedisLink {
         connection.send(command, bytes)
     }
 
-    /// Why a command would fail if it were sent now, as far as is known. Before the first connection commands wait for it;
-    /// after a loss they would wait for a server that may not come back.
+    /// The known reason why a command sent now would fail, if there is one. Commands wait for the first connection, but not
+    /// after a loss, since the server may not come back.
     func obstacle(toSending byteCount: Int) -> RedisError? {
         guard let connection, isReady || failuresInARow == 0 else { return .notConnected }
-        return connection.obstacle(toSending: byteCount)
+        return connection.state.obstacle(toSending: byteCount)
     }
 
-    /// Lets the connection be, for as long as it lasts, and makes no other; the owner hears no more of it.
+    /// Keeps the connection for as long as it lasts, and makes no other one; the owner is told of nothing more.
     func retire() {
         isRetired = true
         notify = nil
@@ -164,7 +166,7 @@ final class RedisLink {
         return closed ?? eventLoop.makeSucceededVoidFuture()
     }
 
-    // MARK: Told by the connection
+    // MARK: Called by the connection
 
     func connectionIsReady(_ connection: RedisConnection) {
         readySince = eventLoop.now
@@ -175,15 +177,15 @@ final class RedisLink {
         let readyFor = readySince.map { eventLoop.now - $0 }
         readySince = nil
         self.connection = nil
-        provenUntil = connection.provenUntil
+        provenUntil = connection.state.provenUntil
         hasEndedWithinReply = connection.isWithinReply
         guard !isStopped, !isRetired else { return }
-        // As redis-py: Redis 5 has one password and no users.
-        if connection.namesUser, cause.isOfServerWithoutUsers { return connect(withUser: false) }
+        // As redis-py does: Redis 5 has one password and no users.
+        if namesUser, cause.isOfServerWithoutUsers { return connect(withUser: false) }
         if let endpoint = connection.endpoint {
             locator.ended(at: endpoint, cause: cause, wasReady: readyFor != nil)
         }
-        // A server that takes us in and drops us at once is no better than none.
+        // A server that accepts a connection and closes it at once counts as failed.
         let wasStable = readyFor.map { $0 >= TimeAmount(configuration.backoff.maximum) } ?? false
         failuresInARow = wasStable ? 1 : failuresInARow + 1
         lastCauseIsRefusal = cause.isRefusal
@@ -195,11 +197,11 @@ final class RedisLink {
         notify?(.down(cause: cause, wasReady: readyFor != nil))
     }
 
-    /// Of a ready subscription: all that was published before has come.
-    var provenUntilNow: NIODeadline? { connection?.provenUntil }
+    /// Of a ready subscription: all messages published before this time have arrived.
+    var provenUntilNow: NIODeadline? { connection?.state.provenUntil }
 
     /// Of a ready subscription: the server's number for it.
-    var clientID: Int64? { connection?.clientID }
+    var clientID: Int64? { connection?.state.clientID }
 
     private func count(_ cause: RedisError, wasReady: Bool) {
         if !wasReady { counters.failedAttempts += 1 }

@@ -1,18 +1,18 @@
 import NIOCore
 
-/// Says where a ``RedisLink`` is to connect; asked before each attempt. Lives on the link's event loop.
+/// Finds the server for each attempt of a ``RedisLink`` to connect. Lives on the link's event loop.
 protocol RedisLocator: AnyObject {
-    /// Where to connect now. Fails with a ``RedisError``.
+    /// The server to connect to now. Fails with a ``RedisError``.
     func locate() -> EventLoopFuture<RedisURL.Endpoint>
     /// The connection to this endpoint ended for this cause.
     func ended(at endpoint: RedisURL.Endpoint, cause: RedisError, wasReady: Bool)
-    /// So many endpoints are tried in turn before the delays grow.
+    /// The number of endpoints to try before the delays grow.
     var endpointCount: Int { get }
     /// Whether the server must say that it is a master (`ROLE`).
     var wantsMaster: Bool { get }
 }
 
-/// One server, or several of which any will do: sentinels, or nodes of a cluster. Goes on to the next when one fails.
+/// One server, or several of which any will do: sentinels, or nodes of a cluster. When one fails, the next one is tried.
 final class RedisSeeds: RedisLocator {
     private let eventLoop: any EventLoop
     private let seeds: [RedisURL.Endpoint]
@@ -20,7 +20,7 @@ final class RedisSeeds: RedisLocator {
     private(set) var endpoints: [RedisURL.Endpoint]
     private var index = 0
 
-    /// Nodes beyond are not remembered: a few dozen of them can't all be away while the cluster lives.
+    /// Further nodes are not remembered: a few dozen can't all be away while the cluster is up.
     static let maximumEndpoints = 64
 
     init(_ endpoints: [RedisURL.Endpoint], eventLoop: any EventLoop, wantsMaster: Bool = false) {
@@ -35,12 +35,21 @@ final class RedisSeeds: RedisLocator {
 
     func locate() -> EventLoopFuture<RedisURL.Endpoint> { eventLoop.makeSucceededFuture(current) }
 
-    /// A server that lost or dropped one connection is tried once more before the next one: it is the only one whose
-    /// counters can tell why.
+    /// A server is tried once more after a ready connection to it has ended, since only its counters can tell why.
     func ended(at endpoint: RedisURL.Endpoint, cause: RedisError, wasReady: Bool) {
         if wasReady, cause == .closedByServer || cause.isBroken { return }
         guard endpoint == current else { return }
         index = (index + 1) % endpoints.count
+    }
+
+    /// Asks a node of the cluster for the others.
+    func learnNodes(over connection: RedisConnection, to endpoint: RedisURL.Endpoint) {
+        let promise = eventLoop.makePromise(of: RedisReply.self)
+        promise.futureResult.assumeIsolated().whenSuccess { reply in
+            guard case .bulk(let text) = reply else { return }
+            self.learn(RedisKeyReader.nodes(in: String(buffer: text), askedAt: endpoint))
+        }
+        connection.sendInternal(.query(.cluster, promise), RedisCommand.words(["CLUSTER", "NODES"]))
     }
 
     /// Adds nodes that the cluster names; the seeds of the URL stay first.

@@ -1,13 +1,13 @@
 import Glibc
 
-/// A published message where it stands in what was read: `["message", channel, payload]`, or `["pmessage", pattern,
+/// The positions of a published message within the bytes read: `["message", channel, payload]`, or `["pmessage", pattern,
 /// channel, payload]`, in the one spelling that servers use (RESP2).
 struct RedisMessageFrame {
     enum Search {
         case found(RedisMessageFrame)
-        /// The bytes are the beginning of one; how long it is, once its last header is there.
+        /// The bytes are the beginning of a message, whose length is known once its last header is there.
         case cut(byteCount: Int?)
-        /// Some other reply, or another spelling: for the parser.
+        /// Another reply, or another spelling, for the parser.
         case other
     }
 
@@ -16,7 +16,7 @@ struct RedisMessageFrame {
     /// Where the next reply begins.
     let end: Int
 
-    /// Looks at the reply that begins at `start`.
+    /// Examines the reply that begins at `start`.
     static func find(in bytes: UnsafeRawBufferPointer, at start: Int) -> Search {
         var cursor = Cursor(bytes: bytes, at: start)
         var isPattern = false
@@ -32,9 +32,9 @@ struct RedisMessageFrame {
             guard let pattern = cursor.header(), cursor.passText(of: pattern) else { return cursor.failure }
         }
         guard let channel = cursor.header() else { return cursor.failure }
-        let channelStart = cursor.at
+        let channelStart = cursor.position
         guard cursor.passText(of: channel), let payload = cursor.header() else { return cursor.failure }
-        let payloadStart = cursor.at
+        let payloadStart = cursor.position
         let end = payloadStart &+ payload &+ 2
         guard end <= bytes.count else { return .cut(byteCount: end &- start) }
         guard cursor.passText(of: payload) else { return .other }
@@ -44,26 +44,25 @@ struct RedisMessageFrame {
                 end: end))
     }
 
-    /// A place in the bytes. What is asked of it is nil or false at their end and where they are something else, which
-    /// `mismatches` tells apart.
+    /// A position in the bytes. Its methods return nil or false where the bytes end or differ; `mismatches` tells which.
     private struct Cursor {
         let bytes: UnsafeRawBufferPointer
-        var at: Int
+        var position: Int
         private(set) var mismatches = false
 
         init(bytes: UnsafeRawBufferPointer, at: Int) {
             self.bytes = bytes
-            self.at = at
+            position = at
         }
 
         var failure: Search { mismatches ? .other : .cut(byteCount: nil) }
 
         @inline(__always) mutating func pass(_ literal: StaticString) -> Bool {
-            guard let base = bytes.baseAddress, at <= bytes.count else { return false }
-            let count = min(literal.utf8CodeUnitCount, bytes.count &- at)
-            mismatches = memcmp(base + at, literal.utf8Start, count) != 0
+            guard let base = bytes.baseAddress, position <= bytes.count else { return false }
+            let count = min(literal.utf8CodeUnitCount, bytes.count &- position)
+            mismatches = memcmp(base + position, literal.utf8Start, count) != 0
             guard !mismatches, count == literal.utf8CodeUnitCount else { return false }
-            at &+= count
+            position &+= count
             return true
         }
 
@@ -71,21 +70,23 @@ struct RedisMessageFrame {
         @inline(__always) mutating func header() -> Int? {
             guard pass("$") else { return nil }
             var length = 0
-            let first = at
-            while at < bytes.count, case let digit = bytes[at] &- UInt8(ascii: "0"), digit < 10, at &- first < 9 {
+            let first = position
+            while position < bytes.count, case let digit = bytes[position] &- UInt8(ascii: "0"), digit < 10,
+                position &- first < 9
+            {
                 length = length &* 10 &+ Int(digit)
-                at &+= 1
+                position &+= 1
             }
-            if at < bytes.count, at == first || at &- first > 1 && bytes[first] == UInt8(ascii: "0") {
+            if position < bytes.count, position == first || position &- first > 1 && bytes[first] == UInt8(ascii: "0") {
                 mismatches = true
             }
             return !mismatches && pass("\r\n") ? length : nil
         }
 
-        /// A text of this length, and the end of its line.
+        /// Passes a text of this length and the end of its line.
         @inline(__always) mutating func passText(of length: Int) -> Bool {
-            guard length <= bytes.count &- at else { return false }
-            at &+= length
+            guard length <= bytes.count &- position else { return false }
+            position &+= length
             return pass("\r\n")
         }
     }

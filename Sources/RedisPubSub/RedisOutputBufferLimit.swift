@@ -1,12 +1,12 @@
-/// How much output Redis keeps for a subscriber that reads too slowly, before it drops the connection and all of it:
-/// the class `pubsub` of `client-output-buffer-limit`.
+/// How much output Redis keeps for a slow subscriber before it closes the connection and discards the output: the class
+/// `pubsub` of `client-output-buffer-limit`.
 package struct RedisOutputBufferLimit: Hashable, Sendable, CustomStringConvertible {
-    /// Dropped at once beyond so many bytes; 0 for no limit.
+    /// With more bytes the connection is closed at once; 0 for no limit.
     package var hardBytes = 32 << 20
-    /// Dropped beyond so many bytes for so long; 0 for no limit.
+    /// With more bytes for `softSeconds` the connection is closed; 0 for no limit.
     package var softBytes = 8 << 20
     package var softSeconds = 60
-    /// Whether the server said so; otherwise these are Redis's defaults, which a server may not let us read.
+    /// Whether the server has reported the limit; otherwise these are Redis's defaults, as a server may forbid CONFIG GET.
     package var isFromServer = false
 
     package init() {}
@@ -20,13 +20,13 @@ package struct RedisOutputBufferLimit: Hashable, Sendable, CustomStringConvertib
         (hardBytes, softBytes, softSeconds, isFromServer) = (hard, soft, seconds, true)
     }
 
-    /// The size that calls for a warning, far from both limits: a quarter of the lower one; nil without limits. One message
-    /// over the hard limit is dropped with the connection of each of its subscribers.
+    /// The size from which on a warning is due: a quarter of the lower limit; nil without limits. One message over the hard
+    /// limit is enough for Redis to disconnect each of its subscribers.
     package var warningBytes: Int? {
         [hardBytes, softBytes].filter { $0 > 0 }.min().map { max($0 / 4, 1) }
     }
 
-    /// The setting as Redis spells it, and how to raise it.
+    /// The setting in Redis's spelling, and the command that raises it.
     package var description: String {
         let setting = "client-output-buffer-limit pubsub \(Self.size(hardBytes)) \(Self.size(softBytes)) \(softSeconds)"
         let raised = RedisOutputBufferLimit.raised(self)

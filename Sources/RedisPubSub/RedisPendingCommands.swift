@@ -1,31 +1,26 @@
 import NIOCore
 
-/// The commands that wait for their reply, oldest first: RESP answers in order.
+/// The commands that wait for their reply, oldest first: Redis replies in the order of the commands.
 ///
-/// A command that has expired keeps its place, since its reply may still come; the bounds therefore hold for it too.
+/// A command that has expired keeps its place, since its reply may still arrive. So it counts against the bounds too.
 struct RedisPendingCommands {
-    /// What was sent, and who waits for the answer.
+    /// A command that was sent, and the promise of its reply.
     enum Command {
-        case auth
-        case select
         case ping
-        case setName
-        case clientID
-        case role
         case publish(EventLoopPromise<Int>)
-        /// Has one answer for each message.
+        /// Has one reply for each message.
         case publishes(RedisPublishBatch, EventLoopPromise<Void>)
         case get(EventLoopPromise<ByteBuffer?>)
         case channels(EventLoopPromise<[ByteBuffer]>)
-        /// Whatever else is asked, with the reply as it comes.
+        /// Any other command; the reply is passed on as it is.
         case query(RedisError.Command, EventLoopPromise<RedisReply>)
 
-        /// The replies that it has.
+        /// The number of replies to it.
         var replyCount: Int {
             if case .publishes(let batch, _) = self { batch.messageCount } else { 1 }
         }
 
-        /// Tells the one who waits, if any.
+        /// Fails the promise, if there is one.
         func fail(_ error: RedisError) {
             switch self {
             case .publish(let promise): promise.fail(error)
@@ -33,8 +28,40 @@ struct RedisPendingCommands {
             case .get(let promise): promise.fail(error)
             case .channels(let promise): promise.fail(error)
             case .query(_, let promise): promise.fail(error)
-            case .auth, .select, .ping, .setName, .clientID, .role: break
+            case .ping: break
             }
+        }
+
+        /// Fulfils the promise with the reply.
+        ///
+        /// - Returns: the error that ends the connection, if the reply doesn't fit the command.
+        func complete(with reply: RedisReply, _ rights: RedisRights) -> RedisError? {
+            switch (self, reply) {
+            case (.ping, .status), (.ping, .bulk), (.ping, .texts): break
+            case (.ping, .error(let message)):
+                guard RedisLiveness.provesLife(error: message) else { return rights.refusal(of: .ping, message) }
+            case (.query(let name, let promise), .error(let message)):
+                promise.fail(RedisError.refused(command: name, message: message))
+            case (.query(_, let promise), _): promise.succeed(reply)
+            case (.publishes(let batch, let promise), _) where batch.isAnswered:
+                if let message = batch.refusal {
+                    promise.fail(rights.refusal(of: .publish, message))
+                } else {
+                    promise.succeed()
+                }
+            case (.publish(let promise), .integer(let count)): promise.succeed(Int(count))
+            case (.publish(let promise), .error(let message)): promise.fail(rights.refusal(of: .publish, message))
+            case (.get(let promise), .bulk(let value)): promise.succeed(value)
+            case (.get(let promise), .null): promise.succeed(nil)
+            case (.get(let promise), .error(let message)): promise.fail(rights.refusal(of: .get, message))
+            case (.channels(let promise), .texts(let names)): promise.succeed(names)
+            case (.channels(let promise), .error(let message)):
+                promise.fail(RedisError.refused(command: .channels, message: message))
+            default:
+                fail(.mismatchedReply)
+                return .mismatchedReply
+            }
+            return nil
         }
     }
 
@@ -47,9 +74,9 @@ struct RedisPendingCommands {
     private let maximumCount: Int
     private let maximumBytes: Int
     private var entries = CircularBuffer<Entry>()
-    /// So many entries at the front have expired already.
+    /// The number of entries at the front that have expired.
     private var expiredCount = 0
-    /// Those that came through `append`, and their bytes.
+    /// Replies owed to commands added by `append`, and the bytes of these commands.
     private var boundedCount = 0
     private var byteCount = 0
 
@@ -58,28 +85,28 @@ struct RedisPendingCommands {
         self.maximumBytes = maximumBytes
     }
 
-    /// A command of our own (AUTH, SELECT, PING): not bounded, and it does not expire, since other timers watch it.
+    /// Adds a command of our own, such as PING: it doesn't count against the bounds and never expires, since other timers
+    /// watch it.
     mutating func appendInternal(_ command: Command) {
         entries.append(Entry(command: command, byteCount: 0, deadline: .distantFuture))
     }
 
-    /// Whether no reply is owed.
-    var isEmpty: Bool { entries.isEmpty }
-
-    /// What an entry and its promise take.
+    /// The memory that an entry and its promise take.
     private static let entryBytes = 128
 
     private func mayAppend(byteCount: Int, replyCount: Int) -> Bool {
         boundedCount == 0 || replyCount <= maximumCount - boundedCount && byteCount <= maximumBytes - self.byteCount
     }
 
-    /// Whether a command of this size would be taken now.
+    /// Whether `append` would accept a command of this size now.
     func mayAppend(byteCount: Int) -> Bool { mayAppend(byteCount: byteCount + Self.entryBytes, replyCount: 1) }
 
-    /// Whether a command has not been answered in time, and neither has any since.
+    /// Whether a command has expired and no reply has arrived since.
     var isOverdue: Bool { expiredCount > 0 }
 
-    /// - Returns: false when one of the bounds is reached; the command is not taken then.
+    /// Adds a command.
+    ///
+    /// - Returns: false when a bound is reached; the command isn't added then.
     mutating func append(_ command: Command, byteCount: Int, deadline: NIODeadline) -> Bool {
         let count = boundedCount + command.replyCount
         let byteCount = byteCount + Self.entryBytes
@@ -90,8 +117,44 @@ struct RedisPendingCommands {
         return true
     }
 
-    /// Takes out the command that the next reply belongs to; `isExpired` when nobody waits for it any more.
-    mutating func popFirst() -> (command: Command, isExpired: Bool)? {
+    // MARK: Replies
+
+    /// Takes the next reply.
+    mutating func received(_ reply: RedisReply) -> RedisConnectionState.Action {
+        if let batch = firstBatch, batch.take(reply) {
+            return batch.isAnswered ? popAnswered(reply) : .none
+        }
+        if !entries.isEmpty { return popAnswered(reply) }
+        // The server speaks first when it has too many clients.
+        if case .error(let message) = reply { return .close(.broken(reason: message)) }
+        return .close(.unexpectedReply)
+    }
+
+    /// Takes the plain integers that bytes from the server begin with, as far as they are replies to the batch at the front.
+    /// They are many and all alike, so the parser never sees them.
+    ///
+    /// - Returns: the number of bytes taken, and the action; nil when these bytes hold no further reply to a batch.
+    mutating func takeRepliesToBatch(
+        _ bytes: UnsafeRawBufferPointer
+    ) -> (taken: Int, action: RedisConnectionState.Action)? {
+        guard let batch = firstBatch else { return nil }
+        let taken = batch.takeReplies(from: bytes)
+        if batch.isAnswered { return (taken, popAnswered(.status)) }
+        return taken > 0 ? (taken, .none) : nil
+    }
+
+    /// The batch that the next reply belongs to, if it is one.
+    private var firstBatch: RedisPublishBatch? {
+        if case .publishes(let batch, _)? = entries.first?.command { batch } else { nil }
+    }
+
+    private mutating func popAnswered(_ reply: RedisReply) -> RedisConnectionState.Action {
+        guard let (command, isExpired) = popFirst(), !isExpired else { return .none }
+        return .complete(command, reply)
+    }
+
+    /// Removes the command that the next reply belongs to; `isExpired` when its promise has already failed.
+    private mutating func popFirst() -> (command: Command, isExpired: Bool)? {
         guard let entry = entries.popFirst() else { return nil }
         let isBounded = entry.deadline != .distantFuture
         if isBounded { boundedCount -= entry.command.replyCount }
@@ -101,22 +164,19 @@ struct RedisPendingCommands {
         return (entry.command, isExpired && isBounded)
     }
 
-    /// The batch that the next reply belongs to, if it is one.
-    var firstBatch: RedisPublishBatch? {
-        if case .publishes(let batch, _)? = entries.first?.command { batch } else { nil }
-    }
+    // MARK: Expiry and end
 
     /// When the next command expires.
     var nextDeadline: NIODeadline? {
         entries.dropFirst(expiredCount).first { $0.deadline != .distantFuture }?.deadline
     }
 
-    /// The next command whose deadline has passed; marks it as expired.
+    /// The next command whose deadline has passed; it counts as expired from then on.
     mutating func popExpired(now: NIODeadline) -> Command? {
         while expiredCount < entries.count {
             let entry = entries[offset: expiredCount]
             if entry.deadline == .distantFuture {
-                // Ours: passed over, unless nothing behind it has expired.
+                // A command of our own is skipped, unless nothing behind it has expired.
                 guard let next = nextDeadline, next <= now else { return nil }
                 expiredCount += 1
                 continue
@@ -128,9 +188,9 @@ struct RedisPendingCommands {
         return nil
     }
 
-    /// Takes out everything that somebody still waits for.
+    /// Removes all commands and returns those whose promise hasn't been fulfilled.
     mutating func removeAll() -> [Command] {
-        // Of those that have expired only our own were not told: they were passed over.
+        // Commands of our own among the expired ones were only skipped.
         let waiting = entries.enumerated().filter { $0.offset >= expiredCount || $0.element.deadline == .distantFuture }
             .map(\.element.command)
         entries.removeAll()

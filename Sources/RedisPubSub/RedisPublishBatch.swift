@@ -1,23 +1,23 @@
 import NIOCore
 
-/// Messages that are published in one write, and what their answers say.
+/// Messages that are published in one write, and the replies to them.
 ///
-/// For those who publish by the hundred thousand: no buffer, no promise and no system call for each message.
+/// It is meant for publishing by the hundred thousand: no buffer, no promise and no system call for each message.
 package final class RedisPublishBatch {
-    // Unchecked, as the counts: touched for each message, by methods of this class that don't call back while they do.
-    /// The PUBLISH commands, as RESP spells them.
+    // Exclusivity is unchecked for these three: they are accessed for each message, by methods that call nothing outside.
+    /// The PUBLISH commands in RESP.
     @exclusivity(unchecked) package private(set) var commands = ByteBuffer()
-    /// The messages in it, and their payloads' bytes.
+    /// The messages in the batch, and the bytes of their payloads.
     @exclusivity(unchecked) package private(set) var messageCount = 0
     @exclusivity(unchecked) package private(set) var payloadBytes = 0
-    /// The messages that Redis has answered, and those of them that reached nobody.
+    /// The messages that Redis has replied to, and those among them that reached nobody.
     package private(set) var answeredCount = 0
     package private(set) var unheardCount = 0
-    /// The first refusal among the answers, and how many there are.
+    /// The first refusal among the replies, and their number.
     private(set) var refusal: String?
     private var refusedCount = 0
 
-    /// - Parameter capacity: bytes of commands for which room is made at once.
+    /// - Parameter capacity: bytes of commands to allocate at once.
     package init(capacity: Int = 1024) {
         commands.reserveCapacity(capacity)
     }
@@ -27,7 +27,7 @@ package final class RedisPublishBatch {
 
     var isAnswered: Bool { answeredCount == messageCount }
 
-    /// The messages that Redis has refused or not answered.
+    /// The messages that Redis has refused or not replied to.
     package var failureCount: Int { messageCount - answeredCount + refusedCount }
 
     /// Adds one message; not after the batch has been given to a broker.
@@ -44,7 +44,7 @@ package final class RedisPublishBatch {
     }
 
     private static let command: StaticString = "*3\r\n$7\r\nPUBLISH\r\n"
-    /// Of a count of bytes.
+    /// The digits of a count of bytes.
     private static let maximumDigits = 20
 
     private static func copy(_ text: StaticString, to space: UnsafeMutableRawBufferPointer, at position: Int) -> Int {
@@ -77,14 +77,14 @@ package final class RedisPublishBatch {
         return copy("\r\n", to: space, at: position)
     }
 
-    // MARK: Answers
+    // MARK: Replies
 
     private func note(receivers: Int64) {
         answeredCount += 1
         if receivers == 0 { unheardCount += 1 }
     }
 
-    /// Takes one reply; false for what PUBLISH is never answered with.
+    /// Takes one reply; false for a reply that PUBLISH never has.
     func take(_ reply: RedisReply) -> Bool {
         switch reply {
         case .integer(let count): note(receivers: count)
@@ -97,15 +97,15 @@ package final class RedisPublishBatch {
         return true
     }
 
-    /// Takes the answers that bytes from the server begin with: `:1\r\n` each, of this batch only.
+    /// Takes the replies `:1\r\n` at the beginning of bytes from the server, of this batch only.
     ///
-    /// - Returns: the count of bytes taken. What is cut in the middle, or anything else, is left.
-    func takeAnswers(from bytes: UnsafeRawBufferPointer) -> Int {
+    /// - Returns: the number of bytes taken. An incomplete reply, or any other one, is left.
+    func takeReplies(from bytes: UnsafeRawBufferPointer) -> Int {
         var taken = 0
         while !isAnswered, taken < bytes.count, bytes[taken] == UInt8(ascii: ":") {
             var index = taken + 1
             var number: Int64 = 0
-            // Nobody has a billion subscribers.
+            // Nine digits are enough for a count of subscribers.
             while index < bytes.count, index - taken < 10, case let digit = bytes[index] &- 0x30, digit < 10 {
                 number = number * 10 + Int64(digit)
                 index += 1

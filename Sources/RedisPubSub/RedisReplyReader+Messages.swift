@@ -1,12 +1,12 @@
-/// Messages, taken from where they stand.
+/// Messages found in the bytes read, without the parser and without a copy.
 extension RedisReplyReader {
-    /// A message whose channel is longer than is usual, and cut, is for the parser.
+    /// A cut message with more bytes before its last header goes to the parser.
     private static let maximumHeaderBytes = 1 << 10
 
-    /// Hands over the messages that stand whole at `start`, from where they stand; what is cut off by the end of the bytes
-    /// is kept for the next read.
+    /// Passes the complete messages from `start` on to the delegate, without copying them; the beginning of a message at the end
+    /// of the bytes is kept for the next read.
     ///
-    /// - Returns: where something else begins, or the bytes end; nil when nothing more is wanted.
+    /// - Returns: where another reply begins, or the bytes end; nil when `handle` has returned false.
     func takeMessages(
         from bytes: UnsafeRawBufferPointer, at start: Int, _ delegate: any PubSubDelegate,
         _ handle: (RedisReply) throws(RedisError) -> Bool
@@ -35,7 +35,7 @@ extension RedisReplyReader {
         return position
     }
 
-    /// Takes as many bytes as a message lacks that earlier reads have brought the beginning of.
+    /// Takes the bytes that complete the message begun by earlier reads.
     private func completeCutMessage(
         from bytes: UnsafeRawBufferPointer, at start: Int, _ delegate: any PubSubDelegate,
         _ handle: (RedisReply) throws(RedisError) -> Bool
@@ -47,7 +47,7 @@ extension RedisReplyReader {
             case .cut(let byteCount) where isWithinBounds(byteCount ?? 0, channelBytes: 0):
                 guard byteCount != nil || cutMessage.count <= Self.maximumHeaderBytes else { break }
                 if position == bytes.count { return position }
-                // The header byte by byte: what follows it belongs to the next message as soon as its end is known.
+                // Byte by byte within the header: until the message's length is known, later bytes may belong to the next one.
                 let lacking = byteCount.map { $0 - cutMessage.count } ?? 1
                 let end = min(bytes.count, position + lacking)
                 cutMessage.append(contentsOf: bytes[position..<end])
@@ -63,7 +63,7 @@ extension RedisReplyReader {
                 return try handle(.message(byteCount: frame.payload.count)) ? position : nil
             default: break
             }
-            // No message after all, or one that the parser has to complain about.
+            // It is no message after all, or one that the parser has to reject.
             let begun = cutMessage
             forgetCutMessage()
             var result: Result<Bool, RedisError> = .success(true)
@@ -74,7 +74,7 @@ extension RedisReplyReader {
         }
     }
 
-    /// One large message isn't paid for ever after.
+    /// The memory of a large message is freed.
     private func forgetCutMessage() {
         if cutMessage.capacity > 1 << 20 { cutMessage = [] } else { cutMessage.removeAll(keepingCapacity: true) }
     }

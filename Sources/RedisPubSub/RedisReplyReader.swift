@@ -2,43 +2,44 @@ import CHiredis
 import Glibc
 import NIOCore
 
-/// Cuts the server's bytes into replies: messages, which are many and all alike, where they stand in what was read
-/// (`RedisMessageFrame`), everything else with hiredis's parser (RESP2, and the pushes of RESP3).
+/// Splits the server's bytes into replies. Messages, which are many and all alike, are found in the bytes read
+/// (`RedisMessageFrame`); hiredis parses everything else (RESP2, and the pushes of RESP3).
 ///
 ///     bytes ──┬─ messages ──────────────────────────────────▶ delegate.received
 ///             └─ else ──▶ redisReader ──callbacks, handle──▶ every other reply, as a RedisReply
 ///
 /// A message whose spelling or size is unusual goes through the parser too. hiredis builds reply objects through a table
-/// of functions. Ours build none: a payload is handed over inside the callback, where the parser's buffer is known to stand
-/// still; only the channel's name is copied, since the parser moves its buffer when a message arrives in several reads.
-/// After a thrown error the reader is dead.
+/// of functions. Ours build none: they pass the payload on within the callback, while the parser's buffer doesn't move. Only
+/// the channel's name is copied, since the parser moves its buffer when a message arrives in several reads. After a thrown
+/// error the reader must not be used.
 final class RedisReplyReader {
-    // Unchecked, as the others: touched for each read. A delegate that is called from within may only take itself away.
+    // Exclusivity is unchecked for these four: they are accessed for each read. A delegate called during `read` may only set
+    // `delegate` to nil.
     /// Receives the published messages.
     @exclusivity(unchecked) var delegate: (any PubSubDelegate)?
-    /// Whether arrays become replies with their texts in them. What a subscription brings is told apart otherwise.
+    /// Whether arrays are replies to commands and become `.texts`; otherwise they are what a subscription receives.
     @exclusivity(unchecked) var keepsArrays = false
 
     private let reader: UnsafeMutablePointer<redisReader>
     /// hiredis keeps a pointer to the table, so it lives as long as the reader.
     private let functions: UnsafeMutablePointer<redisReplyObjectFunctions>
     let maximumReplyBytes: Int
-    /// Bytes fed since the last reply ended.
+    /// Bytes given to the parser since the last reply ended.
     @exclusivity(unchecked) var unfinishedBytes = 0
     private var violation: RedisError?
-    /// The beginning of a message whose end the last read did not bring.
+    /// The beginning of a message that the last read has not completed.
     @exclusivity(unchecked) var cutMessage: [UInt8] = []
 
-    /// What is known of the reply being read.
+    // The reply being read.
     private var reply = RedisReply.array
     private var word = FirstWord.other
     private var channel = ByteBuffer()
     private var texts: [ByteBuffer] = []
 
-    /// The first element of an array that a subscription brings.
+    /// The first element of an array that a subscription receives.
     private enum FirstWord { case message, patternMessage, subscribe, other }
 
-    /// Enough for each line of RESP, error texts included; only bulk strings are longer.
+    /// Longer than any line of RESP, error texts included; only bulk strings are longer.
     private static let maximumLineBytes = 64 << 10
     static let maximumChannelBytes = 64 << 10
 
@@ -46,10 +47,10 @@ final class RedisReplyReader {
         self.maximumReplyBytes = maximumReplyBytes
         functions = .allocate(capacity: 1)
         functions.initialize(to: Self.makeFunctions())
-        // Fails only when malloc does, before anything has been received.
+        // This fails only when malloc does, before anything has been received.
         guard let reader = redisReaderCreateWithFunctions(functions) else { fatalError("out of memory") }
         self.reader = reader
-        // Unretained: self owns the reader and frees it.
+        // Unretained, since self owns the reader and frees it.
         reader.pointee.privdata = Unmanaged.passUnretained(self).toOpaque()
     }
 
@@ -59,15 +60,15 @@ final class RedisReplyReader {
         functions.deallocate()
     }
 
-    /// Whether no reply has begun and not ended.
+    /// Whether the next byte begins a reply.
     var isIdle: Bool { !isWithinReply }
 
-    /// Whether bytes have come that are no complete reply yet.
+    /// Whether a reply has begun and not ended.
     var isWithinReply: Bool { unfinishedBytes > 0 || !cutMessage.isEmpty }
 
-    /// Reads bytes as they came from the socket.
+    /// Reads bytes from the socket.
     ///
-    /// - Parameter handle: gets each reply; false when nothing more is wanted.
+    /// - Parameter handle: called with each reply; returns false to stop.
     func read(
         _ bytes: UnsafeRawBufferPointer, _ handle: (RedisReply) throws(RedisError) -> Bool
     ) throws(RedisError) {
@@ -88,7 +89,7 @@ final class RedisReplyReader {
                 try feed(UnsafeRawBufferPointer(start: array.utf8Start, count: 1))
                 position += 1
             }
-            // Up to the end of a line, so that the messages behind a reply are found again.
+            // The parser gets one line at a time, so that the messages behind a reply are found again.
             let rest = UnsafeRawBufferPointer(rebasing: bytes[position...])
             let line = rest.firstIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? rest.count
             guard try parse(UnsafeRawBufferPointer(rebasing: rest[..<line]), handle) else { return }
@@ -96,7 +97,7 @@ final class RedisReplyReader {
         }
     }
 
-    /// Gives bytes to the parser, and its replies to `handle`.
+    /// Gives bytes to the parser, and passes its replies to `handle`.
     @discardableResult
     func parse(
         _ bytes: UnsafeRawBufferPointer, _ handle: (RedisReply) throws(RedisError) -> Bool
@@ -128,13 +129,13 @@ final class RedisReplyReader {
         return keepsArrays && reply == .array ? .texts(texts) : reply
     }
 
-    /// hiredis sets no limits. A reply is bounded as a whole, a line much lower: hiredis searches an unfinished line for its
-    /// end from the start at every feed, which is quadratic for a server that never ends it.
+    /// hiredis has no limits. We bound a reply as a whole, and a line much lower: with each feed hiredis searches an unfinished
+    /// line for its end from the start, which takes quadratic time if the server never ends it.
     private func checkUnfinished() throws(RedisError) {
         guard unfinishedBytes <= maximumReplyBytes else { throw .replyTooLarge(limit: maximumReplyBytes) }
         let unread = reader.pointee.len - reader.pointee.pos
         guard unread > Self.maximumLineBytes, let buffer = reader.pointee.buf else { return }
-        // A bulk string's header ends within its first bytes.
+        // The header of a bulk string ends within its first bytes.
         let start = UnsafeRawBufferPointer(start: buffer + reader.pointee.pos, count: Self.maximumLineBytes)
         guard start.contains(UInt8(ascii: "\n")) else { throw .malformedReply(reason: "a line without an end") }
     }
@@ -144,10 +145,10 @@ final class RedisReplyReader {
     }
 }
 
-// MARK: - What hiredis calls
+// MARK: - Functions called by hiredis
 
 extension RedisReplyReader {
-    /// hiredis takes nil for "out of memory" and otherwise only passes the object on.
+    /// Stands for every reply object: hiredis only passes it on, and takes nil for "out of memory".
     private static var object: UnsafeMutableRawPointer? { UnsafeMutableRawPointer(bitPattern: 1) }
 
     private static func makeFunctions() -> redisReplyObjectFunctions {
@@ -233,7 +234,7 @@ extension RedisReplyReader {
         }
     }
 
-    /// As Redis spells it within subscriptions, and elsewhere, which other servers do everywhere.
+    /// Redis replies `pong` within subscriptions and `PONG` elsewhere; other servers reply `PONG` everywhere.
     private static func isPong(_ bytes: UnsafeRawBufferPointer) -> Bool {
         equal(bytes, "pong") || equal(bytes, "PONG")
     }
@@ -257,12 +258,12 @@ extension RedisReplyReader {
     }
 }
 
-/// Text that a server sends as an error, fit for one line of a log.
+/// The text of a server's error, made fit for one line of a log.
 enum RedisErrorText {
     static let maximumBytes = 200
 
-    /// At most 200 bytes, cut at the first quotation: servers and proxies quote the arguments of commands they don't know,
-    /// and the arguments of AUTH are the password. What is not printable ASCII becomes `?`.
+    /// At most 200 bytes, cut at the first quotation mark: servers and proxies quote the arguments of commands they don't know,
+    /// and the argument of AUTH is the password. Bytes that aren't printable ASCII become `?`.
     static func printable(_ bytes: some Sequence<UInt8>) -> String {
         var line: [UInt8] = []
         for byte in bytes.prefix(maximumBytes) {

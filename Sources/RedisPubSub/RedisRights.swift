@@ -1,10 +1,15 @@
-/// What a refusal for lack of rights is answered with: the command that gives them.
+/// The user whose rights the server checks, and the command that gives missing ones.
 struct RedisRights: Sendable {
-    /// nil for the default user.
+    /// Nil for the default user.
     var user: [UInt8]?
     var channels: [String] = []
 
-    /// Says how the user comes to its rights; empty for other refusals, and for commands that we can do without.
+    /// The error for a command that the server refused, with advice if rights are missing.
+    func refusal(of command: RedisError.Command, _ message: String) -> RedisError {
+        .refused(command: command, message: message + advice(for: command, refusedWith: message))
+    }
+
+    /// How to give the user its rights; empty for other refusals, and for commands that we can do without.
     func advice(for command: RedisError.Command, refusedWith message: String) -> String {
         guard message.hasPrefix("NOPERM") else { return "" }
         let rules: [String]

@@ -1,32 +1,32 @@
 import Logging
 import NIOCore
 
-/// Asks the sentinels which server is the master, before each connection and once a second all the time.
+/// Asks the sentinels which server is the master, before each connection and once a second.
 ///
 ///     sentinel 1 … n ◀── SENTINEL GET-MASTER-ADDR-BY-NAME, one connection at a time ── this ──▶ links: locate(), moved
 ///
-/// Asking beats listening to `+switch-master` here: an answer is true when it comes, a missed announcement would be missed
-/// for good, and a sentinel that has died without a word is noticed by the same question. The master so named must also say
-/// itself that it is one (`ROLE`): a sentinel that has just come back may be behind.
+/// It asks instead of listening to `+switch-master`, because a missed announcement would be missed for good, and because the
+/// same question shows that a sentinel has died. The master must also say itself that it is one (`ROLE`), since a sentinel
+/// that has just come back may be behind.
 final class RedisSentinel: RedisLocator {
     private let service: String
     private let eventLoop: any EventLoop
     private let configuration: RedisConfiguration
-    /// Called when the sentinels name another master than before, with the time up to which nobody can have known.
+    /// Called when the sentinels name another master than before, with the time until which no sentinel can have named it.
     private let moved: (RedisURL.Endpoint, NIODeadline) -> Void
-    /// Called when no sentinel answers usefully any more, and with nil when one does again.
+    /// Called with the cause when no sentinel names the master any more, and with nil when one does again.
     private let troubled: (RedisError?) -> Void
     private var isTroubled = false
     private let link: RedisLink
-    private var waiting: [EventLoopPromise<RedisURL.Endpoint>] = []
+    private var waitingPromises: [EventLoopPromise<RedisURL.Endpoint>] = []
     private var isAsking = false
     private var timer: Scheduled<Void>?
     private var isStopped = false
     private var failuresInARow = 0
     private(set) var master: RedisURL.Endpoint?
-    /// When the last question was asked whose answer was `master`.
+    /// When the last question was asked that had `master` as its reply.
     private var confirmedAt: NIODeadline?
-    /// Sentinels tell each other of a new master every two seconds: others may have named it so much earlier than ours.
+    /// Sentinels tell each other of a new master every two seconds, so others may have named it this much earlier than ours.
     private static let sentinelsDisagree = TimeAmount.seconds(3)
 
     let endpointCount = 1
@@ -42,13 +42,13 @@ final class RedisSentinel: RedisLocator {
         self.moved = moved
         self.troubled = troubled
         var limits = configuration
-        // A question a second needs no PING, and a sentinel that takes longer is left for the next one.
+        // No PING is needed with one question a second. A sentinel that takes longer is left for the next one.
         limits.connectTimeout = min(configuration.connectTimeout, .seconds(1))
         limits.commandTimeout = min(configuration.commandTimeout, .seconds(1))
         limits.backoff.maximum = min(configuration.backoff.maximum, .seconds(1))
         limits.backoff.afterRefusal = min(configuration.backoff.afterRefusal, .seconds(2))
         link = RedisLink(
-            role: .commands, url: url.forSentinels(), configuration: limits, eventLoop: eventLoop,
+            url: url.forSentinels(), configuration: limits, eventLoop: eventLoop,
             locator: RedisSeeds(url.endpoints, eventLoop: eventLoop))
     }
 
@@ -70,13 +70,13 @@ final class RedisSentinel: RedisLocator {
     func locate() -> EventLoopFuture<RedisURL.Endpoint> {
         guard !isStopped else { return eventLoop.makeFailedFuture(RedisError.shutDown) }
         let promise = eventLoop.makePromise(of: RedisURL.Endpoint.self)
-        // Bounded: two links ask, each once at a time.
-        waiting.append(promise)
+        // Their number is bounded: two links ask, each once at a time.
+        waitingPromises.append(promise)
         ask()
         return promise.futureResult
     }
 
-    /// A server that is no master is what another sentinel may know better.
+    /// When the server is no master, another sentinel may name a better one.
     func ended(at endpoint: RedisURL.Endpoint, cause: RedisError, wasReady: Bool) {
         if case .notMaster = cause { link.drop(cause) }
     }
@@ -89,10 +89,10 @@ final class RedisSentinel: RedisLocator {
         case .down(let cause, _):
             isAsking = false
             failuresInARow += 1
-            // Each has been tried: those who wait are told why, and will ask again.
+            // Each sentinel has been tried: the waiting links fail with the cause, and will ask again.
             guard failuresInARow >= link.endpointCount else { return }
             if case .noMaster = cause { fail(cause) } else { fail(.noSentinel(reason: cause.description)) }
-            // Before the first answer the connections say it.
+            // Before the first reply the connections report it.
             if !isTroubled, master != nil { troubled(cause) }
             isTroubled = true
         }
@@ -104,13 +104,12 @@ final class RedisSentinel: RedisLocator {
         timer?.cancel()
         let promise = eventLoop.makePromise(of: RedisReply.self)
         let askedAt = eventLoop.now
-        promise.futureResult.assumeIsolated().whenComplete { [weak self] in self?.answered($0, askedAt: askedAt) }
-        var command = ByteBuffer()
-        RedisCommand.words(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", service], to: &command)
+        promise.futureResult.assumeIsolated().whenComplete { [weak self] in self?.received($0, askedAt: askedAt) }
+        let command = RedisCommand.words(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", service])
         link.send(.query(.sentinel, promise), command)
     }
 
-    private func answered(_ result: Result<RedisReply, any Error>, askedAt: NIODeadline) {
+    private func received(_ result: Result<RedisReply, any Error>, askedAt: NIODeadline) {
         guard !isStopped else { return }
         isAsking = false
         switch result {
@@ -124,7 +123,7 @@ final class RedisSentinel: RedisLocator {
             learn(endpoint, askedAt: askedAt)
         case .success: link.drop(.noMaster(service: service))
         case .failure(let error as RedisError):
-            // The link has ended, and says so by itself, or the sentinel does not answer.
+            // A link that has ended reports that by itself; otherwise the sentinel doesn't reply.
             if case .commandTimedOut = error { link.drop(.silent) }
             if case .refused = error { link.drop(error) }
         case .failure: break
@@ -139,14 +138,14 @@ final class RedisSentinel: RedisLocator {
         isTroubled = false
         let (before, since) = (master, confirmedAt ?? askedAt)
         (master, confirmedAt) = (endpoint, askedAt)
-        for promise in waiting { promise.succeed(endpoint) }
-        waiting.removeAll()
+        for promise in waitingPromises { promise.succeed(endpoint) }
+        waitingPromises.removeAll()
         if let before, before != endpoint { moved(endpoint, since - Self.sentinelsDisagree) }
     }
 
     private func fail(_ cause: RedisError) {
-        let promises = waiting
-        waiting.removeAll()
+        let promises = waitingPromises
+        waitingPromises.removeAll()
         for promise in promises { promise.fail(cause) }
     }
 }

@@ -1,13 +1,13 @@
 import Logging
 import NIOCore
 
-/// Asks the server how much output waits for our subscription, warns before it is too much, and remembers what tells later
-/// why a subscription was lost.
+/// Asks the server how much output waits for our subscription, warns before it is too much, and keeps the facts that explain
+/// the loss of a subscription later.
 ///
-/// Everything goes over the connection for commands: `CLIENT LIST` once a second, `INFO` and `CONFIG GET` with every fifth
-/// of them and after a loss. What an ACL or an old server refuses is not asked again on that connection.
+/// It uses the connection for commands: `CLIENT LIST` once a second, `INFO` and `CONFIG GET` with every fifth one and after a
+/// loss. A command that an ACL or an old server refuses is not sent again on that connection.
 final class RedisServerWatch {
-    /// What `INFO` says that a loss can be judged by.
+    /// The facts of `INFO` that can explain a loss.
     struct Facts: Equatable {
         var endpoint: RedisURL.Endpoint
         var runID: Substring = ""
@@ -25,39 +25,37 @@ final class RedisServerWatch {
     private let eventLoop: any EventLoop
     private let interval: Duration
     private let logger: Logger
-    private let send: (RedisPendingCommands.Command, ByteBuffer) -> Void
+    /// The link whose output is watched.
+    private weak var subscription: RedisLink?
+    /// The link to ask over.
+    private weak var commands: RedisLink?
     private var refused: Set<RedisError.Command> = []
-    private var unanswered: Set<RedisError.Command> = []
+    private var waitingForReply: Set<RedisError.Command> = []
     private var timer: Scheduled<Void>?
     private var ticks = 0
     private var listsByID = true
-    /// The server as it was when last asked, before the loss if there is one.
+    /// The last reply to INFO, from before a loss if there is one.
     private(set) var facts: Facts?
-    /// The output that waited for the subscription when last asked.
+    /// The output that waited for the subscription at the last reply.
     private var waitingBytes = 0
     private var hasWarned = false
     private var limitChanged: (RedisOutputBufferLimit) -> Void = { _ in }
 
-    /// The subscription whose output is watched; called for each question.
-    private let subject: () -> (clientID: Int64?, endpoint: RedisURL.Endpoint?)
-
     init(
-        eventLoop: any EventLoop, interval: Duration, logger: Logger,
-        subject: @escaping () -> (clientID: Int64?, endpoint: RedisURL.Endpoint?),
-        send: @escaping (RedisPendingCommands.Command, ByteBuffer) -> Void
+        eventLoop: any EventLoop, interval: Duration, logger: Logger, subscription: RedisLink, commands: RedisLink
     ) {
         self.eventLoop = eventLoop
         self.interval = interval
         self.logger = logger
-        self.subject = subject
-        self.send = send
+        self.subscription = subscription
+        self.commands = commands
     }
 
     func stop() { timer?.cancel() }
 
-    // MARK: While all is well
+    // MARK: While subscribed
 
-    /// The connection for commands is ready, to this server.
+    /// The connection for commands to this server is ready.
     func commandsAreReady(at endpoint: RedisURL.Endpoint, limitChanged: @escaping (RedisOutputBufferLimit) -> Void) {
         refused = []
         listsByID = true
@@ -66,7 +64,7 @@ final class RedisServerWatch {
         beginAnew()
     }
 
-    /// An operator changes it at runtime, maybe because we said so.
+    /// Operators may change the limit at run time, as our warning advises.
     private func askLimit() {
         ask(.configuration, ["CONFIG", "GET", "client-output-buffer-limit"]) { [weak self] reply in
             guard let self, case .texts(let texts) = reply, texts.count == 2,
@@ -77,7 +75,7 @@ final class RedisServerWatch {
         }
     }
 
-    /// Asks at once: the server, or the subscription at it, is new.
+    /// Asks at once, since the server or the subscription is new.
     func beginAnew() {
         ticks = 0
         tick()
@@ -86,14 +84,15 @@ final class RedisServerWatch {
     private func tick() {
         timer?.cancel()
         timer = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(interval)) { [weak self] in self?.tick() }
-        let (clientID, endpoint) = subject()
-        guard let clientID, let endpoint else { return }
+        guard let commands, commands.isReady, let endpoint = commands.target, endpoint == subscription?.target,
+            let clientID = subscription?.clientID
+        else { return }
         if ticks % 5 == 0 {
             askLimit()
             info(at: endpoint) { [weak self] in self?.facts = $0 ?? self?.facts }
         }
         ticks += 1
-        // One line of `ID`, which came with Redis 6.2, or all subscribers.
+        // `ID` gives one line, from Redis 6.2 on; older servers list all subscribers.
         let selection = listsByID ? ["ID", String(clientID)] : ["TYPE", "pubsub"]
         ask(.clientList, ["CLIENT", "LIST"] + selection) { [weak self] reply in
             guard case .bulk(let text) = reply else {
@@ -111,7 +110,7 @@ final class RedisServerWatch {
         if waitingBytes >= warningBytes, !hasWarned {
             hasWarned = true
             logger.warning(
-                "Redis holds back output for the subscription: it is read more slowly than published, and dropped at the limit",
+                "Redis holds back output for the subscription, which reads more slowly than messages are published; at the limit Redis drops it",
                 metadata: ["waiting_bytes": "\(waitingBytes)", "limit": "\(limit)"])
         } else if waitingBytes < warningBytes / 2 {
             hasWarned = false
@@ -120,11 +119,11 @@ final class RedisServerWatch {
 
     // MARK: After a loss
 
-    /// Finds out why the server ended a subscription that has since come back at the same server.
+    /// Finds the cause of a loss, once the subscription is back at the same server.
     ///
     /// - Parameter wasWithinReply: whether the connection ended in the middle of a message.
-    /// - Parameter wasAlone: whether the other connection to the same server stayed: no proxy and no network was at fault.
-    /// - Parameter body: told the cause, or nil when there is no better one than that the server closed the connection.
+    /// - Parameter wasAlone: whether the connection for commands survived, so that neither a proxy nor the network was at fault.
+    /// - Parameter body: called with the cause, or with nil when no more is known than that the server closed the connection.
     func explain(
         at endpoint: RedisURL.Endpoint, wasWithinReply: Bool, wasAlone: Bool,
         _ body: @escaping (RedisError?) -> Void
@@ -132,7 +131,7 @@ final class RedisServerWatch {
         let (before, waitingBytes) = (facts, waitingBytes)
         self.waitingBytes = 0
         guard let before, before.endpoint == endpoint, !refused.contains(.info) else { return body(nil) }
-        // Answered first, so that the limit in force is the one told.
+        // Its reply comes first, so that the error names the limit in force.
         askLimit()
         info(at: endpoint) { [weak self] now in
             guard let self else { return }
@@ -143,17 +142,17 @@ final class RedisServerWatch {
         }
     }
 
-    /// What was seen of a loss.
+    /// The signs of a loss that we saw ourselves.
     struct Signs {
-        /// The output that waited when the server was last asked before.
+        /// The output that waited at the last reply before the loss.
         var waitingBytes = 0
         var wasWithinReply = false
         var wasAlone = true
     }
 
-    /// Newer servers count what they drop for its output. Of an older one it is known by its signs: much output waited
-    /// shortly before, or it cut a message in two; or because nothing else is left that ends a subscription and not the
-    /// connection beside it. Redis 7 counts the calls of everything else.
+    /// Newer servers count the clients that they disconnect for too much output. With older ones the signs decide: much output
+    /// had waited shortly before, or a message was cut in two, or no other cause is left that ends a subscription but not the
+    /// connection for commands. Redis 7 counts the calls of all other causes.
     static func cause(
         _ before: Facts, _ now: Facts, _ signs: Signs, _ limit: RedisOutputBufferLimit
     ) -> RedisError? {
@@ -192,7 +191,7 @@ final class RedisServerWatch {
             case "client_output_buffer_limit_disconnections": facts.outputBufferDisconnections = Int(value)
             case "evicted_clients": facts.evictedClients = Int(value)
             case "client_recent_max_output_buffer": facts.recentOutputBytes = Int(value)
-            // A server that counts its subcommands has counted them from its start.
+            // A server that counts subcommands does so from its start.
             case let name where name.hasPrefix("cmdstat_client|") && name != "cmdstat_client|kill":
                 facts.clientKills = facts.clientKills ?? 0
             case "cmdstat_client|kill": facts.clientKills = number(after: "calls=", in: value)
@@ -211,25 +210,26 @@ final class RedisServerWatch {
         }
     }
 
-    /// Answers nil when the command fails, or is still unanswered.
+    /// Sends a command and calls `body` with the reply; with nil when it fails, is refused, or still waits for a reply.
     private func ask(_ command: RedisError.Command, _ words: [String], _ body: @escaping (RedisReply?) -> Void) {
-        guard !refused.contains(command), unanswered.insert(command).inserted else { return body(nil) }
+        guard !refused.contains(command), waitingForReply.insert(command).inserted else { return body(nil) }
         let promise = eventLoop.makePromise(of: RedisReply.self)
         promise.futureResult.assumeIsolated().whenComplete { [weak self] result in
-            self?.unanswered.remove(command)
+            self?.waitingForReply.remove(command)
             switch result {
             case .success(let reply): body(reply)
             case .failure(let error):
                 if case RedisError.refused(_, let message) = error {
                     self?.refused.insert(command)
                     self?.logger.debug(
-                        "Redis does not tell", metadata: ["command": "\(command.rawValue)", "cause": "\(message)"])
+                        "Redis refuses a question about its state",
+                        metadata: ["command": "\(command.rawValue)", "cause": "\(message)"])
                 }
                 body(nil)
             }
         }
-        var buffer = ByteBuffer()
-        RedisCommand.words(words, to: &buffer)
-        send(.query(command, promise), buffer)
+        let query = RedisPendingCommands.Command.query(command, promise)
+        guard let connection = commands?.connection else { return query.fail(.notConnected) }
+        connection.sendInternal(query, RedisCommand.words(words))
     }
 }

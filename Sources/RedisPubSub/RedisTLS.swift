@@ -2,7 +2,7 @@ import Glibc
 import NIOCore
 import NIOSSL
 
-/// How TLS with a Redis server is made, as the `ssl_…` options of a ``RedisURL`` say.
+/// The TLS settings of a ``RedisURL``: its `ssl_…` options.
 ///
 /// | option | value | meaning |
 /// |---|---|---|
@@ -12,10 +12,10 @@ import NIOSSL
 /// | `ssl_certfile`, `ssl_keyfile` | file, file | our certificate, with its chain, and its key, PEM |
 /// | `ssl_password` | text | the passphrase of the key |
 /// | `ssl_check_hostname` | true (default) or false | whether the certificate must name the host |
-/// | `ssl_server_name` | host name | what it must name, when that is not the URL's host; sent as SNI too. Not redis-py's |
+/// | `ssl_server_name` | host name | the name it must have, if that isn't the URL's host; sent as SNI too. Unknown to redis-py |
 /// | `ssl_min_version` | `TLSv1.2` (default), `TLSv1.3`, or Python's names and numbers for them | |
 ///
-/// The files are read for each connection, so that a renewed certificate is in use from the next one on.
+/// The files are read for each connection, so that the next connection uses a renewed certificate.
 package struct RedisTLS: Hashable, Sendable {
     var verifiesCertificate = true
     var checksHostname = true
@@ -27,14 +27,16 @@ package struct RedisTLS: Hashable, Sendable {
     var serverName: String?
     var requiresTLS13 = false
 
-    /// - Returns: a sentence for an option that has another effect than it says.
+    /// Takes one option.
+    ///
+    /// - Returns: a note, if the option has another effect than its value says.
     mutating func take(_ name: String, _ value: String) throws(RedisURLError) -> String? {
         switch name {
         case "ssl_cert_reqs":
             switch value.lowercased() {
             case "required", "optional": verifiesCertificate = true
             case "none": verifiesCertificate = false
-            // As redis-py, which takes these words only: Celery and kombu write the names of Python's constants.
+            // Like redis-py, which knows no others. Celery and kombu use the names of Python's constants.
             case "cert_none", "cert_optional", "cert_required":
                 let word = value.lowercased().dropFirst("cert_".count)
                 throw .option(name, "is neither required nor optional nor none: write ssl_cert_reqs=\(word)")
@@ -76,7 +78,7 @@ package struct RedisTLS: Hashable, Sendable {
         try NIOSSLClientHandler(context: makeContext(), serverHostname: name(of: endpoint))
     }
 
-    /// What the certificate must name; nil for an address, whose SAN NIOSSL compares with the peer's by itself.
+    /// The name that the certificate must have; nil for an address, which NIOSSL compares with the peer's by itself.
     private func name(of endpoint: RedisURL.Endpoint) -> String? {
         if let serverName { return serverName }
         guard case .tcp(let host, _) = endpoint, (try? SocketAddress(ipAddress: host, port: 0)) == nil else {
@@ -88,7 +90,7 @@ package struct RedisTLS: Hashable, Sendable {
     /// Reads all files.
     package func makeContext() throws(RedisURLError) -> NIOSSLContext {
         var configuration = TLSConfiguration.makeClientConfiguration()
-        // A peer that has gone silent does not answer a goodbye either, and the program's end waits for it.
+        // The end of the program waits for the shutdown of TLS, to which a silent peer never replies.
         configuration.shutdownTimeout = .seconds(1)
         configuration.minimumTLSVersion = requiresTLS13 ? .tlsv13 : .tlsv12
         configuration.certificateVerification =
@@ -96,7 +98,7 @@ package struct RedisTLS: Hashable, Sendable {
         if let trustedFile {
             try Self.read("ssl_ca_certs", trustedFile, "it holds no certificate in PEM") {
                 configuration.trustRoots = .file(trustedFile)
-                // Read here for its errors; a folder is read by BoringSSL.
+                // A file is read here for its errors; BoringSSL reads folders.
                 if !Self.isFolder(trustedFile) { _ = try NIOSSLCertificate.fromPEMFile(trustedFile) }
             }
         }
@@ -104,7 +106,7 @@ package struct RedisTLS: Hashable, Sendable {
             guard let certificates = try? NIOSSLCertificate.fromPEMBytes(trustedCertificates) else {
                 throw .option("ssl_ca_data", "holds no certificate in PEM")
             }
-            // Python trusts both.
+            // Python trusts the file and these certificates.
             if trustedFile == nil { configuration.trustRoots = .certificates([]) }
             configuration.additionalTrustRoots = [.certificates(certificates)]
         }
@@ -152,10 +154,16 @@ extension RedisURL {
     }
 }
 
-/// What TLS errors mean, in words.
+/// Explains errors of TLS connections.
 enum RedisTLSFailure {
-    /// - Parameter certificate: the server's, as far as the handshake got.
-    static func describe(_ error: any Error, certificate: NIOSSLCertificate?, server: String) -> String {
+    /// - Parameter certificate: the server's, if the handshake got that far.
+    static func cause(_ error: any Error, certificate: NIOSSLCertificate?, server: String) -> RedisError {
+        if case NIOSSLError.uncleanShutdown = error { return .closedByServer }
+        if error is IOError { return .reading(error) }
+        return .tls(reason: describe(error, certificate: certificate, server: server))
+    }
+
+    private static func describe(_ error: any Error, certificate: NIOSSLCertificate?, server: String) -> String {
         let text = "\(error)"
         if text.contains("CERTIFICATE_VERIFY_FAILED") {
             return "the server's certificate is not accepted: \(verdict(certificate))"
@@ -192,11 +200,5 @@ enum RedisTLSFailure {
         return "no trusted CA has signed it; name the file of its CA with ssl_ca_certs"
     }
 
-    private static func day(_ seconds: time_t) -> String {
-        var seconds = seconds
-        var parts = tm()
-        guard gmtime_r(&seconds, &parts) != nil else { return "?" }
-        let (month, day) = (parts.tm_mon + 1, parts.tm_mday)
-        return "\(parts.tm_year + 1900)-\(month < 10 ? "0" : "")\(month)-\(day < 10 ? "0" : "")\(day)"
-    }
+    private static func day(_ seconds: time_t) -> Substring { WallClock.text(Int64(seconds) * 1_000).prefix(10) }
 }

@@ -1,46 +1,46 @@
 import Glibc
 
-/// Where a Redis server is and how to log in, as one text.
+/// The URL of a Redis server: its address, login and options.
 ///
 ///     redis://[[user]:password@]host[:port][/db][?options]                     one server; rediss:// with TLS
 ///     unix://[[user]:password@]/path/to/socket[?db=N]                          one server of this machine
 ///     redis+sentinel://[[user]:password@]host[:port],…[/db[/service]]          the master that sentinels name
 ///     redis+cluster://[[user]:password@]host[:port],…                          any node of a cluster
 ///
-/// `valkey` may stand for `redis` everywhere, and the `s` of TLS belongs to that word: `valkeys+sentinel://`. The spelling
-/// is that of redis-py's `from_url` and python-socketio's `parse_redis_sentinel_url`: host defaults to `localhost`, port to
-/// 6379, for sentinels 26379, db to 0; user, password, host and path are percent-decoded (a `%` that no two hex digits
-/// follow stays); an IPv6 address stands in brackets. The options are listed in ``RedisURLOptions``. As there, the option
-/// `db` counts more than the path, a user and a password before the host more than options, and a fragment behind the path
-/// nothing. Unlike there, an unknown option and a db that is no number are errors.
+/// `valkey` can be written for `redis` everywhere, and the `s` of TLS belongs to that word: `valkeys+sentinel://`. URLs are read
+/// as by redis-py's `from_url` and python-socketio's `parse_redis_sentinel_url`: the host defaults to `localhost`, the port to
+/// 6379, that of sentinels to 26379, db to 0; user, password, host and path are percent-decoded (a `%` without two hex digits
+/// is kept); an IPv6 address is written in brackets. ``RedisURLOptions`` lists the options. The option `db` overrides the path;
+/// a user and a password before the host override options; a fragment after the path has no effect. Unlike there, an unknown
+/// option and a db that is no number are errors.
 package struct RedisURL: Hashable, Sendable {
-    /// How one server is reached.
+    /// The address of one server.
     package enum Endpoint: Hashable, Sendable {
         case tcp(host: String, port: Int)
         case unixSocket(path: String)
     }
 
-    /// Which server is meant, where there are several.
+    /// The kind of servers behind the endpoints.
     package enum Topology: Hashable, Sendable {
         case single
-        /// The endpoints are sentinels; they name the master of this service, nil meaning one named as our channel.
+        /// The endpoints are sentinels. They name the master of this service; nil stands for a service named as our channel.
         case sentinel(service: String?)
         /// The endpoints are nodes, not necessarily all.
         case cluster
     }
 
     package private(set) var topology: Topology
-    /// One or more: servers, sentinels or nodes.
+    /// Servers, sentinels or nodes; at least one.
     package let endpoints: [Endpoint]
-    /// The ACL user's name; nil logs in as the default user.
+    /// The name of the ACL user; nil for the default user.
     package internal(set) var user: [UInt8]?
-    /// nil, together with a nil user, means that no AUTH is sent.
+    /// If user and password are nil, no AUTH is sent.
     package private(set) var password: [UInt8]?
-    /// The number of the database that `GET` reads; pub/sub knows no databases.
+    /// The number of the database that `GET` reads; pub/sub has no databases.
     package let database: Int
     package let options: RedisURLOptions
 
-    /// The same, in which sentinels without a service are asked for one of this name: as python-socketio, that of the channel.
+    /// The same URL, with this service if it names none: python-socketio asks sentinels for a service named as the channel.
     package func namingService(_ channel: String?) -> RedisURL {
         guard case .sentinel(nil) = topology, let channel else { return self }
         var url = self
@@ -59,7 +59,7 @@ package struct RedisURL: Hashable, Sendable {
         }
         let scheme = try Scheme(String(decoding: bytes[..<colon], as: UTF8.self).lowercased())
         let (server, fragment) = PercentEncoding.cut(bytes[(colon + 3)...], atFirst: UInt8(ascii: "#"))
-        // Before a path it is a password's.
+        // A # before the path belongs to the password.
         guard fragment.map({ server.contains(UInt8(ascii: "/")) && !$0.contains(UInt8(ascii: "@")) }) ?? true else {
             throw .fragment
         }
@@ -71,7 +71,7 @@ package struct RedisURL: Hashable, Sendable {
         var options = try RedisURLOptions(query, scheme: scheme)
         if fragment != nil {
             options.notes.append(
-                "what follows # in the Redis URL has no effect (write # in a password as %23)")
+                "the text after # in the Redis URL has no effect (write # in a password as %23)")
         }
         let parts = try Self.path(path, scheme: scheme)
 
@@ -109,14 +109,14 @@ package struct RedisURL: Hashable, Sendable {
         (self.user, self.password, self.options) = (user, password, options)
     }
 
-    /// The same server with a password that is kept elsewhere, in a file for instance.
+    /// The same server with another password.
     package func withPassword(_ password: [UInt8]) -> RedisURL {
         var url = self
         url.password = password
         return url
     }
 
-    /// The same server with the password in the first line of a file, `-` being standard input.
+    /// The same server with the password in the first line of a file; `-` stands for standard input.
     package func withPassword(inFile path: String) throws(RedisURLError) -> RedisURL {
         guard let file = fopen(path == "-" ? "/dev/stdin" : path, "re") else {
             throw .passwordFile(path, String(cString: strerror(errno)))
@@ -130,8 +130,8 @@ package struct RedisURL: Hashable, Sendable {
         return withPassword(password)
     }
 
-    /// How the sentinels themselves are logged in to. As in redis-py, user and password of the URL are those of the servers
-    /// that the sentinels watch.
+    /// The URL for connections to the sentinels, with their own login. As in redis-py, the user and password of the URL belong to
+    /// the servers that the sentinels watch.
     func forSentinels() -> RedisURL {
         var options = options
         options.tls = self.options.sentinelTLS
@@ -140,7 +140,7 @@ package struct RedisURL: Hashable, Sendable {
             of: self, user: user, password: options.sentinelPassword ?? user.map { _ in [] }, options: options)
     }
 
-    /// The last `@` separates, as in Python's urlsplit: passwords are often pasted unescaped.
+    /// Splits at the last `@`, as Python's urlsplit does: passwords are often pasted unescaped.
     private static func splitAuthority(
         _ authority: ArraySlice<UInt8>
     ) -> (userInfo: ArraySlice<UInt8>?, hosts: ArraySlice<UInt8>) {
@@ -189,7 +189,7 @@ package struct RedisURL: Hashable, Sendable {
         return .tcp(host: name.isEmpty ? "localhost" : String(decoding: name, as: UTF8.self), port: number)
     }
 
-    /// The one server: what the URL leaves out may stand among its options.
+    /// The one server. Options may give the host and port that the URL doesn't.
     private static func server(
         _ bytes: ArraySlice<UInt8>, _ options: inout RedisURLOptions
     ) throws(RedisURLError) -> Endpoint {
@@ -237,7 +237,7 @@ package struct RedisURL: Hashable, Sendable {
 }
 
 extension RedisURL {
-    /// What the part before `://` says.
+    /// The part before `://`.
     struct Scheme: Hashable {
         enum Kind { case single, unix, sentinel, cluster }
         let kind: Kind
@@ -245,25 +245,24 @@ extension RedisURL {
 
         init(_ text: String) throws(RedisURLError) {
             let words = text.split(separator: "+", omittingEmptySubsequences: false)
-            switch (text, words.first, words.dropFirst().first) {
-            case ("unix", _, _): kind = .unix
-            case (_, "redis"?, nil), (_, "rediss"?, nil), (_, "valkey"?, nil), (_, "valkeys"?, nil): kind = .single
-            case (_, "redis"?, "sentinel"?), (_, "rediss"?, "sentinel"?), (_, "valkey"?, "sentinel"?),
-                (_, "valkeys"?, "sentinel"?):
-                kind = .sentinel
-            case (_, "redis"?, "cluster"?), (_, "rediss"?, "cluster"?), (_, "valkey"?, "cluster"?),
-                (_, "valkeys"?, "cluster"?):
-                kind = .cluster
+            hasTLS = words[0] == "rediss" || words[0] == "valkeys"
+            guard hasTLS || words[0] == "redis" || words[0] == "valkey" else {
+                guard text == "unix" else { throw .unsupportedScheme(text) }
+                kind = .unix
+                return
+            }
+            switch words.dropFirst() {
+            case []: kind = .single
+            case ["sentinel"]: kind = .sentinel
+            case ["cluster"]: kind = .cluster
             default: throw .unsupportedScheme(text)
             }
-            guard words.count <= 2 else { throw .unsupportedScheme(text) }
-            hasTLS = words[0] == "rediss" || words[0] == "valkeys"
         }
     }
 }
 
 extension RedisURL: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-    /// The URL with `***` in place of the password, without its options: fit for a log.
+    /// The URL for logs: without options, and with `***` in place of the password.
     package var description: String {
         var text = options.tls == nil ? "redis" : "rediss"
         switch (topology, endpoint) {
@@ -288,7 +287,7 @@ extension RedisURL: CustomStringConvertible, CustomDebugStringConvertible, Custo
 
     package var debugDescription: String { description }
 
-    /// Empty, so that `dump` does not show the password either.
+    /// Empty, so that `dump` doesn't show the password either.
     package var customMirror: Mirror { Mirror(self, children: []) }
 }
 
@@ -301,8 +300,8 @@ extension RedisURL.Endpoint: CustomStringConvertible {
         }
     }
 
-    /// Reads `host:port` as servers write it in MOVED and in `CLUSTER NODES`: an IPv6 address has no brackets there, and an
-    /// empty host means the one that was asked.
+    /// Reads `host:port` as written in MOVED and in `CLUSTER NODES`: an IPv6 address has no brackets there, and an empty host
+    /// stands for the server that was asked.
     init?(_ text: Substring, askedAt endpoint: RedisURL.Endpoint) {
         guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
             (1...65_535).contains(port)

@@ -1,4 +1,4 @@
-/// What is wrong with a Redis URL, as one sentence that says what to write instead and repeats nothing secret.
+/// An error in a Redis URL, as one sentence that says what to write instead and repeats nothing secret.
 package struct RedisURLError: Error, Hashable, Sendable, CustomStringConvertible {
     package let description: String
 
@@ -39,14 +39,14 @@ package struct RedisURLError: Error, Hashable, Sendable, CustomStringConvertible
     }
 
     static func unsupportedScheme(_ scheme: String) -> RedisURLError {
-        // Only what looks like a scheme is repeated: a password may stand before a colon too.
+        // Only a text that looks like a scheme is repeated: the text before the colon may be a password.
         let isPlain = scheme.utf8.count <= 16 && scheme.utf8.allSatisfy { (0x61...0x7A).contains($0) || $0 == 0x2B }
         let named = isPlain && !scheme.isEmpty ? "the scheme \(scheme)://" : "the scheme"
         return RedisURLError(description: "\(named) of the Redis URL is not supported: \(supported)")
     }
 
     static func unknownOption(named name: ArraySlice<UInt8>, in query: ArraySlice<UInt8>) -> RedisURLError {
-        // An unescaped ? in a password puts its rest here: only what looks like an option is repeated.
+        // Only a text that looks like an option is repeated: after an unescaped ? it may be the rest of a password.
         let isPlain = !query.contains(UInt8(ascii: "@")) && name.allSatisfy { (0x61...0x7A).contains($0) || $0 == 0x5F }
         guard isPlain, !name.isEmpty else {
             return RedisURLError(description: "unknown option in the Redis URL (write ? in a password as %3F)")
@@ -65,7 +65,7 @@ package struct RedisURLError: Error, Hashable, Sendable, CustomStringConvertible
         return RedisURLError(description: sentence + " (write ? in a password as %3F)")
     }
 
-    /// The edits that make one word of the other (Levenshtein).
+    /// The number of edits that turn one word into the other (Levenshtein).
     private static func distance(_ one: ArraySlice<UInt8>, _ other: [UInt8]) -> Int {
         guard one.count <= 64 else { return .max }
         var row = Array(0...other.count)

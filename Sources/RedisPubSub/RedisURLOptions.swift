@@ -1,21 +1,21 @@
-/// What stands behind the `?` of a ``RedisURL``, named as the parameters of redis-py's `from_url`.
+/// The options after the `?` of a ``RedisURL``, named as the parameters of redis-py's `from_url`.
 ///
 /// | option | value | meaning |
 /// |---|---|---|
-/// | `username`, `password`, `db` | text, text, number | as in front of the host and behind it |
-/// | `host`, `port`, `path` | text, number, path | the server, of a URL that names none |
+/// | `username`, `password`, `db` | text, text, number | as before the host and after it |
+/// | `host`, `port`, `path` | text, number, path | the server, if the URL names none |
 /// | `client_name` | printable ASCII without spaces | `CLIENT SETNAME` |
 /// | `socket_connect_timeout` | seconds | bounds connecting, TLS and login together; 5 by default |
-/// | `socket_timeout` | seconds | bounds the wait for the answer to a command; 2 by default |
-/// | `health_check_interval` | seconds | a silent connection is sent a PING after so long; 5 by default |
+/// | `socket_timeout` | seconds | bounds the wait for the reply to a command; 2 by default |
+/// | `health_check_interval` | seconds | PING is sent on a connection that has been silent for this long; 5 by default |
 /// | `socket_keepalive` | true or false | `SO_KEEPALIVE` |
-/// | `protocol` | 2, 3 | RESP2 is what we speak |
+/// | `protocol` | 2, 3 | only RESP2 is spoken |
 /// | `ssl` | true or false | TLS for the master, with `+sentinel` |
 /// | `ssl_…` | | ``RedisTLS`` |
-/// | `sentinel_username`, `sentinel_password`, `sentinel_ssl` | | for the sentinels themselves; not redis-py's |
+/// | `sentinel_username`, `sentinel_password`, `sentinel_ssl` | | for the sentinels themselves; unknown to redis-py |
 ///
-/// A URL that redis-py takes is taken: what else it knows, and values that mean nothing here, are noted. As there, an option
-/// without a value counts as not given, and of an option given twice the first counts.
+/// Every URL that redis-py accepts is accepted: further options of redis-py, and values without a meaning here, are noted. As
+/// there, an option without a value counts as not given, and of an option given twice the first counts.
 package struct RedisURLOptions: Hashable, Sendable {
     var user: [UInt8]?
     var password: [UInt8]?
@@ -28,15 +28,15 @@ package struct RedisURLOptions: Hashable, Sendable {
     package internal(set) var commandTimeout: Duration?
     package internal(set) var pingInterval: Duration?
     var isKeptAlive = false
-    /// nil without TLS.
+    /// Nil without TLS.
     package internal(set) var tls: RedisTLS?
     var sentinelTLS: RedisTLS?
     var sentinelUser: [UInt8]?
     var sentinelPassword: [UInt8]?
-    /// What was taken and has no effect, or another one than it says: one sentence each, without values.
+    /// One sentence for each option that has no effect, or another one than its value says; without values.
     package internal(set) var notes: [String] = []
 
-    /// Those that have an effect.
+    /// The options that have an effect.
     static let names = [
         "client_name", "db", "health_check_interval", "host", "password", "path", "port", "protocol",
         "sentinel_password",
@@ -45,8 +45,8 @@ package struct RedisURLOptions: Hashable, Sendable {
         "ssl_keyfile", "ssl_min_version", "ssl_password", "ssl_server_name", "username",
     ]
 
-    /// Those of redis-py 3 to 8 and valkey-py, asyncio's included, that say something about Python, its pool of connections, or
-    /// how a command is tried again.
+    /// The options of redis-py 3 to 8 and valkey-py, asyncio's included, about Python, its pool of connections, or the repetition
+    /// of commands.
     static let namesWithoutEffect: Set<String> = [
         "auto_close_connection_pool", "cache", "cache_config", "cache_factory", "charset", "command_packer",
         "connection_class", "connection_pool", "connection_pool_class", "credential_provider", "decode_responses",
@@ -112,14 +112,14 @@ package struct RedisURLOptions: Hashable, Sendable {
         }
     }
 
-    /// Notes that an option is given which another part of the URL overrides.
+    /// Adds a note if an option is given that another part of the URL overrides.
     mutating func note(_ option: String, overriddenBy part: String, isGiven: Bool) {
         if isGiven {
             notes.append("the option \(option) of the Redis URL has no effect: the URL names its \(part) itself")
         }
     }
 
-    /// What only goes with some schemes.
+    /// Checks options that only some schemes have.
     private static func check(_ seen: Set<String>, scheme: RedisURL.Scheme) throws(RedisURLError) {
         for name in ["sentinel_password", "sentinel_ssl", "sentinel_username"]
         where seen.contains(name) && scheme.kind != .sentinel { throw .option(name, "needs redis+sentinel://") }

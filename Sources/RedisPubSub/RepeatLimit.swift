@@ -1,21 +1,21 @@
 import NIOCore
 
-/// Lets the same thing be said once a minute, and no more than some dozen things.
+/// Limits log messages: each text once a minute, and at most 64 texts a minute.
 package struct RepeatLimit {
-    private var saidAt: [String: NIODeadline] = [:]
+    private var loggedAt: [String: NIODeadline] = [:]
     private static let interval = TimeAmount.minutes(1)
     private static let capacity = 64
 
     package init() {}
 
-    /// Whether it is to be said now; counts as said then.
+    /// Whether to log this text now; if so, it counts as logged.
     package mutating func isDue(_ text: String, at now: NIODeadline) -> Bool {
-        if let last = saidAt[text], now - last < Self.interval { return false }
-        if saidAt[text] == nil, saidAt.count >= Self.capacity {
-            saidAt = saidAt.filter { now - $0.value < Self.interval }
-            guard saidAt.count < Self.capacity else { return false }
+        if let last = loggedAt[text], now - last < Self.interval { return false }
+        if loggedAt[text] == nil, loggedAt.count >= Self.capacity {
+            loggedAt = loggedAt.filter { now - $0.value < Self.interval }
+            guard loggedAt.count < Self.capacity else { return false }
         }
-        saidAt[text] = now
+        loggedAt[text] = now
         return true
     }
 }

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Glibc
 
-/// The command line: sniffing, unless a subcommand is named.
+/// The command line: it prints messages unless a subcommand is named.
 @main
 struct SubspyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -23,13 +23,14 @@ struct SubspyCommand: ParsableCommand {
             """,
         version: "subspy 0.1.0",
         subcommands: [
-            SniffCommand.self, TopCommand.self, EmitCommand.self, CloseRoomCommand.self, DisconnectCommand.self,
-            EnterRoomCommand.self, LeaveRoomCommand.self, RecordCommand.self, ReplayCommand.self, ConvertCommand.self,
-            DiffCommand.self, DecodeCommand.self, EncodeCommand.self,
+            SniffCommand.self, TopCommand.self, EmitCommand.self, ControlCommand<CloseRoom>.self,
+            ControlCommand<Disconnect>.self, ControlCommand<EnterRoom>.self, ControlCommand<LeaveRoom>.self,
+            RecordCommand.self, ReplayCommand.self, ConvertCommand.self, DiffCommand.self, DecodeCommand.self,
+            EncodeCommand.self,
         ],
         defaultSubcommand: SniffCommand.self)
 
-    /// One sentence and code 64 for whatever is wrong with the options; usage stays with `--help`.
+    /// Wrong options get one sentence and code 64. The usage is only shown by `--help`.
     static func main() {
         do {
             if let word = CommandLine.arguments.dropFirst().first, let meant = command(like: word) {
@@ -37,6 +38,9 @@ struct SubspyCommand: ParsableCommand {
             }
             var command = try parseAsRoot()
             try command.run()
+        } catch let failure as CommandFailure {
+            StandardError.say(failure.sentence)
+            Glibc.exit(failure.code)
         } catch {
             let code = exitCode(for: error)
             guard code != .success, !(error is ExitCode) else { exit(withError: error) }
@@ -50,7 +54,7 @@ struct SubspyCommand: ParsableCommand {
         }
     }
 
-    /// The subcommand that a word was probably meant to be; nil for one that is right, or like none.
+    /// The subcommand that resembles a word; nil for a correct word, and for one that resembles none.
     static func command(like word: String) -> String? {
         let names = configuration.subcommands.map { $0._commandName }
         guard !names.contains(word) else { return nil }
@@ -58,7 +62,7 @@ struct SubspyCommand: ParsableCommand {
         return distances.filter { $0.distance <= 2 }.min { $0.distance < $1.distance }?.name
     }
 
-    /// The number of letters to change, add, take away or swap with the next one; more than `limit` is not told apart.
+    /// The number of letters to change, add, take away or swap with the next one; numbers above `limit` are not exact.
     private static func distance(_ left: Substring, _ right: Substring, atMost limit: Int) -> Int {
         let common = zip(left, right).prefix { $0 == $1 }.count
         let (left, right) = (left.dropFirst(common), right.dropFirst(common))

@@ -63,8 +63,8 @@ import Testing
         for number in 0..<1000 where log.refused(Self.origin("http://h\(number).example"), at: Self.after(1)) {
             unnamed += 1
         }
-        #expect(lines.all.count == ClientRefusalLog.originCapacity + 1, "one line says that others are only counted")
-        #expect(unnamed == 1000 - ClientRefusalLog.originCapacity)
+        #expect(lines.all.count == BridgeLimits.loggedOrigins + 1, "one line says that others are only counted")
+        #expect(unnamed == 1000 - BridgeLimits.loggedOrigins)
         _ = log.refused(ClientRefusal(.unsupportedParser), at: Self.after(2))
         #expect(lines.all.last?.contains("unsupported_parser") == true)
         let isUnnamed = log.refused(Self.origin("http://late.example"), at: Self.after(61))
@@ -73,20 +73,20 @@ import Testing
     }
 
     @Test(arguments: ClientRefusal.Cause.allCases)
-    func `each cause is one clean line with a cure, whatever the client wrote`(cause: ClientRefusal.Cause) {
+    func `each cause is one clean line with a advice, whatever the client wrote`(cause: ClientRefusal.Cause) {
         let hostile = ByteString(String(repeating: "\u{1b}[31m\nerror forged ' ", count: 100_000))
         let refusal = ClientRefusal(cause, hostile, namespace: hostile, room: hostile)
         #expect(refusal.detail.count <= 256)
-        let (text, cure) = refusal.words(BridgeConfiguration())
-        #expect(!text.isEmpty && !cure.isEmpty && text.count + cure.count < 900)
-        #expect((text + cure).unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7f...0x9f).contains($0.value) })
+        let (text, advice) = refusal.words(BridgeConfiguration())
+        #expect(!text.isEmpty && !advice.isEmpty && text.count + advice.count < 900)
+        #expect((text + advice).unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7f...0x9f).contains($0.value) })
         #expect(cause.label.allSatisfy { $0 == "_" || $0.isLowercase })
     }
 
     @Test func `an event like join is taken for it`() {
-        let cure = ClientRefusal(.unhandledEvent, "Join", namespace: "/").words(BridgeConfiguration()).cure
-        #expect(cure.contains("such as join"))
-        #expect(!ClientRefusal(.unhandledEvent, "chat").words(BridgeConfiguration()).cure.contains("such as"))
+        let advice = ClientRefusal(.unhandledEvent, "Join", namespace: "/").words(BridgeConfiguration()).advice
+        #expect(advice.contains("such as join"))
+        #expect(!ClientRefusal(.unhandledEvent, "chat").words(BridgeConfiguration()).advice.contains("such as"))
     }
 
     // MARK: What explain is told
@@ -96,7 +96,7 @@ import Testing
         recent.note(ClientRefusal(.originRefused, "http://a.example"), at: 1)
         for number in 0..<1000 { recent.note(ClientRefusal(.unhandledEvent, ByteString("e\(number)")), at: 2) }
         recent.note(ClientRefusal(.originRefused, "http://a.example"), at: 3)
-        #expect(recent.all.count == RecentRefusals.capacityPerCause + 1)
+        #expect(recent.all.count == BridgeLimits.recentRefusalsPerCause + 1)
         #expect(
             recent.all.last == .init(refusal: ClientRefusal(.originRefused, "http://a.example"), count: 2, lastAt: 3))
         #expect(recent.all.first?.refusal.detail == "e984")
@@ -131,22 +131,23 @@ import Testing
     func `a first packet of another parser is told apart from a broken one`(
         body: String, cause: ClientRefusal.Cause
     ) {
-        let bench = BridgeBench()
-        _ = bench.post(body, to: bench.makeSession())
-        #expect(bench.shard.counters.refusals.total == 1 && bench.shard.counters.refusals[cause] == 1)
+        let harness = BridgeHarness()
+        _ = harness.post(body, to: harness.makeSession())
+        #expect(harness.shard.counters.refusals.total == 1 && harness.shard.counters.refusals[cause] == 1)
     }
 
     @Test func `events that nobody handles, refused joins and namespaces are counted`() {
         var configuration = BridgeConfiguration()
         configuration.namespaces = ["/"]
-        let bench = BridgeBench(configuration)
-        let session = bench.makeSession()
-        _ = bench.post(
+        let harness = BridgeHarness(configuration)
+        let session = harness.makeSession()
+        _ = harness.post(
             "40", #"42["chat",1]"#, #"42[7]"#, #"42["join",{}]"#, #"42["join",{"room":"a::b"}]"#, "40/x,", to: session)
-        let counts = bench.shard.counters.refusals
+        let counts = harness.shard.counters.refusals
         #expect(counts[.unhandledEvent] == 2 && counts[.joinRefused] == 2 && counts[.namespaceRefused] == 1)
         #expect(counts.total == 5)
         #expect(
-            bench.shard.refusals.all.contains { $0.refusal == ClientRefusal(.unhandledEvent, "chat", namespace: "/") })
+            harness.shard.refusals.all.contains { $0.refusal == ClientRefusal(.unhandledEvent, "chat", namespace: "/") }
+        )
     }
 }

@@ -30,7 +30,7 @@ import Testing
         ]
         for id in ids { table.note(id, dialect: .pickle, byteCount: 10) }
         var numbers = Scrape.Numbers(loops: [])
-        numbers.center.senders = table.entries
+        numbers.router.senders = table.entries
         var text = PrometheusText()
         let page = MetricsPage(
             numbers: numbers, readiness: Readiness(loopCount: 1, configuration: BridgeConfiguration()),

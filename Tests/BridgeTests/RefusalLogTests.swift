@@ -74,11 +74,11 @@ import Testing
     @Test func `an event with too many attachments is named once with their number`() {
         let lines = Lines()
         var log = RefusalLog(logger: Logger(label: "test") { _ in Recorder(lines: lines) })
-        var complaints = Complaints()
-        complaints.insert(.manyAttachments)
+        var mistakes = Complaints()
+        mistakes.insert(.manyAttachments)
         for count in [11, 12] {
             log.log(
-                complaints, of: "h", redisChannel: UnsafeRawBufferPointer(start: nil, count: 0), attachmentCount: count)
+                mistakes, of: "h", redisChannel: UnsafeRawBufferPointer(start: nil, count: 0), attachmentCount: count)
         }
         #expect(lines.all.count == 1 && lines.all[0].contains("11"), "\(lines.all)")
     }

@@ -51,18 +51,18 @@ import Testing
         #expect(!table.areAllBefore5_15_1)
     }
 
-    @Test func `what is to be mended is each sender's own, and each message counts once`() {
+    @Test func `mistakes are each sender's own, and each message counts once`() {
         var table = SenderTable(capacity: 8, now: Self.start)
-        var complaints = Complaints()
-        for complaint in [Complaint.skipSIDEmpty, .byteOrderMark] {
-            complaints.insert(complaint)
+        var mistakes = Complaints()
+        for mistake in [Complaint.skipSIDEmpty, .byteOrderMark] {
+            mistakes.insert(mistake)
             table.note("a", dialect: nil, byteCount: 1)
-            table.noteMended("a", complaints)
+            table.noteMistakes("a", mistakes)
         }
         table.note("b", dialect: nil, byteCount: 1)
         let (a, b) = (table.entries[0], table.entries[1])
-        #expect(a.messages == 2 && a.mended == 2 && a.complaints.all == [.skipSIDEmpty, .byteOrderMark])
-        #expect(b.mended == 0 && b.complaints.isEmpty)
+        #expect(a.messages == 2 && a.corrected == 2 && a.mistakes.all == [.skipSIDEmpty, .byteOrderMark])
+        #expect(b.corrected == 0 && b.mistakes.isEmpty)
     }
 
     @Test func `the rate is that of the time since the last tick`() {

@@ -61,6 +61,6 @@ import Testing
         var names = SimilarNames(to: "time")
         var compared = 0
         while names.compare(ByteString("another-\(compared)")) { compared += 1 }
-        #expect(compared == SimilarNames.maximumCompared)
+        #expect(compared == BridgeLimits.comparedNames)
     }
 }

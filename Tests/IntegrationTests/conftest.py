@@ -9,6 +9,8 @@ from support.clients import LibraryClient, PollingClient, RawClient
 from support.processes import Bridge, Emitter, RedisServer
 
 SECRET = "123"
+# The workers of pytest-xdist have it, and subspy would fit its tables into that width.
+os.environ.pop("COLUMNS", None)
 
 
 @pytest.fixture(scope="session")

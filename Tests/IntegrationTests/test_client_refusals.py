@@ -72,7 +72,7 @@ def test_a_refusal_is_told_once_a_minute_and_counted(start_bridge, does, cause, 
     eventually(lambda: bridge.admin.metric("ws_emit_client_refusals_total", cause=cause) == 5, "all five are counted")
     assert len([line for line in bridge.running.lines if cause in line]) == 1, bridge.running.output
     told = json.loads(bridge.admin.get("/explain?room=x").body)["refusals"]
-    assert [(r["cause"], r["count"]) for r in told] == [(cause, 5)] and told[0]["cure"], told
+    assert [(r["cause"], r["count"]) for r in told] == [(cause, 5)] and told[0]["advice"], told
 
 
 def test_a_session_that_has_ended_is_no_warning(start_bridge):

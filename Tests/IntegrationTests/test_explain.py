@@ -300,7 +300,7 @@ ROWS = [
     (wrong_password_of_redis, "redis_unreachable", ["AUTH", "WRONGPASS"], 1),
     (no_redis_at_all, "no_redis", ["--redis none"], 1),
     (other_event, "other_event", ["gets updates, but no event update", "socket.on"], 1),
-    (room_of_a_number, "other_room", ["go to a room that is no text", "room=str("], 1),
+    (room_of_a_number, "other_room", ["go to a room that is not text", "room=str("], 1),
     (nothing_published, "nothing_published", ["Nothing was published", "--listen 60"], 1),
 ]
 
@@ -342,14 +342,14 @@ def test_when_all_is_well_it_says_so(scene):
 @pytest.mark.parametrize("changes, what", [
     ({"namespace": None}, "taken for /"), ({"namespace": "chat"}, "no slash"), ({"skip_sid": []}, "skip_sid is an empty list"),
     ({"method": ...}, "there is no method")])
-def test_a_sender_whose_messages_are_mended_is_named_and_nothing_stands_in_the_way(scene, changes, what):
+def test_a_sender_whose_messages_are_corrected_is_named_and_nothing_stands_in_the_way(scene, changes, what):
     scene.start().sends(**changes)
     namespace = "/chat" if "namespace" in changes and changes["namespace"] else "/"
     scene.client("time", namespaces=("/", namespace) if namespace != "/" else ("/",))
     result = scene.explain("--event", "update", "--namespace", namespace)
     assert result.returncode == 0 and "Nothing stands in the way" in result.stdout, result
-    assert "[sender_to_mend]" in result.stdout and HOST in result.stdout and what in result.stdout, result.stdout
-    assert scene.bridge.admin.metric("ws_emit_sender_mended_total", host_id=HOST, dialect="json-5.15.1") > 0
+    assert "[sender_to_fix]" in result.stdout and HOST in result.stdout and what in result.stdout, result.stdout
+    assert scene.bridge.admin.metric("ws_emit_sender_corrected_total", host_id=HOST, dialect="json-5.15.1") > 0
 
 
 def test_what_goes_elsewhere_is_not_called_nothing(scene):
@@ -407,7 +407,7 @@ def test_without_options_it_asks_where_the_settings_of_the_service_say(scene):
 def test_the_admin_address_of_the_server_comes_from_the_environment(start_bridge):
     address = f"127.0.0.1:{free_port()}"
     bridge = start_bridge(None, "--redis", "none", env={"ADMIN_ADDRESS": address})
-    bridge.running.wait_for_line("answering operators")
+    bridge.running.wait_for_line("admin listener started")
     assert run("--room", "x", "--listen", "0", env={"ADMIN_ADDRESS": address}).returncode == 1
 
 
@@ -518,7 +518,7 @@ def test_it_listens_to_a_unix_socket(scene, tmp_path):
 
 @pytest.mark.parametrize("arguments, hint", [
     (("explian", "--room", "x"), "did you mean explain?"), (("Explain",), "did you mean explain?"),
-    (("status",), "no command of ws-emit"), (("-v", "explain", "--room", "x"), "explain comes first")])
+    (("status",), "not a command of ws-emit"), (("-v", "explain", "--room", "x"), "explain comes first")])
 def test_a_command_that_isn_t_one_is_a_sentence(arguments, hint):
     result = subprocess.run([ws_emit_program(), *arguments], capture_output=True, text=True, timeout=PATIENCE)
     assert result.returncode == 64 and hint in result.stderr and len(result.stderr.splitlines()) == 1, result

@@ -235,8 +235,8 @@ def test_a_hand_made_message_is_delivered_as_it_was_meant_and_its_sender_told_on
     own_redis.client.publish("flask-socketio", json.dumps({**message, "method": "emit", "namespace": "/", "skip_sid": None,
                                                            "binary": False, "data": "last"}))
     assert client.receive() == '42["x","last"]'
-    bridge.running.wait_for_line("should be fixed")
-    lines = [line for line in bridge.running.lines if "should be fixed" in line]
+    bridge.running.wait_for_line("fix its sender")
+    lines = [line for line in bridge.running.lines if "fix its sender" in line]
     assert len(lines) == 1 and advice in lines[0], bridge.running.output
     assert "hand-made" in lines[0]
 
@@ -260,5 +260,6 @@ def test_what_a_hand_made_sender_gets_wrong_is_said_once_per_sender(changes, wor
     while client.receive() != '42["marker",1]':
         pass
     for host in ("hand-made-1", "hand-made-2"):
+        bridge.running.wait_for_line(host)
         lines = [line for line in bridge.running.lines if "warning" in line and host in line]
         assert len(lines) == 1 and all(word in lines[0] for word in words), bridge.running.output

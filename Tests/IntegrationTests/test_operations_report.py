@@ -53,70 +53,10 @@ def test_the_secret_comes_first(reporting):
     assert answer.status == 403
 
 
-@pytest.mark.parametrize("wanted, there", [
-    ("tmie", "time"), ("Time", "time"), (" time", "time"), ("times", "time"), ("report", "dir-x::report")])
-def test_nobody_in_the_room_and_what_was_probably_meant(reporting, own_redis, closing, wanted, there):
-    own_redis.client.set("ws-emit::room_secret::dir-x", "s")
-    bridge = reporting()
-    closing(RawClient(bridge)).join(there, secret="s")
-    closing(RawClient(bridge)).join("quite-another")
-    body = report(bridge, room=wanted)
-    assert (body["matched"], body["queued"], codes(body)) == (0, 0, ["nobody_in_room"])
-    reason, = body["reasons"]
-    assert (reason["room"], reason["similar"]) == (wanted, [there]) and there in reason["text"], reason
-
-
-def test_part_of_a_list_has_nobody(reporting, closing):
-    bridge = reporting()
-    client = closing(RawClient(bridge))
-    client.join("a")
-    body = report(bridge, room=["a", "empty"])
-    assert (body["matched"], codes(body), body["reasons"][0]["room"]) == (1, ["nobody_in_room"], "empty")
-    assert client.receive() == '42["x",1]'
-
-
-def test_no_such_namespace_and_the_room_in_another_one(reporting, closing):
-    bridge = reporting()
-    assert "nobody is connected at all" in report(bridge, room="a")["reasons"][0]["text"]
-    client = closing(RawClient(bridge, namespaces=("/", "/chat")))
-    client.join("a", namespace="/chat")
-    body = report(bridge, room="a", namespace="/caht")
-    assert codes(body) == ["no_such_namespace"] and "/, /chat" in body["reasons"][0]["text"]
-    body = report(bridge, room="a")
-    assert codes(body) == ["nobody_in_room"] and "members in /chat" in body["reasons"][0]["text"]
-
-
-def test_a_namespace_that_clients_may_not_open(reporting):
-    body = report(reporting("--namespace", "/", "--namespace", "/a"), namespace="/chat")
-    assert codes(body) == ["namespace_not_allowed"] and "/, /a" in body["reasons"][0]["text"]
-
-
-def test_what_reaches_nobody_is_counted_by_its_reason_as_without_report(reporting, closing):
-    bridge = reporting(admin=True)
-    closing(RawClient(bridge))
-    for message in ({"room": "nobody-is-here"}, {"namespace": "/nowhere"}):
-        report(bridge, **message)
-        http_request(bridge, "POST", "/emit", json.dumps({"event": "x", "data": 1, "secret": "123", **message}),
-                     {"Content-Type": "application/json"})
-    dropped = {reason: bridge.admin.metric("ws_emit_messages_dropped_total", reason=reason)
-               for reason in ("nobody_in_room", "no_such_namespace")}
-    assert dropped == {"nobody_in_room": 2, "no_such_namespace": 2}
-
-
 def test_a_namespace_that_is_no_text_is_said_to_be_that(reporting):
     answer = http_request(reporting(), "POST", "/emit", '{"event":"x","data":1,"namespace":5,"report":true,"secret":"123"}',
                           {"Content-Type": "application/json"})
     assert answer.status == 400 and "namespace is neither text nor null" in answer.text, answer
-
-
-def test_a_client_that_is_too_slow(reporting, closing):
-    bridge = reporting("--max-queue", "1000")
-    client = closing(PollingClient(bridge))
-    client.join("r")
-    assert report(bridge, room="r", data="x" * 900)["queued"] == 1
-    body = report(bridge, room="r", data="x" * 900)
-    assert (body["matched"], body["queued"], body["skipped"]["slow_client"]) == (1, 0, 1)
-    assert codes(body) == ["slow_client"]
 
 
 def test_other_servers_on_the_channel_are_counted(reporting, own_redis):

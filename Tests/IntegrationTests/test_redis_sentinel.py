@@ -130,12 +130,6 @@ def test_passwords_of_servers_and_of_sentinels_are_two(sentinels, start_bridge):
     assert "no sentinel names the master: Redis refused" in line and "s3cret" not in bridge.running.output
 
 
-def test_without_a_service_it_is_named_as_the_channel(sentinels, start_bridge):
-    group = sentinels(service="flask-socketio")
-    start_bridge(None, redis_url=group.url(service="", scheme="valkey+sentinel"))
-    subscribed(group.master)
-
-
 def test_without_a_service_every_program_names_it_as_its_channel(sentinels, start_bridge, subspy):
     group = sentinels(service="news")
     url = group.url(service="")

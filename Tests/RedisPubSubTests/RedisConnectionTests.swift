@@ -36,8 +36,7 @@ import Testing
         ) throws {
             let recorder = Recorder()
             self.recorder = recorder
-            let role: RedisConnection.Role =
-                channels.map { .subscription(channels: $0, patterns: [], delegate: recorder) } ?? .commands
+            let subscription = channels.map { RedisSubscription(channels: $0, delegate: recorder) }
             var configuration = RedisConfiguration()
             // A retry would leave the embedded world.
             configuration.backoff.initial = .seconds(3_600)
@@ -48,11 +47,11 @@ import Testing
             let log = Log()
             self.log = log
             let url = try RedisURL(url)
-            link = RedisLink(role: role, url: url, configuration: configuration, eventLoop: loop) {
+            link = RedisLink(subscription: subscription, url: url, configuration: configuration, eventLoop: loop) {
                 log.events.append($0)
             }
             connection = RedisConnection(
-                role: role, url: url, configuration: configuration, eventLoop: loop, owner: link)
+                subscription: subscription, url: url, configuration: configuration, eventLoop: loop, owner: link)
             channel = EmbeddedChannel(loop: loop)
             connection.start()
             if getsEarly { early = get("early") }
@@ -104,7 +103,7 @@ import Testing
                 == "*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$2\r\npw\r\n*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n"
                 + "*3\r\n$9\r\nSUBSCRIBE\r\n$1\r\na\r\n$2\r\nbc\r\n")
         try subject.answer("+OK\r\n:7\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n")
-        #expect(subject.connection.clientID == 7)
+        #expect(subject.connection.state.clientID == 7)
         #expect(subject.readyCount == 0)
         try subject.answer("*3\r\n$9\r\nsubscribe\r\n$2\r\nbc\r\n:2\r\n" + RedisReplyReaderTests.message("m"))
         #expect(subject.readyCount == 1)
@@ -188,18 +187,18 @@ import Testing
     @Test func `the bytes that wait are bounded, but one command is always taken`() throws {
         let subject = try Subject { $0.maximumPendingBytes = 1000 }
         try subject.answer("+OK\r\n")
-        #expect(subject.connection.obstacle(toSending: 10_000) == nil)
+        #expect(subject.connection.state.obstacle(toSending: 10_000) == nil)
         let large = subject.get(String(repeating: "x", count: 10_000))
-        #expect(subject.connection.obstacle(toSending: 1) == .queueFull)
+        #expect(subject.connection.state.obstacle(toSending: 1) == .queueFull)
         let refused = subject.get("x")
         #expect(throws: RedisError.queueFull) { try refused.wait() }
         try subject.answer("$-1\r\n")
         #expect(try large.wait() == nil)
         let several = (0..<5).map { _ in subject.get(String(repeating: "x", count: 30)) }
-        #expect(subject.connection.obstacle(toSending: 30) == .queueFull)
+        #expect(subject.connection.state.obstacle(toSending: 30) == .queueFull)
         try subject.answer(String(repeating: "$-1\r\n", count: 5))
         for future in several { #expect(try future.wait() == nil) }
-        #expect(subject.connection.obstacle(toSending: 800) == nil)
+        #expect(subject.connection.state.obstacle(toSending: 800) == nil)
     }
 
     @Test func `a server that leaves a command unanswered is an obstacle until it answers`() throws {
@@ -207,12 +206,12 @@ import Testing
         try subject.answer("+OK\r\n")
         let late = subject.get("x")
         subject.loop.advanceTime(by: .seconds(1))
-        #expect(subject.connection.obstacle(toSending: 1) == nil)
+        #expect(subject.connection.state.obstacle(toSending: 1) == nil)
         subject.loop.advanceTime(by: .seconds(1))
         #expect(throws: RedisError.commandTimedOut) { try late.wait() }
-        #expect(subject.connection.obstacle(toSending: 1) == .commandTimedOut)
+        #expect(subject.connection.state.obstacle(toSending: 1) == .commandTimedOut)
         try subject.answer("$-1\r\n")
-        #expect(subject.connection.obstacle(toSending: 1) == nil)
+        #expect(subject.connection.state.obstacle(toSending: 1) == nil)
     }
 
     @Test(arguments: [nil, ["c"]] as [[String]?])
@@ -252,10 +251,22 @@ import Testing
                 for start in stride(from: 0, to: bytes.count, by: size) {
                     try subject.answer(String(decoding: bytes[start...].prefix(size), as: UTF8.self))
                 }
-                #expect(subject.connection.provenUntil == subject.loop.now)
+                #expect(subject.connection.state.provenUntil == subject.loop.now)
             }
             #expect(subject.cause == nil && subject.recorder.messages.count == 30)
         }
+    }
+
+    @Test(arguments: ["$4\r\nPONG\r\n", "*2\r\n$4\r\npong\r\n$0\r\n\r\n"])
+    func `it does so on a connection for commands`(_ answer: String) throws {
+        let subject = try Subject()
+        _ = try subject.sent()
+        for _ in 0..<5 {
+            try subject.answer(answer)
+            subject.loop.advanceTime(by: .seconds(5))
+            while try !subject.sent().hasSuffix("PING\r\n") { subject.loop.advanceTime(by: .seconds(1)) }
+        }
+        #expect(subject.readyCount == 1 && subject.cause == nil)
     }
 
     @Test func `a PONG that nobody asked for does no harm`() throws {
@@ -291,15 +302,15 @@ import Testing
         let subject = try Subject(subscribing: ["c"]) { $0.provingInterval = .seconds(1) }
         try subject.answer("*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n")
         let start = subject.loop.now
-        #expect(subject.connection.provenUntil == start)
+        #expect(subject.connection.state.provenUntil == start)
         _ = try subject.sent()
         for second in 1...3 as ClosedRange<Int64> {
             subject.loop.advanceTime(by: .seconds(1))
             #expect(try subject.sent() == "*1\r\n$4\r\nPING\r\n")
             try subject.answer("*2\r\n$4\r\npong\r\n$0\r\n\r\n")
-            #expect(subject.connection.provenUntil == start + .seconds(second))
+            #expect(subject.connection.state.provenUntil == start + .seconds(second))
         }
-        let proven = subject.connection.provenUntil
+        let proven = subject.connection.state.provenUntil
         // Messages alone prove nothing: they may have waited long.
         for _ in 0..<30 {
             subject.loop.advanceTime(by: .seconds(1))

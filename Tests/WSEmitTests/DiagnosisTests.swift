@@ -41,7 +41,7 @@ import Testing
 
     private static func refusal(_ cause: String, secondsAgo: Int, count: Int = 1, detail: String = "") -> String {
         #"{"cause":"\#(cause)","count":\#(count),"last":\#(since + 3000 - secondsAgo * 1000),"text":"a client \#(cause)","#
-            + #""cure":"change it","detail":"\#(detail)","namespace":null,"room":null}"#
+            + #""advice":"change it","detail":"\#(detail)","namespace":null,"room":null}"#
     }
 
     private static let nobody = ["sessions": "0", "sockets": "0", "members": "0", "namespaces": "[]"]
@@ -70,7 +70,7 @@ import Testing
     }
 
     @Test(arguments: [("unsupported_parser", 1), ("unhandled_event", 2), ("websocket_without_upgrade", 0)])
-    func `a refusal while listening is a finding with its cure`(cause: String, secondsAgo: Int) throws {
+    func `a refusal while listening is a finding with its advice`(cause: String, secondsAgo: Int) throws {
         let refusals = "[\(Self.refusal(cause, secondsAgo: secondsAgo, count: 57))]"
         let diagnosis = try Self.diagnosis(Self.nobody.merging(["refusals": refusals]) { $1 })
         let finding = try #require(diagnosis.findings.first { $0.code == cause })

@@ -1,4 +1,4 @@
-"""A directory in the browser, as it changes: dir2web DIRECTORY. Settings: see shared/web.py."""
+"""Shows a directory in the browser as it changes: dir2web DIRECTORY. Settings: see shared/web.py."""
 import argparse
 import os
 import pathlib
@@ -17,7 +17,7 @@ database = redis.Redis.from_url(web.REDIS)
 
 def directory_from_command_line():
     parser = argparse.ArgumentParser(prog="dir2web/run", description="Shows a directory's files in the browser, as they change.")
-    parser.add_argument("directory", help="for example /tmp/ws-emit; its regular files can be read by whoever opens the page")
+    parser.add_argument("directory", help="for example /tmp/ws-emit; anyone who opens the page can read its regular files")
     path = parser.parse_args().directory
     if not os.path.exists(path):
         web.fail(f"there is no directory {path}; make one: mkdir -p {path}")

@@ -1,4 +1,4 @@
-"""The files of one directory, read so that nothing outside it can be reached and nothing huge is read whole."""
+"""Reads the files of one directory. Nothing outside it can be reached, and no huge file is read whole."""
 import codecs
 import heapq
 import os
@@ -7,9 +7,9 @@ import urllib.parse
 from typing import NamedTuple
 
 SHOWN_FILES = 1000
-"""Files that a page lists; a longer list is nothing to look at. The others are counted."""
+"""Most files in the list, since nobody reads a longer one. The others are counted."""
 SHOWN_BYTES = 64 << 10
-"""Bytes of a file that are sent: its end, where logs grow. Each change sends them again."""
+"""Bytes sent of a file: its end, where logs grow. Each change sends them again."""
 
 
 class File(NamedTuple):
@@ -21,7 +21,7 @@ class File(NamedTuple):
 
 
 def file_id(name):
-    """A name that is any bytes as the ASCII text that names the file in URLs, rooms and messages."""
+    """The ASCII text for a name of any bytes, used in URLs, rooms and messages."""
     return urllib.parse.quote_from_bytes(os.fsencode(name), safe="")
 
 
@@ -30,11 +30,11 @@ class Directory:
         self.path = os.fspath(path)
 
     def files(self):
-        """The first regular files by name as {id: File}, and how many other entries there are.
+        """The first regular files by name as {id: File}, and the number of other entries.
 
-        Links aren't followed, wherever they lead; folders and devices aren't shown."""
+        Links aren't followed; folders and devices aren't shown."""
         found, others = [], 0
-        # Opened anew each time: the directory may be replaced by another of its name.
+        # Opens the directory each time, because another one of the same name may replace it.
         with os.scandir(self.path) as entries:
             for entry in entries:
                 if entry.is_file(follow_symlinks=False):
@@ -45,16 +45,16 @@ class Directory:
         for entry in heapq.nsmallest(SHOWN_FILES, found, key=lambda entry: os.fsencode(entry.name)):
             try:
                 status = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:  # deleted meanwhile
+            except FileNotFoundError:  # just deleted
                 continue
             shown[file_id(entry.name)] = File(status.st_size, status.st_mtime_ns // 1_000_000,
                                               (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
         return shown, others + max(0, len(found) - SHOWN_FILES)
 
     def read(self, id):
-        """What the page shows of a file: {"id", "size", "text"}, with "problem" in place of a text that can't be shown.
+        """A file for the page: {"id", "size", "text"}, with "problem" instead of a text that can't be shown.
 
-        Raises ValueError for an id that names no file of this directory, FileNotFoundError when there is none now."""
+        Raises ValueError for an id that can't be a file of this directory, FileNotFoundError if there is no such file."""
         name = urllib.parse.unquote_to_bytes(id)
         if name in (b"", b".", b"..") or b"/" in name or b"\0" in name:
             raise ValueError("this is no file's name")
@@ -63,7 +63,7 @@ class Directory:
         except OSError as problem:
             raise FileNotFoundError from problem
         try:
-            # Neither a link is followed nor a FIFO waited for, whatever the name has become since it was listed.
+            # The name may have become a link or a FIFO since it was listed: doesn't follow the one or wait for the other.
             descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
         except FileNotFoundError:
             raise
@@ -83,11 +83,11 @@ class Directory:
 
 def shown_text(data, is_cut):
     if is_cut:
-        # The cut may have gone through a character, whose other bytes are all 10xxxxxx.
+        # The cut may split a character; its continuation bytes are all 10xxxxxx.
         start = next((i for i, byte in enumerate(data[:4]) if byte & 0xC0 != 0x80), 0)
         data = data[start:]
     try:
-        # A writer in the middle of its work may leave half a character at the end.
+        # A writer may have written only half of the last character.
         text = codecs.getincrementaldecoder("utf-8")().decode(data)
     except UnicodeDecodeError:
         text = "\0"

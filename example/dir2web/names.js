@@ -1,15 +1,15 @@
-// A file's id is its name's bytes, percent-encoded. Names may be anything: quotes, markup, newlines, no UTF-8 at all.
+// A file's id is its name's bytes, percent-encoded. Names may hold anything: quotes, markup, newlines, invalid UTF-8.
 
 function bytes(id) {
   return Uint8Array.from(id.match(/%[0-9A-F]{2}|[^%]/g) ?? [], part =>
     part.length === 3 ? parseInt(part.slice(1), 16) : part.charCodeAt(0));
 }
 
-// Control characters, those that turn the direction of writing, and those that look like nothing at all.
+// Control characters, characters that change the direction of writing, and invisible ones.
 const invisible = /[\p{Cc}\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/u;
 const hex = (number, digits) => number.toString(16).padStart(digits, "0");
 
-// The name as text, in parts of [text, isEscape]; what can't be seen stands as an escape such as \n or \xff.
+// The name as parts of [text, isEscape]. Invisible characters are escapes such as \n or \xff.
 export function nameParts(id) {
   const raw = bytes(id);
   try {

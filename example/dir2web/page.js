@@ -12,14 +12,14 @@ watch(socket, url);
 const join = (room, then) => socket.emit("join", {room, secret}, answer => { joined(room, answer); then?.(); });
 const leave = room => socket.emit("leave", {room}, () => left(room));
 
-// Rooms end with the connection, and the secret may be another after a while.
+// A lost connection ends memberships, and the secret may have changed since.
 socket.on("connect", async () => {
   secret = (await settings()).secret;
   join("dir::/", load);
   if (open) join("dir::" + open, read);
 });
 
-// The list: asked for once joined, from then on each message is what changed since the one before.
+// The list: fetched after the join. Each later message holds the changes since the one before.
 
 const rows = new Map();
 let version = null;
@@ -38,14 +38,14 @@ async function load() {
       [...rows.keys()].filter(id => !there.has(id)).forEach(remove);
       apply(list, rows.size > 0);
     }
-  } catch { /* the server is gone: the next message, or connection, asks again */ }
+  } catch { /* the server is down: the next message or connection fetches again */ }
   isLoading = false;
 }
 
 socket.on("files", news => {
   if (version !== null && news.version <= version) return;
-  // One that doesn't follow the last: something was missed.
   if (!isLoading && news.version === version + 1) return apply(news, true);
+  // A gap in the numbers: a message was missed.
   load();
   if (open) read();
 });
@@ -102,7 +102,7 @@ function remove(id) {
   rows.delete(id);
 }
 
-// The open file, of which there is one at a time.
+// The open file; at most one at a time.
 
 let open = null;
 let isPushed = false;
@@ -134,7 +134,7 @@ function close() {
 byId("close").addEventListener("click", () => close()?.focus());
 document.addEventListener("keydown", event => { if (event.key === "Escape" && open) close()?.focus(); });
 
-// Asked for once joined, so that no change falls between; a message that came meanwhile is newer than the answer.
+// Fetched after the join, so that no change is missed. A message that came meanwhile is newer than the response.
 async function read() {
   const id = open;
   if (!id) return;
@@ -165,7 +165,7 @@ function display(file) {
     file.problem ? `Its ${readableSize(file.size ?? 0)} are not shown: ${file.problem}.`
     : !file.size ? "This file is empty."
     : isCut ? `The last 64 kB of ${readableSize(file.size)}.` : "";
-  // A reader of the end of a log stays there.
+  // Keeps the end of a growing log in view.
   const isAtEnd = content.scrollTop + content.clientHeight >= content.scrollHeight - 4;
   const follows = isAtEnd && (isCut || content.scrollHeight > content.clientHeight);
   content.textContent = file.text ?? "";

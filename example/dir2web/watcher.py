@@ -1,7 +1,7 @@
-"""Notices what changes in a directory and emits it.
+"""Watches a directory and emits its changes.
 
-It looks five times a second rather than ask the kernel to be told (inotify): that works on every file system, network
-and container mounts too, needs no library, and is at once for a person. A look at 1000 files takes some milliseconds."""
+It reads the directory five times a second instead of using inotify. This works on every file system, including network and
+container mounts, needs no library, and looks immediate to a person. Reading 1000 files takes some milliseconds."""
 import threading
 import time
 
@@ -16,13 +16,13 @@ class Watcher:
         self.emit = emit
         self.lock = threading.Lock()
         self.files, self.others, self.problem = {}, 0, None
-        # Counts from the time, so that a page open since before a restart sees that it missed something.
+        # Starts at the time, so that a page from before a restart sees that it missed something.
         self.version = int(time.time() * 1000)
-        # The last content sent of each file that changed.
+        # The last sent content of each changed file.
         self.sent = {}
 
     def list(self):
-        """Everything, as the page that has just joined asks for it."""
+        """The whole list, for a page that has just joined."""
         with self.lock:
             return {"version": self.version, "changed": [shown(id, file) for id, file in self.files.items()], "gone": [],
                     "others": self.others, "problem": self.problem}
@@ -51,16 +51,16 @@ class Watcher:
             self.sent.pop(id, None)
             self.emit("file", {"id": id, "gone": True}, room="dir::" + id)
         for id, file in files.items():
-            # Clocks of file systems are coarse: a fresh file may change again without a sign of it.
+            # File times are coarse: a fresh file may change again with the same time.
             if id in changed or now * 1000 - file.modified < 1000:
                 self.send(id)
 
     def send(self, id):
-        """To whoever has the file open. That may be nobody: a backend doesn't know, ws-emit does."""
+        """Emits to the pages that have the file open. There may be none: ws-emit knows, the backend doesn't."""
         try:
             content = self.directory.read(id)
         except FileNotFoundError:
-            return  # the next look tells
+            return  # the next look emits that it is gone
         if self.sent.get(id) != hash(str(content)):
             self.sent[id] = hash(str(content))
             self.emit("file", content, room="dir::" + id)

@@ -1,4 +1,4 @@
-"""A public room, a locked one that the page may join, and one that it may not. Settings: see shared/web.py."""
+"""A public room, a locked room that the page can join, and a locked room that it can't. Settings: see shared/web.py."""
 import itertools
 import pathlib
 import time
@@ -13,7 +13,7 @@ database = redis.Redis.from_url(web.REDIS)
 
 
 def talk():
-    """One message a second to each room, whoever is in it: who may listen is ws-emit's business."""
+    """Emits one message a second to each room. ws-emit decides who may listen."""
     for number in itertools.count(1):
         for room in "news", "team::chat", "vault::plans":
             socketio.emit("update", {"room": room, "text": f"message {number} to {room}"}, room=room)
@@ -21,7 +21,7 @@ def talk():
 
 
 def settings():
-    room_secret(database, "vault")  # made, and not handed out
+    room_secret(database, "vault")  # created, but not given to the page
     return {"team_secret": room_secret(database, "team")}
 
 

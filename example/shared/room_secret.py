@@ -1,11 +1,11 @@
-"""What a backend does to lock a room-space: it keeps the secret in Redis and hands it to the pages that may join."""
+"""Locks a room-space: the backend keeps the secret in Redis and gives it to the pages that may join."""
 import secrets
 
 
 def room_secret(redis, space):
-    """The secret of the rooms `SPACE::…`, which ws-emit compares with what the page sends.
+    """The secret of the rooms `SPACE::…`, which ws-emit compares with the one from the page.
 
-    Made when there is none: a secret that somebody chose, or that open pages have, stays."""
+    Creates one if there is none. An existing secret stays, because open pages may use it."""
     key = f"ws-emit::room_secret::{space}"
     redis.set(key, secrets.token_urlsafe(), nx=True)
     return redis.get(key).decode()

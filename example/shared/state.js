@@ -1,4 +1,4 @@
-// The line at the foot of each example: transport, rooms joined or refused, messages seen.
+// The state line at the foot of each example: transport, joined and refused rooms, number of messages.
 
 const line = document.getElementById("state");
 const connection = line.querySelector("[data-connection]");
@@ -10,7 +10,7 @@ function show(text, connected = false) {
   connection.classList.toggle("connected", connected);
 }
 
-// What the page's own server knows: where ws-emit is, and the secrets of rooms. Asked until it answers.
+// Fetches the settings from the page's own server: the URL of ws-emit and the secrets of rooms. Tries until it responds.
 export async function settings() {
   for (;;) {
     let problem = "the example's server does not answer, is it still running?";
@@ -25,8 +25,8 @@ export async function settings() {
   }
 }
 
-// With the cookie of a load balancer, which leads all requests of this page to the same ws-emit (example/cluster).
-// ?transport=polling or ?transport=websocket tries one transport alone.
+// Sends cookies, so that a load balancer can lead all requests of this page to the same ws-emit (example/cluster).
+// ?transport=polling or ?transport=websocket uses only that transport.
 export function clientOptions() {
   const only = new URLSearchParams(location.search).get("transport");
   return only ? {withCredentials: true, transports: [only]} : {withCredentials: true};
@@ -49,7 +49,7 @@ export function watch(socket, url) {
   socket.onAny(() => messages.textContent = ++seen === 1 ? "1 message" : `${seen} messages`);
 }
 
-// ws-emit's answer to a join: {ok: true}, or {ok: false, error: reason}. The Python ws-emit answers nothing.
+// Shows the ack of a join: {ok: true}, or {ok: false, error: reason}. The Python ws-emit sends no value.
 export function joined(room, answer) {
   left(room);
   const refusal = answer?.ok === false ? answer.error : null;

@@ -1,11 +1,11 @@
-"""Serves an example's page. The web server never speaks to a browser's socket: that is ws-emit's part.
+"""Serves an example's page. ws-emit alone talks to the browsers' sockets; this web server doesn't.
 
 Settings come from the environment:
 PORT          7788                      the page is at http://localhost:PORT, on this machine only
-REDIS         redis://localhost:6379/0  where messages are published; the same that ws-emit subscribes to
+REDIS         redis://localhost:6379/0  Redis to publish on, the same as ws-emit's
 WS_EMIT_URL   http://localhost:8899     where the browser finds ws-emit
 SOCKET_IO_JS  the CDN's                 the Socket.IO client: a URL, or a file that is served from here
-HOSTS                                   more names by which the page may be asked for, behind a proxy
+HOSTS                                   other host names of the page, behind a proxy
 """
 import logging
 import os
@@ -24,7 +24,7 @@ from werkzeug.serving import make_server
 REDIS = os.environ.get("REDIS") or "redis://localhost:6379/0"
 WS_EMIT_URL = (os.environ.get("WS_EMIT_URL") or "http://localhost:8899").rstrip("/")
 CLIENT = os.environ.get("SOCKET_IO_JS") or "https://cdn.socket.io/4.8.1/socket.io.min.js"
-# Another name that leads here is another site's trick to read this one with its own scripts (DNS rebinding).
+# Refuses other names, by which another site could read this one with its scripts (DNS rebinding).
 HOSTS = {"localhost", "127.0.0.1", *os.environ.get("HOSTS", "").split()}
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
@@ -95,7 +95,7 @@ def make_app(folder, extra_settings=dict):
 
 
 def serve(app, background):
-    """Looks whether all is there that the page will need, then serves until Ctrl-C, `background()` running beside."""
+    """Checks that everything the page needs is there, then serves until Ctrl-C, with `background()` on another thread."""
     subscribers = check_redis()
     check_ws_emit(subscribers)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -116,7 +116,7 @@ def serve(app, background):
 
 
 def check_redis():
-    """How many listen on the channel. Without Redis nothing can be sent, so its absence ends the program."""
+    """Returns the number of subscribers of the channel. Ends the program without Redis, since it can't send anything."""
     try:
         return redis.Redis.from_url(REDIS, socket_connect_timeout=5).pubsub_numsub("flask-socketio")[0][1]
     except (redis.RedisError, ValueError) as problem:
@@ -126,7 +126,7 @@ def check_redis():
 
 
 def check_ws_emit(subscribers):
-    """Only notes: the page connects by itself as soon as ws-emit is there and lets it."""
+    """Prints only notes, because the page connects by itself as soon as ws-emit runs and allows it."""
     page = f"http://localhost:{PORT}"
     preflight = urllib.request.Request(WS_EMIT_URL + "/socket.io/?EIO=4&transport=polling", method="OPTIONS",
                                        headers={"Origin": page, "Access-Control-Request-Method": "GET"})

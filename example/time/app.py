@@ -5,7 +5,7 @@ import time
 import web
 from flask_socketio import SocketIO
 
-# No app is passed: this SocketIO can only emit, which is all a backend behind ws-emit needs.
+# Without an app, this SocketIO can only emit. A backend behind ws-emit needs no more.
 socketio = SocketIO(message_queue=web.REDIS)
 
 

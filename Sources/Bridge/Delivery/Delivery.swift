@@ -1,23 +1,23 @@
 import JSONCodec
 import PubSubMessages
 
-/// One event on its way to the sockets of an event loop.
+/// One event for the sockets of an event loop.
 struct Delivery: Sendable {
     enum Content: Sendable {
         /// The same packet for everybody.
         case packet(EncodedPacket)
-        /// A packet with an ack id of its own for each socket; answers go to the address.
+        /// A packet with its own ack id for each socket; acks go to the address.
         case expectingAck(EventBody, CallbackAddress)
     }
 
     let namespace: ByteString
     let rooms: PubSubMessage.Rooms
-    /// Sids that don't get it.
+    /// Sids that don't get the event.
     let skip: [ByteString]
     let content: Content
 }
 
-/// What the router asks of an event loop, in the order of the messages.
+/// A command of the router to an event loop. Commands are carried out in the order of the messages.
 enum ShardCommand: Sendable {
     case deliver(Delivery)
     case disconnect(sid: ByteString, namespace: ByteString)
@@ -26,6 +26,6 @@ enum ShardCommand: Sendable {
     case closeRoom(room: ByteString, namespace: ByteString)
     /// Look up a room and tell the router.
     case canary(id: Int64)
-    /// Tell those who asked of a time in which messages may have been missed.
-    case tellOfGap(EventBody)
+    /// Tell the pages that asked about a gap.
+    case announceGap(EventBody)
 }

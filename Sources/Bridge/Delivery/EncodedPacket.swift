@@ -2,7 +2,7 @@ import JSONCodec
 import NIOCore
 import SocketIOProtocol
 
-/// Packets that are written once and shared by all the clients of all event loops that get them.
+/// Packets that are written once and shared by all receiving clients of all event loops.
 ///
 ///     frames:  [header][42["update",{"time":1}]][header][attachment]…     what a websocket sends, in one write
 ///     part:            [42["update",{"time":1}]]                          what a polling client reads
@@ -10,7 +10,7 @@ import SocketIOProtocol
 /// A part is one Engine.IO packet: a text or an attachment. Messages to the same rooms in one read share one of these.
 final class EncodedPacket: Sendable {
     struct Part: Sendable {
-        /// Offset of its frame's header; the frame ends where its content does.
+        /// Offset of the header of its frame. Frame and content end at the same offset.
         let frameStart: Int
         let content: Range<Int>
         let isAttachment: Bool
@@ -18,7 +18,7 @@ final class EncodedPacket: Sendable {
 
     let frames: ByteBuffer
     private let firstPart: Part
-    /// Most packets have one part only, and no array then.
+    /// Empty for most packets, so that they need no array.
     private let furtherParts: [Part]
 
     var partCount: Int { 1 + furtherParts.count }

@@ -11,7 +11,7 @@ struct PacketBuilder {
 
     var byteCount: Int { frames.readableBytes }
 
-    /// Starts with an event of a namespace, with the ack id that one client gets or none for all.
+    /// Starts with an event of a namespace. An ack id makes it a packet for one client.
     init(_ event: EncodedEvent, namespace: ByteString, ackID: Int? = nil, scratch: inout JSONWriter) {
         Self.writeHead(of: event, namespace: namespace, ackID: ackID, to: &scratch)
         frames = ByteBufferAllocator().buffer(
@@ -21,7 +21,7 @@ struct PacketBuilder {
         appendAttachments(of: event)
     }
 
-    /// Adds an event behind what is here.
+    /// Adds another event.
     mutating func append(_ event: EncodedEvent, namespace: ByteString, scratch: inout JSONWriter) {
         Self.writeHead(of: event, namespace: namespace, ackID: nil, to: &scratch)
         furtherParts.append(Self.appendText(event, head: scratch, to: &frames))
@@ -61,7 +61,7 @@ struct PacketBuilder {
         let frameStart = frames.writerIndex
         let count = head.count + (tail?.count ?? 0)
         var start = frameStart
-        // In one write: each takes a look at who shares the buffer.
+        // A single write: each write checks whether the buffer is shared.
         frames.writeWithUnsafeMutableBytes(minimumWritableBytes: WebSocketFrameHeader.maximumBytes + count) { target in
             let headerBytes = WebSocketFrameHeader.write(
                 isAttachment ? .binary : .text, payloadBytes: count, to: target)

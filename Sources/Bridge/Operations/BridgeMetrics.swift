@@ -1,20 +1,19 @@
 import CoreMetrics
 
-/// The metrics of what happens seldom, through swift-metrics. Per-message counts are in ``BridgeCounters`` and
-/// ``RouterCounters``.
+/// Metrics of rare events, through swift-metrics. ``BridgeCounters`` and ``RouterCounters`` count per message.
 package struct BridgeMetrics: Sendable {
     let canaryRoundTrip: CoreMetrics.Timer
     let gapDuration: CoreMetrics.Timer
     private let gapsByCause: [SubscriptionGap.Cause: CoreMetrics.Counter]
-    private let emitAnswers: [UInt: CoreMetrics.Counter]
+    private let emitResponses: [UInt: CoreMetrics.Counter]
 
-    /// What the names mean, for a factory that writes HELP lines.
+    /// The meaning of each name, for a factory that writes HELP lines.
     package static let help = [
         "ws_emit_canary_round_trip_seconds":
             "Time of a message to ourselves through Redis, the decoder and a room lookup on every event loop.",
         "ws_emit_subscription_gap_seconds": "Length of the times in which messages may have been missed.",
         "ws_emit_subscription_gaps_total": "Times in which messages may have been missed, by cause.",
-        "ws_emit_emit_requests_total": "Answers to POST /emit, by HTTP status.",
+        "ws_emit_emit_requests_total": "Responses to POST /emit, by HTTP status.",
     ]
 
     package init(factory: any MetricsFactory) {
@@ -27,7 +26,7 @@ package struct BridgeMetrics: Sendable {
                     cause, Counter(label: "ws_emit_subscription_gaps_total", dimensions: dimensions, factory: factory)
                 )
             })
-        emitAnswers = Dictionary(
+        emitResponses = Dictionary(
             uniqueKeysWithValues: [200, 400, 403, 413, 415].map { (status: UInt) in
                 let dimensions = [("status", "\(status)")]
                 return (status, Counter(label: "ws_emit_emit_requests_total", dimensions: dimensions, factory: factory))
@@ -36,5 +35,5 @@ package struct BridgeMetrics: Sendable {
 
     func gapEnded(_ cause: SubscriptionGap.Cause) { gapsByCause[cause]?.increment() }
 
-    func emitAnswered(_ status: UInt) { emitAnswers[status]?.increment() }
+    func emitResponded(_ status: UInt) { emitResponses[status]?.increment() }
 }

@@ -4,7 +4,7 @@ import NIOCore
 import NIOHTTP1
 import SocketIOProtocol
 
-/// Something that a client asked for and didn't get.
+/// A request, packet or event of a client that was refused.
 struct ClientRefusal: Sendable, Hashable {
     /// The values of the label `cause`, and the codes of `ws-emit explain`.
     enum Cause: Int, CountedCase, Sendable {
@@ -29,9 +29,9 @@ struct ClientRefusal: Sendable, Hashable {
     }
 
     let cause: Cause
-    /// What exactly, as the client wrote it or in our words: an Origin, an event's name, what is wrong with a packet.
+    /// Details, as the client wrote them or in our words: an Origin, an event's name, the fault of a packet.
     let detail: ByteString
-    /// Where a join or an event was refused.
+    /// The namespace of a refused join or event.
     let namespace: ByteString?
     /// The room of a join.
     let room: ByteString?
@@ -43,17 +43,15 @@ struct ClientRefusal: Sendable, Hashable {
         self.room = room.map(Self.cut)
     }
 
-    /// Longer names are cut: strangers choose them.
-    private static let maximumNameBytes = 256
-
     private static func cut(_ name: ByteString) -> ByteString {
-        name.count <= maximumNameBytes ? name : ByteString(bytes: name.bytes.prefix(maximumNameBytes))
+        name.count <= BridgeLimits.refusedNameBytes
+            ? name : ByteString(bytes: name.bytes.prefix(BridgeLimits.refusedNameBytes))
     }
 }
 
 extension ClientRefusal {
-    /// What happened and what to change, as two clauses.
-    func words(_ configuration: BridgeConfiguration) -> (text: String, cure: String) {
+    /// The event and the change that prevents it, as two clauses.
+    func words(_ configuration: BridgeConfiguration) -> (text: String, advice: String) {
         switch cause {
         case .originRefused:
             let advice = OriginAdvice(refused: detail.description, allowed: configuration.origins)
@@ -105,7 +103,7 @@ extension ClientRefusal {
             )
         case .brokenRequest:
             return (
-                "what a client sent is no HTTP",
+                "a client doesn't speak HTTP",
                 "if it speaks TLS, as https:// and wss:// do, or a proxy sends the PROXY protocol: this port speaks plain"
                     + " HTTP, put a proxy with TLS in front (docs/nginx.md)"
             )
@@ -127,7 +125,7 @@ extension ClientRefusal {
         case .noNamespace:
             return (
                 "a client opened no namespace within \(configuration.timing.connectTimeout)",
-                "let it use a Socket.IO client: a plain websocket or Engine.IO client is no such one"
+                "let it use a Socket.IO client: a bare websocket or Engine.IO client isn't one"
             )
         case .namespaceRefused:
             return (
@@ -142,7 +140,7 @@ extension ClientRefusal {
             let what = room.map { $0.count == 0 ? "a join" : "the join of room \(Self.shown($0))" } ?? "a join"
             return (
                 "\(what) in namespace \(Self.shown(namespace)) is refused: \(shownDetail)",
-                "let the page read the answer: socket.emit(\"join\", …, answer => …) (docs/rooms.md)"
+                "let the page read the ack: socket.emit(\"join\", …, answer => …) (docs/rooms.md)"
             )
         case .unhandledEvent:
             var similar = SimilarNames(to: detail)
@@ -157,12 +155,12 @@ extension ClientRefusal {
 
     private var shownDetail: String { Self.shown(detail) }
 
-    /// A text of a stranger as it may stand in a log.
+    /// A stranger's text, made printable for a log.
     private static func shown(_ name: ByteString?) -> String { OriginAdvice.printable(name?.description ?? "") }
 }
 
 extension ClientRefusal {
-    /// Why a request below the Engine.IO path is refused.
+    /// The refusal of a request below the Engine.IO path.
     init(_ refusal: EngineIORefusal, of head: HTTPRequestHead) {
         switch refusal {
         case .unsupportedVersion: self.init(.unsupportedVersion, Self.value(of: "EIO", in: head))
@@ -184,7 +182,7 @@ extension ClientRefusal {
     }
 }
 
-/// Who was refused, for the log.
+/// The refused client, for the log.
 extension Logger.Metadata {
     static func address(_ address: SocketAddress?) -> Self {
         address?.ipAddress.map { ["address": "\($0)"] } ?? [:]

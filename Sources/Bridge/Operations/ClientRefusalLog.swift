@@ -2,10 +2,8 @@ import Logging
 import NIOCore
 import Synchronization
 
-/// Warns of refused clients: of each Origin and each other cause once a minute, since a refused client tries again every few
-/// seconds.
-///
-/// One for all event loops, so that each cause is told once however many of them see it.
+/// Warns of refused clients, once a minute for each Origin and each other cause. All event loops share one log, so that several
+/// of them don't repeat a cause.
 final class ClientRefusalLog: Sendable {
     private struct Key: Hashable {
         let cause: ClientRefusal.Cause
@@ -23,7 +21,7 @@ final class ClientRefusalLog: Sendable {
     }
 
     private enum Verdict {
-        /// With the number of refusals since the last line, this one included.
+        /// With the number of refusals since the last line, including this one.
         case say(Int)
         case keepQuiet
         case leaveUnnamed(isFirst: Bool)
@@ -32,39 +30,36 @@ final class ClientRefusalLog: Sendable {
     private let configuration: BridgeConfiguration
     private let logger: Logger
     private let state = Mutex(State())
-    private static let interval = TimeAmount.minutes(1)
-    /// Origins named per minute. Real pages have a handful; more come from somebody who makes them up, who must fill
-    /// neither memory nor the log.
-    static let originCapacity = 64
 
     init(_ configuration: BridgeConfiguration, logger: Logger) {
         self.configuration = configuration
         self.logger = logger
     }
 
-    /// - Parameter client: who it was, for the log; asked only when there is a line to write.
-    /// - Returns: whether an Origin was left unnamed because of the bound.
+    /// - Parameter client: the client, for the log; called only when a line is written.
+    /// - Returns: whether an Origin was left unnamed because of the limit.
     func refused(
         _ refusal: ClientRefusal, by client: () -> Logger.Metadata = { [:] }, at now: NIODeadline = .now()
     ) -> Bool {
         var key = Key(cause: refusal.cause)
-        // As shown: what looks the same in the log counts as the same, and no key is longer than a line.
+        // Printable form: origins that look the same in the log count as one, and no key is longer than a line.
         if refusal.cause == .originRefused { key.origin = OriginAdvice.printable(refusal.detail.description) }
         switch state.withLock({ Self.verdict(on: key, at: now, &$0) }) {
         case .keepQuiet: return false
         case .leaveUnnamed(let isFirst):
             if isFirst {
                 logger.warning(
-                    "more than \(Self.originCapacity) Origins were refused within a minute: others are only counted")
+                    "more than \(BridgeLimits.loggedOrigins) Origins were refused within a minute: others are only counted"
+                )
             }
             return true
         case .say(let count):
-            let (text, cure) = refusal.words(configuration)
+            let (text, advice) = refusal.words(configuration)
             var metadata = client()
             if count > 1 { metadata["count"] = "\(count)" }
             if refusal.cause != .originRefused { metadata["cause"] = "\(refusal.cause.label)" }
             logger.log(
-                level: refusal.cause == .endedSession ? .info : .warning, "\(text); \(cure); said once a minute",
+                level: refusal.cause == .endedSession ? .info : .warning, "\(text); \(advice); said once a minute",
                 metadata: metadata)
             return false
         }
@@ -72,16 +67,18 @@ final class ClientRefusalLog: Sendable {
 
     private static func verdict(on key: Key, at now: NIODeadline, _ state: inout State) -> Verdict {
         if let line = state.lines[key] {
-            guard now - line.saidAt >= interval else {
+            guard now - line.saidAt >= BridgeLimits.refusalLogInterval else {
                 state.lines[key]?.unsaid += 1
                 return .keepQuiet
             }
             state.lines[key] = Line(saidAt: now)
             return .say(line.unsaid + 1)
         }
-        if key.cause == .originRefused, state.lines.count >= originCapacity {
-            state.lines = state.lines.filter { $0.key.cause != .originRefused || now - $0.value.saidAt < interval }
-            guard state.lines.count(where: { $0.key.cause == .originRefused }) < originCapacity else {
+        if key.cause == .originRefused, state.lines.count >= BridgeLimits.loggedOrigins {
+            state.lines = state.lines.filter {
+                $0.key.cause != .originRefused || now - $0.value.saidAt < BridgeLimits.refusalLogInterval
+            }
+            guard state.lines.count(where: { $0.key.cause == .originRefused }) < BridgeLimits.loggedOrigins else {
                 defer { state.isFull = true }
                 return .leaveUnnamed(isFirst: !state.isFull)
             }

@@ -1,10 +1,10 @@
 import PubSubMessages
 
-/// Why a message on the channel reached no client: the values of the label `reason`.
+/// The reason why a message on the channel reached no client: the values of the label `reason`.
 enum DropReason: Int, CountedCase {
     case nobodyInRoom
     case noSuchNamespace
-    // Messages that can't be used.
+    // Unusable messages.
     case empty
     case pickle
     case json
@@ -41,7 +41,7 @@ enum DropReason: Int, CountedCase {
         }
     }
 
-    /// Nil for what was never meant for our clients, so that nothing is lost.
+    /// Nil for messages that were never meant for our clients: nothing is lost.
     init?(_ reason: PubSubMessage.IgnoreReason) {
         switch reason {
         case .ownMessage, .canaryOfAnotherHost, .callbackOfAnotherHost, .incompleteCallback: return nil
@@ -55,7 +55,7 @@ enum DropReason: Int, CountedCase {
     }
 }
 
-/// An enumeration whose cases are counted, one sample of a metric each.
+/// An enumeration with a counter for each case, one sample of a metric each.
 protocol CountedCase: CaseIterable, RawRepresentable<Int> {}
 
 extension CountedCase {
@@ -77,6 +77,6 @@ struct CaseCounts<Case: CountedCase>: Sendable, Equatable {
     var total: Int { counts.reduce(0, +) }
 
     static func += (left: inout Self, right: Self) {
-        for place in left.counts.indices { left.counts[place] += right.counts[place] }
+        for index in left.counts.indices { left.counts[index] += right.counts[index] }
     }
 }

@@ -1,20 +1,22 @@
 import JSONCodec
 import RedisPubSub
 
-/// What became of a `POST /emit`, for a backend that asks with `"report": true`.
+/// The result of a `POST /emit` with `"report": true`.
 struct EmitReport: Sendable {
-    /// Sockets of this server that the message was for.
+    /// Sockets of this server in the rooms of the message.
     var matched = 0
-    /// Those to which it is on its way.
+    /// Sockets for which it was queued.
     var queued = 0
     var skippedBySid = 0
-    /// Those closed because too much waited for them already.
+    /// Sockets closed because too much waited for them already.
     var tooSlow = 0
-    /// Servers subscribed to the channel, this one included; nil when it wasn't published.
+    /// Servers subscribed to the channel, including this one; nil if it wasn't published.
     var subscribers: Int?
     var reasons: [Reason] = []
+    /// The namespace has clients on this server.
+    private(set) var hasClients = false
 
-    /// Why not more.
+    /// A reason why the message didn't reach more clients.
     struct Reason: Sendable {
         /// As programs read it; the names are part of the interface.
         let code: String
@@ -32,11 +34,40 @@ struct EmitReport: Sendable {
         var lookup = RoomLookup()
     }
 
-    mutating func add(_ part: Part) {
-        matched += part.matched
-        queued += part.queued
-        skippedBySid += part.skippedBySid
-        tooSlow += part.tooSlow
+    /// How publishing ended.
+    enum Publication: Sendable {
+        /// The number of subscribers that Redis counted.
+        case published(Int)
+        case failed(RedisError)
+        /// The server runs without Redis.
+        case withoutRedis
+    }
+
+    init() {}
+
+    /// Adds up the parts of all event loops.
+    init(_ parts: [Part], namespace: ByteString, allowed: Set<ByteString>?, publication: Publication) {
+        var lookup = RoomLookup()
+        for part in parts {
+            matched += part.matched
+            queued += part.queued
+            skippedBySid += part.skippedBySid
+            tooSlow += part.tooSlow
+            lookup.add(part.lookup)
+        }
+        hasClients = lookup.sockets > 0
+        reasons = Reason.reasons(for: lookup, namespace: namespace, allowed: allowed)
+        if tooSlow > 0 {
+            let text = "\(tooSlow) clients were disconnected: more than --max-queue waited for them"
+            reasons.append(Reason(code: "slow_client", text: text))
+        }
+        switch publication {
+        case .published(let count): subscribers = count
+        case .failed(let error): reasons.append(.notPublished(error))
+        case .withoutRedis:
+            let text = "this server runs without Redis: there are no other servers"
+            reasons.append(Reason(code: "no_redis", text: text))
+        }
     }
 
     var json: JSONValue {
@@ -60,7 +91,7 @@ extension EmitReport.Reason {
         Self(code: "not_published", text: "clients of this server get it, other servers on the channel don't: \(error)")
     }
 
-    /// Why rooms had no members, or nobody was there at all.
+    /// The reasons why rooms or the namespace have no members.
     static func reasons(for lookup: RoomLookup, namespace: ByteString, allowed: Set<ByteString>?) -> [Self] {
         if let allowed, !allowed.contains(namespace) {
             let names = allowed.map(\.description).sorted().joined(separator: ", ")
@@ -91,7 +122,7 @@ extension EmitReport.Reason {
 }
 
 extension Shard {
-    /// Delivers and counts; slower than `perform`, and for those who ask only.
+    /// Delivers and counts. Slower than `perform`, so only for emits with a report.
     func deliverReporting(_ delivery: Delivery) -> EmitReport.Part {
         var part = EmitReport.Part()
         var rooms: [ByteString] = []

@@ -2,8 +2,8 @@ import JSONCodec
 import NIOCore
 import RedisPubSub
 
-/// What this server knows about why messages may not reach a room: the facts of `/explain`, which `ws-emit explain`
-/// turns into words.
+/// The facts of `/explain`: everything this server knows about why messages may not reach a room. `ws-emit explain` turns them
+/// into words.
 struct Explanation: Sendable {
     let configuration: BridgeConfiguration
     let hostID: ByteString
@@ -12,18 +12,10 @@ struct Explanation: Sendable {
     var numbers: Scrape.Numbers
     var lookup = RoomLookup()
     private(set) var refusals: [RecentRefusals.Entry] = []
-    /// The id of a canary that was sent for this question; nil when none could be.
+    /// The id of the canary that was sent for this request; nil if none could be sent.
     var canary: Int64?
-    /// What Redis holds for the room-space; nil for a public room, or when Redis can't be asked.
+    /// The secrets of the room-space; nil for a public room, or if Redis can't be asked.
     var secrets: RoomSecrets?
-
-    /// Refusals told: the latest.
-    private static let shownRefusals = 100
-    /// Senders told: those with refused or mended messages.
-    private static let shownSenders = 20
-    /// What is older is no news: of senders, and of refusals.
-    private static let newsOfSenders = TimeAmount.minutes(10)
-    static let newsOfRefusalsMilliseconds: Int64 = 3_600_000
 
     func json(_ readiness: Readiness, at now: NIODeadline, milliseconds: Int64) -> JSONValue {
         let reasons = readiness.reasons(at: now)
@@ -48,19 +40,22 @@ struct Explanation: Sendable {
             (
                 "refusals",
                 .list(
-                    refusals.sorted { $0.lastAt > $1.lastAt }.prefix(Self.shownRefusals).map { $0.json(configuration) })
+                    refusals.sorted { $0.lastAt > $1.lastAt }.prefix(BridgeLimits.shownRefusals).map {
+                        $0.json(configuration)
+                    })
             ),
             ("senders", .list(senders(at: now, milliseconds))),
         ]
         return .object(members)
     }
 
-    /// Adds what an event loop remembers; what several remember is one.
+    /// Adds the refusals of an event loop; equal ones of several loops become one.
     mutating func add(_ entries: [RecentRefusals.Entry], at milliseconds: Int64) {
-        for entry in entries where milliseconds - entry.lastAt < Self.newsOfRefusalsMilliseconds {
-            if let place = refusals.firstIndex(where: { $0.refusal == entry.refusal }) {
-                refusals[place].count += entry.count
-                refusals[place].lastAt = max(refusals[place].lastAt, entry.lastAt)
+        for entry in entries
+        where milliseconds - entry.lastAt < BridgeLimits.recentRefusalWindow.nanoseconds / 1_000_000 {
+            if let index = refusals.firstIndex(where: { $0.refusal == entry.refusal }) {
+                refusals[index].count += entry.count
+                refusals[index].lastAt = max(refusals[index].lastAt, entry.lastAt)
             } else {
                 refusals.append(entry)
             }
@@ -87,10 +82,10 @@ struct Explanation: Sendable {
     }
 
     private func senders(at now: NIODeadline, _ milliseconds: Int64) -> [JSONValue] {
-        numbers.center.senders.filter {
-            $0.refusals + $0.mended > 0 && now - $0.lastSeen < Self.newsOfSenders
-        }.sorted { $0.refusals + $0.mended > $1.refusals + $1.mended }
-            .prefix(Self.shownSenders).map { sender in
+        numbers.router.senders.filter {
+            $0.refusals + $0.corrected > 0 && now - $0.lastSeen < BridgeLimits.recentSenderWindow
+        }.sorted { $0.refusals + $0.corrected > $1.refusals + $1.corrected }
+            .prefix(BridgeLimits.shownSenders).map { sender in
                 let time = { (moment: NIODeadline) in
                     JSONValue.integer(Int(milliseconds - max(0, (now - moment).nanoseconds / 1_000_000)))
                 }
@@ -99,8 +94,8 @@ struct Explanation: Sendable {
                     ("dialect", sender.dialect.map { .text($0.label) } ?? .null),
                     ("messages", .integer(sender.messages)), ("refusals", .integer(sender.refusals)),
                     ("last_refusal", sender.lastRefusal.map { .text($0) } ?? .null),
-                    ("mended", .integer(sender.mended)),
-                    ("complaints", .list(sender.complaints.all.map { .text($0.advice) })),
+                    ("corrected", .integer(sender.corrected)),
+                    ("mistakes", .list(sender.mistakes.all.map { .text($0.advice) })),
                     ("last_seen", time(sender.lastSeen)),
                     ("last_refused", sender.lastRefusedAt.map(time) ?? .null),
                 ])
@@ -110,17 +105,17 @@ struct Explanation: Sendable {
 
 extension RecentRefusals.Entry {
     func json(_ configuration: BridgeConfiguration) -> JSONValue {
-        let (text, cure) = refusal.words(configuration)
+        let (text, advice) = refusal.words(configuration)
         return .object([
             ("cause", .text(refusal.cause.label)), ("count", .integer(count)), ("last", .integer(Int(lastAt))),
-            ("text", .text(text)), ("cure", .text(cure)), ("detail", .name(refusal.detail)),
+            ("text", .text(text)), ("advice", .text(advice)), ("detail", .name(refusal.detail)),
             ("namespace", refusal.namespace.map { .name($0) } ?? .null),
             ("room", refusal.room.map { .name($0) } ?? .null),
         ])
     }
 }
 
-/// Collects an ``Explanation`` from everywhere; a loop that hangs is not waited for.
+/// Collects an ``Explanation`` from the event loops, Redis and the router. A loop that hangs is left out.
 final class Explainer: Sendable {
     private let configuration: BridgeConfiguration
     private let hostID: ByteString
@@ -144,12 +139,12 @@ final class Explainer: Sendable {
     ) -> EventLoopFuture<Explanation> {
         let (configuration, hostID) = (configuration, hostID)
         let parts = shards.map { shard in
-            Scrape.orNothing(on: eventLoop) {
+            Scrape.nilAfterTimeout(on: eventLoop) {
                 shard.eventLoop.submit { (shard.value.lookUp([room], in: namespace), shard.value.refusals.all) }
             }
         }
-        let canary = Scrape.orNothing(on: eventLoop) { router.sendCanary() }
-        let secret = Scrape.orNothing(on: eventLoop) { () -> EventLoopFuture<RoomSecrets?> in
+        let canary = Scrape.nilAfterTimeout(on: eventLoop) { router.sendCanary() }
+        let secret = Scrape.nilAfterTimeout(on: eventLoop) { () -> EventLoopFuture<RoomSecrets?> in
             guard let space = JoinRequest.roomSpace(of: room) else { return eventLoop.makeSucceededFuture(nil) }
             return router.examineRoomSecrets(of: space).map { $0 }
         }

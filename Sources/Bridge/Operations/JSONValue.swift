@@ -1,6 +1,6 @@
 import JSONCodec
 
-/// A small JSON text that is built once, for operators; messages are never handled in this form.
+/// A small JSON text for operators. Messages never take this way.
 package enum JSONValue {
     case null
     case bool(Bool)
@@ -12,7 +12,7 @@ package enum JSONValue {
 
     package static func name(_ name: ByteString) -> JSONValue { .text(name.text) }
 
-    /// The text, with a line feed at its end.
+    /// The text, followed by a line feed.
     package var line: String {
         var writer = JSONWriter()
         write(to: &writer)
@@ -29,15 +29,15 @@ package enum JSONValue {
         case .text(let text): ByteString(text).withUnsafeBytes { writer.appendString(wtf8: $0) }
         case .list(let values):
             writer.append("[")
-            for (place, value) in values.enumerated() {
-                if place > 0 { writer.append(",") }
+            for (index, value) in values.enumerated() {
+                if index > 0 { writer.append(",") }
                 value.write(to: &writer)
             }
             writer.append("]")
         case .object(let members):
             writer.append("{")
-            for (place, (key, value)) in members.enumerated() {
-                if place > 0 { writer.append(",") }
+            for (index, (key, value)) in members.enumerated() {
+                if index > 0 { writer.append(",") }
                 JSONValue.text(key).write(to: &writer)
                 writer.append(":")
                 value.write(to: &writer)

@@ -2,16 +2,13 @@ import NIOCore
 import PubSubMessages
 import RedisPubSub
 
-/// The text of `/metrics`. Label sets are fixed, or bounded for the senders; no label is ever a room or a client.
+/// The text of `/metrics`. Labels have fixed values, except for a bounded number of senders; no label is ever a room or a client.
 struct MetricsPage {
     let numbers: Scrape.Numbers
     let readiness: Readiness
     let now: NIODeadline
     /// Milliseconds since 1970, at `now`.
     let milliseconds: Int64
-
-    /// Senders that are told apart: those with most messages.
-    static let shownSenders = 20
 
     func write(to text: inout PrometheusText) {
         writeReadiness(to: &text)
@@ -34,7 +31,7 @@ struct MetricsPage {
             Double(readiness.stuckLoops(at: now).count))
         text.single(
             "ws_emit_scrape_missing_loops", .gauge,
-            "Event loops that didn't answer this scrape: their numbers are old.",
+            "Event loops that didn't reply to this scrape: their numbers are old.",
             Double(numbers.missing))
     }
 
@@ -47,7 +44,7 @@ struct MetricsPage {
         for field in RouterCounters.fields {
             text.single(
                 "ws_emit_\(field.name)_total", .counter, field.help,
-                Double(numbers.center.counters[keyPath: field.path]))
+                Double(numbers.router.counters[keyPath: field.path]))
         }
         text.single("ws_emit_event_loops", .gauge, "Event loops.", Double(numbers.loops.count))
         text.single("ws_emit_connections", .gauge, "Open TCP connections of clients.", Double(total.connections))
@@ -64,19 +61,19 @@ struct MetricsPage {
         for reason in DropReason.allCases {
             text.sample(
                 "ws_emit_messages_dropped_total", [("reason", reason.label)],
-                Double(numbers.center.counters.drops[reason]))
+                Double(numbers.router.counters.drops[reason]))
         }
-        text.family("ws_emit_emits_total", .counter, "Emits read from the channel, by the form they were written in.")
+        text.family("ws_emit_emits_total", .counter, "Emits read from the channel, by format.")
         for dialect in Dialect.allCases {
             text.sample(
-                "ws_emit_emits_total", [("dialect", dialect.label)], Double(numbers.center.counters.emits(dialect)))
+                "ws_emit_emits_total", [("dialect", dialect.label)], Double(numbers.router.counters.emits(dialect)))
         }
     }
 
     private func writeClientRefusals(to text: inout PrometheusText) {
         let name = "ws_emit_client_refusals_total"
         text.family(
-            name, .counter, "What clients asked for and didn't get, by cause; the log tells of it once a minute.")
+            name, .counter, "Refused requests, packets and events of clients, by cause; logged once a minute.")
         let refusals = numbers.total.counters.refusals
         for cause in ClientRefusal.Cause.allCases {
             text.sample(name, [("cause", cause.label)], Double(refusals[cause]))
@@ -84,26 +81,26 @@ struct MetricsPage {
     }
 
     private func writeSenders(to text: inout PrometheusText) {
-        let center = numbers.center
-        text.single("ws_emit_senders", .gauge, "Senders in the table.", Double(center.senders.count))
+        let router = numbers.router
+        text.single("ws_emit_senders", .gauge, "Senders in the table.", Double(router.senders.count))
         text.single(
             "ws_emit_senders_forgotten_total", .counter,
             "Senders that made room for others: --max-senders was reached.",
-            Double(center.sendersForgotten))
+            Double(router.sendersForgotten))
         text.single(
             "ws_emit_explanations_forgotten_total", .counter,
-            "Times that the record of explained refusals was full and began anew.", Double(center.refusalsForgotten))
+            "Times that the record of explained refusals was full and began anew.", Double(router.refusalsForgotten))
         text.single(
             "ws_emit_gaps_forgotten_total", .counter, "Gaps no longer in the history: --max-gaps was reached.",
-            Double(center.gapsForgotten))
-        let shown = Self.senders(of: center.senders)
+            Double(router.gapsForgotten))
+        let shown = Self.senders(of: router.senders)
         family("messages_total", .counter, "Messages of the busiest senders.", shown, to: &text) { Double($0.messages) }
         family("bytes_total", .counter, "Bytes of their messages.", shown, to: &text) { Double($0.bytes) }
-        family("refusals_total", .counter, "Their messages that can't be used.", shown, to: &text) {
+        family("refusals_total", .counter, "Their unusable messages.", shown, to: &text) {
             Double($0.refusals)
         }
-        family("mended_total", .counter, "Their messages wrongly written, yet used.", shown, to: &text) {
-            Double($0.mended)
+        family("corrected_total", .counter, "Their messages with mistakes, delivered as intended.", shown, to: &text) {
+            Double($0.corrected)
         }
         family("messages_per_second", .gauge, "Their rate in the last seconds.", shown, to: &text) { $0.rate }
         family("last_seen_timestamp_seconds", .gauge, "When they were last heard, to some seconds.", shown, to: &text) {
@@ -118,8 +115,8 @@ struct MetricsPage {
         let dialect: String
     }
 
-    /// The busiest senders. Those that the labels don't tell apart, since their ids are alike once they can be printed, are one:
-    /// a scrape with the same series twice is refused as a whole.
+    /// The busiest senders. Senders with the same labels (their ids are equal once made printable) are added up: Prometheus
+    /// refuses a whole scrape that has the same series twice.
     private static func senders(of entries: [SenderTable.Entry]) -> [(labels: SenderLabels, entry: SenderTable.Entry)] {
         let byLabels = Dictionary(
             entries.map { entry in
@@ -130,7 +127,7 @@ struct MetricsPage {
             }, uniquingKeysWith: { $0.adding($1) })
         return byLabels.map { (labels: $0.key, entry: $0.value) }.sorted {
             ($1.entry.messages, $0.labels.hostID) < ($0.entry.messages, $1.labels.hostID)
-        }.prefix(shownSenders).map(\.self)
+        }.prefix(BridgeLimits.shownSenders).map(\.self)
     }
 
     private func family(
@@ -146,7 +143,7 @@ struct MetricsPage {
     }
 
     private func writeRedis(to text: inout PrometheusText) {
-        let redis = numbers.center.redis
+        let redis = numbers.router.redis
         let fields = [
             ("messages", "Published messages that Redis brought.", redis.messages),
             ("message_bytes", "Bytes of their payloads.", redis.messageBytes),

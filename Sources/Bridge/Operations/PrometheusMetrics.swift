@@ -3,8 +3,8 @@ import Synchronization
 
 /// A backend of swift-metrics that keeps every metric in memory and writes them in Prometheus's text format.
 ///
-/// For what happens seldom: each metric has a lock or an atomic of its own. What happens per message is counted by plain
-/// integers on the event loops instead, which ``MetricsPage`` adds when somebody asks.
+/// For rare events: each metric has its own lock or atomic. Events per message are counted by plain integers on the event loops,
+/// which ``MetricsPage`` adds up on request.
 ///
 /// | swift-metrics | Prometheus |
 /// |---|---|
@@ -27,14 +27,14 @@ package final class PrometheusMetrics: MetricsFactory {
     }
 
     private struct State {
-        var places: [Key: Int] = [:]
+        var indexes: [Key: Int] = [:]
         var entries: [Entry] = []
     }
 
     private let state = Mutex(State())
     private let help: [String: String]
 
-    /// - Parameter help: what each label means, for the HELP lines.
+    /// - Parameter help: the meaning of each label, for the HELP lines.
     package init(help: [String: String] = [:]) { self.help = help }
 
     package func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
@@ -64,20 +64,20 @@ package final class PrometheusMetrics: MetricsFactory {
     package func destroyRecorder(_ handler: any RecorderHandler) {}
     package func destroyTimer(_ handler: any TimerHandler) {}
 
-    /// The same label and dimensions are the same metric, as swift-metrics asks. A label that is in use for another kind
-    /// of metric is a mistake of the caller, whose values are then not shown.
+    /// Equal labels and dimensions are the same metric, as swift-metrics requires. If a label is in use for another kind of metric,
+    /// the caller has made a mistake, and the new values aren't shown.
     private func metric(_ label: String, _ dimensions: [(String, String)], make: () -> Metric) -> Metric {
         state.withLock { state in
             let key = Key(label: label, dimensions: dimensions.flatMap { [$0.0, $0.1] })
-            if let place = state.places[key] { return state.entries[place].metric }
+            if let index = state.indexes[key] { return state.entries[index].metric }
             let metric = make()
-            state.places[key] = state.entries.count
+            state.indexes[key] = state.entries.count
             state.entries.append(Entry(label: label, dimensions: dimensions, metric: metric))
             return metric
         }
     }
 
-    /// Writes every metric, those of one label together.
+    /// Writes every metric, grouped by label.
     package func write(to text: inout PrometheusText) {
         let entries = state.withLock { $0.entries }
         var seen: Set<String> = []
@@ -131,7 +131,7 @@ private final class HistogramStore: RecorderHandler, TimerHandler {
     func record(_ value: Int64) { record(Double(value)) }
     func record(_ value: Double) {
         state.withLock { state in
-            if let place = Self.bounds.firstIndex(where: { value <= $0 }) { state.counts[place] += 1 }
+            if let index = Self.bounds.firstIndex(where: { value <= $0 }) { state.counts[index] += 1 }
             state.sum += value
             state.count += 1
         }

@@ -9,7 +9,7 @@ package struct PrometheusText: Sendable {
 
     package init() {}
 
-    /// The two lines that come before a family's samples.
+    /// The two lines before the samples of a family.
     package mutating func family(_ name: String, _ kind: Kind, _ help: String) {
         text += "# HELP \(name) \(Self.escaped(help, quotes: false))\n# TYPE \(name) \(kind.rawValue)\n"
     }
@@ -19,7 +19,7 @@ package struct PrometheusText: Sendable {
         if !labels.isEmpty {
             text += "{" + labels.map { "\($0.0)=\"\(Self.escaped($0.1, quotes: true))\"" }.joined(separator: ",") + "}"
         }
-        // Whole numbers without a fraction, as people expect counters to look.
+        // Whole numbers are written without a fraction, as is usual for counters.
         text += value.magnitude < 1e15 && value == value.rounded() ? " \(Int(value))\n" : " \(value)\n"
     }
 
@@ -31,7 +31,7 @@ package struct PrometheusText: Sendable {
 
     private static func escaped(_ text: String, quotes: Bool) -> String {
         var result = ""
-        // Labels hold names that strangers choose.
+        // Strangers choose the names in labels.
         let text = quotes ? PrintableText.line(text) : text
         for scalar in text.unicodeScalars {
             switch scalar {

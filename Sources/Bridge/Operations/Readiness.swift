@@ -2,10 +2,10 @@ import NIOCore
 import RedisPubSub
 import Synchronization
 
-/// Whether messages would reach clients now. Written by the router and the event loops, read from anywhere: a loop that
-/// hangs can't keep the answer to itself.
+/// Tells whether messages would reach clients now. The router and the event loops write it, and any thread reads it, so that the
+/// state is known even while a loop hangs.
 final class Readiness: Sendable {
-    /// Why the process isn't ready.
+    /// A reason why the process isn't ready.
     struct Reason: Sendable, Equatable {
         /// As programs read it; the names are part of the interface.
         let code: Code
@@ -20,7 +20,7 @@ final class Readiness: Sendable {
         }
     }
 
-    /// What the router knows; replaced as a whole.
+    /// The router's knowledge, replaced as a whole.
     struct State: Sendable {
         var isSubscribed = false
         var isStopping = false
@@ -28,16 +28,16 @@ final class Readiness: Sendable {
         var openGap: SubscriptionGap?
         /// Nil while both connections to Redis are up.
         var outage: RedisOutage?
-        /// When the last canary that went all the way was sent, and how long it took.
+        /// The sending time and the round trip of the last canary that came back and reached every loop.
         var lastCanary: NIODeadline?
         var lastRoundTrip: TimeAmount?
-        /// Loops that have not answered the canary that arrived last.
+        /// Loops that haven't confirmed the canary that arrived last.
         var missingLoops: [Int] = []
-        /// Why the last canary could not be published.
+        /// The reason why the last canary could not be published.
         var publishFailure: String?
     }
 
-    /// The sign of life of one event loop: when its timer ran last.
+    /// The time at which one event loop's timer ran last.
     final class Heartbeat: Sendable {
         private let last = Atomic<UInt64>(NIODeadline.now().uptimeNanoseconds)
         func beat() { last.store(NIODeadline.now().uptimeNanoseconds, ordering: .relaxed) }
@@ -62,17 +62,17 @@ final class Readiness: Sendable {
 
     func update(_ change: (inout sending State) -> Void) { state.withLock { change(&$0) } }
 
-    /// Loops whose timer has not run for longer than they may hang.
+    /// Loops with a timer that is overdue by more than `stuckLimit`.
     func stuckLoops(at now: NIODeadline) -> [Int] {
         heartbeats.indices.filter { now - heartbeats[$0].lastBeat > TimeAmount(stuckLimit) }
     }
 
-    /// Seconds since the last canary that went all the way was sent; nil before the first.
+    /// Seconds since the last canary that reached every loop was sent; nil before the first.
     func canaryAge(_ state: State, at now: NIODeadline) -> Double? {
         state.lastCanary.map { Double((now - $0).nanoseconds) / 1e9 }
     }
 
-    /// Empty when ready.
+    /// Empty if ready.
     func reasons(at now: NIODeadline) -> [Reason] {
         let state = current
         var reasons = stuckLoops(at: now).map {

@@ -1,22 +1,17 @@
 import JSONCodec
 
-/// Who is in some rooms, and what may have been meant where nobody is. One event loop's answer, or several added up.
+/// The members of some rooms and, for empty ones, names that may have been meant. From one event loop, or added up over several.
 struct RoomLookup: Sendable {
     /// Sockets of the namespace.
     var sockets = 0
-    /// Members of each room asked for, sids included.
+    /// Members of each requested room; a sid counts as a room.
     var members: [ByteString: Int] = [:]
-    /// Names like those of rooms without members.
+    /// For each empty room, existing names that are similar.
     var similar: [ByteString: [ByteString]] = [:]
-    /// Other namespaces in which such a room has members.
+    /// For each empty room, other namespaces in which it has members.
     var elsewhere: [ByteString: [ByteString]] = [:]
     /// Namespaces with sockets.
     var namespaces: [ByteString] = []
-
-    /// Names of a kind that are told.
-    private static let maximumTold = 20
-    /// Rooms of a list that are looked up; an emit to more is still delivered.
-    static let maximumRooms = 20
 
     mutating func add(_ other: RoomLookup) {
         sockets += other.sockets
@@ -27,23 +22,23 @@ struct RoomLookup: Sendable {
     }
 
     private static func union(_ left: [ByteString], _ right: [ByteString]) -> [ByteString] {
-        Array((left + right.filter { !left.contains($0) }).prefix(maximumTold))
+        Array((left + right.filter { !left.contains($0) }).prefix(BridgeLimits.reportedNames))
     }
 }
 
 extension Shard {
-    /// Looks rooms up, the first of a long list only.
+    /// Looks rooms up; of a long list only the first ones.
     func lookUp(_ rooms: [ByteString], in name: ByteString) -> RoomLookup {
         var lookup = RoomLookup()
-        lookup.namespaces = Array(registry.namespaces.names.prefix(RoomLookup.maximumRooms))
+        lookup.namespaces = Array(registry.namespaces.names.prefix(BridgeLimits.reportedRooms))
         let namespace = registry.namespaces[name]
         lookup.sockets = namespace?.sockets.count ?? 0
-        for room in rooms.prefix(RoomLookup.maximumRooms) {
+        for room in rooms.prefix(BridgeLimits.reportedRooms) {
             let members = namespace.map { Self.members(of: room, in: $0) } ?? 0
             lookup.members[room] = members
             guard members == 0 else { continue }
-            // Few namespaces, or those of a stranger who opens many: their number is bounded like the rooms'.
-            lookup.elsewhere[room] = registry.namespaces.values.prefix(1000)
+            // The number of namespaces is limited as well: a stranger may open many.
+            lookup.elsewhere[room] = registry.namespaces.values.prefix(BridgeLimits.searchedNamespaces)
                 .filter { $0.name != name && Self.members(of: room, in: $0) > 0 }.map(\.name)
             var similar = SimilarNames(to: room)
             if let namespace {

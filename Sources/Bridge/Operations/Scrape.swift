@@ -2,7 +2,17 @@ import NIOCore
 import RedisPubSub
 import Synchronization
 
-/// Collects what the event loops have counted. A loop that hangs is not waited for: its last known numbers stand.
+/// The router's numbers.
+struct RouterNumbers: Sendable {
+    var counters = RouterCounters()
+    var redis = RedisCounters()
+    var senders: [SenderTable.Entry] = []
+    var sendersForgotten = 0
+    var gapsForgotten = 0
+    var refusalsForgotten = 0
+}
+
+/// Collects the counters of the event loops. A loop that hangs keeps nobody waiting: its last known numbers are used.
 final class Scrape: Sendable {
     /// One event loop's numbers.
     struct Loop: Sendable {
@@ -14,20 +24,10 @@ final class Scrape: Sendable {
         var rooms = 0
     }
 
-    /// The router's numbers.
-    struct Center: Sendable {
-        var counters = RouterCounters()
-        var redis = RedisCounters()
-        var senders: [SenderTable.Entry] = []
-        var sendersForgotten = 0
-        var gapsForgotten = 0
-        var refusalsForgotten = 0
-    }
-
     struct Numbers: Sendable {
         var loops: [Loop]
-        var center = Center()
-        /// Loops that didn't answer.
+        var router = RouterNumbers()
+        /// Loops that didn't reply in time.
         var missing = 0
 
         var total: Loop {
@@ -45,8 +45,6 @@ final class Scrape: Sendable {
     private let shards: [NIOLoopBound<Shard>]
     private let router: RouterReference
     private let last: Mutex<Numbers>
-    /// How long the slowest loop may take.
-    static let patience = TimeAmount.seconds(2)
 
     init(shards: [NIOLoopBound<Shard>], router: RouterReference) {
         self.shards = shards
@@ -57,27 +55,27 @@ final class Scrape: Sendable {
     /// - Returns: a future of `eventLoop`, which doesn't fail.
     func collect(on eventLoop: any EventLoop) -> EventLoopFuture<Numbers> {
         let loops = shards.map { shard in
-            Self.orNothing(on: eventLoop) { shard.eventLoop.submit { shard.value.numbers } }
+            Self.nilAfterTimeout(on: eventLoop) { shard.eventLoop.submit { shard.value.numbers } }
         }
-        let center = Self.orNothing(on: eventLoop) { router.numbers() }
-        return EventLoopFuture.whenAllSucceed(loops, on: eventLoop).and(center).map { loops, center in
+        let routerNumbers = Self.nilAfterTimeout(on: eventLoop) { router.numbers() }
+        return EventLoopFuture.whenAllSucceed(loops, on: eventLoop).and(routerNumbers).map { loops, routerNumbers in
             self.last.withLock { last in
                 last.missing = 0
-                for (place, loop) in loops.enumerated() {
-                    if let loop { last.loops[place] = loop } else { last.missing += 1 }
+                for (index, loop) in loops.enumerated() {
+                    if let loop { last.loops[index] = loop } else { last.missing += 1 }
                 }
-                if let center { last.center = center }
+                if let routerNumbers { last.router = routerNumbers }
                 return last
             }
         }
     }
 
-    /// The answer, or nil when there is none in time.
-    static func orNothing<Answer: Sendable>(
-        on eventLoop: any EventLoop, _ ask: () -> EventLoopFuture<Answer>
-    ) -> EventLoopFuture<Answer?> {
-        let promise = eventLoop.makePromise(of: Answer?.self)
-        let deadline = eventLoop.scheduleTask(in: patience) { promise.succeed(nil) }
+    /// The result of `ask`; nil after the timeout or a failure.
+    static func nilAfterTimeout<Value: Sendable>(
+        on eventLoop: any EventLoop, _ ask: () -> EventLoopFuture<Value>
+    ) -> EventLoopFuture<Value?> {
+        let promise = eventLoop.makePromise(of: Value?.self)
+        let deadline = eventLoop.scheduleTask(in: BridgeLimits.collectTimeout) { promise.succeed(nil) }
         ask().hop(to: eventLoop).whenComplete { result in
             deadline.cancel()
             promise.succeed(try? result.get())
@@ -95,14 +93,5 @@ extension Shard {
             numbers.rooms += namespace.rooms.count
         }
         return numbers
-    }
-}
-
-extension Router {
-    var numbers: Scrape.Center {
-        tickSenders(at: .now())
-        return Scrape.Center(
-            counters: counters, redis: broker.counters, senders: senders.entries, sendersForgotten: senders.forgotten,
-            gapsForgotten: gaps.forgotten, refusalsForgotten: refusalsForgotten)
     }
 }

@@ -2,58 +2,58 @@ import JSONCodec
 import NIOCore
 import PubSubMessages
 
-/// Who publishes on the channel, and what came of it; bounded, the one that has been quiet for longest makes room.
+/// The senders on the channel and the counts of their messages. Bounded: a sender that hasn't been heard for long makes room.
 struct SenderTable {
     struct Entry: Sendable {
-        /// Nil stands for all senders that don't say.
+        /// Nil for all senders that give no host id.
         let hostID: ByteString?
-        /// How its emits are written; nil before the first.
+        /// The format of its emits; nil before the first.
         var dialect: Dialect?
         var messages = 0
         var bytes = 0
         var refusals = 0
-        /// Why the last refused message was refused.
+        /// The reason for the last refusal.
         var lastRefusal: String?
         var lastRefusedAt: NIODeadline?
-        /// Messages delivered though something is wrong with them, and what that is.
-        var mended = 0
-        var complaints = Complaints()
-        /// To the tick, some seconds.
+        /// Messages delivered in spite of mistakes, and these mistakes.
+        var corrected = 0
+        var mistakes = Complaints()
+        /// Exact to one tick, which is some seconds.
         var lastSeen: NIODeadline
         /// Messages per second between the last two ticks.
         var rate = 0.0
         fileprivate var messagesAtTick = 0
         fileprivate var shownDialects: Set<Dialect> = []
-        /// Seen again since it came, or since the hand passed it.
+        /// Seen again since it came, or since the clock hand passed it (CLOCK algorithm).
         fileprivate var isInUse = false
 
-        /// The counts of two senders that can't be told apart where they are shown.
+        /// The sum of two senders that look the same where they are shown.
         func adding(_ other: Entry) -> Entry {
             var sum = self
             sum.messages += other.messages
             sum.bytes += other.bytes
             sum.refusals += other.refusals
-            sum.mended += other.mended
+            sum.corrected += other.corrected
             sum.rate += other.rate
             sum.lastSeen = max(lastSeen, other.lastSeen)
             return sum
         }
     }
 
-    /// What the log is to say.
-    enum News {
+    /// A change that is worth a line in the log.
+    enum Change {
         case sender
-        /// A form in which it had not written before: of a list alone nobody can tell between two.
+        /// The sender has shown a format for the first time. A list alone doesn't tell two of the formats apart.
         case dialect
     }
 
     private(set) var entries: [Entry] = []
-    /// Senders that had to make room for others.
+    /// Senders that made room for others.
     private(set) var forgotten = 0
-    private var places: [ByteString?: Int] = [:]
+    private var indexes: [ByteString?: Int] = [:]
     /// Messages come in runs of one sender.
     private var last = 0
-    private var hand = 0
+    private var clockHand = 0
     private var lastTick: NIODeadline
     private let capacity: Int
 
@@ -64,22 +64,22 @@ struct SenderTable {
 
     /// Counts a message.
     ///
-    /// - Returns: what is new of this sender.
+    /// - Returns: what is new about the sender.
     @discardableResult
-    mutating func note(_ hostID: ByteString?, dialect: Dialect?, byteCount: Int) -> News? {
-        var news: News? = find(hostID) ? .sender : nil
+    mutating func note(_ hostID: ByteString?, dialect: Dialect?, byteCount: Int) -> Change? {
+        var change: Change? = find(hostID) ? .sender : nil
         entries[last].messages += 1
         entries[last].bytes += byteCount
         if let dialect, entries[last].dialect != dialect {
             entries[last].dialect = dialect
-            if entries[last].shownDialects.insert(dialect).inserted, news == nil { news = .dialect }
+            if entries[last].shownDialects.insert(dialect).inserted, change == nil { change = .dialect }
         }
-        return news
+        return change
     }
 
-    /// Counts a message that can't be used. Costs more than `note`: it keeps the reason.
+    /// Counts an unusable message. Costs more than `note`, since it keeps the reason.
     ///
-    /// - Parameter byteCount: nil when `note` has counted it.
+    /// - Parameter byteCount: nil if `note` has counted the message.
     mutating func noteRefusal(_ hostID: ByteString?, _ refusal: String, byteCount: Int?) {
         if let byteCount { note(hostID, dialect: nil, byteCount: byteCount) } else { find(hostID) }
         entries[last].refusals += 1
@@ -87,28 +87,30 @@ struct SenderTable {
         entries[last].lastRefusedAt = .now()
     }
 
-    /// Whether releases before 5.15.1 emit, and no later ones. Other ws-emit don't count: they read every form.
+    /// Whether only releases before 5.15.1 emit. Other ws-emit don't count: they read every format.
     var areAllBefore5_15_1: Bool {
         let dialects = entries.lazy.filter { $0.hostID.map { !HostID.isOfWSEmit($0) } ?? true }.compactMap(\.dialect)
         return !dialects.isEmpty && dialects.allSatisfy { $0 != .json5_15_1 }
     }
 
-    /// Marks a message that has been counted as one that ought to be written otherwise.
-    mutating func noteMended(_ hostID: ByteString?, _ complaints: Complaints) {
+    /// Counts the mistakes of a message that `note` has counted.
+    mutating func noteMistakes(_ hostID: ByteString?, _ mistakes: Complaints) {
         find(hostID)
-        entries[last].mended += 1
-        entries[last].complaints.formUnion(complaints)
+        entries[last].corrected += 1
+        entries[last].mistakes.formUnion(mistakes)
     }
 
-    /// Makes the sender the last one.
+    /// Sets `last` to the sender, adding it if it is new.
+    ///
+    /// - Returns: whether it is new.
     @discardableResult
     private mutating func find(_ hostID: ByteString?) -> Bool {
         if last < entries.count, entries[last].hostID == hostID {
             entries[last].isInUse = true
             return false
         }
-        if let place = places[hostID] {
-            last = place
+        if let index = indexes[hostID] {
+            last = index
             entries[last].isInUse = true
             return false
         }
@@ -117,30 +119,30 @@ struct SenderTable {
             last = entries.count
             entries.append(entry)
         } else {
-            while entries[hand].isInUse {
-                entries[hand].isInUse = false
-                hand = (hand + 1) % capacity
+            while entries[clockHand].isInUse {
+                entries[clockHand].isInUse = false
+                clockHand = (clockHand + 1) % capacity
             }
-            last = hand
-            hand = (hand + 1) % capacity
-            places[entries[last].hostID] = nil
+            last = clockHand
+            clockHand = (clockHand + 1) % capacity
+            indexes[entries[last].hostID] = nil
             entries[last] = entry
             forgotten += 1
         }
-        places[hostID] = last
+        indexes[hostID] = last
         return true
     }
 
-    /// Brings rates and times up to date; to be called every few seconds, and costs one look at each sender.
+    /// Updates rates and times. Called every few seconds; visits each sender.
     mutating func tick(at now: NIODeadline) {
         let seconds = (now - lastTick).seconds
         guard seconds > 0 else { return }
         lastTick = now
-        for place in entries.indices {
-            let new = entries[place].messages - entries[place].messagesAtTick
-            entries[place].messagesAtTick = entries[place].messages
-            entries[place].rate = Double(new) / seconds
-            if new > 0 { entries[place].lastSeen = now }
+        for index in entries.indices {
+            let new = entries[index].messages - entries[index].messagesAtTick
+            entries[index].messagesAtTick = entries[index].messages
+            entries[index].rate = Double(new) / seconds
+            if new > 0 { entries[index].lastSeen = now }
         }
     }
 }

@@ -1,19 +1,12 @@
 import JSONCodec
 
-/// Finds names that were probably meant: other case, stray blanks, a letter too many, another room-space.
-///
-/// Bounded in work: so many names are compared and no more, each up to its first bytes.
+/// Finds names that were probably meant: other case, stray blanks, a letter too many, another room-space. The number of compared
+/// names and their length are limited.
 package struct SimilarNames {
-    /// Names compared on one event loop, in a millisecond or two.
-    static let maximumCompared = 2_000
-    /// Names told.
-    static let maximumFound = 5
-    private static let maximumBytes = 64
-
     private let wanted: ByteString
     private let folded: [UInt8]
     package private(set) var found: [ByteString] = []
-    private var left = SimilarNames.maximumCompared
+    private var left = BridgeLimits.comparedNames
 
     package init(to wanted: ByteString) {
         self.wanted = wanted
@@ -22,9 +15,9 @@ package struct SimilarNames {
 
     /// Compares one more name.
     ///
-    /// - Returns: false when there is nothing more to do.
+    /// - Returns: false once no more names are needed.
     package mutating func compare(_ name: ByteString) -> Bool {
-        guard left > 0, found.count < Self.maximumFound else { return false }
+        guard left > 0, found.count < BridgeLimits.similarNames else { return false }
         left -= 1
         if name != wanted, isSimilar(Self.folded(name)) { found.append(name) }
         return true
@@ -37,10 +30,10 @@ package struct SimilarNames {
         return Self.isWithin(limit, folded[...], other[...]) || Self.withoutSpace(other) == Self.withoutSpace(folded)
     }
 
-    /// Lower case without blanks and slashes around.
+    /// Lower case, without leading and trailing blanks and slashes.
     private static func folded(_ name: ByteString) -> [UInt8] {
         let isEdge = { (byte: UInt8) in byte <= 0x20 || byte == UInt8(ascii: "/") }
-        let bytes = name.bytes.prefix(maximumBytes)
+        let bytes = name.bytes.prefix(BridgeLimits.comparedNameBytes)
         let trimmed = bytes.drop(while: isEdge).reversed().drop(while: isEdge).reversed()
         return trimmed.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 }
     }
@@ -48,12 +41,12 @@ package struct SimilarNames {
     /// The name behind `space::`.
     private static func withoutSpace(_ name: [UInt8]) -> ArraySlice<UInt8> {
         let colon = UInt8(ascii: ":")
-        guard let place = name.indices.dropLast().first(where: { name[$0] == colon && name[$0 + 1] == colon })
+        guard let index = name.indices.dropLast().first(where: { name[$0] == colon && name[$0 + 1] == colon })
         else { return name[...] }
-        return name[(place + 2)...]
+        return name[(index + 2)...]
     }
 
-    /// Whether one becomes the other by at most `limit` insertions, deletions, changes and swaps of neighbours.
+    /// Whether at most `limit` insertions, deletions, changes and swaps of neighbours turn one name into the other.
     static func isWithin(_ limit: Int, _ left: ArraySlice<UInt8>, _ right: ArraySlice<UInt8>) -> Bool {
         guard abs(left.count - right.count) <= limit else { return false }
         let common = zip(left, right).prefix { $0 == $1 }.count

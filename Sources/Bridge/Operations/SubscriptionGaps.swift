@@ -1,13 +1,13 @@
 import RedisPubSub
 
-/// A time in which published messages may have passed by unseen.
+/// A time in which published messages may have been missed.
 struct SubscriptionGap: Sendable, Equatable {
-    /// Everything published before has been seen. Milliseconds since 1970.
+    /// Everything published before this time was received. Milliseconds since 1970.
     let from: Int64
-    /// Everything published after it is seen again; nil while the subscription is away.
+    /// Everything published after this time is received again; nil while the subscription is lost.
     var to: Int64?
     private(set) var cause: Cause
-    /// The cause in words, for operators: may name hosts.
+    /// The cause in words, for operators; may name hosts.
     private(set) var detail: String
 
     init(from: Int64, cause: RedisError) {
@@ -19,7 +19,7 @@ struct SubscriptionGap: Sendable, Equatable {
         (self.cause, detail) = (Cause(cause), "\(cause)")
     }
 
-    /// Causes as programs read them; the names are part of the interface.
+    /// Causes for programs; the names are part of the interface.
     enum Cause: String, Sendable, CaseIterable {
         case unreachable, closed, silent, refused, restarted, killed, evicted, tls
         case outputBufferFull = "output_buffer_full"
@@ -50,7 +50,7 @@ extension SubscriptionGap.Cause {
     }
 }
 
-/// The gaps of the subscription since the start: the open one and the latest closed ones.
+/// The gaps of the subscription: the open one and the latest closed ones.
 struct SubscriptionGaps {
     private(set) var closed: [SubscriptionGap] = []
     private(set) var open: SubscriptionGap?
@@ -65,7 +65,7 @@ struct SubscriptionGaps {
         open = SubscriptionGap(from: from, cause: cause)
     }
 
-    /// The server has been asked about the gap that ended last.
+    /// Sets the cause of the last gap, as the server explains it.
     mutating func explain(_ cause: RedisError) {
         guard !closed.isEmpty else { return }
         closed[closed.endIndex - 1].explain(cause)

@@ -1,4 +1,4 @@
-/// Comparison whose time doesn't tell how much of a guess was right.
+/// A comparison that takes the same time however much of a guess is right.
 enum ConstantTime {
     static func areEqual(_ left: some Collection<UInt8>, _ right: some Collection<UInt8>) -> Bool {
         // The length of a secret may leak; its bytes may not.

@@ -1,14 +1,13 @@
 import JSONCodec
 
-/// What a client's `join` or `leave` asks for, checked; one argument, `{"room": text, "secret": text,
-/// "gap": bool}`.
+/// A checked `join` or `leave` of a client: one argument, `{"room": text, "secret": text, "gap": bool}`.
 struct JoinRequest: Equatable {
     let room: ByteString
     let secret: ByteString?
-    /// `"gap": true`: wants the event `ws-emit:gap` after an outage.
+    /// `"gap": true` asks for the event `ws-emit:gap` after an outage.
     let wantsGaps: Bool
 
-    /// Why a request is refused, in words for the author of the page. Says nothing about secrets or other clients.
+    /// The reason for a refusal, worded for the author of the page. It reveals nothing about secrets or other clients.
     enum Refusal: String, Error {
         case arguments = #"expected one argument like {"room": "name"}"#
         case room = "room must be a text"
@@ -49,7 +48,7 @@ struct JoinRequest: Equatable {
         return nil
     }
 
-    /// Redis keys that may hold the secret of a room-space: the documented one, then the later original's.
+    /// The Redis keys that may hold the secret of a room-space: the documented one, then the one of later originals.
     static func secretKeys(of roomSpace: ByteString) -> [[UInt8]] {
         ["ws-emit::room_secret::", "ws-emit::secret::"].map { Array($0.utf8) + roomSpace.bytes }
     }

@@ -1,19 +1,20 @@
 import JSONCodec
 
-/// Values by name, which are found by the bytes of a message as they stand there, without a key made of them.
+/// Values by name. A lookup takes the name's bytes directly from a message, without making a key of them.
 ///
-/// Open addressing with linear probing, at most three quarters full. Clients choose the names of rooms, so where a name
-/// goes depends on a secret of this process. In memory of its own: of arrays each look would count references.
+/// Open addressing with linear probing, at most three quarters full. Clients choose the names of rooms, so the hash depends on
+/// a secret of this process. The table uses raw memory, because reading Swift arrays would retain and release them on every
+/// lookup.
 final class NameTable<Value> {
     private struct Entry {
         let name: ByteString
         var value: Value
     }
 
-    /// 0 where nothing is. As many as `capacity`, a power of two, and so are the entries.
-    // Unchecked, as the others: touched for each message, and nothing is called meanwhile.
+    // Unchecked: touched for each message, and nothing is called back meanwhile.
+    /// 0 marks an empty slot. There are `capacity` hashes, a power of two, and as many entries.
     @exclusivity(unchecked) private var hashes: UnsafeMutablePointer<UInt64>
-    /// Initialized where there is a hash.
+    /// Initialized where the hash isn't 0.
     @exclusivity(unchecked) private var entries: UnsafeMutablePointer<Entry>
     @exclusivity(unchecked) private var capacity: Int
     @exclusivity(unchecked) private(set) var count = 0
@@ -26,7 +27,7 @@ final class NameTable<Value> {
     }
 
     deinit {
-        for place in 0..<capacity where hashes[place] != 0 { (entries + place).deinitialize(count: 1) }
+        for index in 0..<capacity where hashes[index] != 0 { (entries + index).deinitialize(count: 1) }
         hashes.deallocate()
         entries.deallocate()
     }
@@ -38,10 +39,10 @@ final class NameTable<Value> {
     }
 
     var isEmpty: Bool { count == 0 }
-    var names: [ByteString] { places.map { entries[$0].name } }
-    var values: [Value] { places.map { entries[$0].value } }
+    var names: [ByteString] { occupied.map { entries[$0].name } }
+    var values: [Value] { occupied.map { entries[$0].value } }
 
-    private var places: [Int] { (0..<capacity).filter { hashes[$0] != 0 } }
+    private var occupied: [Int] { (0..<capacity).filter { hashes[$0] != 0 } }
 
     func contains(_ name: UnsafeRawBufferPointer) -> Bool { find(name) != nil }
 
@@ -56,36 +57,36 @@ final class NameTable<Value> {
         }
     }
 
-    /// Where a name's value is.
+    /// The slot of a name.
     private func find(_ name: UnsafeRawBufferPointer) -> Int? {
         let hash = seed.hash(of: name)
         let mask = capacity &- 1
-        var place = Int(truncatingIfNeeded: hash) & mask
-        while hashes[place] != 0 {
-            if hashes[place] == hash, entries[place].name.hasBytes(name) { return place }
-            place = (place &+ 1) & mask
+        var index = Int(truncatingIfNeeded: hash) & mask
+        while hashes[index] != 0 {
+            if hashes[index] == hash, entries[index].name.hasBytes(name) { return index }
+            index = (index &+ 1) & mask
         }
         return nil
     }
 
     private func insert(_ value: Value, _ name: ByteString) {
-        if let place = name.withUnsafeBytes({ find($0) }) {
-            entries[place].value = value
+        if let index = name.withUnsafeBytes({ find($0) }) {
+            entries[index].value = value
             return
         }
         if (count + 1) * 4 > capacity * 3 { grow() }
         let hash = name.withUnsafeBytes { seed.hash(of: $0) }
-        let place = freePlace(for: hash)
-        hashes[place] = hash
-        (entries + place).initialize(to: Entry(name: name, value: value))
+        let index = freeIndex(for: hash)
+        hashes[index] = hash
+        (entries + index).initialize(to: Entry(name: name, value: value))
         count += 1
     }
 
-    private func freePlace(for hash: UInt64) -> Int {
+    private func freeIndex(for hash: UInt64) -> Int {
         let mask = capacity - 1
-        var place = Int(truncatingIfNeeded: hash) & mask
-        while hashes[place] != 0 { place = (place + 1) & mask }
-        return place
+        var index = Int(truncatingIfNeeded: hash) & mask
+        while hashes[index] != 0 { index = (index + 1) & mask }
+        return index
     }
 
     private func grow() {
@@ -93,40 +94,40 @@ final class NameTable<Value> {
         capacity = oldCapacity * 2
         (hashes, entries) = Self.allocate(capacity)
         for old in 0..<oldCapacity where oldHashes[old] != 0 {
-            let place = freePlace(for: oldHashes[old])
-            hashes[place] = oldHashes[old]
-            (entries + place).moveInitialize(from: oldEntries + old, count: 1)
+            let index = freeIndex(for: oldHashes[old])
+            hashes[index] = oldHashes[old]
+            (entries + index).moveInitialize(from: oldEntries + old, count: 1)
         }
         oldHashes.deallocate()
         oldEntries.deallocate()
     }
 
-    /// Closes the hole by moving up what had to make way, so that searches need no marks of what was removed.
+    /// Closes the hole by moving later entries up, so that searches need no marks for removed entries.
     ///
-    /// - Returns: whether there was one.
+    /// - Returns: whether the name had a value.
     @discardableResult
     func removeValue(for name: ByteString) -> Bool {
         guard var hole = name.withUnsafeBytes({ find($0) }) else { return false }
         count -= 1
         (entries + hole).deinitialize(count: 1)
         let mask = capacity - 1
-        var place = hole
+        var index = hole
         while true {
-            place = (place + 1) & mask
-            guard hashes[place] != 0 else { break }
-            let home = Int(truncatingIfNeeded: hashes[place]) & mask
-            // Stays where it is if its home lies behind the hole, going round.
-            if (place - home) & mask < (place - hole) & mask { continue }
-            hashes[hole] = hashes[place]
-            (entries + hole).moveInitialize(from: entries + place, count: 1)
-            hole = place
+            index = (index + 1) & mask
+            guard hashes[index] != 0 else { break }
+            let home = Int(truncatingIfNeeded: hashes[index]) & mask
+            // The entry stays if its home slot lies behind the hole, counted around the end of the table.
+            if (index - home) & mask < (index - hole) & mask { continue }
+            hashes[hole] = hashes[index]
+            (entries + hole).moveInitialize(from: entries + index, count: 1)
+            hole = index
         }
         hashes[hole] = 0
         return true
     }
 }
 
-/// A hash of short texts: products of secret words with the text's, folded.
+/// A hash of short texts: 128-bit products of secret words and words of the text, folded to 64 bits.
 struct NameHash {
     private let first: UInt64
     private let second: UInt64
@@ -143,7 +144,7 @@ struct NameHash {
             state = Self.fold(Self.word(base, at) ^ second, Self.word(base, at &+ 8) ^ state)
             at &+= 16
         }
-        // The last words overlap what came before where less than sixteen bytes are left.
+        // If fewer than sixteen bytes are left, the last words overlap the ones before.
         let (low, high): (UInt64, UInt64)
         if count >= 16 {
             (low, high) = (Self.word(base, count &- 16), Self.word(base, count &- 8))

@@ -2,20 +2,20 @@ import JSONCodec
 
 /// The sockets of one event loop that are in one room of one namespace.
 ///
-/// A member knows its place here and the room's place in its own list, so entering and leaving are O(1).
+/// A membership has its index here and the room's index in the socket's own list, so entering and leaving are O(1).
 final class Room {
     struct Member {
-        /// A cycle, since the socket holds its rooms; `RoomRegistry.disconnect` opens it. Unowned references would
+        /// A reference cycle, since the socket holds its rooms; `RoomRegistry.disconnect` breaks it. Unowned references would
         /// cost a tenth of a delivery.
         let socket: Socket
-        /// The socket's, for deliveries, which then need not read the socket.
+        /// The socket's session, so that deliveries need not read the socket.
         let session: Session
         /// Index of this room in `socket.memberships`.
         var slot: Int
     }
 
     let name: ByteString
-    // Unchecked: read for each delivery, and no delivery holds on to it while it calls.
+    // Unchecked: read for each delivery, and no delivery keeps an access open across a call.
     @exclusivity(unchecked) private(set) var members: ContiguousArray<Member> = []
 
     init(name: ByteString) { self.name = name }
@@ -25,7 +25,7 @@ final class Room {
         members.append(Member(socket: socket, session: socket.session, slot: socket.memberships.count - 1))
     }
 
-    /// Removes the socket whose membership stands at `slot`.
+    /// Removes the socket with the membership at `slot`.
     func remove(_ socket: Socket, slot: Int) {
         let index = socket.memberships[slot].index
         members.swapRemove(at: index)
@@ -40,7 +40,7 @@ final class Room {
         }
     }
 
-    /// The slot of this room in the socket's list, nil when the socket is not a member. Searches the shorter side.
+    /// The slot of this room in the socket's list; nil if the socket is no member. Searches the shorter of both lists.
     func slot(of socket: Socket) -> Int? {
         if members.count < socket.memberships.count {
             return members.first { $0.socket === socket }?.slot
@@ -50,7 +50,7 @@ final class Room {
 }
 
 extension RangeReplaceableCollection where Self: MutableCollection & BidirectionalCollection, Index == Int {
-    /// Removes an element by moving the last one into its place.
+    /// Removes an element by moving the last one to its index.
     mutating func swapRemove(at index: Int) {
         let last = count - 1
         if index != last { self[index] = self[last] }

@@ -1,13 +1,13 @@
 import JSONCodec
 
-/// Which other event loops have members of a room, kept on the loop that reads Redis.
+/// Counts the members of rooms on the other event loops. Lives on the loop that reads Redis.
 ///
-/// A loop without members gets no task, and a message without any is dropped before its data is read. Loops report
-/// a room's birth and death; a count (not a flag) lets the router add an expected birth of its own, so that an
-/// `enter_room` and an emit to that room in one read arrive in this order.
+/// A loop without members gets no task, and a message for an empty room is dropped before its data is read. Loops report when a
+/// room gets its first member and when it loses its last. A count, unlike a flag, lets the router add an expected first member,
+/// so that an `enter_room` and an emit to that room in one read act in this order.
 struct RoomInterest {
     private final class Namespace {
-        /// Members of each loop that were reported or are expected.
+        /// Reported and expected members of each loop.
         var counts: [Int]
         let rooms = NameTable<[Int]>()
 

@@ -7,7 +7,7 @@ final class Namespace {
     /// Sockets by sid. Each sid is a room of its own, without a `Room`.
     let sockets = NameTable<Socket>()
 
-    /// The socket that has this name as its sid. Most rooms are told from sids by their length.
+    /// The socket with this name as its sid. Most names of rooms differ from sids in length.
     func socket(named name: ByteString) -> Socket? { name.count == SessionID.length ? sockets[name] : nil }
 
     /// Whether anyone is in the room of this name.
@@ -23,11 +23,11 @@ final class Namespace {
     }
 }
 
-/// Who is where on one event loop.
+/// The namespaces, rooms and sockets of one event loop.
 ///
-/// Other loops route to this one by what `changed` reports: a namespace or room that came to life or died here.
+/// `changed` reports each namespace or room that appears or disappears here; the router sends messages accordingly.
 final class RoomRegistry {
-    /// A namespace (`room` nil) or room that has its first member or lost its last.
+    /// A namespace (`room` is nil) or a room got its first member or lost its last.
     struct Change { let namespace: ByteString, room: ByteString?, isAlive: Bool }
 
     let namespaces = NameTable<Namespace>()
@@ -61,7 +61,7 @@ final class RoomRegistry {
         }
     }
 
-    /// Whether a socket is in a room, or may enter it without being in more than `limit` rooms beside everybody's.
+    /// Whether a socket is in a room already, or may enter it without exceeding `limit` rooms. The room of everybody doesn't count.
     func mayEnter(_ socket: Socket, room name: ByteString, limit: Int) -> Bool {
         socket.memberships.count <= limit || socket.namespace.rooms[name]?.slot(of: socket) != nil
     }
@@ -94,8 +94,7 @@ final class RoomRegistry {
         removeIfEmpty(room, of: namespace)
     }
 
-    /// Whether a socket is found by its namespace and sid and stands in the room where it says: the lookup of a delivery.
-    /// True without sockets.
+    /// Looks up a socket as a delivery does: by namespace and sid, then in its room. True if there are no sockets.
     func findsItsRooms() -> Bool {
         guard let namespace = namespaces.values.first(where: { _ in true }) else { return true }
         guard let socket = namespace.everyone.members.first?.socket,

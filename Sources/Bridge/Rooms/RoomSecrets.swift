@@ -1,16 +1,17 @@
 import JSONCodec
+import Logging
 import NIOCore
 import RedisPubSub
 
-/// What Redis holds under the keys that may open a room-space.
+/// The values of the Redis keys that may open a room-space.
 struct RoomSecrets: Sendable {
-    /// Not empty, and no longer than the limit.
+    /// Values that are neither empty nor longer than the limit.
     var values: [ByteBuffer] = []
     var problems: [Problem] = []
-    /// Why a key could not be read.
+    /// The error of a key that could not be read.
     var failure: RedisError?
 
-    /// Why a key opens nothing, or not what its author thinks.
+    /// A reason why a key opens nothing, or not what its author expects.
     struct Problem: Sendable, Equatable {
         let code: Code
         let key: String
@@ -25,13 +26,13 @@ struct RoomSecrets: Sendable {
         }
     }
 
-    /// The secrets, or why nobody can say which they are.
+    /// The secrets; throws if they can't be known.
     func usable() throws(RedisError) -> [ByteBuffer] {
         if values.isEmpty, let failure { throw failure }
         return values
     }
 
-    /// Takes what was read of one key: one byte more than the limit, where the value is longer.
+    /// Takes the value of one key. A value longer than the limit was read up to one byte beyond it.
     mutating func take(_ result: Result<ByteBuffer?, any Error>, of key: [UInt8], limit: Int) {
         let name = ByteString(bytes: key[...]).description
         func note(_ code: Problem.Code, _ text: String) { problems.append(Problem(code: code, key: name, text: text)) }
@@ -40,7 +41,7 @@ struct RoomSecrets: Sendable {
             guard let value, value.readableBytes > 0 else { return }
             guard value.readableBytes <= limit else {
                 return note(
-                    .tooLong, "the key \(name) holds more than the \(limit) bytes of --max-secret: no secret is so long"
+                    .tooLong, "the key \(name) holds more than the \(limit) bytes of --max-secret: secrets are shorter"
                 )
             }
             if value.readableBytesView.last == UInt8(ascii: "\n") {
@@ -62,34 +63,47 @@ struct RoomSecrets: Sendable {
     }
 }
 
-extension Router {
-    /// Reads the secrets of a room-space; what is wrong with them is logged once a minute.
-    func roomSecrets(of space: ByteString) -> EventLoopFuture<RoomSecrets> {
+/// Reads the secrets of room-spaces from Redis, and warns of those that can't open anything.
+final class RoomSecretReader {
+    private let broker: any PubSubBroker
+    private let limit: Int
+    private let logger: Logger
+    private var warnings = RepeatLimit()
+    /// Values that are no secrets.
+    private(set) var unusableCount = 0
+
+    init(broker: any PubSubBroker, limit: Int, logger: Logger) {
+        self.broker = broker
+        self.limit = limit
+        self.logger = logger
+    }
+
+    /// Reads the secrets of a room-space; each problem is logged once a minute.
+    func secrets(of space: ByteString) -> EventLoopFuture<RoomSecrets> {
         let keys = JoinRequest.secretKeys(of: space)
-        let limit = configuration.maxSecretBytes
         let values = keys.map { broker.get($0, upTo: limit + 1) }
-        return EventLoopFuture.whenAllComplete(values, on: eventLoop).assumeIsolated().map { results in
+        return EventLoopFuture.whenAllComplete(values, on: broker.eventLoop).assumeIsolated().map { results in
             var secrets = RoomSecrets()
-            for (key, result) in zip(keys, results) { secrets.take(result, of: key, limit: limit) }
+            for (key, result) in zip(keys, results) { secrets.take(result, of: key, limit: self.limit) }
             for problem in secrets.problems where problem.code != .lineFeed {
-                if problem.code != .unreadable { self.counters.secretsUnusable += 1 }
-                self.say(problem)
+                if problem.code != .unreadable { self.unusableCount += 1 }
+                self.warn(of: problem)
             }
             return secrets
         }.nonisolated()
     }
 
-    /// A client's secret was refused where the right one ends with a line feed.
+    /// A client's secret was refused, and the right one ends with a line feed.
     func secretDiffersByLineFeed(in space: ByteString) {
-        roomSecrets(of: space).assumeIsolated().whenSuccess { secrets in
-            for problem in secrets.problems where problem.code == .lineFeed { self.say(problem) }
+        secrets(of: space).assumeIsolated().whenSuccess { secrets in
+            for problem in secrets.problems where problem.code == .lineFeed { self.warn(of: problem) }
         }
     }
 
-    private func say(_ problem: RoomSecrets.Problem) {
+    private func warn(of problem: RoomSecrets.Problem) {
         // Clients choose the names of keys that don't exist; of those that can't be read one is enough.
         let subject = problem.code == .unreadable ? problem.code.rawValue : problem.text
-        guard secretsLog.isDue(subject, at: eventLoop.now) else { return }
+        guard warnings.isDue(subject, at: broker.eventLoop.now) else { return }
         let start = problem.code == .lineFeed ? "a join was refused: " : ""
         logger.warning("\(start)\(problem.text)", metadata: ["key": "\(problem.key)"])
     }

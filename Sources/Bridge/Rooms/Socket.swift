@@ -11,15 +11,15 @@ final class Socket {
 
     let sid: ByteString
     let namespace: Namespace
-    /// A cycle until the session lets go of its sockets, when it closes.
+    /// A reference cycle until the session closes and releases its sockets.
     let session: Session
-    /// `namespace.everyone` stands among them, so none means disconnected.
+    /// Includes `namespace.everyone`, so an empty list means disconnected.
     var memberships: ContiguousArray<Membership> = []
-    /// The delivery that reached this socket last, so that a list of rooms reaches it once.
+    /// The last delivery that reached this socket, so that a list of rooms reaches it once.
     @exclusivity(unchecked) var lastDelivery: UInt64 = 0
-    /// Whether its page wants to hear of times in which messages may have been missed.
+    /// The page wants to be told of gaps, in which messages may have been missed.
     var wantsGaps = false
-    /// The numbers of its joins that wait for an answer from elsewhere, oldest first; `ClientEvents` has the joins.
+    /// The numbers of its joins in ``PendingJoins``, oldest first.
     var pendingJoins: [UInt64] = []
     private var lastAckID = 0
     private var pendingAcks: [(id: Int, address: CallbackAddress)] = []
@@ -33,9 +33,9 @@ final class Socket {
     /// Whether it has left its namespace, with its rooms.
     var isDisconnected: Bool { memberships.isEmpty }
 
-    /// The id under which this socket's client will answer; counts from 1 per sid, as python-socketio's do.
+    /// Assigns the ack id of an event; ids count from 1 per sid, as python-socketio's do.
     ///
-    /// - Returns: the id, and whether an older answer had to be given up to stay within `limit`.
+    /// - Returns: the id, and whether an older ack had to be forgotten to stay within `limit`.
     func expectAck(for address: CallbackAddress, limit: Int) -> (id: Int, forgotOne: Bool) {
         lastAckID += 1
         let forgets = pendingAcks.count >= limit

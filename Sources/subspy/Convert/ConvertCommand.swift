@@ -9,9 +9,9 @@ struct ConvertCommand: ParsableCommand {
         commandName: "convert",
         abstract: "Turns a recording into JSON lines that can be read and edited, or these into a recording.",
         discussion: """
-            The first line of the input says which way. In JSON lines each message is written out: tuples, bytes and what else
-            JSON has no kind for are objects with one key, such as {"$tuple": [1, 2]}. Nothing is lost; a payload that can't be
-            written out keeps its bytes. Lines of your own need only a message: {"message": {"method": "emit", ...}}.
+            The first line of the input decides the direction. In JSON lines each message is written out: tuples, bytes and
+            other values without a JSON type are objects with one key, such as {"$tuple": [1, 2]}. Nothing is lost: a payload
+            that can't be written out keeps its bytes. Lines of your own need only a message: {"message": {"method": "emit", ...}}.
             `subspy replay` and `subspy diff` read both. A file is compressed when its name ends in .gz.
 
             Examples:
@@ -34,17 +34,11 @@ struct ConvertCommand: ParsableCommand {
     }
 
     func run() throws {
-        // Writing to a closed pipe is an error to be handled, not the end of the process.
+        // Writing to a closed pipe then fails instead of ending the process.
         signal(SIGPIPE, SIG_IGN)
         let converter: Converter
-        do {
-            converter = try Converter(path: input)
-        } catch {
-            StandardError.say("\(error)")
-            throw ExitCode(66)
-        }
-        let code = converter.convert(to: output, overwrites: force)
-        if code != 0 { throw ExitCode(code) }
+        do { converter = try Converter(path: input) } catch { throw CommandFailure(66, "\(error)") }
+        try converter.convert(to: output, overwrites: force)
     }
 }
 
@@ -61,14 +55,12 @@ private final class Converter {
         reader = try RecordingReader(path: path)
     }
 
-    /// - Returns: the exit code.
-    func convert(to path: String, overwrites: Bool) -> Int32 {
+    func convert(to path: String, overwrites: Bool) throws(CommandFailure) {
         do {
-            // Read first: what is no recording costs no file.
+            // Reading comes first: an input that is no recording makes no file.
             var line = try reader.nextLine()
             guard overwrites || path == "-" || !RecordingFile.exists(path) else {
-                StandardError.say("\(path) is there already: --force overwrites it")
-                return 73
+                throw CommandFailure(73, "\(path) is there already: --force overwrites it")
             }
             let file = try RecordingFile(path: path, isNew: true) { _ in }
             if case .message? = line {
@@ -79,22 +71,18 @@ private final class Converter {
                 line = try reader.nextLine()
             }
             try file.close()
+        } catch let error as CommandFailure {
+            throw error
         } catch let error as RecordingReader.Failure {
-            StandardError.say("\(error)")
-            return 65
-        } catch let error as RecordingFile.Failure {
-            // A closed pipe is the reader's way to say enough.
-            if error.isClosedPipe { return 0 }
-            StandardError.say("\(error)")
-            return 74
+            throw CommandFailure(65, "\(error)")
         } catch {
-            StandardError.say("\(error)")
-            return 74
+            // The reader of a pipe closes it when it has read enough.
+            if (error as? RecordingFile.Failure)?.isClosedPipe == true { return }
+            throw CommandFailure(74, "\(error)")
         }
         if let damage = reader.damage { StandardError.say(damage) }
         let rest = opaqueCount == 0 ? "" : ", \(opaqueCount) of them as bytes"
-        StandardError.say("converted \(messageCount) \(messageCount == 1 ? "message" : "messages")\(rest)")
-        return 0
+        StandardError.say("converted \(Quantity.messages(messageCount))\(rest)")
     }
 
     private func append(_ line: RecordingReader.Line, to writer: inout JSONWriter) {

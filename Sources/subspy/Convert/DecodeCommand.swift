@@ -10,7 +10,7 @@ struct DecodeCommand: ParsableCommand {
         abstract: "Shows what one payload holds: a pickle of any protocol, or JSON.",
         discussion: """
             Nothing in a pickle is executed. Exit code 65 when the payload can't be read; with --audit also when a pickle
-            after the first imports or calls anything, and when what Python would do can't be told.
+            after the first imports or calls anything, and when subspy can't tell what Python would do.
 
             Examples:
               subspy decode payload.bin
@@ -25,20 +25,22 @@ struct DecodeCommand: ParsableCommand {
     @OptionGroup var text: PayloadText
 
     @Option(
-        help: ArgumentHelp("Largest payload that is read: 200, 1k, 2M (of 1024). (default: 512M)", valueName: "bytes"),
+        help: ArgumentHelp(
+            "Largest payload that is read: 200, 1k, 2M (of 1024). (default: \(Defaults.payloadMebibytes)M)",
+            valueName: "bytes"),
         transform: ByteCount.parse)
     var maxSize: Int?
 
-    @Flag(exclusivity: .exclusive) var form = DecodedForm.python
+    @Flag(exclusivity: .exclusive) var format = DecodedFormat.python
 
     func run() throws {
         var limits = PubSubMessageLimits()
-        limits.maximumPayloadBytes = maxSize ?? PickleLimits().maximumInputBytes
+        limits.maximumPayloadBytes = maxSize ?? Defaults.payloadMebibytes << 20
         limits.maximumNodes = PickleLimits().maximumNodes
-        let payload = try text.payload ?? Self.read(file, maximumBytes: limits.maximumPayloadBytes)
+        let payload = try text.payload ?? InputFile.content(of: file, maximumBytes: limits.maximumPayloadBytes)
         guard payload.count <= limits.maximumPayloadBytes else {
-            StandardError.say("the payload is longer than \(limits.maximumPayloadBytes) bytes: --max-size reads more")
-            throw ExitCode(65)
+            throw CommandFailure(
+                65, "the payload is longer than \(limits.maximumPayloadBytes) bytes: --max-size reads more")
         }
         let inspector = MessageInspector(limits: limits)
         let output = LineOutput()
@@ -46,7 +48,7 @@ struct DecodeCommand: ParsableCommand {
             let form = inspector.inspect(bytes).form
             var error: String?
             if case .undecodable(let cause) = form { error = "\(cause)" }
-            switch self.form {
+            switch format {
             case .python:
                 var renderer = MessageRenderer()
                 renderer.render(bytes, form, of: inspector)
@@ -56,8 +58,7 @@ struct DecodeCommand: ParsableCommand {
                 var text = MessageText()
                 var writer = JSONWriter()
                 if let refusal = text.append(bytes, form, of: inspector, to: &writer) {
-                    StandardError.say(refusal)
-                    throw ExitCode(65)
+                    throw CommandFailure(65, refusal)
                 }
                 writer.withUnsafeBytes { output.append(spelled: $0) }
             case .opcodes: output.append(lines: PickleReport.opcodes(of: bytes, form))
@@ -66,31 +67,20 @@ struct DecodeCommand: ParsableCommand {
                 output.append(audit.line)
                 if audit.isPickle { error = audit.warning }
             }
-            let isEmpty = self.form == .json && error != nil
-            if self.form != .opcodes, !isEmpty { output.endLine() }
+            let isEmpty = format == .json && error != nil
+            if format != .opcodes, !isEmpty { output.endLine() }
             return error
         }
         output.flush()
-        if let error {
-            StandardError.say(error)
-            throw ExitCode(65)
-        }
-    }
-
-    private static func read(_ path: String, maximumBytes: Int) throws -> [UInt8] {
-        guard let content = InputFile.read(path, maximumBytes: maximumBytes) else {
-            StandardError.say("\(path): \(SystemError.last)")
-            throw ExitCode(66)
-        }
-        return content
+        if let error { throw CommandFailure(65, error) }
     }
 }
 
 /// How a decoded payload is shown.
-enum DecodedForm: String, EnumerableFlag {
+enum DecodedFormat: String, EnumerableFlag {
     case python, json, opcodes, audit
 
-    static func help(for value: DecodedForm) -> ArgumentHelp? {
+    static func help(for value: DecodedFormat) -> ArgumentHelp? {
         switch value {
         case .python: "Python's repr. (default)"
         case .json: "JSON that loses nothing, as `subspy encode` reads it."

@@ -2,54 +2,53 @@ import JSONCodec
 import PickleCodec
 import PubSubMessages
 
-/// Prints what two recordings do not have in common.
+/// Prints the differences of two recordings.
 final class DifferenceReport {
-    private typealias Found = (place: Int, entry: RecordingReader.Entry)
+    private typealias Found = (index: Int, entry: RecordingReader.Entry)
 
     private let difference: RecordingDifference
     private let limit: Int
-    private let index: MessageIndex
+    private let digester: MessageDigester
     private let output = LineOutput()
     private let inspector = MessageInspector()
     private var renderer = MessageRenderer()
 
-    init(_ difference: RecordingDifference, limit: Int, index: MessageIndex) {
+    init(_ difference: RecordingDifference, limit: Int, digester: MessageDigester) {
         self.difference = difference
         self.limit = limit
-        self.index = index
+        self.digester = digester
     }
 
     func print(_ a: String, _ b: String) throws(RecordingReader.Failure) {
-        let missing = try index.entries(at: difference.missing.prefix(limit), of: a)
-        let added = try index.entries(at: difference.added.prefix(limit), of: b)
+        let missing = try digester.entries(at: difference.missing.prefix(limit), of: a)
+        let added = try digester.entries(at: difference.added.prefix(limit), of: b)
         let partners = pairs(missing, added)
         var paired = Set<Int>()
         for (old, partner) in zip(missing, partners) {
             guard let partner else {
-                printLine("- \(old.place + 1) ", old.entry)
+                printLine("- \(old.index + 1) ", old.entry)
                 continue
             }
             paired.insert(partner)
             let new = added[partner]
-            output.append("~ \(old.place + 1) \(new.place + 1) \(changedKeys(old.entry, new.entry))")
+            output.append("~ \(old.index + 1) \(new.index + 1) \(changedKeys(old.entry, new.entry))")
             output.endLine()
             printLine("  - ", old.entry)
             printLine("  + ", new.entry)
         }
         for (number, new) in added.enumerated() where !paired.contains(number) {
-            printLine("+ \(new.place + 1) ", new.entry)
+            printLine("+ \(new.index + 1) ", new.entry)
         }
         printSummary(changed: paired.count)
         output.flush()
     }
 
     private func printSummary(changed: Int) {
-        func messages(_ count: Int) -> String { "\(count) \(count == 1 ? "message" : "messages")" }
         let (missing, added) = (difference.missing.count, difference.added.count)
         if missing == 0, added == 0, difference.movedCount == 0 {
-            output.append("the same \(messages(difference.commonCount))")
+            output.append("the same \(Quantity.messages(difference.commonCount))")
         } else {
-            output.append("\(messages(difference.commonCount)) the same, \(missing - changed) missing, ")
+            output.append("\(Quantity.messages(difference.commonCount)) the same, \(missing - changed) missing, ")
             output.append("\(added - changed) added, \(changed) changed")
             if difference.movedCount > 0 { output.append(", \(difference.movedCount) in another order") }
         }
@@ -62,16 +61,12 @@ final class DifferenceReport {
 
     private func printLine(_ start: String, _ entry: RecordingReader.Entry) {
         output.append(start)
-        output.append(name: entry.redisChannel)
-        output.append(" ")
-        renderer.render(entry.payload, by: inspector)
-        renderer.withBytes { output.append(spelled: $0) }
-        output.endLine()
+        output.append(entry.redisChannel, entry.payload, by: inspector, &renderer)
     }
 
     // MARK: Changed messages
 
-    /// What makes two messages versions of one.
+    /// Two messages with the same subject are versions of one.
     private struct Subject: Hashable {
         let redisChannel: ByteString
         let method, event, namespace, sid: ByteString?
@@ -80,11 +75,11 @@ final class DifferenceReport {
 
     /// For each missing message the added one that it became, in order.
     private func pairs(_ missing: [Found], _ added: [Found]) -> [Int?] {
-        var places: [Subject: [Int]] = [:]
+        var indices: [Subject: [Int]] = [:]
         for (number, found) in added.enumerated().reversed() {
-            if let subject = subject(of: found.entry) { places[subject, default: []].append(number) }
+            if let subject = subject(of: found.entry) { indices[subject, default: []].append(number) }
         }
-        return missing.map { found in subject(of: found.entry).flatMap { places[$0]?.popLast() } }
+        return missing.map { found in subject(of: found.entry).flatMap { indices[$0]?.popLast() } }
     }
 
     /// nil for what has no method.
@@ -98,19 +93,19 @@ final class DifferenceReport {
 
     private func changedKeys(_ old: RecordingReader.Entry, _ new: RecordingReader.Entry) -> String {
         var paths: [String] = []
-        if let old = index.value(of: old.payload), let new = index.value(of: new.payload) {
+        if let old = digester.value(of: old.payload), let new = digester.value(of: new.payload) {
             note(old, new, at: "", &paths)
         }
-        let shown = paths.prefix(5).joined(separator: ", ")
-        return paths.count > 5 ? "\(shown) and \(paths.count - 5) more" : shown
+        let shown = paths.prefix(Limits.namedKeys).joined(separator: ", ")
+        return paths.count > Limits.namedKeys ? "\(shown) and \(paths.count - Limits.namedKeys) more" : shown
     }
 
     /// Notes the paths of values that differ: `data.time`, `data[0]`.
     private func note(_ old: PickleValue, _ new: PickleValue, at path: String, _ paths: inout [String]) {
         guard old != new else { return }
         switch (old, new) {
-        // Wider ones would take too long, and say too much.
-        case (.dict(let old), .dict(let new)) where old.count <= 1000 && new.count <= 1000:
+        // Wider dicts would take too long and print too much.
+        case (.dict(let old), .dict(let new)) where max(old.count, new.count) <= Limits.comparedKeys:
             let keys = old.pairs.map(\.key) + new.pairs.map(\.key).filter { old[$0] == nil }
             for key in keys {
                 let name = key.string ?? key.description(maximumBytes: 40)

@@ -9,7 +9,7 @@ struct EncodeCommand: ParsableCommand {
         commandName: "encode",
         abstract: "Writes a payload, as a pickle or as JSON, without publishing it.",
         discussion: """
-            The value is JSON. What JSON has no kind for is an object with one key: {"$tuple": [1, 2]}, {"$bytes": "QQ=="},
+            The value is JSON. A value without a JSON type is an object with one key: {"$tuple": [1, 2]}, {"$bytes": "QQ=="},
             {"$set": [1]}, {"$dict": [[1, 2]]}, {"$float": "nan"}; `subspy decode --json` prints these.
 
             Examples:
@@ -21,10 +21,11 @@ struct EncodeCommand: ParsableCommand {
     var value = "-"
 
     @Option(help: ArgumentHelp("pickle or json.", valueName: "form"))
-    var `as` = PublishOptions.Form.pickle
+    var `as` = PublishFormat.pickle
 
     @Option(
-        name: .customLong("protocol"), help: ArgumentHelp("Pickle protocol, 0 to 5. (default: 2)", valueName: "n"),
+        name: .customLong("protocol"),
+        help: ArgumentHelp("Pickle protocol, 0 to 5. (default: \(Defaults.pickleProtocol))", valueName: "n"),
         completion: .list((0...5).map { "\($0)" }))
     var version: Int?
 
@@ -49,15 +50,9 @@ struct EncodeCommand: ParsableCommand {
 
     func run() throws {
         try checkTerminal()
+        let text = try text()
         let payload: [UInt8]
-        do {
-            payload = try encoded(try text())
-        } catch let error as ExitCode {
-            throw error
-        } catch {
-            StandardError.say("\(error)")
-            throw ExitCode(65)
-        }
+        do { payload = try encoded(text) } catch { throw CommandFailure(65, "\(error)") }
         let output = LineOutput()
         if hex {
             output.append(Hexadecimal.encode(payload))
@@ -74,13 +69,9 @@ struct EncodeCommand: ParsableCommand {
     }
 
     private func text() throws -> [UInt8] {
-        guard value == "-" || value.hasPrefix("@") else { return Array(value.utf8) }
-        let path = value == "-" ? "-" : String(value.dropFirst())
-        guard let content = InputFile.read(path) else {
-            StandardError.say("\(path): \(SystemError.last)")
-            throw ExitCode(66)
-        }
-        return content
+        if value == "-" { return try InputFile.content(of: "-") }
+        guard value.hasPrefix("@") else { return Array(value.utf8) }
+        return try InputFile.content(of: String(value.dropFirst()))
     }
 
     private func encoded(_ text: [UInt8]) throws -> [UInt8] {
@@ -88,7 +79,8 @@ struct EncodeCommand: ParsableCommand {
             var document = JSONDocument()
             try document.parse(bytes)
             let value = try TaggedJSON.value(document.root, of: document)
-            return try MessageText.payload(of: value, as: `as` == .json ? .json : .pickle(version: version ?? 2))
+            return try MessageText.payload(
+                of: value, as: `as` == .json ? .json : .pickle(version: version ?? Defaults.pickleProtocol))
         }
     }
 }

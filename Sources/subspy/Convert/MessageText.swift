@@ -2,12 +2,12 @@ import JSONCodec
 import PickleCodec
 import PubSubMessages
 
-/// Writes a payload out as JSON with tags, beside the form it had: `"form":"pickle","protocol":4,"message":{...}`; and reads
-/// that.
+/// Writes a payload as JSON with tags, after the format it had, and reads it again:
+/// `"form":"pickle","protocol":4,"message":{...}`.
 struct MessageText: ~Copyable {
     private var renderer = MessageRenderer()
 
-    /// Appends these keys; nothing for a payload that can't be read, or holds what JSON has no form for.
+    /// Appends these keys; false for a payload that can't be read, and for values that JSON can't express.
     mutating func appendKeys(
         for payload: UnsafeRawBufferPointer, by inspector: MessageInspector, to writer: inout JSONWriter
     ) -> Bool {
@@ -17,9 +17,7 @@ struct MessageText: ~Copyable {
         case .json: writer.append(",\"form\":\"json\"")
         case .pickle:
             writer.append(",\"form\":\"pickle\",\"protocol\":")
-            // PROTO and its argument; protocols 0 and 1 have none.
-            let version = payload.first == 0x80 && payload.count > 1 ? min(payload[1], 5) : 0
-            writer.appendInteger(Int64(version))
+            writer.appendInteger(Int64(PickleValue.protocolVersion(of: payload)))
         case .undecodable: return false
         }
         writer.append(",\"message\":")
@@ -50,12 +48,12 @@ struct MessageText: ~Copyable {
         guard let form = document.value(forKey: "form", in: line) else { return try payload(of: value, as: .json) }
         if document.isString(form, equalTo: "json") { return try payload(of: value, as: .json) }
         guard document.isString(form, equalTo: "pickle") else {
-            throw TaggedJSON.Refusal(description: "the form is json or pickle")
+            throw Refusal("the form is json or pickle")
         }
-        var version = 4
+        var version = Defaults.convertedPickleProtocol
         if let node = document.value(forKey: "protocol", in: line) {
             guard let number = document.int64(node), 0...5 ~= number else {
-                throw TaggedJSON.Refusal(description: "the protocol is 0 to 5")
+                throw Refusal("the protocol is 0 to 5")
             }
             version = Int(number)
         }
@@ -63,8 +61,8 @@ struct MessageText: ~Copyable {
     }
 
     /// Writes a value as `pickle.dumps` or `json.dumps` does.
-    static func payload(of value: PickleValue, as form: MessageEncoding) throws -> [UInt8] {
-        switch form {
+    static func payload(of value: PickleValue, as encoding: MessageEncoding) throws -> [UInt8] {
+        switch encoding {
         case .pickle(let version): return try value.encoded(protocolVersion: version)
         case .json:
             var writer = JSONWriter()

@@ -4,10 +4,6 @@ import PubSubMessages
 
 /// The Python values of JSON with tags, as ``JSONText`` writes it.
 enum TaggedJSON {
-    struct Refusal: Error, CustomStringConvertible {
-        let description: String
-    }
-
     /// The Python value that a JSON value with tags stands for.
     static func value(
         _ node: JSONDocument.Node, of document: borrowing JSONDocument
@@ -51,27 +47,27 @@ enum TaggedJSON {
             case "nan": return .float(.nan)
             case "inf": return .float(.infinity)
             case "-inf": return .float(-.infinity)
-            default: throw Refusal(description: "$float is one of \"nan\", \"inf\", \"-inf\"")
+            default: throw Refusal("$float is one of \"nan\", \"inf\", \"-inf\"")
             }
         case "$dict":
             var pairs: [PickleDict.Pair] = []
             for item in try items(of: content, document) {
                 guard case .list(let pair) = item, pair.count == 2 else {
-                    throw Refusal(description: "$dict is a list of pairs")
+                    throw Refusal("$dict is a list of pairs")
                 }
                 pairs.append(PickleDict.Pair(key: pair[0], value: pair[1]))
             }
             return .dict(PickleDict(pairs))
         default:
             throw Refusal(
-                description: "\(name) is no tag; an object with this one key is written {\"$dict\": [[key, value]]}")
+                "\(name) is no tag; an object with this one key is written {\"$dict\": [[key, value]]}")
         }
     }
 
     private static func items(
         of node: JSONDocument.Node, _ document: borrowing JSONDocument
     ) throws(Refusal) -> [PickleValue] {
-        guard document.kind(of: node) == .array else { throw Refusal(description: "a tag for items takes a list") }
+        guard document.kind(of: node) == .array else { throw Refusal("a tag for items takes a list") }
         var items: [PickleValue] = []
         for element in document.elements(of: node) { items.append(try value(element, of: document)) }
         return items
@@ -81,7 +77,7 @@ enum TaggedJSON {
         of node: JSONDocument.Node, _ document: borrowing JSONDocument
     ) throws(Refusal) -> [UInt8] {
         guard let text = document.byteString(node), let bytes = text.withUnsafeBytes({ StrictBase64.decode($0) }) else {
-            throw Refusal(description: "a tag for bytes takes base64")
+            throw Refusal("a tag for bytes takes base64")
         }
         return bytes
     }

@@ -1,9 +1,10 @@
 import JSONCodec
 import PubSubMessages
 
-/// Decides which messages are meant. What can't be read has no event, room or sender: only `--not-…` lets it pass.
-struct MessageFilter {
-    /// Texts of one field that are wanted, or not.
+/// Reads messages and decides which ones pass. A payload that can't be read has no event, room or sender: it passes only
+/// `--not-…`.
+final class MessageFilter {
+    /// The patterns for one field.
     private struct Choice {
         let wanted: [TextPattern]
         let unwanted: [TextPattern]
@@ -25,6 +26,9 @@ struct MessageFilter {
     private let share: Double?
     private let hasPatterns: Bool
     private let hidesCanaries: Bool
+    let inspector = MessageInspector()
+    /// Renders messages for `--grep`.
+    private var renderer = MessageRenderer()
 
     init(_ options: FilterOptions) {
         event = Choice(wanted: options.event, unwanted: options.notEvent)
@@ -40,11 +44,20 @@ struct MessageFilter {
         share = options.sample
     }
 
-    /// Whether a decision takes more than the payload's size.
-    var needsMessage: Bool { hasPatterns || !grep.isEmpty }
+    /// Reads a payload; nil when the filters exclude it.
+    func inspect(_ payload: UnsafeRawBufferPointer) -> MessageInspector.Inspection? {
+        guard mayAccept(payload) else { return nil }
+        let inspection = inspector.inspect(payload)
+        return accepts(payload, inspection) ? inspection : nil
+    }
 
-    /// Whether a payload may be meant, by its size and its first bytes.
-    func mayAccept(_ payload: UnsafeRawBufferPointer) -> Bool {
+    /// The same question, for which a payload is read only where that is necessary.
+    func accepts(_ payload: UnsafeRawBufferPointer) -> Bool {
+        mayAccept(payload) && (!hasPatterns && grep.isEmpty || accepts(payload, inspector.inspect(payload)))
+    }
+
+    /// By the payload's size and its first bytes.
+    private func mayAccept(_ payload: UnsafeRawBufferPointer) -> Bool {
         sizes.contains(payload.count) && !(hidesCanaries && PubSubMessageEncoder.isCanary(payload))
     }
 
@@ -56,24 +69,18 @@ struct MessageFilter {
             && room.accepts(summary.rooms)
     }
 
-    /// Everything but the lot.
-    ///
-    /// - Parameter renderer: used where a decision takes the message's text.
-    func accepts(
-        _ payload: UnsafeRawBufferPointer, _ inspection: MessageInspector.Inspection, of inspector: MessageInspector,
-        _ renderer: inout MessageRenderer
-    ) -> Bool {
-        guard mayAccept(payload), accepts(inspection.summary) else { return false }
+    private func accepts(_ payload: UnsafeRawBufferPointer, _ inspection: MessageInspector.Inspection) -> Bool {
+        guard accepts(inspection.summary) else { return false }
         guard !grep.isEmpty else { return true }
         renderer.render(payload, inspection.form, of: inspector)
-        // As it is printed, or in its bytes.
+        // In the printed message, or in its bytes.
         return renderer.withBytes { text in
             grep.contains { $0.isFound(in: text) || $0.isFound(in: payload) }
         }
     }
 
-    /// The last question: chosen from those that are meant.
-    func drawsLot() -> Bool {
+    /// Chooses at random from the messages that pass, as `--sample` says.
+    func isSampled() -> Bool {
         share.map { Double.random(in: 0..<1) < $0 } ?? true
     }
 }

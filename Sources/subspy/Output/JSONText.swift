@@ -1,10 +1,11 @@
 import JSONCodec
+import PickleCodec
 import PubSubMessages
 
 /// Writes values as one line of JSON, fit for jq, from which `subspy encode` makes the same Python values; a buffer that is
 /// reused.
 ///
-/// What JSON has no kind for is an object with one key, its tag:
+/// A value without a JSON type is an object with one key, its tag:
 ///
 /// | Python | JSON |
 /// |---|---|
@@ -33,14 +34,14 @@ struct JSONText: ~Copyable, ValueSpelling {
     static let hasTags = true
 
     var output = JSONWriter(capacity: 4096)
-    /// Spells what has no JSON form.
+    /// Spells objects, which JSON can't express.
     var repr: PythonRepr
     let redaction: Redaction
     /// Characters shown of each text, bytes of each bytes value.
     let maximumTextLength: Int?
     /// As in ``PythonRepr``.
     var hiddenAttachments: Set<Int> = []
-    /// Why what was written can't be read back; nil when it can.
+    /// The reason why the text can't be read back; nil when it can.
     var refusal: StaticString?
 
     init(redaction: Redaction = .none, maximumTextLength: Int? = nil) {
@@ -78,8 +79,7 @@ struct JSONText: ~Copyable, ValueSpelling {
 
     /// An int beyond 64 bits; as a text in hexadecimal where Python doesn't print it either.
     mutating func append(bigInteger bytes: UnsafeRawBufferPointer) {
-        // 41 bytes are at most 99 digits, which is as far as a JSON text is read.
-        if bytes.count > 41 { refusal = "an int of more than 98 digits is not read back" }
+        if bytes.count > Limits.readableIntegerBytes { refusal = "an int of more than 98 digits is not read back" }
         repr.removeAll()
         repr.append(bigInteger: bytes)
         let isDecimal = repr.output.withUnsafeBytes { !$0.contains(UInt8(ascii: "x")) }
@@ -88,14 +88,11 @@ struct JSONText: ~Copyable, ValueSpelling {
         if !isDecimal { append("\"") }
     }
 
-    /// - Parameter tag: `$bytes`, `$bytearray` or `$str2`.
-    mutating func append(_ tag: StaticString, bytes: UnsafeRawBufferPointer) {
+    mutating func append(bytes: UnsafeRawBufferPointer, _ kind: PickleKind) {
+        append(kind == .bytes ? "{\"$bytes\":\"" : kind == .bytearray ? "{\"$bytearray\":\"" : "{\"$str2\":\"")
         let shown = UnsafeRawBufferPointer(rebasing: bytes.prefix(maximumTextLength ?? bytes.count))
-        append("{\"")
-        append(tag)
-        append("\":\"")
         StrictBase64.append(shown, to: &output)
-        if shown.count < bytes.count { append("…\"}") } else { append("\"}") }
+        append(shown.count < bytes.count ? "…\"}" : "\"}")
     }
 
     /// A text in quotes, cut where that was asked for.
@@ -106,7 +103,7 @@ struct JSONText: ~Copyable, ValueSpelling {
         append(isCut ? "…\"" : "\"")
     }
 
-    /// A text in quotes that is never cut: a key, or what we say.
+    /// A text in quotes that is never cut: a key, or a sentence of ours.
     mutating func append(key: UnsafeRawBufferPointer) {
         append("\"")
         append(content: key)
@@ -158,5 +155,44 @@ struct JSONText: ~Copyable, ValueSpelling {
     private mutating func append(unit: UInt32) {
         append("\\u")
         PrintableText.append(hexadecimal: unit, digits: 4, to: &output)
+    }
+
+    // MARK: Pickle
+
+    static func brackets(of kind: PickleKind, count: Int) -> (opening: StaticString, closing: StaticString) {
+        switch kind {
+        case .tuple: ("{\"$tuple\":[", "]}")
+        case .set: ("{\"$set\":[", "]}")
+        case .frozenset: ("{\"$frozenset\":[", "]}")
+        default: ("[", "]")
+        }
+    }
+
+    mutating func appendCycle(_ kind: PickleKind) {
+        refusal = "a container inside itself has no form in JSON"
+        append("{\"$cycle\":true}")
+    }
+
+    /// Writes the builtin value that an object holds; otherwise Python's repr of it in a tag.
+    mutating func append(
+        object node: PickleNode, of document: borrowing PickleDocument, inside open: inout Set<PickleNode>
+    ) throws(TooLong) {
+        refusal = "an object of a class has no form in JSON"
+        switch document.builtinContent(of: node) {
+        case .node(let content): return try append(content, of: document, inside: &open)
+        case .items(let items):
+            append("[")
+            try append(items, of: document, inside: &open)
+            return append("]")
+        case .pairs(let pairs): return try append(pairs, of: document, inside: &open)
+        case .pairList(let items): return try append(pairList: items, of: document, inside: &open)
+        case nil: break
+        }
+        repr.removeAll()
+        try repr.append(node, of: document)
+        append("{\"$object\":")
+        let text = repr.output.copyBytes()
+        text.withUnsafeBytes { append(key: $0) }
+        append("}")
     }
 }

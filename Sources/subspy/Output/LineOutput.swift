@@ -1,25 +1,38 @@
 import Glibc
 import JSONCodec
+import PubSubMessages
 
-/// Standard output, written in whole lines: once for each burst of messages, never later.
+/// Standard output, written in whole lines at the end of each burst of messages.
 final class LineOutput {
     private var buffer = JSONWriter(capacity: 1 << 16)
-    /// Called once when the reader of the pipe has gone (nil), or writing failed with this error number.
-    var ended: (CInt?) -> Void = { _ in }
+    /// Ended when the reader of the pipe has gone, or when writing fails.
+    private let run: RunLoop?
     private var hasEnded = false
 
-    /// Bytes that are held back at most within a burst.
-    private static let maximumHeld = 1 << 16
+    init(_ run: RunLoop? = nil) {
+        self.run = run
+    }
 
-    /// Appends what a renderer, a table or a picture has spelled, in which everything from outside is printable; and bytes that
-    /// were asked for as they are.
+    /// Appends the output of a renderer or a table, in which every text from outside is printable, and payloads for `--raw`.
     func append(spelled bytes: UnsafeRawBufferPointer) { buffer.append(raw: bytes) }
 
-    /// Appends a text, wherever it comes from: what can't be printed is escaped, line feeds too.
+    /// Appends a text from anywhere: unprintable characters are escaped, line feeds too.
     func append(_ text: String) { buffer.append(text: text) }
 
     /// Appends a name from outside.
     func append(name: ByteString) { name.withUnsafeBytes { PrintableText.append($0, to: &buffer) } }
+
+    /// Appends the rest of a line: a channel and the message that was published there.
+    func append(
+        _ redisChannel: ByteString, _ payload: [UInt8], by inspector: MessageInspector,
+        _ renderer: inout MessageRenderer
+    ) {
+        append(name: redisChannel)
+        append(" ")
+        renderer.render(payload, by: inspector)
+        renderer.withBytes { append(spelled: $0) }
+        endLine()
+    }
 
     /// Appends a text of several lines.
     func append(lines text: String) {
@@ -35,48 +48,33 @@ final class LineOutput {
         writeIfFull()
     }
 
-    /// Writes out what has grown large within a burst.
+    /// Writes the buffer out when it has grown large within a burst.
     func writeIfFull() {
-        if buffer.count >= Self.maximumHeld { flush() }
+        if buffer.count >= Limits.heldBytes { flush() }
     }
 
     /// Writes everything out; waits while the reader of a pipe is slow.
     func flush() {
         defer { buffer.removeAll() }
         guard !hasEnded else { return }
-        let failure: CInt? = buffer.withUnsafeBytes { bytes in
-            var rest = bytes[...]
-            while !rest.isEmpty {
-                let slice = UnsafeRawBufferPointer(rebasing: rest)
-                let count = Glibc.write(STDOUT_FILENO, slice.baseAddress, slice.count)
-                if count < 0 {
-                    if errno == EINTR { continue }
-                    if errno == EAGAIN {
-                        var entry = pollfd(fd: STDOUT_FILENO, events: Int16(POLLOUT), revents: 0)
-                        _ = poll(&entry, 1, -1)
-                        continue
-                    }
-                    return errno
-                }
-                rest = rest.dropFirst(count)
-            }
-            return nil
-        }
-        if let failure { end(failure) }
+        let isWritten = buffer.withUnsafeBytes { FileIO.write($0, to: STDOUT_FILENO) }
+        if !isWritten { end(errno) }
     }
 
     private func end(_ failure: CInt) {
         guard !hasEnded else { return }
         hasEnded = true
-        ended(failure == EPIPE ? nil : failure)
+        guard let run else { return }
+        if failure != EPIPE { StandardError.say("standard output: \(SystemError.text(of: failure))") }
+        run.end(failure == EPIPE ? 0 : 74)
     }
 
-    /// Looks once a second whether the reader of the pipe is still there: on a quiet channel no write would tell.
-    func watchReader(_ run: Run) {
-        run.after(.seconds(1)) { [self] in
+    /// Checks at intervals that the reader of the pipe is still there: on a quiet channel no write would fail.
+    func watchReader() {
+        run?.after(Limits.refreshInterval) { [self] in
             var entry = pollfd(fd: STDOUT_FILENO, events: 0, revents: 0)
             if poll(&entry, 1, 0) > 0, entry.revents & Int16(POLLERR) != 0 { return end(EPIPE) }
-            watchReader(run)
+            watchReader()
         }
     }
 }

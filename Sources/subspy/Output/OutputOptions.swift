@@ -10,7 +10,7 @@ struct OutputOptions: ParsableArguments {
             columns. (default: pretty on a terminal, else python)
             """,
             valueName: "form"))
-    var output: Form?
+    var output: OutputFormat?
 
     @Option(
         help: ArgumentHelp(
@@ -18,13 +18,13 @@ struct OutputOptions: ParsableArguments {
         transform: LineFormat.init(argument:))
     var format: LineFormat?
 
-    @Flag(exclusivity: .exclusive) var payload: PayloadForm?
+    @Flag(exclusivity: .exclusive) var payload: PayloadFormat?
 
     @Option(
         help: ArgumentHelp(
             "iso (UTC), epoch (seconds), relative (seconds since the start), delta (since the message before).",
             valueName: "form"))
-    var timestamps: Timestamps.Form?
+    var timestamps: TimeFormat?
 
     @Option(
         help: ArgumentHelp(
@@ -41,9 +41,6 @@ struct OutputOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("auto (on a terminal, unless NO_COLOR is set), always or never.", valueName: "when"))
     var color = Palette.Choice.auto
-
-    /// The forms of `--output`.
-    enum Form: String, CaseIterable, ExpressibleByArgument { case python, pretty, json, table }
 
     func validate() throws {
         if let payload {
@@ -65,7 +62,7 @@ struct OutputOptions: ParsableArguments {
         if let truncate, truncate < 1 { throw ValidationError("--truncate must be at least 1") }
     }
 
-    /// What is meant, on this standard output.
+    /// The mode for this standard output.
     var mode: OutputMode {
         if let payload { return .payload(payload) }
         if let format { return .format(format) }
@@ -79,25 +76,28 @@ struct OutputOptions: ParsableArguments {
     }
 }
 
-/// What is printed for a message.
+/// The formats of `--output`.
+enum OutputFormat: String, CaseIterable, ExpressibleByArgument { case python, pretty, json, table }
+
+/// The text that is printed for a message.
 enum OutputMode {
     case python, pretty, json, table
     case format(LineFormat)
-    case payload(PayloadForm)
+    case payload(PayloadFormat)
 }
 
 /// The payload itself instead of what it holds.
-enum PayloadForm: String, EnumerableFlag {
+enum PayloadFormat: String, EnumerableFlag {
     /// Its bytes as they are.
     case raw
     /// Its bytes as hexadecimal digits.
     case hex
-    /// The program that a pickle is.
+    /// Its opcodes.
     case opcodes
-    /// What executing a pickle would import and call.
+    /// The names that executing it would import and call.
     case audit
 
-    static func help(for value: PayloadForm) -> ArgumentHelp? {
+    static func help(for value: PayloadFormat) -> ArgumentHelp? {
         switch value {
         case .raw: "The payload's bytes as they are, a line feed after each; nothing else is printed."
         case .hex: "The payload's bytes as one line of hexadecimal digits; nothing else is printed."

@@ -2,18 +2,21 @@ import JSONCodec
 import Glibc
 import NIOCore
 
-/// How far a long run is: one line that is rewritten each second, on a terminal only, and one sentence at the end.
+/// Shows the progress of a long run: on a terminal a line that is rewritten each second, and one sentence at the end.
 final class Progress {
-    private let run: Run
+    /// Goes back to the start of the line and erases it.
+    private static let clear = "\r\u{1B}[K"
+
+    private let run: RunLoop
     private let isTerminal = isatty(STDERR_FILENO) == 1
     private(set) var hasStarted = false
     private(set) var messages = 0
     private(set) var bytes = 0
     private var messagesBefore = 0
-    /// What follows the numbers on the line.
+    /// The text after the numbers.
     var remainder: () -> String = { "" }
 
-    init(_ run: Run) {
+    init(_ run: RunLoop) {
         self.run = run
     }
 
@@ -28,25 +31,20 @@ final class Progress {
         self.bytes += bytes
     }
 
-    var summary: String { "\(messages) \(messages == 1 ? "message" : "messages"), \(bytes) bytes" }
+    var summary: String { "\(Quantity.messages(messages)), \(bytes) bytes" }
 
     private func tick() {
-        run.after(.seconds(1)) { [self] in
-            // Back to the start of the line, and what stood there erased.
-            write("\r\u{1B}[K" + PrintableText.line("\(summary), \(messages - messagesBefore)/s\(remainder())"))
+        run.after(Limits.refreshInterval) { [self] in
+            let line = PrintableText.line("\(summary), \(messages - messagesBefore)/s\(remainder())")
+            FileIO.write(Self.clear + line, to: STDERR_FILENO)
             messagesBefore = messages
             tick()
         }
     }
 
-    /// Says the last word.
+    /// Replaces the line by a sentence.
     func finish(_ sentence: String) {
-        if isTerminal { write("\r\u{1B}[K") }
+        if isTerminal { FileIO.write(Self.clear, to: STDERR_FILENO) }
         StandardError.say(sentence)
-    }
-
-    private func write(_ text: String) {
-        let bytes = Array(text.utf8)
-        _ = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 }

@@ -13,7 +13,7 @@ struct ValueLayout {
         let start: Int
         /// The bracket that closes this one; the end where the text was cut.
         var partner = 0
-        /// Whether a bracket holds brackets or keys, so that its items get a line each.
+        /// True for a bracket that holds brackets or keys: its items get a line each.
         var isNested = false
     }
 
@@ -24,15 +24,12 @@ struct ValueLayout {
         let indent: Int
     }
 
-    /// Longer texts are shown in one line: laying out takes forty bytes of memory for each token.
-    private static let maximumBytes = 1 << 20
-
     let palette: Palette
     /// Columns of the terminal; nil for one line however long.
     let width: Int?
 
     func append(_ text: UnsafeRawBufferPointer, indent: Int = 0, to writer: inout JSONWriter) {
-        guard text.count <= Self.maximumBytes, palette.hasColors || width != nil else {
+        guard text.count <= Limits.layoutBytes, palette.hasColors || width != nil else {
             return writer.append(raw: text)
         }
         let tokens = Self.tokens(of: text)
@@ -40,7 +37,7 @@ struct ValueLayout {
         var column = indent
         func newLine(_ indent: Int) {
             writer.append("\n")
-            // Endless nesting doesn't push the text out of sight.
+            // Deep nesting must not push the text out of sight.
             column = min(indent, (width ?? 80) / 2)
             for _ in 0..<column { writer.append(" ") }
         }

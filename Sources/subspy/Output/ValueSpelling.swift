@@ -1,18 +1,18 @@
 import JSONCodec
 import PickleCodec
 
-/// A way to spell values: Python's repr or JSON. What both have in common is walked here.
+/// A way to spell values: Python's repr or JSON. The values are walked here once for both.
 protocol ValueSpelling: ~Copyable {
     /// `, ` or `,`; `: ` or `:`.
     static var comma: StaticString { get }
     static var colon: StaticString { get }
-    /// None, and what stands in the place of a hidden value.
+    /// None, and the text in the place of a hidden value.
     static var none: StaticString { get }
     static var hidden: StaticString { get }
-    /// Whether an object whose one key begins with `$` stands for something else, so that a dict must not look so.
+    /// True when an object with a single key that begins with `$` has another meaning, so that a dict must not look so.
     static var hasTags: Bool { get }
 
-    /// Which values are not to be seen.
+    /// The values to be hidden.
     var redaction: Redaction { get }
     /// Attachments of the message in hand whose placeholders stand in hidden values.
     var hiddenAttachments: Set<Int> { get set }
@@ -30,6 +30,16 @@ protocol ValueSpelling: ~Copyable {
     mutating func append(text: UnsafeRawBufferPointer)
     /// The same as a key of a dict.
     mutating func append(key: UnsafeRawBufferPointer)
+    /// bytes, a bytearray, or a str of Python 2 that isn't ASCII.
+    mutating func append(bytes: UnsafeRawBufferPointer, _ kind: PickleKind)
+    /// The text before and after the items of a list, tuple, set or frozenset.
+    static func brackets(of kind: PickleKind, count: Int) -> (opening: StaticString, closing: StaticString)
+    /// A container inside itself.
+    mutating func appendCycle(_ kind: PickleKind)
+    /// A class or function by its name, an object, or a persistent id.
+    mutating func append(
+        object node: PickleNode, of document: borrowing PickleDocument, inside open: inout Set<PickleNode>
+    ) throws(TooLong)
 }
 
 /// A text would be longer than the limit: shared values are written at each place, so that a hundred bytes could ask for a
@@ -37,8 +47,6 @@ protocol ValueSpelling: ~Copyable {
 struct TooLong: Error {}
 
 extension ValueSpelling where Self: ~Copyable {
-    // MARK: JSON
-
     /// Writes a value of a JSON text as what `json.loads` makes of it.
     mutating func append(_ node: JSONDocument.Node, of document: borrowing JSONDocument) throws(TooLong) {
         try checkLength()
@@ -106,31 +114,10 @@ extension ValueSpelling where Self: ~Copyable {
             content.bytes.withUnsafeBytes { if isKey { append(key: $0) } else { append(text: $0) } }
         }
     }
-
-    // MARK: Pickle
-
-    /// Writes None, a bool or a number of a pickle.
-    ///
-    /// - Returns: false for other kinds, of which nothing is written.
-    mutating func appendNumber(_ node: PickleNode, _ kind: PickleKind, of document: borrowing PickleDocument) -> Bool {
-        switch kind {
-        case .none: append(Self.none)
-        case .bool: append(bool: document.bool(node) ?? false)
-        case .int:
-            if let bytes = document.bigInteger(node) {
-                append(bigInteger: bytes)
-            } else {
-                append(int: document.int64(node) ?? 0)
-            }
-        case .float: append(float: document.double(node) ?? 0)
-        default: return false
-        }
-        return true
-    }
 }
 
 extension JSONDocument {
-    /// Whether an object has one key, which begins with `$`.
+    /// True for an object with a single key that begins with `$`.
     func looksLikeTag(_ object: Node) -> Bool {
         var members = members(of: object)
         guard let (key, _) = members.next(), members.next() == nil else { return false }

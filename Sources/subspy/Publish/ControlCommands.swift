@@ -2,83 +2,91 @@ import ArgumentParser
 import JSONCodec
 import PubSubMessages
 
-/// What the commands without data have in common: one message, published once.
-struct ControlOptions: ParsableArguments {
+/// A message without data, with the arguments that it takes.
+protocol ControlMessage: ParsableArguments {
+    static var commandName: String { get }
+    static var abstract: String { get }
+
+    func message(namespace: String, hostID: ByteString) -> OutgoingMessage
+}
+
+/// Publishes one such message.
+struct ControlCommand<Message: ControlMessage>: ParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(commandName: Message.commandName, abstract: Message.abstract)
+    }
+
+    @OptionGroup var content: Message
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var publishing: PublishOptions
 
-    func publish(_ make: (_ namespace: String, _ hostID: ByteString) -> OutgoingMessage) throws {
+    func run() throws {
         let url = try connection.url(channel: publishing.channel)
-        let payload = try make(publishing.namespace, HostID.random()).encoded(as: publishing.encoding)
-        let code = Run.untilEnd { run in
-            let session = RedisSession(run: run, url: url, isPatient: !connection.noWait, logger: connection.logger)
+        let message = content.message(namespace: publishing.namespace, hostID: HostID.random())
+        let payload = try message.encoded(as: publishing.encoding)
+        try connection.run(url) { session in
             let publisher = Publisher(session: session, redisChannel: publishing.channel)
             publisher.publish(payload)
             publisher.complete()
         }
-        if code != 0 { throw ExitCode(code) }
     }
 }
 
-/// Publishes `close_room`.
-struct CloseRoomCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "close-room", abstract: "Takes everybody out of a room.")
+struct CloseRoom: ControlMessage {
+    static let commandName = "close-room"
+    static let abstract = "Takes everybody out of a room."
 
     @Argument(help: "Room to close.")
     var room: String
-    @OptionGroup var options: ControlOptions
 
-    func run() throws {
-        try options.publish { OutgoingMessage.closeRoom(room, namespace: $0, hostID: $1) }
+    func message(namespace: String, hostID: ByteString) -> OutgoingMessage {
+        .closeRoom(room, namespace: namespace, hostID: hostID)
     }
 }
 
-/// Publishes `disconnect`.
-struct DisconnectCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "disconnect", abstract: "Disconnects a client from the namespace.")
+struct Disconnect: ControlMessage {
+    static let commandName = "disconnect"
+    static let abstract = "Disconnects a client from the namespace."
 
     @Argument(help: "The client's sid.")
     var sid: String
-    @OptionGroup var options: ControlOptions
 
-    func run() throws {
-        try options.publish { OutgoingMessage.disconnect(sid, namespace: $0, hostID: $1) }
+    func message(namespace: String, hostID: ByteString) -> OutgoingMessage {
+        .disconnect(sid, namespace: namespace, hostID: hostID)
     }
 }
 
-/// What becomes of a client's membership of a room.
-struct MembershipOptions: ParsableArguments {
+struct EnterRoom: ControlMessage {
+    static let commandName = "enter-room"
+    static let abstract = "Puts a client into a room."
+
+    @OptionGroup var membership: MembershipArguments
+
+    func message(namespace: String, hostID: ByteString) -> OutgoingMessage {
+        membership.message(.enter, namespace: namespace, hostID: hostID)
+    }
+}
+
+struct LeaveRoom: ControlMessage {
+    static let commandName = "leave-room"
+    static let abstract = "Takes a client out of a room."
+
+    @OptionGroup var membership: MembershipArguments
+
+    func message(namespace: String, hostID: ByteString) -> OutgoingMessage {
+        membership.message(.leave, namespace: namespace, hostID: hostID)
+    }
+}
+
+struct MembershipArguments: ParsableArguments {
     @Argument(help: "The client's sid.")
     var sid: String
     @Argument(help: "The room.")
     var room: String
-    @OptionGroup var options: ControlOptions
 
-    func publish(_ change: OutgoingMessage.Membership) throws {
-        try options.publish {
-            OutgoingMessage.membership(change, sid: sid, room: room, namespace: $0, hostID: $1)
-        }
+    func message(
+        _ change: OutgoingMessage.Membership, namespace: String, hostID: ByteString
+    ) -> OutgoingMessage {
+        .membership(change, sid: sid, room: room, namespace: namespace, hostID: hostID)
     }
-}
-
-/// Publishes `enter_room`.
-struct EnterRoomCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "enter-room", abstract: "Puts a client into a room.")
-
-    @OptionGroup var membership: MembershipOptions
-
-    func run() throws { try membership.publish(.enter) }
-}
-
-/// Publishes `leave_room`.
-struct LeaveRoomCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "leave-room", abstract: "Takes a client out of a room.")
-
-    @OptionGroup var membership: MembershipOptions
-
-    func run() throws { try membership.publish(.leave) }
 }

@@ -8,7 +8,7 @@ struct EmitCommand: ParsableCommand {
         commandName: "emit",
         abstract: "Publishes an event, as Flask-SocketIO's emit does.",
         discussion: """
-            It prints how many subscribers Redis counted; when there are none, it warns and exits with 3. A subscriber is a
+            It prints how many subscribers Redis counted. Without any it warns and exits with 3. A subscriber is a
             server such as ws-emit, not a browser.
 
             Examples:
@@ -30,7 +30,7 @@ struct EmitCommand: ParsableCommand {
             "Room, or a client's sid; repeatable. (default: everybody in the namespace)", valueName: "name"))
     var room: [String] = []
 
-    // Unconditionally the next word: a negative number is no option.
+    // The next word is the value even when it looks like an option: it may be a negative number.
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
@@ -62,16 +62,14 @@ struct EmitCommand: ParsableCommand {
         let message = OutgoingMessage.emit(
             event: event, rooms: room, namespace: publishing.namespace, hostID: HostID.random())
         let payload = data == "-" ? nil : try self.payload(message)
-        let code = Run.untilEnd { run in
-            let session = RedisSession(run: run, url: url, isPatient: !connection.noWait, logger: connection.logger)
+        try connection.run(url) { session in
             let publisher = Publisher(session: session, redisChannel: publishing.channel)
             if let payload {
-                publishRepeatedly(payload, publisher, run, remaining: self.repeat)
+                publishRepeatedly(payload, publisher, session.run, remaining: self.repeat)
             } else {
-                publishLines(message, publisher, run)
+                publishLines(message, publisher, session.run)
             }
         }
-        if code != 0 { throw ExitCode(code) }
     }
 
     private func payload(_ message: OutgoingMessage) throws -> [UInt8] {
@@ -92,7 +90,7 @@ struct EmitCommand: ParsableCommand {
         }
     }
 
-    private func publishRepeatedly(_ payload: [UInt8], _ publisher: Publisher, _ run: Run, remaining: Int) {
+    private func publishRepeatedly(_ payload: [UInt8], _ publisher: Publisher, _ run: RunLoop, remaining: Int) {
         var remaining = remaining
         while remaining > 0 {
             if publisher.isFull {
@@ -110,7 +108,7 @@ struct EmitCommand: ParsableCommand {
         publisher.complete()
     }
 
-    private func publishLines(_ message: OutgoingMessage, _ publisher: Publisher, _ run: Run) {
+    private func publishLines(_ message: OutgoingMessage, _ publisher: Publisher, _ run: RunLoop) {
         var lineNumber = 0
         var input: LineInput?
         let lines = LineInput(run) { line in
@@ -132,7 +130,7 @@ struct EmitCommand: ParsableCommand {
             publisher.complete()
         }
         input = lines
-        // Lines that are paced wait for their time.
+        // With --every a line waits for its time instead.
         if every == nil { publisher.wantsMore = { lines.resume() } }
         lines.start()
     }

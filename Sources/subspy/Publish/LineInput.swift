@@ -4,7 +4,7 @@ import NIOCore
 
 /// Standard input line by line, read on a thread of its own and handed over on the loop.
 final class LineInput {
-    private let run: Run
+    private let run: RunLoop
     private let gate = DispatchSemaphore(value: 1)
     /// One line without its line feed.
     private let line: ([UInt8]) -> Void
@@ -13,7 +13,7 @@ final class LineInput {
     private var isPaused = false
     private var hasEnded = false
 
-    init(_ run: Run, line: @escaping ([UInt8]) -> Void, end: @escaping () -> Void) {
+    init(_ run: RunLoop, line: @escaping ([UInt8]) -> Void, end: @escaping () -> Void) {
         self.run = run
         self.line = line
         self.end = end
@@ -24,16 +24,12 @@ final class LineInput {
         DispatchQueue.global().async {
             var chunk = [UInt8](repeating: 0, count: 1 << 16)
             while true {
-                // Opened when the chunk before has been dealt with.
+                // Signalled when all lines of the last chunk have been handed over.
                 gate.wait()
-                let count = chunk.withUnsafeMutableBytes { Glibc.read(STDIN_FILENO, $0.baseAddress, $0.count) }
-                if count < 0, errno == EINTR {
-                    gate.signal()
-                    continue
-                }
-                let bytes = Array(chunk[..<max(count, 0)])
+                let count = chunk.withUnsafeMutableBytes { FileIO.read(STDIN_FILENO, into: $0) } ?? 0
+                let bytes = Array(chunk[..<count])
                 loop.execute { bound.value.take(bytes) }
-                if count <= 0 { return }
+                if count == 0 { return }
             }
         }
     }

@@ -4,29 +4,27 @@ import JSONCodec
 /// Where and how a message of ours is published.
 struct PublishOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Redis channel.", valueName: "name"))
-    var channel = "flask-socketio"
+    var channel = Defaults.redisChannel
 
     @Option(help: ArgumentHelp("Namespace of the clients.", valueName: "name"))
-    var namespace = "/"
+    var namespace = Defaults.namespace
 
     @Option(
         help: ArgumentHelp(
             "json, which every python-socketio from 1.8.4 on and ws-emit read, or pickle, for up to 5.13.",
             valueName: "form"))
-    var `as` = Form.json
+    var `as` = PublishFormat.json
 
     @Option(
-        name: .customLong("protocol"), help: ArgumentHelp("Pickle protocol, 0 to 5. (default: 2)", valueName: "n"),
+        name: .customLong("protocol"),
+        help: ArgumentHelp("Pickle protocol, 0 to 5. (default: \(Defaults.pickleProtocol))", valueName: "n"),
         completion: .list((0...5).map { "\($0)" }))
     var version: Int?
-
-    /// The two forms.
-    enum Form: String, CaseIterable, ExpressibleByArgument { case json, pickle }
 
     var encoding: MessageEncoding {
         switch `as` {
         case .json: .json
-        case .pickle: .pickle(version: version ?? 2)
+        case .pickle: .pickle(version: version ?? Defaults.pickleProtocol)
         }
     }
 
@@ -40,3 +38,6 @@ struct PublishOptions: ParsableArguments {
         guard 0...5 ~= version else { throw ValidationError("--protocol must be 0 to 5") }
     }
 }
+
+/// The formats of a published message.
+enum PublishFormat: String, CaseIterable, ExpressibleByArgument { case json, pickle }

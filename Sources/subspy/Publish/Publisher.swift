@@ -1,7 +1,7 @@
 import NIOCore
 import RedisPubSub
 
-/// Publishes messages and says in the end how many subscribers Redis counted.
+/// Publishes messages and finally prints how many subscribers Redis counted.
 ///
 /// | code | meaning |
 /// |---|---|
@@ -30,15 +30,15 @@ final class Publisher {
         session.run.interrupted = { [weak self] in self?.finish() }
     }
 
-    /// Whether another message should wait until `wantsMore`.
-    var isFull: Bool { waitingCount >= RedisSession.window }
+    /// True when the next message should wait for `wantsMore`.
+    var isFull: Bool { waitingCount >= Limits.unansweredMessages }
 
     func publish(_ payload: [UInt8]) {
         waitingCount += 1
         session.publish(payload, to: redisChannel) { [self] result in
             waitingCount -= 1
             switch result {
-            case .success(let count): noteAnswer(count)
+            case .success(let count): noteReply(count)
             case .failure(let error):
                 if uncertainCount == 0 { StandardError.say("a message may not have been published: \(error)") }
                 if case .refused = error { return end(77) }
@@ -47,13 +47,13 @@ final class Publisher {
             }
             if isComplete, waitingCount == 0 {
                 finish()
-            } else if waitingCount == RedisSession.window / 2 {
+            } else if waitingCount == Limits.unansweredMessages / 2 {
                 wantsMore()
             }
         }
     }
 
-    private func noteAnswer(_ count: Int) {
+    private func noteReply(_ count: Int) {
         publishedCount += 1
         if count == 0 { unheardCount += 1 }
         subscribers = subscribers.map { min($0.lowerBound, count)...max($0.upperBound, count) } ?? count...count
@@ -65,7 +65,7 @@ final class Publisher {
         if waitingCount == 0 { finish() }
     }
 
-    /// A message could not even be written.
+    /// Counts a message that could not be encoded.
     func noteRefusal() { refusedCount += 1 }
 
     private func finish() { end(uncertainCount > 0 ? 75 : refusedCount > 0 ? 65 : unheardCount > 0 ? 3 : 0) }
@@ -73,11 +73,11 @@ final class Publisher {
     private func end(_ code: Int32) {
         guard session.run.exitCode == nil else { return }
         if let subscribers {
-            let messages = publishedCount == 1 ? "1 message" : "\(publishedCount) messages"
             let counts =
                 subscribers.count == 1
                 ? "\(subscribers.lowerBound)" : "\(subscribers.lowerBound) to \(subscribers.upperBound)"
-            output.append("\(messages), \(counts) \(counts == "1" ? "subscriber" : "subscribers")")
+            output.append(
+                "\(Quantity.messages(publishedCount)), \(counts) \(counts == "1" ? "subscriber" : "subscribers")")
             output.endLine()
             output.flush()
         }

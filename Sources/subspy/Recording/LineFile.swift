@@ -20,9 +20,6 @@ final class LineFile {
     /// Bytes read of the file so far.
     private(set) var position = 0
 
-    /// No message of Redis's is longer than 512 MB; with base64 that is 683.
-    private static let maximumLineBytes = 1 << 30
-
     /// - Parameter path: `-` is standard input.
     init(path: String) throws(Failure) {
         self.path = path
@@ -35,7 +32,7 @@ final class LineFile {
         buffer.deallocate()
     }
 
-    /// Whether compressed data broke off or could not be read to its end.
+    /// True when compressed data broke off or could not be read to its end.
     var isTorn: Bool { isAtEnd && gzip.map { $0.state != .complete } ?? false }
 
     /// The file's size in bytes; nil for a pipe.
@@ -73,7 +70,7 @@ final class LineFile {
     }
 
     private func makeRoom() throws(Failure) {
-        guard unread.count < Self.maximumLineBytes else { throw Failure(description: "\(path): a line without an end") }
+        guard unread.count < Limits.lineBytes else { throw Failure(description: "\(path): a line without an end") }
         let size = unread.count > buffer.count / 2 ? buffer.count * 2 : buffer.count
         let larger = size == buffer.count ? buffer : .allocate(byteCount: size, alignment: 16)
         if let target = larger.baseAddress, let source = buffer.baseAddress {
@@ -89,7 +86,7 @@ final class LineFile {
         if !hasLooked { try lookForGzip() }
         guard let gzip else {
             if compressed.isEmpty { return try readFile(space) }
-            // What was read to look whether it is gzip.
+            // These bytes were read to see whether it is gzip.
             space.copyBytes(from: compressed)
             defer { compressed = [] }
             return compressed.count
@@ -121,12 +118,10 @@ final class LineFile {
     }
 
     private func readFile(_ space: UnsafeMutableRawBufferPointer) throws(Failure) -> Int {
-        while true {
-            let count = Glibc.read(descriptor, space.baseAddress, space.count)
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw Failure(description: "\(path): \(SystemError.last)") }
-            position += count
-            return count
+        guard let count = FileIO.read(descriptor, into: space) else {
+            throw Failure(description: "\(path): \(SystemError.last)")
         }
+        position += count
+        return count
     }
 }

@@ -8,7 +8,7 @@ struct RecordCommand: ParsableCommand {
         discussion: """
             The file is lines of JSON: a header, then each message's exact bytes with its channel and its time in
             microseconds. It is compressed when its name ends in .gz. An existing file is appended to, also after a crash.
-            When Redis drops the subscription, the gap is recorded and told.
+            When Redis drops the subscription, the gap is recorded and reported.
 
             Examples:
               subspy record monday.jsonl --rotate 100M
@@ -26,7 +26,7 @@ struct RecordCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Size from which on the next file begins: FILE, FILE.1, FILE.2, ..., or NAME.1.gz of NAME.gz.",
+            "Size at which the next file begins: FILE, FILE.1, FILE.2, ..., or NAME.1.gz of NAME.gz.",
             valueName: "bytes"),
         transform: ByteCount.parse)
     var rotate: Int?
@@ -35,7 +35,7 @@ struct RecordCommand: ParsableCommand {
         guard !file.isEmpty else { throw ValidationError("the file must have a name") }
         if let rotate {
             guard file != "-" else { throw ValidationError("--rotate needs a file") }
-            guard rotate >= 1024 else { throw ValidationError("--rotate must be at least 1k") }
+            guard rotate >= Limits.leastRotationBytes else { throw ValidationError("--rotate must be at least 1k") }
         }
     }
 
@@ -48,13 +48,8 @@ struct RecordCommand: ParsableCommand {
                 RecordingFormat.appendHeader(channels: channels, patterns: patterns, to: &$0)
             }
         } catch {
-            StandardError.say("\(error)")
-            throw ExitCode(73)
+            throw CommandFailure(73, "\(error)")
         }
-        let code = Run.untilEnd { run in
-            let session = RedisSession(run: run, url: url, isPatient: !connection.noWait, logger: connection.logger)
-            Recorder(run: run, recording: recording, options: self).start(session)
-        }
-        if code != 0 { throw ExitCode(code) }
+        try connection.run(url) { Recorder(run: $0.run, recording: recording, options: self).start($0) }
     }
 }

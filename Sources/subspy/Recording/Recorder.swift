@@ -1,30 +1,28 @@
 import PubSubMessages
 import RedisPubSub
 
-/// Writes what passes on the channels into a recording.
+/// Writes the messages on the channels into a recording.
 final class Recorder: PubSubDelegate {
-    private let run: Run
+    private let run: RunLoop
     private let recording: RecordingFile
     private let channels: [String]
     private let patterns: [String]
     private let filter: MessageFilter
-    private let needsMessage: Bool
-    private let inspector = MessageInspector()
+    private let needsSummary: Bool
     private let progress: Progress
-    private var renderer = MessageRenderer()
     private var condition: StopCondition?
     private var gapCount = 0
     private var isInGap = false
-    /// What is recorded as the cause of the last gap.
+    /// The recorded cause of the last gap.
     private var lossCause: RedisError?
 
-    init(run: Run, recording: RecordingFile, options: RecordCommand) {
+    init(run: RunLoop, recording: RecordingFile, options: RecordCommand) {
         self.run = run
         self.recording = recording
         channels = options.source.channels
         patterns = options.source.pattern
         filter = MessageFilter(options.filter)
-        needsMessage = filter.needsMessage || options.stopping.until != nil
+        needsSummary = options.stopping.until != nil
         progress = Progress(run)
         condition = StopCondition(options.stopping, run: run) { [weak self] code in self?.end(code) }
     }
@@ -38,14 +36,15 @@ final class Recorder: PubSubDelegate {
     // MARK: PubSubDelegate
 
     func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
-        guard run.exitCode == nil, filter.mayAccept(payload) else { return }
+        guard run.exitCode == nil else { return }
         var summary = MessageSummary()
-        if needsMessage {
-            let inspection = inspector.inspect(payload)
-            guard filter.accepts(payload, inspection, of: inspector, &renderer) else { return }
+        if needsSummary {
+            guard let inspection = filter.inspect(payload) else { return }
             summary = inspection.summary
+        } else {
+            guard filter.accepts(payload) else { return }
         }
-        guard filter.drawsLot() else { return }
+        guard filter.isSampled() else { return }
         attempt { () throws(RecordingFile.Failure) in try recording.append(payload, on: redisChannel) }
         progress.count(bytes: payload.count)
         condition?.shown(summary)
@@ -58,7 +57,7 @@ final class Recorder: PubSubDelegate {
     func subscriptionChanged(_ state: SubscriptionState) {
         switch state {
         case .subscribed:
-            if isInGap { attempt { () throws(RecordingFile.Failure) in try recording.appendReturn() } }
+            if isInGap { append(.subscribed) }
             isInGap = false
             condition?.subscribed()
         case .lost(let cause, _):
@@ -67,15 +66,19 @@ final class Recorder: PubSubDelegate {
             lossCause = cause
             gapCount += 1
             StandardError.say("messages are being missed until Redis is back: \(cause)")
-            attempt { () throws(RecordingFile.Failure) in try recording.appendLoss("\(cause)") }
+            append(.lost("\(cause)"))
         }
         progress.start()
     }
 
     func subscriptionLossExplained(_ loss: SubscriptionLoss) {
-        // What `lost` says already, and what needs no saying.
+        // `lost` has said it already, or it is of no interest.
         guard gapCount > 0, loss.cause != lossCause, loss.cause != .restarted else { return }
-        attempt { () throws(RecordingFile.Failure) in try recording.appendCause("\(loss.cause)") }
+        append(.cause("\(loss.cause)"))
+    }
+
+    private func append(_ event: RecordingFormat.GapEvent) {
+        attempt { () throws(RecordingFile.Failure) in try recording.append(event) }
     }
 
     private func attempt(_ body: () throws(RecordingFile.Failure) -> Void) {

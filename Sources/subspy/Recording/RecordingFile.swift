@@ -5,7 +5,7 @@ import JSONCodec
 final class RecordingFile {
     struct Failure: Error, CustomStringConvertible {
         let description: String
-        /// Whether the reader of a pipe has gone.
+        /// True when the reader of a pipe has closed it.
         var isClosedPipe = false
     }
 
@@ -25,7 +25,7 @@ final class RecordingFile {
     /// - Parameters:
     ///   - path: `-` is standard output.
     ///   - rotateAtBytes: size from which on the next part begins: `path`, `path.1`, `path.2`, or `name.1.gz` of `name.gz`.
-    ///   - isNew: whether what is there is overwritten.
+    ///   - isNew: overwrites the file if there is one.
     init(
         path: String, rotateAtBytes: Int? = nil, isNew: Bool = false, header: @escaping (inout JSONWriter) -> Void
     ) throws(Failure) {
@@ -40,7 +40,7 @@ final class RecordingFile {
         try flush()
     }
 
-    /// Whether there is something that would be overwritten.
+    /// True when there is a file that would be overwritten.
     static func exists(_ path: String) -> Bool {
         var status = stat()
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG && status.st_size > 0
@@ -61,12 +61,11 @@ final class RecordingFile {
             sizeBytes = max(Int(lseek(descriptor, 0, SEEK_END)), 0)
             if sizeBytes > 0 { try continueAfterCrash() }
         }
-        origin = Self.now()
+        origin = SystemClock.monotonic
         writeHeader(&buffer)
     }
 
-    /// A crash may have left a line without its end: what follows begins a new one. Of compressed data the same holds
-    /// one level below.
+    /// Ends a line that a crash has torn, and in a compressed file first the torn member.
     private func continueAfterCrash() throws(Failure) {
         guard gzip != nil else {
             var last: UInt8 = 0
@@ -88,28 +87,18 @@ final class RecordingFile {
     }
 
     func append(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) throws(Failure) {
-        let time = Self.now() - origin
+        let time = SystemClock.monotonic - origin
         try append { RecordingFormat.appendMessage(payload, on: redisChannel, microseconds: time, to: &$0) }
     }
 
     /// Appends one line, with its line feed.
     func append(_ line: (inout JSONWriter) -> Void) throws(Failure) {
         line(&buffer)
-        if buffer.count >= 1 << 16 { try flush() }
+        if buffer.count >= Limits.heldBytes { try flush() }
     }
 
-    func appendLoss(_ cause: String) throws(Failure) {
-        RecordingFormat.appendLoss(cause, microseconds: Self.now() - origin, to: &buffer)
-        try flush()
-    }
-
-    func appendCause(_ cause: String) throws(Failure) {
-        RecordingFormat.appendCause(cause, microseconds: Self.now() - origin, to: &buffer)
-        try flush()
-    }
-
-    func appendReturn() throws(Failure) {
-        RecordingFormat.appendReturn(microseconds: Self.now() - origin, to: &buffer)
+    func append(_ event: RecordingFormat.GapEvent) throws(Failure) {
+        RecordingFormat.append(event, microseconds: SystemClock.monotonic - origin, to: &buffer)
         try flush()
     }
 
@@ -145,26 +134,11 @@ final class RecordingFile {
     }
 
     private func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let slice = UnsafeRawBufferPointer(rebasing: rest)
-            let count = Glibc.write(descriptor, slice.baseAddress, slice.count)
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { return false }
-            rest = rest.dropFirst(count)
-            sizeBytes += count
-        }
-        return true
+        sizeBytes += bytes.count
+        return FileIO.write(bytes, to: descriptor)
     }
 
     private func failure() -> Failure {
         Failure(description: "\(name(ofPart: part)): \(SystemError.last)", isClosedPipe: errno == EPIPE)
-    }
-
-    /// Microseconds of the monotonic clock.
-    private static func now() -> Int64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
     }
 }

@@ -1,5 +1,4 @@
 import PubSubMessages
-import Glibc
 import JSONCodec
 
 /// The file of `subspy record`: lines of JSON, so that grep, jq and tail read it too.
@@ -14,19 +13,18 @@ import JSONCodec
 /// | its cause | `us`, `cause` (what Redis, asked afterwards, knows of the gap before) |
 ///
 /// JSON lines are what `subspy convert` makes of a recording; their header's first key is `subspy_messages`.
-/// A file may hold several recordings one after the other, each with its header: appending is how a recording goes on.
+/// A file may hold several recordings one after the other, each with its header: a recording goes on by appending.
 enum RecordingFormat {
     static let version: Int64 = 1
 
     static func appendHeader(channels: [String], patterns: [String], to writer: inout JSONWriter) {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
+        let now = SystemClock.realtime
         writer.append("{\"subspy_recording\":")
         writer.appendInteger(version)
         writer.append(",\"start\":\"")
-        for byte in utc(now).utf8 { writer.append(byte) }
+        writer.append(utc: now)
         writer.append("\",\"start_us\":")
-        writer.appendInteger(Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1000)
+        writer.appendInteger(now)
         for (key, names) in [("channels", channels), ("patterns", patterns)] as [(StaticString, [String])] {
             writer.append(",")
             writer.appendString(key)
@@ -70,23 +68,25 @@ enum RecordingFormat {
         }
     }
 
-    static func appendLoss(_ cause: String, microseconds: Int64, to writer: inout JSONWriter) {
-        appendTime(microseconds, to: &writer)
-        writer.append(",\"lost\":")
-        append(cause, to: &writer)
-        writer.append("}\n")
+    /// A line about a gap.
+    enum GapEvent {
+        case lost(String)
+        case subscribed
+        case cause(String)
     }
 
-    static func appendCause(_ cause: String, microseconds: Int64, to writer: inout JSONWriter) {
+    static func append(_ event: GapEvent, microseconds: Int64, to writer: inout JSONWriter) {
         appendTime(microseconds, to: &writer)
-        writer.append(",\"cause\":")
-        append(cause, to: &writer)
+        switch event {
+        case .lost(let cause):
+            writer.append(",\"lost\":")
+            append(cause, to: &writer)
+        case .subscribed: writer.append(",\"subscribed\":true")
+        case .cause(let cause):
+            writer.append(",\"cause\":")
+            append(cause, to: &writer)
+        }
         writer.append("}\n")
-    }
-
-    static func appendReturn(microseconds: Int64, to writer: inout JSONWriter) {
-        appendTime(microseconds, to: &writer)
-        writer.append(",\"subscribed\":true}\n")
     }
 
     private static func appendTime(_ microseconds: Int64, to writer: inout JSONWriter) {
@@ -97,22 +97,5 @@ enum RecordingFormat {
     private static func append(_ text: String, to writer: inout JSONWriter) {
         var text = text
         text.withUTF8 { writer.appendString(wtf8: UnsafeRawBufferPointer($0)) }
-    }
-
-    /// `2026-11-23T21:30:00.123456Z`
-    private static func utc(_ time: timespec) -> String {
-        var seconds = time.tv_sec
-        var parts = tm()
-        gmtime_r(&seconds, &parts)
-        func padded(_ number: Int, _ width: Int) -> String {
-            let digits = String(number)
-            return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
-        }
-        let date = [
-            padded(Int(parts.tm_year) + 1900, 4), padded(Int(parts.tm_mon) + 1, 2), padded(Int(parts.tm_mday), 2),
-        ]
-        let clock = [parts.tm_hour, parts.tm_min, parts.tm_sec].map { padded(Int($0), 2) }
-        return date.joined(separator: "-") + "T" + clock.joined(separator: ":") + "." + padded(time.tv_nsec / 1000, 6)
-            + "Z"
     }
 }

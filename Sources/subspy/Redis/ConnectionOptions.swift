@@ -3,11 +3,11 @@ import Glibc
 import Logging
 import RedisPubSub
 
-/// Where Redis is, and what to do when it isn't there.
+/// The server, and the behaviour when it can't be reached.
 struct ConnectionOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Redis or Valkey: redis://[user:password@]host:port/db, rediss:// with TLS, unix:///path, redis+sentinel://host,host/db/service or redis+cluster://host,host. (default: $REDIS or redis://localhost:6379/0)",
+            "Redis or Valkey: redis://[user:password@]host:port/db, rediss:// with TLS, unix:///path, redis+sentinel://host,host/db/service or redis+cluster://host,host. (default: $REDIS or \(Defaults.redisURL))",
             valueName: "url"))
     var redis: String?
 
@@ -28,7 +28,7 @@ struct ConnectionOptions: ParsableArguments {
     ///
     /// - Parameter channel: the first one of the command, which names a sentinels' service that the URL leaves out.
     func url(channel: String?) throws -> RedisURL {
-        let text = redis ?? Self.environment("REDIS") ?? "redis://localhost:6379/0"
+        let text = redis ?? Self.environment("REDIS") ?? Defaults.redisURL
         let url: RedisURL
         do {
             url = try RedisURL(text).namingService(channel)
@@ -36,7 +36,7 @@ struct ConnectionOptions: ParsableArguments {
         } catch {
             throw ValidationError("\(redis == nil ? "REDIS" : "--redis"): \(error)")
         }
-        // Named as ws-emit's, for those who share its environment.
+        // The same name as ws-emit's, so that both can share an environment.
         guard let file = passwordFile ?? Self.environment("REDIS_PASSWORD_FILE") else { return url }
         do {
             return try url.withPassword(inFile: file)
@@ -45,12 +45,17 @@ struct ConnectionOptions: ParsableArguments {
         }
     }
 
-    /// nil for a variable that is empty too.
+    /// The value of a variable; nil when it is not set or empty.
     private static func environment(_ name: String) -> String? {
         getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    var logger: Logger {
-        Logger(label: "subspy") { _ in ProgramLog(logLevel: verbose ? .info : .notice) }
+    /// Calls `body` with connections to the server, and runs until the run ends.
+    ///
+    /// - Parameter isQuiet: logs nothing; the screen says how Redis is.
+    func run(_ url: RedisURL, isQuiet: Bool = false, _ body: @escaping (RedisSession) -> Void) throws(ExitCode) {
+        let level: Logger.Level = isQuiet ? .critical : verbose ? .info : .notice
+        let logger = Logger(label: "subspy") { _ in ProgramLog(logLevel: level) }
+        try RunLoop.untilEnd { run in body(RedisSession(run: run, url: url, isPatient: !noWait, logger: logger)) }
     }
 }

@@ -5,26 +5,22 @@ import PubSubMessages
 /// The body of `POST /emit` for a recorded message: `event`, `data`, `room`, `namespace` and `secret`.
 struct EmitRequest {
     let body: [UInt8]
-    /// Whether the message had a callback or a skip_sid, for which there is no key.
+    /// True when the message had a callback or a skip_sid, which the request has no key for.
     let isSimplified: Bool
 
-    /// A message that the request can't say.
-    struct Refusal: Error, CustomStringConvertible {
-        let description: String
-    }
-
-    /// - Throws: why there is no such request for this message.
+    /// - Throws: for a message that the request can't express.
     init(_ payload: [UInt8], secret: ByteString, by inspector: MessageInspector) throws {
-        let (message, arguments) = try Self.read(payload, by: inspector)
+        let (inspection, message) = try inspector.dict(of: payload)
+        let arguments = try EventArguments(of: message, writtenAs: inspection)
         guard let method = message["method"], method.isText("emit"), let event = message["event"], let arguments else {
-            throw Refusal(description: "only emits can be posted")
+            throw Refusal("only emits can be posted")
         }
         guard let namespace = message["namespace"], let name = namespace.textContent, !name.isEmpty else {
-            // There a missing one is the main one.
-            throw Refusal(description: "a message without namespace reaches nobody")
+            // In the request a missing namespace is the main one.
+            throw Refusal("a message without namespace reaches nobody")
         }
-        guard arguments.values.count <= 1 else { throw Refusal(description: "an event has several arguments") }
-        if case .null? = arguments.values.first { throw Refusal(description: "None is an argument of its own") }
+        guard arguments.values.count <= 1 else { throw Refusal("an event has several arguments") }
+        if case .null? = arguments.values.first { throw Refusal("None is an argument of its own") }
         isSimplified = ["callback", "skip_sid"].contains { key in message[key].map { !$0.isNone } ?? false }
         var writer = JSONWriter()
         var attachments: [[UInt8]] = []
@@ -39,23 +35,7 @@ struct EmitRequest {
             try field.value.json(attachments: &attachments).withUnsafeBytes { writer.append(raw: $0) }
         }
         writer.append("}")
-        guard attachments.isEmpty else { throw Refusal(description: "bytes are among the data") }
+        guard attachments.isEmpty else { throw Refusal("bytes are among the data") }
         body = writer.copyBytes()
-    }
-
-    private static func read(
-        _ payload: [UInt8], by inspector: MessageInspector
-    ) throws -> (message: PickleDict, arguments: EventArguments?) {
-        try payload.withUnsafeBytes { bytes in
-            let inspection = inspector.inspect(bytes)
-            let value =
-                switch inspection.form {
-                case .undecodable(let error): throw Refusal(description: "\(error)")
-                case .pickle: try PickleValue(decoding: payload)
-                case .json: inspector.withJSON { PickleValue($0.root, of: $0) }
-                }
-            guard case .dict(let message) = value else { throw Refusal(description: "it is no dict") }
-            return (message, try EventArguments(of: message, writtenAs: inspection))
-        }
     }
 }

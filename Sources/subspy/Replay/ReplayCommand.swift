@@ -9,8 +9,8 @@ struct ReplayCommand: ParsableCommand {
         commandName: "replay",
         abstract: "Publishes a recording, in its own time or faster.",
         discussion: """
-            Each message's exact bytes go to the channel they came from, unless they are to be rewritten; what can't be
-            rewritten as asked is left out, with a warning. A Redis on another machine takes --yes: real clients
+            Each message's exact bytes go to the channel they came from, unless an option rewrites them. A message that
+            can't be rewritten is left out, with a warning. A Redis on another machine needs --yes: real clients
             may be listening there.
 
             Examples:
@@ -37,7 +37,7 @@ struct ReplayCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "So many messages a second, evenly, instead of the recorded times: 100/s.", valueName: "rate"),
+            "Evenly this many messages a second instead of the recorded times: 100/s.", valueName: "rate"),
         transform: ReplaySpeed.rate)
     var rate: Double?
 
@@ -96,7 +96,7 @@ struct ReplayCommand: ParsableCommand {
         do { return try HTTPTarget(toHttp) } catch { throw ValidationError("--to-http: \(error)") }
     }
 
-    /// What `/emit` wants to be told.
+    /// The secret of `/emit`.
     private func secret() throws -> ByteString {
         guard let secretFile else {
             let secret = getenv("SECRET").map { String(cString: $0) } ?? ""
@@ -120,32 +120,29 @@ struct ReplayCommand: ParsableCommand {
         let toHttp = try httpTarget()
         guard yes || dryRun || toHttp?.isOnThisMachine ?? url.isOnThisMachine else {
             let target = toHttp.map { "\($0)" } ?? "\(url)"
-            StandardError.say("\(target) is another machine: add --yes to publish there")
-            throw ExitCode(64)
+            throw CommandFailure(64, "\(target) is another machine: add --yes to publish there")
         }
         let secret = try toHttp.map { _ in try self.secret() }
         let entries: ReplayEntries
-        do {
-            entries = try ReplayEntries(options: self)
-        } catch {
-            StandardError.say("\(error)")
-            throw ExitCode(66)
+        do { entries = try ReplayEntries(options: self) } catch { throw CommandFailure(66, "\(error)") }
+        if dryRun {
+            // Without waiting: the times are printed.
+            let pace = ReplayPace(speed: .maximum, rate: nil)
+            try RunLoop.untilEnd { Replayer(run: $0, entries: entries, pace: pace, sink: DryRunSink($0)).start() }
+            return
         }
         let pace = ReplayPace(speed: speed, rate: rate)
-        let code = Run.untilEnd { run in
-            if dryRun {
-                ReplayRehearsal(run: run, entries: entries).start()
-            } else if let toHttp, let secret {
-                HTTPReplayer(
-                    run: run, target: toHttp, secret: secret, isPatient: !connection.noWait, entries: entries,
-                    pace: pace
-                ).start()
-            } else {
-                let session = RedisSession(run: run, url: url, isPatient: !connection.noWait, logger: connection.logger)
-                Replayer(session: session, entries: entries, pace: pace).run()
+        if let toHttp, let secret {
+            try RunLoop.untilEnd { run in
+                let sink = HTTPReplaySink(run: run, target: toHttp, secret: secret, isPatient: !connection.noWait)
+                Replayer(run: run, entries: entries, pace: pace, sink: sink).start()
+            }
+        } else {
+            try connection.run(url) { session in
+                let sink = RedisReplaySink(session: session)
+                Replayer(run: session.run, entries: entries, pace: pace, sink: sink).start()
             }
         }
-        if code != 0 { throw ExitCode(code) }
     }
 }
 
@@ -178,7 +175,7 @@ enum ReplaySpeed {
 }
 
 extension RedisURL {
-    /// Whether the server is certainly on this machine, by the address as it is written.
+    /// True when the address as it is written certainly is this machine's.
     var isOnThisMachine: Bool {
         switch endpoint {
         case .unixSocket: true

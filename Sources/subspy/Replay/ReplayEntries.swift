@@ -1,7 +1,7 @@
 import JSONCodec
 import PubSubMessages
 
-/// The messages of a recording that are to be replayed, with the time of each after the start of the replay.
+/// The messages of a recording that a replay publishes, each with its time after the start of the replay.
 final class ReplayEntries {
     /// One message to be published.
     struct Entry {
@@ -20,8 +20,6 @@ final class ReplayEntries {
     private let maximumGap: Int64
     private let rewriter: MessageRewriter?
     private let filter: MessageFilter
-    private let inspector = MessageInspector()
-    private var renderer = MessageRenderer()
     private var reader: RecordingReader
     private var count = 0
     /// The recorded time of the message before, and its time in the replay.
@@ -51,14 +49,15 @@ final class ReplayEntries {
         while true {
             guard let entry = try reader.next(), entry.microseconds < recordedTimes.upperBound else {
                 warnOfDamage()
-                // A round without any message would go on for ever.
+                // A round without any message would never end.
                 guard isLooping, count > countAtStartOfRound else { return nil }
                 countAtStartOfRound = count
                 reader = try RecordingReader(path: path)
                 recordedBefore = nil
                 continue
             }
-            guard entry.microseconds >= recordedTimes.lowerBound, isMeant(entry.payload),
+            guard entry.microseconds >= recordedTimes.lowerBound,
+                entry.payload.withUnsafeBytes({ filter.accepts($0) }), filter.isSampled(),
                 let payload = rewritten(entry.payload)
             else { continue }
             count += 1
@@ -67,7 +66,7 @@ final class ReplayEntries {
         }
     }
 
-    /// nil for what can't be changed as asked.
+    /// nil for a message that can't be rewritten.
     private func rewritten(_ payload: [UInt8]) -> [UInt8]? {
         guard let rewriter else { return payload }
         do {
@@ -84,14 +83,6 @@ final class ReplayEntries {
         recordedBefore = entry.microseconds
         replayedBefore += gap
         return replayedBefore
-    }
-
-    private func isMeant(_ payload: [UInt8]) -> Bool {
-        let isMeant = payload.withUnsafeBytes { bytes in
-            filter.mayAccept(bytes)
-                && (!filter.needsMessage || filter.accepts(bytes, inspector.inspect(bytes), of: inspector, &renderer))
-        }
-        return isMeant && filter.drawsLot()
     }
 
     /// The part of the file that has been read, from 0 to 1; nil for a pipe or when it is read over and over.

@@ -1,8 +1,8 @@
 import NIOCore
 
-/// When each message of a recording is due.
+/// Decides when each message of a recording is due.
 final class ReplayPace {
-    /// What is to be done now.
+    /// The next thing to do.
     enum Step {
         case due(ReplayEntries.Entry)
         case later(NIODeadline)
@@ -11,9 +11,9 @@ final class ReplayPace {
 
     private let speed: ReplaySpeed
     private let rate: Double?
-    private var startTime = NIODeadline.now()
-    /// What has been looked at last.
-    private var now = NIODeadline.now()
+    private var startTime = NIODeadline.uptimeNanoseconds(0)
+    /// The time of the last look at the clock, which would cost more than a message if it came with each one.
+    private var now = NIODeadline.uptimeNanoseconds(0)
     private var count = 0
     private var pending: ReplayEntries.Entry?
 
@@ -23,22 +23,29 @@ final class ReplayPace {
     }
 
     /// The first message is due now.
-    func start() {
-        startTime = .now()
-        now = startTime
+    func start(at time: NIODeadline) {
+        startTime = time
+        now = time
     }
 
-    /// Everything that follows comes later by so much.
+    /// Delays all messages that follow.
     func delay(by amount: TimeAmount) {
         startTime = startTime + amount
     }
 
     /// The next message, if it is due.
-    func next(_ entries: ReplayEntries) throws(RecordingReader.Failure) -> Step {
-        if pending == nil { pending = try entries.next() }
+    ///
+    /// - Parameters:
+    ///   - clock: the time, which is looked at where it decides.
+    ///   - source: gives the messages one after the other.
+    func next(
+        at clock: @autoclosure () -> NIODeadline,
+        from source: () throws(RecordingReader.Failure) -> ReplayEntries.Entry?
+    ) throws(RecordingReader.Failure) -> Step {
+        if pending == nil { pending = try source() }
         guard let entry = pending else { return .end }
         let time = deadline(of: entry)
-        if time > now { now = .now() }
+        if time > now { now = clock() }
         guard time <= now else { return .later(time) }
         pending = nil
         count += 1

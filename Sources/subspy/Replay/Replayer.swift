@@ -1,147 +1,114 @@
 import NIOCore
-import RedisPubSub
 
-/// Publishes a recording on time.
+/// The place that a replay's messages go to: Redis, a ws-emit, or the terminal of a dry run.
+protocol ReplaySink: AnyObject {
+    /// True when the next message can be taken. A sink without room calls `Replayer.proceed` when it has room again.
+    var hasRoom: Bool { get }
+    /// True when no message that was taken is still under way.
+    var isIdle: Bool { get }
+    /// The exit code of a replay that came to its end.
+    var exitCode: Int32 { get }
+    /// The end of the last sentence, after the counts; nil for no last sentence.
+    var remarks: String? { get }
+
+    /// Calls `ready` when messages can be taken.
+    func start(_ replayer: Replayer, _ ready: @escaping () -> Void)
+    func take(_ entry: ReplayEntries.Entry)
+    /// Sends the messages that were taken: no others are due now.
+    func flush()
+}
+
+/// Hands the messages of a recording to a sink, each at its time.
 final class Replayer {
-    private let session: RedisSession
+    let run: RunLoop
+    private let entries: ReplayEntries
     private let pace: ReplayPace
-    private let progress: ReplayProgress
-    private var unheardCount = 0
-    private var waitingCount = 0
+    private let sink: any ReplaySink
+    private let progress: Progress
+    private var startTime = NIODeadline.now()
+    private var waitsForRoom = false
     private var isComplete = false
-    private var isWaitingForAnswers = false
-    /// Batches that found no connection: nothing of them has been published.
-    private var unsent: [RedisPublishBatch] = []
-    /// Messages of which the connection took the answer with it.
-    private var uncertainCount = 0
-    private var pausedSince: NIODeadline?
-    private var batch = RedisPublishBatch()
 
-    /// Messages and bytes of one write: a quarter of the window, so that Redis works while the next is made.
-    private static let maximumBatchMessages = RedisSession.window / 4
-    private static let maximumBatchBytes = 1 << 18
-
-    init(session: RedisSession, entries: ReplayEntries, pace: ReplayPace) {
-        self.session = session
+    init(run: RunLoop, entries: ReplayEntries, pace: ReplayPace, sink: any ReplaySink) {
+        self.run = run
+        self.entries = entries
         self.pace = pace
-        progress = ReplayProgress(session.run, entries)
+        self.sink = sink
+        progress = Progress(run)
+        progress.remainder = { [weak self] in self?.timeLeft ?? "" }
     }
 
-    func run() {
-        session.run.interrupted = { [weak self] in self?.end(130) }
-        session.whenConnected { [self] in
+    /// Messages that have been published.
+    var publishedCount: Int { progress.messages }
+
+    func start() {
+        run.interrupted = { [self] in end(130) }
+        sink.start(self) { [self] in
+            startTime = .now()
             progress.start()
-            pace.start()
+            pace.start(at: startTime)
             pump()
         }
     }
 
-    /// Publishes what is due, then waits for the next message's time or for answers.
+    /// Counts published messages.
+    func count(_ messages: Int = 1, bytes: Int) { progress.count(messages, bytes: bytes) }
+
+    /// Goes on after the sink had no room, or ends.
+    ///
+    /// - Parameter delay: the time that the sink was away: all later messages come later by it.
+    func proceed(delay: TimeAmount = .zero) {
+        pace.delay(by: delay)
+        if isComplete, sink.isIdle { return end(0) }
+        if waitsForRoom { pump() }
+    }
+
+    /// Hands over the messages that are due, then waits for the next one's time or for room.
     private func pump() {
-        guard session.run.exitCode == nil, pausedSince == nil else { return }
+        waitsForRoom = false
         do throws(RecordingReader.Failure) {
-            while true {
-                guard waitingCount + batch.messageCount < RedisSession.window else {
-                    isWaitingForAnswers = true
-                    return send()
+            while run.exitCode == nil {
+                guard sink.hasRoom else {
+                    waitsForRoom = true
+                    return sink.flush()
                 }
-                switch try pace.next(progress.entries) {
-                case .due(let entry): append(entry)
+                switch try pace.next(at: .now(), from: { () throws(RecordingReader.Failure) in try entries.next() }) {
+                case .due(let entry): sink.take(entry)
                 case .later(let time):
-                    send()
-                    _ = session.run.eventLoop.assumeIsolated().scheduleTask(deadline: time) { [self] in pump() }
+                    sink.flush()
+                    _ = run.eventLoop.assumeIsolated().scheduleTask(deadline: time) { [self] in pump() }
                     return
                 case .end:
                     isComplete = true
-                    send()
-                    if waitingCount == 0, pausedSince == nil { end(0) }
+                    sink.flush()
+                    if sink.isIdle { end(0) }
                     return
                 }
             }
         } catch {
-            send()
+            sink.flush()
             StandardError.say("\(error)")
             end(65)
         }
     }
 
-    private func append(_ entry: ReplayEntries.Entry) {
-        entry.redisChannel.withUnsafeBytes { name in
-            entry.payload.withUnsafeBytes { batch.append($0, to: name) }
+    func end(_ code: Int32) {
+        guard run.exitCode == nil else { return }
+        if let remarks = sink.remarks {
+            let refused = entries.refusedCount == 0 ? "" : "; \(entries.refusedCount) could not be rewritten"
+            progress.finish("published \(progress.summary)\(remarks)\(refused)")
         }
-        if batch.messageCount >= Self.maximumBatchMessages || batch.byteCount >= Self.maximumBatchBytes { send() }
+        run.end(code == 0 ? sink.exitCode : code)
     }
 
-    private func send() {
-        guard batch.messageCount > 0 else { return }
-        let full = batch
-        batch = RedisPublishBatch(capacity: full.byteCount)
-        send(full)
-    }
-
-    private func send(_ sent: RedisPublishBatch) {
-        waitingCount += sent.messageCount
-        session.publishOnce(sent).assumeIsolated().whenComplete { [self] in answered($0, sent) }
-    }
-
-    private func answered(_ result: Result<Void, any Error>, _ batch: RedisPublishBatch) {
-        guard session.run.exitCode == nil else { return }
-        waitingCount -= batch.messageCount
-        unheardCount += batch.unheardCount
-        if case .failure(let error) = result { return failed(error, batch) }
-        progress.count(batch.messageCount, bytes: batch.payloadBytes)
-        if isComplete, waitingCount == 0, pausedSince == nil { return end(0) }
-        if isWaitingForAnswers {
-            isWaitingForAnswers = false
-            pump()
-        }
-    }
-
-    // MARK: Outages
-
-    private func failed(_ error: any Error, _ batch: RedisPublishBatch) {
-        switch error {
-        case RedisError.notConnected, RedisError.queueFull, RedisError.unreachable: unsent.append(batch)
-        default:
-            progress.count(batch.answeredCount, bytes: batch.payloadBytes * batch.answeredCount / batch.messageCount)
-            uncertainCount += batch.messageCount - batch.answeredCount
-        }
-        if case RedisError.refused = error {
-            StandardError.say("\(error)")
-            return end(77)
-        }
-        guard session.isPatient else {
-            StandardError.say(
-                "\(error); message \(progress.messages + 1) and those after it may not have been published")
-            return end(75)
-        }
-        pause()
-    }
-
-    /// Waits for Redis, then goes on where it was: what was under way is not published again.
-    private func pause() {
-        guard pausedSince == nil else { return }
-        let since = NIODeadline.now()
-        pausedSince = since
-        session.whenConnected { [self] in
-            guard session.run.exitCode == nil else { return }
-            pausedSince = nil
-            isWaitingForAnswers = false
-            pace.delay(by: .now() - since)
-            let again = unsent
-            unsent = []
-            for batch in again { send(batch) }
-            pump()
-        }
-    }
-
-    private func end(_ code: Int32) {
-        guard session.run.exitCode == nil else { return }
-        var remarks = unheardCount == 0 ? "" : "; \(unheardCount) of them reached nobody"
-        if uncertainCount > 0 { remarks += "; \(uncertainCount) more were under way when Redis went and may be lost" }
-        progress.finish(remarks)
-        if code != 0 { return session.run.end(code) }
-        let reachedNobody = unheardCount > 0 && unheardCount == progress.messages
-        session.run.end(uncertainCount > 0 ? 75 : reachedNobody ? 3 : 0)
+    /// By the part of the file that has been read, at the speed so far.
+    private var timeLeft: String? {
+        guard let part = entries.progress, part > 0 else { return nil }
+        let seconds = Double((NIODeadline.now() - startTime).nanoseconds) / 1e9 * (1 - part) / part
+        let whole = Int(min(seconds.rounded(.up), 1e9))
+        let (hours, minutes) = (whole / 3600, whole / 60 % 60)
+        return ", "
+            + (hours > 0 ? "\(hours) h \(minutes) min" : minutes > 0 ? "\(minutes) min \(whole % 60) s" : "\(whole) s")
+            + " left"
     }
 }

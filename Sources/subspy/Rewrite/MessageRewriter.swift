@@ -2,10 +2,10 @@ import JSONCodec
 import PickleCodec
 import PubSubMessages
 
-/// Changes recorded messages: rooms, namespace, sender, and the form they are written in.
+/// Changes recorded messages: their rooms, namespace, sender and format.
 final class MessageRewriter {
     private let inspector = MessageInspector()
-    private let form: RewriteOptions.Form
+    private let format: RewriteFormat
     private let room: PickleValue?
     private let mapping: [ByteString: PickleValue]
     private let namespace: PickleValue?
@@ -13,11 +13,8 @@ final class MessageRewriter {
     /// One new id for each sender.
     private var hosts: [ByteString: PickleValue] = [:]
 
-    /// Pickle protocol of converted messages: what Python 3.8 to 3.13 write.
-    private static let protocolVersion = 4
-
     init(_ options: RewriteOptions) {
-        form = options.as
+        format = options.as
         room = options.setRoom.map { .string($0) }
         var mapping: [ByteString: PickleValue] = [:]
         for pair in options.mapRoom { mapping[ByteString(pair.old)] = .string(pair.new) }
@@ -28,30 +25,18 @@ final class MessageRewriter {
 
     /// The changed payload.
     ///
-    /// - Throws: why it can't be changed: no message, or a value the wanted form can't say.
+    /// - Throws: for a payload that is no message, and for a value that the new format can't hold.
     func rewrite(_ payload: [UInt8]) throws -> [UInt8] {
-        try payload.withUnsafeBytes { bytes in
-            let inspection = inspector.inspect(bytes)
-            switch inspection.form {
-            case .undecodable(let error): throw EventArguments.Refusal("\(error)")
-            case .pickle:
-                let message = try changed(PickleValue(decoding: payload))
-                // PROTO and its argument; protocols 0 and 1 have none.
-                let version = payload.first == 0x80 && payload.count > 1 ? min(Int(payload[1]), 5) : 0
-                if form != .json { return try PickleValue.dict(message).encoded(protocolVersion: version) }
-                return try json(message, EventArguments(of: message, writtenAs: inspection))
-            case .json:
-                let message = try changed(inspector.withJSON { PickleValue($0.root, of: $0) })
-                if form == .original { return try json(message, nil) }
-                let arguments = try EventArguments(of: message, writtenAs: inspection)
-                return form == .json ? try json(message, arguments) : try pickle(message, arguments)
-            }
+        let (inspection, dict) = try inspector.dict(of: payload)
+        let message = PickleDict(
+            dict.pairs.map { PickleDict.Pair(key: $0.key, value: changed($0.value, forKey: $0.key)) })
+        if case .pickle = inspection.form, format != .json {
+            let version = PickleValue.protocolVersion(of: payload)
+            return try PickleValue.dict(message).encoded(protocolVersion: version)
         }
-    }
-
-    private func changed(_ value: PickleValue) throws -> PickleDict {
-        guard case .dict(let dict) = value else { throw EventArguments.Refusal("it is no dict") }
-        return PickleDict(dict.pairs.map { PickleDict.Pair(key: $0.key, value: changed($0.value, forKey: $0.key)) })
+        if format == .original { return try json(message, nil) }
+        let arguments = try EventArguments(of: message, writtenAs: inspection)
+        return format == .json ? try json(message, arguments) : try pickle(message, arguments)
     }
 
     private func changed(_ value: PickleValue, forKey key: PickleValue) -> PickleValue {
@@ -72,7 +57,7 @@ final class MessageRewriter {
         }
     }
 
-    /// As python-socketio 5.15.1 and later write it; without arguments every value stays as it is.
+    /// Writes a message as python-socketio 5.15.1 and later do. Without arguments every value stays as it is.
     private func json(_ message: PickleDict, _ arguments: EventArguments?) throws -> [UInt8] {
         var writer = JSONWriter()
         var none: [[UInt8]] = []
@@ -88,7 +73,7 @@ final class MessageRewriter {
                 try append(arguments, to: &writer)
             } else {
                 try pair.value.json(attachments: &none).withUnsafeBytes { writer.append(raw: $0) }
-                guard none.isEmpty else { throw EventArguments.Refusal("bytes stand outside of the data") }
+                guard none.isEmpty else { throw Refusal("bytes stand outside of the data") }
             }
         }
         writer.append(isFirst ? "{}" : "}")
@@ -102,19 +87,19 @@ final class MessageRewriter {
         structure.withUnsafeBytes { writer.appendData(list: $0, attachments: attachments) }
     }
 
-    /// As python-socketio up to 5.13 writes it.
+    /// Writes a message as python-socketio up to 5.13 does.
     private func pickle(_ message: PickleDict, _ arguments: EventArguments?) throws -> [UInt8] {
         var pairs: [PickleDict.Pair] = []
         for pair in message.pairs {
             var value = pair.value
             if pair.key.isText("binary"), arguments != nil { continue }
             if pair.key.isText("data"), let arguments { value = arguments.pickled }
-            // Tuples there; lists are what JSON makes of them.
+            // python-socketio pickles tuples; JSON has made lists of them.
             if pair.key.isText("callback") || pair.key.isText("args"), case .list(let items) = value {
                 value = .tuple(items)
             }
             pairs.append(PickleDict.Pair(key: pair.key, value: value))
         }
-        return try PickleValue.dict(PickleDict(pairs)).encoded(protocolVersion: Self.protocolVersion)
+        return try PickleValue.dict(PickleDict(pairs)).encoded(protocolVersion: Defaults.convertedPickleProtocol)
     }
 }

@@ -2,7 +2,41 @@ import JSONCodec
 import PickleCodec
 import PubSubMessages
 
+/// A value or message that can't be written in the wanted format.
+struct Refusal: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+extension MessageInspector {
+    /// Reads a payload as a Python value.
+    func value(of payload: [UInt8]) throws -> (inspection: Inspection, value: PickleValue) {
+        try payload.withUnsafeBytes { bytes in
+            let inspection = inspect(bytes)
+            switch inspection.form {
+            case .undecodable(let error): throw Refusal("\(error)")
+            case .pickle: return (inspection, try PickleValue(decoding: payload))
+            case .json: return (inspection, withJSON { PickleValue($0.root, of: $0) })
+            }
+        }
+    }
+
+    /// Reads a payload as a message.
+    func dict(of payload: [UInt8]) throws -> (inspection: Inspection, dict: PickleDict) {
+        let (inspection, value) = try value(of: payload)
+        guard case .dict(let dict) = value else { throw Refusal("it is no dict") }
+        return (inspection, dict)
+    }
+}
+
 extension PickleValue {
+    /// The protocol of a pickle: the argument of PROTO, which protocols 0 and 1 don't have.
+    static func protocolVersion<Bytes: RandomAccessCollection>(of payload: Bytes) -> Int
+    where Bytes.Element == UInt8, Bytes.Index == Int {
+        payload.first == 0x80 && payload.count > 1 ? min(Int(payload[payload.startIndex + 1]), 5) : 0
+    }
+
     /// The Python value that `json.loads` makes of a JSON value.
     init(_ node: JSONDocument.Node, of document: borrowing JSONDocument) {
         switch document.kind(of: node) {
@@ -48,7 +82,7 @@ extension PickleValue {
         }
     }
 
-    /// Whether the value is this text, byte for byte.
+    /// Compares the value with a text, byte for byte.
     func isText(_ text: StaticString) -> Bool {
         textContent == ByteString(stringLiteral: text)
     }

@@ -1,8 +1,8 @@
 import ArgumentParser
 
-/// What is changed in each message before it is published.
+/// The changes to each message before it is published.
 struct RewriteOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Room of every message that has one, or could: broadcasts too.", valueName: "name"))
+    @Option(help: ArgumentHelp("Room of every message that can have one, broadcasts included.", valueName: "name"))
     var setRoom: String?
 
     @Option(
@@ -14,19 +14,16 @@ struct RewriteOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Namespace of every message.", valueName: "name"))
     var setNamespace: String?
 
-    @Flag(help: "Another host id for each sender, so that it doesn't ignore its own messages.")
+    @Flag(help: "A new host id for each sender: a server ignores messages with its own.")
     var newHostId = false
 
     @Option(
         help: ArgumentHelp(
             "pickle (for python-socketio up to 5.13), json (for 5.15.1 and later), or original: each as it was recorded.",
             valueName: "form"))
-    var `as` = Form.original
+    var `as` = RewriteFormat.original
 
-    /// The form of the published messages.
-    enum Form: String, CaseIterable, ExpressibleByArgument { case original, pickle, json }
-
-    /// Whether anything is to be changed at all.
+    /// True when messages are published as they were recorded.
     var isEmpty: Bool { setRoom == nil && mapRoom.isEmpty && setNamespace == nil && !newHostId && `as` == .original }
 
     func validate() throws {
@@ -35,6 +32,9 @@ struct RewriteOptions: ParsableArguments {
         if let setNamespace, !setNamespace.hasPrefix("/") { throw ValidationError("--set-namespace must begin with /") }
     }
 }
+
+/// The format of the published messages.
+enum RewriteFormat: String, CaseIterable, ExpressibleByArgument { case original, pickle, json }
 
 /// A room and its new name.
 struct RoomMapping {

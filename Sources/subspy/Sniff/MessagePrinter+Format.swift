@@ -10,11 +10,7 @@ extension MessagePrinter {
             case .field(let field):
                 var text = JSONWriter(capacity: 256)
                 append(field, of: message, to: &text)
-                text.withUnsafeBytes { text in
-                    let (shown, isCut) = PrintableText.prefix(text, characters: truncation)
-                    line.append(raw: shown)
-                    if isCut { line.append("…") }
-                }
+                text.withUnsafeBytes { PrintableText.append($0, characters: truncation, to: &line) }
             }
         }
     }

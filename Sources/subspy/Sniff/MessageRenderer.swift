@@ -7,19 +7,15 @@ struct MessageRenderer: ~Copyable {
     private var repr: PythonRepr
     private var json: JSONText
 
-    /// Bytes shown of a payload that can't be decoded; `--raw` and `--hex` show them all.
-    static let maximumShownBytes = 4_096
-
     /// - Parameter maximumTextLength: for texts in JSON, which can't be cut as a whole.
     init(redaction: Redaction = .none, maximumTextLength: Int? = nil) {
         repr = PythonRepr(redaction: redaction)
         json = JSONText(redaction: redaction, maximumTextLength: maximumTextLength)
     }
 
-    /// Sets how long the texts of a payload may become: a byte takes at most six characters (`\u0001`) and its brackets;
-    /// only values that are shared, and therefore written again and again, take more.
+    /// Sets how long the texts of a payload may become.
     mutating func prepare(for payload: UnsafeRawBufferPointer) {
-        repr.maximumBytes = max(PythonRepr.leastMaximumBytes, payload.count * 8)
+        repr.maximumBytes = max(Limits.leastTextBytes, payload.count * Limits.textBytesPerPayloadByte)
         json.repr.maximumBytes = repr.maximumBytes
     }
 
@@ -32,7 +28,7 @@ struct MessageRenderer: ~Copyable {
         prepare(for: payload)
         repr.removeAll()
         if case .undecodable(let error) = form { return renderUndecodable(payload, "\(error)") }
-        if !append(.python, key: nil, form, of: inspector) { renderUndecodable(payload, tooLong) }
+        if !Self.append(nil, form, of: inspector, to: &repr) { renderUndecodable(payload, tooLong) }
     }
 
     /// Renders a payload as Python's repr.
@@ -43,7 +39,7 @@ struct MessageRenderer: ~Copyable {
     /// Renders the value of one key of the payload that was inspected last; nothing where it has none.
     mutating func render(_ key: StaticString, _ form: MessageInspector.Form, of inspector: MessageInspector) {
         repr.removeAll()
-        if !append(.python, key: key, form, of: inspector) {
+        if !Self.append(key, form, of: inspector, to: &repr) {
             repr.removeAll()
             repr.append("...")
         }
@@ -75,7 +71,7 @@ struct MessageRenderer: ~Copyable {
     private mutating func appendBytes(_ payload: UnsafeRawBufferPointer) {
         // The values to be hidden may stand anywhere in it.
         guard repr.redaction.isEmpty else { return repr.append(PythonRepr.hidden) }
-        let shown = UnsafeRawBufferPointer(rebasing: payload.prefix(Self.maximumShownBytes))
+        let shown = UnsafeRawBufferPointer(rebasing: payload.prefix(Limits.undecodableBytes))
         repr.append(bytes: shown)
         if shown.count < payload.count { repr.append("...") }
     }
@@ -96,7 +92,7 @@ struct MessageRenderer: ~Copyable {
         _ key: StaticString?, _ form: MessageInspector.Form, of inspector: MessageInspector, to writer: inout JSONWriter
     ) -> Bool {
         json.removeAll()
-        let isComplete = append(.json, key: key, form, of: inspector)
+        let isComplete = Self.append(key, form, of: inspector, to: &json)
         if isComplete, json.output.count > 0 {
             json.output.withUnsafeBytes { writer.append(raw: $0) }
         } else {
@@ -113,7 +109,7 @@ struct MessageRenderer: ~Copyable {
         json.append(",\"error\":")
         json.append(sentence: reason)
         json.append(",\"payload\":")
-        if json.redaction.isEmpty { json.append("$bytes", bytes: payload) } else { json.append(JSONText.hidden) }
+        if json.redaction.isEmpty { json.append(bytes: payload, .bytes) } else { json.append(JSONText.hidden) }
         json.output.withUnsafeBytes { writer.append(raw: $0) }
     }
 
@@ -159,56 +155,37 @@ struct MessageRenderer: ~Copyable {
 
     // MARK: Values
 
-    private enum Spelling { case python, json }
-
     /// - Returns: false when the text would have been too long.
-    private mutating func append(
-        _ spelling: Spelling, key: StaticString?, _ form: MessageInspector.Form, of inspector: MessageInspector
+    private static func append<Spelling: ValueSpelling & ~Copyable>(
+        _ key: StaticString?, _ form: MessageInspector.Form, of inspector: MessageInspector, to spelling: inout Spelling
     ) -> Bool {
-        var isComplete = true
-        switch form {
-        case .undecodable: break
-        case .pickle:
-            inspector.withPickle { document in
-                let value = key.map { document.value(forKey: $0, in: document.root) } ?? document.root
-                guard let value else { return }
-                if isHidden(key) { return appendMark(spelling) }
-                do throws(TooLong) {
-                    switch spelling {
-                    case .python: try repr.append(value, of: document)
-                    case .json: try json.append(value, of: document)
+        let name = key.map { ByteString(stringLiteral: $0) }
+        let isHidden = name.map { spelling.redaction.hides($0) } ?? false
+        do {
+            switch form {
+            case .undecodable: break
+            case .pickle:
+                try inspector.withPickle { document in
+                    let value = key.map { document.value(forKey: $0, in: document.root) } ?? document.root
+                    guard let value else { return }
+                    if isHidden { return spelling.append(Spelling.hidden) }
+                    try spelling.append(value, of: document)
+                }
+            case .json:
+                try inspector.withJSON { document in
+                    let value = key.map { document.value(forKey: $0, in: document.root) } ?? document.root
+                    guard let value else { return }
+                    if isHidden { return spelling.append(Spelling.hidden) }
+                    // In `data` attachments follow the placeholders.
+                    if name == "data", document.kind(of: value) == .array {
+                        return try spelling.appendArray(value, of: document, isData: true)
                     }
-                } catch { isComplete = false }
+                    try spelling.append(value, of: document)
+                }
             }
-        case .json:
-            inspector.withJSON { document in
-                let value = key.map { document.value(forKey: $0, in: document.root) } ?? document.root
-                guard let value else { return }
-                if isHidden(key) { return appendMark(spelling) }
-                // In `data` attachments follow the placeholders.
-                let isData = document.kind(of: value) == .array && key.map { ByteString(stringLiteral: $0) } == "data"
-                do throws(TooLong) {
-                    switch spelling {
-                    case .python where isData: try repr.appendArray(value, of: document, isData: true)
-                    case .python: try repr.append(value, of: document)
-                    case .json where isData: try json.appendArray(value, of: document, isData: true)
-                    case .json: try json.append(value, of: document)
-                    }
-                } catch { isComplete = false }
-            }
-        }
-        return isComplete
-    }
-
-    private func isHidden(_ key: StaticString?) -> Bool {
-        guard let key, !repr.redaction.isEmpty else { return false }
-        return repr.redaction.hides(ByteString(stringLiteral: key))
-    }
-
-    private mutating func appendMark(_ spelling: Spelling) {
-        switch spelling {
-        case .python: repr.append(PythonRepr.hidden)
-        case .json: json.append(JSONText.hidden)
+            return true
+        } catch {
+            return false
         }
     }
 }

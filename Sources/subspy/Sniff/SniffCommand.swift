@@ -1,23 +1,23 @@
 import ArgumentParser
 
-/// What `subspy` does without a subcommand: print the channel.
+/// Prints the channel; the default command.
 struct SniffCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sniff",
-        abstract: "Prints what passes on the channel (the default).",
+        abstract: "Prints the messages on the channel (the default).",
         discussion: """
             Each message is one line: Python's repr of what it holds, whether it came as a pickle or as JSON. Nothing in a \
-            pickle is ever executed. First comes the list of channels that somebody listens to, then one line for each \
+            pickle is ever executed. First comes the list of channels with subscribers, then one line for each \
             subscription. On a terminal the default is --output pretty.
 
             --event, --room and the like take a glob (room-*) or a regular expression between slashes (/^room-[0-9]+$/); \
-            given several times any of them will do, and each --not-… excludes.
+            given several times, any of them is enough, and each --not-… excludes.
 
             Fields of --format:
             \(LineFormat.help)
 
-            Exit codes: 0 when what --until or --count waits for has come, or without them at the end; 1 when the run ended \
-            without it (--duration, --idle), 130 when it was interrupted; 69 without Redis and with --no-wait.
+            Exit codes: 0 when the event of --until or the number of --count was reached, or without them at the end; 1 when \
+            the run ended before (--duration, --idle), 130 when it was interrupted; 69 without Redis and with --no-wait.
 
             Examples:
               subspy --event update --room 'time' --count 10
@@ -42,20 +42,15 @@ struct SniffCommand: ParsableCommand {
 
     func run() throws {
         let url = try connection.url(channel: source.channels.first)
-        let code = Run.untilEnd { run in
-            let session = RedisSession(
-                run: run, url: url, isPatient: !connection.noWait, logger: connection.logger)
-            Sniffer(run: run, session: session, options: self).start()
-        }
-        if code != 0 { throw ExitCode(code) }
+        try connection.run(url) { Sniffer(session: $0, options: self).start() }
     }
 }
 
-/// What to listen to.
+/// The channels to listen to.
 struct ChannelOptions: ParsableArguments {
     @Option(
         parsing: .singleValue,
-        help: ArgumentHelp("Redis channel; repeatable. (default: flask-socketio)", valueName: "name"))
+        help: ArgumentHelp("Redis channel; repeatable. (default: \(Defaults.redisChannel))", valueName: "name"))
     var channel: [String] = []
 
     @Option(
@@ -63,7 +58,7 @@ struct ChannelOptions: ParsableArguments {
         help: ArgumentHelp("Glob of Redis channels, in Redis's own syntax; repeatable.", valueName: "glob"))
     var pattern: [String] = []
 
-    var channels: [String] { channel.isEmpty && pattern.isEmpty ? ["flask-socketio"] : channel }
+    var channels: [String] { channel.isEmpty && pattern.isEmpty ? [Defaults.redisChannel] : channel }
 
     func validate() throws {
         guard !channel.contains("") else { throw ValidationError("--channel must not be empty") }

@@ -3,45 +3,41 @@ import JSONCodec
 import PubSubMessages
 import RedisPubSub
 
-/// Prints what passes on the channels, from the first subscription to the end of the run.
+/// Prints the messages on the channels, from the first subscription to the end of the run.
 final class Sniffer: PubSubDelegate {
-    private let run: Run
+    private let run: RunLoop
     private let session: RedisSession
     private let channels: [String]
     private let patterns: [String]
     private let filter: MessageFilter
-    private let output = LineOutput()
+    private let output: LineOutput
     private let printer: MessagePrinter
-    private let inspector = MessageInspector()
     private let statistics: TrafficReport
-    private var renderer = MessageRenderer()
     private var condition: StopCondition?
     private var shownCount = 0
 
-    init(run: Run, session: RedisSession, options: SniffCommand) {
-        self.run = run
+    init(session: RedisSession, options: SniffCommand) {
         self.session = session
+        let run = session.run
+        self.run = run
         channels = options.source.channels
         patterns = options.source.pattern
         filter = MessageFilter(options.filter)
+        output = LineOutput(run)
         printer = MessagePrinter(
-            output: output, inspector: inspector, options: options.output,
+            output: output, inspector: filter.inspector, options: options.output,
             showsChannel: channels.count + patterns.count > 1 || !patterns.isEmpty)
         statistics = TrafficReport(run, every: options.stats)
-        output.ended = { [weak run] failure in
-            if let failure { StandardError.say("standard output: \(SystemError.text(of: failure))") }
-            run?.end(failure == nil ? 0 : 74)
-        }
         condition = StopCondition(options.stopping, run: run) { [output, statistics] code in
             output.flush()
             // Nothing is said when flushing has found the pipe closed.
             if run.exitCode == nil { statistics.summarize() }
             run.end(code)
         }
-        output.watchReader(run)
+        output.watchReader()
     }
 
-    /// Says who is there, then subscribes: the order of the original.
+    /// Prints the channels with subscribers, then subscribes: the order of the original.
     func start() {
         printer.printHeading()
         output.flush()
@@ -70,11 +66,9 @@ final class Sniffer: PubSubDelegate {
     // MARK: PubSubDelegate
 
     func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
-        guard run.exitCode == nil, filter.mayAccept(payload) else { return }
-        let inspection = inspector.inspect(payload)
-        guard filter.accepts(payload, inspection, of: inspector, &renderer) else { return }
+        guard run.exitCode == nil, let inspection = filter.inspect(payload) else { return }
         statistics.count(inspection, bytes: payload.count)
-        guard filter.drawsLot() else { return }
+        guard filter.isSampled() else { return }
         shownCount += 1
         printer.print(
             ShownMessage(payload: payload, redisChannel: redisChannel, inspection: inspection, number: shownCount))

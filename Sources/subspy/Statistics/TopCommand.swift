@@ -1,16 +1,20 @@
 import ArgumentParser
+import JSONCodec
+import NIOCore
+import PubSubMessages
+import RedisPubSub
 
-/// What uses the channel, as a table that keeps itself up to date.
+/// Shows who uses the channel, as a table that is kept up to date.
 struct TopCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "top",
-        abstract: "Shows who and what uses the channel: rates, sizes, dialects and gaps, live.",
+        abstract: "Shows who and what uses the channel: rates, sizes, formats and gaps, live.",
         discussion: """
             On a terminal the table is redrawn every second. Keys: q quits; m, b, a, x, t, l, g and n sort by messages/s, \
             bytes/s, average size, maximum size, total, last seen, gap and name. Elsewhere, and with --once or --count, each \
             table is printed below the one before.
 
-            FORM is how the messages were written: pickle and its protocol (python-socketio up to 5.13), or JSON of 5.14.0 \
+            FORM is the format of the messages: pickle and its protocol (python-socketio up to 5.13), or JSON of 5.14.0 \
             (and hand-written JSON), 5.14.2 (to 5.15.0) or 5.15.1 and later. LAST is the time since the last message, GAP \
             the longest time without one. A message to several rooms counts in each of them.
 
@@ -24,7 +28,7 @@ struct TopCommand: ParsableCommand {
     @OptionGroup var source: ChannelOptions
     @OptionGroup(title: "Filters") var filter: FilterOptions
 
-    @Option(help: ArgumentHelp("What a row is: room, event, sender (its host id) or namespace.", valueName: "key"))
+    @Option(help: ArgumentHelp("Meaning of a row: room, event, sender (its host id) or namespace.", valueName: "key"))
     var by = Grouping.room
 
     @Option(
@@ -32,8 +36,10 @@ struct TopCommand: ParsableCommand {
             "Order: messages or bytes (per second), average, maximum, total, last, gap, name.", valueName: "column"))
     var sort = TrafficOrder.messages
 
-    @Option(help: ArgumentHelp("Time between two tables. (default: 1s)", valueName: "time"), transform: TimeSpan.parse)
-    var every: Duration = .seconds(1)
+    @Option(
+        help: ArgumentHelp("Time between two tables. (default: \(Defaults.tableInterval)s)", valueName: "time"),
+        transform: TimeSpan.parse)
+    var every: Duration = .seconds(Defaults.tableInterval)
 
     @Option(help: ArgumentHelp("Print this many tables, then stop.", valueName: "n"))
     var count: Int?
@@ -43,40 +49,155 @@ struct TopCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Most rows that are kept; what comes beyond is added up as (others).",
+            "Most rows that are kept; all others are added up as (others).",
             valueName: "n"))
-    var maxRows = 1000
+    var maxRows = Defaults.tableRows
 
     @Option(help: ArgumentHelp("auto (on a terminal, unless NO_COLOR is set), always or never.", valueName: "when"))
     var color = Palette.Choice.auto
 
-    /// What rows are.
+    /// The meaning of a row.
     enum Grouping: String, CaseIterable, ExpressibleByArgument { case room, event, sender, namespace }
 
     /// Tables to print; nil for no end.
     var tableCount: Int? { once ? 1 : count }
 
-    /// Whether the table is redrawn in its place.
+    /// True when the table is redrawn in place.
     var isLive: Bool { tableCount == nil && Terminal.isCapable && Terminal.size != nil }
 
     func validate() throws {
         if let count, count < 1 { throw ValidationError("--count must be at least 1") }
         if once, count != nil { throw ValidationError("--once does not go with --count") }
         if maxRows < 1 { throw ValidationError("--max-rows must be at least 1") }
-        if every < .milliseconds(100) { throw ValidationError("--every must be at least 100ms") }
+        if every < .milliseconds(Limits.leastTableMilliseconds) {
+            throw ValidationError("--every must be at least \(Limits.leastTableMilliseconds)ms")
+        }
     }
 
     func run() throws {
         let url = try connection.url(channel: source.channels.first)
-        // On a live screen the heading says how Redis is.
-        var logger = connection.logger
-        if isLive { logger.logLevel = .critical }
-        let code = Run.untilEnd { run in
-            let session = RedisSession(run: run, url: url, isPatient: !connection.noWait, logger: logger)
-            Top(run: run, options: self).start(session)
-        }
-        if code != 0 { throw ExitCode(code) }
+        try connection.run(url, isQuiet: isLive) { TopSession(run: $0.run, options: self).start($0) }
     }
 }
 
 extension TrafficOrder: ExpressibleByArgument {}
+
+/// Counts messages and shows the table again and again.
+final class TopSession: PubSubDelegate {
+    private let run: RunLoop
+    private let options: TopCommand
+    private let filter: MessageFilter
+    private let grouping: TopCommand.Grouping
+    private let output: LineOutput
+    private var screen: TopScreen?
+    private var table: TrafficTable
+    private var counts = TrafficCounts()
+    private var outages = Outages()
+    private var order: TrafficOrder
+    private var start: NIODeadline?
+    private var printedTables = 0
+
+    init(run: RunLoop, options: TopCommand) {
+        self.run = run
+        self.options = options
+        filter = MessageFilter(options.filter)
+        output = LineOutput(run)
+        grouping = options.by
+        order = options.sort
+        table = TrafficTable(capacity: options.maxRows, at: run.eventLoop.now)
+    }
+
+    func start(_ session: RedisSession) {
+        if options.isLive {
+            let screen = TopScreen(run)
+            self.screen = screen
+            screen.pressed = { [self] key in press(key) }
+            screen.resized = { [self] in draw() }
+            screen.open()
+            draw()
+            tick()
+        } else {
+            output.watchReader()
+        }
+        session.whenConnected { [self] in
+            session.listen(channels: options.source.channels, patterns: options.source.pattern, delegate: self)
+        }
+    }
+
+    // MARK: PubSubDelegate
+
+    func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
+        guard run.exitCode == nil, let inspection = filter.inspect(payload), filter.isSampled() else { return }
+        let (now, size, form) = (run.eventLoop.now, payload.count, inspection.wireForm)
+        counts.count(inspection, bytes: size)
+        if case .undecodable = inspection.form { return table.count(.undecodable, bytes: size, form, at: now) }
+        let summary = inspection.summary
+        switch grouping {
+        case .room:
+            if summary.rooms.isEmpty { table.count(.unnamed, bytes: size, form, at: now) }
+            for room in summary.rooms { table.count(.named(room), bytes: size, form, at: now) }
+        case .event: count(summary.event)
+        case .sender: count(summary.hostID)
+        case .namespace: count(summary.namespace)
+        }
+        func count(_ name: ByteString?) {
+            table.count(name.map { .named($0) } ?? .unnamed, bytes: size, form, at: now)
+        }
+    }
+
+    func receivedBatch() {}
+
+    func subscriptionChanged(_ state: SubscriptionState) {
+        let now = run.eventLoop.now
+        outages.note(state, at: now)
+        if state == .subscribed, start == nil {
+            start = now
+            table.refresh(at: now)
+            counts.refresh(at: now)
+            if screen == nil { tick() }
+        }
+        if screen != nil { draw() }
+    }
+
+    // MARK: Showing
+
+    private func tick() {
+        run.after(options.every) { [self] in
+            let now = run.eventLoop.now
+            table.refresh(at: now)
+            counts.refresh(at: now)
+            draw()
+            printedTables += 1
+            if printedTables == options.tableCount { return run.end(0) }
+            tick()
+        }
+    }
+
+    private func press(_ key: Character) {
+        if key == "q" || key == "Q" { return run.end(0) }
+        guard let chosen = TrafficOrder.allCases.first(where: { $0.letter == key }) else { return }
+        order = chosen
+        draw()
+    }
+
+    private func draw() {
+        let size = screen == nil ? nil : Terminal.size
+        let palette = Palette(options.color)
+        let frame = TopFrame(
+            palette: palette, grouping: grouping, order: order, columns: size?.columns ?? Terminal.columns)
+        let now = run.eventLoop.now
+        var writer = JSONWriter(capacity: 8192)
+        frame.appendHeading(
+            counts, duration: start.map { now - $0 }, outages: outages, at: now, isLive: screen != nil, to: &writer)
+        // Three lines are above the rows, and one below.
+        let room = size.map { max($0.rows - 5, 0) } ?? Int.max
+        frame.append(table, rows: room, at: now, to: &writer)
+        if let screen {
+            writer.withUnsafeBytes { screen.show($0) }
+        } else {
+            writer.append(0x0A)
+            writer.withUnsafeBytes { output.append(spelled: $0) }
+            output.flush()
+        }
+    }
+}

@@ -2,9 +2,87 @@ import JSONCodec
 import NIOCore
 import PubSubMessages
 
-/// Counts of what passes, a row for each room, event, sender or namespace. Time is an argument.
+/// Messages and bytes, in all and per second.
+struct Tally {
+    private(set) var messages = 0
+    private(set) var bytes = 0
+    /// In the interval before the last `refresh`.
+    private(set) var messagesPerSecond = 0.0
+    private(set) var bytesPerSecond = 0.0
+    private var before = (messages: 0, bytes: 0)
+
+    mutating func count(bytes count: Int) {
+        messages += 1
+        bytes += count
+    }
+
+    /// Computes the rates since the last call, which was `interval` ago; nil only starts the clock.
+    mutating func refresh(after interval: TimeAmount?) {
+        if let interval {
+            let seconds = max(Double(interval.nanoseconds) / 1e9, 1e-6)
+            messagesPerSecond = Double(messages - before.messages) / seconds
+            bytesPerSecond = Double(bytes - before.bytes) / seconds
+        }
+        before = (messages, bytes)
+    }
+
+    /// Adds what was counted earlier: it doesn't change the rates.
+    mutating func absorb(_ other: Tally) {
+        messages += other.messages
+        bytes += other.bytes
+        before.messages += other.messages
+        before.bytes += other.bytes
+    }
+}
+
+/// Counts of all messages. Time is an argument.
+struct TrafficCounts {
+    private(set) var tally = Tally()
+    private(set) var undecodable = 0
+    private var lastRefresh: NIODeadline?
+    private var methods: [ByteString: Int] = [:]
+    private var forms: [WireForm: Int] = [:]
+
+    mutating func count(_ inspection: MessageInspector.Inspection, bytes count: Int) {
+        tally.count(bytes: count)
+        forms[inspection.wireForm, default: 0] += 1
+        if case .undecodable = inspection.form { return undecodable += 1 }
+        var method = inspection.summary.method ?? "(no method)"
+        if methods[method] == nil, methods.count >= Limits.methods { method = "(others)" }
+        methods[method, default: 0] += 1
+    }
+
+    /// Computes the rates since the last call; the first one starts the clock.
+    mutating func refresh(at now: NIODeadline) {
+        tally.refresh(after: lastRefresh.map { now - $0 })
+        lastRefresh = now
+    }
+
+    /// `emit 12, close_room 1`, the largest first.
+    var methodList: String { Self.list(methods.map { (Self.name($0.key), $0.value) }) }
+
+    /// `pickle 4: 12, JSON 5.15.1+: 1`, the largest first, without undecodable messages.
+    var formList: String {
+        Self.list(forms.filter { $0.key != .undecodable }.map { ("\($0.key):", $0.value) })
+    }
+
+    private static func list(_ counts: [(name: String, count: Int)]) -> String {
+        counts.sorted { ($1.count, $0.name) < ($0.count, $1.name) }.map { "\($0.name) \($0.count)" }
+            .joined(separator: ", ")
+    }
+
+    private static func name(_ method: ByteString) -> String {
+        var writer = JSONWriter(capacity: 64)
+        method.withUnsafeBytes {
+            PrintableText.append(UnsafeRawBufferPointer(rebasing: $0.prefix(Limits.methodBytes)), to: &writer)
+        }
+        return writer.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+    }
+}
+
+/// Counts of messages, a row for each room, event, sender or namespace. Time is an argument.
 struct TrafficTable {
-    /// What a row stands for.
+    /// The meaning of a row.
     enum Key: Hashable {
         case named(ByteString)
         /// A broadcast, or a message without event, sender or namespace.
@@ -14,19 +92,14 @@ struct TrafficTable {
 
     struct Row {
         let key: Key
-        var messages = 0
-        var bytes = 0
-        var maximumBytes = 0
-        /// How the last message was written.
+        private(set) var tally = Tally()
+        private(set) var maximumBytes = 0
+        /// The format of the last message.
         private var form: WireForm
-        /// All ways in which messages were written.
+        /// The formats of all messages.
         private(set) var forms: Set<WireForm>
-        var lastSeen: NIODeadline
-        fileprivate var longestGap: TimeAmount = .zero
-        fileprivate var before = (messages: 0, bytes: 0)
-        /// In the interval before the last `refresh`.
-        fileprivate(set) var messagesPerSecond = 0.0
-        fileprivate(set) var bytesPerSecond = 0.0
+        private(set) var lastSeen: NIODeadline
+        private var longestGap: TimeAmount = .zero
 
         init(_ key: Key, form: WireForm, at now: NIODeadline) {
             self.key = key
@@ -35,33 +108,25 @@ struct TrafficTable {
             lastSeen = now
         }
 
-        var averageBytes: Int { messages == 0 ? 0 : bytes / messages }
+        var averageBytes: Int { tally.messages == 0 ? 0 : tally.bytes / tally.messages }
 
         /// The longest time without a message, the present one included.
         func gap(at now: NIODeadline) -> TimeAmount { max(longestGap, now - lastSeen) }
 
         fileprivate mutating func count(bytes count: Int, _ form: WireForm, at now: NIODeadline) {
-            if messages > 0 { longestGap = max(longestGap, now - lastSeen) }
+            if tally.messages > 0 { longestGap = max(longestGap, now - lastSeen) }
             lastSeen = now
-            messages += 1
-            bytes += count
+            tally.count(bytes: count)
             maximumBytes = max(maximumBytes, count)
-            // Spares the set nearly always: a sender doesn't change.
+            // A sender's format rarely changes: this saves nearly all accesses to the set.
             if form != self.form { forms.insert(form) }
             self.form = form
         }
 
-        fileprivate mutating func refresh(seconds: Double) {
-            messagesPerSecond = Double(messages - before.messages) / seconds
-            bytesPerSecond = Double(bytes - before.bytes) / seconds
-            before = (messages, bytes)
-        }
+        fileprivate mutating func refresh(after interval: TimeAmount) { tally.refresh(after: interval) }
 
         fileprivate mutating func absorb(_ row: Row) {
-            messages += row.messages
-            bytes += row.bytes
-            before.messages += row.messages
-            before.bytes += row.bytes
+            tally.absorb(row.tally)
             maximumBytes = max(maximumBytes, row.maximumBytes)
             forms.formUnion(row.forms)
             lastSeen = max(lastSeen, row.lastSeen)
@@ -69,14 +134,14 @@ struct TrafficTable {
     }
 
     private(set) var rows: [Row] = []
-    private var places: [Key: Int] = [:]
+    private var indices: [Key: Int] = [:]
     private let capacity: Int
-    /// What found no row of its own.
+    /// Messages without a row of their own.
     private(set) var others: Row?
     private var lastRefresh: NIODeadline
 
-    /// A full table gives up rows that have been quiet for this long, so that those of today find room.
-    private static let staleAfter = TimeAmount.seconds(60)
+    /// A full table gives up rows that have been quiet for this long.
+    private static let staleAfter = TimeAmount.seconds(Int64(Limits.staleRowSeconds))
 
     /// - Parameter capacity: most rows; the rest is added up in `others`.
     init(capacity: Int, at now: NIODeadline) {
@@ -85,10 +150,10 @@ struct TrafficTable {
     }
 
     mutating func count(_ key: Key, bytes: Int, _ form: WireForm, at now: NIODeadline) {
-        if let place = places[key] {
-            rows[place].count(bytes: bytes, form, at: now)
+        if let index = indices[key] {
+            rows[index].count(bytes: bytes, form, at: now)
         } else if rows.count < capacity {
-            places[key] = rows.count
+            indices[key] = rows.count
             rows.append(Row(key, form: form, at: now))
             rows[rows.count - 1].count(bytes: bytes, form, at: now)
         } else {
@@ -99,10 +164,10 @@ struct TrafficTable {
 
     /// Computes the rates since the last call, and makes room in a full table.
     mutating func refresh(at now: NIODeadline) {
-        let seconds = max(Double((now - lastRefresh).nanoseconds) / 1e9, 1e-6)
+        let interval = now - lastRefresh
         lastRefresh = now
-        for index in rows.indices { rows[index].refresh(seconds: seconds) }
-        others?.refresh(seconds: seconds)
+        for index in rows.indices { rows[index].refresh(after: interval) }
+        others?.refresh(after: interval)
         guard rows.count == capacity else { return }
         let stale = rows.filter { now - $0.lastSeen > Self.staleAfter }
         guard !stale.isEmpty else { return }
@@ -110,7 +175,7 @@ struct TrafficTable {
             if others == nil { others = row } else { others?.absorb(row) }
         }
         rows.removeAll { now - $0.lastSeen > Self.staleAfter }
-        places = Dictionary(uniqueKeysWithValues: rows.enumerated().map { ($1.key, $0) })
+        indices = Dictionary(uniqueKeysWithValues: rows.enumerated().map { ($1.key, $0) })
     }
 
     /// The first rows in an order.
@@ -119,7 +184,7 @@ struct TrafficTable {
     }
 }
 
-/// What a table is sorted by: the largest first, names in the order of their bytes.
+/// The column that a table is sorted by: the largest first, names in the order of their bytes.
 enum TrafficOrder: String, CaseIterable {
     case messages, bytes, average, maximum, total, last, gap, name
 
@@ -143,8 +208,8 @@ enum TrafficOrder: String, CaseIterable {
         }
         let first: Bool? =
             switch self {
-            case .messages: larger { $0.messagesPerSecond }
-            case .bytes: larger { $0.bytesPerSecond }
+            case .messages: larger { $0.tally.messagesPerSecond }
+            case .bytes: larger { $0.tally.bytesPerSecond }
             case .average: larger { $0.averageBytes }
             case .maximum: larger { $0.maximumBytes }
             case .total: nil
@@ -153,8 +218,8 @@ enum TrafficOrder: String, CaseIterable {
             case .name: nil
             }
         if let first { return first }
-        // Rows of the same rate keep still from one picture to the next.
-        if self != .name, let total = larger({ $0.messages }) { return total }
+        // Rows with the same rate keep their order from frame to frame.
+        if self != .name, let total = larger({ $0.tally.messages }) { return total }
         return Self.bytes(left.key).lexicographicallyPrecedes(Self.bytes(right.key))
     }
 

@@ -1,7 +1,7 @@
 import NIOCore
 import PubSubMessages
 
-/// Ends a run when what it waited for has come, or won't.
+/// Ends a run when the awaited event or number of messages has come, or a time is over.
 ///
 /// | code | meaning |
 /// |---|---|
@@ -10,14 +10,14 @@ import PubSubMessages
 /// | 130 | interrupted without it |
 final class StopCondition {
     private let options: StopOptions
-    private let run: Run
+    private let run: RunLoop
     /// Called with the exit code.
     private let stop: (Int32) -> Void
     private var shownCount = 0
     private var hasStarted = false
     private var lastShown: NIODeadline
 
-    init(_ options: StopOptions, run: Run, stop: @escaping (Int32) -> Void) {
+    init(_ options: StopOptions, run: RunLoop, stop: @escaping (Int32) -> Void) {
         self.options = options
         self.run = run
         self.stop = stop
@@ -28,7 +28,7 @@ final class StopCondition {
 
     private var isWaiting: Bool { options.until != nil || options.count != nil }
 
-    /// Starts the clocks, once: time without a subscription before that doesn't count.
+    /// Starts the clocks with the first subscription: the time before doesn't count.
     func subscribed() {
         guard !hasStarted else { return }
         hasStarted = true

@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// When to stop by itself.
+/// The options that end a run.
 struct StopOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Stop after this many printed messages.", valueName: "n"))
     var count: Int?
@@ -34,8 +34,7 @@ enum TimeSpan {
             throw ValidationError("write a time, as in 500ms, 10s, 2m or 1h")
         }
         let seconds = number * (unit?.seconds ?? 1)
-        // A hundred years, so that it can be counted in nanoseconds.
-        guard seconds <= 3.2e9 else { throw ValidationError("that is too long") }
+        guard seconds <= Limits.timeSeconds else { throw ValidationError("that is too long") }
         return .nanoseconds(Int64(seconds * 1e9))
     }
 }

@@ -1,22 +1,22 @@
 import JSONCodec
 
-/// What a running ws-emit answers to `/explain`.
+/// The response of a running ws-emit to `/explain`.
 struct InstanceFacts {
     struct Refusal {
-        /// As in the label `cause` of the metrics.
+        /// The label `cause` of the metrics.
         var cause = ""
         var count = 0
         /// In milliseconds since 1970, by the instance's clock.
         var lastAt: Int64 = 0
-        /// What happened and what to change, as clauses.
+        /// The event and the fix, as clauses.
         var text = ""
-        var cure = ""
+        var advice = ""
         var detail = ""
         var namespace: String?
         var room: String?
     }
 
-    /// A time in which messages may have been missed, in milliseconds since 1970.
+    /// A time in which messages may be missing, in milliseconds since 1970.
     struct Gap {
         var from: Int64 = 0
         /// Nil while it lasts.
@@ -29,9 +29,9 @@ struct InstanceFacts {
         var refusals = 0
         var lastRefusal: String?
         var lastRefusedAt: Int64 = 0
-        var mended = 0
-        /// What to mend.
-        var complaints: [String] = []
+        var corrected = 0
+        /// Advice for the sender's author.
+        var mistakes: [String] = []
     }
 
     var version = ""
@@ -48,21 +48,21 @@ struct InstanceFacts {
     var now: Int64 = 0
     var gaps: [Gap] = []
     var sessions = 0
-    /// Of the namespace.
+    /// Sockets in the namespace.
     var sockets = 0
     var members = 0
     var similar: [String] = []
     var elsewhere: [String] = []
     var namespaces: [String] = []
     var roomSpace: String?
-    /// Nil when that can't be said.
+    /// Nil if unknown.
     var hasSecret: Bool?
-    /// Problems with the keys that may hold it.
+    /// Problems with the keys of the secret.
     var secretProblems: [(code: String, text: String)] = []
     var refusals: [Refusal] = []
     var senders: [Sender] = []
 
-    /// Nil when it isn't such an answer.
+    /// Nil if it isn't such a response.
     init?(_ json: [UInt8]) {
         var document = JSONDocument()
         let isParsed = json.withUnsafeBytes { bytes in
@@ -110,7 +110,7 @@ struct InstanceFacts {
             Refusal(
                 cause: Self.text("cause", node, document) ?? "", count: Self.count("count", node, document),
                 lastAt: Self.number("last", node, document) ?? 0, text: Self.text("text", node, document) ?? "",
-                cure: Self.text("cure", node, document) ?? "", detail: Self.text("detail", node, document) ?? "",
+                advice: Self.text("advice", node, document) ?? "", detail: Self.text("detail", node, document) ?? "",
                 namespace: Self.text("namespace", node, document), room: Self.text("room", node, document))
         }
         senders = Self.list("senders", root, document).map { node in
@@ -118,8 +118,8 @@ struct InstanceFacts {
                 hostID: Self.text("host_id", node, document), refusals: Self.count("refusals", node, document),
                 lastRefusal: Self.text("last_refusal", node, document),
                 lastRefusedAt: Self.number("last_refused", node, document) ?? 0,
-                mended: Self.count("mended", node, document),
-                complaints: Self.texts("complaints", node, document) ?? [])
+                corrected: Self.count("corrected", node, document),
+                mistakes: Self.texts("mistakes", node, document) ?? [])
         }
     }
 

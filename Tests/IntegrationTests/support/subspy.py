@@ -24,7 +24,7 @@ class Subspy:
     """One running subspy with its two outputs apart."""
 
     def __init__(self, *arguments, redis=None, env=None, stdin=None):
-        clean = {k: v for k, v in os.environ.items() if k != "REDIS"}
+        clean = {k: v for k, v in os.environ.items() if k not in ("REDIS", "COLUMNS")}
         if redis:
             clean["REDIS"] = redis.url
         self.process = subprocess.Popen(

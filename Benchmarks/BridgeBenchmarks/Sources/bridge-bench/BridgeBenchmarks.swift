@@ -86,8 +86,8 @@ struct BridgeBenchmarks {
         for number in 0..<100_000 { registry.enter(keeper, room: ByteString("room-\(number)")) }
         let (root, known, unknown) = (ByteString("/"), ByteString("room-77777"), ByteString("room-none"))
         meter.measure("room index: look up one of 100,000") {
-            _ = bench.router.isAnyone(in: .these([known]), of: root, loop: 0)
-            _ = bench.router.isAnyone(in: .these([unknown]), of: root, loop: 0)
+            _ = bench.router.rooms.isAnyone(in: .these([known]), of: root, loop: 0)
+            _ = bench.router.rooms.isAnyone(in: .these([unknown]), of: root, loop: 0)
         }
         let members = (0..<10_000).map { _ in bench.makeSocket() }
         for member in members { registry.enter(member, room: "large") }
@@ -115,7 +115,7 @@ struct BridgeBenchmarks {
         let session = bench.shard.openSession(transport: .polling)
         let packet = Array(#"42["update",1]"#.utf8).withUnsafeBytes { EncodedPacket(text: $0) }
         meter.measure("long poll: one packet queued and answered") {
-            let promise = bench.shard.eventLoop.makePromise(of: HTTPAnswer.self)
+            let promise = bench.shard.eventLoop.makePromise(of: HTTPResponse.self)
             session.received(PendingPoll(id: 1, jsonpIndex: nil, promise: promise))
             session.enqueue(packet)
             bench.shard.flush()

@@ -1,7 +1,7 @@
 import ChannelEmitter
 import Foundation
 
-/// A directory in the browser, as it changes: the same page as that of ../app.py, with an emitter in Swift.
+/// Shows a directory in the browser as it changes: the page of ../app.py, with an emitter in Swift.
 @main
 struct Dir2Web {
     static func main() async {
@@ -37,7 +37,7 @@ struct Dir2Web {
         guard words.count == 1, let path = words.first, !path.hasPrefix("-") else {
             fail(
                 "usage: dir2web DIRECTORY\nShows a directory's files in the browser, as they change; for example /tmp/ws-emit."
-                    + " Its regular files can be read by whoever opens the page.")
+                    + " Anyone who opens the page can read its regular files.")
         }
         let directory = Directory(
             path: path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path)

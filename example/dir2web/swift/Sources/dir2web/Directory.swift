@@ -1,12 +1,12 @@
 import Glibc
 
-/// The files of one directory, read so that nothing outside it can be reached and nothing huge is read whole.
+/// Reads the files of one directory. Nothing outside it can be reached, and no huge file is read whole.
 struct Directory: Sendable {
     let path: String
 
-    /// Files that a page lists; a longer list is nothing to look at. The others are counted.
+    /// Most files in the list, since nobody reads a longer one. The others are counted.
     static let shownFiles = 1000
-    /// Bytes of a file that are sent: its end, where logs grow. Each change sends them again.
+    /// Bytes sent of a file: its end, where logs grow. Each change sends them again.
     static let shownBytes = 64 << 10
 
     struct File: Hashable, Sendable {
@@ -18,7 +18,7 @@ struct Directory: Sendable {
         let times: [Int]
     }
 
-    /// What the page shows of a file; `problem` stands in place of a text that can't be shown.
+    /// A file for the page; `problem` is set instead of a text that can't be shown.
     struct Content: Hashable, Encodable, Sendable {
         let id: String
         let size: Int
@@ -28,11 +28,11 @@ struct Directory: Sendable {
 
     enum Refusal: Error { case noName, notThere }
 
-    /// The first regular files by name, by id, and how many other entries there are.
+    /// The first regular files by name, by id, and the number of other entries.
     ///
-    /// Links aren't followed, wherever they lead; folders and devices aren't shown.
+    /// Links aren't followed; folders and devices aren't shown.
     func files() throws(SystemError) -> (shown: [String: File], others: Int) {
-        // Opened anew each time: the directory may be replaced by another of its name.
+        // Opens the directory each time, because another one of the same name may replace it.
         guard let entries = opendir(path) else { throw SystemError() }
         defer { closedir(entries) }
         var names: [[UInt8]] = []
@@ -40,7 +40,7 @@ struct Directory: Sendable {
         while let entry = readdir(entries) {
             let name = withUnsafeBytes(of: entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
             if name == Array(".".utf8) || name == Array("..".utf8) { continue }
-            // Some file systems don't tell the kind here.
+            // Some file systems don't report the kind here.
             let kind = Int(entry.pointee.d_type)
             if kind == DT_REG || kind == DT_UNKNOWN { names.append(name) } else { others += 1 }
         }
@@ -48,7 +48,7 @@ struct Directory: Sendable {
         var shown: [String: File] = [:]
         for name in names.prefix(Self.shownFiles) {
             var status = stat()
-            // One that is gone meanwhile is left out.
+            // Skips a file that was just deleted.
             guard fstatat(dirfd(entries), name.map(CChar.init(bitPattern:)) + [0], &status, AT_SYMLINK_NOFOLLOW) == 0
             else { continue }
             guard status.st_mode & S_IFMT == S_IFREG else {
@@ -72,7 +72,7 @@ struct Directory: Sendable {
         let folder = open(path, O_RDONLY | O_DIRECTORY)
         guard folder >= 0 else { throw .notThere }
         defer { close(folder) }
-        // Neither a link is followed nor a FIFO waited for, whatever the name has become since it was listed.
+        // The name may have become a link or a FIFO since it was listed: doesn't follow the one or wait for the other.
         let file = openat(folder, name.map(CChar.init(bitPattern:)) + [0], O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
         guard file >= 0 else {
             let error = SystemError()
@@ -96,10 +96,10 @@ struct Directory: Sendable {
 
     private static func text(_ data: [UInt8], isCut: Bool) -> String? {
         var data = data[...]
-        // The cut may have gone through a character, whose other bytes are all 10xxxxxx.
+        // The cut may split a character; its continuation bytes are all 10xxxxxx.
         if isCut { data = data.prefix(3).drop { $0 & 0xC0 == 0x80 } + data.dropFirst(3) }
         if let text = String(validating: data, as: UTF8.self) { return text.utf8.contains(0) ? nil : text }
-        // A writer in the middle of its work may leave half a character at the end.
+        // A writer may have written only half of the last character.
         guard let lead = data.suffix(3).lastIndex(where: { $0 >= 0xC0 }),
             data[lead] >= [0xC0, 0xC0, 0xE0, 0xF0][data.endIndex - lead]
         else { return nil }
@@ -107,7 +107,7 @@ struct Directory: Sendable {
     }
 }
 
-/// Why a system call failed.
+/// The error of a system call.
 struct SystemError: Error, CustomStringConvertible {
     let number = errno
     var description: String { String(cString: strerror(number)) }

@@ -1,4 +1,4 @@
-/// A file's name, which is any bytes, as the ASCII text that names the file in URLs, rooms and messages.
+/// The ASCII text for a file name of any bytes, used in URLs, rooms and messages.
 ///
 /// Letters, digits and `_.-~` stand for themselves, every other byte as `%XX`.
 enum FileID {
@@ -17,7 +17,7 @@ enum FileID {
         return String(decoding: id, as: UTF8.self)
     }
 
-    /// The bytes of a percent-encoded text; what is no escape stands for itself.
+    /// The bytes of a percent-encoded text; everything but an escape stands for itself.
     static func decode(_ text: some StringProtocol) -> [UInt8] {
         var bytes: [UInt8] = []
         var rest = Array(text.utf8)[...]

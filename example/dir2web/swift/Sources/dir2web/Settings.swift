@@ -1,11 +1,11 @@
-/// What the environment says; the variables are those of ../../shared/web.py.
+/// Settings from the environment, with the variables of ../../shared/web.py.
 struct Settings: Sendable {
     let port: Int
     let redis: String
     let wsEmitURL: String
     /// The Socket.IO client: a URL, or a file that is served from here.
     let client: String
-    /// Names by which the page may be asked for.
+    /// Host names of the page.
     let hosts: Set<String>
 
     init(environment: [String: String]) {

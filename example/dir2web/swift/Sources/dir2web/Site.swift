@@ -3,7 +3,7 @@ import Foundation
 import NIOCore
 import NIOHTTP1
 
-/// What the web server answers: the page's files, its settings, the list, and one file.
+/// The responses of the web server: the page's files, its settings, the list, and one file.
 struct Site: Sendable {
     let settings: Settings
     let directory: Directory
@@ -17,7 +17,7 @@ struct Site: Sendable {
         var location: String?
     }
 
-    /// Path to file; nothing else of the disk is served by name.
+    /// The file for each path; no other file is served.
     private static let pageFiles: [String: (path: String, type: String)] = {
         // The folder of this package, example/dir2web/swift.
         let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -39,7 +39,7 @@ struct Site: Sendable {
 
     func answer(_ request: HTTPRequestHead) async -> Answer {
         let name = request.headers.first(name: "host")?.split(separator: ":").first.map(String.init) ?? ""
-        // Another name that leads here is another site's trick to read this one with its own scripts (DNS rebinding).
+        // Refuses other names, by which another site could read this one with its scripts (DNS rebinding).
         guard settings.hosts.contains(name) else {
             return text(.misdirectedRequest, "This page is for \(settings.hosts.sorted()); name others with HOSTS.\n")
         }

@@ -1,7 +1,7 @@
 import ChannelEmitter
 import Foundation
 
-/// Notices what changes in a directory and emits it. It looks five times a second, as ../watcher.py does and for its reasons.
+/// Watches a directory and emits its changes. Reads it five times a second, for the reasons in ../watcher.py.
 actor Watcher {
     /// The room of the list; no file can have this name. A file's room is `dir::ID`.
     static let listRoom = "dir::/"
@@ -12,7 +12,7 @@ actor Watcher {
         let modified: Int
     }
 
-    /// What changed, or everything.
+    /// The changes, or the whole list.
     struct News: Encodable, Sendable {
         let version: Int
         let changed: [ListedFile]
@@ -26,11 +26,11 @@ actor Watcher {
     private var files: [String: Directory.File] = [:]
     private var others = 0
     private var problem: String?
-    /// Counts from the time, so that a page open since before a restart sees that it missed something.
+    /// Starts at the time, so that a page from before a restart sees that it missed something.
     private var version = Int(Date().timeIntervalSince1970 * 1000)
-    /// The hash of the last content sent of each file that changed.
+    /// The hash of the last sent content of each changed file.
     private var sent: [String: Int] = [:]
-    /// What could not be sent, and is again at the next look.
+    /// Files to send again at the next look, because sending failed.
     private var unsent: Set<String> = []
 
     init(directory: Directory, emitter: Emitter) {
@@ -38,7 +38,7 @@ actor Watcher {
         self.emitter = emitter
     }
 
-    /// Everything, as the page that has just joined asks for it.
+    /// The whole list, for a page that has just joined.
     func list() -> News {
         News(version: version, changed: listed(files.keys), gone: [], others: others, problem: problem)
     }
@@ -66,14 +66,14 @@ actor Watcher {
             version += 1
             let news = News(
                 version: version, changed: listed(changed), gone: gone, others: others, problem: problem)
-            // A page that misses this sees it by the next version, and asks for the list.
+            // A page that misses this sees a gap in the versions, and fetches the list.
             if await !emit("files", news, room: Self.listRoom) { others = -1 }
         }
         for id in gone {
             sent[id] = nil
             _ = await emit("file", Gone(id: id), room: "dir::" + id)
         }
-        // Clocks of file systems are coarse: a fresh file may change again without a sign of it.
+        // File times are coarse: a fresh file may change again with the same time.
         let fresh = files.filter { now - $0.value.modified < 1000 }.keys
         for id in unsent.union(changed).union(fresh) { await send(id) }
     }
@@ -83,10 +83,10 @@ actor Watcher {
         var gone = true
     }
 
-    /// To whoever has the file open. That may be nobody: a backend doesn't know, ws-emit does.
+    /// Emits to the pages that have the file open. There may be none: ws-emit knows, the backend doesn't.
     private func send(_ id: String) async {
         unsent.remove(id)
-        // One that is gone is told by the next look.
+        // The next look emits that a file is gone.
         guard let content = try? directory.read(id), sent[id] != content.hashValue else { return }
         if await emit("file", content, room: "dir::" + id) {
             sent[id] = content.hashValue

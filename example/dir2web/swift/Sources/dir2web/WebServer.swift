@@ -2,7 +2,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// An HTTP server for this machine's browsers. It never speaks to a browser's socket: that is ws-emit's part.
+/// An HTTP server for this machine's browsers. ws-emit alone talks to their sockets.
 struct WebServer {
     let port: Int
     let site: Site
@@ -27,7 +27,7 @@ struct WebServer {
     }
 
     private func serve(_ connection: Connection) async {
-        // A browser that goes in the middle of an answer is no error of ours.
+        // Ignores a browser that disconnects in the middle of a response.
         try? await connection.executeThenClose { parts, answers in
             var head: HTTPRequestHead?
             for try await part in parts {

@@ -1,1 +1,0 @@
-../../../../Sources/RedisPubSub/SubscriptionLoss.swift

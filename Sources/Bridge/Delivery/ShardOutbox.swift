@@ -1,0 +1,122 @@
+import JSONCodec
+import NIOCore
+import PubSubMessages
+
+/// Collects what the messages of one read ask of the event loops, in the order of the messages.
+///
+/// Each of the other loops gets one task per read; the shard on this loop carries out its commands at once. Consecutive events
+/// for the same rooms are joined into one packet.
+final class ShardOutbox {
+    // Unchecked: touched for each message, by methods of this class that don't call back while they do.
+    @exclusivity(unchecked) private var shards: [NIOLoopBound<Shard>] = []
+    @exclusivity(unchecked) private var localShard: Shard?
+    /// The index of `localShard`; -1 without one.
+    @exclusivity(unchecked) private var localLoop = -1
+    /// Commands for the other loops.
+    @exclusivity(unchecked) private var batches: [[ShardCommand]]
+    @exclusivity(unchecked) private var scratch = JSONWriter(capacity: 256)
+    private let pending = PendingDelivery()
+    private let joinLimitBytes: Int
+
+    init(loopCount: Int, joinLimitBytes: Int) {
+        batches = Array(repeating: [], count: loopCount)
+        self.joinLimitBytes = joinLimitBytes
+    }
+
+    func start(shards: [NIOLoopBound<Shard>], local: (shard: Shard, loop: Int)?) {
+        self.shards = shards
+        guard let local else { return }
+        localShard = local.shard
+        localLoop = local.loop
+    }
+
+    func append(_ command: ShardCommand, loop: Int) {
+        flushPending()
+        if loop == localLoop { localShard?.perform(command) } else { batches[loop].append(command) }
+    }
+
+    func appendToAll(_ command: ShardCommand) {
+        for loop in batches.indices { append(command, loop: loop) }
+    }
+
+    /// Whether an emit can join the pending packet.
+    func canJoin(_ emit: PubSubMessage.Emit) -> Bool { pending.canJoin(emit, limitBytes: joinLimitBytes) }
+
+    /// Adds the event of an emit that can join the pending packet.
+    func join(_ event: EncodedEvent, namespace: ByteString) {
+        pending.packet?.append(event, namespace: namespace, scratch: &scratch)
+    }
+
+    /// Delivers an event. One packet for all waits for more events of the same rooms; an event that asks for acks doesn't.
+    ///
+    /// - Parameter isLocal: this loop gets it.
+    func deliver(_ event: EncodedEvent, of emit: PubSubMessage.Emit, isLocal: Bool, others: [Int]) {
+        flushPending()
+        if emit.callback == nil, emit.skip.isEmpty {
+            pending.namespace = emit.namespace
+            pending.rooms = emit.rooms
+            pending.isLocal = isLocal
+            pending.others = others
+            pending.packet = PacketBuilder(event, namespace: emit.namespace, scratch: &scratch)
+            return
+        }
+        let content: Delivery.Content =
+            if let address = emit.callback {
+                .expectingAck(EventBody(event), address)
+            } else {
+                .packet(packet(of: event, namespace: emit.namespace))
+            }
+        deliver(
+            Delivery(namespace: emit.namespace, rooms: emit.rooms, skip: emit.skip, content: content),
+            isLocal: isLocal, others: others)
+    }
+
+    /// A packet of one event.
+    func packet(of event: EncodedEvent, namespace: ByteString) -> EncodedPacket {
+        PacketBuilder(event, namespace: namespace, scratch: &scratch).build()
+    }
+
+    /// Hands everything collected to the loops, at the end of a read.
+    func flush() {
+        flushPending(isLast: true)
+        for loop in batches.indices where !batches[loop].isEmpty {
+            let commands = batches[loop]
+            batches[loop].removeAll(keepingCapacity: true)
+            let shard = shards[loop]
+            shard.eventLoop.execute { shard.value.perform(commands) }
+        }
+        localShard?.flush()
+    }
+
+    /// Hands the pending packet to its loops.
+    ///
+    /// - Parameter isLast: nothing follows in this read.
+    private func flushPending(isLast: Bool = false) {
+        guard let packet = pending.packet.take() else { return }
+        let delivery = Delivery(
+            namespace: pending.namespace, rooms: pending.rooms, skip: [], content: .packet(packet.build()))
+        deliver(delivery, isLocal: pending.isLocal, others: pending.others, isLast: isLast)
+    }
+
+    private func deliver(_ delivery: Delivery, isLocal: Bool, others: [Int], isLast: Bool = false) {
+        for loop in others { batches[loop].append(.deliver(delivery)) }
+        if isLocal { localShard?.deliver(delivery, isLast: isLast) }
+    }
+}
+
+/// Consecutive events of one read for the same rooms, joined so that each client gets one write.
+private final class PendingDelivery {
+    // Unchecked: only the outbox uses it.
+    @exclusivity(unchecked) var namespace: ByteString = ""
+    @exclusivity(unchecked) var rooms = PubSubMessage.Rooms.everyone
+    @exclusivity(unchecked) var isLocal = false
+    /// The other loops that get it.
+    @exclusivity(unchecked) var others: [Int] = []
+    /// Nil while nothing is pending.
+    @exclusivity(unchecked) var packet: PacketBuilder?
+
+    func canJoin(_ emit: PubSubMessage.Emit, limitBytes: Int) -> Bool {
+        guard let byteCount = packet?.byteCount, byteCount < limitBytes else { return false }
+        return emit.callback == nil && emit.skip.isEmpty && emit.rooms == rooms && emit.namespace == namespace
+    }
+}

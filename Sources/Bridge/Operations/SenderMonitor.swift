@@ -1,0 +1,97 @@
+import JSONCodec
+import Logging
+import NIOCore
+import PubSubMessages
+
+/// Accounts for each message by its sender, and logs what operators should know about senders.
+final class SenderMonitor {
+    // Unchecked: touched for each message, and nothing is called back meanwhile.
+    @exclusivity(unchecked) private var table: SenderTable
+    private var refusals: RefusalLog
+    private let logger: Logger
+    private let maxMessageBytes: Int
+    /// A message beyond this size draws a warning.
+    private let largeBytes: Int
+
+    init(configuration: BridgeConfiguration, logger: Logger, now: NIODeadline) {
+        table = SenderTable(capacity: configuration.maxSenders, now: now)
+        refusals = RefusalLog(logger: logger)
+        self.logger = logger
+        maxMessageBytes = configuration.maxMessageBytes
+        largeBytes = min(configuration.maxMessageBytes, BridgeLimits.redisOutputBytes) / 4
+    }
+
+    var entries: [SenderTable.Entry] { table.entries }
+    var forgotten: Int { table.forgotten }
+    var refusalsForgotten: Int { refusals.forgotten }
+    var areAllBefore5_15_1: Bool { table.areAllBefore5_15_1 }
+
+    func tick(at now: NIODeadline) { table.tick(at: now) }
+
+    /// Accounts for a message that was decoded.
+    func note(
+        _ message: PubSubMessage, _ byteCount: Int, decodedBy decoder: PubSubMessageDecoder,
+        _ redisChannel: UnsafeRawBufferPointer, counters: inout RouterCounters
+    ) {
+        let change: SenderTable.Change?
+        switch message {
+        case .canary, .ignored(.ownMessage), .ignored(.canaryOfAnotherHost): return
+        case .emit(let emit):
+            counters.count(emit.dialect)
+            change = table.note(emit.hostID, dialect: emit.dialect, byteCount: byteCount)
+        case .emitForNobody(let dialect):
+            counters.count(dialect)
+            change = table.note(decoder.senderHostID, dialect: dialect, byteCount: byteCount)
+        default: change = table.note(decoder.senderHostID, dialect: nil, byteCount: byteCount)
+        }
+        if let change { log(change, message, of: decoder.senderHostID, redisChannel) }
+        guard byteCount > largeBytes else { return }
+        counters.messagesLarge += 1
+        refusals.logLarge(byteCount, limit: maxMessageBytes, of: decoder.senderHostID)
+    }
+
+    /// Accounts for a sender's mistakes in a message that was delivered all the same.
+    func noteMistakes(
+        of decoder: PubSubMessageDecoder, _ redisChannel: UnsafeRawBufferPointer, counters: inout RouterCounters
+    ) {
+        let mistakes = decoder.complaints
+        counters.messagesCorrected += 1
+        if mistakes.contains(.manyAttachments) { counters.messagesManyAttachments += 1 }
+        table.noteMistakes(decoder.senderHostID, mistakes)
+        refusals.log(
+            mistakes, of: decoder.senderHostID, redisChannel: redisChannel, attachmentCount: decoder.attachmentCount)
+    }
+
+    /// Accounts for an unusable message.
+    ///
+    /// - Parameter isNoted: `note` has accounted for the message already.
+    func noteRefusal(
+        _ error: PubSubMessageError, _ byteCount: Int, isNoted: Bool, _ redisChannel: UnsafeRawBufferPointer,
+        counters: inout RouterCounters
+    ) {
+        counters.messagesRefused += 1
+        counters.drops[DropReason(error)] += 1
+        table.noteRefusal(error.hostID, "\(error)", byteCount: isNoted ? nil : byteCount)
+        refusals.log(error, redisChannel: redisChannel)
+    }
+
+    private func log(
+        _ change: SenderTable.Change, _ message: PubSubMessage, of hostID: ByteString?,
+        _ redisChannel: UnsafeRawBufferPointer
+    ) {
+        let dialect: Dialect? =
+            switch message {
+            case .emit(let emit): emit.dialect
+            case .emitForNobody(let dialect): dialect
+            default: nil
+            }
+        // Once the table is full of invented senders, a new one tells nothing.
+        logger.log(
+            level: table.forgotten == 0 ? .info : .debug,
+            change == .sender ? "a sender is new on the channel" : "a sender writes in another format than before",
+            metadata: [
+                "host_id": "\(hostID?.description ?? "none")", "dialect": "\(dialect?.label ?? "unknown")",
+                "channel": "\(PrintableText.line(redisChannel))",
+            ])
+    }
+}

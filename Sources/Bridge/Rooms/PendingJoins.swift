@@ -1,0 +1,45 @@
+import JSONCodec
+
+/// A join that waits for Redis or for another event loop.
+struct PendingJoin {
+    let request: JoinRequest
+    let socket: Socket
+    let ackID: Int?
+}
+
+/// The pending joins of one event loop, by number: one socket may wait for several joins of the same room.
+struct PendingJoins {
+    private var joins: [UInt64: PendingJoin] = [:]
+    private var lastNumber: UInt64 = 0
+    private let limitPerSocket: Int
+
+    init(limitPerSocket: Int) { self.limitPerSocket = limitPerSocket }
+
+    /// - Returns: the join's number.
+    mutating func add(_ join: PendingJoin) throws(JoinRequest.Refusal) -> UInt64 {
+        guard join.socket.pendingJoins.count < limitPerSocket else { throw .tooManyPendingJoins }
+        lastNumber += 1
+        joins[lastNumber] = join
+        join.socket.pendingJoins.append(lastNumber)
+        return lastNumber
+    }
+
+    /// Removes a join; nil when it was cancelled meanwhile.
+    mutating func take(_ number: UInt64) -> PendingJoin? {
+        guard let join = joins.removeValue(forKey: number) else { return nil }
+        if let index = join.socket.pendingJoins.firstIndex(of: number) { join.socket.pendingJoins.remove(at: index) }
+        return join
+    }
+
+    /// Removes the joins of a socket, oldest first; nil for those of all rooms.
+    mutating func takeAll(of socket: Socket, room: ByteString? = nil) -> [PendingJoin] {
+        let numbers = socket.pendingJoins.filter { room == nil || joins[$0]?.request.room == room }
+        return numbers.compactMap { take($0) }
+    }
+
+    /// Removes the joins of a room, oldest first.
+    mutating func takeAll(room: ByteString, namespace: ByteString) -> [PendingJoin] {
+        let found = joins.filter { $0.value.request.room == room && $0.value.socket.namespace.name == namespace }
+        return found.keys.sorted().compactMap { take($0) }
+    }
+}

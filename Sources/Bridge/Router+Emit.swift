@@ -1,0 +1,66 @@
+import JSONCodec
+import NIOCore
+import PubSubMessages
+import RedisPubSub
+
+/// HTTP emits: delivered here, and published for the other servers on the channel.
+extension Router {
+    /// Delivers an HTTP emit here and publishes it for the other servers on the channel, both at the end of this turn of the
+    /// event loop: emits that arrive together leave in one write to each client and one to Redis.
+    ///
+    /// - Returns: why it isn't published, if that is known already, or the error reply to the one before it.
+    func emit(_ emit: PublishedEmit) throws -> RedisError? {
+        counters.httpMessages += 1
+        try decoder.decoding(emit) { try route($0) }
+        if !publisher.hasBatch { eventLoop.assumeIsolated().execute { self.finishEmits() } }
+        let obstacle = publisher.append(emit.payload, as: publisher.format(for: senders))
+        if publisher.isBatchFull { finishEmits() }
+        return obstacle
+    }
+
+    private func finishEmits() {
+        outbox.flush()
+        publisher.publishBatch()
+    }
+
+    /// Delivers and publishes an HTTP emit as `emit` does, and reports the result.
+    func emitReporting(_ payload: [UInt8]) throws -> EventLoopFuture<EmitReport> {
+        counters.httpMessages += 1
+        let (emit, packet) = try payload.withUnsafeBytes { bytes in
+            guard case .emit(let emit) = try decoder.decode(bytes, includingOwn: true) else {
+                throw PubSubMessageError.notAnEmit
+            }
+            return (emit, outbox.packet(of: try decoder.encodeEventInPlace(), namespace: emit.namespace))
+        }
+        if gaps.announcementIsPending { announceGap() }
+        finishEmits()
+        let delivery = Delivery(namespace: emit.namespace, rooms: emit.rooms, skip: emit.skip, content: .packet(packet))
+        let parts = EventLoopFuture.whenAllSucceed(shards.map { deliver(delivery, on: $0) }, on: eventLoop)
+        let message = PubSubMessageEncoder.emit(payload, as: publisher.format(for: senders))
+        return parts.and(publication(of: message)).assumeIsolated().map { parts, publication in
+            let report = EmitReport(
+                parts, namespace: emit.namespace, allowed: self.configuration.namespaces, publication: publication)
+            if report.matched > 0 {
+                self.counters.messagesDelivered += 1
+            } else {
+                self.counters.messagesForNobody += 1
+                self.counters.drops[report.hasClients ? .nobodyInRoom : .noSuchNamespace] += 1
+            }
+            return report
+        }.nonisolated()
+    }
+
+    private func deliver(_ delivery: Delivery, on shard: NIOLoopBound<Shard>) -> EventLoopFuture<EmitReport.Part> {
+        // At once on this loop, so that no later message overtakes it.
+        guard shard.eventLoop === eventLoop else {
+            return shard.eventLoop.submit { shard.value.deliverReporting(delivery) }
+        }
+        return eventLoop.makeSucceededFuture(shard.value.deliverReporting(delivery))
+    }
+
+    private func publication(of message: [UInt8]) -> EventLoopFuture<EmitReport.Publication> {
+        let isWithoutRedis = broker is LocalBroker
+        return publisher.publish(message).map { isWithoutRedis ? .withoutRedis : .published($0) }
+            .recover { .failed($0 as? RedisError ?? .notConnected) }
+    }
+}

@@ -1,0 +1,134 @@
+import NIOCore
+
+/// Reads keys: over the connection for commands, and where a cluster's node redirects us (`MOVED`, `ASK`), over a few further
+/// connections, which are kept open.
+final class RedisKeyReader {
+    /// The node of a cluster that has a key, as another node names it.
+    struct Redirection: Equatable {
+        let endpoint: RedisURL.Endpoint
+        /// The slot is being moved there: the node replies only after ASKING.
+        let isAsk: Bool
+
+        /// Reads `MOVED 3999 127.0.0.1:6381` and `ASK 3999 127.0.0.1:6381`.
+        init?(_ message: String, askedAt endpoint: RedisURL.Endpoint) {
+            let words = message.split(separator: " ")
+            guard words.count == 3, words[0] == "MOVED" || words[0] == "ASK",
+                let target = RedisURL.Endpoint(words[2], askedAt: endpoint)
+            else { return nil }
+            self.endpoint = target
+            isAsk = words[0] == "ASK"
+        }
+    }
+
+    /// The redirections followed in a row; a cluster that is being reorganised replies with one or two.
+    static let maximumSteps = 5
+    /// Connections to nodes. For another one the connection used longest ago is closed.
+    static let maximumLinks = 16
+
+    private let url: RedisURL
+    private let configuration: RedisConfiguration
+    private let eventLoop: any EventLoop
+    private var links: [(endpoint: RedisURL.Endpoint, link: RedisLink)] = []
+    private(set) var counters = RedisCounters()
+    /// Whether GETRANGE has not been refused since the connection for commands was made.
+    private var permitsRanges = true
+    private var isStopped = false
+
+    init(url: RedisURL, configuration: RedisConfiguration, eventLoop: any EventLoop) {
+        self.url = url
+        self.configuration = configuration
+        self.eventLoop = eventLoop
+    }
+
+    /// The connection for commands is new: rights may have changed, or the server.
+    func commandsAreReady() { permitsRanges = true }
+
+    /// Reads at most `limit` bytes, or all of the value where the server doesn't permit `GETRANGE`.
+    func get(_ key: [UInt8], upTo limit: Int, over commands: RedisLink) -> EventLoopFuture<ByteBuffer?> {
+        guard permitsRanges else { return get(RedisCommand.get(key), over: commands) }
+        let beginning = get(RedisCommand.get(key, upTo: limit), over: commands)
+        return beginning.assumeIsolated().flatMapError { [weak self] error in
+            guard let self, !self.isStopped, case RedisError.refused(.get, let message) = error,
+                message.contains("to run") || message.hasPrefix("ERR unknown")
+            else { return beginning }
+            self.permitsRanges = false
+            return self.get(RedisCommand.get(key), over: commands)
+        }.nonisolated()
+    }
+
+    private func get(_ command: ByteBuffer, over commands: RedisLink) -> EventLoopFuture<ByteBuffer?> {
+        let promise = eventLoop.makePromise(of: ByteBuffer?.self)
+        commands.send(.get(promise), command)
+        let endpoint = commands.target ?? url.endpoint
+        return following(promise.futureResult, askedAt: endpoint, command, steps: 0)
+    }
+
+    /// The reply, or the one of the node that it redirects to.
+    private func following(
+        _ reply: EventLoopFuture<ByteBuffer?>, askedAt endpoint: RedisURL.Endpoint, _ command: ByteBuffer, steps: Int
+    ) -> EventLoopFuture<ByteBuffer?> {
+        reply.assumeIsolated().flatMapError { [weak self] error in
+            guard let self, !self.isStopped, steps < Self.maximumSteps,
+                case RedisError.refused(.get, let message) = error,
+                let redirection = Redirection(message, askedAt: endpoint)
+            else { return reply }
+            return self.get(command, from: redirection, steps: steps + 1)
+        }.nonisolated()
+    }
+
+    private func get(_ command: ByteBuffer, from redirection: Redirection, steps: Int) -> EventLoopFuture<ByteBuffer?> {
+        counters.redirects += 1
+        let link = link(to: redirection.endpoint)
+        if redirection.isAsk {
+            link.send(.query(.asking, eventLoop.makePromise()), RedisCommand.words(["ASKING"]))
+        }
+        let promise = eventLoop.makePromise(of: ByteBuffer?.self)
+        link.send(.get(promise), command)
+        return following(promise.futureResult, askedAt: redirection.endpoint, command, steps: steps)
+    }
+
+    private func link(to endpoint: RedisURL.Endpoint) -> RedisLink {
+        if let index = links.firstIndex(where: { $0.endpoint == endpoint }) {
+            let entry = links.remove(at: index)
+            links.append(entry)
+            return entry.link
+        }
+        if links.count >= Self.maximumLinks { drop(links[0].endpoint) }
+        let link = RedisLink(
+            url: url, configuration: configuration, eventLoop: eventLoop,
+            locator: RedisSeeds([endpoint], eventLoop: eventLoop)
+        ) { [weak self] event in
+            // A node that is away may never come back; the next redirection names another.
+            if case .down = event { self?.drop(endpoint) }
+        }
+        links.append((endpoint, link))
+        link.connect()
+        return link
+    }
+
+    private func drop(_ endpoint: RedisURL.Endpoint) {
+        guard let index = links.firstIndex(where: { $0.endpoint == endpoint }) else { return }
+        let link = links.remove(at: index).link
+        counters.add(link.counters)
+        _ = link.stop()
+    }
+
+    func stop() -> EventLoopFuture<Void> {
+        isStopped = true
+        let ends = links.map { $0.link.stop() }
+        links.removeAll()
+        return EventLoopFuture.andAllComplete(ends, on: eventLoop)
+    }
+
+    /// The nodes in a reply to `CLUSTER NODES`, without those that have no address or haven't joined yet.
+    static func nodes(in text: String, askedAt endpoint: RedisURL.Endpoint) -> [RedisURL.Endpoint] {
+        text.split(whereSeparator: \.isNewline).compactMap { line in
+            let words = line.split(separator: " ")
+            guard words.count >= 3 else { return nil }
+            let flags = words[2].split(separator: ",")
+            guard !flags.contains("noaddr"), !flags.contains("handshake") else { return nil }
+            // `ip:port@busport[,hostname]`
+            return RedisURL.Endpoint(words[1].prefix { $0 != "@" }, askedAt: endpoint)
+        }
+    }
+}
