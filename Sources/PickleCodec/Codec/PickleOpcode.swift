@@ -6,7 +6,7 @@ public struct PickleOpcode: RawRepresentable, Hashable, Sendable, BitwiseCopyabl
     /// The byte in the pickle.
     public let rawValue: UInt8
 
-    @inlinable init(_ byte: UInt8) { rawValue = byte }
+    @inlinable @inline(__always) init(_ byte: UInt8) { rawValue = byte }
 
     /// The opcode of a byte; nil when it is none of the 68.
     public init?(rawValue: UInt8) {
@@ -14,78 +14,81 @@ public struct PickleOpcode: RawRepresentable, Hashable, Sendable, BitwiseCopyabl
         self.init(rawValue)
     }
 
-    @inlinable public static var mark: Self { Self(0x28) }
-    @inlinable public static var stop: Self { Self(0x2e) }
-    @inlinable public static var pop: Self { Self(0x30) }
-    @inlinable public static var popMark: Self { Self(0x31) }
-    @inlinable public static var dup: Self { Self(0x32) }
-    @inlinable public static var float: Self { Self(0x46) }
-    @inlinable public static var binFloat: Self { Self(0x47) }
-    @inlinable public static var int: Self { Self(0x49) }
-    @inlinable public static var binInt: Self { Self(0x4a) }
-    @inlinable public static var binInt1: Self { Self(0x4b) }
-    @inlinable public static var binInt2: Self { Self(0x4d) }
-    @inlinable public static var long: Self { Self(0x4c) }
-    @inlinable public static var long1: Self { Self(0x8a) }
-    @inlinable public static var long4: Self { Self(0x8b) }
-    @inlinable public static var none: Self { Self(0x4e) }
-    @inlinable public static var newTrue: Self { Self(0x88) }
-    @inlinable public static var newFalse: Self { Self(0x89) }
-    @inlinable public static var string: Self { Self(0x53) }
-    @inlinable public static var binString: Self { Self(0x54) }
-    @inlinable public static var shortBinString: Self { Self(0x55) }
-    @inlinable public static var unicode: Self { Self(0x56) }
-    @inlinable public static var binUnicode: Self { Self(0x58) }
-    @inlinable public static var shortBinUnicode: Self { Self(0x8c) }
-    @inlinable public static var binUnicode8: Self { Self(0x8d) }
-    @inlinable public static var binBytes: Self { Self(0x42) }
-    @inlinable public static var shortBinBytes: Self { Self(0x43) }
-    @inlinable public static var binBytes8: Self { Self(0x8e) }
-    @inlinable public static var byteArray8: Self { Self(0x96) }
-    @inlinable public static var nextBuffer: Self { Self(0x97) }
-    @inlinable public static var readOnlyBuffer: Self { Self(0x98) }
-    @inlinable public static var emptyList: Self { Self(0x5d) }
-    @inlinable public static var append: Self { Self(0x61) }
-    @inlinable public static var appends: Self { Self(0x65) }
-    @inlinable public static var list: Self { Self(0x6c) }
-    @inlinable public static var emptyTuple: Self { Self(0x29) }
-    @inlinable public static var tuple: Self { Self(0x74) }
-    @inlinable public static var tuple1: Self { Self(0x85) }
-    @inlinable public static var tuple2: Self { Self(0x86) }
-    @inlinable public static var tuple3: Self { Self(0x87) }
-    @inlinable public static var emptyDict: Self { Self(0x7d) }
-    @inlinable public static var dict: Self { Self(0x64) }
-    @inlinable public static var setItem: Self { Self(0x73) }
-    @inlinable public static var setItems: Self { Self(0x75) }
-    @inlinable public static var emptySet: Self { Self(0x8f) }
-    @inlinable public static var addItems: Self { Self(0x90) }
-    @inlinable public static var frozenSet: Self { Self(0x91) }
-    @inlinable public static var put: Self { Self(0x70) }
-    @inlinable public static var binPut: Self { Self(0x71) }
-    @inlinable public static var longBinPut: Self { Self(0x72) }
-    @inlinable public static var memoize: Self { Self(0x94) }
-    @inlinable public static var get: Self { Self(0x67) }
-    @inlinable public static var binGet: Self { Self(0x68) }
-    @inlinable public static var longBinGet: Self { Self(0x6a) }
-    @inlinable public static var global: Self { Self(0x63) }
-    @inlinable public static var stackGlobal: Self { Self(0x93) }
-    @inlinable public static var reduce: Self { Self(0x52) }
-    @inlinable public static var newObj: Self { Self(0x81) }
-    @inlinable public static var newObjEx: Self { Self(0x92) }
-    @inlinable public static var inst: Self { Self(0x69) }
-    @inlinable public static var obj: Self { Self(0x6f) }
-    @inlinable public static var build: Self { Self(0x62) }
-    @inlinable public static var persID: Self { Self(0x50) }
-    @inlinable public static var binPersID: Self { Self(0x51) }
-    @inlinable public static var ext1: Self { Self(0x82) }
-    @inlinable public static var ext2: Self { Self(0x83) }
-    @inlinable public static var ext4: Self { Self(0x84) }
-    @inlinable public static var proto: Self { Self(0x80) }
-    @inlinable public static var frame: Self { Self(0x95) }
+    @inlinable @inline(__always) public static var mark: Self { Self(0x28) }
+    @inlinable @inline(__always) public static var stop: Self { Self(0x2e) }
+    @inlinable @inline(__always) public static var pop: Self { Self(0x30) }
+    @inlinable @inline(__always) public static var popMark: Self { Self(0x31) }
+    @inlinable @inline(__always) public static var dup: Self { Self(0x32) }
+    @inlinable @inline(__always) public static var float: Self { Self(0x46) }
+    @inlinable @inline(__always) public static var binFloat: Self { Self(0x47) }
+    @inlinable @inline(__always) public static var int: Self { Self(0x49) }
+    @inlinable @inline(__always) public static var binInt: Self { Self(0x4a) }
+    @inlinable @inline(__always) public static var binInt1: Self { Self(0x4b) }
+    @inlinable @inline(__always) public static var binInt2: Self { Self(0x4d) }
+    @inlinable @inline(__always) public static var long: Self { Self(0x4c) }
+    @inlinable @inline(__always) public static var long1: Self { Self(0x8a) }
+    @inlinable @inline(__always) public static var long4: Self { Self(0x8b) }
+    @inlinable @inline(__always) public static var none: Self { Self(0x4e) }
+    @inlinable @inline(__always) public static var newTrue: Self { Self(0x88) }
+    @inlinable @inline(__always) public static var newFalse: Self { Self(0x89) }
+    @inlinable @inline(__always) public static var string: Self { Self(0x53) }
+    @inlinable @inline(__always) public static var binString: Self { Self(0x54) }
+    @inlinable @inline(__always) public static var shortBinString: Self { Self(0x55) }
+    @inlinable @inline(__always) public static var unicode: Self { Self(0x56) }
+    @inlinable @inline(__always) public static var binUnicode: Self { Self(0x58) }
+    @inlinable @inline(__always) public static var shortBinUnicode: Self { Self(0x8c) }
+    @inlinable @inline(__always) public static var binUnicode8: Self { Self(0x8d) }
+    @inlinable @inline(__always) public static var binBytes: Self { Self(0x42) }
+    @inlinable @inline(__always) public static var shortBinBytes: Self { Self(0x43) }
+    @inlinable @inline(__always) public static var binBytes8: Self { Self(0x8e) }
+    @inlinable @inline(__always) public static var byteArray8: Self { Self(0x96) }
+    @inlinable @inline(__always) public static var nextBuffer: Self { Self(0x97) }
+    @inlinable @inline(__always) public static var readOnlyBuffer: Self { Self(0x98) }
+    @inlinable @inline(__always) public static var emptyList: Self { Self(0x5d) }
+    @inlinable @inline(__always) public static var append: Self { Self(0x61) }
+    @inlinable @inline(__always) public static var appends: Self { Self(0x65) }
+    @inlinable @inline(__always) public static var list: Self { Self(0x6c) }
+    @inlinable @inline(__always) public static var emptyTuple: Self { Self(0x29) }
+    @inlinable @inline(__always) public static var tuple: Self { Self(0x74) }
+    @inlinable @inline(__always) public static var tuple1: Self { Self(0x85) }
+    @inlinable @inline(__always) public static var tuple2: Self { Self(0x86) }
+    @inlinable @inline(__always) public static var tuple3: Self { Self(0x87) }
+    @inlinable @inline(__always) public static var emptyDict: Self { Self(0x7d) }
+    @inlinable @inline(__always) public static var dict: Self { Self(0x64) }
+    @inlinable @inline(__always) public static var setItem: Self { Self(0x73) }
+    @inlinable @inline(__always) public static var setItems: Self { Self(0x75) }
+    @inlinable @inline(__always) public static var emptySet: Self { Self(0x8f) }
+    @inlinable @inline(__always) public static var addItems: Self { Self(0x90) }
+    @inlinable @inline(__always) public static var frozenSet: Self { Self(0x91) }
+    @inlinable @inline(__always) public static var put: Self { Self(0x70) }
+    @inlinable @inline(__always) public static var binPut: Self { Self(0x71) }
+    @inlinable @inline(__always) public static var longBinPut: Self { Self(0x72) }
+    @inlinable @inline(__always) public static var memoize: Self { Self(0x94) }
+    @inlinable @inline(__always) public static var get: Self { Self(0x67) }
+    @inlinable @inline(__always) public static var binGet: Self { Self(0x68) }
+    @inlinable @inline(__always) public static var longBinGet: Self { Self(0x6a) }
+    @inlinable @inline(__always) public static var global: Self { Self(0x63) }
+    @inlinable @inline(__always) public static var stackGlobal: Self { Self(0x93) }
+    @inlinable @inline(__always) public static var reduce: Self { Self(0x52) }
+    @inlinable @inline(__always) public static var newObj: Self { Self(0x81) }
+    @inlinable @inline(__always) public static var newObjEx: Self { Self(0x92) }
+    @inlinable @inline(__always) public static var inst: Self { Self(0x69) }
+    @inlinable @inline(__always) public static var obj: Self { Self(0x6f) }
+    @inlinable @inline(__always) public static var build: Self { Self(0x62) }
+    @inlinable @inline(__always) public static var persID: Self { Self(0x50) }
+    @inlinable @inline(__always) public static var binPersID: Self { Self(0x51) }
+    @inlinable @inline(__always) public static var ext1: Self { Self(0x82) }
+    @inlinable @inline(__always) public static var ext2: Self { Self(0x83) }
+    @inlinable @inline(__always) public static var ext4: Self { Self(0x84) }
+    @inlinable @inline(__always) public static var proto: Self { Self(0x80) }
+    @inlinable @inline(__always) public static var frame: Self { Self(0x95) }
 }
 
 /// Lets opcodes be the cases of a switch over bytes.
-@inlinable package func ~= (opcode: PickleOpcode, byte: UInt8) -> Bool { opcode.rawValue == byte }
+///
+/// Always inlined: in a switch with as many cases as the machine's, the compiler would otherwise stop inlining and make
+/// comparisons in place of a jump table (half more instructions for a message).
+@inlinable @inline(__always) package func ~= (opcode: PickleOpcode, byte: UInt8) -> Bool { opcode.rawValue == byte }
 
 extension PickleOpcode: CaseIterable, CustomStringConvertible {
     /// All opcodes, by byte.

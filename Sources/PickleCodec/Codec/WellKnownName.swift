@@ -19,31 +19,39 @@ enum WellKnownName: UInt8 {
 
     init(module: UnsafeRawBufferPointer, name: UnsafeRawBufferPointer) {
         self = .other
-        for entry in Self.table where equalBytes(name, entry.name) {
-            if equalBytes(module, entry.module.0) || equalBytes(module, entry.module.1) { self = entry.meaning }
+        if equalBytes(module, "builtins") || equalBytes(module, "__builtin__") {
+            self = Self.builtin(name)
+        } else if equalBytes(module, "_codecs") {
+            if equalBytes(name, "encode") { self = .encode }
+        } else if equalBytes(module, "copyreg") || equalBytes(module, "copy_reg") {
+            if equalBytes(name, "_reconstructor") { self = .reconstructor }
+            if equalBytes(name, "__newobj__") { self = .newObj }
+        } else if equalBytes(module, "collections") {
+            if equalBytes(name, "OrderedDict") { self = .orderedDict }
+            if equalBytes(name, "defaultdict") { self = .defaultDict }
+            if equalBytes(name, "Counter") { self = .counter }
+        } else if equalBytes(module, "numpy") {
+            if equalBytes(name, "dtype") { self = .numpyType }
+        } else if equalBytes(module, "numpy.core.multiarray") || equalBytes(module, "numpy._core.multiarray") {
+            if equalBytes(name, "scalar") { self = .numpyScalar }
+            if equalBytes(name, "_reconstruct") { self = .numpyArray }
+        } else if equalBytes(module, "numpy.core.numeric") || equalBytes(module, "numpy._core.numeric") {
+            if equalBytes(name, "_frombuffer") { self = .numpyArray }
         }
     }
 
-    // A module in both spellings.
-    private typealias Module = (StaticString, StaticString)
-    private static var builtins: Module { ("builtins", "__builtin__") }
-    private static var codecs: Module { ("_codecs", "_codecs") }
-    private static var copyreg: Module { ("copyreg", "copy_reg") }
-    private static var collections: Module { ("collections", "collections") }
-    private static var numpy: Module { ("numpy", "numpy") }
-    private static var multiarray: Module { ("numpy._core.multiarray", "numpy.core.multiarray") }
-    private static var numeric: Module { ("numpy._core.numeric", "numpy.core.numeric") }
-
-    private static let table: [(module: Module, name: StaticString, meaning: WellKnownName)] = [
-        (builtins, "set", .set), (builtins, "frozenset", .frozenset),
-        (builtins, "bytes", .bytes), (builtins, "bytearray", .bytearray), (codecs, "encode", .encode),
-        (copyreg, "_reconstructor", .reconstructor), (copyreg, "__newobj__", .newObj),
-        (builtins, "dict", .dict), (builtins, "list", .list), (builtins, "tuple", .tuple),
-        (builtins, "str", .text), (builtins, "unicode", .text),
-        (builtins, "int", .integer), (builtins, "long", .integer), (builtins, "float", .float),
-        (collections, "OrderedDict", .orderedDict), (collections, "defaultdict", .defaultDict),
-        (collections, "Counter", .counter), (builtins, "getattr", .attribute),
-        (numpy, "dtype", .numpyType), (multiarray, "scalar", .numpyScalar),
-        (multiarray, "_reconstruct", .numpyArray), (numeric, "_frombuffer", .numpyArray),
-    ]
+    private static func builtin(_ name: UnsafeRawBufferPointer) -> WellKnownName {
+        if equalBytes(name, "set") { return .set }
+        if equalBytes(name, "frozenset") { return .frozenset }
+        if equalBytes(name, "bytes") { return .bytes }
+        if equalBytes(name, "bytearray") { return .bytearray }
+        if equalBytes(name, "dict") { return .dict }
+        if equalBytes(name, "list") { return .list }
+        if equalBytes(name, "tuple") { return .tuple }
+        if equalBytes(name, "str") || equalBytes(name, "unicode") { return .text }
+        if equalBytes(name, "int") || equalBytes(name, "long") { return .integer }
+        if equalBytes(name, "float") { return .float }
+        if equalBytes(name, "getattr") { return .attribute }
+        return .other
+    }
 }
