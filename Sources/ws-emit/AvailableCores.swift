@@ -1,9 +1,9 @@
 import Glibc
 import NIOCore
 
-/// The cores this process may use: `taskset` or a container may leave fewer than the machine has.
+/// The cores that this process may use; `taskset` or a container may allow fewer than the machine has.
 enum AvailableCores {
-    /// NIO knows the machine's and a cgroup's quota, but not the affinity mask.
+    /// NIO knows the machine's cores and a cgroup's quota, but not the affinity mask.
     static var count: Int { max(1, min(System.coreCount, allowedByAffinity() ?? .max)) }
 
     /// The bits of `Cpus_allowed` in `/proc/self/status` (proc(5)); nil without that file.

@@ -1,25 +1,25 @@
 import Glibc
 
-/// The descriptors that the process may open, shared out between its event loops and connections.
+/// Divides the descriptors that the process may open between its event loops and connections.
 ///
-/// Asked before anything is started: NIO and Dispatch end the process where they get no descriptor or thread at their start.
+/// This happens before anything starts, because NIO and Dispatch end the process if they get no descriptor or thread.
 struct DescriptorBudget {
-    /// At most as many as asked for.
+    /// At most the wanted number.
     let loops: Int
     let connections: Int
 
     /// NIO's epoll, eventfd and timerfd, and those of the loop's `SocketSelector`.
     private static let perLoop = 6
-    /// Redis (two connections, one being replaced, name look-ups), listeners, signals, Dispatch, an operators' listener with its
-    /// loop, and duplicates during an upgrade.
+    /// Redis (two connections, one being replaced, name look-ups), listeners, signals, Dispatch, the admin listener with
+    /// its loop, and duplicates during an upgrade.
     private static let ownDescriptors = 32
-    /// A server for fewer is none.
+    /// With fewer a server is useless.
     private static let fewestConnections = 4
     static let fewest = ownDescriptors + perLoop + fewestConnections
 
     /// - Parameter free: descriptors that can be opened.
-    /// - Returns: nil when they are fewer than `fewest`. Event loops take at most a quarter of those that the program doesn't
-    ///   need itself, so that connections are left for them to serve.
+    /// - Returns: nil if there are fewer than `fewest`. Event loops get at most a quarter of the descriptors that the
+    ///   program doesn't need itself, to leave enough for connections.
     init?(free: Int, loopsWanted: Int) {
         guard free >= Self.fewest else { return nil }
         let shared = free - Self.ownDescriptors
@@ -27,13 +27,13 @@ struct DescriptorBudget {
         connections = shared - loops * Self.perLoop
     }
 
-    /// Raises the soft limit to the hard one, and opens descriptors to see how many there are: some may be open already.
+    /// Raises the soft limit to the hard limit, and opens descriptors to count the free ones, since some may be open.
     static func freeDescriptors(loopsWanted: Int) -> Int {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
         limit.rlim_cur = limit.rlim_max
         _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        // With so many the loops asked for have theirs.
+        // Enough for the wanted number of loops.
         let enough = ownDescriptors + 4 * perLoop * loopsWanted
         var opened: [CInt] = []
         while opened.count < enough {
@@ -43,16 +43,16 @@ struct DescriptorBudget {
         }
         for descriptor in opened { close(descriptor) }
         guard opened.count == enough, let highest = opened.last else { return opened.count }
-        // The lowest free number is given each time, so that the numbers left out are open.
+        // Each descriptor gets the lowest free number, so the skipped numbers are open already.
         return Int(clamping: limit.rlim_cur) - (Int(highest) + 1 - enough)
     }
 }
 
 /// The threads that the process may start.
 enum ThreadLimit {
-    /// Starts threads as a trial, and ends them.
+    /// Starts threads to count them, and ends them again.
     ///
-    /// - Returns: how many could be started, at most `count`.
+    /// - Returns: the number of threads that could be started, at most `count`.
     static func startable(_ count: Int) -> Int {
         let gate = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
         defer { gate.deallocate() }

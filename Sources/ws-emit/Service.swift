@@ -7,7 +7,7 @@ import NIOCore
 import NIOPosix
 import RedisPubSub
 
-/// The running program: starts, waits for a signal, stops.
+/// The running program: it starts, waits for a signal, and stops.
 struct Service {
     let settings: Settings
 
@@ -41,7 +41,7 @@ struct Service {
             let listener = try await listening(admin.host, admin.port, "--admin-address") {
                 try await server.listenForOperators(host: $0, port: $1, eventLoop: group.next())
             }
-            logger.info("answering operators", metadata: ["address": "\(Self.text(of: listener.localAddress))"])
+            logger.info("admin listener started", metadata: ["address": "\(Self.text(of: listener.localAddress))"])
         }
         announce(listener, logger)
         ServiceManager.notify(.ready)
@@ -56,7 +56,7 @@ struct Service {
         try await group.shutdownGracefully()
     }
 
-    /// Binds, or says in one sentence why not and ends the program.
+    /// Binds, or ends the program with one sentence about the cause.
     private func listening(
         _ host: String, _ port: Int, _ option: String, _ bind: (String, Int) async throws -> any Channel
     ) async throws -> any Channel {
@@ -64,7 +64,7 @@ struct Service {
             return try await bind(host, port)
         } catch {
             let cause = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
-            complain("can't listen on \(host):\(port): \(cause); choose another one with \(option)")
+            printError("can't listen on \(host):\(port): \(cause); choose another one with \(option)")
             throw ExitCode(1)
         }
     }
@@ -84,7 +84,7 @@ struct Service {
         for warning in settings.warnings { logger.warning("\(warning)") }
     }
 
-    /// Descriptors that the process may have, connections among them.
+    /// Descriptors that the process may open, including those of connections.
     private static var openFilesLimit: Int {
         var limit = rlimit()
         _ = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)

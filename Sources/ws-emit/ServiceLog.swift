@@ -4,15 +4,15 @@ import Logging
 import RedisPubSub
 import Synchronization
 
-/// Writes each event to standard error as one line: the sentence, then its facts.
+/// Writes each event as one line to standard error: the sentence, then its facts.
 ///
 /// | Standard error is | Line |
 /// |---|---|
 /// | systemd's journal | `<4>Redis is away cause="Connection refused" host_id=ab12` |
 /// | anything else | `2026-11-28T14:29:25.123Z warning ws-emit: Redis is away cause="Connection refused" host_id=ab12` |
 ///
-/// Sentences and values may hold names that clients and emitters chose. All pass `PrintableText.line`, so that no text can end
-/// the line, move a terminal's cursor or fill the disk; a value that could be read as several is quoted as for a shell.
+/// Sentences and values may contain names chosen by clients and emitters. `PrintableText.line` cleans all of them, so that
+/// no text can end the line, move a terminal's cursor or fill the disk. An ambiguous value is quoted as in a shell.
 struct ServiceLog: LogHandler {
     var logLevel = Logger.Level.info
     var metadata: Logger.Metadata = [:]
@@ -27,7 +27,7 @@ struct ServiceLog: LogHandler {
         StandardError.write(Self.text(of: "\(event.message)", facts), event.level)
     }
 
-    /// `sentence cause="a b" key=value`, without an end of line. The cause comes first, the others by name.
+    /// `sentence cause="a b" key=value` without a line feed. The cause comes first; the others are sorted by name.
     static func text(of sentence: String, _ facts: Logger.Metadata) -> String {
         var text = PrintableText.line(sentence, maximumCharacters: maximumSentence)
         let sorted = facts.sorted { ($0.key == "cause" ? 0 : 1, $0.key) < ($1.key == "cause" ? 0 : 1, $1.key) }
@@ -39,7 +39,7 @@ struct ServiceLog: LogHandler {
         let line = PrintableText.line(value, maximumCharacters: maximumValue)
         let scalars = Set(line.unicodeScalars)
         guard line.isEmpty || !scalars.isDisjoint(with: [" ", "=", "\"", "'"]) else { return line }
-        // So that a command within, which has quotes of its own, can be copied, and escapes are not escaped.
+        // Single quotes keep a command with its own quotes copyable, and don't escape escapes.
         if !scalars.isDisjoint(with: ["\"", "\\"]), !scalars.contains("'") { return "'\(line)'" }
         let escaped = line.unicodeScalars.reduce(into: "") { text, scalar in
             if scalar == "\"" || scalar == "\\" { text += "\\" }
@@ -48,16 +48,16 @@ struct ServiceLog: LogHandler {
         return "\"\(escaped)\""
     }
 
-    /// Characters of a sentence: the longest of ours name all allowed origins.
+    /// Characters of a sentence. The longest sentences list all allowed origins.
     static let maximumSentence = 4000
-    /// Characters of a value: our longest causes have some hundred.
+    /// Characters of a value. The longest causes have some hundred.
     private static let maximumValue = 1000
 }
 
-/// Lines for whoever started the program.
+/// Lines for the operator or the journal.
 enum StandardError {
-    /// Whether it goes to systemd's journal, which notes time and program itself: `JOURNAL_STREAM` has its device and inode then
-    /// (systemd.exec(5)).
+    /// True if standard error is systemd's journal, which adds time and program itself. `JOURNAL_STREAM` then has its device
+    /// and inode (systemd.exec(5)).
     private static let isJournal: Bool = {
         var status = stat()
         guard let stream = Environment().value("JOURNAL_STREAM"), fstat(STDERR_FILENO, &status) == 0 else {
@@ -75,13 +75,13 @@ enum StandardError {
         writeLine(head + text)
     }
 
-    /// Writes a sentence about a program that doesn't start: without a time, since somebody waits for it.
-    static func complain(_ sentence: String) {
+    /// Writes an error of a program that can't start, without a time, because somebody is waiting for it.
+    static func printError(_ sentence: String) {
         let line = PrintableText.line(sentence, maximumCharacters: ServiceLog.maximumSentence)
         writeLine((isJournal ? "<\(priority(of: .error))>" : "ws-emit: ") + line)
     }
 
-    /// Whole, whichever thread writes besides; what can't be written is lost.
+    /// Writes a whole line, even if other threads write too. An error loses the line.
     private static func writeLine(_ line: String) {
         let bytes = Array((line + "\n").utf8)
         lock.withLock { _ in
@@ -94,7 +94,7 @@ enum StandardError {
         }
     }
 
-    /// syslog(3)'s number.
+    /// The priority's number in syslog(3).
     private static func priority(of level: Logger.Level) -> Int32 {
         switch level {
         case .trace, .debug: LOG_DEBUG

@@ -1,20 +1,20 @@
 import Glibc
 
-/// Tells systemd how far the service is (sd_notify(3)): `systemctl start` then returns when clients can connect.
+/// Reports the service's state to systemd (sd_notify(3)), so that `systemctl start` returns when clients can connect.
 enum ServiceManager {
     enum State: String {
         case ready = "READY=1"
         case stopping = "STOPPING=1"
     }
 
-    /// Sends one datagram to `NOTIFY_SOCKET`; nothing without that variable. Nobody waits for it, so failures are ignored.
+    /// Sends one datagram to `NOTIFY_SOCKET`, if that variable is set. Failures are ignored, because nobody waits for it.
     static func notify(_ state: State) {
         guard let path = getenv("NOTIFY_SOCKET").map({ Array(String(cString: $0).utf8) }) else { return }
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         guard path.count > 1, path.count < MemoryLayout.size(ofValue: address.sun_path) else { return }
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path) }
-        // A leading @ stands for the zero byte of an abstract name, which is as long as it is said to be.
+        // A leading @ stands for the zero byte of an abstract name; `length` below ends the name.
         if path[0] == UInt8(ascii: "@") { address.sun_path.0 = 0 }
         let length = socklen_t(MemoryLayout<sa_family_t>.size + path.count)
         let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)

@@ -5,14 +5,14 @@ import PubSubMessages
 import RedisPubSub
 import SocketIOProtocol
 
-/// What is wrong with an option, as one sentence.
+/// An error in the settings, as one sentence.
 struct SettingsError: Error, CustomStringConvertible {
     let description: String
-    /// What the program ends with: a wrong option, or the system's (EX_OSERR).
+    /// The program's exit code: 64 for a wrong option, 71 for a limit of the system (EX_OSERR).
     var exitCode: Int32 = 64
 }
 
-/// The variables of an environment file; an empty one counts as unset, as in the original.
+/// Environment variables; an empty one counts as unset, as in the original.
 struct Environment {
     func value(_ name: String) -> String? {
         guard let text = getenv(name).map({ String(cString: $0) }), !text.isEmpty else { return nil }
@@ -20,7 +20,7 @@ struct Environment {
     }
 }
 
-/// Options, environment and defaults, checked and put together.
+/// The settings from options, environment and defaults, checked.
 struct Settings: Sendable {
     enum Broker: Sendable {
         case redis(RedisURL)
@@ -30,12 +30,12 @@ struct Settings: Sendable {
     var host: String
     var port: Int
     var broker: Broker
-    /// Where operators ask; nil for the public listener.
+    /// Address of the admin listener; nil without one.
     var admin: (host: String, port: Int)?
     /// Event loops.
     var threads: Int
     var isVerbose: Bool
-    /// What is accepted and surely not meant, for the log.
+    /// Accepted settings that are probably mistakes, for the log.
     var warnings: [String] = []
     var bridge = BridgeConfiguration()
 
@@ -56,8 +56,7 @@ struct Settings: Sendable {
         let words = origins.flatMap { $0.split(whereSeparator: \.isWhitespace).map(String.init) }
         if !words.isEmpty { bridge.origins = words }
         let flaws = bridge.origins.compactMap { AllowedOrigin.flaw(in: $0) }
-        // The original took any text, and environment files with such a word are in use: they go on to serve the pages of
-        // the other words.
+        // The original took any text, so some environment files have a wrong word. Their other words keep working.
         if let flaw = flaws.first, !command.cors.isEmpty || flaws.count == bridge.origins.count {
             throw SettingsError(description: (command.cors.isEmpty ? "CORS: " : "--cors: ") + flaw)
         }
@@ -83,7 +82,7 @@ struct Settings: Sendable {
             guard bridge.emitSecret?.isEmpty == false else {
                 throw SettingsError(
                     description:
-                        "--redis none leaves POST /emit as the only source of messages, and that needs --secret")
+                        "with --redis none, messages come by POST /emit only, which needs --secret")
             }
         }
         try takeLimits(command)
@@ -107,7 +106,7 @@ struct Settings: Sendable {
         try Self.take(command.canaryLimit, "--canary-limit", into: &bridge.canaryLimit)
         if let interval = bridge.canaryInterval, interval >= bridge.canaryLimit {
             throw SettingsError(
-                description: "--canary-limit must be longer than --canary-interval, best twice as long and some more")
+                description: "--canary-limit must be longer than --canary-interval, preferably more than twice as long")
         }
         let sizes = 1...(1 << 30)
         if let value = command.maxPayload { bridge.maxPayload = try Self.number(value, of: "--max-payload", in: sizes) }
@@ -115,7 +114,7 @@ struct Settings: Sendable {
             bridge.maxEmitBodyBytes = try Self.number(value, of: "--max-emit-body", in: sizes)
         }
         if let value = command.maxUnfinished {
-            // The largest message must fit, beside the beginnings of some others.
+            // The largest message must fit beside the beginnings of some others.
             let least = 2 * max(bridge.maxPayload, bridge.maxEmitBodyBytes)
             bridge.maxUnfinishedBytes = try Self.number(value, of: "--max-unfinished", in: least...(1 << 40))
         }
@@ -149,7 +148,7 @@ struct Settings: Sendable {
         }
     }
 
-    /// Decides how many event loops and connections there are; with few descriptors fewer than asked for.
+    /// Sets the numbers of event loops and connections; with few descriptors, lower ones than wanted.
     private mutating func shareOutDescriptors() throws(SettingsError) {
         let free = DescriptorBudget.freeDescriptors(loopsWanted: threads)
         guard let budget = DescriptorBudget(free: free, loopsWanted: threads) else {
@@ -166,7 +165,7 @@ struct Settings: Sendable {
                     + "LimitNOFILE= in systemd)")
             threads = budget.loops
         }
-        // The operators' loop, the one that wakes the others, and Dispatch's.
+        // Threads of the admin listener, of the waker, and of Dispatch.
         let needed = threads + 8
         let startable = ThreadLimit.startable(needed)
         guard startable == needed else {
@@ -195,7 +194,7 @@ struct Settings: Sendable {
         return (host, port)
     }
 
-    /// The Redis that the options name, else the environment; nil for `none`. The files that its URL names can be read.
+    /// The Redis of the options or the environment, with readable files; nil for `none`.
     static func redisURL(
         _ option: String?, passwordFile: String?, _ environment: Environment
     ) throws(SettingsError) -> RedisURL? {
@@ -247,7 +246,7 @@ struct Settings: Sendable {
         return text.hasSuffix("/") ? text : text + "/"
     }
 
-    /// One of the texts that an option knows.
+    /// One of the values that an option accepts.
     private static func choice<Choice: RawRepresentable & CaseIterable>(
         _ text: String?, of option: String
     ) throws(SettingsError) -> Choice? where Choice.RawValue == String {
@@ -280,7 +279,7 @@ struct Settings: Sendable {
     }
 }
 
-/// What `--publish` takes.
+/// The values of `--publish`.
 private enum Publishing: String, CaseIterable {
     case auto, json, pickle
 

@@ -7,7 +7,7 @@ import NIOCore
 import NIOPosix
 import RedisPubSub
 
-/// The command line; flags win over the environment, the environment over defaults.
+/// The command line. Flags override the environment, and the environment overrides defaults.
 @main
 struct WSEmitCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -33,13 +33,13 @@ struct WSEmitCommand: AsyncParsableCommand {
         version: "ws-emit \(Version.current)",
         subcommands: [ExplainCommand.self])
 
-    /// For the numbers in the help.
+    /// Source of the numbers in the help.
     private static let defaults = BridgeConfiguration()
 
     @Option(
         name: [.short, .long],
         help: ArgumentHelp(
-            "Where to listen, host:port; IPv6 as [::1]:8899. (default: 0.0.0.0:8899)", valueName: "host:port"))
+            "Address to listen on, host:port; IPv6 as [::1]:8899. (default: 0.0.0.0:8899)", valueName: "host:port"))
     var address: String?
 
     @Option(
@@ -58,33 +58,33 @@ struct WSEmitCommand: AsyncParsableCommand {
     @Option(
         parsing: .upToNextOption,
         help: ArgumentHelp(
-            "Origins of pages that may connect, several or one text with spaces; * for any. (default: \(defaults.origins.joined(separator: " ")))",
+            "Origins of pages that may connect, separated by spaces; * for any. (default: \(defaults.origins.joined(separator: " ")))",
             valueName: "origin"))
     var cors: [String] = []
 
-    @Option(help: ArgumentHelp("Secret for emitting by POST /emit. (default: none, /emit is off)", valueName: "text"))
+    @Option(help: ArgumentHelp("Secret for POST /emit. (default: none, /emit is off)", valueName: "text"))
     var secret: String?
 
-    @Option(help: ArgumentHelp("Accepted for old environment files; has no effect.", valueName: "text"))
+    @Option(help: ArgumentHelp("Has no effect; accepted for old environment files.", valueName: "text"))
     var flaskSecret: String?
 
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
-            "Redis channel to listen on; repeatable, the first one is published to. (default: \(defaults.redisChannels.joined(separator: " ")))",
+            "Redis channel to listen on; repeatable, ws-emit publishes on the first. (default: \(defaults.redisChannels.joined(separator: " ")))",
             valueName: "name"))
     var channel: [String] = []
 
     @Option(
         help: ArgumentHelp(
-            "How a list in the data of a JSON message is read: auto (as its sender has shown), 5.14 (one argument) or 5.15.1 (the list of arguments). (default: auto)",
+            "Meaning of a list in the data of a JSON message: auto (depends on the sender's other messages), 5.14 (one argument) or 5.15.1 (the list of arguments). (default: auto)",
             valueName: "release"))
     var dialect: String?
 
     @Option(
         help: ArgumentHelp(
-            "How POST /emit is published for other servers: auto (as those on the channel read it), json or pickle. (default: auto)",
-            valueName: "form"))
+            "Format in which POST /emit is published for other servers: auto (the one they read), json or pickle. (default: auto)",
+            valueName: "format"))
     var publish: String?
 
     @Option(
@@ -106,7 +106,7 @@ struct WSEmitCommand: AsyncParsableCommand {
     @Option(help: .seconds("Time between pings to a client.", defaults.timing.pingInterval))
     var pingInterval: String?
 
-    @Option(help: .seconds("Time a client may take to answer a ping.", defaults.timing.pingTimeout))
+    @Option(help: .seconds("Time for a client's pong.", defaults.timing.pingTimeout))
     var pingTimeout: String?
 
     @Option(help: .bytes("Largest packet or POST of a client.", defaults.maxPayload))
@@ -114,7 +114,7 @@ struct WSEmitCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Messages and bodies whose end has not come, of all clients together; beyond, the oldest are closed. (default: \(defaults.unfinishedLimit), or 16 of the largest)",
+            "Memory for incomplete messages and bodies of all clients; beyond it, the oldest are closed. (default: \(defaults.unfinishedLimit), or 16 of the largest)",
             valueName: "bytes"))
     var maxUnfinished: String?
 
@@ -123,21 +123,26 @@ struct WSEmitCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "What may wait for one client before it is disconnected. (default: twice --max-message)", valueName: "bytes"))
+            "Data that may wait for one client before it is disconnected. (default: twice --max-message)",
+            valueName: "bytes"))
     var maxQueue: String?
 
     @Option(
-        help: .seconds("Time a client may take nothing while more than 1 MiB waits for it.", defaults.stallTimeout))
+        help: .seconds(
+            "Time after which a client is disconnected if it reads nothing while more than 1 MiB waits for it.",
+            defaults.stallTimeout))
     var stallTimeout: String?
 
     @Option(
-        help: .count("Rooms one client may join; those that a backend enters it into count.", defaults.maxRoomsPerSocket))
+        help: .count(
+            "Rooms that one client may join; rooms that a backend enters it into count too.",
+            defaults.maxRoomsPerSocket))
     var maxRooms: String?
 
-    @Option(help: .count("Namespaces one client may open.", defaults.maxNamespacesPerSession))
+    @Option(help: .count("Namespaces that one client may open.", defaults.maxNamespacesPerSession))
     var maxNamespaces: String?
 
-    @Option(help: .count("Acks one client may owe; the oldest is forgotten beyond.", defaults.maxPendingAcks))
+    @Option(help: .count("Acks that one client may owe; beyond it, the oldest is forgotten.", defaults.maxPendingAcks))
     var maxPendingAcks: String?
 
     @Option(help: .bytes("Largest message on the Redis channel.", defaults.maxMessageBytes))
@@ -151,19 +156,20 @@ struct WSEmitCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Open connections. (default: what the limit on file descriptors allows; the log says it)", valueName: "n"))
+            "Open connections. (default: as many as the limit on file descriptors allows; the log has the number)",
+            valueName: "n"))
     var maxConnections: String?
 
-    @Option(help: .seconds("Time a client may stay without any namespace.", defaults.timing.connectTimeout))
+    @Option(help: .seconds("Time for a client to open a namespace.", defaults.timing.connectTimeout))
     var connectTimeout: String?
 
-    @Option(help: .seconds("Time a websocket may take to upgrade a session.", defaults.timing.upgradeTimeout))
+    @Option(help: .seconds("Time for a websocket to upgrade a session.", defaults.timing.upgradeTimeout))
     var upgradeTimeout: String?
 
-    @Option(help: .seconds("Time the head of a connection's first request may take.", defaults.headTimeout))
+    @Option(help: .seconds("Time for the head of a connection's first request.", defaults.headTimeout))
     var headTimeout: String?
 
-    @Option(help: .seconds("Time the body of a request may take.", defaults.bodyTimeout))
+    @Option(help: .seconds("Time for the body of a request.", defaults.bodyTimeout))
     var bodyTimeout: String?
 
     @Option(help: .seconds("Time a kept-alive connection may be idle.", defaults.idleTimeout))
@@ -171,25 +177,25 @@ struct WSEmitCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "A listener of its own, host:port, for /livez, /readyz, /metrics and explain; 127.0.0.1:8898 is where explain asks first. (default: the public one, see docs/operating.md)",
+            "Separate address for /livez, /readyz, /metrics and explain, host:port; explain tries 127.0.0.1:8898 first. (default: the public address, see docs/operating.md)",
             valueName: "host:port"))
     var adminAddress: String?
 
     @Option(
         help: .seconds(
-            "Time between messages to ourselves through Redis, which /readyz relies on; or none.",
+            "Time between canaries, the messages to itself through Redis that /readyz relies on; or none.",
             defaults.canaryInterval))
     var canaryInterval: String?
 
     @Option(
         help: .seconds(
-            "Time without such a message coming back after which /readyz answers 503.", defaults.canaryLimit))
+            "Time without a returned canary after which /readyz responds 503.", defaults.canaryLimit))
     var canaryLimit: String?
 
-    @Option(help: .count("Times without a subscription that are remembered.", defaults.maxGaps))
+    @Option(help: .count("Gaps in the subscription to remember.", defaults.maxGaps))
     var maxGaps: String?
 
-    @Option(help: .count("Senders that are accounted for.", defaults.maxSenders))
+    @Option(help: .count("Senders to keep statistics of.", defaults.maxSenders))
     var maxSenders: String?
 
     @Flag(help: "Leave websockets to the network library, which takes more time and memory.")
@@ -198,10 +204,10 @@ struct WSEmitCommand: AsyncParsableCommand {
     @Flag(name: .shortAndLong, help: "Log what clients do.")
     var verbose = false
 
-    /// One sentence and code 64 for whatever is wrong with the options; usage stays with `--help`.
+    /// A wrong option ends with one sentence and code 64; only `--help` prints the usage.
     ///
-    /// `explain` is told apart here and not by ArgumentParser, which would take its options for the server's of the same
-    /// names.
+    /// ArgumentParser would take the options of `explain` for the server's options of the same names, so `explain` is
+    /// recognised here.
     static func main() async {
         do {
             var command = try parse(Array(CommandLine.arguments.dropFirst()))
@@ -213,7 +219,7 @@ struct WSEmitCommand: AsyncParsableCommand {
         } catch {
             let code = exitCode(for: error)
             guard code != .success, !(error is ExitCode) else { exit(withError: error) }
-            complain(message(for: error))
+            printError(message(for: error))
             Glibc.exit(code.rawValue)
         }
     }
@@ -229,9 +235,9 @@ struct WSEmitCommand: AsyncParsableCommand {
             var similar = SimilarNames(to: ByteString(first))
             _ = similar.compare("explain")
             let hint = similar.found.isEmpty ? "options begin with -, see ws-emit --help" : "did you mean explain?"
-            throw ValidationError("\(first) is no command of ws-emit; \(hint)")
+            throw ValidationError("\(first) is not a command of ws-emit; \(hint)")
         }
-        // Its usage line names the program, which ExplainCommand alone doesn't know.
+        // This usage line has the program's name, which ExplainCommand alone doesn't know.
         if rest.contains("--help") || rest.contains("-h") {
             throw CleanExit.message(helpMessage(for: ExplainCommand.self))
         }
@@ -243,7 +249,7 @@ struct WSEmitCommand: AsyncParsableCommand {
         do throws(SettingsError) {
             settings = try Settings(self, environment: Environment())
         } catch {
-            complain("\(error)")
+            printError("\(error)")
             throw ExitCode(error.exitCode)
         }
         try await Service(settings: settings).run()
@@ -251,11 +257,11 @@ struct WSEmitCommand: AsyncParsableCommand {
 }
 
 /// One line on standard error.
-func complain(_ sentence: String) {
-    StandardError.complain(sentence)
+func printError(_ sentence: String) {
+    StandardError.printError(sentence)
 }
 
-/// Help of an option that takes a number: its unit is the name of its value.
+/// Help of an option with a number; its unit is the name of its value.
 extension ArgumentHelp {
     fileprivate static func seconds(_ text: String, _ duration: Duration?) -> ArgumentHelp {
         ArgumentHelp(

@@ -1,10 +1,10 @@
 """The documents: their commands work as they stand, and their links lead somewhere.
 
-A fenced block that begins with ```sh is run from the top of the tree, with `ws-emit` and `subspy` on the PATH, in a network
-namespace of its own, where a Redis listens on localhost:6379 and a ws-emit with the secret 123 on localhost:8899: so the
-addresses in the documents are right, and two runs don't collide. What can't be run that way names the test file that runs
-it behind the `sh`; each of its lines must stand there. Lines that begin with `$ ` are commands, what follows their output,
-in which `…` stands for anything. A command ends with 0, or with the code that `  # exit 1` behind it gives.
+Fenced blocks that begin with ```sh run from the top of the tree, with `ws-emit` and `subspy` on the PATH, in a separate network
+namespace where a Redis listens on localhost:6379 and a ws-emit with the secret 123 on localhost:8899. So the addresses in the
+documents are right, and two runs don't collide. If a block can't run that way, the `sh` is followed by the test file that runs
+it; each of its lines must be in that file. Lines that begin with `$ ` are commands; the lines below are their output, in which
+`…` matches anything. A command must end with 0, or with the code in `  # exit 1` after it.
 """
 import os
 import pathlib
@@ -23,25 +23,23 @@ from support.waiting import PATIENCE, eventually
 DOCUMENTS = sorted(path.relative_to(ROOT) for pattern in ("*.md", "docs/**/*.md", "example/**/*.md", "Tests/Fixtures/README.md")
                    for path in ROOT.glob(pattern) if ".build" not in path.parts)
 ON_A_MACHINE_OF_ITS_OWN = ["docs/install.md", "docs/nginx.md"]
-"""Documents that change the machine: test_install.py and test_nginx.py run them whole on a Debian that they boot."""
+"""Documents that change the machine: test_install.py and test_nginx.py run them on a Debian that they boot."""
 BLOCK = re.compile(r"^```(\w+)[ \t]*([^\n]*)\n(.*?)^```$", re.M | re.S)
 REFUSED = 7
-"""The code of curl when nobody listens yet: a server that the document has just started in the background."""
+"""The code of curl while a server that the document has started in the background doesn't listen yet."""
 
 
-def blocks():
+def documents_with_commands():
+    """Each document with its shell blocks, which may build on one another: the file behind `sh`, if any, and the text."""
     for document in DOCUMENTS:
-        if str(document) in ON_A_MACHINE_OF_ITS_OWN:
-            continue
-        text = (ROOT / document).read_text()
-        for number, match in enumerate(BLOCK.finditer(text), 1):
-            if match[1] == "sh":
-                yield pytest.param(match[2].strip(), match[3], id=f"{document}-{number}")
+        found = [(match[2].strip(), match[3]) for match in BLOCK.finditer((ROOT / document).read_text()) if match[1] == "sh"]
+        if found and str(document) not in ON_A_MACHINE_OF_ITS_OWN:
+            yield pytest.param(found, id=str(document))
 
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory):
-    """Runs shell commands where the addresses of the documents exist."""
+    """Runs shell commands in the namespace of the documents."""
     folder = tmp_path_factory.mktemp("machine")
     programs = folder / "bin"
     programs.mkdir()
@@ -49,8 +47,8 @@ def machine(tmp_path_factory):
     (programs / "subspy").symlink_to(os.path.abspath(subspy_program()))
     environment = {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(folder), "XDG_CACHE_HOME": os.environ.get(
         "XDG_CACHE_HOME", os.path.expanduser("~/.cache"))}
-    # A namespace of processes too, so that what a document leaves in the background ends with it; with its own /proc, without
-    # which Dispatch stops a program that looks for its threads there. A user that isn't root needs one of users.
+    # A process namespace ends background processes of the documents. It has its own /proc, because Dispatch stops a program
+    # that doesn't find its threads there. Without root, it needs a user namespace.
     own_users = [] if os.geteuid() == 0 else ["--map-root-user"]
     inside = Running(["unshare", "--net", "--pid", "--mount-proc", "--fork", "--kill-child", *own_users,
                       "sh", "-c", "ip link set lo up && echo up && exec sleep infinity"])
@@ -75,30 +73,35 @@ def machine(tmp_path_factory):
         started[-1].wait_for_line("Connected to Redis")
         yield run
     finally:
-        # With the first process of the namespace end all others in it. It passes over SIGTERM.
+        # The end of the first process ends the whole namespace. It ignores SIGTERM.
         os.kill(int(first), signal.SIGKILL)
         for process in started:
             process.stop()
 
 
-@pytest.mark.parametrize("held_by, text", list(blocks()))
-def test_a_command_works_as_it_stands(held_by, text, request):
-    if held_by:
-        where = (ROOT / "Tests/IntegrationTests" / held_by).read_text()
-        missing = [line for line in commands(text) if line not in where]
-        assert not missing, f"{held_by} does not run: {missing}"
-        return
-    run = request.getfixturevalue("machine")
+@pytest.mark.parametrize("blocks", documents_with_commands())
+def test_a_command_works_as_it_stands(blocks, request):
+    for held_by, text in blocks:
+        if held_by:
+            where = (ROOT / "Tests/IntegrationTests" / held_by).read_text()
+            missing = [line for line in commands(text) if line not in where]
+            assert not missing, f"{held_by} does not run: {missing}"
+        else:
+            follow(text, request.getfixturevalue("machine"))
+
+
+def follow(text, run):
+    """Runs a block as it stands, and compares the output of each command that has one."""
     def machine(text):
         return eventually(lambda: (done := run(text)).returncode != REFUSED and done, "the server answers")
     steps = re.split(r"^\$ ", text, flags=re.M)
     if len(steps) == 1:
         done = machine(script(text))
-        assert done.returncode == 0, done.stdout
+        assert done.returncode == 0, f"{text}{done.stdout}"
         return
     assert not steps[0].strip(), "output before the first command"
     for step in steps[1:]:
-        # A command goes on after a backslash.
+        # A command continues after a backslash.
         line = re.match(r"(.*\\\n)*.*\n?", step)[0]
         done = machine(script(line))
         assert done.returncode == 0, f"{line}{done.stdout}"

@@ -300,7 +300,7 @@ ROWS = [
     (wrong_password_of_redis, "redis_unreachable", ["AUTH", "WRONGPASS"], 1),
     (no_redis_at_all, "no_redis", ["--redis none"], 1),
     (other_event, "other_event", ["gets updates, but no event update", "socket.on"], 1),
-    (room_of_a_number, "other_room", ["go to a room that is no text", "room=str("], 1),
+    (room_of_a_number, "other_room", ["go to a room that is not text", "room=str("], 1),
     (nothing_published, "nothing_published", ["Nothing was published", "--listen 60"], 1),
 ]
 
@@ -407,7 +407,7 @@ def test_without_options_it_asks_where_the_settings_of_the_service_say(scene):
 def test_the_admin_address_of_the_server_comes_from_the_environment(start_bridge):
     address = f"127.0.0.1:{free_port()}"
     bridge = start_bridge(None, "--redis", "none", env={"ADMIN_ADDRESS": address})
-    bridge.running.wait_for_line("answering operators")
+    bridge.running.wait_for_line("admin listener started")
     assert run("--room", "x", "--listen", "0", env={"ADMIN_ADDRESS": address}).returncode == 1
 
 

@@ -1,14 +1,14 @@
 import NIOCore
 import NIOPosix
 
-/// One GET, as simple as HTTP allows: version 1.0, so that the answer ends with the connection.
+/// Sends one GET as HTTP 1.0, so that the response ends with the connection.
 enum AdminClient {
     struct Answer {
         let status: Int
         let body: [UInt8]
     }
 
-    /// What went wrong, as a clause.
+    /// The cause as a clause.
     struct Failure: Error, CustomStringConvertible { let description: String }
 
     private static let patience = TimeAmount.seconds(5)
@@ -38,7 +38,7 @@ enum AdminClient {
         let loop = group.any()
         let done = loop.makePromise(of: [UInt8].self)
         let deadline = loop.scheduleTask(in: patience) {
-            done.fail(Failure(description: "no answer within \(patience.nanoseconds / 1_000_000_000) seconds"))
+            done.fail(Failure(description: "no response within \(patience.nanoseconds / 1_000_000_000) seconds"))
         }
         defer { deadline.cancel() }
         do {
@@ -61,7 +61,7 @@ enum AdminClient {
         guard let head = bytes.firstRange(of: end),
             let line = String(decoding: bytes[..<head.lowerBound], as: UTF8.self).split(separator: "\r\n").first,
             line.hasPrefix("HTTP/"), let status = line.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
-        else { throw Failure(description: "what answers there is no HTTP server") }
+        else { throw Failure(description: "the server there does not speak HTTP") }
         return Answer(status: status, body: Array(bytes[head.upperBound...]))
     }
 
@@ -79,7 +79,7 @@ enum AdminClient {
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             received += unwrapInboundIn(data).readableBytesView
             if received.count > limit {
-                done.fail(Failure(description: "the answer is too long"))
+                done.fail(Failure(description: "the response is too long"))
                 context.close(promise: nil)
             }
         }

@@ -3,14 +3,14 @@ import NIOCore
 import PubSubMessages
 import RedisPubSub
 
-/// What is published while `explain` listens, on whatever channel. Bounded: of each kind the first few are kept.
+/// The messages published on all channels while `explain` listens. Bounded: keeps the first few of each kind.
 final class ChannelTraffic: PubSubDelegate {
-    /// Emits alike in all but their data.
+    /// Emits that differ only in their data.
     struct Emit: Hashable {
         let channel: String
         let namespace: String?
         let rooms: [String]
-        /// For everybody of the namespace.
+        /// The emit is for everybody in the namespace.
         let isBroadcast: Bool
         let event: String?
         let hostID: String?
@@ -25,7 +25,7 @@ final class ChannelTraffic: PubSubDelegate {
     private(set) var emits: [Emit: Int] = [:]
     private(set) var complaints: [Complaint: Int] = [:]
     private(set) var messages = 0
-    /// Why Redis could not be listened to; nil while it can.
+    /// Why listening to Redis failed; nil while it works.
     private(set) var failure: RedisError?
     private(set) var isSubscribed = false
     /// Canaries by host id.
@@ -58,7 +58,7 @@ final class ChannelTraffic: PubSubDelegate {
         }
     }
 
-    /// The namespace that it is taken for.
+    /// The namespace of an emit, after corrections.
     private func namespace(_ inspection: MessageInspector.Inspection) -> String? {
         if inspection.mended.contains(.namespaceMissing) { return "/" }
         let slash = inspection.mended.contains(.namespaceWithoutSlash) ? "/" : ""

@@ -2,14 +2,14 @@ import Bridge
 import JSONCodec
 
 extension Diagnosis {
-    /// What is printed: what stands in the way, then what doesn't and is worth knowing.
+    /// The printed text: findings first, then notes.
     var text: String {
         let (findings, notes) = (findings, notes)
         var lines = [
             "ws-emit \(facts.version) at \(question.instance) listens to \(facts.channels.joined(separator: ", "))"
                 + " of \(facts.redis)."
         ]
-        if let heard, heard.failure == nil, deafness == nil {
+        if let heard, heard.failure == nil, listeningProblem == nil {
             lines.append(
                 "Within \(Self.seconds(heard.seconds)) \(Self.count(heard.messages, "message")) came by on"
                     + " \(question.redis).")
@@ -64,7 +64,7 @@ extension Diagnosis {
         }
     }
 
-    /// Names come from strangers: nothing in them moves a terminal's cursor, or changes colour or order.
+    /// Cleans names from outside, so that they can't move a terminal's cursor or change colour or order.
     static func printable(_ line: String) -> String { PrintableText.line(line, maximumCharacters: 4000) }
 }
 

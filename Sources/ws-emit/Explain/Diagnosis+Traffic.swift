@@ -1,7 +1,7 @@
-/// What the messages tell that were heard while listening.
+/// Findings from the messages that explain heard.
 extension Diagnosis {
     var sendersToFix: [Finding] {
-        facts.senders.filter { $0.corrected > 0 }.prefix(Self.toldOfEach).map { sender in
+        facts.senders.filter { $0.corrected > 0 }.prefix(Self.maximumOfEach).map { sender in
             let (are, they) = sender.corrected == 1 ? ("is", "it was") : ("are", "they were")
             return Finding(
                 code: "sender_to_fix",
@@ -12,9 +12,9 @@ extension Diagnosis {
         }
     }
 
-    /// Senders whose messages were refused, though not while explain listened.
+    /// Senders with messages refused before explain listened.
     var oldSenderRefusals: [Finding] {
-        facts.senders.filter { $0.refusals > 0 && $0.lastRefusedAt < since }.prefix(Self.toldOfEach).map { sender in
+        facts.senders.filter { $0.refusals > 0 && $0.lastRefusedAt < since }.prefix(Self.maximumOfEach).map { sender in
             var finding = refusal(of: sender)
             finding.ageSeconds = age(sender.lastRefusedAt)
             return finding
@@ -30,7 +30,7 @@ extension Diagnosis {
     }
 
     func traffic() -> [Finding] {
-        guard let heard, heard.failure == nil, deafness == nil, facts.redis != "none" else { return [] }
+        guard let heard, heard.failure == nil, listeningProblem == nil, facts.redis != "none" else { return [] }
         let listened = facts.channels
         var findings: [Finding] = []
         if let channel = question.channel, !facts.channels.contains(channel) {
@@ -40,7 +40,7 @@ extension Diagnosis {
         let senders = Set(here.keys.filter(isForUs).map(\.hostID))
         let isHeard = !senders.isEmpty
         findings += complaints(heard, on: listened) { hostID in
-            // Once messages for the room come by, the mistakes of others are not why.
+            // If messages for the room come by, other senders' mistakes are not the cause.
             !isHeard || senders.contains(hostID)
         }
         let elsewhere = heard.emits.filter { !listened.contains($0.key.channel) }
@@ -72,13 +72,13 @@ extension Diagnosis {
         _ heard: Heard, on channels: [String], of isRelevant: (String?) -> Bool
     ) -> [Finding] {
         var findings: [Finding] = []
-        for (complaint, count) in heard.complaints.sorted(by: { $0.value > $1.value }).prefix(Self.toldOfEach)
+        for (complaint, count) in heard.complaints.sorted(by: { $0.value > $1.value }).prefix(Self.maximumOfEach)
         where channels.contains(complaint.channel) && isRelevant(complaint.hostID) {
             findings.append(
                 Finding(
                     code: "message_refused",
                     sentence:
-                        "\(Self.count(count, "message")) of sender \(complaint.hostID ?? "unknown") can't be used:"
+                        "\(Self.count(count, "message")) of sender \(complaint.hostID ?? "unknown") \(count == 1 ? "is" : "are") unusable:"
                         + " \(complaint.text).",
                     advice: "Change that sender; subspy shows its messages."))
         }
@@ -105,7 +105,7 @@ extension Diagnosis {
         ]
     }
 
-    /// Emits that were probably meant for this room.
+    /// Emits that were probably for this room.
     private func near(_ emits: [ChannelTraffic.Emit: Int]) -> [Finding] {
         var findings: [Finding] = []
         for (emit, count) in emits.sorted(by: { $0.value > $1.value }) {
@@ -123,7 +123,7 @@ extension Diagnosis {
                     Finding(
                         code: "other_room",
                         sentence:
-                            "\(Self.count(count, "message")) \(goes) to a room that is no text: no client can be in it.",
+                            "\(Self.count(count, "message")) \(goes) to a room that is not text: no client can be in it.",
                         advice: "Rooms of clients are text: let the backend emit with room=str(…)."))
             } else if emit.namespace == question.namespace,
                 emit.rooms.contains(where: { isSimilar($0, to: question.room) })
@@ -132,10 +132,10 @@ extension Diagnosis {
                     Finding(
                         code: "other_room",
                         sentence: "\(Self.count(count, "message")) \(goes) to room \(names), not \(question.room).",
-                        advice: "The page's room and the backend's must be the same to the letter."))
+                        advice: "The room names in the page and the backend must match exactly."))
             }
         }
-        return Array(findings.prefix(Self.toldOfEach))
+        return Array(findings.prefix(Self.maximumOfEach))
     }
 
     private func silence(_ heard: Heard, _ others: [Finding]) -> [Finding] {
@@ -144,7 +144,7 @@ extension Diagnosis {
         return [
             Finding(
                 code: "nothing_published", sentence: "\(what) within \(Self.seconds(heard.seconds)).",
-                advice: "Emit while explain listens, for longer with --listen 60; subspy shows what is published."
+                advice: "Emit while explain listens, or listen longer with --listen 60; subspy shows all messages."
             )
         ]
     }

@@ -1,15 +1,16 @@
 import Bridge
 import JSONCodec
 
-/// Turns what the running ws-emit and Redis told into reasons why nothing arrives, the most certain first. No I/O.
+/// Finds the reasons why nothing arrives, from the facts of the running ws-emit and from Redis. The most certain reason
+/// comes first. No I/O.
 struct Diagnosis {
     struct Finding: Equatable {
-        /// As programs read it.
+        /// For programs.
         let code: String
         let sentence: String
-        /// What to change.
+        /// The change to make.
         let advice: String
-        /// For what happened before explain listened: how many seconds ago.
+        /// Age of an event from before explain listened, in seconds.
         var ageSeconds: Int?
     }
 
@@ -17,56 +18,56 @@ struct Diagnosis {
         let room: String
         let namespace: String
         let event: String?
-        /// The channel that the backend is said to publish on.
+        /// The backend's channel according to the command line.
         let channel: String?
         let redis: String
-        /// Whether the backend's Redis was named; else it is the instance's own, without password and options.
+        /// True if the command line named the backend's Redis. Otherwise it is the instance's, without password and options.
         var isRedisNamed = true
         let instance: String
     }
 
-    /// Messages on the channels, as far as they could be heard.
+    /// The messages that explain heard on the channels.
     struct Heard {
         var emits: [ChannelTraffic.Emit: Int] = [:]
         var complaints: [ChannelTraffic.Complaint: Int] = [:]
         var messages = 0
         var hasInstanceCanary = false
-        /// Why Redis could not be listened to.
+        /// Why listening to Redis failed.
         var failure: String?
         var seconds = 0.0
     }
 
     let question: Question
     let facts: InstanceFacts
-    /// When listening began, in milliseconds since 1970 by the instance's clock. What is older is told as a note.
+    /// When listening began, in milliseconds since 1970 by the instance's clock. Older events are notes.
     let since: Int64
     /// Nil when there is no Redis to listen to.
     let heard: Heard?
 
-    /// What stands in the way; empty when nothing does.
+    /// Obstacles; empty if nothing stands in the way.
     var findings: [Finding] {
         var findings = nobodyConnected() + connection()
         if let failure = heard?.failure, question.isRedisNamed {
             findings.append(
                 Finding(
-                    code: "redis_unreachable", sentence: "Redis at \(question.redis) can't be listened to: \(failure).",
-                    advice: "Put that right, or name with --redis the one in the backend's message_queue."))
+                    code: "redis_unreachable", sentence: "Listening to Redis at \(question.redis) failed: \(failure).",
+                    advice: "Fix that, or name the Redis of the backend's message_queue with --redis."))
         }
         findings += redis() + audience()
         if facts.members == 0 { findings += refusals.filter { $0.ageSeconds == nil } }
         return findings + traffic()
     }
 
-    /// What doesn't stand in the way now, and is worth knowing.
+    /// Facts worth knowing that are no obstacle now.
     var notes: [Finding] {
         var notes = refusals.filter { facts.members > 0 || $0.ageSeconds != nil }
-        if let cause = deafness {
+        if let cause = listeningProblem {
             notes.append(
                 Finding(
                     code: "redis_unreachable",
-                    sentence: "What is published can't be told, since ws-emit's Redis can't be listened to at"
-                        + " \(question.redis): \(cause).",
-                    advice: "Name it as it is reached from here, with password and options: --redis, or REDIS."))
+                    sentence: "explain can't see published messages, because listening to ws-emit's Redis at"
+                        + " \(question.redis) failed: \(cause).",
+                    advice: "Give its URL from this machine, with password and options: --redis, or REDIS."))
         }
         return notes + missedMessages + oldSenderRefusals + sendersToFix
     }
@@ -78,18 +79,18 @@ struct Diagnosis {
             Finding(
                 code: reason.code, sentence: "ws-emit is not ready: \(reason.text).",
                 advice: reason.code == "subscription_lost"
-                    ? "Put Redis or --redis right; ws-emit is at \(facts.redis) and tries again by itself."
-                    : "Look at its log and at /readyz.")
+                    ? "Fix Redis or --redis; ws-emit uses \(facts.redis) and keeps trying."
+                    : "See its log and /readyz.")
         }
     }
 
     private func redis() -> [Finding] {
-        guard let heard, heard.failure == nil, deafness == nil else { return [] }
+        guard let heard, heard.failure == nil, listeningProblem == nil else { return [] }
         if facts.redis == "none" {
             return [
                 Finding(
                     code: "no_redis",
-                    sentence: "ws-emit runs with --redis none: it hears nothing of \(question.redis).",
+                    sentence: "ws-emit runs with --redis none, so it gets no messages from \(question.redis).",
                     advice: "Start ws-emit with --redis \(question.redis), or emit by POST /emit.")
             ]
         }
@@ -98,22 +99,22 @@ struct Diagnosis {
                 Finding(
                     code: "other_redis",
                     sentence: "\(question.redis) is not the Redis of ws-emit, which is at \(facts.redis):"
-                        + " a message that ws-emit published did not come by.",
+                        + " a message published by ws-emit did not come by.",
                     advice: "Give ws-emit (--redis) and the backend (message_queue) the same server.")
             ]
         }
         return []
     }
 
-    /// Why the Redis that ws-emit told of is not what explain listens to. It is told without password, and as ws-emit reaches
-    /// it from its machine.
-    var deafness: String? {
+    /// Why explain can't listen to ws-emit's Redis. ws-emit gives its URL without the password, and as it is on ws-emit's
+    /// machine.
+    var listeningProblem: String? {
         guard let heard, !question.isRedisNamed else { return nil }
         if let failure = heard.failure { return failure }
         return facts.canaryID != nil && !heard.hasInstanceCanary ? "another Redis answers there" : nil
     }
 
-    /// The last time that is over.
+    /// The last gap that is over.
     private var missedMessages: [Finding] {
         guard let gap = facts.gaps.last(where: { $0.to != nil }), let to = gap.to else { return [] }
         let length = max(1, Int((to - gap.from + 999) / 1000))
@@ -121,7 +122,7 @@ struct Diagnosis {
             Finding(
                 code: "messages_missed",
                 sentence: "Messages may have been missed for \(Self.count(length, "second")): \(gap.detail).",
-                advice: "Let pages join with gap: true and fetch anew (docs/operating.md).",
+                advice: "Let pages join with gap: true and fetch their data again (docs/operating.md).",
                 ageSeconds: age(to))
         ]
     }
@@ -133,12 +134,12 @@ struct Diagnosis {
         let sentence =
             facts.sessions == 0
             ? "No client is connected to this ws-emit at all."
-            : "\(Self.count(facts.sessions, "client")) \(facts.sessions == 1 ? "has" : "have") a connection, and none has"
+            : "\(Self.count(facts.sessions, "client")) \(facts.sessions == 1 ? "has" : "have") a connection, but none has"
                 + " opened a namespace."
         return [
             Finding(
                 code: "nobody_connected", sentence: sentence,
-                advice: "Open the page, and see in its console that it connects to this ws-emit, by io(url).")
+                advice: "Open the page, and check in its console that it connects to this ws-emit with io(url).")
         ]
     }
 
@@ -182,7 +183,7 @@ struct Diagnosis {
         var advice = "Let the page join it: socket.emit(\"join\", {room: \"\(question.room)\"})."
         if !facts.similar.isEmpty {
             sentence += " Similar names: \(facts.similar.joined(separator: ", "))."
-            advice = "The page's room and the backend's must be the same to the letter."
+            advice = "The room names in the page and the backend must match exactly."
         }
         if !facts.elsewhere.isEmpty {
             sentence += " A room of that name has members in \(facts.elsewhere.joined(separator: ", "))."
@@ -191,14 +192,14 @@ struct Diagnosis {
         return Finding(code: "nobody_in_room", sentence: sentence, advice: advice)
     }
 
-    /// What clients didn't get, the latest first and few of each cause; older ones have their age.
+    /// Refused clients, the latest first and few of each cause; older ones have their age.
     private var refusals: [Finding] {
         var findings: [Finding] = []
-        var told: [String: Int] = [:]
+        var counts: [String: Int] = [:]
         for refusal in facts.refusals where concerns(refusal) {
-            told[refusal.cause, default: 0] += 1
-            guard told[refusal.cause, default: 0] <= Self.toldOfEach else { continue }
-            // A session that has ended is no fault by itself.
+            counts[refusal.cause, default: 0] += 1
+            guard counts[refusal.cause, default: 0] <= Self.maximumOfEach else { continue }
+            // An ended session alone is not a fault.
             let isOld = refusal.lastAt < since || refusal.cause == "ended_session"
             findings.append(
                 Finding(
@@ -208,8 +209,8 @@ struct Diagnosis {
         return findings
     }
 
-    /// Findings of one kind that are told.
-    static let toldOfEach = 5
+    /// Findings of one kind at most.
+    static let maximumOfEach = 5
 
     private func concerns(_ refusal: InstanceFacts.Refusal) -> Bool {
         switch refusal.cause {

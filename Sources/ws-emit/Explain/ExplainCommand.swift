@@ -4,17 +4,17 @@ import NIOCore
 import NIOPosix
 import RedisPubSub
 
-/// `ws-emit explain`: asks a running ws-emit and Redis why nothing arrives, and answers in words.
+/// `ws-emit explain`: asks a running ws-emit and Redis why nothing arrives, and says it in words.
 struct ExplainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "explain",
         abstract: "Explains why messages for a room don't arrive.",
         discussion: """
-            Asks the running ws-emit who is in the room, listens for a while to what is published on Redis, and says
-            what stands in the way and what to change. Emit while it listens. Nothing is changed by it.
+            explain asks the running ws-emit for the clients in the room, listens to Redis for a while, and says what
+            stands in the way and what to change. Emit while it listens. It changes nothing.
 
-            It asks at --admin-address or --url. Without them it asks at ADMIN_ADDRESS or 127.0.0.1:8898, where the
-            installed service answers, and then, with the secret, at the public address, ADDRESS or 127.0.0.1:8899.
+            It asks at --admin-address or --url. Without them it asks at ADMIN_ADDRESS or 127.0.0.1:8898, the address
+            of the installed service, and then, with the secret, at the public address, ADDRESS or 127.0.0.1:8899.
 
             Exit code: 0 nothing stands in the way, 1 something does, 64 an option is wrong, 69 ws-emit can't be asked.
 
@@ -35,7 +35,7 @@ struct ExplainCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The event that should arrive.", valueName: "name"))
     var event: String?
 
-    @Option(help: ArgumentHelp("The channel that the backend publishes on, if you know it.", valueName: "name"))
+    @Option(help: ArgumentHelp("The backend's channel, if you know it.", valueName: "name"))
     var channel: String?
 
     @Option(
@@ -67,21 +67,21 @@ struct ExplainCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "How long to listen to what is published: seconds, or a number with ms, s or m.", valueName: "time"))
+            "Time to listen to published messages: seconds, or a number with ms, s or m.", valueName: "time"))
     var listen = "3"
 
-    @Option(help: ArgumentHelp("text, or json: one object, for programs.", valueName: "form"))
-    var output = Form.text
+    @Option(help: ArgumentHelp("text, or json: one object, for programs.", valueName: "format"))
+    var output = OutputFormat.text
 
-    enum Form: String, CaseIterable, ExpressibleByArgument { case text, json }
+    enum OutputFormat: String, CaseIterable, ExpressibleByArgument { case text, json }
 
     func run() async throws {
         let environment = Environment()
         let targets = try InstanceAddress.candidates(
             adminAddress: adminAddress, url: url, secret: secret, environment: environment)
-        guard !room.isEmpty else { throw ValidationError("--room is empty: it is the name that the page joins") }
+        guard !room.isEmpty else { throw ValidationError("--room is empty: give the room that the page joins") }
         guard let seconds = Self.seconds(listen), seconds <= 86_400 else {
-            throw ValidationError("--listen \(listen) is no time up to a day: write 3, 3s, 500ms or 1m")
+            throw ValidationError("--listen \(listen) is not a time up to a day: write 3, 3s, 500ms or 1m")
         }
         let named = redis ?? environment.value("REDIS")
         let namedRedis = try named.map { try redisURL($0, environment) }
@@ -100,29 +100,29 @@ struct ExplainCommand: AsyncParsableCommand {
         print(output == .json ? json : text + "\n", terminator: "")
     }
 
-    /// - Parameter namedRedis: nil when none was named, `.some(nil)` for `none`.
+    /// - Parameter namedRedis: nil without a named Redis, `.some(nil)` for `none`.
     private func diagnose(
         _ targets: [InstanceAddress], _ namedRedis: RedisURL??, _ seconds: Double, _ environment: Environment
     ) async throws(InstanceAddress.Failure) -> Diagnosis {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let (target, before) = try await InstanceAddress.ask(targets, room: room, namespace: delivered, group)
         let redisURL = namedRedis ?? (try? redisURL(withoutPassword(before.redis, environment), environment))
-        let ear = redisURL.map { Ear(url: $0, group: group) }
-        await ear?.open()
+        let listener = redisURL.map { RedisListener(url: $0, group: group) }
+        await listener?.open()
         if seconds > 0 { try? await Task.sleep(for: .seconds(seconds)) }
-        // Asked again, so that it knows of what happened meanwhile.
+        // Asks again for events since the first time.
         let (_, facts) = try await InstanceAddress.ask([target], room: room, namespace: delivered, group)
-        await ear?.waitForCanary(of: facts)
+        await listener?.waitForCanary(of: facts)
         let question = Diagnosis.Question(
             room: room, namespace: delivered, event: event, channel: channel,
             redis: redisURL.map { "\($0)" } ?? "none", isRedisNamed: namedRedis != nil, instance: target.name)
-        let heard = await ear?.heard(seconds: seconds, facts: facts)
-        // The event loop ends with the process: an attempt to connect may still be under way on it.
-        await ear?.close()
+        let heard = await listener?.heard(seconds: seconds, facts: facts)
+        // The event loop ends with the process, because an attempt to connect may still be under way on it.
+        await listener?.close()
         return Diagnosis(question: question, facts: facts, since: before.now, heard: heard)
     }
 
-    /// The URL that an instance shows has `***` for its password: to try that would only alarm who reads Redis's log.
+    /// The URL of an instance has `***` for its password. A login with that would only alarm readers of Redis's log.
     private func withoutPassword(_ url: String, _ environment: Environment) -> String {
         guard redisPasswordFile ?? environment.value("REDIS_PASSWORD_FILE") == nil,
             let end = url.firstRange(of: ":***@"), let start = url.firstRange(of: "://")
@@ -130,7 +130,7 @@ struct ExplainCommand: AsyncParsableCommand {
         return String(url[..<start.upperBound] + url[end.upperBound...])
     }
 
-    /// The namespace as it is delivered to, with or without its slash.
+    /// The namespace with its slash, as messages are delivered to it.
     private var delivered: String { namespace.hasPrefix("/") ? namespace : "/" + namespace }
 
     private func redisURL(_ text: String, _ environment: Environment) throws -> RedisURL? {
@@ -141,7 +141,7 @@ struct ExplainCommand: AsyncParsableCommand {
         }
     }
 
-    /// A number of seconds, or one with its unit; nil for anything else.
+    /// Seconds from a number with or without a unit; nil for anything else.
     static func seconds(_ text: String) -> Double? {
         let number = text.prefix { $0.isNumber || $0 == "." }
         let units = ["": 1.0, "s": 1, "ms": 0.001, "m": 60]

@@ -2,25 +2,25 @@ import ArgumentParser
 import Bridge
 import NIOCore
 
-/// Where a running ws-emit may be asked.
+/// An address at which to ask a running ws-emit.
 struct InstanceAddress: Equatable {
     let host: String
     let port: Int
-    /// As the operator knows it.
+    /// The operator's name for it.
     let name: String
-    /// The public address, which asks for the secret of `POST /emit`; else it is the one for operators.
+    /// True for the public address, which requires the secret of `POST /emit`; false for the admin address.
     var isPublic = false
     var secret: String?
 
-    /// Why none could be asked.
+    /// No address could be asked.
     struct Failure: Error {
         let finding: Diagnosis.Finding
 
-        /// One JSON object, with the keys of a diagnosis that say something.
+        /// One JSON object, with the applicable keys of a diagnosis.
         var json: String { JSONValue.object([("findings", .list([finding.json])), ("notes", .list([]))]).line }
     }
 
-    /// The addresses to try, one after the other.
+    /// The addresses to try in turn.
     static func candidates(
         adminAddress: String?, url: String?, secret: String?, environment: Environment
     ) throws(ValidationError) -> [InstanceAddress] {
@@ -31,7 +31,7 @@ struct InstanceAddress: Equatable {
         }
         if let url {
             guard url.hasPrefix("http://") else {
-                throw ValidationError("--url \(url) is no http:// address; ask ws-emit itself, not a proxy with TLS")
+                throw ValidationError("--url \(url) is not an http:// address; ask ws-emit itself, not a TLS proxy")
             }
             var authority = String(url.dropFirst("http://".count).prefix { $0 != "/" })
             if authority.last != "]", !authority.contains(":") || authority.hasSuffix("]") { authority += ":80" }
@@ -39,7 +39,7 @@ struct InstanceAddress: Equatable {
             return [InstanceAddress(host: host, port: port, name: url, isPublic: true, secret: secret)]
         }
         var (host, port) = try address(environment.value("ADDRESS") ?? "0.0.0.0:8899", "ADDRESS")
-        // It listens everywhere: here, too.
+        // It listens on all addresses, including this one.
         host = ["0.0.0.0": "127.0.0.1", "::": "::1"][host] ?? host
         let name = "http://" + (host.contains(":") ? "[\(host)]" : host) + ":\(port)"
         return [
@@ -65,7 +65,7 @@ struct InstanceAddress: Equatable {
 
     // MARK: Asking
 
-    /// Asks the first that answers.
+    /// Asks the addresses in turn, until one has the facts.
     static func ask(
         _ addresses: [InstanceAddress], room: String, namespace: String, _ group: any EventLoopGroup
     ) async throws(Failure) -> (InstanceAddress, InstanceFacts) {
@@ -81,7 +81,7 @@ struct InstanceAddress: Equatable {
     enum Reply {
         case facts(InstanceFacts)
         case status(Int)
-        /// Why nothing came, as a clause.
+        /// Why there is no response, as a clause.
         case nothing(String)
     }
 
@@ -96,7 +96,7 @@ struct InstanceAddress: Equatable {
         }
     }
 
-    /// The one sentence when nobody answered: about the last address that somebody listens at.
+    /// The sentence if no address had the facts: about the last address with a server.
     static func finding(for replies: [(address: InstanceAddress, reply: Reply)]) -> Diagnosis.Finding {
         let spoken = replies.last {
             if case .status = $0.reply { true } else { false }
@@ -108,27 +108,27 @@ struct InstanceAddress: Equatable {
             }
             return Diagnosis.Finding(
                 code: "unreachable", sentence: "ws-emit can't be reached at \(tried.joined(separator: " and ")).",
-                advice: "Is it running, and is that its address? Its log says \"ws-emit started on …\";"
-                    + " name another one with --admin-address, or --url and --secret.")
+                advice: "Is it running, and is that its address? Its log says \"ws-emit started on …\"."
+                    + " Name another address with --admin-address, or with --url and --secret.")
         }
         let howToAsk =
-            "Give ws-emit an --admin-address (ADMIN_ADDRESS in /etc/default/ws-emit) and explain the same one, or --url and"
-            + " the --secret of POST /emit."
+            "Give ws-emit and explain the same --admin-address (ADMIN_ADDRESS in /etc/default/ws-emit), or give explain"
+            + " --url and the --secret of POST /emit."
         if status == 403, address.isPublic, address.secret == nil {
             return Diagnosis.Finding(
-                code: "no_secret", sentence: "ws-emit at \(address.name) answers only who knows its secret.",
+                code: "no_secret", sentence: "ws-emit at \(address.name) requires its secret.",
                 advice: howToAsk)
         }
         if status == 403 {
             return Diagnosis.Finding(
-                code: "wrong_secret", sentence: "ws-emit at \(address.name) refuses to answer: it has another secret.",
+                code: "wrong_secret", sentence: "ws-emit at \(address.name) refuses the secret: it has another one.",
                 advice: howToAsk)
         }
         return Diagnosis.Finding(
             code: "cannot_ask",
             sentence:
-                "The server at \(address.name) says \(status) to /explain: it is no ws-emit, has no secret, or keeps"
-                + " this for another address.",
+                "The server at \(address.name) responds \(status) to /explain: it is not a ws-emit, has no secret, or"
+                + " serves it at another address.",
             advice: howToAsk)
     }
 

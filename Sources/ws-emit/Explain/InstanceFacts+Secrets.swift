@@ -1,6 +1,6 @@
 extension InstanceFacts {
-    /// Why keys of Redis don't open the room-space as their author thinks; ws-emit's words have the cure in them. A line
-    /// feed at the end is a finding of its own.
+    /// Problems with the secrets in Redis. The text from ws-emit contains the fix after a colon. A line feed at the end is a
+    /// separate finding.
     var secretFindings: [Diagnosis.Finding] {
         secretProblems.map { problem in
             let parts = problem.text.split(separator: ": ", maxSplits: 1)

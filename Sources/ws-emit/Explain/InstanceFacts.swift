@@ -1,14 +1,14 @@
 import JSONCodec
 
-/// What a running ws-emit answers to `/explain`.
+/// The response of a running ws-emit to `/explain`.
 struct InstanceFacts {
     struct Refusal {
-        /// As in the label `cause` of the metrics.
+        /// The label `cause` of the metrics.
         var cause = ""
         var count = 0
         /// In milliseconds since 1970, by the instance's clock.
         var lastAt: Int64 = 0
-        /// What happened and what to change, as clauses.
+        /// The event and the fix, as clauses.
         var text = ""
         var advice = ""
         var detail = ""
@@ -16,7 +16,7 @@ struct InstanceFacts {
         var room: String?
     }
 
-    /// A time in which messages may have been missed, in milliseconds since 1970.
+    /// A time in which messages may be missing, in milliseconds since 1970.
     struct Gap {
         var from: Int64 = 0
         /// Nil while it lasts.
@@ -48,21 +48,21 @@ struct InstanceFacts {
     var now: Int64 = 0
     var gaps: [Gap] = []
     var sessions = 0
-    /// Of the namespace.
+    /// Sockets in the namespace.
     var sockets = 0
     var members = 0
     var similar: [String] = []
     var elsewhere: [String] = []
     var namespaces: [String] = []
     var roomSpace: String?
-    /// Nil when that can't be said.
+    /// Nil if unknown.
     var hasSecret: Bool?
-    /// Problems with the keys that may hold it.
+    /// Problems with the keys of the secret.
     var secretProblems: [(code: String, text: String)] = []
     var refusals: [Refusal] = []
     var senders: [Sender] = []
 
-    /// Nil when it isn't such an answer.
+    /// Nil if it isn't such a response.
     init?(_ json: [UInt8]) {
         var document = JSONDocument()
         let isParsed = json.withUnsafeBytes { bytes in

@@ -2,8 +2,8 @@ import Logging
 import NIOCore
 import RedisPubSub
 
-/// Listens to all channels of a Redis for a while, on one event loop.
-final class Ear: Sendable {
+/// Listens to all channels of a Redis for a time, on one event loop.
+final class RedisListener: Sendable {
     private struct State {
         let broker: RedisBroker
         let traffic: ChannelTraffic
@@ -12,7 +12,7 @@ final class Ear: Sendable {
     private let eventLoop: any EventLoop
     private let url: RedisURL
     private let state: NIOLoopBoundBox<State?>
-    /// How long connecting may take, and how long a canary may be under way.
+    /// Time for connecting, and for a canary to arrive.
     private static let patience = TimeAmount.seconds(5)
 
     init(url: RedisURL, group: any EventLoopGroup) {
@@ -21,7 +21,7 @@ final class Ear: Sendable {
         state = .makeEmptyBox(valueType: State.self, eventLoop: eventLoop)
     }
 
-    /// Returns when subscribed, or when that has failed once.
+    /// Returns once subscribed, or after the first failure.
     func open() async {
         await wait(atMost: Self.patience) {
             $0.isSubscribed || $0.failure != nil
@@ -34,7 +34,7 @@ final class Ear: Sendable {
         }
     }
 
-    /// The instance that was asked has sent one, if it could.
+    /// Waits for the canary that the instance has sent, if it could send one.
     func waitForCanary(of facts: InstanceFacts) async {
         guard facts.canaryID != nil else { return }
         let hostID = facts.hostID
@@ -57,7 +57,7 @@ final class Ear: Sendable {
             if let failure = traffic.failure {
                 heard.failure = "\(failure)"
             } else if !traffic.isSubscribed {
-                heard.failure = "no answer"
+                heard.failure = "no reply"
             }
             return heard
         }.get()
@@ -71,7 +71,7 @@ final class Ear: Sendable {
         }.get()
     }
 
-    /// Returns when the condition holds, or when the time is over.
+    /// Returns once the condition holds, or when the time is over.
     private func wait(
         atMost time: TimeAmount, until condition: @escaping @Sendable (ChannelTraffic) -> Bool,
         before: @escaping @Sendable () -> Void
