@@ -63,17 +63,14 @@ package final class RedisBroker: PubSubBroker {
 
     /// The sum over all connections so far.
     package var counters: RedisCounters {
-        var sum = ownCounters
-        if let subscription { sum.add(subscription.counters) }
-        if let commands { sum.add(commands.counters) }
-        if let sentinel { sum.add(sentinel.counters) }
-        if let formerMaster { sum.add(formerMaster.counters) }
-        sum.add(keys.counters)
-        return sum
+        let parts = [
+            subscription?.counters, commands?.counters, sentinel?.counters, formerMaster?.counters, keys.counters,
+        ]
+        return parts.compactMap { $0 }.reduce(into: ownCounters) { $0.add($1) }
     }
 
     package func start(delegate: any PubSubDelegate) {
-        self.delegate = delegate
+        if !isShutDown { self.delegate = delegate }
         start()
     }
 
@@ -109,15 +106,11 @@ package final class RedisBroker: PubSubBroker {
         guard case .sentinel(let service) = url.topology else { return RedisSeeds(url.endpoints, eventLoop: eventLoop) }
         // As in python-socketio the channel names a service that the URL doesn't name.
         let name = service ?? channels.first ?? "flask-socketio"
-        let logger = logger
         return RedisSentinel(
-            url: url, service: name, configuration: configuration, eventLoop: eventLoop,
-            moved: { [weak self] in self?.follow($0, since: $1) },
-            troubled: { cause in
-                guard let cause else { return logger.notice("A sentinel replies again") }
-                logger.warning(
-                    "No sentinel names the master, a failover would not be noticed", metadata: ["cause": "\(cause)"])
-            })
+            url: url, service: name, configuration: configuration, eventLoop: eventLoop, logger: logger
+        ) {
+            [weak self] in self?.follow($0, since: $1)
+        }
     }
 
     /// Goes to the new master at once, and keeps the subscription at the old one for a while.

@@ -14,9 +14,9 @@ final class RedisSentinel: RedisLocator {
     private let configuration: RedisConfiguration
     /// Called when the sentinels name another master than before, with the time until which no sentinel can have named it.
     private let moved: (RedisURL.Endpoint, NIODeadline) -> Void
-    /// Called with the cause when no sentinel names the master any more, and with nil when one does again.
-    private let troubled: (RedisError?) -> Void
-    private var isTroubled = false
+    private let logger: Logger
+    /// Whether no sentinel has named the master in the last round of questions.
+    private var isUnknown = false
     private let link: RedisLink
     private var waitingPromises: [EventLoopPromise<RedisURL.Endpoint>] = []
     private var isAsking = false
@@ -33,14 +33,14 @@ final class RedisSentinel: RedisLocator {
     let wantsMaster = true
 
     init(
-        url: RedisURL, service: String, configuration: RedisConfiguration, eventLoop: any EventLoop,
-        moved: @escaping (RedisURL.Endpoint, NIODeadline) -> Void, troubled: @escaping (RedisError?) -> Void
+        url: RedisURL, service: String, configuration: RedisConfiguration, eventLoop: any EventLoop, logger: Logger,
+        moved: @escaping (RedisURL.Endpoint, NIODeadline) -> Void
     ) {
         self.service = service
         self.eventLoop = eventLoop
         self.configuration = configuration
         self.moved = moved
-        self.troubled = troubled
+        self.logger = logger
         var limits = configuration
         // No PING is needed with one question a second. A sentinel that takes longer is left for the next one.
         limits.connectTimeout = min(configuration.connectTimeout, .seconds(1))
@@ -93,8 +93,11 @@ final class RedisSentinel: RedisLocator {
             guard failuresInARow >= link.endpointCount else { return }
             if case .noMaster = cause { fail(cause) } else { fail(.noSentinel(reason: cause.description)) }
             // Before the first reply the connections report it.
-            if !isTroubled, master != nil { troubled(cause) }
-            isTroubled = true
+            if !isUnknown, master != nil {
+                logger.warning(
+                    "No sentinel names the master, a failover would not be noticed", metadata: ["cause": "\(cause)"])
+            }
+            isUnknown = true
         }
     }
 
@@ -134,8 +137,8 @@ final class RedisSentinel: RedisLocator {
     }
 
     private func learn(_ endpoint: RedisURL.Endpoint, askedAt: NIODeadline) {
-        if isTroubled, master != nil { troubled(nil) }
-        isTroubled = false
+        if isUnknown, master != nil { logger.notice("A sentinel replies again") }
+        isUnknown = false
         let (before, since) = (master, confirmedAt ?? askedAt)
         (master, confirmedAt) = (endpoint, askedAt)
         for promise in waitingPromises { promise.succeed(endpoint) }

@@ -1,4 +1,4 @@
-"""A cluster: any living node brings all messages, and the node with the slot gives the secrets."""
+"""A cluster: messages come through any living node, secrets from the node that has their slot."""
 import json
 
 import pytest

@@ -19,7 +19,7 @@ def post(bridge, room, data):
 
 @pytest.fixture
 def publish(own_redis):
-    """Publishes as an emitter would; returns how many servers heard it."""
+    """Publishes as an emitter would; returns the number of subscribers."""
     return lambda room, data: own_redis.client.publish("flask-socketio", json.dumps(
         {"method": "emit", "event": "x", "data": [data], "binary": False, "namespace": "/", "room": room,
          "skip_sid": None, "callback": None, "host_id": "test"}))
@@ -32,7 +32,7 @@ def test_delivery_resumes_and_clients_stay(own_redis, start_bridge, closing, pub
         client.join("r")
     bare, library, polling = clients
     def reaches_all(number):
-        # Read before the next kill: what a killed Redis had not yet passed on is lost, by nobody's fault but its own.
+        # All are read before the next kill: a killed Redis loses the messages that it hasn't passed on yet.
         assert publish("r", number) == 1
         assert bare.receive_event() == ["x", number]
         assert library.receive() == ("x", number)
@@ -111,7 +111,7 @@ def test_the_present_cause_is_told_whatever_the_first_one_was(start_bridge):
 
 
 def emitted(bridge, count, size):
-    """How many emits were answered OK, and the other answers."""
+    """The number of emits with the response OK, and the other responses."""
     answers = [post(bridge, "r", "x" * size) for _ in range(count)]
     assert {answer.status for answer in answers} == {200}
     return sum(answer.body == b"OK\n" for answer in answers), [json.loads(a.body) for a in answers if a.body != b"OK\n"]

@@ -1,4 +1,4 @@
-"""Redis drops a subscriber that lets too much output wait: that is foreseen, recognised and told with the setting."""
+"""Redis drops a subscriber for which too much output waits: ws-emit warns before, and names the cause and the setting after."""
 import json
 import signal
 import threading

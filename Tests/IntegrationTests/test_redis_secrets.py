@@ -1,4 +1,4 @@
-"""The keys of room-spaces as people fill them: other types, far too much, a line feed at the end, no right to read."""
+"""Keys of room-spaces with other types, values that are too long, a line feed at the end, or no right to read them."""
 import json
 import shlex
 

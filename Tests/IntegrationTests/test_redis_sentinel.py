@@ -1,4 +1,4 @@
-"""The master that sentinels name is followed, whatever happens to it."""
+"""ws-emit follows the master that sentinels name, whatever happens to it."""
 import json
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""TLS with Redis: verified by default, and every way that it fails says what to mend."""
+"""TLS with Redis: verified by default, and every failure says what to fix."""
 import json
 import pathlib
 import subprocess

@@ -21,7 +21,7 @@ LOST = re.compile(r"The subscription was lost cause=(.*?) from=(\S+Z)\b.* to=(\S
 
 
 class Publisher:
-    """Publishes 0, 1, 2 … and notes which of them Redis took, and when. What fails is not published again."""
+    """Publishes 0, 1, 2 … and notes which numbers Redis accepted, and when. A number that fails is not published again."""
 
     def __init__(self, find):
         self._find = find
@@ -90,7 +90,7 @@ def lost_intervals(bridge):
 
 
 def judge(publisher, receiver, bridge):
-    """What the test is about."""
+    """Checks that every accepted number arrives once and in order, or lies within a reported interval."""
     # The last one comes behind all others.
     publisher.runs_on()
     publisher.stop()

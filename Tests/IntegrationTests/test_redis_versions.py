@@ -1,4 +1,4 @@
-"""Redis from 5 on and Valkey: what ws-emit and subspy do with Debian's server they do with each of these.
+"""Redis from 5 on and Valkey: ws-emit and subspy work with each of these servers as with Debian's.
 
 Only Debian's has TLS, which test_redis_tls.py, test_redis_sentinel.py and test_redis_cluster.py use; it has its sentinels and
 clusters there too."""
@@ -60,7 +60,7 @@ def message(room, data):
 
 
 def works(bridge, server, closing):
-    """Readiness, delivery, a room-space, and an HTTP emit that others on the channel hear."""
+    """Checks readiness, delivery, a room-space, and that other subscribers receive an HTTP emit."""
     bridge.admin.wait_until_ready()
     assert bridge.admin.readiness()[1]["canary"]["round_trip_seconds"] > 0
     server.client.set("ws-emit::room_secret::dir", "S3cret")
@@ -104,7 +104,7 @@ def locked_server(release):
 
 def test_a_user_is_logged_in_and_where_there_are_none_the_password_counts(
         release, locked_server, start_bridge, closing):
-    """What redis-py does with the same URLs."""
+    """As redis-py does with the same URLs."""
     for login in ("ws-emit:p%40ss", ":p%40ss"):
         url = f"redis://{login}@127.0.0.1:{locked_server.port}/0"
         works(start_bridge(None, *QUICK, redis_url=url, admin=True), locked_server, closing)

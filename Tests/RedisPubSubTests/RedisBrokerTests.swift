@@ -113,7 +113,7 @@ struct RedisBrokerTests {
         try await probe.shutdown()
     }
 
-    @Test func `a password and an ACL user are let in, a wrong one is told without showing it`() async throws {
+    @Test func `a password and an ACL user are let in, a wrong one is reported without showing it`() async throws {
         let server = try await RedisServer.started(options: ["--requirepass", "top/s3cret"])
         try server.command(
             "-a", "top/s3cret", "ACL", "SETUSER", "me", "on", ">my@s3cret", "allcommands", "allchannels", "allkeys")
@@ -136,7 +136,7 @@ struct RedisBrokerTests {
         }
     }
 
-    @Test func `a login that is mended on the server works without a restart`() async throws {
+    @Test func `a login that is fixed on the server works without a restart`() async throws {
         let server = try await RedisServer.started(options: ["--requirepass", "old"])
         let probe = try await BrokerProbe("redis://:new@127.0.0.1:\(server.port)")
         try await probe.until("refused") { $0.causes.count == 1 }
@@ -160,7 +160,7 @@ struct RedisBrokerTests {
         try await probe.shutdown()
     }
 
-    @Test func `an ACL user who may not subscribe is told so`() async throws {
+    @Test func `an ACL user without the right to subscribe gets the line to paste`() async throws {
         let server = try await RedisServer.started()
         try server.command("ACL", "SETUSER", "me", "on", ">pw", "allcommands", "resetchannels")
         let probe = try await BrokerProbe("redis://me:pw@127.0.0.1:\(server.port)")
@@ -174,7 +174,7 @@ struct RedisBrokerTests {
         try await probe.shutdown()
     }
 
-    @Test func `publishing and reading without the right to is answered with the line to paste`() async throws {
+    @Test func `publishing and reading without the right to fails with the line to paste`() async throws {
         let server = try await RedisServer.started()
         try server.command(
             "ACL", "SETUSER", "me", "on", ">pw", "+subscribe", "+ping", "resetchannels", "&flask-socketio")
@@ -199,7 +199,7 @@ struct RedisBrokerTests {
         try await probe.shutdown()
     }
 
-    @Test func `an outage is told with its present cause until it is over`() async throws {
+    @Test func `an outage is reported with its present cause until it is over`() async throws {
         let server = try await RedisServer.started(options: ["--requirepass", "geheim"])
         let probe = try await BrokerProbe("redis://127.0.0.1:\(server.port)")
         let log = probe.log

@@ -58,7 +58,7 @@ import Testing
             try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
             try channel.pipeline.syncOperations.addHandler(connection)
             // CLIENT ID, where no login goes before it.
-            if channels != nil, !url.description.contains("@") { try answer(":7\r\n") }
+            if channels != nil, !url.description.contains("@") { try reply(":7\r\n") }
         }
 
         /// A connection and its link hold each other until the end.
@@ -85,7 +85,7 @@ import Testing
             return text
         }
 
-        func answer(_ text: String) throws {
+        func reply(_ text: String) throws {
             try channel.writeInbound(ByteBuffer(string: text))
         }
 
@@ -102,62 +102,62 @@ import Testing
             try subject.sent()
                 == "*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$2\r\npw\r\n*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n"
                 + "*3\r\n$9\r\nSUBSCRIBE\r\n$1\r\na\r\n$2\r\nbc\r\n")
-        try subject.answer("+OK\r\n:7\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n")
+        try subject.reply("+OK\r\n:7\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n")
         #expect(subject.connection.state.clientID == 7)
         #expect(subject.readyCount == 0)
-        try subject.answer("*3\r\n$9\r\nsubscribe\r\n$2\r\nbc\r\n:2\r\n" + RedisReplyReaderTests.message("m"))
+        try subject.reply("*3\r\n$9\r\nsubscribe\r\n$2\r\nbc\r\n:2\r\n" + RedisReplyReaderTests.message("m"))
         #expect(subject.readyCount == 1)
         #expect(subject.recorder.messages == ["m"])
         #expect(subject.recorder.batches == 1)
         #expect(subject.link.counters.messages == 1 && subject.link.counters.messageBytes == 1)
     }
 
-    @Test func `commands wait for the handshake and are answered in order`() throws {
+    @Test func `commands wait for the handshake and get their replies in order`() throws {
         let subject = try Subject(url: "redis://:pw@h/3")
         let early = subject.get("k")
         #expect(try subject.sent() == "*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n")
-        try subject.answer("+OK\r\n+OK\r\n")
+        try subject.reply("+OK\r\n+OK\r\n")
         #expect(try subject.sent() == "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n")
         let promise = subject.loop.makePromise(of: Int.self)
         subject.connection.send(.publish(promise), RedisCommand.publish(ByteBuffer(string: "hi"), to: "c"))
         #expect(try subject.sent() == "*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$2\r\nhi\r\n")
         let refused = subject.get("x")
-        try subject.answer("$1\r\nv\r\n:2\r\n-WRONGTYPE not a string\r\n")
+        try subject.reply("$1\r\nv\r\n:2\r\n-WRONGTYPE not a string\r\n")
         #expect(try early.wait() == ByteBuffer(string: "v"))
         #expect(try promise.futureResult.wait() == 2)
         #expect(throws: RedisError.refused(command: .get, message: "WRONGTYPE not a string")) { try refused.wait() }
         #expect(subject.cause == nil)
     }
 
-    @Test func `a command given before there is a connection is answered after the login`() throws {
+    @Test func `a command given before there is a connection gets its reply after the login`() throws {
         let subject = try Subject(url: "redis://:pw@h", getsEarly: true)
         #expect(try subject.sent() == "*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n*1\r\n$4\r\nPING\r\n")
-        try subject.answer("+OK\r\n+OK\r\n$1\r\nv\r\n")
+        try subject.reply("+OK\r\n+OK\r\n$1\r\nv\r\n")
         #expect(try subject.early?.wait() == ByteBuffer(string: "v"))
         #expect(subject.cause == nil)
     }
 
     @Test func `an expired command fails and its late reply goes to nobody else`() throws {
         let subject = try Subject { $0.commandTimeout = .seconds(2) }
-        try subject.answer("+OK\r\n")
+        try subject.reply("+OK\r\n")
         let first = subject.get("1")
         subject.loop.advanceTime(by: .seconds(1))
         let second = subject.get("2")
         subject.loop.advanceTime(by: .seconds(1))
         #expect(throws: RedisError.commandTimedOut) { try first.wait() }
-        try subject.answer("$1\r\na\r\n$1\r\nb\r\n")
+        try subject.reply("$1\r\na\r\n$1\r\nb\r\n")
         #expect(try second.wait() == ByteBuffer(string: "b"))
         #expect(subject.link.counters.expiredCommands == 1)
         #expect(subject.cause == nil)
     }
 
-    @Test func `a command expires behind an unanswered PING of our own`() throws {
+    @Test func `a command expires behind a PING of our own without a reply`() throws {
         let subject = try Subject {
             $0.commandTimeout = .seconds(2)
             $0.pingInterval = .seconds(1)
             $0.pingTimeout = .seconds(10)
         }
-        try subject.answer("+OK\r\n")
+        try subject.reply("+OK\r\n")
         _ = try subject.sent()
         subject.loop.advanceTime(by: .seconds(1))
         subject.loop.advanceTime(by: .seconds(1))
@@ -166,7 +166,7 @@ import Testing
         subject.loop.advanceTime(by: .seconds(2))
         #expect(throws: RedisError.commandTimedOut) { try expired.wait() }
         let live = subject.get("2")
-        try subject.answer("+PONG\r\n$1\r\na\r\n$1\r\nb\r\n")
+        try subject.reply("+PONG\r\n$1\r\na\r\n$1\r\nb\r\n")
         #expect(try live.wait() == ByteBuffer(string: "b"))
     }
 
@@ -175,55 +175,55 @@ import Testing
             $0.maximumPendingCommands = 3
             $0.maximumPendingBytes = 1000
         }
-        // The PING of the handshake, unanswered as yet, takes no place.
+        // The PING of the handshake, which has no reply yet, doesn't count.
         let taken = (0..<3).map { subject.get("\($0)") }
         let over = subject.get("3")
         #expect(throws: RedisError.queueFull) { try over.wait() }
-        try subject.answer("+PONG\r\n$-1\r\n$-1\r\n$-1\r\n")
+        try subject.reply("+PONG\r\n$-1\r\n$-1\r\n$-1\r\n")
         for future in taken { #expect(try future.wait() == nil) }
         #expect(subject.link.counters.refusedCommands == 1)
     }
 
     @Test func `the bytes that wait are bounded, but one command is always taken`() throws {
         let subject = try Subject { $0.maximumPendingBytes = 1000 }
-        try subject.answer("+OK\r\n")
+        try subject.reply("+OK\r\n")
         #expect(subject.connection.state.obstacle(toSending: 10_000) == nil)
         let large = subject.get(String(repeating: "x", count: 10_000))
         #expect(subject.connection.state.obstacle(toSending: 1) == .queueFull)
         let refused = subject.get("x")
         #expect(throws: RedisError.queueFull) { try refused.wait() }
-        try subject.answer("$-1\r\n")
+        try subject.reply("$-1\r\n")
         #expect(try large.wait() == nil)
         let several = (0..<5).map { _ in subject.get(String(repeating: "x", count: 30)) }
         #expect(subject.connection.state.obstacle(toSending: 30) == .queueFull)
-        try subject.answer(String(repeating: "$-1\r\n", count: 5))
+        try subject.reply(String(repeating: "$-1\r\n", count: 5))
         for future in several { #expect(try future.wait() == nil) }
         #expect(subject.connection.state.obstacle(toSending: 800) == nil)
     }
 
-    @Test func `a server that leaves a command unanswered is an obstacle until it answers`() throws {
+    @Test func `a server that doesn't reply to a command is an obstacle until it does`() throws {
         let subject = try Subject { $0.commandTimeout = .seconds(2) }
-        try subject.answer("+OK\r\n")
+        try subject.reply("+OK\r\n")
         let late = subject.get("x")
         subject.loop.advanceTime(by: .seconds(1))
         #expect(subject.connection.state.obstacle(toSending: 1) == nil)
         subject.loop.advanceTime(by: .seconds(1))
         #expect(throws: RedisError.commandTimedOut) { try late.wait() }
         #expect(subject.connection.state.obstacle(toSending: 1) == .commandTimedOut)
-        try subject.answer("$-1\r\n")
+        try subject.reply("$-1\r\n")
         #expect(subject.connection.state.obstacle(toSending: 1) == nil)
     }
 
     @Test(arguments: [nil, ["c"]] as [[String]?])
-    func `a quiet peer is sent a PING and kept when it answers`(_ channels: [String]?) throws {
+    func `a quiet peer is sent a PING and kept when it replies`(_ channels: [String]?) throws {
         let subject = try Subject(subscribing: channels)
-        try subject.answer(channels == nil ? "+OK\r\n" : "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n")
+        try subject.reply(channels == nil ? "+OK\r\n" : "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n")
         _ = try subject.sent()
         subject.loop.advanceTime(by: .seconds(5))
         for _ in 0..<5 {
             subject.loop.advanceTime(by: .seconds(5))
             #expect(try subject.sent() == "*1\r\n$4\r\nPING\r\n")
-            try subject.answer(channels == nil ? "+PONG\r\n" : "*2\r\n$4\r\npong\r\n$0\r\n\r\n")
+            try subject.reply(channels == nil ? "+PONG\r\n" : "*2\r\n$4\r\npong\r\n$0\r\n\r\n")
             subject.loop.advanceTime(by: .seconds(3))
         }
         #expect(subject.cause == nil)
@@ -241,15 +241,15 @@ import Testing
         "$0\r\n\r\n", "+OK\r\n", "*-1\r\n", "-ERR unknown command 'PING'\r\n",
         "-ERR only (P)SUBSCRIBE / (P)UNSUBSCRIBE / QUIT allowed in this context\r\n",
     ])
-    func `an answer to PING proves life within a subscription, in any spelling`(_ answer: String) throws {
+    func `a reply to PING proves life within a subscription, in any spelling`(_ reply: String) throws {
         for size in [1, 1 << 10] {
             let subject = try Subject(subscribing: ["c"]) { $0.provingInterval = .seconds(1) }
-            try subject.answer("*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n")
+            try subject.reply("*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n")
             for _ in 0..<30 {
                 subject.loop.advanceTime(by: .seconds(1))
-                let bytes = Array((answer + RedisReplyReaderTests.message("m")).utf8)
+                let bytes = Array((reply + RedisReplyReaderTests.message("m")).utf8)
                 for start in stride(from: 0, to: bytes.count, by: size) {
-                    try subject.answer(String(decoding: bytes[start...].prefix(size), as: UTF8.self))
+                    try subject.reply(String(decoding: bytes[start...].prefix(size), as: UTF8.self))
                 }
                 #expect(subject.connection.state.provenUntil == subject.loop.now)
             }
@@ -258,11 +258,11 @@ import Testing
     }
 
     @Test(arguments: ["$4\r\nPONG\r\n", "*2\r\n$4\r\npong\r\n$0\r\n\r\n"])
-    func `it does so on a connection for commands`(_ answer: String) throws {
+    func `a reply to PING proves life on a connection for commands, in any spelling`(_ reply: String) throws {
         let subject = try Subject()
         _ = try subject.sent()
         for _ in 0..<5 {
-            try subject.answer(answer)
+            try subject.reply(reply)
             subject.loop.advanceTime(by: .seconds(5))
             while try !subject.sent().hasSuffix("PING\r\n") { subject.loop.advanceTime(by: .seconds(1)) }
         }
@@ -271,50 +271,50 @@ import Testing
 
     @Test func `a PONG that nobody asked for does no harm`() throws {
         let subject = try Subject(subscribing: ["c"])
-        try subject.answer("*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n+PONG\r\n$4\r\nPONG\r\n")
+        try subject.reply("*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n+PONG\r\n$4\r\nPONG\r\n")
         #expect(subject.cause == nil)
     }
 
     @Test func `messages and confirmations come as pushes of RESP3 too`() throws {
         let subject = try Subject(subscribing: ["c"])
-        try subject.answer(
+        try subject.reply(
             ">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n>3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$4\r\n>a\nb\r\n>3\r\n$7\r\nmes"
         )
-        try subject.answer("sage\r\n$1\r\nc\r\n$1\r\n>\r\n")
+        try subject.reply("sage\r\n$1\r\nc\r\n$1\r\n>\r\n")
         #expect(subject.recorder.messages == [">a\nb", ">"] && subject.cause == nil && subject.readyCount == 1)
     }
 
     @Test func `a PING that is not permitted proves life as well as one that is`() throws {
         for channels in [nil, ["c"]] as [[String]?] {
             let subject = try Subject(subscribing: channels)
-            try subject.answer(channels == nil ? "-NOPERM no\r\n" : "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n")
+            try subject.reply(channels == nil ? "-NOPERM no\r\n" : "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n")
             #expect(subject.readyCount == 1)
             subject.loop.advanceTime(by: .seconds(10))
-            try subject.answer("-NOPERM no\r\n")
+            try subject.reply("-NOPERM no\r\n")
             subject.loop.advanceTime(by: .seconds(3))
             #expect(subject.cause == nil)
-            try subject.answer("-NOPERM no\r\n-NOAUTH no\r\n")
+            try subject.reply("-NOPERM no\r\n-NOAUTH no\r\n")
             #expect(subject.cause != nil)
         }
     }
 
-    @Test func `a loss begins with the last PING that was answered, however much came since`() throws {
+    @Test func `a loss begins with the last PING that had a reply, however many messages came since`() throws {
         let subject = try Subject(subscribing: ["c"]) { $0.provingInterval = .seconds(1) }
-        try subject.answer("*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n")
+        try subject.reply("*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n")
         let start = subject.loop.now
         #expect(subject.connection.state.provenUntil == start)
         _ = try subject.sent()
         for second in 1...3 as ClosedRange<Int64> {
             subject.loop.advanceTime(by: .seconds(1))
             #expect(try subject.sent() == "*1\r\n$4\r\nPING\r\n")
-            try subject.answer("*2\r\n$4\r\npong\r\n$0\r\n\r\n")
+            try subject.reply("*2\r\n$4\r\npong\r\n$0\r\n\r\n")
             #expect(subject.connection.state.provenUntil == start + .seconds(second))
         }
         let proven = subject.connection.state.provenUntil
         // Messages alone prove nothing: they may have waited long.
         for _ in 0..<30 {
             subject.loop.advanceTime(by: .seconds(1))
-            try subject.answer(RedisReplyReaderTests.message("m"))
+            try subject.reply(RedisReplyReaderTests.message("m"))
         }
         #expect(try subject.sent() == "*1\r\n$4\r\nPING\r\n")
         subject.connection.end(.closedByServer)
@@ -323,15 +323,15 @@ import Testing
 
     @Test func `a message cut in two is known after the end`() throws {
         let subject = try Subject(subscribing: ["c"])
-        try subject.answer("*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n")
+        try subject.reply("*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n")
         #expect(!subject.connection.isWithinReply)
-        try subject.answer("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$100\r\nhalf")
+        try subject.reply("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$100\r\nhalf")
         #expect(subject.connection.isWithinReply)
     }
 
-    @Test func `the answer of a TLS server names the scheme to write`() throws {
+    @Test func `the alert of a TLS server leads to the scheme to write`() throws {
         let subject = try Subject()
-        try subject.answer("\u{15}\u{3}\u{1}\u{0}\u{2}\u{2}\u{46}")
+        try subject.reply("\u{15}\u{3}\u{1}\u{0}\u{2}\u{2}\u{46}")
         #expect(subject.cause == .needsTLS)
     }
 
@@ -356,7 +356,7 @@ import Testing
     @Test(arguments: hostile)
     func `a subscription ends at a reply that it did not ask for`(_ text: String, _ cause: RedisError) throws {
         let subject = try Subject(subscribing: ["c"])
-        try subject.answer(text)
+        try subject.reply(text)
         #expect(subject.cause == cause)
         #expect(!subject.channel.isActive)
     }
@@ -364,16 +364,16 @@ import Testing
     @Test func `more confirmations than channels and messages before them do no harm`() throws {
         let subject = try Subject(subscribing: ["c"])
         let confirmation = "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n"
-        try subject.answer(RedisReplyReaderTests.message("m") + confirmation + confirmation + confirmation)
+        try subject.reply(RedisReplyReaderTests.message("m") + confirmation + confirmation + confirmation)
         #expect(subject.readyCount == 1)
         #expect(subject.cause == nil)
     }
 
     @Test func `a reply that does not fit its command ends the connection and fails what waits`() throws {
         let subject = try Subject()
-        try subject.answer("+OK\r\n")
+        try subject.reply("+OK\r\n")
         let (first, second) = (subject.get("1"), subject.get("2"))
-        try subject.answer(":1\r\n$1\r\nx\r\n")
+        try subject.reply(":1\r\n$1\r\nx\r\n")
         #expect(throws: RedisError.self) { try first.wait() }
         #expect(throws: RedisError.self) { try second.wait() }
         #expect(subject.cause == .malformedReply(reason: "a reply that does not fit its command"))
@@ -381,7 +381,7 @@ import Testing
 
     @Test func `a refused login ends the connection without showing what the server quotes`() throws {
         let subject = try Subject(url: "redis://:s3cret@h")
-        try subject.answer("-ERR unknown command `AUTH`, with args beginning with: `s3cret`, \r\n-NOAUTH x\r\n")
+        try subject.reply("-ERR unknown command `AUTH`, with args beginning with: `s3cret`, \r\n-NOAUTH x\r\n")
         #expect(subject.cause == .refused(command: .auth, message: "ERR unknown command "))
         #expect(subject.cause?.isRefusal == true)
     }
@@ -396,7 +396,7 @@ import Testing
                 subscribing: round % 2 == 0 ? ["c"] : nil, url: round % 3 == 0 ? "redis://:x@h" : "redis://")
             for _ in 0..<8 where !subject.connection.isClosed {
                 if round % 2 == 1 { _ = subject.get("k") }
-                try subject.answer(parts[Int.random(in: 0..<parts.count)])
+                try subject.reply(parts[Int.random(in: 0..<parts.count)])
             }
             subject.connection.end(.closedByServer)
         }

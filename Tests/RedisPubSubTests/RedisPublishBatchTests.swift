@@ -4,7 +4,7 @@ import Testing
 
 @testable import RedisPubSub
 
-/// Many messages in one write, and their answers in whatever pieces they come.
+/// Many messages in one write, and the replies in pieces of any size.
 @Suite struct RedisPublishBatchTests {
     private typealias Subject = RedisConnectionTests.Subject
 
@@ -26,7 +26,7 @@ import Testing
 
     private func ready(_ adjust: (inout RedisConfiguration) -> Void = { _ in }) throws -> Subject {
         let subject = try Subject(adjust)
-        try subject.answer("+PONG\r\n")
+        try subject.reply("+PONG\r\n")
         _ = try subject.sent()
         return subject
     }
@@ -41,41 +41,41 @@ import Testing
         #expect(batch.byteCount == batch.commands.readableBytes)
     }
 
-    @Test func `answers are counted, whole or cut anywhere`() throws {
-        let answers = Array(":2\r\n:0\r\n:1234567890\r\n:12345678901\r\n:0\r\n".utf8)
-        for cut in 0...answers.count {
+    @Test func `replies are counted, whole or cut anywhere`() throws {
+        let replies = Array(":2\r\n:0\r\n:1234567890\r\n:12345678901\r\n:0\r\n".utf8)
+        for cut in 0...replies.count {
             let subject = try ready()
             let batch = Self.batch("1", "2", "3", "4", "5")
             let future = send(batch, on: subject)
             #expect(try subject.sent().utf8.count == batch.byteCount)
-            try subject.answer(String(decoding: answers[..<cut], as: UTF8.self))
-            try subject.answer(String(decoding: answers[cut...], as: UTF8.self))
+            try subject.reply(String(decoding: replies[..<cut], as: UTF8.self))
+            try subject.reply(String(decoding: replies[cut...], as: UTF8.self))
             try future.wait()
             #expect(batch.answeredCount == 5 && batch.unheardCount == 2)
             #expect(subject.cause == nil && subject.link.counters.commands == 5)
         }
     }
 
-    @Test func `answers go to their own batch and to commands in between`() throws {
+    @Test func `replies go to their own batch and to commands in between`() throws {
         let subject = try ready()
         let (first, second) = (Self.batch("1", "2"), Self.batch("3"))
         let futures = [send(first, on: subject), send(second, on: subject)]
         let get = subject.get("k")
         let third = Self.batch("4")
         let last = send(third, on: subject)
-        try subject.answer(":1\r\n:0\r\n:0\r\n$1\r\nv\r\n:7\r\n")
+        try subject.reply(":1\r\n:0\r\n:0\r\n$1\r\nv\r\n:7\r\n")
         for future in futures + [last] { try future.wait() }
         #expect(try get.wait() == ByteBuffer(string: "v"))
         #expect([first, second, third].map(\.unheardCount) == [1, 1, 0])
     }
 
-    @Test func `a refusal fails the batch when all is answered`() throws {
+    @Test func `a refusal fails the batch when all replies are there`() throws {
         let subject = try ready()
         let batch = Self.batch("1", "2", "3")
         let future = send(batch, on: subject)
-        try subject.answer(":1\r\n-NOPERM no such channel for you\r\n")
+        try subject.reply(":1\r\n-NOPERM no such channel for you\r\n")
         #expect(batch.answeredCount == 2)
-        try subject.answer(":1\r\n")
+        try subject.reply(":1\r\n")
         #expect(throws: RedisError.refused(command: .publish, message: "NOPERM no such channel for you")) {
             try future.wait()
         }
@@ -83,26 +83,26 @@ import Testing
         #expect(subject.cause == nil)
     }
 
-    @Test func `what answers no PUBLISH ends the connection`() throws {
+    @Test func `a reply that PUBLISH never has ends the connection`() throws {
         let subject = try ready()
         let future = send(Self.batch("1", "2"), on: subject)
-        try subject.answer(":1\r\n+OK\r\n")
+        try subject.reply(":1\r\n+OK\r\n")
         #expect(throws: RedisError.malformedReply(reason: "a reply that does not fit its command")) {
             try future.wait()
         }
         #expect(subject.cause != nil)
     }
 
-    @Test func `an expired batch fails and its late answers go to nobody else`() throws {
+    @Test func `an expired batch fails and its late replies go to nobody else`() throws {
         let subject = try ready { $0.commandTimeout = .seconds(2) }
         let batch = Self.batch("1", "2")
         let future = send(batch, on: subject)
-        try subject.answer(":1\r\n")
+        try subject.reply(":1\r\n")
         subject.loop.advanceTime(by: .seconds(2))
         #expect(throws: RedisError.commandTimedOut) { try future.wait() }
         let next = Self.batch("3")
         let other = send(next, on: subject)
-        try subject.answer(":0\r\n:5\r\n")
+        try subject.reply(":0\r\n:5\r\n")
         try other.wait()
         #expect(next.answeredCount == 1 && next.unheardCount == 0)
         #expect(subject.link.counters.expiredCommands == 2 && subject.cause == nil)
@@ -113,18 +113,18 @@ import Testing
         let taken = send(Self.batch("1", "2"), on: subject)
         let refused = send(Self.batch("3", "4"), on: subject)
         #expect(throws: RedisError.queueFull) { try refused.wait() }
-        try subject.answer(":1\r\n:1\r\n")
+        try subject.reply(":1\r\n:1\r\n")
         try taken.wait()
         let again = send(Self.batch("5", "6", "7"), on: subject)
-        try subject.answer(":1\r\n:1\r\n:1\r\n")
+        try subject.reply(":1\r\n:1\r\n:1\r\n")
         try again.wait()
     }
 
-    @Test func `a lost connection fails the batch and leaves what was answered`() throws {
+    @Test func `a lost connection fails the batch and keeps the count of replies`() throws {
         let subject = try ready()
         let batch = Self.batch("1", "2")
         let future = send(batch, on: subject)
-        try subject.answer(":1\r\n")
+        try subject.reply(":1\r\n")
         subject.connection.end(.closedByServer)
         #expect(throws: RedisError.closedByServer) { try future.wait() }
         #expect(batch.answeredCount == 1 && batch.failureCount == 1)

@@ -85,10 +85,10 @@ final class RedisServer: Sendable {
         let output = Pipe()
         process.standardOutput = output
         try process.run()
-        let answer = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw Failure(description: "redis-cli: \(answer)") }
-        return answer
+        guard process.terminationStatus == 0 else { throw Failure(description: "redis-cli: \(text)") }
+        return text
     }
 
     private static func freePort() throws -> Int {

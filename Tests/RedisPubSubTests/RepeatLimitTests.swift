@@ -4,23 +4,23 @@ import Testing
 @testable import RedisPubSub
 
 @Suite struct RepeatLimitTests {
-    @Test func `the same is said once a minute, and another at once`() {
+    @Test func `the same text is logged once a minute, and another at once`() {
         var limit = RepeatLimit()
         let start = NIODeadline.uptimeNanoseconds(0)
-        func said(_ text: String, after seconds: Int64) -> Bool { limit.isDue(text, at: start + .seconds(seconds)) }
+        func isLogged(_ text: String, after seconds: Int64) -> Bool { limit.isDue(text, at: start + .seconds(seconds)) }
         let all = [("a", 0), ("a", 59), ("b", 59), ("a", 60), ("b", 61), ("a", 119), ("a", 120)].map { text, second in
-            said(text, after: second)
+            isLogged(text, after: second)
         }
         #expect(all == [true, false, true, true, false, false, true])
     }
 
-    @Test func `no more than some dozen things are said within a minute`() {
+    @Test func `at most 64 texts are logged within a minute`() {
         var limit = RepeatLimit()
         let start = NIODeadline.uptimeNanoseconds(0)
-        var said = 0
-        for number in 0..<1_000 where limit.isDue("\(number)", at: start) { said += 1 }
-        let isLaterSaid = limit.isDue("late", at: start + .seconds(60))
-        #expect(said == 64 && isLaterSaid)
+        var count = 0
+        for number in 0..<1_000 where limit.isDue("\(number)", at: start) { count += 1 }
+        let isLoggedLater = limit.isDue("late", at: start + .seconds(60))
+        #expect(count == 64 && isLoggedLater)
     }
 }
 
@@ -38,7 +38,7 @@ import Testing
             (.get, "a b", "; permit it with: redis-cli ACL SETUSER 'a b' '~ws-emit::*' +get +getrange"),
             (.info, "web", ""),
         ] as [(RedisError.Command, String?, String)])
-    func `a lack of rights is answered with the line to paste`(
+    func `an error for missing rights has the line to paste`(
         _ command: RedisError.Command, _ user: String?, _ advice: String
     ) {
         let rights = RedisRights(user: user.map { Array($0.utf8) }, channels: ["flask-socketio", "it's"])
