@@ -79,7 +79,7 @@ let package = Package(
         .testTarget(
             name: "ChannelEmitterTests", dependencies: ["ChannelEmitter", "RedisPubSub"], swiftSettings: strict),
         .testTarget(name: "WSEmitTests", dependencies: ["ws-emit", "JSONCodec", logging], swiftSettings: strict),
-        .testTarget(name: "SubspyTests", dependencies: ["subspy"], swiftSettings: strict),
+        .testTarget(name: "SubspyTests", dependencies: ["subspy", nioEmbedded], swiftSettings: strict),
         .testTarget(name: "BridgeTests", dependencies: ["Bridge", nioEmbedded], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

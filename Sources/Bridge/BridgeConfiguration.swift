@@ -40,8 +40,6 @@ package struct BridgeConfiguration: Sendable {
     package var stallTimeout = Duration.seconds(10)
     /// Bytes NIO may hold for one websocket before packets wait in the queue above.
     package var writeBufferBytes = 64 << 10
-    /// Connections are accepted, and websockets read and written, without NIO.
-    package var sendsDirectly = true
     /// Events for the same rooms are joined into one packet up to this many bytes. Limits what a slow client gets at once.
     package var maxJoinedBytes = 16 << 10
     /// Open connections. Default: as many as the limit on file descriptors allows, decided at start.

@@ -20,11 +20,14 @@ package final class BridgeServer: Sendable {
 
     /// - Parameters:
     ///   - group: the event loops; the first also reads Redis.
-    ///   - metrics: what `/metrics` writes beside the counters of the event loops.
+    ///   - metrics: written by `/metrics` besides the counters of the event loops.
     ///   - makeBroker: called on the first loop.
+    ///   - willStartEpollLoop: called with a loop's index before its epoll loop starts. A test throws here, and websockets
+    ///     go over NIO's channels.
     package static func make(
         configuration: BridgeConfiguration, group: MultiThreadedEventLoopGroup,
         metrics: PrometheusMetrics = PrometheusMetrics(help: BridgeMetrics.help), logger: Logger,
+        willStartEpollLoop: (Int) throws -> Void = { _ in },
         makeBroker: @escaping @Sendable (any EventLoop) -> any PubSubBroker
     ) async throws -> BridgeServer {
         HTTPConnection.prepareParser()
@@ -54,7 +57,7 @@ package final class BridgeServer: Sendable {
                     return NIOLoopBound(shard, eventLoop: loop)
                 }.get())
         }
-        if configuration.sendsDirectly { await Self.startSelectors(of: shards, logger) }
+        await Self.startEpollLoops(of: shards, logger, willStart: willStartEpollLoop)
         try await router.start(shards: shards).get()
         let scrape = Scrape(shards: shards, router: router)
         let secret = configuration.emitSecret.flatMap { $0.isEmpty ? nil : Array($0.utf8) }
@@ -75,25 +78,27 @@ package final class BridgeServer: Sendable {
             adminEndpoints: makeEndpoints(.operators), readiness: readiness, scrape: scrape)
     }
 
-    /// Starts the selectors of all event loops, or of none.
+    /// Starts the epoll loops of all event loops, or of none.
     ///
-    /// - Parameter willStart: called with a loop's index before its selector starts; a test throws here.
-    static func startSelectors(
-        of shards: [NIOLoopBound<Shard>], _ logger: Logger, willStart: (Int) throws -> Void = { _ in }
+    /// - Parameter willStart: called with a loop's index before its epoll loop starts; a test throws here.
+    static func startEpollLoops<Host: ConnectionHost>(
+        of hosts: [NIOLoopBound<Host>], _ logger: Logger, willStart: (Int) throws -> Void = { _ in }
     ) async {
         do {
-            let doorbell = try SelectorDoorbell(bellCount: shards.count)
-            for (index, shard) in shards.enumerated() {
+            let waker = try EpollWaker(loopCount: hosts.count)
+            for (index, host) in hosts.enumerated() {
                 try willStart(index)
-                try await shard.eventLoop.flatSubmit {
-                    shard.eventLoop.makeCompletedFuture { try shard.value.startSelector(doorbell) }.flatMap { $0 }
+                try await host.eventLoop.flatSubmit {
+                    host.eventLoop.makeCompletedFuture {
+                        try host.value.startEpollLoop(waker, loopIndex: index)
+                    }.flatMap { $0 }
                 }.get()
             }
         } catch {
-            // None then: a loop without one can't take the connections that another accepts.
-            for shard in shards { try? await shard.eventLoop.submit { shard.value.stopSelector() }.get() }
+            // A loop without one can't take the connections that another accepts, so none of them has one.
+            for host in hosts { try? await host.eventLoop.submit { host.value.connections.stopEpollLoop() }.get() }
             logger.warning(
-                "websockets are left to NIO, which takes more time and memory: raise the limit on open files or threads",
+                "falling back to NIO for websockets (slower, more memory): raise the limit on open files or threads",
                 metadata: ["cause": "\(error)"])
         }
     }
@@ -116,12 +121,12 @@ package final class BridgeServer: Sendable {
 
     /// Binds and accepts.
     ///
-    /// - Returns: the listening channel; its local address has the port that the system chose when 0 was asked for.
+    /// - Returns: the listening channel; its local address has the port that the system chose for port 0.
     package func listen(host: String, port: Int) async throws -> any Channel {
         let (shards, endpoints) = (shards, endpoints)
-        let isDirect = try await shards[0].eventLoop.submit { shards[0].value.selector != nil }.get()
+        let isDirect = try await shards[0].eventLoop.submit { shards[0].value.connections.epollLoop != nil }.get()
         let channel = try await ServerBootstrap(group: isDirect ? shards[0].eventLoop : group, childGroup: group)
-            // A restart of thousands of pages arrives at once.
+            // After a restart thousands of pages connect at once.
             .serverChannelOption(.backlog, value: 4096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             // Connections inherit it.
@@ -131,7 +136,7 @@ package final class BridgeServer: Sendable {
                 channel.eventLoop.makeCompletedFuture {
                     guard let shard = shards.first(where: { $0.eventLoop === channel.eventLoop })?.value else { return }
                     guard shard.mayAccept() else { throw TooManyConnections() }
-                    try HTTPConnection.install(on: channel, shard: shard, endpoints: endpoints)
+                    try HTTPConnection.install(on: channel, host: shard, endpoints: endpoints)
                 }
             }
             .bind(host: host, port: port).get()
@@ -139,36 +144,35 @@ package final class BridgeServer: Sendable {
         return channel
     }
 
-    /// Accepts what comes to a channel that doesn't itself.
+    /// Accepts the connections of a channel that doesn't accept itself.
     private func accept(from channel: any Channel) async throws {
         let (shards, endpoints) = (shards, endpoints)
         try await channel.eventLoop.submit {
-            guard let selector = shards[0].value.selector else { throw ChannelError.operationUnsupported }
+            guard let epollLoop = shards[0].value.connections.epollLoop else { throw ChannelError.operationUnsupported }
             let socket = try ListeningSocket(
-                try ConnectionDescriptor.duplicate(of: channel), selector: selector, shards: shards,
+                try ConnectionDescriptor.duplicate(of: channel).take(), epollLoop: epollLoop, hosts: shards,
                 endpoints: endpoints)
             channel.closeFuture.assumeIsolated().whenComplete { _ in socket.close() }
         }.get()
     }
 
-    /// Binds the listener for operators, on an event loop of its own: it answers also when the others hang.
+    /// Binds the operators' listener, on an event loop of its own so that it responds even if the others hang.
     package func listenForOperators(host: String, port: Int, eventLoop: any EventLoop) async throws -> any Channel {
-        let (configuration, router, logger, endpoints) = (configuration, router, logger, adminEndpoints)
-        let index = shards.count
-        // It has connections and their deadlines like the others, but no sessions and no part in delivery.
-        let shard = try await eventLoop.submit {
-            let shard = Shard(
-                eventLoop: eventLoop, loopIndex: index, configuration: configuration, router: router,
-                allConnections: OpenConnections(limit: Self.maximumAdminConnections), logger: logger)
-            shard.start()
-            return NIOLoopBound(shard, eventLoop: eventLoop)
+        let (configuration, logger, endpoints) = (configuration, logger, adminEndpoints)
+        let bound = try await eventLoop.submit {
+            let host = AdminHost(
+                ConnectionTable(
+                    eventLoop: eventLoop, configuration: configuration,
+                    total: OpenConnections(limit: Self.maximumAdminConnections), logger: logger))
+            host.start()
+            return NIOLoopBound(host, eventLoop: eventLoop)
         }.get()
         return try await ServerBootstrap(group: eventLoop)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    guard shard.value.mayAccept() else { throw TooManyConnections() }
-                    try HTTPConnection.install(on: channel, shard: shard.value, endpoints: endpoints)
+                    guard bound.value.mayAccept() else { throw TooManyConnections() }
+                    try HTTPConnection.install(on: channel, host: bound.value, endpoints: endpoints)
                 }
             }
             .bind(host: host, port: port).get()
@@ -191,7 +195,7 @@ package final class BridgeServer: Sendable {
 
     private static func waitUntilClosed(_ shard: NIOLoopBound<Shard>, deadline: NIODeadline) async {
         let promise = shard.eventLoop.makePromise(of: Void.self)
-        shard.eventLoop.execute { shard.value.whenAllClosed(promise) }
+        shard.eventLoop.execute { shard.value.connections.whenAllClosed(promise) }
         shard.eventLoop.scheduleTask(deadline: deadline) { promise.succeed() }
         try? await promise.futureResult.get()
     }

@@ -5,7 +5,7 @@ import PubSubMessages
 import SocketIOProtocol
 
 /// One event loop's share of the server: its sessions, its rooms, its timers. Everything here stays on that loop.
-final class Shard {
+final class Shard: ConnectionHost {
     let eventLoop: any EventLoop
     let loopIndex: Int
     let configuration: BridgeConfiguration
@@ -26,11 +26,6 @@ final class Shard {
     @exclusivity(unchecked) private(set) var sessions: [Session] = []
     private var sessionsBySid: [ByteString: Session] = [:]
     @exclusivity(unchecked) var touched: [Session] = []
-    var greetings: [Greeting] = []
-    var unfinished = UnfinishedInputs()
-    var connections: [HTTPConnection] = []
-    /// Connections that have responses to send.
-    var answering: [HTTPConnection] = []
     @exclusivity(unchecked) var lastDelivery: UInt64 = 0
     /// Nothing else will be queued before the next flush, so packets need no queue.
     @exclusivity(unchecked) var isOnlyDelivery = false
@@ -41,12 +36,7 @@ final class Shard {
     var timer: RepeatedTask?
     /// Sessions that the current round of deadline checks hasn't reached yet.
     var sessionsToCheck = 0
-    /// Who reads and writes websockets without NIO; without it they are NIO's.
-    var selector: SocketSelector?
-    var isShuttingDown = false
-    var openConnections = 0
-    let allConnections: OpenConnections
-    var allClosed: EventLoopPromise<Void>?
+    let connections: ConnectionTable
 
     init(
         eventLoop: any EventLoop, loopIndex: Int, configuration: BridgeConfiguration, router: RouterReference,
@@ -54,7 +44,8 @@ final class Shard {
         logger: Logger
     ) {
         self.refusalLog = refusalLog ?? ClientRefusalLog(configuration, logger: logger)
-        self.allConnections = allConnections
+        connections = ConnectionTable(
+            eventLoop: eventLoop, configuration: configuration, total: allConnections, logger: logger)
         self.heartbeat = heartbeat
         self.eventLoop = eventLoop
         self.loopIndex = loopIndex
@@ -73,18 +64,9 @@ final class Shard {
                     namespace: change.namespace, room: change.room, isAlive: change.isAlive, loop: loopIndex)
             }
         }
-        // Deadlines are checked at a fraction of the shortest interval; the cost is one look at each session.
-        let shortest = min(configuration.timing.pingInterval, configuration.timing.pingTimeout)
-        let tick = TimeAmount(max(.milliseconds(20), min(.seconds(1), shortest / 10)))
+        let tick = connections.tick
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         timer = eventLoop.scheduleRepeatedTask(initialDelay: tick, delay: tick) { _ in bound.value.timerFired() }
-    }
-
-    /// Has websockets read and written without NIO from now on.
-    func startSelector(_ doorbell: SelectorDoorbell) throws -> EventLoopFuture<Void> {
-        let selector = try SocketSelector(shard: self, doorbell: doorbell, bell: loopIndex)
-        let bound = NIOLoopBound((shard: self, selector: selector), eventLoop: eventLoop)
-        return try selector.start().map { bound.value.shard.selector = bound.value.selector }
     }
 
     /// Counts a refused client, and tells the log and `ws-emit explain`.
@@ -109,7 +91,7 @@ final class Shard {
     }
 
     /// A session on a websocket of its own; its handshake leaves at once.
-    func openSession(over webSocket: WebSocketConnection) -> Session? {
+    func openSession(over webSocket: WebSocketConnection) -> (any WebSocketOwner)? {
         let session = openSession(transport: .websocket)
         guard session.attach(webSocket) else { return nil }
         session.enqueue(openPacket(of: session, transport: .websocket))
@@ -144,7 +126,7 @@ final class Shard {
     func enqueue(to session: Session, _ write: (inout JSONWriter) -> Void) {
         scratch.removeAll()
         write(&scratch)
-        session.enqueueAnswer(scratch.withUnsafeBytes { EncodedPacket(text: $0) })
+        session.enqueueSolicited(scratch.withUnsafeBytes { EncodedPacket(text: $0) })
     }
 
     func touch(_ session: Session) { touched.append(session) }

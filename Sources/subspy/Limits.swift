@@ -10,7 +10,7 @@ enum Defaults {
     static let pickleProtocol = 2
     /// Pickle protocol of recorded messages that are written anew: the one of Python 3.8 to 3.13.
     static let convertedPickleProtocol = 4
-    /// Seconds between two tables of `subspy top`: as long as top's own users expect to wait at most.
+    /// Seconds between two tables of `subspy top`: a rate per second needs no other.
     static let tableInterval = 1
     /// Rows that `subspy top` keeps: about 300 bytes each.
     static let tableRows = 1_000
@@ -73,10 +73,10 @@ enum Limits {
     // MARK: Statistics
 
     /// The shortest interval between two tables: a terminal over a network shows no more.
-    static let leastTableInterval = Duration.milliseconds(100)
+    static let leastTableMilliseconds = 100
     /// A full table gives up rows that have been quiet for so many seconds, to have room for new ones.
     static let staleRowSeconds = 60
-    /// Methods that are told apart; python-socketio has six, and whoever publishes can invent more.
+    /// Methods that are counted by name: python-socketio has six, and a sender can invent more.
     static let methods = 16
     /// Bytes that are looked at of a method's name.
     static let methodBytes = 40

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Glibc
 
-/// The command line: sniffing, unless a subcommand is named.
+/// The command line: it prints messages unless a subcommand is named.
 @main
 struct SubspyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -30,7 +30,7 @@ struct SubspyCommand: ParsableCommand {
         ],
         defaultSubcommand: SniffCommand.self)
 
-    /// One sentence and code 64 for whatever is wrong with the options; usage stays with `--help`.
+    /// Wrong options get one sentence and code 64. The usage is only shown by `--help`.
     static func main() {
         do {
             if let word = CommandLine.arguments.dropFirst().first, let meant = command(like: word) {
@@ -54,7 +54,7 @@ struct SubspyCommand: ParsableCommand {
         }
     }
 
-    /// The subcommand that a word was probably meant to be; nil for one that is right, or like none.
+    /// The subcommand that resembles a word; nil for a correct word, and for one that resembles none.
     static func command(like word: String) -> String? {
         let names = configuration.subcommands.map { $0._commandName }
         guard !names.contains(word) else { return nil }
@@ -62,7 +62,7 @@ struct SubspyCommand: ParsableCommand {
         return distances.filter { $0.distance <= 2 }.min { $0.distance < $1.distance }?.name
     }
 
-    /// The number of letters to change, add, take away or swap with the next one; more than `limit` is not told apart.
+    /// The number of letters to change, add, take away or swap with the next one; numbers above `limit` are not exact.
     private static func distance(_ left: Substring, _ right: Substring, atMost limit: Int) -> Int {
         let common = zip(left, right).prefix { $0 == $1 }.count
         let (left, right) = (left.dropFirst(common), right.dropFirst(common))

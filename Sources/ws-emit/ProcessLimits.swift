@@ -8,7 +8,7 @@ struct DescriptorBudget {
     let loops: Int
     let connections: Int
 
-    /// NIO's epoll, eventfd and timerfd, and those of the loop's `SocketSelector`.
+    /// NIO's epoll, eventfd and timerfd, and those of the loop's `EpollLoop`.
     private static let perLoop = 6
     /// Redis (two connections, one being replaced, name look-ups), listeners, signals, Dispatch, the admin listener with
     /// its loop, and duplicates during an upgrade.

@@ -141,7 +141,6 @@ struct Settings: Sendable {
         if let value = command.maxSenders {
             bridge.maxSenders = try Self.number(value, of: "--max-senders", in: 1...1_000_000)
         }
-        bridge.sendsDirectly = !command.noDirectSend
         try shareOutDescriptors()
         if let value = command.maxConnections {
             bridge.maxConnections = try Self.number(value, of: "--max-connections", in: 1...10_000_000)

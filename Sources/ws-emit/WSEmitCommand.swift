@@ -198,9 +198,6 @@ struct WSEmitCommand: AsyncParsableCommand {
     @Option(help: .count("Senders to keep statistics of.", defaults.maxSenders))
     var maxSenders: String?
 
-    @Flag(help: "Leave websockets to the network library, which takes more time and memory.")
-    var noDirectSend = false
-
     @Flag(name: .shortAndLong, help: "Log what clients do.")
     var verbose = false
 

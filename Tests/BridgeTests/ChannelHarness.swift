@@ -120,7 +120,7 @@ final class Client {
         guard !isWaiting, !session.isClosed else { return }
         lastPoll += 1
         isWaiting = true
-        let promise = shard.eventLoop.makePromise(of: HTTPAnswer.self)
+        let promise = shard.eventLoop.makePromise(of: HTTPResponse.self)
         promise.futureResult.assumeIsolated().whenSuccess { answer in
             self.isWaiting = false
             self.received += String(buffer: answer.body).split(separator: "\u{1E}").map(String.init)

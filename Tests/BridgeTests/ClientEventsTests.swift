@@ -11,7 +11,7 @@ import Testing
     /// A client in a bridge whose secrets come when the test says.
     private final class Client {
         let broker: LateBroker
-        let bench: BridgeBench
+        let harness: BridgeHarness
         let session: Session
         /// The calls of each join that waits for its secret, by the join's ack id.
         private(set) var waiting: [(id: Int, calls: Range<Int>)] = []
@@ -21,20 +21,20 @@ import Testing
             configuration.canaryInterval = nil
             change(&configuration)
             var broker: LateBroker?
-            bench = BridgeBench(configuration) { eventLoop in
+            harness = BridgeHarness(configuration) { eventLoop in
                 let made = LateBroker(eventLoop: eventLoop)
                 broker = made
                 return made
             }
-            self.broker = broker ?? LateBroker(eventLoop: bench.eventLoop)
-            session = bench.makeSession()
-            _ = bench.post("40", to: session)
-            _ = bench.poll(session)
+            self.broker = broker ?? LateBroker(eventLoop: harness.eventLoop)
+            session = harness.makeSession()
+            _ = harness.post("40", to: session)
+            _ = harness.poll(session)
         }
 
         func send(_ event: String, _ id: Int, room: String = "s::r", secret: String = "right") {
             let before = broker.calls.count
-            _ = bench.post("42\(id)[\"\(event)\",{\"room\":\"\(room)\",\"secret\":\"\(secret)\"}]", to: session)
+            _ = harness.post("42\(id)[\"\(event)\",{\"room\":\"\(room)\",\"secret\":\"\(secret)\"}]", to: session)
             if broker.calls.count > before { waiting.append((id, before..<broker.calls.count)) }
         }
 
@@ -42,18 +42,18 @@ import Testing
         func answer(at place: Int, failing: Bool = false) {
             let calls = waiting.remove(at: place).calls
             broker.answer(calls, failing: failing)
-            bench.eventLoop.run()
+            harness.eventLoop.run()
         }
 
         func answerAll() { while !waiting.isEmpty { answer(at: 0) } }
 
-        private var held: BridgeBench.Answer?
+        private var held: BridgeHarness.PollResult?
 
         /// What the client has been sent since the last call.
         func packets() -> [String] {
             var packets: [String] = []
             while !session.isClosed {
-                let poll = held ?? bench.poll(session)
+                let poll = held ?? harness.poll(session)
                 held = poll.value == nil ? poll : nil
                 if poll.value == nil { break }
                 packets += poll.packets
@@ -65,10 +65,10 @@ import Testing
         func acks() -> [String] { packets().filter { $0.hasPrefix("43") }.map { String($0.dropFirst(2)) } }
 
         func isIn(_ room: ByteString) -> Bool {
-            bench.shard.registry.namespaces["/"]?.rooms[room] != nil
+            harness.shard.registry.namespaces["/"]?.rooms[room] != nil
         }
 
-        func perform(_ command: ShardCommand) { bench.shard.perform([command]) }
+        func perform(_ command: ShardCommand) { harness.shard.perform([command]) }
 
         var sid: ByteString { session.sockets.first?.sid ?? "" }
     }
@@ -180,9 +180,9 @@ import Testing
         client.send("join", 1)
         client.perform(.disconnect(sid: client.sid, namespace: "/"))
         #expect(client.packets() == ["43" + Self.ack(1, .disconnectedMeanwhile), "41"])
-        _ = client.bench.post("40", to: client.session)
+        _ = client.harness.post("40", to: client.session)
         client.send("join", 2)
-        _ = client.bench.post("41", "40", to: client.session)
+        _ = client.harness.post("41", "40", to: client.session)
         #expect(client.acks() == [Self.ack(2, .disconnectedMeanwhile)])
         client.send("join", 3)
         client.answer(at: 0)
@@ -197,7 +197,7 @@ import Testing
         let client = Client()
         let room = SessionID.make(loop: 0, instance: .init())
         let (join, leave) = (#"["join",{"room":"\#(room)"}]"#, #"["leave",{"room":"\#(room)"}]"#)
-        _ = client.bench.post("421" + join, "422" + leave, "423" + join, to: client.session)
+        _ = client.harness.post("421" + join, "422" + leave, "423" + join, to: client.session)
         #expect(client.acks() == [Self.ack(1, .leftMeanwhile), Self.ack(2, nil), Self.ack(3, nil)])
         #expect(client.isIn(room))
     }
@@ -207,7 +207,7 @@ import Testing
         client.send("join", 1)
         client.session.close(.transportClosed)
         client.answerAll()
-        #expect(client.bench.shard.counters.joins == 0 && client.bench.shard.registry.namespaces.isEmpty)
+        #expect(client.harness.shard.counters.joins == 0 && client.harness.shard.registry.namespaces.isEmpty)
     }
 
     @Test func `a failing Redis refuses each join that waits`() {
@@ -235,7 +235,7 @@ import Testing
         client.send("join", 5, room: "s::1")
         client.answerAll()
         #expect(client.acks() == [Self.ack(5, nil)], "in that room already")
-        #expect(client.bench.shard.counters.roomLimitReached == 2)
+        #expect(client.harness.shard.counters.roomLimitReached == 2)
     }
 
     @Test func `a backend may enter a client into more rooms than it may join, and they count`() {

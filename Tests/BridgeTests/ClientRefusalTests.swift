@@ -131,22 +131,23 @@ import Testing
     func `a first packet of another parser is told apart from a broken one`(
         body: String, cause: ClientRefusal.Cause
     ) {
-        let bench = BridgeBench()
-        _ = bench.post(body, to: bench.makeSession())
-        #expect(bench.shard.counters.refusals.total == 1 && bench.shard.counters.refusals[cause] == 1)
+        let harness = BridgeHarness()
+        _ = harness.post(body, to: harness.makeSession())
+        #expect(harness.shard.counters.refusals.total == 1 && harness.shard.counters.refusals[cause] == 1)
     }
 
     @Test func `events that nobody handles, refused joins and namespaces are counted`() {
         var configuration = BridgeConfiguration()
         configuration.namespaces = ["/"]
-        let bench = BridgeBench(configuration)
-        let session = bench.makeSession()
-        _ = bench.post(
+        let harness = BridgeHarness(configuration)
+        let session = harness.makeSession()
+        _ = harness.post(
             "40", #"42["chat",1]"#, #"42[7]"#, #"42["join",{}]"#, #"42["join",{"room":"a::b"}]"#, "40/x,", to: session)
-        let counts = bench.shard.counters.refusals
+        let counts = harness.shard.counters.refusals
         #expect(counts[.unhandledEvent] == 2 && counts[.joinRefused] == 2 && counts[.namespaceRefused] == 1)
         #expect(counts.total == 5)
         #expect(
-            bench.shard.refusals.all.contains { $0.refusal == ClientRefusal(.unhandledEvent, "chat", namespace: "/") })
+            harness.shard.refusals.all.contains { $0.refusal == ClientRefusal(.unhandledEvent, "chat", namespace: "/") }
+        )
     }
 }

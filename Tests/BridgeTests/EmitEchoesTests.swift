@@ -43,15 +43,15 @@ import Testing
     }
 
     /// What the router counts when Redis brings this payload.
-    private static func counts(_ bench: HTTPBench, _ payload: [UInt8]) -> [String: Int] {
+    private static func counts(_ harness: HTTPHarness, _ payload: [UInt8]) -> [String: Int] {
         func numbers() -> [String: Int] {
-            Dictionary(bench.counters()?.nonZero.map { ($0.name, $0.value) } ?? [], uniquingKeysWith: +)
+            Dictionary(harness.counters()?.nonZero.map { ($0.name, $0.value) } ?? [], uniquingKeysWith: +)
         }
         let before = numbers()
         payload.withUnsafeBytes {
-            bench.broker.delegate?.received($0, on: UnsafeRawBufferPointer(start: nil, count: 0))
+            harness.broker.delegate?.received($0, on: UnsafeRawBufferPointer(start: nil, count: 0))
         }
-        bench.broker.delegate?.receivedBatch()
+        harness.broker.delegate?.receivedBatch()
         return numbers().map { ($0.key, $0.value - (before[$0.key] ?? 0)) }.reduce(into: [:]) {
             $0[$1.0] = $1.1 == 0 ? nil : $1.1
         }
@@ -63,16 +63,16 @@ import Testing
         #"{"secret":"123","event":"é","namespace":"chat"}"#,
     ])
     func `an echo counts as when it is decoded`(body: String) throws {
-        let bench = try HTTPBench()
+        let harness = try HTTPHarness()
         let head =
             "POST /emit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
-        bench.send(Array((head + body).utf8))
-        let command = bench.broker.published
+        harness.send(Array((head + body).utf8))
+        let command = harness.broker.published
         let start = try #require(command.firstRange(of: "{")?.lowerBound)
         let payload = Array(command[start...].utf8.dropLast(2))
-        let echo = Self.counts(bench, payload)
+        let echo = Self.counts(harness, payload)
         // Nobody waits for it a second time.
-        #expect(echo == Self.counts(bench, payload))
+        #expect(echo == Self.counts(harness, payload))
         #expect(echo["messages_received"] == 1 && echo["messages_ignored"] == 1)
     }
 }

@@ -49,27 +49,27 @@ import Testing
     }
 
     @Test func `an offer of another protocol that is not taken leaves the connection alive or closes it`() throws {
-        let http = try HTTPBench()
+        let http = try HTTPHarness()
         for offer in Self.offers {
-            let connection = try HTTPBench(sharing: http)
+            let connection = try HTTPHarness(sharing: http)
             connection.send(offer)
             connection.send(Self.next)
             let answers = try connection.answers()
             #expect(Self.goesOn(answers), "\(offer)\n\(answers)")
-            let pipelined = try HTTPBench(sharing: http)
+            let pipelined = try HTTPHarness(sharing: http)
             pipelined.send(offer + offer + Self.next)
             #expect(Self.goesOn(try pipelined.answers()), "in one read: \(offer)")
         }
     }
 
     @Test(arguments: [0, 7, 100, 271, 320]) func `an offer may come byte by byte`(index: Int) throws {
-        let connection = try HTTPBench()
+        let connection = try HTTPHarness()
         for byte in Array((Self.offers[index] + Self.next).utf8) { connection.send([byte]) }
         #expect(Self.goesOn(try connection.answers()), "\(Self.offers[index])")
     }
 
     @Test func `a client that offers h2c with each request is served on one connection`() throws {
-        let connection = try HTTPBench()
+        let connection = try HTTPHarness()
         let body = #"{"event":"u","room":"r","data":1,"secret":"123"}"#
         let emit = """
             POST /emit HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n\
@@ -119,7 +119,7 @@ import Testing
 
     @Test func `CONNECT is refused and the connection closes`() throws {
         for head in ["Host: x", "Host: x\r\nContent-Length: 3", "Host: x\r\nTransfer-Encoding: chunked"] {
-            let connection = try HTTPBench()
+            let connection = try HTTPHarness()
             connection.send("CONNECT x:443 HTTP/1.1\r\n\(head)\r\n\r\nabc")
             connection.send(Self.next)
             let answers = try connection.answers()
@@ -164,7 +164,7 @@ import Testing
         ])
     func `a message that is none is answered with 400 and the connection closes`(request: String) throws {
         for isCut in [false, true] {
-            let connection = try HTTPBench()
+            let connection = try HTTPHarness()
             if isCut { for byte in Array(request.utf8) { connection.send([byte]) } } else { connection.send(request) }
             for _ in 0..<3 { connection.send(Self.next) }
             let answers = try connection.answers()
@@ -187,7 +187,7 @@ import Testing
             "OPTIONS /livez HTTP/1.0\r\n\r\n", "HEAD /livez HTTP/1.0\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
         ])
     func `a message of unusual form is read`(request: String) throws {
-        let connection = try HTTPBench()
+        let connection = try HTTPHarness()
         connection.send(request)
         let answers = try connection.answers()
         #expect(answers.hasPrefix("HTTP/1.1 200 OK\r\n"), "\(answers)")
@@ -204,7 +204,7 @@ import Testing
 
     @Test func `OPTIONS gives the verdict of a health check`() throws {
         for (path, status) in [("livez", "200"), ("readyz", "503"), ("metrics", "200"), ("explain", "200")] {
-            let connection = try HTTPBench()
+            let connection = try HTTPHarness()
             connection.send("OPTIONS /\(path) HTTP/1.0\r\n\r\n")
             let answers = try connection.answers()
             #expect(
@@ -224,19 +224,19 @@ import Testing
             "GET /socket.io/?EIO=4 HTTP/1.1\r\nHost: x\r\nHost: y\r\n", "GET /other.io/?EIO=4 HTTP/1.1\r\nHost: x\r\n",
         ])
     func `the console of an allowed page tells what is wrong with a request`(head: String) throws {
-        let connection = try HTTPBench()
+        let connection = try HTTPHarness()
         connection.send(head + "Origin: http://localhost:7788\r\n\r\n")
         let answer = try connection.answers()
         #expect(answer.hasPrefix("HTTP/1.1 4"))
         #expect(answer.contains("\r\nAccess-Control-Allow-Origin: http://localhost:7788\r\n"), "\(answer)")
-        let refused = try HTTPBench()
+        let refused = try HTTPHarness()
         refused.send(head + "Origin: http://evil.example\r\n\r\n")
         let refusal = try refused.answers()
         #expect(refusal.hasPrefix("HTTP/1.1 4") && !refusal.contains("Access-Control"), "\(refusal)")
     }
 
     @Test func `a broken body is told to the page too`() throws {
-        let connection = try HTTPBench()
+        let connection = try HTTPHarness()
         connection.send(
             "POST /socket.io/?EIO=4&sid=x HTTP/1.1\r\nHost: x\r\nOrigin: http://localhost:7788\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"
         )
@@ -245,14 +245,14 @@ import Testing
     }
 
     @Test(arguments: ["/emit", "/livez"]) func `other answers carry no CORS headers`(path: String) throws {
-        let connection = try HTTPBench()
+        let connection = try HTTPHarness()
         connection.send("GET \(path) HTTP/1.1\r\nHost: x\r\nOrigin: http://localhost:7788\r\n\r\n")
         #expect(try !connection.answers().contains("Access-Control"))
     }
 
     @Test(arguments: [("/socket.io/", "/socket.io"), ("/ws/live/", "/ws/live")])
     func `the path may come without its last slash`(path: String, bare: String) throws {
-        let connection = try HTTPBench { $0.path = path }
+        let connection = try HTTPHarness { $0.path = path }
         for (target, status) in [
             ("\(bare)?EIO=4&transport=polling", 200), ("\(bare)?EIO=3", 400), (bare, 400), ("\(bare)x?EIO=4", 404),
         ] {

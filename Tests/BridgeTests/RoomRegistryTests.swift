@@ -32,10 +32,10 @@ import Testing
     @Test(arguments: 0..<8)
     func `any sequence of operations agrees with a plain model`(seed: Int) throws {
         var generator = SplitMix(state: UInt64(seed))
-        let bench = BridgeBench()
-        let registry = bench.shard.registry
+        let harness = BridgeHarness()
+        let registry = harness.shard.registry
         let rooms = (0..<6).map { ByteString("room\($0)") }
-        let keeper = bench.makeSocket()
+        let keeper = harness.makeSocket()
         let namespace = keeper.namespace
         var sockets: [Int: Socket] = [:]
         var model = Model()
@@ -50,7 +50,7 @@ import Testing
             switch Int.random(in: 0..<10, using: &generator) {
             case 0:
                 guard sockets[number] == nil else { break }
-                sockets[number] = bench.makeSocket()
+                sockets[number] = harness.makeSocket()
                 model.rooms[number] = []
             case 1:
                 guard let socket = sockets.removeValue(forKey: number) else { break }
@@ -85,12 +85,12 @@ import Testing
     }
 
     @Test func `a namespace lives from its first socket to its last`() {
-        let bench = BridgeBench()
-        let registry = bench.shard.registry
+        let harness = BridgeHarness()
+        let registry = harness.shard.registry
         var changes: [String] = []
         registry.changed = { changes.append("\($0.namespace) \($0.room?.description ?? "-") \($0.isAlive)") }
-        let first = bench.makeSocket(in: "/a")
-        let second = bench.makeSocket(in: "/a")
+        let first = harness.makeSocket(in: "/a")
+        let second = harness.makeSocket(in: "/a")
         registry.enter(first, room: "r")
         registry.enter(first, room: "r")
         registry.disconnect(second)
@@ -100,9 +100,9 @@ import Testing
     }
 
     @Test func `rooms of the same name in two namespaces are two rooms`() {
-        let bench = BridgeBench()
-        let registry = bench.shard.registry
-        let (first, second) = (bench.makeSocket(in: "/a"), bench.makeSocket(in: "/b"))
+        let harness = BridgeHarness()
+        let registry = harness.shard.registry
+        let (first, second) = (harness.makeSocket(in: "/a"), harness.makeSocket(in: "/b"))
         registry.enter(first, room: "r")
         #expect(!second.namespace.isAnyone(named: "r"))
         registry.close(room: "r", namespace: "/b")
@@ -110,24 +110,24 @@ import Testing
     }
 
     @Test func `a sid is a room of one that nobody can close`() {
-        let bench = BridgeBench()
-        let socket = bench.makeSocket()
+        let harness = BridgeHarness()
+        let socket = harness.makeSocket()
         #expect(socket.namespace.isAnyone(named: socket.sid))
-        bench.shard.registry.close(room: socket.sid, namespace: "/")
+        harness.shard.registry.close(room: socket.sid, namespace: "/")
         #expect(socket.namespace.isAnyone(named: socket.sid))
     }
 
     @Test func `names that look alike are different rooms`() {
-        let bench = BridgeBench()
-        let socket = bench.makeSocket()
-        bench.shard.registry.enter(socket, room: "\u{E9}")
+        let harness = BridgeHarness()
+        let socket = harness.makeSocket()
+        harness.shard.registry.enter(socket, room: "\u{E9}")
         #expect(!socket.namespace.isAnyone(named: "e\u{301}"))
     }
 
     @Test func `leaving doesn't search the room`() {
-        let bench = BridgeBench()
-        let registry = bench.shard.registry
-        let sockets = (0..<20_000).map { _ in bench.makeSocket() }
+        let harness = BridgeHarness()
+        let registry = harness.shard.registry
+        let sockets = (0..<20_000).map { _ in harness.makeSocket() }
         let clock = ContinuousClock()
         for socket in sockets { registry.enter(socket, room: "large") }
         let time = clock.measure { for socket in sockets { registry.leave(socket, room: "large") } }

@@ -48,20 +48,20 @@ import Testing
     }
 
     @Test func `a join is decided by the key that holds a text`() throws {
-        let bench = try HTTPBench()
+        let harness = try HTTPHarness()
         let keys = JoinRequest.secretKeys(of: "dir")
-        bench.broker.values = [
+        harness.broker.values = [
             keys[0]: .failure(.refused(command: .get, message: "WRONGTYPE x")),
             keys[1]: .success(ByteBuffer(string: "pw")),
         ]
-        let session = bench.bench.makeSession()
-        _ = bench.bench.post("40", to: session)
-        _ = bench.bench.poll(session)
-        _ = bench.bench.post(#"421["join",{"room":"dir::a","secret":"pw"}]"#, to: session)
-        #expect(bench.bench.poll(session).packets == [#"431[{"ok":true}]"#])
-        bench.broker.values[keys[1]] = .success(ByteBuffer(string: "pw\n"))
-        _ = bench.bench.post(#"422["join",{"room":"dir::b","secret":"pw"}]"#, to: session)
-        #expect(bench.bench.poll(session).text?.contains("doesn't open this room-space") == true)
-        #expect((bench.counters()?.secretsUnusable ?? 0) >= 2)
+        let session = harness.harness.makeSession()
+        _ = harness.harness.post("40", to: session)
+        _ = harness.harness.poll(session)
+        _ = harness.harness.post(#"421["join",{"room":"dir::a","secret":"pw"}]"#, to: session)
+        #expect(harness.harness.poll(session).packets == [#"431[{"ok":true}]"#])
+        harness.broker.values[keys[1]] = .success(ByteBuffer(string: "pw\n"))
+        _ = harness.harness.post(#"422["join",{"room":"dir::b","secret":"pw"}]"#, to: session)
+        #expect(harness.harness.poll(session).text?.contains("doesn't open this room-space") == true)
+        #expect((harness.counters()?.secretsUnusable ?? 0) >= 2)
     }
 }

@@ -15,10 +15,10 @@ import Testing
         var isWritable: Bool { true }
         var openDescriptor: CInt { -1 }
 
-        init(_ bench: BridgeBench) {
-            webSocket = WebSocketConnection(shard: bench.shard, handshakeResponse: ByteBuffer())
+        init(_ harness: BridgeHarness) {
+            webSocket = WebSocketConnection(host: harness.shard, handshakeResponse: ByteBuffer())
             webSocket.open(over: self, for: .newSession)
-            bench.shard.flush()
+            harness.shard.flush()
         }
 
         func write(_ bytes: ByteBuffer) { sent += bytes.readableBytesView }
@@ -45,30 +45,30 @@ import Testing
         }
     }
 
-    private static func bench(limit: Int) -> BridgeBench {
+    private static func harness(limit: Int) -> BridgeHarness {
         var configuration = BridgeConfiguration()
         configuration.canaryInterval = nil
         configuration.maxUnfinishedBytes = limit
-        return BridgeBench(configuration)
+        return BridgeHarness(configuration)
     }
 
     @Test func `beyond the bound the connections whose messages began first are closed, and no others`() {
-        let bench = Self.bench(limit: 8000)
-        let clients = (0..<8).map { _ in Client(bench) }
+        let harness = Self.harness(limit: 8000)
+        let clients = (0..<8).map { _ in Client(harness) }
         for client in clients { client.frame(2000, sent: 900) }
-        let late = Client(bench)
+        let late = Client(harness)
         late.frame(2000, sent: 1500)
         #expect(clients.map(\.closeCode) == [1013, 1013] + Array(repeating: nil, count: 6))
-        #expect(late.closeCode == nil && bench.shard.counters.unfinishedGivenUp == 2)
+        #expect(late.closeCode == nil && harness.shard.counters.unfinishedGivenUp == 2)
         var rest = ByteBuffer(repeating: UInt8(ascii: "6"), count: 500)
         late.webSocket.received(&rest)
         #expect(late.webSocket.unfinishedBytes == 0, "the rest of its frame is taken")
-        #expect(bench.shard.counters.invalidPackets == 0)
+        #expect(harness.shard.counters.invalidPackets == 0)
     }
 
     @Test func `a message that ends, and a connection that does, makes room`() {
-        let bench = Self.bench(limit: 8000)
-        let (first, second) = (Client(bench), Client(bench))
+        let harness = Self.harness(limit: 8000)
+        let (first, second) = (Client(harness), Client(harness))
         for _ in 0..<20 {
             first.frame(5000, sent: 4000)
             #expect(first.webSocket.unfinishedBytes == 4008)
@@ -79,34 +79,34 @@ import Testing
         first.frame(5000, sent: 4000)
         first.close()
         second.frame(5000, sent: 4500)
-        #expect(bench.shard.unfinished.count == 1 && bench.shard.counters.unfinishedGivenUp == 0)
+        #expect(harness.shard.connections.unfinished.count == 1 && harness.shard.counters.unfinishedGivenUp == 0)
     }
 
     @Test func `fragments, and packets that wait for attachments, count as well`() {
-        let bench = Self.bench(limit: 8000)
-        let (fragments, attachments) = (Client(bench), bench.makeSession())
+        let harness = Self.harness(limit: 8000)
+        let (fragments, attachments) = (Client(harness), harness.makeSession())
         for opcode: UInt8 in [1, 0, 0] { fragments.frame(1000, sent: 1000, opcode: opcode, isFinal: false) }
         #expect(fragments.webSocket.unfinishedBytes == 3000)
-        _ = bench.post("40", #"452-["x",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#, to: attachments)
-        _ = bench.post("b" + String(repeating: "A", count: 4000), to: attachments)
+        _ = harness.post("40", #"452-["x",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#, to: attachments)
+        _ = harness.post("b" + String(repeating: "A", count: 4000), to: attachments)
         #expect(attachments.unfinishedBytes > 3000)
-        let late = Client(bench)
+        let late = Client(harness)
         late.frame(3000, sent: 2500)
         #expect(fragments.closeCode == 1013 && !attachments.isClosed && late.closeCode == nil)
     }
 
     @Test func `a body whose end doesn't come is answered with 503 when others need the room`() throws {
-        let bench = try HTTPBench {
+        let harness = try HTTPHarness {
             $0.maxUnfinishedBytes = 8000
             $0.maxEmitBodyBytes = 6000
         }
         let head = "POST /emit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 6000\r\n\r\n"
-        bench.send(Array((head + String(repeating: " ", count: 4000)).utf8))
-        #expect(bench.bench.shard.unfinished.count == 1)
-        let late = Client(bench.bench)
+        harness.send(Array((head + String(repeating: " ", count: 4000)).utf8))
+        #expect(harness.harness.shard.connections.unfinished.count == 1)
+        let late = Client(harness.harness)
         late.frame(6000, sent: 5000)
-        bench.bench.eventLoop.run()
-        #expect(bench.bench.shard.counters.unfinishedGivenUp == 1 && late.closeCode == nil)
+        harness.harness.eventLoop.run()
+        #expect(harness.harness.shard.counters.unfinishedGivenUp == 1 && late.closeCode == nil)
     }
 
     @Test func `the bound is logged once a minute for all event loops`() {

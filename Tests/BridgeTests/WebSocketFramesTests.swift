@@ -118,6 +118,6 @@ import Testing
             ([0x13, 0x88], 1002), ([0x00, 0x00], 1002),
         ] as [([UInt8], UInt16?)])
     func `the client's code is echoed or judged`(payload: [UInt8], code: UInt16?) {
-        #expect(WebSocketCloseFrame.answerCode(to: payload) == code)
+        #expect(WebSocketCloseFrame.responseCode(to: payload) == code)
     }
 }

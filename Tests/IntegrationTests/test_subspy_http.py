@@ -159,11 +159,7 @@ def test_a_server_that_is_away(subspy, redis_server, start_bridge, tmp_path):
 
 
 @pytest.mark.parametrize("arguments, sentence", [
-    (["--to-http", "https://x/emit"], "https is not spoken"), (["--to-http", "localhost:1"], "write http://host:port/emit"),
-    (["--to-http", "http://"], "names no host"), (["--to-http", "http://127.0.0.1:x"], "port"),
-    (["--to-http", "http://u:geheim@127.0.0.1"], "no user and password"), (["--to-http", "http://127.0.0.1/a b"], "percent-encoded"),
-    (["--to-http", "http://127.0.0.1"], "SECRET"), (["--secret-file", "x"], "--to-http"),
-    (["--to-http", "http://127.0.0.1", "--channel", "x"], "--channel"),
+    (["--to-http", "http://u:geheim@127.0.0.1"], "no user and password"), (["--to-http", "http://127.0.0.1"], "SECRET"),
     (["--to-http", "http://127.0.0.1", "--secret-file", "/nonexistent"], "No such file"),
     (["--to-http", "http://192.0.2.1", "--secret-file", "/etc/hostname"], "http://192.0.2.1/emit is another machine: add --yes"),
     (["--to-http", "http://127.evil.example", "--secret-file", "/etc/hostname"], "another machine")])

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from support.subspy import TIME, subspy  # noqa: F401 (fixture)
+from support.subspy import subspy  # noqa: F401 (fixture)
 
 BINARY = {"$": {"_placeholder": True, "num": 0}}
 
@@ -92,11 +92,3 @@ def test_what_json_can_not_say_is_left_out_and_told(rewritten):
     changed, error = rewritten([pickle.dumps(old({1, 2})), pickle.dumps(old(1)), b"oops"], "--as", "json")
     assert changed == [modern([1])]
     assert error.startswith("subspy: a message can't be rewritten and is left out: ") and error.count("\n") == 1
-
-
-@pytest.mark.parametrize("arguments", [["--map-room", "x"], ["--map-room", "=x"], ["--set-room", ""], ["--as", "xml"],
-                                       ["--set-namespace", "chat"], ["--set-room", "a", "--map-room", "b=c"]])
-def test_bad_options(subspy, arguments):
-    spy = subspy("replay", "x", *arguments)
-    assert spy.code() == 64
-    assert spy.error.count("\n") == 1 and arguments[0] in spy.error

@@ -84,7 +84,7 @@ import Testing
         rows.append(
             Row(
                 phase: .probing, transport: .websocket, type: .ping, payload: "probe",
-                action: .confirmProbe(answerPoll: false), next: .probed))
+                action: .confirmProbe(endsPoll: false), next: .probed))
         rows.append(
             Row(
                 phase: .probing, transport: .websocket, type: .ping, payload: "prob", action: .dropWebSocket,
@@ -95,7 +95,7 @@ import Testing
                 next: .polling))
         rows.append(
             Row(
-                phase: .probed, transport: .websocket, type: .upgrade, action: .upgraded(answerPoll: false),
+                phase: .probed, transport: .websocket, type: .upgrade, action: .upgraded(endsPoll: false),
                 next: .websocket))
         return rows
     }()
@@ -123,7 +123,7 @@ import Testing
         #expect(driver.session.isPollWaiting)
         #expect(driver.session.takeFlushTarget() == .waitingPoll)
         #expect(driver.session.takeFlushTarget() == .nothing, "a poll is answered once")
-        #expect(driver.session.pollArrived(hasQueuedPackets: true) == .answer)
+        #expect(driver.session.pollArrived(hasQueuedPackets: true) == .respond)
         #expect(!driver.session.isPollWaiting)
     }
 
@@ -171,10 +171,10 @@ import Testing
         #expect(driver.session.webSocketArrived(at: driver.now) == true)
         #expect(driver.session.takeFlushTarget() == .waitingPoll, "until the probe, packets go to the poll")
         _ = driver.session.pollArrived(hasQueuedPackets: false)
-        #expect(driver.receive(.ping, "probe", on: .websocket) == .confirmProbe(answerPoll: true))
+        #expect(driver.receive(.ping, "probe", on: .websocket) == .confirmProbe(endsPoll: true))
         #expect(!driver.session.isPollWaiting)
-        #expect(driver.session.pollArrived(hasQueuedPackets: false) == .answer, "and none waits after it")
-        #expect(driver.receive(.upgrade, on: .websocket) == .upgraded(answerPoll: false))
+        #expect(driver.session.pollArrived(hasQueuedPackets: false) == .respond, "and none waits after it")
+        #expect(driver.receive(.upgrade, on: .websocket) == .upgraded(endsPoll: false))
     }
 
     @Test(

@@ -66,7 +66,7 @@ struct OutgoingQueue {
     mutating func popPayload(allocator: ByteBufferAllocator) -> ByteBuffer {
         var payload = allocator.buffer(capacity: min(byteCount, 1 << 16))
         var taken = 0
-        while taken < EngineIOPayload.maximumPacketsInAnswer, let packet = first,
+        while taken < EngineIOPayload.maximumPacketsInPayload, let packet = first,
             taken == 0 || payload.readableBytes + packet.partByteCount(partsTaken) <= BridgeLimits.pollResponseBytes
         {
             if taken > 0 { payload.writeInteger(EngineIOPayload.separator) }

@@ -1,6 +1,6 @@
 import NIOHTTP1
 
-/// Which pages may use the server; as python-engineio's `cors_allowed_origins` with the original's options.
+/// The pages that may use the server; as python-engineio's `cors_allowed_origins` with the original's options.
 struct CORSPolicy: Sendable {
     private let origins: Set<String>
     private let allowsAny: Bool
@@ -10,7 +10,7 @@ struct CORSPolicy: Sendable {
         allowsAny = origins.contains("*")
     }
 
-    /// A request without Origin comes from no page; anything else must match to the letter.
+    /// A request without Origin comes from no page; any other Origin must match exactly.
     func accepts(_ origin: String?) -> Bool {
         guard let origin, !origin.isEmpty else { return true }
         return allowsAny || origins.contains(origin)
@@ -25,19 +25,19 @@ struct CORSPolicy: Sendable {
         return headers
     }
 
-    /// The answer to OPTIONS; the browser's wishes are granted as they are.
-    func preflight(origin: String?, _ request: HTTPHeaders) -> HTTPAnswer {
-        var answer = HTTPAnswer(.ok, contentType: "text/plain", text: "OK")
-        answer.headers = headers(for: origin)
-        answer.headers.append((name: "Access-Control-Allow-Methods", value: "OPTIONS, GET, POST"))
-        guard origin?.isEmpty == false else { return answer }
+    /// The response to OPTIONS; it allows whatever the browser asks for.
+    func preflight(origin: String?, _ request: HTTPHeaders) -> HTTPResponse {
+        var response = HTTPResponse(.ok, contentType: "text/plain", text: "OK")
+        response.headers = headers(for: origin)
+        response.headers.append((name: "Access-Control-Allow-Methods", value: "OPTIONS, GET, POST"))
+        guard origin?.isEmpty == false else { return response }
         if let requestedHeaders = request.first(name: "access-control-request-headers") {
-            answer.headers.append((name: "Access-Control-Allow-Headers", value: requestedHeaders))
+            response.headers.append((name: "Access-Control-Allow-Headers", value: requestedHeaders))
         }
-        // Of a public page that connects to a server in the user's own network.
+        // Asked for a public page that connects to a server in the user's own network.
         if request.first(name: "access-control-request-private-network")?.lowercased() == "true" {
-            answer.headers.append((name: "Access-Control-Allow-Private-Network", value: "true"))
+            response.headers.append((name: "Access-Control-Allow-Private-Network", value: "true"))
         }
-        return answer
+        return response
     }
 }

@@ -14,8 +14,8 @@ struct EmitEndpoint: Sendable {
         var wantsReport = false
     }
 
-    /// What to publish, or the answer that refuses the request.
-    func request(contentType: String?, body: ByteBuffer) -> Result<Request, HTTPAnswer> {
+    /// The message to publish, or the response that refuses the request.
+    func request(contentType: String?, body: ByteBuffer) -> Result<Request, HTTPResponse> {
         guard Self.isJSON(contentType) else {
             return .failure(.errorPage(.unsupportedMediaType, "Send the message with Content-Type: application/json."))
         }
@@ -35,8 +35,8 @@ struct EmitEndpoint: Sendable {
             }
             let given = document.value(forKey: "secret", in: document.root).flatMap { document.byteString($0) }
             guard let given, ConstantTime.areEqual(given.bytes, secret) else {
-                // In the words of the original, whose callers may look for them.
-                return .failure(HTTPAnswer(.forbidden, contentType: HTTPAnswer.html, text: "Incorrect secret\n"))
+                // The text of the original; callers may look for it.
+                return .failure(HTTPResponse(.forbidden, contentType: HTTPResponse.html, text: "Incorrect secret\n"))
             }
             do throws(EmitFields.Refusal) {
                 let fields = try EmitFields(document)
@@ -57,10 +57,10 @@ struct EmitEndpoint: Sendable {
     }
 }
 
-extension HTTPAnswer: Error {}
+extension HTTPResponse: Error {}
 
-/// The keys of a `POST /emit`, of which each must be known and of its type: a mistake must not send to everybody what was
-/// meant for a room.
+/// The keys of a `POST /emit`. Each must be known and have the right type: a mistake must not send a room's message to
+/// everybody.
 private struct EmitFields {
     struct Refusal: Error { let sentence: String }
 
@@ -70,7 +70,7 @@ private struct EmitFields {
 
     init(_ document: borrowing JSONDocument) throws(Refusal) {
         var hasEvent = false
-        // Flask-SocketIO calls the room `to`, and did `room` before.
+        // Flask-SocketIO calls the room `to`, and called it `room` before.
         var to: JSONDocument.Node?
         for (key, value) in document.members(of: document.root) {
             let kind = document.kind(of: value)
@@ -106,7 +106,7 @@ private struct EmitFields {
         room = to
     }
 
-    /// Nil for null and the empty text, which mean everybody.
+    /// Nil for null and the empty text; both mean everybody.
     private static func room(
         _ value: JSONDocument.Node, _ key: ByteString, _ document: borrowing JSONDocument
     ) throws(Refusal) -> JSONDocument.Node? {
@@ -124,7 +124,7 @@ private struct EmitFields {
         throw Refusal(sentence: "\(key) must be a text or a list of texts, or null for everybody.")
     }
 
-    /// Nil stands for what is no text.
+    /// Nil stands for a value that is not a text.
     private static func names(_ room: JSONDocument.Node, _ document: borrowing JSONDocument) -> [ByteString?] {
         guard document.kind(of: room) == .array else { return [document.byteString(room)] }
         return document.elements(of: room).map { document.byteString($0) }

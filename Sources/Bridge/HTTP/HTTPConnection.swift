@@ -1,94 +1,68 @@
-import DequeModule
 import NIOCore
 import NIOHTTP1
 import SocketIOProtocol
 
-/// The last handler of an HTTP connection, behind NIO's parser: one request after the other, until it becomes a websocket.
+/// The last handler of an HTTP connection, behind NIO's parser: carries out what `HTTPConnectionState` decides.
 ///
-/// Answers leave at the end of the event loop's turn, past NIO's encoder and pipelining handler: all that this connection is
-/// owed in one system call, and those of all connections one behind the other, so that a client which sleeps is woken once.
-final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, UnfinishedInput {
+/// Responses leave at the end of the event loop's turn, past NIO's encoder and pipelining handler: those of one connection
+/// in one system call, and those of all connections one after the other, so that a sleeping client wakes once.
+final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, UnfinishedInput, TimedConnection {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
     typealias Parser = ByteToMessageHandler<HTTPRequestDecoder>
 
-    static func makeParser() -> Parser {
-        ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes))
-    }
-
-    /// Makes the parser's type known to Swift's runtime, to be called before there are connections: when two loops accept
-    /// their first ones at the same moment, it may look up a conformance of the generic class while the other thread is
-    /// still putting that together, and crash (seen with Swift 6 about once in a thousand starts under load).
-    static func prepareParser() { _ = makeParser() }
-
-    enum State {
-        case awaitingHead
-        case receivingBody(HTTPRequestHead, ByteBuffer, limit: Int)
-        /// The request is with its endpoint; what follows waits.
-        case answering(HTTPAnswer.Form)
-        /// Nothing more is read or written, but the client may still be sending.
-        case draining
-        /// The parser leaves the pipeline: what comes now is for a websocket, or for the next parser.
-        case withoutParser(ByteBuffer)
-    }
-
-    let shard: Shard
-    /// Place among the shard's connections.
-    var index = 0
+    let host: any ConnectionHost
+    let connections: ConnectionTable
     let endpoints: HTTPEndpoints
-    private var parser: Parser
-    // Unchecked, these and those below: touched for each request, nowhere across a call back.
-    @exclusivity(unchecked) var state = State.awaitingHead
-    @exclusivity(unchecked) private var deadline: NIODeadline?
-    @exclusivity(unchecked) var context: ChannelHandlerContext?
-    /// Tells a waiting GET from earlier ones of this connection.
-    @exclusivity(unchecked) var requestID: UInt64 = 0
-    var waitingPoll: (session: SessionReference, id: UInt64)?
+    var index = 0
     var unfinishedBytes: UInt32 = 0
-    var closesWhenIdle = false
-    /// That of the request which is answered or comes in.
-    @exclusivity(unchecked) var upgradeOffer = RequestFraming.UpgradeOffer.none
+    var parser: Parser
+    // Unchecked, like those below: touched for each request, and never across a call back.
+    @exclusivity(unchecked) var state: HTTPConnectionState
+    @exclusivity(unchecked) var context: ChannelHandlerContext?
+    /// The session whose poll waits for a response.
+    private var waitingPoll: (session: SessionReference, id: UInt64)?
     @exclusivity(unchecked) private var hasHeldRead = false
-    /// What came in the same read behind a request that is not answered yet. Nothing more is read meanwhile, so that one
-    /// read's worth is the most there can be.
-    @exclusivity(unchecked) private var waitingParts: Deque<WaitingPart> = []
-
     @exclusivity(unchecked) private var isReadingOn = false
-    /// Answers that leave at the end of this turn.
-    @exclusivity(unchecked) var unsent: ByteBuffer?
-    var descriptor: CInt?
+    /// Responses that leave at the end of this turn.
+    @exclusivity(unchecked) private var unsent: ByteBuffer?
+    private var descriptor: CInt?
     /// Writes that the channel has not finished.
-    @exclusivity(unchecked) var writesPending = 0
-    /// What waits until the channel has written everything.
+    @exclusivity(unchecked) private(set) var writesPending = 0
+    /// Called once the channel has written everything.
     var whenWritten: (() -> Void)?
 
-    /// Reads what comes when the parser has gone.
+    /// Unwraps bytes that come without a parser.
     private final class RawBytes: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
     }
 
-    private enum WaitingPart { case part(HTTPServerRequestPart), brokenRequest }
-
-    init(shard: Shard, endpoints: HTTPEndpoints, parser: Parser, headDeadline: NIODeadline) {
-        self.shard = shard
+    init(host: any ConnectionHost, endpoints: HTTPEndpoints, parser: Parser, headDeadline: NIODeadline) {
+        self.host = host
+        connections = host.connections
         self.endpoints = endpoints
         self.parser = parser
-        deadline = headDeadline
+        let configuration = host.connections.configuration
+        state = HTTPConnectionState(
+            headDeadline: headDeadline,
+            timeouts: .init(
+                body: TimeAmount(configuration.bodyTimeout), idle: TimeAmount(configuration.idleTimeout),
+                close: TimeAmount(configuration.closeTimeout)))
     }
 
     // MARK: Channel events
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        shard.add(self)
+        connections.add(self)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         if hasHeldRead { context.read() }
         self.context = nil
-        shard.note(unfinishedBytes: 0, of: self)
-        shard.remove(self)
+        host.note(unfinishedBytes: 0, of: self)
+        connections.remove(self)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -100,80 +74,43 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch state {
-        case .withoutParser(var unread):
-            unread.writeImmutableBuffer(RawBytes().unwrapInboundIn(data))
-            return state = .withoutParser(unread)
-        case .draining: return
-        default: break
-        }
+        if state.receivedUnparsed(RawBytes().unwrapInboundIn(data)) || state.isDraining { return }
         let part = unwrapInboundIn(data)
-        if isAnswering { waitingParts.append(.part(part)) } else { received(part, context) }
+        perform(state.received(part, at: .now(), bodyLimit: { endpoints.bodyLimit(of: $0) }), context)
     }
 
-    private var isAnswering: Bool {
-        if case .answering = state { true } else { false }
-    }
-
-    private func received(_ part: HTTPServerRequestPart, _ context: ChannelHandlerContext) {
-        switch (part, state) {
-        case (.head(let head), .awaitingHead): received(head, context)
-        case (.body(let part), .receivingBody(let head, var body, let limit)):
-            guard body.readableBytes + part.readableBytes <= limit else { return refuseBody(head, limit: limit) }
-            // The commonest body comes whole, and needs no copy.
-            if body.readableBytes == 0 {
-                body = part
-            } else {
-                state = .awaitingHead  // releases the buffer, so that appending doesn't copy it
-                body.writeImmutableBuffer(part)
-            }
-            state = .receivingBody(head, body, limit: limit)
-        case (.end, .receivingBody(let head, let body, _)): received(head, body: body, context)
-        default: break
-        }
-    }
-
-    /// Goes on with what was read behind a request that is answered now.
+    /// Goes on with parts that were read behind a request that has its response now.
     func readOn(_ context: ChannelHandlerContext) {
-        // An answer given on the spot comes back here; thousands may stand in one read.
+        // A response that is given at once comes back here; one read may hold thousands of requests.
         guard !isReadingOn else { return }
         isReadingOn = true
         defer { isReadingOn = false }
-        while !isAnswering, let next = waitingParts.popFirst() {
-            switch next {
-            case .part(let part): received(part, context)
-            case .brokenRequest: refuseBrokenRequest(context)
-            }
+        while let action = state.nextAction(at: .now(), bodyLimit: { endpoints.bodyLimit(of: $0) }) {
+            perform(action, context)
         }
-        if hasHeldRead, mayRead(context) {
-            hasHeldRead = false
-            context.read()
-        }
+        resumeReading(context)
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        var unfinished = 0
-        if case .receivingBody(_, let body, _) = state { unfinished = body.readableBytes }
-        if unfinished != unfinishedBytes { shard.note(unfinishedBytes: unfinished, of: self) }
-        shard.flush()
+        let unfinished = state.unfinishedBytes
+        if unfinished != unfinishedBytes { host.note(unfinishedBytes: unfinished, of: self) }
+        host.flush()
         context.fireChannelReadComplete()
     }
 
-    /// A client that asks without reading the answers is asked nothing more until it does.
+    /// Reads, unless the client sends requests without reading the responses.
     func read(context: ChannelHandlerContext) {
-        if mayRead(context) { context.read() } else { hasHeldRead = true }
+        if state.mayRead, context.channel.isWritable { context.read() } else { hasHeldRead = true }
     }
 
-    private func mayRead(_ context: ChannelHandlerContext) -> Bool {
-        if case .withoutParser = state { return false }
-        return !isAnswering && context.channel.isWritable
+    private func resumeReading(_ context: ChannelHandlerContext) {
+        guard hasHeldRead, state.mayRead, context.channel.isWritable else { return }
+        hasHeldRead = false
+        context.read()
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if hasHeldRead, mayRead(context) {
-            hasHeldRead = false
-            context.read()
-        }
+        resumeReading(context)
         context.fireChannelWritabilityChanged()
     }
 
@@ -181,189 +118,127 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
         guard error is HTTPParserError || error is ByteToMessageDecoderError else {
             return context.close(promise: nil)
         }
-        if isAnswering { waitingParts.append(.brokenRequest) } else { refuseBrokenRequest(context) }
-    }
-
-    private func refuseBrokenRequest(_ context: ChannelHandlerContext) {
-        let answer = HTTPAnswer.errorPage(.badRequest, "The request is not valid HTTP.")
-        switch state {
-        case .awaitingHead:
-            shard.refused(ClientRefusal(.brokenRequest), by: { .address(context.channel.remoteAddress) })
-            refuse(nil, answer)
-        case .receivingBody(let head, _, _): refuse(head, answer)
-        case .draining: break
-        case .answering, .withoutParser: close(context)
-        }
+        perform(state.receivedBrokenRequest(), context)
     }
 
     // MARK: Requests
 
-    private func received(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
-        requestID += 1
-        var head = head
-        head.uri = RequestFraming.originForm(head.uri)
-        let framing = RequestFraming(head)
-        RequestFraming.trim(&head.headers)
-        upgradeOffer = framing.upgradeOffer
-        if let fault = framing.fault { return refuse(head, .errorPage(.badRequest, fault)) }
-        // The parser stands still behind it, too.
-        if head.method == .CONNECT { return refuse(head, .errorPage(.methodNotAllowed, "This is no proxy.")) }
-        let limit = endpoints.bodyLimit(of: head)
-        if let length = framing.contentLength, length > limit { return refuseBody(head, limit: limit) }
-        state = .receivingBody(head, ByteBuffer(), limit: limit)
-        setDeadline(shard.configuration.bodyTimeout)
-        if framing.expectsContinue {
+    private func perform(_ action: HTTPConnectionState.Action, _ context: ChannelHandlerContext) {
+        switch action {
+        case .none: break
+        case .askForBody:
             flush()
             writeThroughChannel(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n"), context)
+        case .route(let head, let body): route(head, body, context)
+        case .refuse(let head, let refusal):
+            write(endpoints.response(to: refusal, of: head, on: host))
+        case .refuseUnreadable:
+            host.refused(ClientRefusal(.brokenRequest), by: { .address(context.channel.remoteAddress) })
+            write(.brokenRequest)
+        case .close: close(context)
         }
     }
 
-    func giveUpUnfinished() {
-        guard case .receivingBody(let head, _, _) = state else { return }
-        refuse(head, .errorPage(.serviceUnavailable, "Too much is being sent at once; try again."))
-    }
-
-    private func refuseBody(_ head: HTTPRequestHead, limit: Int) {
-        shard.counters.bodiesTooLarge += 1
-        refuse(head, endpoints.bodyTooLarge(head, limit: limit, on: shard))
-    }
-
-    /// Answers at once; the rest of the request is read and dropped for a while, so that the answer isn't lost to a reset.
-    private func refuse(_ head: HTTPRequestHead?, _ answer: HTTPAnswer) {
-        var answer = answer
-        if let head {
-            endpoints.noteRefusal(of: head, with: answer.status)
-            answer = endpoints.finished(answer, head)
-        }
-        state = .answering(head.map(HTTPAnswer.Form.init(of:)) ?? .usual)
-        answer.closesConnection = true
-        write(answer)
-    }
-
-    private func received(_ head: HTTPRequestHead, body: ByteBuffer, _ context: ChannelHandlerContext) {
-        state = .answering(HTTPAnswer.Form(of: head))
-        deadline = nil
-        switch endpoints.route(head, body: body, from: context.channel, on: shard) {
-        case .answer(let answer): write(answer)
+    private func route(_ head: HTTPRequestHead, _ body: ByteBuffer, _ context: ChannelHandlerContext) {
+        switch endpoints.route(head, body: body, from: context.channel, on: host) {
+        case .respond(let response): write(response)
         case .later(let future): write(future, to: head)
         case .poll(let session, let jsonpIndex):
-            let promise = context.eventLoop.makePromise(of: HTTPAnswer.self)
+            let promise = context.eventLoop.makePromise(of: HTTPResponse.self)
             let origin = head.headers.first(name: "origin")
-            waitingPoll = (session, requestID)
+            waitingPoll = (session, state.requestID)
             write(promise.futureResult.map { [endpoints] in endpoints.transport.finished($0, origin) }, to: head)
-            session.poll(PendingPoll(id: requestID, jsonpIndex: jsonpIndex, promise: promise))
+            session.poll(PendingPoll(id: state.requestID, jsonpIndex: jsonpIndex, promise: promise))
         case .webSocket(let session): upgradeToWebSocket(head, session, context)
         }
     }
 
-    // MARK: Websocket
-
-    private func upgradeToWebSocket(
-        _ head: HTTPRequestHead, _ session: SessionReference?, _ context: ChannelHandlerContext
-    ) {
-        guard let session else { return shakeHands(head, nil) }
-        let check = context.eventLoop.makePromise(of: EngineIORefusal?.self)
-        session.checkUpgrade(promise: check)
-        check.futureResult.assumeIsolated().whenSuccess { refusal in
-            if let refusal { return self.refuseUpgrade(head, refusal) }
-            self.shakeHands(head, session)
-        }
+    func giveUpUnfinished() {
+        if let context { perform(state.giveUp(), context) }
     }
 
-    private func shakeHands(_ head: HTTPRequestHead, _ session: SessionReference?) {
-        guard upgradeOffer == .plain, let response = WebSocketHandshake.response(to: head) else {
-            let refusal = ClientRefusal(.invalidRequest, "the headers Sec-WebSocket-Key or -Version are wrong")
-            shard.refused(refusal, by: { .sender(of: head) })
-            return refuseUpgrade(head, .invalidWebSocketUpgrade)
-        }
-        becomeWebSocket(session, response)
-    }
+    // MARK: Responses
 
-    private func refuseUpgrade(_ head: HTTPRequestHead, _ refusal: EngineIORefusal) {
-        var answer = HTTPAnswer(refusal)
-        if refusal == .invalidWebSocketUpgrade { answer.headers = [WebSocketHandshake.version] }
-        write(endpoints.transport.finished(answer, head.headers.first(name: "origin")))
-    }
-
-    /// The connection leaves this channel for its session's event loop, behind the answers that are still to be sent.
-    private func becomeWebSocket(_ session: SessionReference?, _ response: ByteBuffer) {
-        guard let context else { return }
-        flush()
-        guard writesPending == 0 else {
-            // A client that never reads them is not waited for.
-            setDeadline(shard.configuration.idleTimeout)
-            whenWritten = { self.becomeWebSocket(session, response) }
-            return
-        }
-        deadline = nil
-        state = .withoutParser(ByteBuffer())
-        removeParser(context) { self.handOver(session, response) }
-    }
-
-    /// What the parser has read too far, it hands over when it goes. It may be calling us now, which is too early for it to
-    /// know.
-    func removeParser(_ context: ChannelHandlerContext, then next: @escaping () -> Void) {
-        context.eventLoop.assumeIsolated().execute { [parser] in
-            guard self.context != nil else { return }
-            context.pipeline.syncOperations.removeHandler(parser).assumeIsolated().whenSuccess(next)
-        }
-    }
-
-    /// Goes on with a parser that reads, behind a request whose offer of another protocol was not taken.
-    func replaceParser(_ context: ChannelHandlerContext) {
-        state = .withoutParser(ByteBuffer())
-        removeParser(context) {
-            guard let context = self.context, case .withoutParser(let unread) = self.state else { return }
-            self.parser = Self.makeParser()
-            do {
-                try context.pipeline.syncOperations.addHandler(self.parser, position: .before(self))
-            } catch {
-                return context.close(promise: nil)
+    private func write(_ future: EventLoopFuture<HTTPResponse>, to head: HTTPRequestHead) {
+        let id = state.requestID
+        // An endpoint's response may come from another loop.
+        future.hop(to: connections.eventLoop).assumeIsolated().whenComplete { result in
+            guard self.state.requestID == id else { return }
+            self.waitingPoll = nil
+            switch result {
+            case .success(let response): self.write(response)
+            case .failure:
+                let response = HTTPResponse.errorPage(.internalServerError, "The request could not be completed.")
+                self.write(self.endpoints.finished(response, head))
             }
-            self.awaitNextRequest()
-            if self.closesWhenIdle { return self.close(context) }
-            if unread.readableBytes > 0 {
-                context.pipeline.fireChannelRead(unread)
-                context.pipeline.fireChannelReadComplete()
-            }
-            self.readOn(context)
         }
     }
 
-    private func handOver(_ session: SessionReference?, _ response: ByteBuffer) {
-        guard let context, case .withoutParser(let unread) = state else { return }
-        do {
-            let connection = UpgradedConnection(
-                descriptor: try ConnectionDescriptor.duplicate(of: context.channel), handshakeResponse: response,
-                unread: unread)
-            context.close(promise: nil)
-            if let session { session.adopt(connection) } else { shard.adopt(connection, for: .newSession) }
-        } catch {
-            shard.logger.debug("websocket upgrade failed", metadata: ["cause": "\(error)"])
-            context.close(promise: nil)
+    func write(_ response: HTTPResponse) {
+        guard let context,
+            let (framing, continuation) = state.respond(closesConnection: response.closesConnection, at: .now())
+        else { return }
+        if var bytes = unsent {
+            unsent = nil  // releases the buffer, so that appending doesn't copy it
+            response.write(framing, to: &bytes)
+            unsent = bytes
+        } else {
+            unsent = response.bytes(framing)
+            connections.flushLater(self)
+        }
+        switch continuation {
+        case .nextRequest: break
+        case .drain:
+            // A parser that stands still would keep the bytes that come.
+            removeParser(context) {}
+            flush()
+            context.close(mode: .output, promise: nil)
+        case .replaceParser: replaceParser(context)
+        }
+        readOn(context)
+    }
+
+    /// Sends the responses so far: to the socket itself while the kernel takes everything, through the channel otherwise.
+    func flush() {
+        guard var bytes = unsent, let context else { return }
+        unsent = nil
+        if writesPending == 0, context.channel.isActive {
+            if descriptor == nil { descriptor = ConnectionDescriptor.borrow(from: context.channel) }
+            if let descriptor {
+                guard let sent = ConnectionDescriptor.send(bytes, over: descriptor) else {
+                    return context.close(promise: nil)
+                }
+                bytes.moveReaderIndex(forwardBy: sent)
+                if bytes.readableBytes == 0 { return }
+            }
+        }
+        writeThroughChannel(bytes, context)
+    }
+
+    private func writeThroughChannel(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
+        writesPending += 1
+        context.writeAndFlush(wrapOutboundOut(bytes)).assumeIsolated().whenComplete { _ in
+            self.writesPending -= 1
+            guard self.writesPending == 0, let whenWritten = self.whenWritten else { return }
+            self.whenWritten = nil
+            whenWritten()
         }
     }
 
     // MARK: Time
 
-    func setDeadline(_ duration: Duration) { deadline = .now() + TimeAmount(duration) }
-
     func closeIfOverdue(at now: NIODeadline) -> Bool {
-        guard let deadline, now >= deadline, let context else { return false }
-        self.deadline = nil
-        defer { close(context) }
-        if case .receivingBody = state { return true }
-        if case .awaitingHead = state { return requestID == 0 }
-        return false
+        guard let context else { return false }
+        let overdue = state.timerFired(at: now)
+        if overdue != .nothing { close(context) }
+        return overdue == .closeRequest
     }
 
-    /// The server stops: no further request on this connection.
     func closeWhenIdle() {
-        closesWhenIdle = true
-        if case .awaitingHead = state, let context { close(context) }
+        if state.closeWhenIdle(), let context { close(context) }
     }
 
-    private func close(_ context: ChannelHandlerContext) {
+    func close(_ context: ChannelHandlerContext) {
         flush()
         context.close(promise: nil)
     }

@@ -4,18 +4,18 @@ import NIOHTTP1
 import RedisPubSub
 import SocketIOProtocol
 
-/// What is to be done with a request.
+/// How a request is handled.
 enum HTTPAction {
-    case answer(HTTPAnswer)
-    case later(EventLoopFuture<HTTPAnswer>)
+    case respond(HTTPResponse)
+    case later(EventLoopFuture<HTTPResponse>)
     case poll(SessionReference, jsonpIndex: Int?)
-    /// Upgrade, for a session that polls or a new one.
+    /// Upgrade to the websocket of a polling session, or of a new one.
     case webSocket(SessionReference?)
 }
 
-/// The paths a listener answers: Engine.IO below its path, `/emit`, what operators ask for, and nothing else.
+/// The paths of a listener: Engine.IO, `/emit`, and those for operators.
 final class HTTPEndpoints: Sendable {
-    /// Whom a listener serves.
+    /// The clients that a listener serves.
     enum Purpose {
         /// Pages and backends, and operators too unless they have a listener of their own.
         case everybody
@@ -24,7 +24,8 @@ final class HTTPEndpoints: Sendable {
     }
 
     let transport: TransportEndpoint
-    /// Of Engine.IO; clients with `addTrailingSlash: false` and frameworks that rewrite paths leave its last slash out.
+    /// The Engine.IO path without its last slash, which clients with `addTrailingSlash: false` and some frameworks leave
+    /// out.
     private let pathWithoutSlash: String
     private let operations: OperationsEndpoint
     private let purpose: Purpose
@@ -55,61 +56,76 @@ final class HTTPEndpoints: Sendable {
         path.utf8.starts(with: configuration.path.utf8) || path == pathWithoutSlash
     }
 
-    /// The answer to a request whose body is over the limit.
-    func bodyTooLarge(_ head: HTTPRequestHead, limit: Int, on shard: Shard) -> HTTPAnswer {
+    /// The response to a request that the connection refuses before it is whole.
+    func response(
+        to refusal: HTTPConnectionState.Refusal, of head: HTTPRequestHead, on host: any ConnectionHost
+    ) -> HTTPResponse {
+        var response: HTTPResponse
+        switch refusal {
+        case .fault(let sentence): response = .errorPage(.badRequest, sentence)
+        case .proxyRequest: response = .errorPage(.methodNotAllowed, "This is no proxy.")
+        case .bodyTooLarge(let limit): response = bodyTooLarge(head, limit: limit, on: host)
+        case .brokenRequest: response = .brokenRequest
+        case .givenUp: response = .errorPage(.serviceUnavailable, "Too much is being sent at once; try again.")
+        }
+        response.closesConnection = true
+        if emit != nil, Self.path(of: head) == "/emit" { metrics.emitResponded(response.status.code) }
+        return finished(response, head)
+    }
+
+    private func bodyTooLarge(_ head: HTTPRequestHead, limit: Int, on host: any ConnectionHost) -> HTTPResponse {
+        host.counters.bodiesTooLarge += 1
         let sentence = "A body here may have at most \(limit) bytes."
         let path = Self.path(of: head)
         guard emit != nil, path == "/emit" else {
-            if isEngineIO(path) { shard.refused(ClientRefusal(.tooLarge), by: { .sender(of: head) }) }
+            if isEngineIO(path) { host.refused(ClientRefusal(.tooLarge), by: { .sender(of: head) }) }
             return .errorPage(.payloadTooLarge, sentence)
         }
         let isJSON = EmitEndpoint.isJSON(head.headers.first(name: "content-type"))
         return isJSON ? .jsonError(.payloadTooLarge, sentence) : .errorPage(.payloadTooLarge, sentence)
     }
 
-    /// A request that is refused before it is whole gets its answer from the connection.
-    func noteRefusal(of head: HTTPRequestHead, with status: HTTPResponseStatus) {
-        if emit != nil, Self.path(of: head) == "/emit" { metrics.emitResponded(status.code) }
-    }
-
-    /// - Parameter channel: the connection, for who is at its other end.
-    func route(_ head: HTTPRequestHead, body: ByteBuffer, from channel: any Channel, on shard: Shard) -> HTTPAction {
+    /// - Parameter channel: the connection, for the address of its other end.
+    func route(_ head: HTTPRequestHead, body: ByteBuffer, from channel: any Channel, on host: any ConnectionHost)
+        -> HTTPAction
+    {
         let path = Self.path(of: head)
         if purpose == .operators {
-            return operations.route(head, path: path, from: .operators, isTrusted: true, on: shard)
+            return operations.route(head, path: path, from: .operators, isTrusted: true, on: host)
                 ?? elsewhere(head)
         }
         if isEngineIO(path) {
-            return transport.route(head, body: body, on: shard)
+            return transport.route(head, body: body, on: host)
         }
         if path == "/emit", let emit { return route(head, body: body, to: emit) }
         if head.uri.utf8.count > path.utf8.count, head.uri.dropFirst(path.count).contains("EIO=") {
-            shard.refused(ClientRefusal(.unknownPath, ByteString(String(path))), by: { .sender(of: head) })
+            host.refused(ClientRefusal(.unknownPath, ByteString(String(path))), by: { .sender(of: head) })
         }
         guard purpose == .everybody else { return elsewhere(head) }
         let audience = Self.audience(head, channel.remoteAddress)
-        return operations.route(head, path: path, from: audience, isTrusted: false, on: shard)
+        return operations.route(head, path: path, from: audience, isTrusted: false, on: host)
             ?? elsewhere(head)
     }
 
     private func elsewhere(_ head: HTTPRequestHead) -> HTTPAction {
         guard head.method != .OPTIONS || head.uri != "*" else {
-            var answer = HTTPAnswer(.ok, text: "")
-            answer.headers = [("Allow", "GET, HEAD, POST, OPTIONS")]
-            return .answer(answer)
+            var response = HTTPResponse(.ok, text: "")
+            response.headers = [("Allow", "GET, HEAD, POST, OPTIONS")]
+            return .respond(response)
         }
-        return .answer(finished(.errorPage(.notFound, "There is nothing at this address."), head))
+        return .respond(finished(.errorPage(.notFound, "There is nothing at this address."), head))
     }
 
-    /// An answer that no endpoint gives: an allowed page may read it, so that its console tells the cause instead of CORS.
-    func finished(_ answer: HTTPAnswer, _ head: HTTPRequestHead) -> HTTPAnswer {
+    /// Completes a response that no endpoint gives. Allowed pages may read it, so that their console shows the cause instead
+    /// of CORS.
+    func finished(_ response: HTTPResponse, _ head: HTTPRequestHead) -> HTTPResponse {
         guard purpose != .operators, Self.path(of: head) != "/emit",
             let origin = head.headers.first(name: "origin"), transport.cors.accepts(origin)
-        else { return answer }
-        return transport.finished(answer, origin)
+        else { return response }
+        return transport.finished(response, origin)
     }
 
-    /// Whoever asks from this machine, unless a proxy asks for somebody else.
+    /// Operators are clients on this machine, unless a proxy forwards the request of somebody else.
     private static func audience(_ head: HTTPRequestHead, _ peer: SocketAddress?) -> OperationsEndpoint.Audience {
         guard let address = peer?.ipAddress,
             address == "::1" || ["127.", "::ffff:127."].contains(where: address.hasPrefix)
@@ -122,54 +138,54 @@ final class HTTPEndpoints: Sendable {
         switch head.method {
         case .POST: break
         case .OPTIONS:
-            var answer = HTTPAnswer(.ok, contentType: HTTPAnswer.html, text: "")
-            answer.headers = [("Allow", "POST, OPTIONS")]
-            return .answer(answer)
+            var response = HTTPResponse(.ok, contentType: HTTPResponse.html, text: "")
+            response.headers = [("Allow", "POST, OPTIONS")]
+            return .respond(response)
         default:
-            var answer = HTTPAnswer.errorPage(.methodNotAllowed, "Send messages with POST.")
-            answer.headers = [("Allow", "POST, OPTIONS")]
-            return .answer(answer)
+            var response = HTTPResponse.errorPage(.methodNotAllowed, "Send messages with POST.")
+            response.headers = [("Allow", "POST, OPTIONS")]
+            return .respond(response)
         }
         switch endpoint.request(contentType: head.headers.first(name: "content-type"), body: body) {
-        case .failure(let answer): return .answer(counted(answer))
+        case .failure(let response): return .respond(counted(response))
         case .success(let request):
             do {
                 if request.wantsReport {
                     return later(
-                        router.emitReporting(request.emit.payload).map { OperationsEndpoint.answer(.ok, $0.json) })
+                        router.emitReporting(request.emit.payload).map { OperationsEndpoint.response(.ok, $0.json) })
                 }
                 switch try router.emit(request.emit) {
-                case .now(let obstacle): return .answer(counted(Self.emitted(obstacle)))
+                case .now(let obstacle): return .respond(counted(Self.emitted(obstacle)))
                 case .later(let emitted): return later(emitted.map { Self.emitted($0) })
                 }
             } catch {
-                return .answer(counted(Self.unemittable(error)))
+                return .respond(counted(Self.unemittable(error)))
             }
         }
     }
 
-    private static let emitted = HTTPAnswer(.ok, contentType: HTTPAnswer.html, text: "OK\n").prepared()
+    private static let emitted = HTTPResponse(.ok, contentType: HTTPResponse.html, text: "OK\n").prepared()
 
-    /// Still 200 when it can't be published: the clients of this server have it, and would get it twice if a backend or a
+    /// 200 even if it can't be published: this server's clients have the message, and would get it twice if a backend or a
     /// proxy tried again.
-    private static func emitted(_ obstacle: RedisError?) -> HTTPAnswer {
+    private static func emitted(_ obstacle: RedisError?) -> HTTPResponse {
         guard let obstacle else { return emitted }
         let reason = EmitReport.Reason.notPublished(obstacle)
-        return OperationsEndpoint.answer(
+        return OperationsEndpoint.response(
             .ok, .object([("published", .bool(false)), ("reasons", .list([reason.json]))]))
     }
 
-    private static func unemittable(_ error: any Error) -> HTTPAnswer {
+    private static func unemittable(_ error: any Error) -> HTTPResponse {
         .jsonError(.badRequest, "The message can't be emitted: \(error).")
     }
 
-    private func later(_ answer: EventLoopFuture<HTTPAnswer>) -> HTTPAction {
-        .later(answer.recover { Self.unemittable($0) }.map { [self] in counted($0) })
+    private func later(_ response: EventLoopFuture<HTTPResponse>) -> HTTPAction {
+        .later(response.recover { Self.unemittable($0) }.map { [self] in counted($0) })
     }
 
-    private func counted(_ emitAnswer: HTTPAnswer) -> HTTPAnswer {
-        metrics.emitResponded(emitAnswer.status.code)
-        return emitAnswer
+    private func counted(_ response: HTTPResponse) -> HTTPResponse {
+        metrics.emitResponded(response.status.code)
+        return response
     }
 
     static func path(of head: HTTPRequestHead) -> Substring {

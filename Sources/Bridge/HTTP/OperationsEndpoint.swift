@@ -12,9 +12,9 @@ import SocketIOProtocol
 /// | `/metrics` | yes | to this machine only, not through a proxy | no |
 /// | `/explain` | yes | with the secret of `POST /emit`, since it names rooms | no |
 final class OperationsEndpoint: Sendable {
-    /// Who asks.
+    /// The client that asks.
     enum Audience {
-        /// By the listener for operators, or from this machine without a proxy.
+        /// A client of the operators' listener, or one on this machine without a proxy.
         case operators
         case anybody
     }
@@ -35,41 +35,42 @@ final class OperationsEndpoint: Sendable {
         self.metrics = metrics
     }
 
-    /// Nil when the path is none of these, or not for this audience.
+    /// Nil if the path is none of these or not for this audience.
     ///
-    /// - Parameter isTrusted: by the listener for operators.
+    /// - Parameter isTrusted: whether the request came by the operators' listener.
     func route(
-        _ head: HTTPRequestHead, path: Substring, from audience: Audience, isTrusted: Bool, on shard: Shard
+        _ head: HTTPRequestHead, path: Substring, from audience: Audience, isTrusted: Bool, on host: any ConnectionHost
     ) -> HTTPAction? {
         let action: () -> HTTPAction
         switch path {
-        case "/livez": action = { .answer(self.liveness()) }
-        case "/readyz": action = { .answer(self.readiness(for: audience)) }
-        case "/metrics" where audience == .operators: action = { .later(self.metricsPage(on: shard.eventLoop)) }
+        case "/livez": action = { .respond(self.liveness()) }
+        case "/readyz": action = { .respond(self.readiness(for: audience)) }
+        case "/metrics" where audience == .operators:
+            action = { .later(self.metricsPage(on: host.connections.eventLoop)) }
         case "/explain" where isTrusted || secret != nil:
-            action = { isTrusted || self.hasSecret(head) ? self.explanation(head, on: shard) : .answer(Self.forbidden) }
+            action = { isTrusted || self.hasSecret(head) ? self.explanation(head, on: host) : .respond(Self.forbidden) }
         default: return nil
         }
         let allow = (name: "Allow", value: "GET, HEAD, OPTIONS")
         switch head.method {
         case .GET, .HEAD: return action()
         case .OPTIONS:
-            // Balancers ask for health by it, HAProxy unless told otherwise: the verdict is that of GET.
-            guard path == "/livez" || path == "/readyz", case .answer(var answer) = action() else {
-                var answer = HTTPAnswer(.ok, text: "")
-                answer.headers = [allow]
-                return .answer(answer)
+            // Load balancers use it for health checks, HAProxy by default, so the verdict is that of GET.
+            guard path == "/livez" || path == "/readyz", case .respond(var response) = action() else {
+                var response = HTTPResponse(.ok, text: "")
+                response.headers = [allow]
+                return .respond(response)
             }
-            answer.headers.append(allow)
-            return .answer(answer)
+            response.headers.append(allow)
+            return .respond(response)
         default:
-            var answer = HTTPAnswer.errorPage(.methodNotAllowed, "Ask with GET.")
-            answer.headers = [allow]
-            return .answer(answer)
+            var response = HTTPResponse.errorPage(.methodNotAllowed, "Ask with GET.")
+            response.headers = [allow]
+            return .respond(response)
         }
     }
 
-    private static let forbidden = HTTPAnswer(.forbidden, contentType: HTTPAnswer.html, text: "Incorrect secret\n")
+    private static let forbidden = HTTPResponse(.forbidden, contentType: HTTPResponse.html, text: "Incorrect secret\n")
 
     /// `Authorization: Bearer <secret>`, as in RFC 6750.
     private func hasSecret(_ head: HTTPRequestHead) -> Bool {
@@ -79,35 +80,35 @@ final class OperationsEndpoint: Sendable {
         return ConstantTime.areEqual(Array(given.utf8.dropFirst("Bearer ".utf8.count)), secret)
     }
 
-    private func explanation(_ head: HTTPRequestHead, on shard: Shard) -> HTTPAction {
+    private func explanation(_ head: HTTPRequestHead, on host: any ConnectionHost) -> HTTPAction {
         var query: [String: [UInt8]] = [:]
         FormEncoding.forEachPair(in: head.uri.utf8.drop { $0 != UInt8(ascii: "?") }.dropFirst()) {
             query[String(decoding: $0, as: UTF8.self)] = $1
         }
         guard let room = query["room"] else {
-            return .answer(.errorPage(.badRequest, "Name the room: /explain?room=time&namespace=/"))
+            return .respond(.errorPage(.badRequest, "Name the room: /explain?room=time&namespace=/"))
         }
-        let limit = shard.configuration.maxNameBytes
+        let limit = host.connections.configuration.maxNameBytes
         let namespace = query["namespace"] ?? [UInt8(ascii: "/")]
         let explained = explainer.explain(
             room: ByteString(bytes: room.prefix(limit)), namespace: ByteString(bytes: namespace.prefix(limit)),
-            on: shard.eventLoop)
+            on: host.connections.eventLoop)
         return .later(
             explained.map { [readiness] explanation in
-                Self.answer(.ok, explanation.json(readiness, at: .now(), milliseconds: WallClock.milliseconds()))
+                Self.response(.ok, explanation.json(readiness, at: .now(), milliseconds: WallClock.milliseconds()))
             })
     }
 
-    /// Fails only for what a restart mends: an event loop that hangs. Not for Redis being away.
-    private func liveness() -> HTTPAnswer {
+    /// Fails only if a restart would help, that is if an event loop hangs; not while Redis is away.
+    private func liveness() -> HTTPResponse {
         let stuck = readiness.stuckLoops(at: .now())
         let body = JSONValue.object([
             ("alive", .bool(stuck.isEmpty)), ("stuck_loops", .list(stuck.map { .integer($0) })),
         ])
-        return Self.answer(stuck.isEmpty ? .ok : .serviceUnavailable, body)
+        return Self.response(stuck.isEmpty ? .ok : .serviceUnavailable, body)
     }
 
-    private func readiness(for audience: Audience) -> HTTPAnswer {
+    private func readiness(for audience: Audience) -> HTTPResponse {
         let now = NIODeadline.now()
         let reasons = readiness.reasons(at: now)
         var members: [(String, JSONValue)] = [("ready", .bool(reasons.isEmpty))]
@@ -117,23 +118,23 @@ final class OperationsEndpoint: Sendable {
             members.append(("reasons", .list(reasons.map(\.json))))
             members += readiness.details(at: now)
         }
-        return Self.answer(reasons.isEmpty ? .ok : .serviceUnavailable, .object(members))
+        return Self.response(reasons.isEmpty ? .ok : .serviceUnavailable, .object(members))
     }
 
-    private func metricsPage(on eventLoop: any EventLoop) -> EventLoopFuture<HTTPAnswer> {
+    private func metricsPage(on eventLoop: any EventLoop) -> EventLoopFuture<HTTPResponse> {
         scrape.collect(on: eventLoop).map { [readiness, metrics] numbers in
             var text = PrometheusText()
             MetricsPage(numbers: numbers, readiness: readiness, now: .now(), milliseconds: WallClock.milliseconds())
                 .write(to: &text)
             metrics.write(to: &text)
-            return HTTPAnswer(.ok, contentType: PrometheusText.contentType, text: text.text)
+            return HTTPResponse(.ok, contentType: PrometheusText.contentType, text: text.text)
         }
     }
 
-    static func answer(_ status: HTTPResponseStatus, _ value: JSONValue) -> HTTPAnswer {
-        var answer = HTTPAnswer(status, contentType: "application/json", text: value.line)
-        answer.headers = [("Cache-Control", "no-store")]
-        return answer
+    static func response(_ status: HTTPResponseStatus, _ value: JSONValue) -> HTTPResponse {
+        var response = HTTPResponse(status, contentType: "application/json", text: value.line)
+        response.headers = [("Cache-Control", "no-store")]
+        return response
     }
 }
 
@@ -151,7 +152,7 @@ extension SubscriptionGap {
 }
 
 extension Readiness {
-    /// The members of `/readyz` beside the verdict.
+    /// The members of `/readyz` besides the verdict.
     func details(at now: NIODeadline) -> [(String, JSONValue)] {
         let state = current
         let canary: JSONValue =

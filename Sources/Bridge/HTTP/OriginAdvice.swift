@@ -1,9 +1,9 @@
-/// What to tell the operator about an Origin that was refused: how to allow it, and which near miss it is.
+/// Tells the operator about a refused Origin: how to allow it, and which allowed one it nearly matches.
 ///
-/// An Origin is whatever its sender likes. Only what has the form of an origin is put into the options shown, since
-/// those are pasted into shells.
+/// Clients can send any text as Origin. The options shown contain only texts in the format of an origin, since operators
+/// paste them into shells.
 package struct OriginAdvice: CustomStringConvertible {
-    /// The Origin as it may be shown.
+    /// The Origin, safe to show.
     package let origin: String
     /// What to do about it, as a clause.
     package let advice: String
@@ -11,7 +11,7 @@ package struct OriginAdvice: CustomStringConvertible {
     package var description: String { "the Origin \(origin) is refused; \(advice)" }
 
     /// - Parameters:
-    ///   - origin: as it came.
+    ///   - origin: as the client sent it.
     ///   - allowed: as given to `--cors`.
     package init(refused origin: String, allowed: [String]) {
         let parsed = Origin(origin)
@@ -24,7 +24,7 @@ package struct OriginAdvice: CustomStringConvertible {
             return
         }
         self.origin = origin
-        // What was surely meant to be this origin gives way to it, and so does what no Origin can be.
+        // Replaces entries that were surely meant to be this origin, and entries that no Origin can match.
         let misspelt = isBrowsers ? allowed.filter { Origin($0) == parsed } : []
         let others = allowed.filter { AllowedOrigin.flaw(in: $0) == nil && !misspelt.contains($0) }
         let option = (others + [origin]).joined(separator: " ")
@@ -46,15 +46,15 @@ package struct OriginAdvice: CustomStringConvertible {
         }
     }
 
-    /// Whether a text means itself in a shell.
+    /// Whether a text needs no quotes in a shell.
     private static func isShellSafe(_ text: String) -> Bool {
         text.utf8.allSatisfy { Origin.isAlphanumeric($0) || "+-._:/[]".utf8.contains($0) }
     }
 
-    /// Longer lists of allowed origins aren't repeated in each line.
+    /// Longer lists of allowed origins aren't repeated in every line.
     private static let maximumOptionBytes = 1000
 
-    /// At most 128 characters in printable ASCII, without what could end the quotes around it.
+    /// At most 128 characters in printable ASCII, without characters that could end the quotes around it.
     static func printable(_ text: String) -> String {
         var result = ""
         for scalar in text.unicodeScalars.prefix(128) {
@@ -69,9 +69,9 @@ package struct OriginAdvice: CustomStringConvertible {
     }
 }
 
-/// An origin as an operator writes it behind `--cors`, which is compared to the letter.
+/// An origin as an operator writes it after `--cors`; it is compared exactly.
 package enum AllowedOrigin {
-    /// Why no Origin header can be this text, as a sentence; nil when one can: of a page, or of an app (`file://`,
+    /// A sentence saying why no Origin header can be this text; nil if a page or an app can send it (`file://`,
     /// `wss://host:443`).
     package static func flaw(in text: String) -> String? {
         if text == "*" || text == "null" { return nil }
@@ -88,7 +88,7 @@ package enum AllowedOrigin {
             ? start + "browsers send \(origin), without a path or slash" : nil
     }
 
-    /// Why no browser sends this text though apps may, as a sentence.
+    /// A sentence saying why browsers never send this text, although apps may.
     package static func doubt(in text: String) -> String? {
         guard text.lowercased().hasPrefix("http"), let origin = Origin(text), origin.description != text else {
             return nil
@@ -97,8 +97,8 @@ package enum AllowedOrigin {
     }
 }
 
-/// Scheme, host and port of an origin (RFC 6454, section 6.2), with the spellings of an operator understood: upper case,
-/// a default port, a slash or a path behind it.
+/// Scheme, host and port of an origin (RFC 6454, section 6.2), read as operators spell it: with upper case,
+/// a default port, or a slash or path at the end.
 struct Origin: Equatable, CustomStringConvertible {
     private let scheme: String
     private let host: String
@@ -137,7 +137,7 @@ struct Origin: Equatable, CustomStringConvertible {
         }
     }
 
-    /// What tells a near miss apart from this origin, as a clause.
+    /// A clause saying how a near miss differs from this origin.
     func difference(from allowed: Origin) -> String? {
         let (sameScheme, sameHost) = (scheme == allowed.scheme, host == allowed.host)
         let samePort = effectivePort == allowed.effectivePort

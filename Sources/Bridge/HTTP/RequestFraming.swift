@@ -1,9 +1,9 @@
 import NIOHTTP1
 
-/// What the head of a request says about the message itself and its connection (RFC 9112, sections 3.2, 6 and 9).
+/// The framing of a request: body, connection and upgrade, as its head declares them (RFC 9112, sections 3.2, 6 and 9).
 struct RequestFraming {
-    /// An offer to go on in another protocol (RFC 9110, section 7.8). NIO's parser stands still behind a request that makes
-    /// one, with or without a body, whatever the answer.
+    /// An offer to continue in another protocol (RFC 9110, section 7.8). NIO's parser stands still behind a request that
+    /// makes one, with or without a body, whatever the response.
     enum UpgradeOffer {
         case none
         /// The parser stands still.
@@ -15,10 +15,10 @@ struct RequestFraming {
     private(set) var contentLength: Int?
     private(set) var expectsContinue = false
     private(set) var upgradeOffer = UpgradeOffer.none
-    /// Why the request is answered with 400 and its connection closed, as a sentence.
+    /// A sentence saying what is wrong: the response is 400 and the connection closes.
     private(set) var fault: String?
 
-    /// Bits for the lengths of the names below, so that few others are looked at.
+    /// Bits for the lengths of the header names below, so that few other names are compared.
     private static let lengths: UInt32 = 1 << 4 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 14 | 1 << 16 | 1 << 17
 
     /// - Parameter head: as the parser has read it.
@@ -34,7 +34,7 @@ struct RequestFraming {
                 if !content.utf8.allSatisfy(Self.isInHost) { fault = "The Host header names no host." }
             case "expect": expectsContinue = content.lowercased() == "100-continue"
             case "upgrade": upgrade = value
-            // The parser takes the second for the first.
+            // The parser treats the second like the first.
             case "connection", "proxy-connection":
                 let options = value.lowercased()
                 optionNamesUpgrade = optionNamesUpgrade || Self.names("upgrade", in: options)
@@ -58,7 +58,7 @@ struct RequestFraming {
         }
     }
 
-    /// Takes the white space off the ends of values, which the parser leaves (RFC 9110, section 5.5).
+    /// Removes white space at the end of values, which the parser leaves there (RFC 9110, section 5.5).
     static func trim(_ headers: inout HTTPHeaders) {
         guard headers.contains(where: { isSpace($0.value.utf8.last) }) else { return }
         headers = HTTPHeaders(headers.map { ($0.name, String(trimmed($0.value))) })
@@ -72,7 +72,7 @@ struct RequestFraming {
         return value
     }
 
-    /// Whether the parser finds the option in a Connection header: tabs count before it only.
+    /// Whether the parser finds the option in a Connection header; it skips tabs only before the option.
     private static func names(_ option: String, in options: String) -> Bool {
         options.split(separator: ",").contains { part in
             let start = part.drop { $0 == " " || $0 == "\t" }
@@ -80,7 +80,7 @@ struct RequestFraming {
         }
     }
 
-    /// What host and port are written with (RFC 3986, section 3.2.2), as well as the brackets of IPv6.
+    /// The characters of a host and port (RFC 3986, section 3.2.2), including the brackets of IPv6.
     static func isInHost(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
@@ -90,7 +90,7 @@ struct RequestFraming {
         }
     }
 
-    /// The target in origin form; clients may send the absolute form too, whose host gives no choice here (RFC 9112, section 3.2.2).
+    /// The target in origin form. Clients may also send the absolute form; its host is ignored (RFC 9112, section 3.2.2).
     static func originForm(_ target: String) -> String {
         guard target.utf8.first != UInt8(ascii: "/"), let scheme = target.firstRange(of: "://") else { return target }
         let rest = target[scheme.upperBound...].drop { !"/?#".contains($0) }

@@ -5,7 +5,7 @@ import SocketIOProtocol
 
 /// Engine.IO over HTTP: handshakes, polls, posts and websocket upgrades, as python-engineio's `handle_request`.
 final class TransportEndpoint: Sendable {
-    /// Of Engine.IO, with slashes at both ends.
+    /// The Engine.IO path, with slashes at both ends.
     let path: [UInt8]
     let cors: CORSPolicy
     private let instance: SessionID.Instance
@@ -26,42 +26,42 @@ final class TransportEndpoint: Sendable {
         return request.transport == .websocket && request.sid == nil
     }
 
-    func route(_ head: HTTPRequestHead, body: ByteBuffer, on shard: Shard) -> HTTPAction {
+    func route(_ head: HTTPRequestHead, body: ByteBuffer, on host: any ConnectionHost) -> HTTPAction {
         let origin = head.headers.first(name: "origin")
         guard cors.accepts(origin) else {
-            shard.counters.originsRefused += 1
-            shard.refused(ClientRefusal(.originRefused, ByteString(origin ?? "")))
-            return .answer(HTTPAnswer(.originNotAccepted))
+            host.counters.originsRefused += 1
+            host.refused(ClientRefusal(.originRefused, ByteString(origin ?? "")), by: { [:] })
+            return .respond(HTTPResponse(.originNotAccepted))
         }
         let method: EngineIORequest.Method
         switch head.method {
         case .GET: method = .get
         case .POST: method = .post
         case .OPTIONS:
-            return .answer(cors.preflight(origin: origin, head.headers))
+            return .respond(cors.preflight(origin: origin, head.headers))
         default:
-            shard.refused(
+            host.refused(
                 ClientRefusal(.invalidRequest, "the method is neither GET nor POST"), by: { .sender(of: head) })
             let status = HTTPResponseStatus.custom(code: 405, reasonPhrase: "METHOD NOT FOUND")
-            var answer = HTTPAnswer(status, contentType: "text/plain", text: "Method Not Found")
-            answer.headers = [("Allow", "OPTIONS, GET, POST")]
-            return .answer(finished(answer, origin))
+            var response = HTTPResponse(status, contentType: "text/plain", text: "Method Not Found")
+            response.headers = [("Allow", "OPTIONS, GET, POST")]
+            return .respond(finished(response, origin))
         }
         do throws(EngineIORefusal) {
             let uri = head.uri.utf8
             let query = uri.firstIndex(of: UInt8(ascii: "?")).map { Array(uri[$0...].dropFirst()) } ?? []
             let isUpgrade = WebSocketHandshake.isRequested(by: head)
             let request = try EngineIORequest(method: method, query: query, isWebSocketUpgrade: isUpgrade)
-            return try route(request, method, origin, body, on: shard)
+            return try route(request, method, origin, body, on: host)
         } catch {
-            shard.refused(ClientRefusal(error, of: head), by: { .sender(of: head) })
-            return .answer(finished(HTTPAnswer(error), origin))
+            host.refused(ClientRefusal(error, of: head), by: { .sender(of: head) })
+            return .respond(finished(HTTPResponse(error), origin))
         }
     }
 
     private func route(
         _ request: EngineIORequest, _ method: EngineIORequest.Method, _ origin: String?, _ body: ByteBuffer,
-        on shard: Shard
+        on host: any ConnectionHost
     ) throws(EngineIORefusal) -> HTTPAction {
         var session: SessionReference?
         if let sid = request.sid {
@@ -71,28 +71,29 @@ final class TransportEndpoint: Sendable {
         }
         switch (method, request.transport, session) {
         case (.get, .websocket, _): return .webSocket(session)
-        case (.get, .polling, nil): return .answer(finished(openSession(on: shard, request.jsonpIndex), origin))
+        case (.get, .polling, nil): return .respond(finished(try openSession(request.jsonpIndex), origin))
         case (.get, .polling, let session?): return .poll(session, jsonpIndex: request.jsonpIndex)
         case (.post, _, nil): throw .invalidSession(nil)
         case (.post, _, let session?):
-            let promise = shard.eventLoop.makePromise(of: HTTPAnswer.self)
+            let promise = host.connections.eventLoop.makePromise(of: HTTPResponse.self)
             session.post(body, promise: promise)
             return .later(promise.futureResult.map { self.finished($0, origin) })
         }
     }
 
-    private func openSession(on shard: Shard, _ jsonpIndex: Int?) -> HTTPAnswer {
+    private func openSession(_ jsonpIndex: Int?) throws(EngineIORefusal) -> HTTPResponse {
+        guard let shard = shards.first(where: { $0.eventLoop.inEventLoop })?.value else { throw .invalidSession(nil) }
         let session = shard.openSession(transport: .polling)
         var payload = ByteBuffer()
         shard.openPacket(of: session, transport: .polling).appendPart(0, to: &payload)
-        return Session.pollAnswer(payload, jsonpIndex: jsonpIndex)
+        return Session.pollResponse(payload, jsonpIndex: jsonpIndex)
     }
 
-    /// Adds the headers that every answer of this endpoint has.
-    func finished(_ answer: HTTPAnswer, _ origin: String?) -> HTTPAnswer {
-        var answer = answer
-        answer.headers += cors.headers(for: origin)
-        answer.headers.append((name: "Cache-Control", value: "no-store"))
-        return answer
+    /// Adds the headers that every response of this endpoint has.
+    func finished(_ response: HTTPResponse, _ origin: String?) -> HTTPResponse {
+        var response = response
+        response.headers += cors.headers(for: origin)
+        response.headers.append((name: "Cache-Control", value: "no-store"))
+        return response
     }
 }

@@ -12,7 +12,7 @@ enum WebSocketHandshake {
             && head.version != .http1_0
     }
 
-    /// The 101 response to a request; nil when its headers are not as they must be.
+    /// The 101 response to a request; nil if its headers are invalid.
     static func response(to head: HTTPRequestHead) -> ByteBuffer? {
         let (keys, versions) = (head.headers["sec-websocket-key"], head.headers["sec-websocket-version"])
         guard versions == [version.value], keys.count == 1, isKey(keys[0].utf8) else { return nil }
@@ -33,10 +33,10 @@ enum WebSocketHandshake {
 
     /// The 101 response, ready to be sent.
     ///
-    /// - Parameter subprotocol: the one chosen of those that the client offers: the first, as Node's server does.
+    /// - Parameter subprotocol: the first that the client offers, as Node's server chooses.
     static func response(to key: some Collection<UInt8>, subprotocol: Substring? = nil) -> ByteBuffer {
         var response = ByteBuffer()
-        // With room for the packet that leaves with it.
+        // Leaves room for the packet that is sent with it.
         response.reserveCapacity(512)
         response.writeStaticString(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")

@@ -1,7 +1,7 @@
 import NIOCore
 import SocketIOProtocol
 
-/// The request that opens a session over a websocket, if it is one that leaves nothing to ask; all others are for the HTTP parser.
+/// A plain request that opens a session over a websocket; all other requests are for the HTTP parser.
 ///
 ///     GET /socket.io/?EIO=4&transport=websocket HTTP/1.1
 ///     Upgrade: websocket
@@ -10,8 +10,9 @@ import SocketIOProtocol
 ///     Sec-WebSocket-Version: 13
 ///     Origin: https://example.com                            (may be missing)
 ///
-/// Pages connect in thousands after a restart, and to read these lines takes a tenth of what a parser for all of HTTP takes.
-/// It must only never say yes where that parser says no: a head is whole, short and plainly spelled, or it isn't one.
+/// Thousands of pages connect at once after a restart, and reading these lines takes a tenth of the time of a full HTTP
+/// parser. It must never accept a head that the full parser rejects, so it accepts only heads that are complete, short and
+/// plain.
 struct WebSocketRequest {
     let query: ArraySlice<UInt8>
     private(set) var key: ArraySlice<UInt8> = []
@@ -23,13 +24,13 @@ struct WebSocketRequest {
     private var saysVersion = false
     private var saysHost = false
 
-    /// Bytes of the longest head that is looked at; that of a browser with cookies is about 1 kB.
+    /// Bytes of the longest head that is read here; a browser with cookies sends about 1 kB.
     private static let maximumBytes = 8192
 
-    /// The HTTP parser takes 256 header lines.
+    /// Fewer than the HTTP parser's 256 header lines.
     private static let maximumLines = 100
 
-    /// - Parameter path: of Engine.IO, with slashes at both ends.
+    /// - Parameter path: the Engine.IO path, with slashes at both ends.
     init?(_ bytes: ByteBuffer, path: [UInt8]) {
         var rest =
             bytes.readableBytesView.withContiguousStorageIfAvailable { Array($0.prefix(Self.maximumBytes)) }?[...] ?? []
@@ -49,12 +50,12 @@ struct WebSocketRequest {
         byteCount = length - rest.count
     }
 
-    /// What may stand in a query (RFC 3986, section 3.4).
+    /// Whether a byte may be in a query (RFC 3986, section 3.4).
     private static func isInTarget(_ byte: UInt8) -> Bool {
         byte > 0x20 && byte < 0x7F && byte != UInt8(ascii: "#")
     }
 
-    /// - Returns: whether it is a header that may be here.
+    /// - Returns: whether a plain request may have this header.
     private mutating func read(_ line: ArraySlice<UInt8>) -> Bool {
         guard let colon = line.firstIndex(where: { !Self.isInName($0) }), colon > line.startIndex,
             line[colon] == UInt8(ascii: ":")
@@ -84,7 +85,7 @@ struct WebSocketRequest {
         case 21 where name.equals("sec-websocket-version"):
             if saysVersion || !value.equals("13") { return false }
             saysVersion = true
-        // A body, a wish to be asked for one, subprotocols to choose from.
+        // Headers of a body, of `100 Continue`, and of subprotocols.
         case 22 where name.equals("sec-websocket-protocol"), 14 where name.equals("content-length"),
             17 where name.equals("transfer-encoding"),
             6 where name.equals("expect"):
@@ -96,7 +97,7 @@ struct WebSocketRequest {
 
     private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 
-    /// Letters, digits and the signs of a token (RFC 9110, section 5.6.2) that names have.
+    /// Whether a byte is one that header names use: letters, digits, `-` and `_`.
     private static func isInName(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
@@ -108,7 +109,7 @@ struct WebSocketRequest {
 }
 
 extension ArraySlice<UInt8> {
-    /// Goes past a text, if it comes next.
+    /// Skips a text if it comes next.
     fileprivate mutating func skip(_ text: StaticString) -> Bool {
         text.withUTF8Buffer { text in
             guard starts(with: text) else { return false }
@@ -117,14 +118,14 @@ extension ArraySlice<UInt8> {
         }
     }
 
-    /// The next line without its CR and LF, nil if it doesn't end.
+    /// The next line without CR and LF; nil if it is incomplete.
     fileprivate mutating func takeLine() -> ArraySlice<UInt8>? {
         guard let end = firstIndex(of: 0x0D), end + 1 < endIndex, self[end + 1] == 0x0A else { return nil }
         defer { self = self[(end + 2)...] }
         return self[..<end]
     }
 
-    /// Whether this is a text, which is in lower case, in any case.
+    /// Whether this equals a lower-case text, ignoring case.
     fileprivate func equals(_ text: StaticString) -> Bool {
         text.withUTF8Buffer { text in elementsEqual(text) { $0 == $1 || $0 | 0x20 == $1 && $1 > 0x60 } }
     }

@@ -22,6 +22,6 @@ extension Socket {
         var packet = JSONWriter()
         SocketIOPacketWriter.writeHead(.ack, namespace: namespace.name, ackID: id, to: &packet)
         writeArguments(&packet)
-        session.enqueueAnswer(packet.withUnsafeBytes { EncodedPacket(text: $0) })
+        session.enqueueSolicited(packet.withUnsafeBytes { EncodedPacket(text: $0) })
     }
 }

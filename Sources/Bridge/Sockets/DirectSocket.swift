@@ -1,41 +1,42 @@
 import Glibc
 import NIOCore
 
-/// Whose bytes a `DirectSocket` carries.
+/// The connection whose bytes a `DirectSocket` carries.
 protocol DirectSocketOwner: AnyObject {
-    /// - Parameter bytes: to be copied where they are needed later.
+    /// - Parameter bytes: valid during the call; copy those that are needed later.
     func received(_ bytes: inout ByteBuffer)
-    /// All that waited has been sent.
+    /// All waiting bytes have been sent.
     func canSendAgain()
-    /// The connection is over, whoever ended it. Its descriptor is not to be used any more.
+    /// The connection has ended, on either side. Its descriptor must not be used any more.
     func disconnected()
 }
 
-/// A connection that is read and written by system calls alone, watched by its event loop's `SocketSelector`.
-final class DirectSocket: WatchedDescriptor {
-    private let selector: SocketSelector
+/// A connection that is read and written with system calls only, watched by its event loop's `EpollLoop`.
+final class DirectSocket: EpollSource {
+    private let epollLoop: EpollLoop
     private var owner: (any DirectSocketOwner)?
-    /// What the kernel hasn't taken.
+    /// Bytes that the kernel hasn't taken.
     private var unsent: ByteBuffer?
     private var closesWhenSent = false
 
-    /// Takes a connected, non-blocking descriptor over, to close it in the end; also when this fails.
-    init(_ descriptor: CInt, owner: any DirectSocketOwner, selector: SocketSelector) throws(IOError) {
+    /// Takes over a connected, non-blocking descriptor, and closes it in the end or when this throws.
+    init(_ descriptor: CInt, owner: any DirectSocketOwner, epollLoop: EpollLoop) throws(IOError) {
         self.owner = owner
-        self.selector = selector
+        self.epollLoop = epollLoop
         super.init(descriptor)
-        try selector.add(self)
-        selector.shard.connectionOpened()
+        try epollLoop.add(self)
+        epollLoop.connections.opened()
     }
 
     // MARK: Outgoing
 
     var unsentBytes: Int { unsent?.readableBytes ?? 0 }
     var isWritable: Bool { unsent == nil }
-    /// Bytes may go past this socket while it holds none; those that the kernel doesn't take are to be written here.
+    /// While this socket holds no bytes, its owner may send to the descriptor itself, and writes here what the kernel
+    /// doesn't take.
     var openDescriptor: CInt { unsent == nil ? descriptor : -1 }
 
-    /// Sends, or keeps what the kernel doesn't take until it does.
+    /// Sends, and keeps what the kernel doesn't take until it does.
     func write(_ bytes: ByteBuffer) {
         guard descriptor >= 0 else { return }
         if unsent != nil {
@@ -47,7 +48,7 @@ final class DirectSocket: WatchedDescriptor {
         var rest = bytes
         rest.moveReaderIndex(forwardBy: sent)
         unsent = rest
-        selector.watch(self, forSpace: true)
+        epollLoop.watch(self, forSpace: true)
     }
 
     private func sendRest() {
@@ -58,7 +59,7 @@ final class DirectSocket: WatchedDescriptor {
         guard rest.readableBytes == 0 else { return }
         unsent = nil
         if closesWhenSent { return close() }
-        selector.watch(self, forSpace: false)
+        epollLoop.watch(self, forSpace: false)
         owner?.canSendAgain()
     }
 
@@ -68,7 +69,7 @@ final class DirectSocket: WatchedDescriptor {
         if canSend { sendRest() }
         guard descriptor >= 0 else { return }
         do {
-            guard var bytes = try selector.receive(from: self) else { return }
+            guard var bytes = try epollLoop.receive(from: self) else { return }
             if bytes.readableBytes == 0 { close() } else { owner?.received(&bytes) }
         } catch {
             close()
@@ -79,20 +80,20 @@ final class DirectSocket: WatchedDescriptor {
         if unsent == nil { close() } else { closesWhenSent = true }
     }
 
-    /// Whoever gets its bytes from now on.
+    /// `owner` gets its bytes from now on.
     func hand(to owner: any DirectSocketOwner) { self.owner = owner }
 
     /// Closes at once; what waits is lost. Idempotent.
     override func close() {
         guard descriptor >= 0 else { return }
-        let descriptor = selector.forget(self)
+        let descriptor = epollLoop.forget(self)
         end()
         Glibc.close(descriptor)
     }
 
-    /// Gives the connection away, open.
+    /// Gives away the open descriptor.
     func release() -> CInt {
-        let descriptor = selector.release(self)
+        let descriptor = epollLoop.release(self)
         end()
         return descriptor
     }
@@ -102,6 +103,6 @@ final class DirectSocket: WatchedDescriptor {
         self.owner = nil
         unsent = nil
         owner?.disconnected()
-        selector.shard.connectionClosed()
+        epollLoop.connections.closed()
     }
 }

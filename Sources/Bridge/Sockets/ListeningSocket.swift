@@ -2,25 +2,25 @@ import CEpoll
 import Glibc
 import NIOCore
 
-/// Accepts connections on the first event loop, for all loops in turn.
-final class ListeningSocket: WatchedDescriptor {
-    private let selector: SocketSelector
-    private let shards: [NIOLoopBound<Shard>]
+/// Accepts connections on the first event loop and gives them to all loops in turn.
+final class ListeningSocket<Host: ConnectionHost>: EpollSource {
+    private let epollLoop: EpollLoop
+    private let hosts: [NIOLoopBound<Host>]
     private let endpoints: HTTPEndpoints
     private var next = 0
 
-    /// Accepted in one turn; the others wait for the next.
-    private static let turnLimit = 32
+    /// Connections accepted in one turn; more wait for the next.
+    private static var turnLimit: Int { 32 }
 
-    /// - Parameter descriptor: bound, listening and non-blocking; closed in the end, also when this fails.
+    /// - Parameter descriptor: bound, listening and non-blocking; closed in the end or when this throws.
     init(
-        _ descriptor: CInt, selector: SocketSelector, shards: [NIOLoopBound<Shard>], endpoints: HTTPEndpoints
+        _ descriptor: CInt, epollLoop: EpollLoop, hosts: [NIOLoopBound<Host>], endpoints: HTTPEndpoints
     ) throws(IOError) {
-        self.selector = selector
-        self.shards = shards
+        self.epollLoop = epollLoop
+        self.hosts = hosts
         self.endpoints = endpoints
         super.init(descriptor)
-        try selector.add(self)
+        try epollLoop.add(self)
     }
 
     override func ready(canSend: Bool) {
@@ -30,33 +30,30 @@ final class ListeningSocket: WatchedDescriptor {
             guard descriptor >= 0 else {
                 switch errno {
                 case EAGAIN: return
-                // The client has gone again, or the network says so (accept(2)).
+                // The client has gone already, or the network had an error (accept(2)).
                 case EINTR, ECONNABORTED, EPROTO, ENOPROTOOPT, ENETDOWN, EHOSTDOWN, EHOSTUNREACH, ENETUNREACH: continue
                 default: return pause(errno)
                 }
             }
-            give(descriptor)
+            give(OwnedDescriptor(descriptor))
         }
     }
 
-    private func give(_ descriptor: CInt) {
-        let shard = shards[next % shards.count]
+    private func give(_ descriptor: OwnedDescriptor) {
+        let host = hosts[next % hosts.count]
         next &+= 1
-        if shard.eventLoop === selector.shard.eventLoop {
-            shard.value.accepted(descriptor, for: endpoints)
-        } else {
-            shard.eventLoop.execute { [endpoints] in shard.value.accepted(descriptor, for: endpoints) }
-        }
+        if host.eventLoop.inEventLoop { return host.value.accept(descriptor, for: endpoints) }
+        host.eventLoop.execute { [endpoints] in host.value.accept(descriptor, for: endpoints) }
     }
 
-    /// Out of descriptors or memory: those who connect wait until the next look at the deadlines.
+    /// Out of descriptors or memory: clients that connect wait until the next check of the deadlines.
     private func pause(_ error: CInt) {
-        selector.shard.acceptsPaused(IOError(errnoCode: error, reason: "accepting a connection"))
-        selector.pause(self)
+        epollLoop.host.acceptsPaused(IOError(errnoCode: error, reason: "accepting a connection"))
+        epollLoop.pause(self)
     }
 
     override func close() {
         guard descriptor >= 0 else { return }
-        Glibc.close(selector.forget(self))
+        Glibc.close(epollLoop.forget(self))
     }
 }

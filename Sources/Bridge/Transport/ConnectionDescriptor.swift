@@ -2,14 +2,14 @@ import Glibc
 import NIOCore
 import NIOPosix
 
-/// The descriptor below a channel, for what NIO doesn't offer.
+/// The descriptor below a channel, for system calls that NIO doesn't offer.
 enum ConnectionDescriptor {
-    /// The descriptor itself, nil where bytes are not written to it as they are (TLS). Valid while the channel is active.
+    /// The descriptor itself, valid while the channel is active; nil if bytes are not written to it as they are (TLS).
     static func borrow(from channel: any Channel) -> CInt? {
         try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
     }
 
-    /// Who is at the other end; nil for what isn't an open TCP connection.
+    /// The address of the other end; nil unless it is an open TCP connection.
     static func peer(of descriptor: CInt) -> SocketAddress? {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
@@ -26,21 +26,21 @@ enum ConnectionDescriptor {
     }
 
     /// A second descriptor of a channel's connection; closing the channel leaves the connection open.
-    static func duplicate(of channel: any Channel) throws -> CInt {
+    static func duplicate(of channel: any Channel) throws -> OwnedDescriptor {
         let descriptor = try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
             of: NIOBSDSocket.Handle.self
         ) { fcntl($0, F_DUPFD_CLOEXEC, 0) }
         guard let descriptor, descriptor >= 0 else {
             throw IOError(errnoCode: descriptor == nil ? ENOTSUP : errno, reason: "duplicating a connection")
         }
-        return descriptor
+        return OwnedDescriptor(descriptor)
     }
 
     /// Sends past the channel, which must be active and hold no bytes itself.
     ///
-    /// A direct send costs a tenth of NIO's write path in user space. What keeps the stream whole: `isActive` is read before
-    /// each send, since NIO clears it on its loop before the descriptor's number can be anybody else's; and once a byte has
-    /// gone into the channel, everything goes there until the channel has written it all.
+    /// A direct send costs a tenth of NIO's write path in user space. Two rules keep the stream whole: `isActive` is read
+    /// before each send, since NIO clears it on its loop before the descriptor's number can be reused; and after a byte has
+    /// gone into the channel, all bytes go there until the channel has written them.
     ///
     /// - Returns: how many bytes the kernel has taken; nil when the connection is broken.
     static func send(_ bytes: ByteBuffer, over descriptor: CInt) -> Int? {

@@ -1,4 +1,4 @@
-/// SHA-1 (FIPS 180-4, section 6.1), which the websocket handshake asks for; as a proof of understanding, not of secrecy.
+/// SHA-1 (FIPS 180-4, section 6.1), for the websocket handshake, where it proves understanding and keeps no secret.
 enum SHA1 {
     /// The digest's 20 bytes.
     static func digest(of message: [UInt8]) -> [UInt8] {

@@ -4,44 +4,38 @@ import NIOCore
 import NIOHTTP1
 import SocketIOProtocol
 
-/// A GET that waits for packets, on whatever loop its connection lives.
-struct PendingPoll {
-    /// Names the request, so that a late abort of an earlier one does no harm.
-    let id: UInt64
-    let jsonpIndex: Int?
-    let promise: EventLoopPromise<HTTPAnswer>
-}
-
 /// One Engine.IO session on its event loop: the queue of packets, the transport that takes them, its sockets.
-final class Session: UnfinishedInput {
-    // What a delivery reads stands first, in two cache lines: at thousands of clients each line is one from memory.
+final class Session: UnfinishedInput, WebSocketOwner {
+    // Fields read by every delivery come first and fit in two cache lines: with thousands of clients each line is a cache
+    // miss.
     let shard: Shard
-    /// The websocket that carries the session or probes to.
-    @exclusivity(unchecked) private var webSocket: WebSocketConnection?
-    @exclusivity(unchecked) private var queue = OutgoingQueue()
+    /// The websocket that carries the session, or probes.
+    @exclusivity(unchecked) var webSocket: WebSocketConnection?
+    @exclusivity(unchecked) var queue = OutgoingQueue()
     @exclusivity(unchecked) private var isTouched = false
-    /// CONNECT answers that wait until the router knows their sockets. Nothing leaves meanwhile: the answer must be
-    /// the first packet of its namespace.
-    @exclusivity(unchecked) private var unroutableConnects = 0
-    @exclusivity(unchecked) private var engine: EngineIOSession
+    /// Acknowledged CONNECTs whose sockets the router doesn't know yet. Nothing leaves meanwhile: the CONNECT packet must be
+    /// the first of its namespace.
+    @exclusivity(unchecked) var unroutableConnects = 0
+    @exclusivity(unchecked) var engine: EngineIOSession
 
     let sid: ByteString
-    /// Place in `shard.sessions`.
+    /// Position in `shard.sessions`.
     var index = 0
-    private(set) var sockets: [Socket] = []
-    private var assembler: SocketIOPacketAssembler
-    private var hasEverConnected = false
+    var sockets: [Socket] = []
+    var assembler: SocketIOPacketAssembler
+    var hasEverConnected = false
+    var closedByInvalidPacket = false
     var unfinishedBytes: UInt32 = 0
-    /// Bytes of answers to this client's own packets since its queue was last seen empty.
-    private var answerBytes: UInt32 = 0
-    /// Bytes of the last answer to a poll, which takes its time on the way.
+    /// Bytes of packets that the client caused itself since its queue was last seen empty.
+    private var solicitedBytes: UInt32 = 0
+    /// Bytes of the last response to a poll, which take their time on the way.
     private var payloadBytes: UInt32 = 0
-    /// Set while much waits and the client takes nothing of it.
-    private var stall: Stall?
+    /// Set while many bytes wait and the client takes none of them.
+    var stall: Stall?
 
-    private final class Stall {
+    final class Stall {
         let since: EngineIOSession.Instant
-        /// What its websocket had not sent then.
+        /// Bytes that its websocket had not sent at that time.
         let unsentBytes: Int
 
         init(since: EngineIOSession.Instant, unsentBytes: Int) {
@@ -49,7 +43,7 @@ final class Session: UnfinishedInput {
             self.unsentBytes = unsentBytes
         }
     }
-    private var poll: PendingPoll?
+    var poll: PendingPoll?
 
     init(sid: ByteString, shard: Shard, transport: EngineIORequest.Transport, at now: EngineIOSession.Instant) {
         self.sid = sid
@@ -76,26 +70,26 @@ final class Session: UnfinishedInput {
         touch()
     }
 
-    /// Two messages fit the default bound also where their JSON is longer than the messages.
+    /// The default limit always admits two messages, even if their JSON is longer than the messages.
     private var mayQueueBeyondLimit: Bool { shard.configuration.maxQueuedBytes == nil && queue.packetCount < 2 }
 
-    /// Queues a packet that the client has caused itself, such as an ack. A client that asks without reading may not fill
-    /// the queue with such: thousands of small packets take many times their bytes.
-    func enqueueAnswer(_ packet: EncodedPacket) {
+    /// Queues a packet that the client has caused itself, such as an ack. A client that asks without reading must not fill
+    /// the queue with them: thousands of small packets take many times their bytes.
+    func enqueueSolicited(_ packet: EncodedPacket) {
         guard !isClosed else { return }
-        if queue.isEmpty { answerBytes = 0 }
-        answerBytes = UInt32(clamping: Int(answerBytes) + packet.byteCount)
-        let limit = max(Self.maximumAnswerBytes, shard.configuration.maxPayload)
-        if answerBytes > limit, queue.packetCount > 1 {
+        if queue.isEmpty { solicitedBytes = 0 }
+        solicitedBytes = UInt32(clamping: Int(solicitedBytes) + packet.byteCount)
+        let limit = max(Self.maximumSolicitedBytes, shard.configuration.maxPayload)
+        if solicitedBytes > limit, queue.packetCount > 1 {
             return closeAsTooSlow(
-                "client too slow, transport closed: it asks for answers and doesn't read them",
+                "client too slow, transport closed: it asks for acks and doesn't read them",
                 waitingBytes: queue.byteCount, limit: limit)
         }
         enqueue(packet)
     }
 
-    /// More than the acks that one POST of events asks for.
-    private static let maximumAnswerBytes = 1 << 20
+    /// More than the acks of one POST full of events.
+    private static let maximumSolicitedBytes = 1 << 20
 
     private func closeAsTooSlow(_ sentence: String, waitingBytes: Int, limit: Int) {
         shard.counters.slowClientsClosed += 1
@@ -105,13 +99,13 @@ final class Session: UnfinishedInput {
         close(.slowClient)
     }
 
-    private func touch() {
+    func touch() {
         guard !isTouched else { return }
         isTouched = true
         shard.touch(self)
     }
 
-    /// Sends a packet at once if nothing is before it, queues it otherwise: for a batch that is this packet alone.
+    /// Sends a packet at once if none is queued, and queues it otherwise; for a batch that consists of this packet alone.
     func send(_ packet: EncodedPacket) {
         if engine.phase == .websocket, queue.isEmpty, let webSocket, webSocket.isIdle {
             shard.counters.packetsQueued += 1
@@ -126,15 +120,15 @@ final class Session: UnfinishedInput {
         guard hasSendablePackets else { return }
         switch engine.takeFlushTarget() {
         case .nothing: break
-        case .waitingPoll: answerPoll(with: takePayload())
+        case .waitingPoll: endPoll(with: takePayload())
         case .webSocket: writeQueueToWebSocket()
         }
     }
 
-    private var hasSendablePackets: Bool { !queue.isEmpty && unroutableConnects == 0 }
+    var hasSendablePackets: Bool { !queue.isEmpty && unroutableConnects == 0 }
 
     /// Writes until the websocket is full; the rest waits for `webSocketWritable`.
-    private func writeQueueToWebSocket() {
+    func writeQueueToWebSocket() {
         guard let webSocket, hasSendablePackets else { return }
         while webSocket.isWritable, let frames = queue.popFrames(joining: &shard.joinedFrames) {
             webSocket.write(frames)
@@ -145,226 +139,15 @@ final class Session: UnfinishedInput {
         if engine.phase == .websocket { writeQueueToWebSocket() }
     }
 
-    private func takePayload() -> ByteBuffer {
+    func takePayload() -> ByteBuffer {
         let payload = queue.popPayload(allocator: shard.allocator)
         payloadBytes = UInt32(clamping: payload.readableBytes)
         return payload
     }
 
-    private func answerPoll(with payload: ByteBuffer) {
-        poll?.promise.succeed(Self.pollAnswer(payload, jsonpIndex: poll?.jsonpIndex))
+    func endPoll(with payload: ByteBuffer) {
+        poll?.promise.succeed(Self.pollResponse(payload, jsonpIndex: poll?.jsonpIndex))
         poll = nil
-    }
-
-    static func pollAnswer(_ payload: ByteBuffer, jsonpIndex: Int?) -> HTTPAnswer {
-        guard let jsonpIndex else { return HTTPAnswer(.ok, contentType: HTTPAnswer.plainText, body: payload) }
-        var writer = JSONWriter(capacity: payload.readableBytes + 64)
-        payload.withUnsafeReadableBytes { writer.appendString(wtf8: $0) }
-        var body = ByteBuffer(string: "___eio[\(jsonpIndex)](")
-        writer.withUnsafeBytes { _ = body.writeBytes($0) }
-        body.writeString(");")
-        return HTTPAnswer(.ok, contentType: "text/javascript; charset=UTF-8", body: body)
-    }
-
-    // MARK: Polling
-
-    func received(_ poll: PendingPoll) {
-        stall = nil
-        timerFired(at: .now)
-        if isClosed { return poll.promise.succeed(HTTPAnswer(.invalidSession(sid))) }
-        switch engine.pollArrived(hasQueuedPackets: hasSendablePackets) {
-        case .hold: self.poll = poll
-        case .answer:
-            let payload =
-                hasSendablePackets
-                ? takePayload()
-                : ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])
-            poll.promise.succeed(Self.pollAnswer(payload, jsonpIndex: poll.jsonpIndex))
-        case .refuse(let refusal):
-            refused(ClientRefusal(.invalidRequest, "a poll of a session that has its websocket"))
-            poll.promise.succeed(HTTPAnswer(refusal))
-        case .closeOverlapping:
-            refused(ClientRefusal(.overlappingPolls))
-            poll.promise.succeed(HTTPAnswer(.overlappingPoll))
-            close(.overlappingPolls)
-        }
-    }
-
-    func pollAborted(id: UInt64) {
-        guard poll?.id == id else { return }
-        poll = nil
-        if let reason = engine.pollAborted() { close(reason) }
-    }
-
-    /// A POST body. Everything before a broken packet has its effect; the session ends there.
-    func received(body: ArraySlice<UInt8>) -> HTTPAnswer {
-        timerFired(at: .now)
-        if isClosed { return HTTPAnswer(.invalidSession(sid)) }
-        guard engine.acceptsPosts else {
-            refused(ClientRefusal(.invalidRequest, "a POST to a session that has its websocket"))
-            return HTTPAnswer(.unexpectedRequest)
-        }
-        do {
-            try EngineIOPayload.forEachPacket(in: body) { packet in
-                if !isClosed { received(packet, on: .polling) }
-            }
-        } catch {
-            refuse(error)
-        }
-        shard.flush()
-        return isClosed && closedByInvalidPacket
-            ? HTTPAnswer(.invalidPayload) : HTTPAnswer(.ok, contentType: "text/plain", body: ByteBuffer(string: "OK"))
-    }
-
-    private var closedByInvalidPacket = false
-
-    // MARK: Websocket
-
-    var acceptsUpgrade: Bool { engine.phase == .polling }
-
-    /// A websocket takes part in the session: as its only transport, or probing. False: refuse it.
-    func attach(_ webSocket: WebSocketConnection) -> Bool {
-        let isOnlyTransport = engine.phase == .websocket && self.webSocket == nil
-        guard isOnlyTransport || engine.webSocketArrived(at: .now) else { return false }
-        self.webSocket = webSocket
-        return true
-    }
-
-    func received(_ packet: EngineIOPacket, from webSocket: WebSocketConnection) {
-        guard webSocket === self.webSocket, !isClosed else { return }
-        received(packet, on: .websocket)
-    }
-
-    func refuse(_ error: any Error) {
-        guard !isClosed else { return }
-        shard.counters.invalidPackets += 1
-        shard.logger.debug("invalid packet ends the session", metadata: ["sid": "\(sid)", "cause": "\(error)"])
-        let isFirst = !hasEverConnected
-        switch error {
-        case SocketIOError.unexpectedBinary where isFirst, SocketIOError.unknownType where isFirst:
-            refused(ClientRefusal(.unsupportedParser, ByteString("the first packet is \(error)")))
-        default: refused(ClientRefusal(.invalidPacket, ByteString("\(error)")))
-        }
-        closedByInvalidPacket = true
-        close(.invalidPacket)
-    }
-
-    /// Tells of something that the client didn't get.
-    func refused(_ refusal: ClientRefusal) {
-        shard.refused(refusal) { [sid, webSocket] in
-            var client: Logger.Metadata = ["sid": "\(sid)"]
-            if let address = webSocket?.peerAddress { client.merge(.address(address)) { $1 } }
-            return client
-        }
-    }
-
-    /// A broken packet on a websocket: a probing one goes alone, the session's own takes the session with it.
-    func refuse(_ error: any Error, from webSocket: WebSocketConnection) {
-        guard webSocket === self.webSocket else { return }
-        if engine.phase == .websocket { refuse(error) } else { dropProbe() }
-    }
-
-    func closed(_ webSocket: WebSocketConnection) {
-        guard webSocket === self.webSocket else { return }
-        self.webSocket = nil
-        if engine.webSocketClosed() { close(.transportClosed) }
-    }
-
-    private func dropProbe() {
-        let probe = webSocket
-        webSocket = nil
-        _ = engine.webSocketClosed()
-        probe?.close(.policyViolation)
-    }
-
-    // MARK: Packets
-
-    private func received(_ packet: EngineIOPacket, on transport: EngineIORequest.Transport) {
-        switch engine.received(packet, on: transport, at: .now) {
-        case .none: break
-        case .message: receivedMessage(packet)
-        case .confirmProbe(let answerPoll):
-            webSocket?.writeText("3probe")
-            if answerPoll { self.answerPoll(with: ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])) }
-        case .upgraded(let answerPoll):
-            if answerPoll { self.answerPoll(with: ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])) }
-            writeQueueToWebSocket()
-        case .dropWebSocket:
-            let probe = webSocket
-            webSocket = nil
-            probe?.close(.policyViolation)
-        case .close(let reason): close(reason)
-        }
-    }
-
-    private func receivedMessage(_ packet: EngineIOPacket) {
-        defer {
-            let unfinished = isClosed ? 0 : assembler.unfinishedBytes
-            if unfinished != unfinishedBytes { shard.note(unfinishedBytes: unfinished, of: self) }
-        }
-        do {
-            guard let message = try assembler.received(packet) else { return }
-            try received(message)
-        } catch {
-            refuse(error)
-        }
-    }
-
-    private func received(_ message: SocketIOPacketAssembler.Message) throws(SocketIOError) {
-        let packet = message.packet
-        let socket = sockets.first { $0.namespace.name == packet.namespace }
-        switch packet.type {
-        case .connect: try connect(packet, existing: socket)
-        case .disconnect:
-            if let socket { remove(socket) }
-        case .event, .binaryEvent:
-            // The first packet of a session must be CONNECT; later ones may cross our own DISCONNECT.
-            guard hasEverConnected else { throw .payload }
-            if let socket { try shard.events.received(packet, from: socket) }
-        case .ack, .binaryAck:
-            if let socket { try shard.events.receivedAck(message, from: socket) }
-        case .connectError: throw .payload
-        }
-    }
-
-    private func connect(_ packet: SocketIOPacket, existing: Socket?) throws(SocketIOError) {
-        guard try shard.events.isObjectOrEmpty(packet.json) else { throw .payload }
-        let namespace = packet.namespace
-        let configuration = shard.configuration
-        let isAllowed = configuration.namespaces?.contains(namespace) ?? true
-        guard existing == nil, isAllowed, namespace.count <= configuration.maxNameBytes,
-            sockets.count < configuration.maxNamespacesPerSession
-        else {
-            shard.counters.namespacesRefused += 1
-            if !isAllowed {
-                refused(ClientRefusal(.namespaceRefused, namespace))
-            } else if existing == nil, namespace.count <= configuration.maxNameBytes {
-                refused(ClientRefusal(.tooManyNamespaces))
-            } else {
-                refused(
-                    ClientRefusal(
-                        .invalidPacket, "a CONNECT to a namespace that is open already or has too long a name"))
-            }
-            return shard.enqueue(to: self) { SocketIOPacketWriter.writeConnectError(namespace: namespace, to: &$0) }
-        }
-        hasEverConnected = true
-        engine.namespaceConnected()
-        let socket = shard.registry.connect(self, to: namespace, sid: shard.makeSID())
-        sockets.append(socket)
-        shard.enqueue(to: self) { SocketIOPacketWriter.writeConnect(namespace: namespace, sid: socket.sid, to: &$0) }
-        // The client may hand its sid to a backend at once, so it learns it when messages for it find their way.
-        unroutableConnects += 1
-        shard.whenRoutable {
-            self.unroutableConnects -= 1
-            self.touch()
-        }
-    }
-
-    /// Takes a socket out of its rooms; the transport stays open.
-    func remove(_ socket: Socket) {
-        shard.events.cancelJoins(of: socket)
-        shard.registry.disconnect(socket)
-        sockets.removeAll { $0 === socket }
     }
 
     // MARK: Time and end
@@ -385,8 +168,8 @@ final class Session: UnfinishedInput {
         if queue.byteCount > Self.stallBytes { checkProgress(at: now) } else if stall != nil { stall = nil }
     }
 
-    /// The queue's bound is large, since a healthy client may get large messages at once. One that takes nothing at all may
-    /// hold as much for a short time only.
+    /// The queue's limit is large, since a healthy client may get several large messages at once. A client that takes
+    /// nothing may hold that much for a short time only.
     private func checkProgress(at now: EngineIOSession.Instant) {
         let unsent = webSocket?.unsentBytes ?? 0
         guard let stall, stall.unsentBytes == unsent else {
@@ -401,7 +184,7 @@ final class Session: UnfinishedInput {
             waitingBytes: queue.byteCount + unsent, limit: Self.stallBytes)
     }
 
-    /// A slow phone's.
+    /// The rate of a slow phone.
     private static let slowestBytesPerSecond = 100_000
 
     /// Some thousands of typical events.
@@ -418,9 +201,9 @@ final class Session: UnfinishedInput {
             shard.registry.disconnect(socket)
         }
         sockets = []
-        // A client that closes knows; its poll just ends, as the protocol's test suite asks.
+        // A client that closes knows it; its poll just ends, as the protocol's test suite demands.
         let lastPacket: EngineIOPacketType = reason == .clientClosed ? .noop : .close
-        answerPoll(with: ByteBuffer(bytes: [lastPacket.rawValue]))
+        endPoll(with: ByteBuffer(bytes: [lastPacket.rawValue]))
         if reason == .slowClient {
             shard.counters.packetsDroppedSlow += queue.packetCount + 1
         } else {

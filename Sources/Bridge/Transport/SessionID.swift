@@ -3,10 +3,10 @@ import JSONCodec
 /// Makes and reads sids: 20 characters of `A-Za-z0-9_-`, as python-engineio's.
 ///
 /// The first two characters name the event loop that owns the session or socket, so that a request or a message for
-/// a sid finds it without a table. The next two are the same for all sids of one process, so that a request which a load
-/// balancer has sent to the wrong one can be told so. The other 16 are 96 random bits.
+/// a sid finds it without a table. The next two are the same for all sids of one process, so that a request that a load
+/// balancer sent to the wrong process can be recognised. The other 16 are 96 random bits.
 package enum SessionID {
-    /// What the sids of one process have in common; drawn at its start.
+    /// The part that all sids of one process share; drawn at its start.
     package struct Instance: Sendable, Equatable {
         fileprivate let value: Int
 
@@ -44,13 +44,13 @@ package enum SessionID {
         }
     }
 
-    /// The loop that a sid of ours names; nil for what can't be one.
+    /// The event loop that a sid names; nil if it can't be a sid of ours.
     package static func loop(of sid: ByteString, loopCount: Int) -> Int? {
         guard let parts = parts(of: sid), parts.loop < loopCount else { return nil }
         return parts.loop
     }
 
-    /// Whether a sid has the shape of ours and was drawn by another process, or by this one before it was restarted.
+    /// Whether a sid has the format of ours but was made by another process, or before a restart.
     package static func isForeign(_ sid: ByteString, to instance: Instance) -> Bool {
         parts(of: sid).map { $0.instance != instance } ?? false
     }

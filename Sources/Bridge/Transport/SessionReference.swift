@@ -2,12 +2,12 @@ import JSONCodec
 import NIOCore
 import SocketIOProtocol
 
-/// A session by its sid, which names the event loop it lives on; for requests that arrive on any loop.
+/// A session by its sid, which names its event loop; usable on any event loop.
 struct SessionReference: Sendable {
     let sid: ByteString
     private let shard: NIOLoopBound<Shard>
 
-    /// Nil when the text is no sid of this server.
+    /// Nil if the text is not a sid of this server.
     init?(sid: ByteString, shards: [NIOLoopBound<Shard>]) {
         guard let loop = SessionID.loop(of: sid, loopCount: shards.count) else { return nil }
         self.sid = sid
@@ -17,7 +17,7 @@ struct SessionReference: Sendable {
     func poll(_ poll: PendingPoll) {
         run { shard in
             guard let session = session(on: shard) else {
-                return poll.promise.succeed(HTTPAnswer(.invalidSession(sid)))
+                return poll.promise.succeed(HTTPResponse(.invalidSession(sid)))
             }
             session.received(poll)
             shard.flush()
@@ -31,17 +31,17 @@ struct SessionReference: Sendable {
         }
     }
 
-    func post(_ body: ByteBuffer, promise: EventLoopPromise<HTTPAnswer>) {
+    func post(_ body: ByteBuffer, promise: EventLoopPromise<HTTPResponse>) {
         run { shard in
             guard let session = session(on: shard) else {
-                return promise.succeed(HTTPAnswer(.invalidSession(sid)))
+                return promise.succeed(HTTPResponse(.invalidSession(sid)))
             }
             let bytes = Array(body.readableBytesView)
             promise.succeed(session.received(body: (EngineIOPayload.jsonpBody(bytes[...]) ?? bytes)[...]))
         }
     }
 
-    /// Whether a websocket may probe: nil, or why not.
+    /// Succeeds with nil if a websocket may probe, and with the refusal otherwise.
     func checkUpgrade(promise: EventLoopPromise<EngineIORefusal?>) {
         run { shard in
             guard let session = session(on: shard) else { return promise.succeed(.invalidSession(sid)) }
@@ -52,7 +52,7 @@ struct SessionReference: Sendable {
     /// Takes over a connection whose client has asked for this session's websocket.
     func adopt(_ connection: UpgradedConnection) {
         run { shard in
-            guard let session = shard.session(sid) else { return connection.close() }
+            guard let session = shard.session(sid) else { return }
             shard.adopt(connection, for: .upgrade(session))
         }
     }

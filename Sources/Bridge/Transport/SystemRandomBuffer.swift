@@ -1,6 +1,6 @@
 import Glibc
 
-/// Random numbers of the system, drawn 32 at a time: one system call for each would be four for each client.
+/// Random numbers of the system, drawn 32 at a time: each client needs four, and one at a time would cost four system calls.
 struct SystemRandomBuffer: RandomNumberGenerator {
     private var words: [UInt64] = []
 

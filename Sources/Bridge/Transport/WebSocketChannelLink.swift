@@ -5,7 +5,7 @@ final class WebSocketChannelLink: ChannelInboundHandler, WebSocketLink {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private let shard: Shard
+    private let host: any ConnectionHost
     private let connection: WebSocketConnection
     private let purpose: WebSocketConnection.Purpose
     private var context: ChannelHandlerContext?
@@ -13,10 +13,10 @@ final class WebSocketChannelLink: ChannelInboundHandler, WebSocketLink {
     private var writesPending = 0
     private var closesWhenSent = false
 
-    init(_ connection: WebSocketConnection, for purpose: WebSocketConnection.Purpose, shard: Shard) {
+    init(_ connection: WebSocketConnection, for purpose: WebSocketConnection.Purpose, host: any ConnectionHost) {
         self.connection = connection
         self.purpose = purpose
-        self.shard = shard
+        self.host = host
     }
 
     // MARK: Outgoing
@@ -69,7 +69,7 @@ final class WebSocketChannelLink: ChannelInboundHandler, WebSocketLink {
         connection.received(&bytes)
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) { shard.flush() }
+    func channelReadComplete(context: ChannelHandlerContext) { host.flush() }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         if context.channel.isWritable { connection.canSendAgain() }

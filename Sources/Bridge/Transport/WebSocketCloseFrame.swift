@@ -1,6 +1,6 @@
 import SocketIOProtocol
 
-/// Why a server closes a websocket (RFC 6455, section 7.4.1).
+/// Reasons for which a server closes a websocket (RFC 6455, section 7.4.1).
 enum WebSocketCloseCode: UInt16 {
     case normalClosure = 1000
     case goingAway = 1001
@@ -13,15 +13,15 @@ enum WebSocketCloseCode: UInt16 {
 
 /// The payload of a client's close frame: nothing, or a code and a reason (RFC 6455, sections 5.5.1 and 7.4).
 enum WebSocketCloseFrame {
-    /// The code to answer with: the client's own, or why its frame is wrong. Nil when the client named none.
-    static func answerCode(to payload: [UInt8]) -> UInt16? {
+    /// The code to send back: the client's own, or an error code if its frame is invalid. Nil if the client sent none.
+    static func responseCode(to payload: [UInt8]) -> UInt16? {
         if payload.isEmpty { return nil }
         let code = payload.prefix(2).reduce(0 as UInt16) { $0 << 8 | UInt16($1) }
         guard payload.count >= 2, isAllowed(code) else { return WebSocketCloseCode.protocolError.rawValue }
         return UTF8Validation.isValid(payload.dropFirst(2)) ? code : WebSocketCloseCode.inconsistentData.rawValue
     }
 
-    /// 1004 to 1006 and 1015 never travel; the registry ends at 1014, applications have 3000 to 4999.
+    /// 1004 to 1006 and 1015 are never sent; registered codes end at 1014, and applications use 3000 to 4999.
     private static func isAllowed(_ code: UInt16) -> Bool {
         switch code {
         case 1000...1003, 1007...1014, 3000...4999: true

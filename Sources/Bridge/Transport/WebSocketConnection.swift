@@ -2,13 +2,13 @@ import JSONCodec
 import NIOCore
 import SocketIOProtocol
 
-/// What carries a websocket's bytes.
+/// Carries a websocket's bytes.
 protocol WebSocketLink: AnyObject {
     /// Bytes that wait because the client doesn't read.
     var unsentBytes: Int { get }
     /// Whether another write is welcome.
     var isWritable: Bool { get }
-    /// Where bytes may be sent at once, past the link; -1 where or while they may not.
+    /// A descriptor to which bytes may be sent directly; -1 while they have to go through the link.
     var openDescriptor: CInt { get }
     func write(_ bytes: ByteBuffer)
     func close()
@@ -17,48 +17,63 @@ protocol WebSocketLink: AnyObject {
 
 extension DirectSocket: WebSocketLink {}
 
-/// A websocket: bytes in, and frames out that are encoded already.
+/// Receives a websocket's packets: its session.
+protocol WebSocketOwner: AnyObject {
+    var sid: ByteString { get }
+    /// The websocket takes part in the session, as its transport or probing. False: it is refused.
+    func attach(_ webSocket: WebSocketConnection) -> Bool
+    func received(_ packet: EngineIOPacket, from webSocket: WebSocketConnection)
+    /// A packet could not be read.
+    func refuse(_ error: any Error, from webSocket: WebSocketConnection)
+    /// Counts and logs something that was refused.
+    func refused(_ refusal: ClientRefusal)
+    /// Another write is welcome.
+    func webSocketWritable()
+    func closed(_ webSocket: WebSocketConnection)
+}
+
+/// A websocket: reads bytes, and writes frames that are encoded already.
 final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
-    /// What the connection was opened for.
+    /// The session that the connection is for.
     enum Purpose {
         case newSession
-        case upgrade(Session)
+        case upgrade(any WebSocketOwner)
     }
 
-    // What a write reads stands first, in one cache line.
-    /// The 101 response, until the first write takes it along.
+    // Fields that every write reads come first, in one cache line.
+    /// The 101 response, until the first write sends it.
     @exclusivity(unchecked) private var handshakeResponse: ByteBuffer?
-    /// The link's open descriptor, for the commonest write.
+    /// The link's open descriptor, for the most common write.
     @exclusivity(unchecked) private var descriptor: CInt = -1
     private var isUnreadable = false
     private var isClosing = false
 
     @exclusivity(unchecked) private var link: (any WebSocketLink)?
-    private let shard: Shard
-    private var session: Session?
+    private let host: any ConnectionHost
+    private var session: (any WebSocketOwner)?
     private var assembler: WebSocketMessageAssembler
-    /// The beginning of a frame whose end has not come.
+    /// The beginning of an incomplete frame.
     private var unread: ByteBuffer?
     private var unansweredPing: [UInt8]?
     var unfinishedBytes: UInt32 = 0
 
     /// - Parameter handshakeResponse: the 101 response.
-    init(shard: Shard, handshakeResponse: ByteBuffer) {
-        self.shard = shard
+    init(host: any ConnectionHost, handshakeResponse: ByteBuffer) {
+        self.host = host
         self.handshakeResponse = handshakeResponse
-        assembler = WebSocketMessageAssembler(maximumBytes: shard.configuration.maxPayload)
+        assembler = WebSocketMessageAssembler(maximumBytes: host.connections.configuration.maxPayload)
     }
 
-    /// Goes into service: the response leaves, with whatever the session has to say.
+    /// Sends the 101 response together with the session's first packets.
     func open(over link: any WebSocketLink, for purpose: Purpose) {
         self.link = link
         canSendAgain()
         switch purpose {
-        case .newSession: session = shard.openSession(over: self)
+        case .newSession: session = host.openSession(over: self)
         case .upgrade(let session):
             if session.attach(self) { self.session = session } else { close(.policyViolation) }
         }
-        // A session that is only attached has nothing to say yet.
+        // A session that is only attached sends no packet yet.
         if handshakeResponse != nil { write(ByteBuffer()) }
     }
 
@@ -73,10 +88,10 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
     /// Bytes that wait because the client doesn't read.
     var unsentBytes: Int { descriptor >= 0 ? 0 : link?.unsentBytes ?? 0 }
 
-    /// Who is at the other end, as far as the connection can be asked.
+    /// The address of the other end, if it is known.
     var peerAddress: SocketAddress? { link.flatMap { ConnectionDescriptor.peer(of: $0.openDescriptor) } }
 
-    /// Sends frames: straight to the socket while the kernel takes everything.
+    /// Sends frames, directly to the descriptor while the kernel takes everything.
     func write(_ frames: ByteBuffer) {
         if var both = handshakeResponse {
             handshakeResponse = nil
@@ -130,9 +145,10 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
         closeAtDeadline()
     }
 
-    /// A client that doesn't read our close frame or send its own is not waited for longer.
+    /// Ends the connection if the client doesn't read our close frame or send its own in time.
     private func closeAtDeadline() {
-        shard.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(shard.configuration.closeTimeout)) {
+        let connections = host.connections
+        connections.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(connections.configuration.closeTimeout)) {
             self.link?.close()
         }
     }
@@ -144,7 +160,7 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
         self.session = nil
         link = nil
         descriptor = -1
-        shard.note(unfinishedBytes: 0, of: self)
+        host.note(unfinishedBytes: 0, of: self)
         session?.closed(self)
     }
 
@@ -167,15 +183,15 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
             if begun.readableBytes > 0 { unread = begun }
         } else {
             readFrames(&bytes)
-            // The buffer is its owner's.
+            // The buffer belongs to the caller, so the rest is copied.
             if bytes.readableBytes > 0 { unread = ByteBuffer(bytes.readableBytesView) }
         }
         let unfinished = isUnreadable ? 0 : (unread?.readableBytes ?? 0) + assembler.partialBytes
-        if unfinished != unfinishedBytes { shard.note(unfinishedBytes: unfinished, of: self) }
+        if unfinished != unfinishedBytes { host.note(unfinishedBytes: unfinished, of: self) }
     }
 
     private func readFrames(_ bytes: inout ByteBuffer) {
-        let parser = WebSocketFrameParser(maximumBytes: shard.configuration.maxPayload)
+        let parser = WebSocketFrameParser(maximumBytes: assembler.maximumBytes)
         do {
             while let frame = try parser.next(in: &bytes) { received(frame) }
         } catch {
@@ -196,7 +212,7 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
             }
         case .ping:
             guard !isClosing else { return }
-            // A client that asks without reading gets an answer to its last ping when it reads again.
+            // A client that pings without reading gets a pong for its last ping when it reads again.
             if isWritable { writePong(frame.payload) } else { unansweredPing = frame.payload }
         case .pong: break
         case .close: receivedClose(frame)
@@ -227,11 +243,11 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
     private func receivedClose(_ frame: WebSocketFrame) {
         if isClosing { return link?.close() ?? () }
         isClosing = true
-        var answer = ByteBuffer()
-        let code = WebSocketCloseFrame.answerCode(to: frame.payload)
-        WebSocketFrameHeader.write(.close, payloadBytes: code == nil ? 0 : 2, to: &answer)
-        if let code { answer.writeInteger(code) }
-        write(answer)
+        var response = ByteBuffer()
+        let code = WebSocketCloseFrame.responseCode(to: frame.payload)
+        WebSocketFrameHeader.write(.close, payloadBytes: code == nil ? 0 : 2, to: &response)
+        if let code { response.writeInteger(code) }
+        write(response)
         let session = self.session
         self.session = nil
         session?.closed(self)
@@ -247,12 +263,12 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
         let session = self.session
         close(code)
         if let session {
-            shard.counters.invalidPackets += 1
+            host.counters.invalidPackets += 1
             session.refused(
                 code == .messageTooLarge
                     ? ClientRefusal(.tooLarge)
                     : ClientRefusal(.invalidPacket, ByteString("a websocket frame: \(error)")))
-            shard.logger.debug("websocket closed", metadata: ["sid": "\(session.sid)", "cause": "\(error)"])
+            host.connections.logger.debug("websocket closed", metadata: ["sid": "\(session.sid)", "cause": "\(error)"])
             session.closed(self)
         }
     }

@@ -11,7 +11,7 @@ enum WebSocketFrameHeader {
     /// The longest header.
     static let maximumBytes = 10
 
-    /// Writes a header to the beginning of some memory, where there must be room for the longest.
+    /// Writes a header to memory that has room for the longest one.
     ///
     /// - Returns: its length.
     static func write(

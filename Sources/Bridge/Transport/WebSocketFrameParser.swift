@@ -1,9 +1,9 @@
 import NIOCore
 
-/// What a client's websocket frames break; each ends the connection.
+/// A rule that a client's websocket frames break; each violation ends the connection.
 enum WebSocketViolation: Error { case frameBits, opcode, controlFrame, fragmentation, tooLarge }
 
-/// One frame of a client, unmasked (RFC 6455, section 5.2).
+/// A client's frame, unmasked (RFC 6455, section 5.2).
 struct WebSocketFrame: Equatable {
     enum Opcode: UInt8 { case continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 }
 
@@ -12,15 +12,15 @@ struct WebSocketFrame: Equatable {
     var payload: [UInt8]
 }
 
-/// Cuts what a client sends into frames. Bytes of an incomplete frame stay in the caller's buffer.
+/// Reads frames from a client's bytes. Bytes of an incomplete frame stay in the caller's buffer.
 ///
 ///     byte 0   FIN | RSV 1-3 | opcode
 ///     byte 1   MASK | length: up to 125, 126 (two bytes follow) or 127 (eight bytes follow)
 ///     then     masking key (4 bytes), payload
 ///
-/// A header is judged as soon as it is there: a frame over the limit costs nothing but its header.
+/// A header is checked as soon as it is complete, so that a frame over the limit costs only its header.
 struct WebSocketFrameParser {
-    /// Bytes that one frame's payload may have.
+    /// Bytes that a frame's payload may have.
     let maximumBytes: Int
 
     /// - Returns: the next frame, taken out of the buffer; nil when more bytes are needed.
@@ -40,7 +40,7 @@ struct WebSocketFrameParser {
         var opcode: WebSocketFrame.Opcode
         var isFinal: Bool
         var payloadBytes: Int
-        /// With the masking key.
+        /// Bytes of the header including the masking key.
         var byteCount: Int
     }
 

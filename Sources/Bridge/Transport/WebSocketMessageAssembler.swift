@@ -7,13 +7,13 @@ struct WebSocketMessageAssembler {
 
     private var partial: Message?
     let maximumBytes: Int
-    /// Bytes of the fragments of a message whose last one has not come.
+    /// Bytes of the fragments of an incomplete message.
     var partialBytes: Int { partial?.payload.count ?? 0 }
 
     init(maximumBytes: Int) { self.maximumBytes = maximumBytes }
 
-    /// - Parameter frame: one with data; control frames may stand between fragments and don't come here.
-    /// - Returns: the message that this frame completes, nil in the middle of one.
+    /// - Parameter frame: a data frame; control frames may come between fragments and are not passed here.
+    /// - Returns: the message that this frame completes; nil while fragments are missing.
     mutating func received(_ frame: WebSocketFrame) throws(WebSocketViolation) -> Message? {
         var message: Message
         if frame.opcode == .continuation {

@@ -20,9 +20,9 @@ package enum Base64 {
 
     package static func isDigit(_ byte: UInt8) -> Bool { value(of: byte) != nil }
 
-    /// Reads base64 as Python's `base64.b64decode` does: bytes outside the alphabet are passed over, such as the line feeds
+    /// Reads base64 as Python's `base64.b64decode` does: bytes outside the alphabet are skipped, such as the line feeds
     /// that the Java and Android client writes, and reading ends where the padding is complete. Padding may also be missing,
-    /// as browsers' decoders allow. Nil when a lone digit remains or a byte isn't ASCII.
+    /// as browsers' decoders allow. Nil if a lone digit remains or a byte isn't ASCII.
     package static func decode(_ text: ArraySlice<UInt8>) -> [UInt8]? {
         var result: [UInt8] = []
         result.reserveCapacity(text.count / 4 * 3 + 3)

@@ -32,7 +32,7 @@ package struct EngineIOPacket: Equatable, Sendable {
     }
 }
 
-/// Why bytes are no Engine.IO packet.
+/// Reasons why bytes are no Engine.IO packet.
 package enum EngineIOError: Error, Equatable, CustomStringConvertible {
     case emptyPacket
     case unknownPacketType(UInt8)

@@ -4,7 +4,7 @@
 package enum EngineIOPayload {
     package static let separator: UInt8 = 0x1E
     /// python-engineio's clients refuse a body with more packets than this (`max_decode_packets`).
-    package static let maximumPacketsInAnswer = 16
+    package static let maximumPacketsInPayload = 16
 
     /// Calls `body` with each packet of a request body up to the first broken one, at which it throws.
     ///
@@ -30,8 +30,8 @@ package enum EngineIOPayload {
         return EngineIOPacket(binary: bytes[...])
     }
 
-    /// The value of `d` in the form that JSONP clients post: `d=` and the payload, percent-encoded, with line
-    /// feeds written as `\n` because forms turn them into CR LF. Nil when this is no such form.
+    /// The value of `d` in the HTML form that JSONP clients post: `d=` and the payload, percent-encoded, with line
+    /// feeds written as `\n` because forms turn them into CR LF. Nil if this is no such form.
     package static func jsonpBody(_ body: ArraySlice<UInt8>) -> [UInt8]? {
         guard body.starts(with: [UInt8(ascii: "d"), UInt8(ascii: "=")]) else { return nil }
         let decoded = FormEncoding.decode(body.dropFirst(2))
@@ -45,7 +45,7 @@ package enum EngineIOPayload {
                 result.append(0x0A)
                 index += 2
             } else if decoded[index] == backslash, next == backslash {
-                // An escaped backslash protects a literal `\n` of the payload's own.
+                // An escaped backslash protects a literal `\n` in the payload.
                 let protectsLineFeed = index + 2 < decoded.count && decoded[index + 2] == UInt8(ascii: "n")
                 result.append(backslash)
                 if !protectsLineFeed { result.append(backslash) }

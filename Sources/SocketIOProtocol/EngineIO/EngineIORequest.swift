@@ -11,7 +11,7 @@ package struct EngineIORequest: Equatable, Sendable {
     /// The callback index of a JSONP client.
     package var jsonpIndex: Int?
 
-    /// - Throws: the refusal to answer with, texts as python-engineio 4.15 words them.
+    /// - Throws: the refusal to respond with, in the words of python-engineio 4.15.
     package init(
         method: Method, query: some Collection<UInt8>, isWebSocketUpgrade: Bool
     ) throws(EngineIORefusal) {
@@ -55,14 +55,14 @@ package struct EngineIORequest: Equatable, Sendable {
     }
 }
 
-/// A request that is answered with 400 and a JSON string; texts of python-engineio's `server.py`.
+/// The reason for a 400 response, sent as a JSON string with the texts of python-engineio's `server.py`.
 package enum EngineIORefusal: Error, Equatable, Sendable {
     case unsupportedVersion
     case invalidTransport
     case invalidWebSocketUpgrade
     case invalidJSONPIndex
     case invalidSession(ByteString?)
-    /// A sid that another process of a cluster has made.
+    /// A sid made by another process of a cluster.
     case foreignSession(ByteString)
     case unexpectedRequest
     case originNotAccepted

@@ -47,10 +47,10 @@ package struct EngineIOSession: Sendable {
     // MARK: Polling
 
     package enum PollAction: Equatable, Sendable {
-        /// Keep the request until there is something to say.
+        /// Keep the request until there are packets.
         case hold
-        /// Answer with what is queued, with a noop if that is nothing.
-        case answer
+        /// Respond with the queued packets, or with a noop if there are none.
+        case respond
         case refuse(EngineIORefusal)
         /// The waiting poll gets a close packet, this one a refusal, and the session ends.
         case closeOverlapping
@@ -67,7 +67,7 @@ package struct EngineIOSession: Sendable {
             return .closeOverlapping
         }
         // The client waits for its last poll before it sends the upgrade packet.
-        if hasQueuedPackets || phase == .probed { return .answer }
+        if hasQueuedPackets || phase == .probed { return .respond }
         isPollWaiting = true
         return .hold
     }
@@ -77,7 +77,7 @@ package struct EngineIOSession: Sendable {
 
     package enum FlushTarget: Equatable, Sendable { case nothing, waitingPoll, webSocket }
 
-    /// Where queued packets go now. Answering the poll is taken as done.
+    /// Where queued packets go now. A waiting poll counts as ended from then on.
     package mutating func takeFlushTarget() -> FlushTarget {
         switch phase {
         case .websocket: return .webSocket
@@ -99,7 +99,7 @@ package struct EngineIOSession: Sendable {
 
     // MARK: Upgrade
 
-    /// A websocket asks to take over. False: it is refused, the session goes on as it was.
+    /// A websocket asks to take over. False: it is refused and the session continues unchanged.
     package mutating func webSocketArrived(at now: Instant) -> Bool {
         guard phase == .polling else { return false }
         phase = .probing
@@ -127,11 +127,11 @@ package struct EngineIOSession: Sendable {
         case none
         /// A Socket.IO packet or attachment for the layer above.
         case message
-        /// Answer `3probe` on the websocket and the waiting poll, if any, with a noop.
-        case confirmProbe(answerPoll: Bool)
+        /// Send `3probe` on the websocket, and end the waiting poll, if any, with a noop.
+        case confirmProbe(endsPoll: Bool)
         /// The websocket carries the session from now on.
-        case upgraded(answerPoll: Bool)
-        /// Not what a probe sends: drop the websocket, keep the session.
+        case upgraded(endsPoll: Bool)
+        /// The packet is not one of a probe: drop the websocket, keep the session.
         case dropWebSocket
         case close(CloseReason)
     }
@@ -155,17 +155,17 @@ package struct EngineIOSession: Sendable {
     }
 
     private mutating func receivedOnProbe(_ packet: EngineIOPacket) -> Action {
-        let answersPoll = isPollWaiting
+        let endsPoll = isPollWaiting
         switch (phase, packet.type) {
         case (.probing, .ping) where !packet.isBinary && packet.payload.elementsEqual("probe".utf8):
             phase = .probed
             isPollWaiting = false
-            return .confirmProbe(answerPoll: answersPoll)
+            return .confirmProbe(endsPoll: endsPoll)
         case (.probed, .upgrade):
             phase = .websocket
             upgradeDue = nil
             isPollWaiting = false
-            return .upgraded(answerPoll: answersPoll)
+            return .upgraded(endsPoll: endsPoll)
         default:
             phase = .polling
             upgradeDue = nil
@@ -188,7 +188,7 @@ package struct EngineIOSession: Sendable {
         case close(CloseReason)
     }
 
-    /// What is due at `now`; to be asked regularly, at most one thing at a time.
+    /// The action that is due at `now`, one at a time; to be called regularly.
     package mutating func timerFired(at now: Instant) -> TimerAction {
         if phase == .closed { return .none }
         if let pongDue, now >= pongDue {
@@ -205,8 +205,8 @@ package struct EngineIOSession: Sendable {
             return .dropWebSocket
         }
         if pongDue == nil, now >= pingDue {
-            // Counted from when the ping was due, so that a silent client is gone after interval and timeout however
-            // coarse our clock; a loop that was stalled must not cost its clients their time to answer.
+            // Counted from when the ping was due, so that a silent client is gone after interval and timeout even if the
+            // clock is coarse. If the event loop was stalled, its clients still get most of the time to send a pong.
             pongDue = max(pingDue + timing.pingTimeout, now + timing.pingTimeout / 10 * 9)
             return .sendPing
         }

@@ -20,7 +20,7 @@ package enum FormEncoding {
         return result
     }
 
-    /// Calls `body` with each decoded name and value of a query string, in order. A name without a value is passed over,
+    /// Calls `body` with each decoded name and value of a query string, in order. A name without a value is skipped,
     /// as Python's `parse_qs` does.
     package static func forEachPair(in query: some Collection<UInt8>, _ body: ([UInt8], [UInt8]) -> Void) {
         for pair in Array(query).split(separator: UInt8(ascii: "&")) {
@@ -43,7 +43,7 @@ package enum FormEncoding {
 /// Whether bytes are UTF-8, as RFC 6455 asks of every text frame.
 package enum UTF8Validation {
     package static func isValid(_ bytes: some Collection<UInt8>) -> Bool {
-        // In one piece it isn't read byte by byte.
+        // Contiguous bytes are validated much faster.
         bytes.withContiguousStorageIfAvailable { String(validating: $0, as: UTF8.self) != nil }
             ?? (String(validating: bytes, as: UTF8.self) != nil)
     }

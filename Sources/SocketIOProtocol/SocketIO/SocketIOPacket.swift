@@ -13,14 +13,14 @@ package struct SocketIOPacket: Equatable, Sendable {
     package var type: SocketIOPacketType
     /// Attachments that follow as binary packets of their own; 0 unless the type is binary.
     package var attachmentCount: Int
-    /// `/` when the packet names none; a query in it is dropped, as the reference servers do.
+    /// `/` if the packet names none; a query in it is dropped, as the reference servers do.
     package var namespace: ByteString
     package var ackID: Int?
-    /// The JSON text, not yet parsed; empty when the packet has none.
+    /// The JSON text, not yet parsed; empty if the packet has none.
     package var json: ArraySlice<UInt8>
 
     package static let root: ByteString = "/"
-    /// More attachments than this in one packet are refused: nothing a client sends us has a use for them.
+    /// Packets with more attachments are refused: no event that a client sends here needs them.
     package static let maximumAttachments = 256
 
     package init(_ text: ArraySlice<UInt8>) throws(SocketIOError) {
@@ -63,7 +63,7 @@ package struct SocketIOPacket: Equatable, Sendable {
         return ByteString(bytes: full.prefix { $0 != UInt8(ascii: "?") })
     }
 
-    /// Takes a number that is exact in JavaScript too, at most 2^53 - 1; nil when there is none or a greater one.
+    /// Reads a number that is exact in JavaScript too, at most 2^53 - 1; nil if there is none or it is greater.
     private static func takeNumber(_ rest: inout ArraySlice<UInt8>) -> Int? {
         guard let first = rest.first, isDigit(first) else { return nil }
         var value = 0
@@ -79,7 +79,7 @@ package struct SocketIOPacket: Equatable, Sendable {
     private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
 }
 
-/// Why bytes are no Socket.IO packet that a client may send.
+/// Reasons why bytes are no Socket.IO packet that a client may send.
 package enum SocketIOError: Error, Equatable, CustomStringConvertible {
     case unknownType, attachmentCount, tooManyAttachments, ackID, payload
     case unexpectedBinary, missingAttachments, json

@@ -10,12 +10,12 @@ package struct SocketIOPacketAssembler: Sendable {
     private var waitingBytes = 0
     /// Bytes of attachments that one packet may collect.
     package let maximumBytes: Int
-    /// Bytes of a packet whose last attachment has not come.
+    /// Bytes of a packet that waits for attachments.
     package var unfinishedBytes: Int { waiting.map { $0.packet.json.count + waitingBytes } ?? 0 }
 
     package init(maximumBytes: Int) { self.maximumBytes = maximumBytes }
 
-    /// - Returns: the message that is complete with this one, or nil while attachments are due.
+    /// - Returns: the message that this packet completes; nil while attachments are missing.
     package mutating func received(_ message: EngineIOPacket) throws(SocketIOError) -> Message? {
         message.isBinary ? try receivedAttachment(message.payload) : try receivedText(message.payload)
     }

@@ -20,7 +20,7 @@ package enum SocketIOPacketWriter {
         if let ackID { writer.appendInteger(Int64(ackID)) }
     }
 
-    /// `40{"sid":"…"}` or `40/chat,{"sid":"…"}`: the answer to CONNECT.
+    /// `40{"sid":"…"}` or `40/chat,{"sid":"…"}`: the response to CONNECT.
     package static func writeConnect(namespace: ByteString, sid: ByteString, to writer: inout JSONWriter) {
         writeHead(.connect, namespace: namespace, to: &writer)
         writer.append("{\"sid\":")
@@ -28,8 +28,8 @@ package enum SocketIOPacketWriter {
         writer.append("}")
     }
 
-    /// `44{"message":"Unable to connect"}`: the refusal, worded as python-socketio's. JavaScript clients make an error of the
-    /// member `message`.
+    /// `44{"message":"Unable to connect"}`: the refusal, worded as python-socketio's. JavaScript clients make an error of
+    /// the member `message`.
     package static func writeConnectError(namespace: ByteString, to writer: inout JSONWriter) {
         writeHead(.connectError, namespace: namespace, to: &writer)
         writer.append("{\"message\":\"Unable to connect\"}")

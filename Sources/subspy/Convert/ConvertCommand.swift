@@ -9,9 +9,9 @@ struct ConvertCommand: ParsableCommand {
         commandName: "convert",
         abstract: "Turns a recording into JSON lines that can be read and edited, or these into a recording.",
         discussion: """
-            The first line of the input says which way. In JSON lines each message is written out: tuples, bytes and what else
-            JSON has no kind for are objects with one key, such as {"$tuple": [1, 2]}. Nothing is lost; a payload that can't be
-            written out keeps its bytes. Lines of your own need only a message: {"message": {"method": "emit", ...}}.
+            The first line of the input decides the direction. In JSON lines each message is written out: tuples, bytes and
+            other values without a JSON type are objects with one key, such as {"$tuple": [1, 2]}. Nothing is lost: a payload
+            that can't be written out keeps its bytes. Lines of your own need only a message: {"message": {"method": "emit", ...}}.
             `subspy replay` and `subspy diff` read both. A file is compressed when its name ends in .gz.
 
             Examples:
@@ -34,7 +34,7 @@ struct ConvertCommand: ParsableCommand {
     }
 
     func run() throws {
-        // Writing to a closed pipe is an error to be handled, not the end of the process.
+        // Writing to a closed pipe then fails instead of ending the process.
         signal(SIGPIPE, SIG_IGN)
         let converter: Converter
         do { converter = try Converter(path: input) } catch { throw CommandFailure(66, "\(error)") }
@@ -57,7 +57,7 @@ private final class Converter {
 
     func convert(to path: String, overwrites: Bool) throws(CommandFailure) {
         do {
-            // Read first: what is no recording costs no file.
+            // Reading comes first: an input that is no recording makes no file.
             var line = try reader.nextLine()
             guard overwrites || path == "-" || !RecordingFile.exists(path) else {
                 throw CommandFailure(73, "\(path) is there already: --force overwrites it")

@@ -10,7 +10,7 @@ struct DecodeCommand: ParsableCommand {
         abstract: "Shows what one payload holds: a pickle of any protocol, or JSON.",
         discussion: """
             Nothing in a pickle is executed. Exit code 65 when the payload can't be read; with --audit also when a pickle
-            after the first imports or calls anything, and when what Python would do can't be told.
+            after the first imports or calls anything, and when subspy can't tell what Python would do.
 
             Examples:
               subspy decode payload.bin
@@ -25,7 +25,9 @@ struct DecodeCommand: ParsableCommand {
     @OptionGroup var text: PayloadText
 
     @Option(
-        help: ArgumentHelp("Largest payload that is read: 200, 1k, 2M (of 1024). (default: \(Defaults.payloadMebibytes)M)", valueName: "bytes"),
+        help: ArgumentHelp(
+            "Largest payload that is read: 200, 1k, 2M (of 1024). (default: \(Defaults.payloadMebibytes)M)",
+            valueName: "bytes"),
         transform: ByteCount.parse)
     var maxSize: Int?
 

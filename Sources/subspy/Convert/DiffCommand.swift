@@ -30,13 +30,13 @@ struct DiffCommand: ParsableCommand {
     @Flag(help: "Do not compare the senders' host ids.")
     var ignoreHost = false
 
-    @Flag(help: "Do not care which message comes first.")
+    @Flag(help: "Ignore the order of the messages.")
     var ignoreOrder = false
 
-    @Option(help: ArgumentHelp("Differences that are shown; all of them are counted.", valueName: "n"))
+    @Option(help: ArgumentHelp("Differences to show; all of them are counted.", valueName: "n"))
     var limit = Defaults.differences
 
-    @Flag(name: .shortAndLong, help: "Print nothing; the exit code tells.")
+    @Flag(name: .shortAndLong, help: "Print nothing; use the exit code.")
     var quiet = false
 
     func validate() throws {
@@ -47,10 +47,10 @@ struct DiffCommand: ParsableCommand {
     func run() throws {
         let isSame: Bool
         do throws(RecordingReader.Failure) {
-            let index = MessageIndex(ignoresHost: ignoreHost)
-            let difference = RecordingDifference(try index.digests(of: a), try index.digests(of: b))
+            let digester = MessageDigester(ignoresHost: ignoreHost)
+            let difference = RecordingDifference(try digester.digests(of: a), try digester.digests(of: b))
             if !quiet {
-                let report = DifferenceReport(difference, limit: limit, index: index)
+                let report = DifferenceReport(difference, limit: limit, digester: digester)
                 try report.print(a, b)
             }
             let isComplete = difference.missing.isEmpty && difference.added.isEmpty

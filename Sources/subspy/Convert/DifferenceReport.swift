@@ -2,42 +2,42 @@ import JSONCodec
 import PickleCodec
 import PubSubMessages
 
-/// Prints what two recordings do not have in common.
+/// Prints the differences of two recordings.
 final class DifferenceReport {
-    private typealias Found = (place: Int, entry: RecordingReader.Entry)
+    private typealias Found = (index: Int, entry: RecordingReader.Entry)
 
     private let difference: RecordingDifference
     private let limit: Int
-    private let index: MessageIndex
+    private let digester: MessageDigester
     private let output = LineOutput()
     private let inspector = MessageInspector()
     private var renderer = MessageRenderer()
 
-    init(_ difference: RecordingDifference, limit: Int, index: MessageIndex) {
+    init(_ difference: RecordingDifference, limit: Int, digester: MessageDigester) {
         self.difference = difference
         self.limit = limit
-        self.index = index
+        self.digester = digester
     }
 
     func print(_ a: String, _ b: String) throws(RecordingReader.Failure) {
-        let missing = try index.entries(at: difference.missing.prefix(limit), of: a)
-        let added = try index.entries(at: difference.added.prefix(limit), of: b)
+        let missing = try digester.entries(at: difference.missing.prefix(limit), of: a)
+        let added = try digester.entries(at: difference.added.prefix(limit), of: b)
         let partners = pairs(missing, added)
         var paired = Set<Int>()
         for (old, partner) in zip(missing, partners) {
             guard let partner else {
-                printLine("- \(old.place + 1) ", old.entry)
+                printLine("- \(old.index + 1) ", old.entry)
                 continue
             }
             paired.insert(partner)
             let new = added[partner]
-            output.append("~ \(old.place + 1) \(new.place + 1) \(changedKeys(old.entry, new.entry))")
+            output.append("~ \(old.index + 1) \(new.index + 1) \(changedKeys(old.entry, new.entry))")
             output.endLine()
             printLine("  - ", old.entry)
             printLine("  + ", new.entry)
         }
         for (number, new) in added.enumerated() where !paired.contains(number) {
-            printLine("+ \(new.place + 1) ", new.entry)
+            printLine("+ \(new.index + 1) ", new.entry)
         }
         printSummary(changed: paired.count)
         output.flush()
@@ -66,7 +66,7 @@ final class DifferenceReport {
 
     // MARK: Changed messages
 
-    /// What makes two messages versions of one.
+    /// Two messages with the same subject are versions of one.
     private struct Subject: Hashable {
         let redisChannel: ByteString
         let method, event, namespace, sid: ByteString?
@@ -75,11 +75,11 @@ final class DifferenceReport {
 
     /// For each missing message the added one that it became, in order.
     private func pairs(_ missing: [Found], _ added: [Found]) -> [Int?] {
-        var places: [Subject: [Int]] = [:]
+        var indices: [Subject: [Int]] = [:]
         for (number, found) in added.enumerated().reversed() {
-            if let subject = subject(of: found.entry) { places[subject, default: []].append(number) }
+            if let subject = subject(of: found.entry) { indices[subject, default: []].append(number) }
         }
-        return missing.map { found in subject(of: found.entry).flatMap { places[$0]?.popLast() } }
+        return missing.map { found in subject(of: found.entry).flatMap { indices[$0]?.popLast() } }
     }
 
     /// nil for what has no method.
@@ -93,7 +93,7 @@ final class DifferenceReport {
 
     private func changedKeys(_ old: RecordingReader.Entry, _ new: RecordingReader.Entry) -> String {
         var paths: [String] = []
-        if let old = index.value(of: old.payload), let new = index.value(of: new.payload) {
+        if let old = digester.value(of: old.payload), let new = digester.value(of: new.payload) {
             note(old, new, at: "", &paths)
         }
         let shown = paths.prefix(Limits.namedKeys).joined(separator: ", ")
@@ -104,7 +104,7 @@ final class DifferenceReport {
     private func note(_ old: PickleValue, _ new: PickleValue, at path: String, _ paths: inout [String]) {
         guard old != new else { return }
         switch (old, new) {
-        // Wider ones would take too long, and say too much.
+        // Wider dicts would take too long and print too much.
         case (.dict(let old), .dict(let new)) where max(old.count, new.count) <= Limits.comparedKeys:
             let keys = old.pairs.map(\.key) + new.pairs.map(\.key).filter { old[$0] == nil }
             for key in keys {

@@ -9,7 +9,7 @@ struct EncodeCommand: ParsableCommand {
         commandName: "encode",
         abstract: "Writes a payload, as a pickle or as JSON, without publishing it.",
         discussion: """
-            The value is JSON. What JSON has no kind for is an object with one key: {"$tuple": [1, 2]}, {"$bytes": "QQ=="},
+            The value is JSON. A value without a JSON type is an object with one key: {"$tuple": [1, 2]}, {"$bytes": "QQ=="},
             {"$set": [1]}, {"$dict": [[1, 2]]}, {"$float": "nan"}; `subspy decode --json` prints these.
 
             Examples:
@@ -24,7 +24,8 @@ struct EncodeCommand: ParsableCommand {
     var `as` = PublishFormat.pickle
 
     @Option(
-        name: .customLong("protocol"), help: ArgumentHelp("Pickle protocol, 0 to 5. (default: \(Defaults.pickleProtocol))", valueName: "n"),
+        name: .customLong("protocol"),
+        help: ArgumentHelp("Pickle protocol, 0 to 5. (default: \(Defaults.pickleProtocol))", valueName: "n"),
         completion: .list((0...5).map { "\($0)" }))
     var version: Int?
 
@@ -78,7 +79,8 @@ struct EncodeCommand: ParsableCommand {
             var document = JSONDocument()
             try document.parse(bytes)
             let value = try TaggedJSON.value(document.root, of: document)
-            return try MessageText.payload(of: value, as: `as` == .json ? .json : .pickle(version: version ?? Defaults.pickleProtocol))
+            return try MessageText.payload(
+                of: value, as: `as` == .json ? .json : .pickle(version: version ?? Defaults.pickleProtocol))
         }
     }
 }

@@ -2,12 +2,12 @@ import JSONCodec
 import PickleCodec
 import PubSubMessages
 
-/// Writes a payload out as JSON with tags, beside the form it had: `"form":"pickle","protocol":4,"message":{...}`; and reads
-/// that.
+/// Writes a payload as JSON with tags, after the format it had, and reads it again:
+/// `"form":"pickle","protocol":4,"message":{...}`.
 struct MessageText: ~Copyable {
     private var renderer = MessageRenderer()
 
-    /// Appends these keys; nothing for a payload that can't be read, or holds what JSON has no form for.
+    /// Appends these keys; false for a payload that can't be read, and for values that JSON can't express.
     mutating func appendKeys(
         for payload: UnsafeRawBufferPointer, by inspector: MessageInspector, to writer: inout JSONWriter
     ) -> Bool {

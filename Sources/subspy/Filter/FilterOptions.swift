@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// Which messages are meant.
+/// The options that choose messages.
 struct FilterOptions: ParsableArguments {
     @Option(
         parsing: .singleValue, help: .pattern("Event; repeatable, any of them."), transform: TextPattern.init(argument:)
@@ -32,7 +32,7 @@ struct FilterOptions: ParsableArguments {
     @Option(parsing: .singleValue, help: .pattern("Not this host id."), transform: TextPattern.init(argument:))
     var notHost: [TextPattern] = []
 
-    @Flag(help: "Also the messages by which each ws-emit sees that it is alive; --method shows them too.")
+    @Flag(help: "Also show the messages by which each ws-emit checks its own subscription; --method shows them too.")
     var canaries = false
 
     @Option(

@@ -1,4 +1,4 @@
-/// A shell pattern over bytes: `*`, `?` (one character of UTF-8), `[a-z]`, `[!a-z]`, and `\` before what is meant itself.
+/// A shell pattern over bytes: `*`, `?` (one character of UTF-8), `[a-z]`, `[!a-z]`, and `\` before a character that means itself.
 struct GlobPattern: Hashable, Sendable {
     private enum Part: Hashable {
         case byte(UInt8)
@@ -47,10 +47,10 @@ struct GlobPattern: Hashable, Sendable {
         return nil
     }
 
-    /// Whether the pattern describes the whole text. Takes time proportional to the product of both lengths at worst.
+    /// Compares the pattern with the whole text. At worst the time is proportional to the product of both lengths.
     func matches(_ text: UnsafeRawBufferPointer) -> Bool {
         var (part, index) = (0, 0)
-        // Where to go on when what follows the last `*` doesn't fit: one byte further.
+        // The place to try again from when the parts after the last `*` don't fit: one byte further.
         var retry: (part: Int, index: Int)?
         while part < parts.count || index < text.count {
             if part < parts.count, parts[part] == .anything {

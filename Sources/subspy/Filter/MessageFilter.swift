@@ -4,7 +4,7 @@ import PubSubMessages
 /// Reads messages and decides which ones pass. A payload that can't be read has no event, room or sender: it passes only
 /// `--not-…`.
 final class MessageFilter {
-    /// Texts of one field that are wanted, or not.
+    /// The patterns for one field.
     private struct Choice {
         let wanted: [TextPattern]
         let unwanted: [TextPattern]
@@ -73,7 +73,7 @@ final class MessageFilter {
         guard accepts(inspection.summary) else { return false }
         guard !grep.isEmpty else { return true }
         renderer.render(payload, inspection.form, of: inspector)
-        // As it is printed, or in its bytes.
+        // In the printed message, or in its bytes.
         return renderer.withBytes { text in
             grep.contains { $0.isFound(in: text) || $0.isFound(in: payload) }
         }

@@ -1,7 +1,7 @@
 import ArgumentParser
 import JSONCodec
 
-/// What a text has to look like: a glob, or a regular expression between slashes.
+/// A pattern for texts: a glob, or a regular expression between slashes.
 enum TextPattern {
     case glob(GlobPattern)
     case regex(Regex<AnyRegexOutput>)
@@ -25,7 +25,7 @@ enum TextPattern {
         }
     }
 
-    /// A glob has to describe the whole text, a regular expression a part of it.
+    /// A glob must match the whole text, a regular expression a part of it.
     func matches(_ text: ByteString) -> Bool {
         switch self {
         case .glob(let glob): text.withUnsafeBytes { glob.matches($0) }
@@ -34,7 +34,7 @@ enum TextPattern {
     }
 }
 
-/// What a text has to hold: some bytes, or a match of a regular expression between slashes.
+/// A pattern for parts of texts: some bytes, or a regular expression between slashes.
 enum ContentPattern {
     case bytes([UInt8])
     case regex(Regex<AnyRegexOutput>)

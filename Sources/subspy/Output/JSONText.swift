@@ -5,7 +5,7 @@ import PubSubMessages
 /// Writes values as one line of JSON, fit for jq, from which `subspy encode` makes the same Python values; a buffer that is
 /// reused.
 ///
-/// What JSON has no kind for is an object with one key, its tag:
+/// A value without a JSON type is an object with one key, its tag:
 ///
 /// | Python | JSON |
 /// |---|---|
@@ -34,14 +34,14 @@ struct JSONText: ~Copyable, ValueSpelling {
     static let hasTags = true
 
     var output = JSONWriter(capacity: 4096)
-    /// Spells what has no JSON form.
+    /// Spells objects, which JSON can't express.
     var repr: PythonRepr
     let redaction: Redaction
     /// Characters shown of each text, bytes of each bytes value.
     let maximumTextLength: Int?
     /// As in ``PythonRepr``.
     var hiddenAttachments: Set<Int> = []
-    /// Why what was written can't be read back; nil when it can.
+    /// The reason why the text can't be read back; nil when it can.
     var refusal: StaticString?
 
     init(redaction: Redaction = .none, maximumTextLength: Int? = nil) {
@@ -103,7 +103,7 @@ struct JSONText: ~Copyable, ValueSpelling {
         append(isCut ? "…\"" : "\"")
     }
 
-    /// A text in quotes that is never cut: a key, or what we say.
+    /// A text in quotes that is never cut: a key, or a sentence of ours.
     mutating func append(key: UnsafeRawBufferPointer) {
         append("\"")
         append(content: key)

@@ -7,8 +7,8 @@ struct LineFormat {
         case field(Field)
     }
 
-    /// What a letter after `%` stands for. Texts show what can't be printed as Python escapes it; `None` and what is missing
-    /// is empty; several rooms or sids have commas between them.
+    /// A letter after `%`. Unprintable characters of texts are escaped as Python does; `None` and missing values are empty;
+    /// several rooms or sids have commas between them.
     enum Field: Character, CaseIterable {
         case time = "T"
         case method = "m"
@@ -53,7 +53,7 @@ struct LineFormat {
 
     let parts: [Part]
 
-    /// Whether the format has the field.
+    /// True when the format has the field.
     func contains(_ field: Field) -> Bool {
         parts.contains { if case .field(field) = $0 { true } else { false } }
     }

@@ -2,7 +2,7 @@ import Glibc
 import JSONCodec
 import PubSubMessages
 
-/// Standard output, written in whole lines: once for each burst of messages, never later.
+/// Standard output, written in whole lines at the end of each burst of messages.
 final class LineOutput {
     private var buffer = JSONWriter(capacity: 1 << 16)
     /// Ended when the reader of the pipe has gone, or when writing fails.
@@ -13,11 +13,10 @@ final class LineOutput {
         self.run = run
     }
 
-    /// Appends what a renderer, a table or a picture has spelled, in which everything from outside is printable; and bytes that
-    /// were asked for as they are.
+    /// Appends the output of a renderer or a table, in which every text from outside is printable, and payloads for `--raw`.
     func append(spelled bytes: UnsafeRawBufferPointer) { buffer.append(raw: bytes) }
 
-    /// Appends a text, wherever it comes from: what can't be printed is escaped, line feeds too.
+    /// Appends a text from anywhere: unprintable characters are escaped, line feeds too.
     func append(_ text: String) { buffer.append(text: text) }
 
     /// Appends a name from outside.
@@ -25,7 +24,8 @@ final class LineOutput {
 
     /// Appends the rest of a line: a channel and the message that was published there.
     func append(
-        _ redisChannel: ByteString, _ payload: [UInt8], by inspector: MessageInspector, _ renderer: inout MessageRenderer
+        _ redisChannel: ByteString, _ payload: [UInt8], by inspector: MessageInspector,
+        _ renderer: inout MessageRenderer
     ) {
         append(name: redisChannel)
         append(" ")
@@ -48,7 +48,7 @@ final class LineOutput {
         writeIfFull()
     }
 
-    /// Writes out what has grown large within a burst.
+    /// Writes the buffer out when it has grown large within a burst.
     func writeIfFull() {
         if buffer.count >= Limits.heldBytes { flush() }
     }
@@ -69,7 +69,7 @@ final class LineOutput {
         run.end(failure == EPIPE ? 0 : 74)
     }
 
-    /// Looks once a second whether the reader of the pipe is still there: on a quiet channel no write would tell.
+    /// Checks at intervals that the reader of the pipe is still there: on a quiet channel no write would fail.
     func watchReader() {
         run?.after(Limits.refreshInterval) { [self] in
             var entry = pollfd(fd: STDOUT_FILENO, events: 0, revents: 0)

@@ -62,7 +62,7 @@ struct OutputOptions: ParsableArguments {
         if let truncate, truncate < 1 { throw ValidationError("--truncate must be at least 1") }
     }
 
-    /// What is meant, on this standard output.
+    /// The mode for this standard output.
     var mode: OutputMode {
         if let payload { return .payload(payload) }
         if let format { return .format(format) }
@@ -79,7 +79,7 @@ struct OutputOptions: ParsableArguments {
 /// The formats of `--output`.
 enum OutputFormat: String, CaseIterable, ExpressibleByArgument { case python, pretty, json, table }
 
-/// What is printed for a message.
+/// The text that is printed for a message.
 enum OutputMode {
     case python, pretty, json, table
     case format(LineFormat)
@@ -92,9 +92,9 @@ enum PayloadFormat: String, EnumerableFlag {
     case raw
     /// Its bytes as hexadecimal digits.
     case hex
-    /// The program that a pickle is.
+    /// Its opcodes.
     case opcodes
-    /// What executing a pickle would import and call.
+    /// The names that executing it would import and call.
     case audit
 
     static func help(for value: PayloadFormat) -> ArgumentHelp? {

@@ -4,7 +4,7 @@ import JSONCodec
 
 /// Colours of the output, or none.
 struct Palette {
-    /// When there are colours.
+    /// The values of `--color`.
     enum Choice: String, CaseIterable, ExpressibleByArgument { case auto, always, never }
 
     enum Color {
@@ -25,7 +25,7 @@ struct Palette {
 
     let hasColors: Bool
 
-    /// - Parameter choice: `auto` means a terminal that can, unless the user says `NO_COLOR` (no-color.org).
+    /// - Parameter choice: `auto` means a terminal with colours, unless `NO_COLOR` is set (no-color.org).
     init(_ choice: Choice) {
         switch choice {
         case .always: hasColors = true
@@ -46,7 +46,7 @@ struct Palette {
 }
 
 extension JSONWriter {
-    /// Appends a text on one line: what can't be printed is escaped, in case that something in it is from outside.
+    /// Appends a text on one line: what can't be printed is escaped, because parts of it may be from outside.
     mutating func append(text: String) {
         var text = text
         text.withUTF8 { PrintableText.append(UnsafeRawBufferPointer($0), to: &self, escapesBackslashes: false) }

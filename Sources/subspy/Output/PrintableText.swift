@@ -6,7 +6,7 @@ extension PrintableText {
     ///
     /// - Parameters:
     ///   - keepsLines: leaves line feeds as they are, for texts of several lines.
-    ///   - escapesBackslashes: so that the text can be told from its escapes.
+    ///   - escapesBackslashes: keeps backslashes of the text apart from escapes.
     static func append(
         _ text: UnsafeRawBufferPointer, to writer: inout JSONWriter, keepsLines: Bool = false,
         escapesBackslashes: Bool = true
@@ -60,13 +60,13 @@ extension PrintableText {
         return columns
     }
 
-    /// Appends what of a printable text goes into some columns, its end marked with `…` where it doesn't fit.
+    /// Appends a printable text, cut to a number of columns with `…` at the end where it doesn't fit.
     ///
     /// - Returns: the columns taken.
     @discardableResult
     static func append(_ text: UnsafeRawBufferPointer, cutTo width: Int, to writer: inout JSONWriter) -> Int {
         var (columns, index) = (0, 0)
-        // Where to cut if the rest doesn't fit: before the last column.
+        // The place to cut if the rest doesn't fit: before the last column.
         var (cut, columnsBeforeCut) = (0, 0)
         while index < text.count {
             let (scalar, length) = scalar(of: text, at: index)

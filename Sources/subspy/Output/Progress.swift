@@ -2,7 +2,7 @@ import JSONCodec
 import Glibc
 import NIOCore
 
-/// How far a long run is: one line that is rewritten each second, on a terminal only, and one sentence at the end.
+/// Shows the progress of a long run: on a terminal a line that is rewritten each second, and one sentence at the end.
 final class Progress {
     /// Goes back to the start of the line and erases it.
     private static let clear = "\r\u{1B}[K"
@@ -13,7 +13,7 @@ final class Progress {
     private(set) var messages = 0
     private(set) var bytes = 0
     private var messagesBefore = 0
-    /// What follows the numbers on the line.
+    /// The text after the numbers.
     var remainder: () -> String = { "" }
 
     init(_ run: RunLoop) {
@@ -42,7 +42,7 @@ final class Progress {
         }
     }
 
-    /// Says the last word.
+    /// Replaces the line by a sentence.
     func finish(_ sentence: String) {
         if isTerminal { FileIO.write(Self.clear, to: STDERR_FILENO) }
         StandardError.say(sentence)

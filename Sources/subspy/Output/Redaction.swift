@@ -2,7 +2,7 @@ import ArgumentParser
 import JSONCodec
 import PickleCodec
 
-/// Keys whose values are not to be seen (`--redact`): passwords, tokens, names of people.
+/// Keys whose values are hidden (`--redact`): passwords, tokens, names of people.
 struct Redaction {
     /// A key as it stands on the command line; a pattern's own characters hide the key that is spelled so, too.
     struct Key {
@@ -28,7 +28,7 @@ struct Redaction {
 
     func hides(_ key: ByteString) -> Bool { keys.contains { $0.matches(key) } }
 
-    /// Whether the value of a key is to be hidden; keys that are bytes count as texts.
+    /// True when the value of a key is to be hidden; keys that are bytes count as texts.
     func hides(_ key: PickleNode, of document: borrowing PickleDocument) -> Bool {
         guard !isEmpty else { return false }
         var content = key
@@ -37,7 +37,7 @@ struct Redaction {
         return hides(ByteString(bytes))
     }
 
-    /// Whether the value of a key is to be hidden.
+    /// True when the value of a key is to be hidden.
     func hides(_ key: JSONDocument.Node, of document: borrowing JSONDocument) -> Bool {
         guard !isEmpty, let text = document.byteString(key) else { return false }
         return hides(text)

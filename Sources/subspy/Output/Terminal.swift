@@ -9,7 +9,7 @@ enum Terminal {
         return (Int(size.ws_row), Int(size.ws_col))
     }
 
-    /// Whether standard output is a terminal that has colours and moves the cursor when told so.
+    /// True when standard output is a terminal with colours and cursor movement.
     static var isCapable: Bool {
         isatty(STDOUT_FILENO) == 1 && getenv("TERM").map { strcmp($0, "dumb") != 0 } ?? false
     }

@@ -13,7 +13,7 @@ struct ValueLayout {
         let start: Int
         /// The bracket that closes this one; the end where the text was cut.
         var partner = 0
-        /// Whether a bracket holds brackets or keys, so that its items get a line each.
+        /// True for a bracket that holds brackets or keys: its items get a line each.
         var isNested = false
     }
 
@@ -37,7 +37,7 @@ struct ValueLayout {
         var column = indent
         func newLine(_ indent: Int) {
             writer.append("\n")
-            // Endless nesting doesn't push the text out of sight.
+            // Deep nesting must not push the text out of sight.
             column = min(indent, (width ?? 80) / 2)
             for _ in 0..<column { writer.append(" ") }
         }

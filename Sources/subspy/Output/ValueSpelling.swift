@@ -6,13 +6,13 @@ protocol ValueSpelling: ~Copyable {
     /// `, ` or `,`; `: ` or `:`.
     static var comma: StaticString { get }
     static var colon: StaticString { get }
-    /// None, and what stands in the place of a hidden value.
+    /// None, and the text in the place of a hidden value.
     static var none: StaticString { get }
     static var hidden: StaticString { get }
-    /// Whether an object whose one key begins with `$` stands for something else, so that a dict must not look so.
+    /// True when an object with a single key that begins with `$` has another meaning, so that a dict must not look so.
     static var hasTags: Bool { get }
 
-    /// Which values are not to be seen.
+    /// The values to be hidden.
     var redaction: Redaction { get }
     /// Attachments of the message in hand whose placeholders stand in hidden values.
     var hiddenAttachments: Set<Int> { get set }
@@ -117,7 +117,7 @@ extension ValueSpelling where Self: ~Copyable {
 }
 
 extension JSONDocument {
-    /// Whether an object has one key, which begins with `$`.
+    /// True for an object with a single key that begins with `$`.
     func looksLikeTag(_ object: Node) -> Bool {
         var members = members(of: object)
         guard let (key, _) = members.next(), members.next() == nil else { return false }

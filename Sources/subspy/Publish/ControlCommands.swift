@@ -63,7 +63,7 @@ struct EnterRoom: ControlMessage {
     @OptionGroup var membership: MembershipArguments
 
     func message(namespace: String, hostID: ByteString) -> OutgoingMessage {
-        .membership(.enter, sid: membership.sid, room: membership.room, namespace: namespace, hostID: hostID)
+        membership.message(.enter, namespace: namespace, hostID: hostID)
     }
 }
 
@@ -74,7 +74,7 @@ struct LeaveRoom: ControlMessage {
     @OptionGroup var membership: MembershipArguments
 
     func message(namespace: String, hostID: ByteString) -> OutgoingMessage {
-        .membership(.leave, sid: membership.sid, room: membership.room, namespace: namespace, hostID: hostID)
+        membership.message(.leave, namespace: namespace, hostID: hostID)
     }
 }
 
@@ -83,4 +83,10 @@ struct MembershipArguments: ParsableArguments {
     var sid: String
     @Argument(help: "The room.")
     var room: String
+
+    func message(
+        _ change: OutgoingMessage.Membership, namespace: String, hostID: ByteString
+    ) -> OutgoingMessage {
+        .membership(change, sid: sid, room: room, namespace: namespace, hostID: hostID)
+    }
 }

@@ -8,7 +8,7 @@ struct EmitCommand: ParsableCommand {
         commandName: "emit",
         abstract: "Publishes an event, as Flask-SocketIO's emit does.",
         discussion: """
-            It prints how many subscribers Redis counted; when there are none, it warns and exits with 3. A subscriber is a
+            It prints how many subscribers Redis counted. Without any it warns and exits with 3. A subscriber is a
             server such as ws-emit, not a browser.
 
             Examples:
@@ -30,7 +30,7 @@ struct EmitCommand: ParsableCommand {
             "Room, or a client's sid; repeatable. (default: everybody in the namespace)", valueName: "name"))
     var room: [String] = []
 
-    // Unconditionally the next word: a negative number is no option.
+    // The next word is the value even when it looks like an option: it may be a negative number.
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
@@ -130,7 +130,7 @@ struct EmitCommand: ParsableCommand {
             publisher.complete()
         }
         input = lines
-        // Lines that are paced wait for their time.
+        // With --every a line waits for its time instead.
         if every == nil { publisher.wantsMore = { lines.resume() } }
         lines.start()
     }

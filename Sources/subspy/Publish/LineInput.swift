@@ -24,7 +24,7 @@ final class LineInput {
         DispatchQueue.global().async {
             var chunk = [UInt8](repeating: 0, count: 1 << 16)
             while true {
-                // Opened when the chunk before has been dealt with.
+                // Signalled when all lines of the last chunk have been handed over.
                 gate.wait()
                 let count = chunk.withUnsafeMutableBytes { FileIO.read(STDIN_FILENO, into: $0) } ?? 0
                 let bytes = Array(chunk[..<count])

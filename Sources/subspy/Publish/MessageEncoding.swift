@@ -4,9 +4,9 @@ import PubSubMessages
 
 /// How messages are written.
 enum MessageEncoding: Hashable {
-    /// What every python-socketio from 1.8.4 on reads.
+    /// Read by every python-socketio from 1.8.4 on.
     case json
-    /// What releases up to 5.13 read; protocol 0 to 5.
+    /// Read by releases up to 5.13; protocol 0 to 5.
     case pickle(version: Int)
 }
 

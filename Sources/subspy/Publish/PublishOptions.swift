@@ -16,7 +16,8 @@ struct PublishOptions: ParsableArguments {
     var `as` = PublishFormat.json
 
     @Option(
-        name: .customLong("protocol"), help: ArgumentHelp("Pickle protocol, 0 to 5. (default: \(Defaults.pickleProtocol))", valueName: "n"),
+        name: .customLong("protocol"),
+        help: ArgumentHelp("Pickle protocol, 0 to 5. (default: \(Defaults.pickleProtocol))", valueName: "n"),
         completion: .list((0...5).map { "\($0)" }))
     var version: Int?
 

@@ -1,7 +1,7 @@
 import NIOCore
 import RedisPubSub
 
-/// Publishes messages and says in the end how many subscribers Redis counted.
+/// Publishes messages and finally prints how many subscribers Redis counted.
 ///
 /// | code | meaning |
 /// |---|---|
@@ -30,7 +30,7 @@ final class Publisher {
         session.run.interrupted = { [weak self] in self?.finish() }
     }
 
-    /// Whether another message should wait until `wantsMore`.
+    /// True when the next message should wait for `wantsMore`.
     var isFull: Bool { waitingCount >= Limits.unansweredMessages }
 
     func publish(_ payload: [UInt8]) {
@@ -38,7 +38,7 @@ final class Publisher {
         session.publish(payload, to: redisChannel) { [self] result in
             waitingCount -= 1
             switch result {
-            case .success(let count): noteAnswer(count)
+            case .success(let count): noteReply(count)
             case .failure(let error):
                 if uncertainCount == 0 { StandardError.say("a message may not have been published: \(error)") }
                 if case .refused = error { return end(77) }
@@ -53,7 +53,7 @@ final class Publisher {
         }
     }
 
-    private func noteAnswer(_ count: Int) {
+    private func noteReply(_ count: Int) {
         publishedCount += 1
         if count == 0 { unheardCount += 1 }
         subscribers = subscribers.map { min($0.lowerBound, count)...max($0.upperBound, count) } ?? count...count
@@ -65,7 +65,7 @@ final class Publisher {
         if waitingCount == 0 { finish() }
     }
 
-    /// A message could not even be written.
+    /// Counts a message that could not be encoded.
     func noteRefusal() { refusedCount += 1 }
 
     private func finish() { end(uncertainCount > 0 ? 75 : refusedCount > 0 ? 65 : unheardCount > 0 ? 3 : 0) }
@@ -76,7 +76,8 @@ final class Publisher {
             let counts =
                 subscribers.count == 1
                 ? "\(subscribers.lowerBound)" : "\(subscribers.lowerBound) to \(subscribers.upperBound)"
-            output.append("\(Quantity.messages(publishedCount)), \(counts) \(counts == "1" ? "subscriber" : "subscribers")")
+            output.append(
+                "\(Quantity.messages(publishedCount)), \(counts) \(counts == "1" ? "subscriber" : "subscribers")")
             output.endLine()
             output.flush()
         }

@@ -28,9 +28,9 @@ final class GzipReader {
         stream.deallocate()
     }
 
-    /// Decompresses into `output` what `input` holds.
+    /// Decompresses `input` into `output`.
     ///
-    /// - Parameter stopsAtBlocks: whether to return at the end of each block of deflate.
+    /// - Parameter stopsAtBlocks: returns at the end of each block of deflate.
     /// - Returns: the counts of bytes taken and written.
     func read(
         _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer, stopsAtBlocks: Bool = false
@@ -51,7 +51,7 @@ final class GzipReader {
         return (input.count - Int(stream.pointee.avail_in), output.count - Int(stream.pointee.avail_out))
     }
 
-    /// Whether the reader stands at the end of a block, and this at the end of a byte: after a flush.
+    /// True at the end of a block that ends at the end of a byte: after a flush.
     var isAtFlush: Bool {
         // zlib.h: 128 after a block, the low bits count the unread bits of the last byte, 64 in the last block.
         state == .inMember && stream.pointee.data_type & 0b1100_0111 == 128

@@ -5,9 +5,9 @@ import Glibc
 struct GzipTail {
     /// Bytes of the file that are sound: up to the last complete member, or the last flush after it.
     private(set) var soundBytes = 0
-    /// What makes a member of the sound bytes after the last complete one; empty when there are none.
+    /// Bytes that complete the last member after the sound ones; empty when it is complete.
     private(set) var ending: [UInt8] = []
-    /// Whether the text in the sound bytes ends in the middle of a line.
+    /// True when the text in the sound bytes ends in the middle of a line.
     private(set) var isInLine = false
 
     /// Reads the whole file; nil when that fails, with the reason in `errno`, or when it is no gzip.

@@ -21,7 +21,7 @@ final class GzipWriter {
         stream.deallocate()
     }
 
-    /// Compresses bytes and hands over all there is to write, in pieces, so that a reader gets at every byte.
+    /// Compresses bytes and hands over all output in pieces, so that a reader gets every byte.
     ///
     /// - Parameter isLast: ends the member; the next write begins another.
     func write(_ bytes: UnsafeRawBufferPointer, isLast: Bool, _ body: (UnsafeRawBufferPointer) -> Void) {

@@ -32,7 +32,7 @@ final class LineFile {
         buffer.deallocate()
     }
 
-    /// Whether compressed data broke off or could not be read to its end.
+    /// True when compressed data broke off or could not be read to its end.
     var isTorn: Bool { isAtEnd && gzip.map { $0.state != .complete } ?? false }
 
     /// The file's size in bytes; nil for a pipe.
@@ -86,7 +86,7 @@ final class LineFile {
         if !hasLooked { try lookForGzip() }
         guard let gzip else {
             if compressed.isEmpty { return try readFile(space) }
-            // What was read to look whether it is gzip.
+            // These bytes were read to see whether it is gzip.
             space.copyBytes(from: compressed)
             defer { compressed = [] }
             return compressed.count

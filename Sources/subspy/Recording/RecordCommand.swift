@@ -8,7 +8,7 @@ struct RecordCommand: ParsableCommand {
         discussion: """
             The file is lines of JSON: a header, then each message's exact bytes with its channel and its time in
             microseconds. It is compressed when its name ends in .gz. An existing file is appended to, also after a crash.
-            When Redis drops the subscription, the gap is recorded and told.
+            When Redis drops the subscription, the gap is recorded and reported.
 
             Examples:
               subspy record monday.jsonl --rotate 100M
@@ -26,7 +26,7 @@ struct RecordCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Size from which on the next file begins: FILE, FILE.1, FILE.2, ..., or NAME.1.gz of NAME.gz.",
+            "Size at which the next file begins: FILE, FILE.1, FILE.2, ..., or NAME.1.gz of NAME.gz.",
             valueName: "bytes"),
         transform: ByteCount.parse)
     var rotate: Int?

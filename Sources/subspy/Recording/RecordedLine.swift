@@ -8,7 +8,7 @@ struct RecordedLine {
     let redisChannel: UnsafeRawBufferPointer
     let payload: [UInt8]
 
-    /// nil for any line that is not exactly so; it may be a good one all the same.
+    /// nil for any other line, which may be a good one all the same.
     init?(_ line: UnsafeRawBufferPointer) {
         var rest = Scanner(bytes: line)
         guard rest.take("{\"us\":"), let time = rest.takeInteger(), rest.take(",\"channel\":\""),
@@ -58,7 +58,7 @@ struct RecordedLine {
         return isValid ? bytes : nil
     }
 
-    /// What is left of the line.
+    /// The rest of the line.
     private struct Scanner {
         let bytes: UnsafeRawBufferPointer
         var position = 0

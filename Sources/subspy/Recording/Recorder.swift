@@ -1,7 +1,7 @@
 import PubSubMessages
 import RedisPubSub
 
-/// Writes what passes on the channels into a recording.
+/// Writes the messages on the channels into a recording.
 final class Recorder: PubSubDelegate {
     private let run: RunLoop
     private let recording: RecordingFile
@@ -13,7 +13,7 @@ final class Recorder: PubSubDelegate {
     private var condition: StopCondition?
     private var gapCount = 0
     private var isInGap = false
-    /// What is recorded as the cause of the last gap.
+    /// The recorded cause of the last gap.
     private var lossCause: RedisError?
 
     init(run: RunLoop, recording: RecordingFile, options: RecordCommand) {
@@ -72,7 +72,7 @@ final class Recorder: PubSubDelegate {
     }
 
     func subscriptionLossExplained(_ loss: SubscriptionLoss) {
-        // What `lost` says already, and what needs no saying.
+        // `lost` has said it already, or it is of no interest.
         guard gapCount > 0, loss.cause != lossCause, loss.cause != .restarted else { return }
         append(.cause("\(loss.cause)"))
     }

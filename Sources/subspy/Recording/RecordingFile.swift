@@ -5,7 +5,7 @@ import JSONCodec
 final class RecordingFile {
     struct Failure: Error, CustomStringConvertible {
         let description: String
-        /// Whether the reader of a pipe has gone.
+        /// True when the reader of a pipe has closed it.
         var isClosedPipe = false
     }
 
@@ -25,7 +25,7 @@ final class RecordingFile {
     /// - Parameters:
     ///   - path: `-` is standard output.
     ///   - rotateAtBytes: size from which on the next part begins: `path`, `path.1`, `path.2`, or `name.1.gz` of `name.gz`.
-    ///   - isNew: whether what is there is overwritten.
+    ///   - isNew: overwrites the file if there is one.
     init(
         path: String, rotateAtBytes: Int? = nil, isNew: Bool = false, header: @escaping (inout JSONWriter) -> Void
     ) throws(Failure) {
@@ -40,7 +40,7 @@ final class RecordingFile {
         try flush()
     }
 
-    /// Whether there is something that would be overwritten.
+    /// True when there is a file that would be overwritten.
     static func exists(_ path: String) -> Bool {
         var status = stat()
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG && status.st_size > 0
@@ -65,8 +65,7 @@ final class RecordingFile {
         writeHeader(&buffer)
     }
 
-    /// A crash may have left a line without its end: what follows begins a new one. Of compressed data the same holds
-    /// one level below.
+    /// Ends a line that a crash has torn, and in a compressed file first the torn member.
     private func continueAfterCrash() throws(Failure) {
         guard gzip != nil else {
             var last: UInt8 = 0

@@ -13,7 +13,7 @@ import JSONCodec
 /// | its cause | `us`, `cause` (what Redis, asked afterwards, knows of the gap before) |
 ///
 /// JSON lines are what `subspy convert` makes of a recording; their header's first key is `subspy_messages`.
-/// A file may hold several recordings one after the other, each with its header: appending is how a recording goes on.
+/// A file may hold several recordings one after the other, each with its header: a recording goes on by appending.
 enum RecordingFormat {
     static let version: Int64 = 1
 
@@ -68,7 +68,7 @@ enum RecordingFormat {
         }
     }
 
-    /// What a line about a gap says.
+    /// A line about a gap.
     enum GapEvent {
         case lost(String)
         case subscribed

@@ -3,7 +3,7 @@ import JSONCodec
 
 /// Reads a recording line by line, compressed or not, without ever holding the whole file.
 ///
-/// Damaged lines are passed over: a crash leaves a torn one, at the end or where a later recording went on.
+/// Damaged lines are skipped: a crash leaves a torn one, at the end or where a later recording went on.
 final class RecordingReader {
     typealias Failure = LineFile.Failure
 
@@ -17,7 +17,7 @@ final class RecordingReader {
         let payload: [UInt8]
     }
 
-    /// What a line of the file can be.
+    /// A line of the file.
     enum Line {
         case message(Entry)
         /// A header, or the beginning or the end of a gap: the line itself, valid until the next one is read.
@@ -33,7 +33,7 @@ final class RecordingReader {
     private var base: Int64 = 0
     private var latest: Int64 = 0
     private var redisChannel: ByteString = ""
-    /// Whether the messages are written out, as `subspy convert` does.
+    /// True for JSON lines, as `subspy convert` writes them.
     private(set) var isText = false
     /// Lines that could not be read, and the first of them.
     private var damagedLines = 0
@@ -69,7 +69,7 @@ final class RecordingReader {
         return nil
     }
 
-    /// What was passed over, as one sentence; nil while nothing was.
+    /// A sentence about the lines that were skipped; nil while there were none.
     var damage: String? {
         var sentences: [String] = []
         if damagedLines > 0 {
@@ -104,7 +104,7 @@ final class RecordingReader {
         let time = document.value(forKey: "us", in: root).flatMap { document.int64($0) }
         let message = document.value(forKey: "message", in: root)
         if !hasHeader {
-            // Messages that somebody wrote by hand need no header.
+            // Messages written by hand need no header.
             guard message != nil else { throw Failure(description: "\(file.path) is no recording: it has no header") }
             (hasHeader, isText, firstStart) = (true, true, 0)
         }
@@ -119,7 +119,7 @@ final class RecordingReader {
         return .message(entry(time ?? latest &- base, payload))
     }
 
-    /// What follows goes on after what came before, later by the time between the headers.
+    /// Moves the messages that follow behind the earlier ones, by the time between the headers.
     private func readStart(_ start: Int64) {
         if let firstStart { base = max(latest, start &- firstStart) } else { firstStart = start }
     }

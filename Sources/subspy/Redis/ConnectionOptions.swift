@@ -3,7 +3,7 @@ import Glibc
 import Logging
 import RedisPubSub
 
-/// Where Redis is, and what to do when it isn't there.
+/// The server, and the behaviour when it can't be reached.
 struct ConnectionOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -36,7 +36,7 @@ struct ConnectionOptions: ParsableArguments {
         } catch {
             throw ValidationError("\(redis == nil ? "REDIS" : "--redis"): \(error)")
         }
-        // Named as ws-emit's, for those who share its environment.
+        // The same name as ws-emit's, so that both can share an environment.
         guard let file = passwordFile ?? Self.environment("REDIS_PASSWORD_FILE") else { return url }
         do {
             return try url.withPassword(inFile: file)
@@ -45,7 +45,7 @@ struct ConnectionOptions: ParsableArguments {
         }
     }
 
-    /// nil for a variable that is empty too.
+    /// The value of a variable; nil when it is not set or empty.
     private static func environment(_ name: String) -> String? {
         getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
     }

@@ -4,9 +4,9 @@ import Logging
 
 /// Sentences for the person at the terminal, on standard error.
 enum StandardError {
-    /// One line: `subspy: sentence`. Names of files, keys, channels and servers in it are from outside.
+    /// One line: `subspy: sentence`, escaped because names of files, keys, channels and servers come from outside.
     static func say(_ sentence: String) {
-        // On the screen of `top` the sentence would be gone with it, and there it is one that ends the run.
+        // On the screen of `top`, where a sentence ends the run, it would disappear with the screen.
         TerminalMode.leave()
         FileIO.write("subspy: \(PrintableText.line(sentence))\n", to: STDERR_FILENO)
     }

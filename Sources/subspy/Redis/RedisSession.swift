@@ -2,16 +2,16 @@ import Logging
 import NIOCore
 import RedisPubSub
 
-/// The connections of one run, on its loop: one for commands from the start, one that listens when asked.
+/// The connections of one run: one for commands, and one that listens when asked.
 final class RedisSession {
     let run: RunLoop
     private let url: RedisURL
     let isPatient: Bool
     private let logger: Logger
     private let commands: RedisBroker
-    /// Before the first answer the connection has never been up: nothing can have been carried out.
-    private var hasAnswered = false
-    /// What is to be tried again, in order: what comes later must not overtake it.
+    /// Before the first reply the connection has never been up: no command can have been carried out.
+    private var hasReplied = false
+    /// Commands to be tried again, in order: later ones must not overtake them.
     private var held: [() -> Void] = []
 
     /// Connects for commands.
@@ -21,8 +21,8 @@ final class RedisSession {
         self.run = run
         self.url = url
         self.isPatient = isPatient
-        // The sentence that ends the run says it all.
         self.logger = logger
+        // Without patience the sentence that ends the run says enough.
         var commandLogger = logger
         if !isPatient { commandLogger.logLevel = .critical }
         var configuration = RedisConfiguration()
@@ -34,7 +34,7 @@ final class RedisSession {
         run.closeAtEnd { commands.shutdown() }
     }
 
-    /// Subscribes and stays; the delegate hears of messages and of losses.
+    /// Subscribes. The delegate is told about messages and losses.
     func listen(channels: [String], patterns: [String], delegate: any PubSubDelegate) {
         let broker = RedisBroker(
             url: url, channels: channels, patterns: patterns, eventLoop: run.eventLoop, logger: logger)
@@ -42,9 +42,9 @@ final class RedisSession {
         run.closeAtEnd { broker.shutdown() }
     }
 
-    /// The channels that somebody listens to, in the server's order; none where an ACL hides them.
+    /// The channels with subscribers, in the server's order; none where an ACL hides them.
     func activeChannels(_ body: @escaping ([[UInt8]]) -> Void) {
-        untilAnswered({ $0.activeChannels() }) { result in
+        untilReplied({ $0.activeChannels() }) { result in
             switch result {
             case .success(let names): body(names.map { Array($0.readableBytesView) })
             case .failure: body([])
@@ -59,7 +59,7 @@ final class RedisSession {
 
     /// Publishes one message.
     func publish(_ payload: [UInt8], to redisChannel: String, _ body: @escaping (Result<Int, RedisError>) -> Void) {
-        untilAnswered({ $0.publish(ByteBuffer(bytes: payload), to: redisChannel) }, body)
+        untilReplied({ $0.publish(ByteBuffer(bytes: payload), to: redisChannel) }, body)
     }
 
     /// Publishes a batch, of `Limits.unansweredMessages` messages at most, without trying again.
@@ -67,34 +67,34 @@ final class RedisSession {
         commands.publish(batch)
     }
 
-    /// Sends a command again and again until the server answers it, or once if the run isn't patient.
-    private func untilAnswered<Answer: Sendable>(
-        _ command: @escaping (RedisBroker) -> EventLoopFuture<Answer>,
-        _ body: @escaping (Result<Answer, RedisError>) -> Void
+    /// Sends a command until the server replies, or once if the run isn't patient.
+    private func untilReplied<Reply: Sendable>(
+        _ command: @escaping (RedisBroker) -> EventLoopFuture<Reply>,
+        _ body: @escaping (Result<Reply, RedisError>) -> Void
     ) {
-        guard held.isEmpty else { return held.append { [self] in untilAnswered(command, body) } }
+        guard held.isEmpty else { return held.append { [self] in untilReplied(command, body) } }
         command(commands).assumeIsolated().whenComplete { [self] result in
             switch result {
-            case .success(let answer):
-                hasAnswered = true
-                body(.success(answer))
+            case .success(let reply):
+                hasReplied = true
+                body(.success(reply))
             case .failure(let error as RedisError): retry(command, after: error, body)
             case .failure(let error): retry(command, after: .broken(reason: "\(error)"), body)
             }
         }
     }
 
-    private func retry<Answer: Sendable>(
-        _ command: @escaping (RedisBroker) -> EventLoopFuture<Answer>, after error: RedisError,
-        _ body: @escaping (Result<Answer, RedisError>) -> Void
+    private func retry<Reply: Sendable>(
+        _ command: @escaping (RedisBroker) -> EventLoopFuture<Reply>, after error: RedisError,
+        _ body: @escaping (Result<Reply, RedisError>) -> Void
     ) {
         switch error {
         case .shutDown: return
-        // What may have been published isn't published again.
+        // A message that may have been published isn't published again.
         case .refused(.publish, _), .refused(.channels, _): return body(.failure(error))
         case .closedByServer, .broken, .silent, .commandTimedOut, .malformedReply, .replyTooLarge, .failedOver,
             .restarted, .outputBufferFull, .killed, .evicted:
-            if hasAnswered { return body(.failure(error)) }
+            if hasReplied { return body(.failure(error)) }
         case .unreachable, .connectTimedOut, .notConnected, .queueFull, .refused, .tls, .needsTLS, .closedUnheard,
             .notMaster, .noMaster, .noSentinel:
             break
@@ -104,7 +104,7 @@ final class RedisSession {
             return run.end(69)
         }
         if held.isEmpty { run.after(Limits.retryAfter) { [self] in tryAgain() } }
-        held.append { [self] in untilAnswered(command, body) }
+        held.append { [self] in untilReplied(command, body) }
     }
 
     private func tryAgain() {

@@ -5,12 +5,12 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// The program's one thread as an event loop, until the work on it says that it is over.
+/// The program's one thread as an event loop, until `end` is called.
 ///
-/// Everything else lives on this loop: no locks, and nothing of subspy runs anywhere else.
+/// Everything else runs on this loop, without locks.
 final class RunLoop {
     let eventLoop: any EventLoop
-    /// What SIGINT and SIGTERM ask for; a second one ends the process at once.
+    /// Called on SIGINT and SIGTERM; a second signal ends the process at once.
     var interrupted: () -> Void = {}
     private var atEnd: [() -> EventLoopFuture<Void>] = []
     private(set) var exitCode: Int32?
@@ -23,7 +23,7 @@ final class RunLoop {
     ///
     /// - Throws: the exit code given to `end`, unless that is 0.
     static func untilEnd(_ body: @escaping (RunLoop) -> Void) throws(ExitCode) {
-        // Writing to a closed pipe is an error to be handled, not the end of the process.
+        // Writing to a closed pipe then fails instead of ending the process.
         signal(SIGPIPE, SIG_IGN)
         var code: Int32 = 70
         MultiThreadedEventLoopGroup.withCurrentThreadAsEventLoop { loop in
@@ -55,7 +55,7 @@ final class RunLoop {
         }
     }
 
-    /// Runs something after a while, unless the run is over by then.
+    /// Calls `body` after a delay unless the run is over by then.
     @discardableResult
     func after(_ delay: Duration, _ body: @escaping () -> Void) -> Scheduled<Void> {
         eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(delay)) { [weak self] in
@@ -74,7 +74,7 @@ private final class Signals: Sendable {
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             let count = SignalCount()
             source.setEventHandler {
-                // The loop may be stuck in a write to a pipe that nobody reads.
+                // The loop may be blocked in a write to a pipe that nobody reads.
                 if count.next() > 1 {
                     TerminalMode.leave()
                     _exit(128 + number)

@@ -5,10 +5,10 @@ import PubSubMessages
 /// The body of `POST /emit` for a recorded message: `event`, `data`, `room`, `namespace` and `secret`.
 struct EmitRequest {
     let body: [UInt8]
-    /// Whether the message had a callback or a skip_sid, for which there is no key.
+    /// True when the message had a callback or a skip_sid, which the request has no key for.
     let isSimplified: Bool
 
-    /// - Throws: why there is no such request for this message.
+    /// - Throws: for a message that the request can't express.
     init(_ payload: [UInt8], secret: ByteString, by inspector: MessageInspector) throws {
         let (inspection, message) = try inspector.dict(of: payload)
         let arguments = try EventArguments(of: message, writtenAs: inspection)
@@ -16,7 +16,7 @@ struct EmitRequest {
             throw Refusal("only emits can be posted")
         }
         guard let namespace = message["namespace"], let name = namespace.textContent, !name.isEmpty else {
-            // There a missing one is the main one.
+            // In the request a missing namespace is the main one.
             throw Refusal("a message without namespace reaches nobody")
         }
         guard arguments.values.count <= 1 else { throw Refusal("an event has several arguments") }

@@ -4,23 +4,23 @@ import NIOPosix
 
 /// Posts one request after the other to one server, over one connection as long as that lasts.
 final class HTTPEmitter {
-    /// What the server said.
-    struct Answer {
+    /// The server's response.
+    struct Response {
         let status: HTTPResponseStatus
         /// The beginning of the body.
         let body: ByteBuffer
     }
 
-    /// Why there is no answer.
+    /// The reason why there is no response.
     enum Failure: Error, CustomStringConvertible {
         case unreachable(String)
         /// The request may have been carried out.
-        case unanswered(String)
+        case noResponse(String)
 
         var description: String {
             switch self {
             case .unreachable(let reason): "can't be reached: \(reason)"
-            case .unanswered(let reason): "has not answered: \(reason)"
+            case .noResponse(let reason): "has not answered: \(reason)"
             }
         }
     }
@@ -40,9 +40,9 @@ final class HTTPEmitter {
         return connection?.channel?.closeFuture
     }
 
-    /// Posts a body of JSON; the next one must wait for the answer.
-    func post(_ body: [UInt8], _ answered: @escaping (Result<Answer, Failure>) -> Void) {
-        if let connection, connection.channel?.isActive == true { return send(body, on: connection, answered) }
+    /// Posts a body of JSON. The next one must wait for the response.
+    func post(_ body: [UInt8], _ completed: @escaping (Result<Response, Failure>) -> Void) {
+        if let connection, connection.channel?.isActive == true { return send(body, on: connection, completed) }
         let connection = HTTPEmitConnection()
         self.connection = connection
         ClientBootstrap(group: run.eventLoop).connectTimeout(TimeAmount(Limits.connectTimeout))
@@ -51,25 +51,25 @@ final class HTTPEmitter {
                     let channel = try result.get()
                     try channel.pipeline.syncOperations.addHandlers([
                         HTTPRequestEncoder(),
-                        // 100 Continue is what a large body waits for.
+                        // A large body waits for 100 Continue.
                         ByteToMessageHandler(HTTPResponseDecoder(informationalResponseStrategy: .forward)), connection,
                     ])
-                    send(body, on: connection, answered)
+                    send(body, on: connection, completed)
                 } catch {
-                    answered(.failure(.unreachable(HTTPFailureReason.text(of: error))))
+                    completed(.failure(.unreachable(HTTPFailureReason.text(of: error))))
                 }
             }
     }
 
     private func send(
-        _ body: [UInt8], on connection: HTTPEmitConnection, _ answered: @escaping (Result<Answer, Failure>) -> Void
+        _ body: [UInt8], on connection: HTTPEmitConnection, _ completed: @escaping (Result<Response, Failure>) -> Void
     ) {
         var head = HTTPRequestHead(version: .http1_1, method: .POST, uri: target.path)
         head.headers = [
             "Host": target.authority, "Content-Type": "application/json", "Content-Length": String(body.count),
             "User-Agent": "subspy",
         ]
-        // A server that takes no body of this size says so before it has to read it, and its answer isn't lost.
+        // A server that refuses a body of this size can say so before it is sent; the response would be lost otherwise.
         let asksFirst = body.count > Limits.unannouncedBodyBytes
         if asksFirst {
             head.headers.add(name: "Expect", value: "100-continue")
@@ -80,7 +80,7 @@ final class HTTPEmitter {
         }
         connection.post(head, ByteBuffer(bytes: body), asksFirst: asksFirst) { result in
             timer.cancel()
-            answered(result)
+            completed(result)
         }
     }
 }
@@ -92,7 +92,7 @@ private final class HTTPEmitConnection: ChannelInboundHandler {
 
     private(set) var channel: (any Channel)?
     private var context: ChannelHandlerContext?
-    private var answered: ((Result<HTTPEmitter.Answer, HTTPEmitter.Failure>) -> Void)?
+    private var completed: ((Result<HTTPEmitter.Response, HTTPEmitter.Failure>) -> Void)?
     private var unsentBody: ByteBuffer?
     private var status: HTTPResponseStatus?
     private var body = ByteBuffer()
@@ -109,16 +109,16 @@ private final class HTTPEmitConnection: ChannelInboundHandler {
 
     func post(
         _ head: HTTPRequestHead, _ content: ByteBuffer, asksFirst: Bool,
-        _ answered: @escaping (Result<HTTPEmitter.Answer, HTTPEmitter.Failure>) -> Void
+        _ completed: @escaping (Result<HTTPEmitter.Response, HTTPEmitter.Failure>) -> Void
     ) {
-        self.answered = answered
+        self.completed = completed
         guard let context else { return fail("the connection was closed") }
         context.writeAndFlush(wrapOutboundOut(.head(head)), promise: nil)
         unsentBody = content
         if !asksFirst { sendBody() }
     }
 
-    /// Sends the body, if it waits for that.
+    /// Sends the body if it hasn't been sent yet.
     func sendBody() {
         guard let context, let content = unsentBody else { return }
         unsentBody = nil
@@ -134,7 +134,7 @@ private final class HTTPEmitConnection: ChannelInboundHandler {
                 return
             }
             status = head.status
-            // A request that has not been sent to its end can't be followed by another.
+            // No request can follow one that was not sent to its end.
             staysOpen = head.isKeepAlive && unsentBody == nil
             unsentBody = nil
             body.clear()
@@ -144,7 +144,7 @@ private final class HTTPEmitConnection: ChannelInboundHandler {
         case .end:
             guard let status else { return }
             self.status = nil
-            finish(.success(HTTPEmitter.Answer(status: status, body: body)))
+            finish(.success(HTTPEmitter.Response(status: status, body: body)))
         }
     }
 
@@ -158,14 +158,14 @@ private final class HTTPEmitConnection: ChannelInboundHandler {
 
     func fail(_ reason: String) {
         staysOpen = false
-        finish(.failure(.unanswered(reason)))
+        finish(.failure(.noResponse(reason)))
     }
 
-    private func finish(_ result: Result<HTTPEmitter.Answer, HTTPEmitter.Failure>) {
-        guard let answered else { return }
-        self.answered = nil
+    private func finish(_ result: Result<HTTPEmitter.Response, HTTPEmitter.Failure>) {
+        guard let completed else { return }
+        self.completed = nil
         if !staysOpen { context?.close(promise: nil) }
-        answered(result)
+        completed(result)
     }
 }
 

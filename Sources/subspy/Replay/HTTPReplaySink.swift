@@ -3,9 +3,10 @@ import NIOCore
 import NIOHTTP1
 import PubSubMessages
 
-/// Posts the emits of a recording to a ws-emit's `/emit`, on time.
+/// Posts the emits of a replay to a ws-emit's `/emit`.
 ///
-/// One after the other: several connections would lose the order. What the request has no key for is left out and told.
+/// One request follows the other: several connections would lose the order. Messages and keys that the request can't express
+/// are left out and counted.
 final class HTTPReplaySink: ReplaySink {
     private let run: RunLoop
     private let target: HTTPTarget
@@ -19,7 +20,7 @@ final class HTTPReplaySink: ReplaySink {
     private var refusedCount = 0
     private var hasStarted = false
     private var isWaiting = false
-    /// Whether no request is under way.
+    /// True while no request is under way.
     private(set) var isIdle = true
 
     init(run: RunLoop, target: HTTPTarget, secret: ByteString, isPatient: Bool) {
@@ -68,9 +69,9 @@ final class HTTPReplaySink: ReplaySink {
         emitter.post(request.body) { [self] result in
             guard run.exitCode == nil else { return }
             switch result {
-            case .success(let answer):
+            case .success(let response):
                 hasStarted = true
-                guard take(answer, request, byteCount: byteCount) else { return }
+                guard take(response, request, byteCount: byteCount) else { return }
                 isIdle = true
                 replayer?.proceed()
             case .failure(.unreachable(let reason)) where !hasStarted: wait(request, byteCount: byteCount, reason)
@@ -95,36 +96,37 @@ final class HTTPReplaySink: ReplaySink {
     }
 
     /// - Returns: whether to go on.
-    private func take(_ answer: HTTPEmitter.Answer, _ request: EmitRequest, byteCount: Int) -> Bool {
-        switch answer.status.code {
+    private func take(_ response: HTTPEmitter.Response, _ request: EmitRequest, byteCount: Int) -> Bool {
+        switch response.status.code {
         case 200..<300:
             replayer?.count(bytes: byteCount)
             if request.isSimplified { simplifiedCount += 1 }
             return true
         case 400, 413, 415:
             if refusedCount == 0 {
-                StandardError.say("\(target) refused a message, which is left out: \(said(answer))")
+                StandardError.say("\(target) refused a message, which is left out: \(said(response))")
             }
             refusedCount += 1
             return true
         case 403:
-            StandardError.say("\(target) refused the secret (\(said(answer))): check SECRET or --secret-file")
+            StandardError.say("\(target) refused the secret (\(said(response))): check SECRET or --secret-file")
             replayer?.end(77)
         case 404, 405:
-            StandardError.say("\(target) takes no emits (\(said(answer))): ws-emit does at /emit, when it has a secret")
+            StandardError.say(
+                "\(target) takes no emits (\(said(response))): ws-emit does at /emit, when it has a secret")
             replayer?.end(69)
         default:
-            StandardError.say("\(target) answered \(said(answer))")
+            StandardError.say("\(target) answered \(said(response))")
             replayer?.end(75)
         }
         return false
     }
 
-    /// The status and the answer's own sentence.
-    private func said(_ answer: HTTPEmitter.Answer) -> String {
-        let status = "\(answer.status.code) \(answer.status.reasonPhrase)"
-        let text = String(decoding: answer.body.readableBytesView, as: UTF8.self)
-        // What ws-emit refuses itself is JSON, what a proxy or another service refuses mostly a page.
+    /// The status and the sentence of the body.
+    private func said(_ response: HTTPEmitter.Response) -> String {
+        let status = "\(response.status.code) \(response.status.reasonPhrase)"
+        let text = String(decoding: response.body.readableBytesView, as: UTF8.self)
+        // A refusal by ws-emit is JSON; one by a proxy or another service is mostly a page.
         for (start, end) in [(#"{"error":""#, #""}"#), ("<p>", "</p>")] {
             guard let start = text.firstRange(of: start), let end = text.firstRange(of: end),
                 start.upperBound <= end.lowerBound

@@ -55,7 +55,7 @@ struct HTTPTarget: CustomStringConvertible {
 
     var description: String { "http://\(authority)\(path)" }
 
-    /// Whether the server is certainly on this machine, by the address as it is written.
+    /// True when the address as it is written certainly is this machine's.
     var isOnThisMachine: Bool { LoopbackHost.isCertain(host) }
 }
 

@@ -9,8 +9,8 @@ struct ReplayCommand: ParsableCommand {
         commandName: "replay",
         abstract: "Publishes a recording, in its own time or faster.",
         discussion: """
-            Each message's exact bytes go to the channel they came from, unless they are to be rewritten; what can't be
-            rewritten as asked is left out, with a warning. A Redis on another machine takes --yes: real clients
+            Each message's exact bytes go to the channel they came from, unless an option rewrites them. A message that
+            can't be rewritten is left out, with a warning. A Redis on another machine needs --yes: real clients
             may be listening there.
 
             Examples:
@@ -37,7 +37,7 @@ struct ReplayCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "So many messages a second, evenly, instead of the recorded times: 100/s.", valueName: "rate"),
+            "Evenly this many messages a second instead of the recorded times: 100/s.", valueName: "rate"),
         transform: ReplaySpeed.rate)
     var rate: Double?
 
@@ -96,7 +96,7 @@ struct ReplayCommand: ParsableCommand {
         do { return try HTTPTarget(toHttp) } catch { throw ValidationError("--to-http: \(error)") }
     }
 
-    /// What `/emit` wants to be told.
+    /// The secret of `/emit`.
     private func secret() throws -> ByteString {
         guard let secretFile else {
             let secret = getenv("SECRET").map { String(cString: $0) } ?? ""
@@ -126,7 +126,7 @@ struct ReplayCommand: ParsableCommand {
         let entries: ReplayEntries
         do { entries = try ReplayEntries(options: self) } catch { throw CommandFailure(66, "\(error)") }
         if dryRun {
-            // All at once: the times are printed.
+            // Without waiting: the times are printed.
             let pace = ReplayPace(speed: .maximum, rate: nil)
             try RunLoop.untilEnd { Replayer(run: $0, entries: entries, pace: pace, sink: DryRunSink($0)).start() }
             return
@@ -175,7 +175,7 @@ enum ReplaySpeed {
 }
 
 extension RedisURL {
-    /// Whether the server is certainly on this machine, by the address as it is written.
+    /// True when the address as it is written certainly is this machine's.
     var isOnThisMachine: Bool {
         switch endpoint {
         case .unixSocket: true

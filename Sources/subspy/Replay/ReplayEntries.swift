@@ -1,7 +1,7 @@
 import JSONCodec
 import PubSubMessages
 
-/// The messages of a recording that are to be replayed, with the time of each after the start of the replay.
+/// The messages of a recording that a replay publishes, each with its time after the start of the replay.
 final class ReplayEntries {
     /// One message to be published.
     struct Entry {
@@ -49,7 +49,7 @@ final class ReplayEntries {
         while true {
             guard let entry = try reader.next(), entry.microseconds < recordedTimes.upperBound else {
                 warnOfDamage()
-                // A round without any message would go on for ever.
+                // A round without any message would never end.
                 guard isLooping, count > countAtStartOfRound else { return nil }
                 countAtStartOfRound = count
                 reader = try RecordingReader(path: path)
@@ -66,7 +66,7 @@ final class ReplayEntries {
         }
     }
 
-    /// nil for what can't be changed as asked.
+    /// nil for a message that can't be rewritten.
     private func rewritten(_ payload: [UInt8]) -> [UInt8]? {
         guard let rewriter else { return payload }
         do {

@@ -1,8 +1,8 @@
 import NIOCore
 
-/// When each message of a recording is due.
+/// Decides when each message of a recording is due.
 final class ReplayPace {
-    /// What is to be done now.
+    /// The next thing to do.
     enum Step {
         case due(ReplayEntries.Entry)
         case later(NIODeadline)
@@ -12,7 +12,7 @@ final class ReplayPace {
     private let speed: ReplaySpeed
     private let rate: Double?
     private var startTime = NIODeadline.uptimeNanoseconds(0)
-    /// The time when the clock was last read: reading it for each message would cost more than the message.
+    /// The time of the last look at the clock, which would cost more than a message if it came with each one.
     private var now = NIODeadline.uptimeNanoseconds(0)
     private var count = 0
     private var pending: ReplayEntries.Entry?
@@ -28,7 +28,7 @@ final class ReplayPace {
         now = time
     }
 
-    /// Everything that follows comes later by so much.
+    /// Delays all messages that follow.
     func delay(by amount: TimeAmount) {
         startTime = startTime + amount
     }

@@ -2,19 +2,19 @@ import NIOCore
 
 /// The place that a replay's messages go to: Redis, a ws-emit, or the terminal of a dry run.
 protocol ReplaySink: AnyObject {
-    /// Whether the next message can be taken now. A sink that says no calls `Replayer.proceed` when it has room again.
+    /// True when the next message can be taken. A sink without room calls `Replayer.proceed` when it has room again.
     var hasRoom: Bool { get }
-    /// Whether all messages that were taken have been dealt with.
+    /// True when no message that was taken is still under way.
     var isIdle: Bool { get }
     /// The exit code of a replay that came to its end.
     var exitCode: Int32 { get }
-    /// What the last sentence says beyond the counts; nil for no last sentence.
+    /// The end of the last sentence, after the counts; nil for no last sentence.
     var remarks: String? { get }
 
     /// Calls `ready` when messages can be taken.
     func start(_ replayer: Replayer, _ ready: @escaping () -> Void)
     func take(_ entry: ReplayEntries.Entry)
-    /// Sends what has been taken: no more messages are due now.
+    /// Sends the messages that were taken: no others are due now.
     func flush()
 }
 
@@ -63,7 +63,7 @@ final class Replayer {
         if waitsForRoom { pump() }
     }
 
-    /// Hands over what is due, then waits for the next message's time or for room.
+    /// Hands over the messages that are due, then waits for the next one's time or for room.
     private func pump() {
         waitsForRoom = false
         do throws(RecordingReader.Failure) {

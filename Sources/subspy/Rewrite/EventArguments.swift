@@ -1,7 +1,7 @@
 import PickleCodec
 import PubSubMessages
 
-/// The arguments of an event, in between the ways to write them into `data`.
+/// The arguments of an event, independent of the format that `data` has.
 ///
 /// | arguments | pickle | JSON of 5.15.1 and later | JSON before |
 /// |---|---|---|---|
@@ -9,7 +9,7 @@ import PubSubMessages
 /// | one | the value; a tuple of one where the value is itself None or a tuple | `[value]` | the value |
 /// | several | a tuple | `[a, b]` | - |
 ///
-/// In JSON with `binary`, `data` is a list of that and the base64 of each bytes value, which a placeholder stands for.
+/// In JSON with `binary`, `data` is a list: the value above with a placeholder for each bytes value, then the base64 of each.
 struct EventArguments {
     var values: [PickleValue]
 
@@ -21,7 +21,7 @@ struct EventArguments {
         }
     }
 
-    /// - Throws: what the receivers refuse: a placeholder without its attachment, wrong base64.
+    /// - Throws: for data that receivers refuse: a placeholder without its attachment, wrong base64.
     init(ofJSON data: PickleValue, isBinary: Bool, isArgumentList: Bool) throws {
         var structure = data
         if isBinary {

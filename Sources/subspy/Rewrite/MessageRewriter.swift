@@ -2,7 +2,7 @@ import JSONCodec
 import PickleCodec
 import PubSubMessages
 
-/// Changes recorded messages: rooms, namespace, sender, and the form they are written in.
+/// Changes recorded messages: their rooms, namespace, sender and format.
 final class MessageRewriter {
     private let inspector = MessageInspector()
     private let format: RewriteFormat
@@ -25,7 +25,7 @@ final class MessageRewriter {
 
     /// The changed payload.
     ///
-    /// - Throws: why it can't be changed: no message, or a value the wanted form can't say.
+    /// - Throws: for a payload that is no message, and for a value that the new format can't hold.
     func rewrite(_ payload: [UInt8]) throws -> [UInt8] {
         let (inspection, dict) = try inspector.dict(of: payload)
         let message = PickleDict(
@@ -57,7 +57,7 @@ final class MessageRewriter {
         }
     }
 
-    /// As python-socketio 5.15.1 and later write it; without arguments every value stays as it is.
+    /// Writes a message as python-socketio 5.15.1 and later do. Without arguments every value stays as it is.
     private func json(_ message: PickleDict, _ arguments: EventArguments?) throws -> [UInt8] {
         var writer = JSONWriter()
         var none: [[UInt8]] = []
@@ -87,14 +87,14 @@ final class MessageRewriter {
         structure.withUnsafeBytes { writer.appendData(list: $0, attachments: attachments) }
     }
 
-    /// As python-socketio up to 5.13 writes it.
+    /// Writes a message as python-socketio up to 5.13 does.
     private func pickle(_ message: PickleDict, _ arguments: EventArguments?) throws -> [UInt8] {
         var pairs: [PickleDict.Pair] = []
         for pair in message.pairs {
             var value = pair.value
             if pair.key.isText("binary"), arguments != nil { continue }
             if pair.key.isText("data"), let arguments { value = arguments.pickled }
-            // Tuples there; lists are what JSON makes of them.
+            // python-socketio pickles tuples; JSON has made lists of them.
             if pair.key.isText("callback") || pair.key.isText("args"), case .list(let items) = value {
                 value = .tuple(items)
             }

@@ -82,7 +82,7 @@ extension PickleValue {
         }
     }
 
-    /// Whether the value is this text, byte for byte.
+    /// Compares the value with a text, byte for byte.
     func isText(_ text: StaticString) -> Bool {
         textContent == ByteString(stringLiteral: text)
     }

@@ -1,8 +1,8 @@
 import ArgumentParser
 
-/// What is changed in each message before it is published.
+/// The changes to each message before it is published.
 struct RewriteOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Room of every message that has one, or could: broadcasts too.", valueName: "name"))
+    @Option(help: ArgumentHelp("Room of every message that can have one, broadcasts included.", valueName: "name"))
     var setRoom: String?
 
     @Option(
@@ -14,7 +14,7 @@ struct RewriteOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Namespace of every message.", valueName: "name"))
     var setNamespace: String?
 
-    @Flag(help: "Another host id for each sender, so that it doesn't ignore its own messages.")
+    @Flag(help: "A new host id for each sender: a server ignores messages with its own.")
     var newHostId = false
 
     @Option(
@@ -23,7 +23,7 @@ struct RewriteOptions: ParsableArguments {
             valueName: "form"))
     var `as` = RewriteFormat.original
 
-    /// Whether anything is to be changed at all.
+    /// True when messages are published as they were recorded.
     var isEmpty: Bool { setRoom == nil && mapRoom.isEmpty && setNamespace == nil && !newHostId && `as` == .original }
 
     func validate() throws {

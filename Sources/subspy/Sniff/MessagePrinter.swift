@@ -12,23 +12,23 @@ struct ShownMessage {
     var form: MessageInspector.Form { inspection.form }
 }
 
-/// Prints messages; a line each, as the original `subspy.py` does, unless asked for another form.
+/// Prints messages: a line each, as the original `subspy.py` does, or another format.
 final class MessagePrinter {
     private let output: LineOutput
     let inspector: MessageInspector
     private let mode: OutputMode
     private let palette: Palette
     let truncation: Int?
-    /// Times stand in front of each message, where the mode has no place for them.
+    /// True when the time stands before each message, because the format has no place for it.
     private let prefixesTime: Bool
     private let showsChannel: Bool
     private(set) var timestamps: Timestamps
     var renderer: MessageRenderer
-    /// What is put together before it is printed.
+    /// The text of one message before it is printed.
     var line = JSONWriter(capacity: 4096)
     private var table: MessageTable?
 
-    /// - Parameter showsChannel: whether people want to see the Redis channel, because there are several.
+    /// - Parameter showsChannel: shows people the Redis channel, because there are several.
     init(output: LineOutput, inspector: MessageInspector, options: OutputOptions, showsChannel: Bool) {
         self.output = output
         self.inspector = inspector
@@ -54,12 +54,12 @@ final class MessagePrinter {
         if case .table = mode { table = MessageTable(palette: palette, timeColumns: timestamps.columns) }
     }
 
-    /// Whether lines about the subscription are printed as the original does; the other forms are for other programs.
+    /// True when lines about the subscription are printed as the original does; the other formats are for other programs.
     var printsSubscriptions: Bool {
         if case .python = mode { true } else { false }
     }
 
-    /// What stands above the messages.
+    /// Prints the line above the messages.
     func printHeading() {
         table?.appendHeading(to: &line)
         flushLine()
@@ -178,7 +178,7 @@ final class MessagePrinter {
             palette.append("  \(complaint)", .warning, to: &line)
             endLine()
         }
-        // What receivers drop is shown whole, and so is what has no place in the heading.
+        // A message that receivers drop is shown whole; so are the parts that have no place in the heading.
         if message.inspection.complaint != nil {
             if case .undecodable = form {
                 renderer.renderBytes(message.payload)

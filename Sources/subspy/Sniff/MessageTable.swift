@@ -22,7 +22,7 @@ struct MessageTable {
 
     private mutating func layOut(width: Int?) {
         self.width = width
-        // What the fixed columns leave is shared: names get a fifth each, the data the rest.
+        // The columns of fixed width leave a rest: names get a fifth of it each, the data the remainder.
         let free = max((width ?? 120) - timeColumns - 24, 20)
         let name = min(max(free / 5, 6), 24)
         columns = [
@@ -41,7 +41,7 @@ struct MessageTable {
         line.append(0x0A)
     }
 
-    /// Appends a row. In brackets stand other methods than emit where the event would, and everyone, which is no room.
+    /// Appends a row. Brackets mark other methods than emit in the place of the event, and `(everyone)`, which is no room.
     mutating func append(
         _ message: ShownMessage, of inspector: MessageInspector, _ timestamps: Timestamps,
         _ renderer: inout MessageRenderer, truncation: Int?, to line: inout JSONWriter

@@ -2,7 +2,7 @@ import JSONCodec
 import PickleCodec
 import PubSubMessages
 
-/// What there is to say about a payload as a program: Python executes pickles, so that this tells the harmless from the hostile.
+/// Describes a payload as a program: Python executes pickles, and this tells harmless ones from hostile ones.
 enum PickleReport {
     /// The listing of a pickle's opcodes, up to where it breaks; one line for JSON.
     static func opcodes(of payload: UnsafeRawBufferPointer, _ form: MessageInspector.Form) -> String {
@@ -13,12 +13,12 @@ enum PickleReport {
         return disassembler.disassemble(payload)
     }
 
-    /// What executing a payload would do.
+    /// The effects of executing a payload.
     struct Audit {
         /// `pickle, 41 bytes: imports os.system; calls os.system`.
         let line: String
         let isPickle: Bool
-        /// What the line alone doesn't say loudly enough; nil when loading does what it says.
+        /// A sentence for standard error and the exit code; nil when loading does what the line says.
         var warning: String?
     }
 

@@ -42,7 +42,7 @@ struct PrettyHeading {
         if isEmit, field("room").count == 0 { line.append(" → everyone") } else { append(" → ", "room") }
         if summary.namespace != "/" { append("  namespace ", "namespace") }
         append("  skips ", "skip_sid")
-        if isEmit, field("callback").count > 0 { line.append("  wants an answer") }
+        if isEmit, field("callback").count > 0 { line.append("  wants an ack") }
         palette.begin(.quiet, &line)
         line.append("  ")
         line.appendInteger(Int64(message.payload.count))

@@ -1,23 +1,23 @@
 import ArgumentParser
 
-/// What `subspy` does without a subcommand: print the channel.
+/// Prints the channel; the default command.
 struct SniffCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sniff",
-        abstract: "Prints what passes on the channel (the default).",
+        abstract: "Prints the messages on the channel (the default).",
         discussion: """
             Each message is one line: Python's repr of what it holds, whether it came as a pickle or as JSON. Nothing in a \
-            pickle is ever executed. First comes the list of channels that somebody listens to, then one line for each \
+            pickle is ever executed. First comes the list of channels with subscribers, then one line for each \
             subscription. On a terminal the default is --output pretty.
 
             --event, --room and the like take a glob (room-*) or a regular expression between slashes (/^room-[0-9]+$/); \
-            given several times any of them will do, and each --not-… excludes.
+            given several times, any of them is enough, and each --not-… excludes.
 
             Fields of --format:
             \(LineFormat.help)
 
-            Exit codes: 0 when what --until or --count waits for has come, or without them at the end; 1 when the run ended \
-            without it (--duration, --idle), 130 when it was interrupted; 69 without Redis and with --no-wait.
+            Exit codes: 0 when the event of --until or the number of --count was reached, or without them at the end; 1 when \
+            the run ended before (--duration, --idle), 130 when it was interrupted; 69 without Redis and with --no-wait.
 
             Examples:
               subspy --event update --room 'time' --count 10
@@ -46,7 +46,7 @@ struct SniffCommand: ParsableCommand {
     }
 }
 
-/// What to listen to.
+/// The channels to listen to.
 struct ChannelOptions: ParsableArguments {
     @Option(
         parsing: .singleValue,

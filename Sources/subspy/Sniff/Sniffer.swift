@@ -3,7 +3,7 @@ import JSONCodec
 import PubSubMessages
 import RedisPubSub
 
-/// Prints what passes on the channels, from the first subscription to the end of the run.
+/// Prints the messages on the channels, from the first subscription to the end of the run.
 final class Sniffer: PubSubDelegate {
     private let run: RunLoop
     private let session: RedisSession
@@ -37,7 +37,7 @@ final class Sniffer: PubSubDelegate {
         output.watchReader()
     }
 
-    /// Says who is there, then subscribes: the order of the original.
+    /// Prints the channels with subscribers, then subscribes: the order of the original.
     func start() {
         printer.printHeading()
         output.flush()

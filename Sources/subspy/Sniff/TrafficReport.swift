@@ -3,10 +3,10 @@ import NIOCore
 import PubSubMessages
 import RedisPubSub
 
-/// Says on standard error what passes: a line every so often (`--stats`), and a summary at the end.
+/// Prints counts to standard error: a line every interval (`--stats`), and a summary at the end.
 ///
-/// The summary comes where somebody reads it: on a terminal, or when `--stats` asks for it. Standard output is never
-/// touched, and a script that collects standard error of a plain `subspy` gets nothing.
+/// The summary is printed where somebody reads it: on a terminal, or with `--stats`. Standard output is never used, and a
+/// script that collects standard error of `subspy` without options gets nothing.
 final class TrafficReport {
     private let run: RunLoop
     private let interval: Duration?
@@ -43,10 +43,10 @@ final class TrafficReport {
         }
     }
 
-    /// Says the last word; nothing if nobody was subscribed, or nobody reads it.
+    /// Prints the summary, unless there was no subscription or nobody reads it.
     func summarize() {
         guard summarizes, let start else { return }
-        // Over the ^C that the terminal has written.
+        // Overwrites the ^C of the terminal.
         if isatty(STDERR_FILENO) == 1 { _ = Glibc.write(STDERR_FILENO, "\r", 1) }
         let now = run.eventLoop.now
         let duration = now - start
@@ -69,7 +69,7 @@ final class TrafficReport {
     }
 }
 
-/// The times without a subscription after the first one: what was published then is not known.
+/// The times without a subscription after the first one: messages published then are not known.
 struct Outages {
     private(set) var count = 0
     private var total: TimeAmount = .zero

@@ -4,17 +4,17 @@ import NIOCore
 import PubSubMessages
 import RedisPubSub
 
-/// What uses the channel, as a table that keeps itself up to date.
+/// Shows who uses the channel, as a table that is kept up to date.
 struct TopCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "top",
-        abstract: "Shows who and what uses the channel: rates, sizes, dialects and gaps, live.",
+        abstract: "Shows who and what uses the channel: rates, sizes, formats and gaps, live.",
         discussion: """
             On a terminal the table is redrawn every second. Keys: q quits; m, b, a, x, t, l, g and n sort by messages/s, \
             bytes/s, average size, maximum size, total, last seen, gap and name. Elsewhere, and with --once or --count, each \
             table is printed below the one before.
 
-            FORM is how the messages were written: pickle and its protocol (python-socketio up to 5.13), or JSON of 5.14.0 \
+            FORM is the format of the messages: pickle and its protocol (python-socketio up to 5.13), or JSON of 5.14.0 \
             (and hand-written JSON), 5.14.2 (to 5.15.0) or 5.15.1 and later. LAST is the time since the last message, GAP \
             the longest time without one. A message to several rooms counts in each of them.
 
@@ -28,7 +28,7 @@ struct TopCommand: ParsableCommand {
     @OptionGroup var source: ChannelOptions
     @OptionGroup(title: "Filters") var filter: FilterOptions
 
-    @Option(help: ArgumentHelp("What a row is: room, event, sender (its host id) or namespace.", valueName: "key"))
+    @Option(help: ArgumentHelp("Meaning of a row: room, event, sender (its host id) or namespace.", valueName: "key"))
     var by = Grouping.room
 
     @Option(
@@ -36,7 +36,9 @@ struct TopCommand: ParsableCommand {
             "Order: messages or bytes (per second), average, maximum, total, last, gap, name.", valueName: "column"))
     var sort = TrafficOrder.messages
 
-    @Option(help: ArgumentHelp("Time between two tables. (default: \(Defaults.tableInterval)s)", valueName: "time"), transform: TimeSpan.parse)
+    @Option(
+        help: ArgumentHelp("Time between two tables. (default: \(Defaults.tableInterval)s)", valueName: "time"),
+        transform: TimeSpan.parse)
     var every: Duration = .seconds(Defaults.tableInterval)
 
     @Option(help: ArgumentHelp("Print this many tables, then stop.", valueName: "n"))
@@ -47,27 +49,29 @@ struct TopCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Most rows that are kept; what comes beyond is added up as (others).",
+            "Most rows that are kept; all others are added up as (others).",
             valueName: "n"))
     var maxRows = Defaults.tableRows
 
     @Option(help: ArgumentHelp("auto (on a terminal, unless NO_COLOR is set), always or never.", valueName: "when"))
     var color = Palette.Choice.auto
 
-    /// What rows are.
+    /// The meaning of a row.
     enum Grouping: String, CaseIterable, ExpressibleByArgument { case room, event, sender, namespace }
 
     /// Tables to print; nil for no end.
     var tableCount: Int? { once ? 1 : count }
 
-    /// Whether the table is redrawn in its place.
+    /// True when the table is redrawn in place.
     var isLive: Bool { tableCount == nil && Terminal.isCapable && Terminal.size != nil }
 
     func validate() throws {
         if let count, count < 1 { throw ValidationError("--count must be at least 1") }
         if once, count != nil { throw ValidationError("--once does not go with --count") }
         if maxRows < 1 { throw ValidationError("--max-rows must be at least 1") }
-        if every < Limits.leastTableInterval { throw ValidationError("--every must be at least \(Limits.leastTableInterval / .milliseconds(1))ms") }
+        if every < .milliseconds(Limits.leastTableMilliseconds) {
+            throw ValidationError("--every must be at least \(Limits.leastTableMilliseconds)ms")
+        }
     }
 
     func run() throws {
@@ -78,7 +82,7 @@ struct TopCommand: ParsableCommand {
 
 extension TrafficOrder: ExpressibleByArgument {}
 
-/// Counts what passes and shows it again and again.
+/// Counts messages and shows the table again and again.
 final class TopSession: PubSubDelegate {
     private let run: RunLoop
     private let options: TopCommand

@@ -21,16 +21,20 @@ struct TopFrame {
 
     private static var numbers: [Column] {
         [
-            Column(title: "MSG/S", width: 8, order: .messages, rank: 0) { row, _ in Quantity.rate(row.tally.messagesPerSecond)
+            Column(title: "MSG/S", width: 8, order: .messages, rank: 0) { row, _ in
+                Quantity.rate(row.tally.messagesPerSecond)
             },
-            Column(title: "BYTES/S", width: 8, order: .bytes, rank: 1) { row, _ in Quantity.bytes(row.tally.bytesPerSecond) },
+            Column(title: "BYTES/S", width: 8, order: .bytes, rank: 1) { row, _ in
+                Quantity.bytes(row.tally.bytesPerSecond)
+            },
             Column(title: "AVG", width: 7, order: .average, rank: 4) { row, _ in
                 Quantity.bytes(Double(row.averageBytes))
             },
             Column(title: "MAX", width: 7, order: .maximum, rank: 6) { row, _ in
                 Quantity.bytes(Double(row.maximumBytes))
             },
-            Column(title: "TOTAL", width: 10, order: .total, rank: 5) { row, _ in Quantity.grouped(row.tally.messages) },
+            Column(title: "TOTAL", width: 10, order: .total, rank: 5) { row, _ in Quantity.grouped(row.tally.messages)
+            },
             Column(title: "LAST", width: 7, order: .last, rank: 3) { row, now in time(now - row.lastSeen) },
             Column(title: "GAP", width: 7, order: .gap, rank: 7) { row, now in time(row.gap(at: now)) },
         ]

@@ -5,15 +5,15 @@ import Synchronization
 
 /// The terminal while `subspy top` has it: another screen, no cursor, keys that arrive at once.
 ///
-/// It is given back as it was at every end: `q`, a signal, an error, and while the program is stopped by Ctrl-Z.
+/// It is restored at every end (`q`, a signal, an error) and while the program is stopped by Ctrl-Z.
 final class TopScreen {
     private let run: RunLoop
     private var sources: [any DispatchSourceProtocol] = []
-    /// Whether the terminal is ours: a program that goes on after Ctrl-Z may be about to draw before it has it back.
+    /// True while the terminal is ours: after Ctrl-Z and `fg` a frame may be due before the terminal is taken back.
     private var isOpen = false
     /// One key that was pressed.
     var pressed: (Character) -> Void = { _ in }
-    /// The window has another size, or has to be painted again.
+    /// Called when the window has another size or has to be painted again.
     var resized: () -> Void = {}
 
     init(_ run: RunLoop) { self.run = run }
@@ -61,8 +61,7 @@ final class TopScreen {
         return letters
     }
 
-    /// Shows lines instead of what stood there, as many as there is room for. A terminal that doesn't take them misses a
-    /// picture.
+    /// Replaces the screen's lines, as many as there is room for. A terminal that is too slow misses a frame.
     func show(_ text: UnsafeRawBufferPointer) {
         guard isOpen else { return }
         var entry = pollfd(fd: STDOUT_FILENO, events: Int16(POLLOUT), revents: 0)
@@ -95,7 +94,7 @@ final class TopScreen {
 
     private func suspend() {
         leave()
-        // What Ctrl-Z would have done.
+        // Ctrl-Z would have done this.
         kill(getpid(), SIGSTOP)
     }
 
@@ -106,7 +105,7 @@ final class TopScreen {
     }
 
     private func watch(_ number: CInt, _ body: @escaping @Sendable () -> Void) {
-        // WINCH and CONT do nothing by themselves; the others would end or stop the program.
+        // By default WINCH and CONT do nothing; the others would end or stop the program.
         signal(number, number == SIGWINCH || number == SIGCONT ? SIG_DFL : SIG_IGN)
         let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
         let loop = run.eventLoop
@@ -116,7 +115,7 @@ final class TopScreen {
     }
 }
 
-/// The mode of the process's terminal. One for the process, so that every end can give it back, whatever thread it comes on.
+/// The mode of the process's terminal. It is global so that every end can restore it, on any thread.
 enum TerminalMode {
     private static let saved = Mutex<termios?>(nil)
     private static let isEntered = Mutex(false)
@@ -137,7 +136,7 @@ enum TerminalMode {
         }
     }
 
-    /// Gives the terminal back; does nothing where it has not been taken.
+    /// Restores the terminal; does nothing where it has not been taken.
     static func leave() {
         isEntered.withLock { isEntered in
             guard isEntered else { return }

@@ -16,11 +16,13 @@ struct Tally {
         bytes += count
     }
 
-    /// Computes the rates since the last call, which was `interval` ago.
-    mutating func refresh(after interval: TimeAmount) {
-        let seconds = max(Double(interval.nanoseconds) / 1e9, 1e-6)
-        messagesPerSecond = Double(messages - before.messages) / seconds
-        bytesPerSecond = Double(bytes - before.bytes) / seconds
+    /// Computes the rates since the last call, which was `interval` ago; nil only starts the clock.
+    mutating func refresh(after interval: TimeAmount?) {
+        if let interval {
+            let seconds = max(Double(interval.nanoseconds) / 1e9, 1e-6)
+            messagesPerSecond = Double(messages - before.messages) / seconds
+            bytesPerSecond = Double(bytes - before.bytes) / seconds
+        }
         before = (messages, bytes)
     }
 
@@ -33,7 +35,7 @@ struct Tally {
     }
 }
 
-/// What has passed, added up. Time is an argument.
+/// Counts of all messages. Time is an argument.
 struct TrafficCounts {
     private(set) var tally = Tally()
     private(set) var undecodable = 0
@@ -52,14 +54,14 @@ struct TrafficCounts {
 
     /// Computes the rates since the last call; the first one starts the clock.
     mutating func refresh(at now: NIODeadline) {
-        if let lastRefresh { tally.refresh(after: now - lastRefresh) }
+        tally.refresh(after: lastRefresh.map { now - $0 })
         lastRefresh = now
     }
 
     /// `emit 12, close_room 1`, the largest first.
     var methodList: String { Self.list(methods.map { (Self.name($0.key), $0.value) }) }
 
-    /// `pickle 4: 12, JSON 5.15.1+: 1`, the largest first; what can't be decoded is told elsewhere.
+    /// `pickle 4: 12, JSON 5.15.1+: 1`, the largest first, without undecodable messages.
     var formList: String {
         Self.list(forms.filter { $0.key != .undecodable }.map { ("\($0.key):", $0.value) })
     }
@@ -71,14 +73,16 @@ struct TrafficCounts {
 
     private static func name(_ method: ByteString) -> String {
         var writer = JSONWriter(capacity: 64)
-        method.withUnsafeBytes { PrintableText.append(UnsafeRawBufferPointer(rebasing: $0.prefix(Limits.methodBytes)), to: &writer) }
+        method.withUnsafeBytes {
+            PrintableText.append(UnsafeRawBufferPointer(rebasing: $0.prefix(Limits.methodBytes)), to: &writer)
+        }
         return writer.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
     }
 }
 
-/// Counts of what passes, a row for each room, event, sender or namespace. Time is an argument.
+/// Counts of messages, a row for each room, event, sender or namespace. Time is an argument.
 struct TrafficTable {
-    /// What a row stands for.
+    /// The meaning of a row.
     enum Key: Hashable {
         case named(ByteString)
         /// A broadcast, or a message without event, sender or namespace.
@@ -90,9 +94,9 @@ struct TrafficTable {
         let key: Key
         private(set) var tally = Tally()
         private(set) var maximumBytes = 0
-        /// How the last message was written.
+        /// The format of the last message.
         private var form: WireForm
-        /// All ways in which messages were written.
+        /// The formats of all messages.
         private(set) var forms: Set<WireForm>
         private(set) var lastSeen: NIODeadline
         private var longestGap: TimeAmount = .zero
@@ -114,7 +118,7 @@ struct TrafficTable {
             lastSeen = now
             tally.count(bytes: count)
             maximumBytes = max(maximumBytes, count)
-            // Spares the set nearly always: a sender doesn't change.
+            // A sender's format rarely changes: this saves nearly all accesses to the set.
             if form != self.form { forms.insert(form) }
             self.form = form
         }
@@ -130,9 +134,9 @@ struct TrafficTable {
     }
 
     private(set) var rows: [Row] = []
-    private var places: [Key: Int] = [:]
+    private var indices: [Key: Int] = [:]
     private let capacity: Int
-    /// What found no row of its own.
+    /// Messages without a row of their own.
     private(set) var others: Row?
     private var lastRefresh: NIODeadline
 
@@ -146,10 +150,10 @@ struct TrafficTable {
     }
 
     mutating func count(_ key: Key, bytes: Int, _ form: WireForm, at now: NIODeadline) {
-        if let place = places[key] {
-            rows[place].count(bytes: bytes, form, at: now)
+        if let index = indices[key] {
+            rows[index].count(bytes: bytes, form, at: now)
         } else if rows.count < capacity {
-            places[key] = rows.count
+            indices[key] = rows.count
             rows.append(Row(key, form: form, at: now))
             rows[rows.count - 1].count(bytes: bytes, form, at: now)
         } else {
@@ -171,7 +175,7 @@ struct TrafficTable {
             if others == nil { others = row } else { others?.absorb(row) }
         }
         rows.removeAll { now - $0.lastSeen > Self.staleAfter }
-        places = Dictionary(uniqueKeysWithValues: rows.enumerated().map { ($1.key, $0) })
+        indices = Dictionary(uniqueKeysWithValues: rows.enumerated().map { ($1.key, $0) })
     }
 
     /// The first rows in an order.
@@ -180,7 +184,7 @@ struct TrafficTable {
     }
 }
 
-/// What a table is sorted by: the largest first, names in the order of their bytes.
+/// The column that a table is sorted by: the largest first, names in the order of their bytes.
 enum TrafficOrder: String, CaseIterable {
     case messages, bytes, average, maximum, total, last, gap, name
 
@@ -214,7 +218,7 @@ enum TrafficOrder: String, CaseIterable {
             case .name: nil
             }
         if let first { return first }
-        // Rows of the same rate keep still from one picture to the next.
+        // Rows with the same rate keep their order from frame to frame.
         if self != .name, let total = larger({ $0.tally.messages }) { return total }
         return Self.bytes(left.key).lexicographicallyPrecedes(Self.bytes(right.key))
     }

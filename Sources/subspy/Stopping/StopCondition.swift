@@ -1,7 +1,7 @@
 import NIOCore
 import PubSubMessages
 
-/// Ends a run when what it waited for has come, or won't.
+/// Ends a run when the awaited event or number of messages has come, or a time is over.
 ///
 /// | code | meaning |
 /// |---|---|
@@ -28,7 +28,7 @@ final class StopCondition {
 
     private var isWaiting: Bool { options.until != nil || options.count != nil }
 
-    /// Starts the clocks, once: time without a subscription before that doesn't count.
+    /// Starts the clocks with the first subscription: the time before doesn't count.
     func subscribed() {
         guard !hasStarted else { return }
         hasStarted = true

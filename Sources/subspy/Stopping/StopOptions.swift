@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// When to stop by itself.
+/// The options that end a run.
 struct StopOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Stop after this many printed messages.", valueName: "n"))
     var count: Int?

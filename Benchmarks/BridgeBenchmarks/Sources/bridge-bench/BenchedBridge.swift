@@ -42,7 +42,7 @@ final class BenchedBridge {
     }
 
     /// Websockets are read and written as in a server.
-    func start() throws -> EventLoopFuture<Void> { try shard.startSelector(try SelectorDoorbell(bellCount: 1)) }
+    func start() throws -> EventLoopFuture<Void> { try shard.startEpollLoop(try EpollWaker(loopCount: 1), loopIndex: 0) }
 
     /// A websocket over TCP whose client has connected to `/` and joined the room.
     func openWebSocket(in room: StaticString) {
@@ -50,7 +50,7 @@ final class BenchedBridge {
         clients.append(client)
         _ = fcntl(server, F_SETFL, O_NONBLOCK)
         shard.adopt(
-            UpgradedConnection(descriptor: server, handshakeResponse: ByteBuffer(), unread: ByteBuffer()), for: .newSession)
+            UpgradedConnection(descriptor: OwnedDescriptor(server), handshakeResponse: ByteBuffer(), unread: ByteBuffer()), for: .newSession)
         for text in ["40", "42[\"join\",{\"room\":\"\(room)\"}]"] {
             // A mask of zeros leaves the text as it is.
             let frame = [0x81, 0x80 | UInt8(text.utf8.count), 0, 0, 0, 0] + Array(text.utf8)

@@ -115,7 +115,7 @@ struct BridgeBenchmarks {
         let session = bench.shard.openSession(transport: .polling)
         let packet = Array(#"42["update",1]"#.utf8).withUnsafeBytes { EncodedPacket(text: $0) }
         meter.measure("long poll: one packet queued and answered") {
-            let promise = bench.shard.eventLoop.makePromise(of: HTTPAnswer.self)
+            let promise = bench.shard.eventLoop.makePromise(of: HTTPResponse.self)
             session.received(PendingPoll(id: 1, jsonpIndex: nil, promise: promise))
             session.enqueue(packet)
             bench.shard.flush()

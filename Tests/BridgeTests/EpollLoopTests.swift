@@ -2,43 +2,43 @@ import Glibc
 import Logging
 import NIOCore
 import NIOPosix
-import RedisPubSub
 import Testing
 
 @testable import Bridge
 
 /// The sockets that go without NIO, over real descriptors and an event loop's own thread.
-@Suite struct SocketSelectorTests {
-    /// Runs `body` on an event loop with a shard that has a selector.
-    private static func withSelector<Result: Sendable>(
-        _ body: @escaping @Sendable (SocketSelector) -> EventLoopFuture<Result>
+@Suite struct EpollLoopTests {
+    private static func makeHosts(_ loops: [any EventLoop]) async throws -> [NIOLoopBound<AdminHost>] {
+        var hosts: [NIOLoopBound<AdminHost>] = []
+        for loop in loops {
+            hosts.append(
+                try await loop.submit {
+                    let connections = ConnectionTable(
+                        eventLoop: loop, configuration: BridgeConfiguration(), total: OpenConnections(limit: 100),
+                        logger: logger)
+                    return NIOLoopBound(AdminHost(connections), eventLoop: loop)
+                }.get())
+        }
+        return hosts
+    }
+
+    private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+    /// Runs `body` on an event loop that has an epoll loop.
+    private static func withEpollLoop<Result: Sendable>(
+        _ body: @escaping @Sendable (EpollLoop) -> EventLoopFuture<Result>
     ) async throws -> Result {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
-        let doorbell = try SelectorDoorbell(bellCount: 1)
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let configuration = BridgeConfiguration()
-        let shard = try await loop.submit {
-            let router = Router(
-                broker: LocalBroker(eventLoop: loop), configuration: configuration,
-                hostID: "0123456789abcdef0123456789abcdef", loopCount: 1,
-                readiness: Readiness(loopCount: 1, configuration: configuration),
-                metrics: BridgeMetrics(factory: PrometheusMetrics()), logger: logger)
-            let shard = Shard(
-                eventLoop: loop, loopIndex: 0, configuration: configuration, router: RouterReference(router),
-                allConnections: OpenConnections(limit: configuration.maxConnections), logger: logger)
-            return NIOLoopBound(shard, eventLoop: loop)
-        }.get()
-        try await loop.flatSubmit {
-            loop.makeCompletedFuture { try shard.value.startSelector(doorbell) }.flatMap { $0 }
-        }.get()
+        let host = try await makeHosts([loop])[0]
+        await BridgeServer.startEpollLoops(of: [host], logger)
         let result = try await loop.flatSubmit { () -> EventLoopFuture<Result> in
-            guard let selector = shard.value.selector else {
+            guard let epollLoop = host.value.connections.epollLoop else {
                 return loop.makeFailedFuture(ChannelError.operationUnsupported)
             }
-            return body(selector)
+            return body(epollLoop)
         }.get()
-        try await loop.submit { shard.value.stop() }.get()
+        try await loop.submit { host.value.connections.stopEpollLoop() }.get()
         try await group.shutdownGracefully()
         return result
     }
@@ -62,8 +62,8 @@ import Testing
         var whenSendable: () -> Void = {}
         var isDisconnected = false
 
-        init(_ descriptor: CInt, _ selector: SocketSelector) throws {
-            socket = try DirectSocket(descriptor, owner: self, selector: selector)
+        init(_ descriptor: CInt, _ epollLoop: EpollLoop) throws {
+            socket = try DirectSocket(descriptor, owner: self, epollLoop: epollLoop)
         }
 
         func received(_ bytes: inout ByteBuffer) { whenReceived(String(buffer: bytes)) }
@@ -76,19 +76,20 @@ import Testing
 
     @Test(.timeLimit(.minutes(1)))
     func `what a client sends arrives, and its end closes the connection`() async throws {
-        let received = try await Self.withSelector { selector in
-            let loop = selector.shard.eventLoop
+        let received = try await Self.withEpollLoop { epollLoop in
+            let loop = epollLoop.connections.eventLoop
             return loop.makeCompletedFuture {
                 let (ours, theirs) = Self.pair()
                 let promise = loop.makePromise(of: [String].self)
-                let owner = try Owner(ours, selector)
+                let owner = try Owner(ours, epollLoop)
                 var texts: [String] = []
                 owner.whenReceived = {
                     texts.append($0)
                     if texts.count == 1 { Self.send("two", to: theirs) } else { close(theirs) }
                 }
-                #expect(selector.shard.openConnections == 1)
-                selector.shard.whenAllClosed(loop.makePromise(of: Void.self).completing { promise.succeed(texts) })
+                #expect(epollLoop.connections.openCount == 1)
+                epollLoop.connections.whenAllClosed(
+                    loop.makePromise(of: Void.self).completing { promise.succeed(texts) })
                 Self.send("one", to: theirs)
                 return promise.futureResult
             }.flatMap { $0 }
@@ -99,8 +100,8 @@ import Testing
     @Test(.timeLimit(.minutes(1)))
     func `others have their turn while many sockets are served`() async throws {
         let count = 200
-        let servedBefore = try await Self.withSelector { selector in
-            let loop = selector.shard.eventLoop
+        let servedBefore = try await Self.withEpollLoop { epollLoop in
+            let loop = epollLoop.connections.eventLoop
             let promise = loop.makePromise(of: Int.self)
             return loop.makeCompletedFuture {
                 var served = 0
@@ -108,7 +109,7 @@ import Testing
                 let redis = Self.pair()
                 for _ in 0..<count {
                     let (ours, theirs) = Self.pair()
-                    let owner = try Owner(ours, selector)
+                    let owner = try Owner(ours, epollLoop)
                     owner.whenReceived = { _ in
                         if served == 0 { Self.send("message", to: redis.theirs) }
                         served += 1
@@ -133,38 +134,19 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(1)))
-    func `selectors start on all event loops or on none`() async throws {
+    func `epoll loops start on all event loops or on none`() async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 3)
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let configuration = BridgeConfiguration()
-        var shards: [NIOLoopBound<Shard>] = []
-        let loops = Array(group.makeIterator())
-        let router = try await loops[0].submit {
-            RouterReference(
-                Router(
-                    broker: LocalBroker(eventLoop: loops[0]), configuration: configuration,
-                    hostID: "0123456789abcdef0123456789abcdef", loopCount: 3,
-                    readiness: Readiness(loopCount: 3, configuration: configuration),
-                    metrics: BridgeMetrics(factory: PrometheusMetrics()), logger: logger))
-        }.get()
-        for (index, loop) in loops.enumerated() {
-            shards.append(
-                try await loop.submit {
-                    NIOLoopBound(
-                        Shard(
-                            eventLoop: loop, loopIndex: index, configuration: configuration, router: router,
-                            allConnections: OpenConnections(limit: 10), logger: logger), eventLoop: loop)
-                }.get())
-        }
+        let hosts = try await Self.makeHosts(Array(group.makeIterator()))
         for failing in [2, 3] {
-            await BridgeServer.startSelectors(of: shards, logger) { index in
+            await BridgeServer.startEpollLoops(of: hosts, Self.logger) { index in
                 if index == failing { throw ChannelError.operationUnsupported }
             }
-            for shard in shards {
-                #expect(try await shard.eventLoop.submit { (shard.value.selector == nil) == (failing == 2) }.get())
+            for host in hosts {
+                let isMissing = try await host.eventLoop.submit { host.value.connections.epollLoop == nil }.get()
+                #expect(isMissing == (failing == 2))
             }
         }
-        for shard in shards { try await shard.eventLoop.submit { shard.value.stop() }.get() }
+        for host in hosts { try await host.eventLoop.submit { host.value.connections.stopEpollLoop() }.get() }
         try await group.shutdownGracefully()
     }
 
@@ -172,7 +154,7 @@ import Testing
     @Test func `a waker whose thread can't start says so`() {
         var error: IOError?
         do throws(IOError) {
-            _ = try SelectorDoorbell(bellCount: 3) { _, _ in EAGAIN }
+            _ = try EpollWaker(loopCount: 3) { _, _ in EAGAIN }
         } catch let cause {
             error = cause
         }
@@ -191,11 +173,11 @@ import Testing
     @Test(.timeLimit(.minutes(1)))
     func `what the kernel doesn't take is sent when the client reads, in order`() async throws {
         let text = String((0..<400_000).map { "\($0)," }.joined())
-        let received = try await Self.withSelector { selector in
-            let loop = selector.shard.eventLoop
+        let received = try await Self.withEpollLoop { epollLoop in
+            let loop = epollLoop.connections.eventLoop
             return loop.makeCompletedFuture {
                 let (ours, theirs) = Self.pair()
-                let owner = try Owner(ours, selector)
+                let owner = try Owner(ours, epollLoop)
                 let promise = loop.makePromise(of: String.self)
                 owner.socket?.write(ByteBuffer(string: text))
                 #expect(owner.socket?.isWritable == false)
@@ -226,22 +208,22 @@ import Testing
     func `a socket that another one's owner closes in the same turn is not served, nor is its successor for it`()
         async throws
     {
-        let served = try await Self.withSelector { selector in
-            let loop = selector.shard.eventLoop
+        let served = try await Self.withEpollLoop { epollLoop in
+            let loop = epollLoop.connections.eventLoop
             let promise = loop.makePromise(of: [String].self)
             return loop.makeCompletedFuture {
                 var served: [String] = []
                 var owners: [Owner] = []
                 for name in ["a", "b"] {
                     let (ours, theirs) = Self.pair()
-                    let owner = try Owner(ours, selector)
+                    let owner = try Owner(ours, epollLoop)
                     owners.append(owner)
                     owner.whenReceived = { _ in
                         served.append(name)
                         // Whichever comes first closes the other, whose place a newcomer takes.
                         owners.first { $0 !== owner }?.socket?.close()
                         let (ours, theirs) = Self.pair()
-                        let newcomer = try? Owner(ours, selector)
+                        let newcomer = try? Owner(ours, epollLoop)
                         newcomer?.whenReceived = { text in
                             served.append("newcomer's \(text)")
                             promise.succeed(served)
@@ -259,10 +241,10 @@ import Testing
 
     @Test(.timeLimit(.minutes(1)))
     func `a connection that is given away stays open`() async throws {
-        try await Self.withSelector { selector in
-            selector.shard.eventLoop.makeCompletedFuture {
+        try await Self.withEpollLoop { epollLoop in
+            epollLoop.connections.eventLoop.makeCompletedFuture {
                 let (ours, theirs) = Self.pair()
-                let owner = try Owner(ours, selector)
+                let owner = try Owner(ours, epollLoop)
                 let descriptor = owner.socket?.release()
                 #expect(descriptor == ours && owner.isDisconnected)
                 Self.send("still", to: theirs)
@@ -270,8 +252,37 @@ import Testing
                 #expect(recv(ours, &bytes, 8, 0) == 5)
                 close(ours)
                 close(theirs)
-                #expect(selector.shard.openConnections == 0)
+                #expect(epollLoop.connections.openCount == 0)
             }
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a descriptor that can't be watched is closed`() async throws {
+        try await Self.withEpollLoop { epollLoop in
+            epollLoop.connections.eventLoop.makeCompletedFuture {
+                let (ours, theirs) = Self.pair()
+                let owner = try Owner(ours, epollLoop)
+                // An epoll instance doesn't watch a descriptor twice.
+                #expect(throws: IOError.self) { _ = try Owner(ours, epollLoop) }
+                #expect(owner.socket?.release() == ours)
+                var byte: UInt8 = 0
+                #expect(recv(theirs, &byte, 1, 0) == 0, "the end of the stream")
+                close(theirs)
+            }
+        }
+    }
+
+    @Test func `a descriptor on its way is closed unless somebody takes it`() {
+        for isTaken in [false, true] {
+            let (ours, theirs) = Self.pair()
+            let taken = isTaken ? OwnedDescriptor(ours).take() : -1
+            if !isTaken { _ = OwnedDescriptor(ours) }
+            var byte: UInt8 = 0
+            #expect(recv(theirs, &byte, 1, CInt(MSG_DONTWAIT)) == (isTaken ? -1 : 0))
+            #expect(taken == (isTaken ? ours : -1))
+            if isTaken { close(taken) }
+            close(theirs)
         }
     }
 }

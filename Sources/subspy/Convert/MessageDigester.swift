@@ -3,7 +3,7 @@ import PickleCodec
 import PubSubMessages
 
 /// Reads the messages of recordings for comparison.
-final class MessageIndex {
+final class MessageDigester {
     private let ignoresHost: Bool
     private let inspector = MessageInspector()
 
@@ -37,30 +37,30 @@ final class MessageIndex {
         return UInt64(bitPattern: Int64(hasher.finalize()))
     }
 
-    /// What is compared of a message; nil for what can't be read.
+    /// The part of a message that is compared; nil for a payload that can't be read.
     func value(of payload: [UInt8]) -> PickleValue? {
         guard let value = try? inspector.value(of: payload).value.withTextsOfPython3 else { return nil }
         guard ignoresHost, case .dict(let dict) = value else { return value }
         return .dict(PickleDict(dict.pairs.filter { !$0.key.isText("host_id") }))
     }
 
-    /// The messages at some places, in order.
+    /// The messages at some indices, in order.
     ///
-    /// - Parameter places: ascending.
+    /// - Parameter indices: ascending.
     func entries(
-        at places: ArraySlice<Int>, of path: String
-    ) throws(RecordingReader.Failure) -> [(place: Int, entry: RecordingReader.Entry)] {
-        var entries: [(place: Int, entry: RecordingReader.Entry)] = []
-        guard !places.isEmpty else { return [] }
+        at indices: ArraySlice<Int>, of path: String
+    ) throws(RecordingReader.Failure) -> [(index: Int, entry: RecordingReader.Entry)] {
+        var entries: [(index: Int, entry: RecordingReader.Entry)] = []
+        guard !indices.isEmpty else { return [] }
         let reader = try RecordingReader(path: path)
-        var place = 0
-        var rest = places
+        var index = 0
+        var rest = indices
         while let wanted = rest.first, let entry = try reader.next() {
-            if place == wanted {
-                entries.append((place, entry))
+            if index == wanted {
+                entries.append((index, entry))
                 rest.removeFirst()
             }
-            place += 1
+            index += 1
         }
         return entries
     }

@@ -1,20 +1,20 @@
 import NIOCore
 import NIOPosix
 
-/// A connection whose first bytes decide what it is: a websocket, or anything else, which is NIO's.
-final class Greeting: DirectSocketOwner {
-    private let shard: Shard
+/// An accepted connection whose first bytes decide its protocol: a plain websocket request is served here, anything else by
+/// NIO.
+final class UnidentifiedConnection: DirectSocketOwner, TimedConnection {
+    private let host: any ConnectionHost
     private let endpoints: HTTPEndpoints
     private let deadline: NIODeadline
     private var socket: DirectSocket?
-    /// Place among the shard's greetings.
     var index = 0
 
-    init(_ descriptor: CInt, shard: Shard, endpoints: HTTPEndpoints, selector: SocketSelector) throws(IOError) {
-        self.shard = shard
+    init(_ descriptor: CInt, host: any ConnectionHost, endpoints: HTTPEndpoints, epollLoop: EpollLoop) throws(IOError) {
+        self.host = host
         self.endpoints = endpoints
-        deadline = .now() + TimeAmount(shard.configuration.headTimeout)
-        socket = try DirectSocket(descriptor, owner: self, selector: selector)
+        deadline = .now() + TimeAmount(host.configuration.headTimeout)
+        socket = try DirectSocket(descriptor, owner: self, epollLoop: epollLoop)
     }
 
     func received(_ bytes: inout ByteBuffer) {
@@ -22,10 +22,10 @@ final class Greeting: DirectSocketOwner {
         if let request = WebSocketRequest(bytes, path: endpoints.transport.path),
             endpoints.transport.opensSession(request)
         {
-            shard.remove(self)
+            host.connections.remove(self)
             bytes.moveReaderIndex(forwardBy: request.byteCount)
             let webSocket = WebSocketConnection(
-                shard: shard, handshakeResponse: WebSocketHandshake.response(to: request.key))
+                host: host, handshakeResponse: WebSocketHandshake.response(to: request.key))
             socket.hand(to: webSocket)
             webSocket.open(over: socket, for: .newSession)
             if bytes.readableBytes > 0 { webSocket.received(&bytes) }
@@ -36,14 +36,14 @@ final class Greeting: DirectSocketOwner {
 
     /// Makes the connection one of NIO's, as if NIO had accepted it and read the first bytes.
     private func speakHTTP(_ descriptor: CInt, _ bytes: ByteBuffer) {
-        let bound = NIOLoopBound((shard, endpoints, deadline), eventLoop: shard.eventLoop)
-        ClientBootstrap(group: shard.eventLoop)
-            // The first bytes first.
+        let bound = NIOLoopBound((host, endpoints, deadline), eventLoop: host.eventLoop)
+        ClientBootstrap(group: host.eventLoop)
+            // Nothing is read before the first bytes have been passed on.
             .channelOption(.autoRead, value: false)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let (shard, endpoints, deadline) = bound.value
-                    try HTTPConnection.install(on: channel, shard: shard, endpoints: endpoints, headDeadline: deadline)
+                    let (host, endpoints, deadline) = bound.value
+                    try HTTPConnection.install(on: channel, host: host, endpoints: endpoints, headDeadline: deadline)
                 }
             }
             .withConnectedSocket(descriptor)
@@ -59,14 +59,14 @@ final class Greeting: DirectSocketOwner {
 
     func disconnected() {
         socket = nil
-        shard.remove(self)
+        host.connections.remove(self)
     }
 
-    func close() { socket?.close() }
+    func closeWhenIdle() { socket?.close() }
 
     func closeIfOverdue(at now: NIODeadline) -> Bool {
         guard now >= deadline else { return false }
-        close()
+        socket?.close()
         return true
     }
 }

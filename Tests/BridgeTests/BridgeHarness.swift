@@ -7,7 +7,7 @@ import RedisPubSub
 @testable import Bridge
 
 /// One event loop's share of a bridge, without sockets: time and input come from the test.
-final class BridgeBench {
+final class BridgeHarness {
     static let hostID: ByteString = "0123456789abcdef0123456789abcdef"
     let eventLoop = EmbeddedEventLoop()
     let shard: Shard
@@ -47,27 +47,27 @@ final class BridgeBench {
     private var lastPoll: UInt64 = 0
 
     /// Polls; nil while the poll waits.
-    func poll(_ session: Session) -> Answer {
+    func poll(_ session: Session) -> PollResult {
         lastPoll += 1
-        let answer = Answer()
-        let promise = eventLoop.makePromise(of: HTTPAnswer.self)
-        promise.futureResult.assumeIsolated().whenSuccess { answer.value = $0 }
+        let result = PollResult()
+        let promise = eventLoop.makePromise(of: HTTPResponse.self)
+        promise.futureResult.assumeIsolated().whenSuccess { result.value = $0 }
         session.received(PendingPoll(id: lastPoll, jsonpIndex: nil, promise: promise))
         shard.flush()
-        return answer
+        return result
     }
 
     func post(_ packets: String..., to session: Session) -> String {
         let body = Array(packets.joined(separator: "\u{1E}").utf8)
-        let answer = session.received(body: body[...])
+        let result = session.received(body: body[...])
         shard.flush()
         eventLoop.run()
-        return String(buffer: answer.body)
+        return String(buffer: result.body)
     }
 
-    /// The answer to a poll, once there is one.
-    final class Answer {
-        fileprivate(set) var value: HTTPAnswer?
+    /// The response to a poll, once there is one.
+    final class PollResult {
+        fileprivate(set) var value: HTTPResponse?
         var text: String? { value.map { String(buffer: $0.body) } }
         var packets: [String] { (text ?? "").split(separator: "\u{1E}").map(String.init) }
     }

@@ -5,8 +5,8 @@ import RedisPubSub
 @testable import Bridge
 
 /// A connection to a bridge of one event loop that answers `POST /emit`, without sockets.
-final class HTTPBench {
-    let bench: BridgeBench
+final class HTTPHarness {
+    let harness: BridgeHarness
     let broker: RecordingBroker
     private let channel: EmbeddedChannel
 
@@ -17,48 +17,49 @@ final class HTTPBench {
         configuration.canaryInterval = nil
         change(&configuration)
         var broker: RecordingBroker?
-        bench = BridgeBench(configuration) { eventLoop in
+        harness = BridgeHarness(configuration) { eventLoop in
             let made = RecordingBroker(eventLoop: eventLoop)
             broker = made
             return made
         }
-        self.broker = broker ?? RecordingBroker(eventLoop: bench.eventLoop)
-        channel = try Self.connect(to: bench)
+        self.broker = broker ?? RecordingBroker(eventLoop: harness.eventLoop)
+        channel = try Self.connect(to: harness)
     }
 
     /// One more connection to the same bridge.
-    init(sharing other: HTTPBench) throws {
-        (bench, broker) = (other.bench, other.broker)
-        channel = try Self.connect(to: bench)
+    init(sharing other: HTTPHarness) throws {
+        (harness, broker) = (other.harness, other.broker)
+        channel = try Self.connect(to: harness)
     }
 
-    private static func connect(to bench: BridgeBench) throws -> EmbeddedChannel {
+    private static func connect(to harness: BridgeHarness) throws -> EmbeddedChannel {
         let parser = HTTPConnection.makeParser()
         let connection = HTTPConnection(
-            shard: bench.shard, endpoints: Self.endpoints(bench), parser: parser, headDeadline: .now() + .hours(1))
-        let channel = EmbeddedChannel(handlers: [parser, connection], loop: bench.eventLoop)
+            host: harness.shard, endpoints: Self.endpoints(harness), parser: parser, headDeadline: .now() + .hours(1))
+        let channel = EmbeddedChannel(handlers: [parser, connection], loop: harness.eventLoop)
         let connected = channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1))
-        bench.eventLoop.run()
+        harness.eventLoop.run()
         try connected.wait()
         return channel
     }
 
-    private static func endpoints(_ bench: BridgeBench) -> HTTPEndpoints {
-        let (configuration, router) = (bench.configuration, bench.router)
-        let shards = [NIOLoopBound(bench.shard, eventLoop: bench.eventLoop)]
+    private static func endpoints(_ harness: BridgeHarness) -> HTTPEndpoints {
+        let (configuration, router) = (harness.configuration, harness.router)
+        let shards = [NIOLoopBound(harness.shard, eventLoop: harness.eventLoop)]
         let secret = configuration.emitSecret.map { Array($0.utf8) }
         let metrics = PrometheusMetrics()
         let scrape = Scrape(shards: shards, router: router)
         let operations = OperationsEndpoint(
             readiness: Readiness(loopCount: 1, configuration: configuration), scrape: scrape, metrics: metrics,
             explainer: Explainer(
-                configuration: configuration, hostID: BridgeBench.hostID, shards: shards, router: router, scrape: scrape
+                configuration: configuration, hostID: BridgeHarness.hostID, shards: shards, router: router,
+                scrape: scrape
             ),
             secret: secret)
         return HTTPEndpoints(
             purpose: .everybody,
             transport: TransportEndpoint(configuration: configuration, shards: shards),
-            emit: secret.map { EmitEndpoint(secret: $0, hostID: BridgeBench.hostID) }, operations: operations,
+            emit: secret.map { EmitEndpoint(secret: $0, hostID: BridgeHarness.hostID) }, operations: operations,
             metrics: BridgeMetrics(factory: metrics), router: router, configuration: configuration)
     }
 
@@ -66,7 +67,7 @@ final class HTTPBench {
     func send(_ bytes: [UInt8]) {
         channel.pipeline.fireChannelRead(ByteBuffer(bytes: bytes))
         channel.pipeline.fireChannelReadComplete()
-        bench.eventLoop.run()
+        harness.eventLoop.run()
     }
 
     func send(_ text: String) { send(Array(text.utf8)) }
@@ -80,15 +81,16 @@ final class HTTPBench {
 
     /// Posts an emit, and gives the answer.
     func emit(_ body: String) -> String {
-        let head = "POST /emit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+        let head =
+            "POST /emit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
         send(Array((head + body).utf8))
         return (try? answers()) ?? ""
     }
 
     func counters() -> RouterCounters? {
         var counters: RouterCounters?
-        bench.router.numbers().assumeIsolated().whenSuccess { counters = $0.counters }
-        bench.eventLoop.run()
+        harness.router.numbers().assumeIsolated().whenSuccess { counters = $0.counters }
+        harness.eventLoop.run()
         return counters
     }
 }

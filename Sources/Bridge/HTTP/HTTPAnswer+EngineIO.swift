@@ -1,9 +1,0 @@
-import NIOCore
-import SocketIOProtocol
-
-extension HTTPAnswer {
-    /// 400 with the refusal as a JSON string.
-    init(_ refusal: EngineIORefusal) {
-        self.init(.badRequest, contentType: "text/plain", body: ByteBuffer(bytes: refusal.body))
-    }
-}

@@ -1,0 +1,121 @@
+import NIOCore
+import NIOHTTP1
+import SocketIOProtocol
+
+/// A whole HTTP response, made on the loop that owns the session and written on the connection's.
+struct HTTPResponse: Sendable {
+    var status: HTTPResponseStatus
+    var contentType: String
+    var body: ByteBuffer
+    var headers: [(name: String, value: String)] = []
+    /// Whether the connection closes after it, because the request's body was not read to its end.
+    var closesConnection = false
+    private var preparedBytes: ByteBuffer?
+
+    static let plainText = "text/plain; charset=UTF-8"
+    static let html = "text/html; charset=utf-8"
+
+    init(_ status: HTTPResponseStatus, contentType: String, body: ByteBuffer) {
+        self.status = status
+        self.contentType = contentType
+        self.body = body
+    }
+
+    init(_ status: HTTPResponseStatus, contentType: String = HTTPResponse.plainText, text: String) {
+        self.init(status, contentType: contentType, body: ByteBuffer(string: text))
+    }
+
+    /// How a response is framed, as its request decides.
+    struct Framing: Equatable {
+        /// What the response says about the connection; HTTP/1.1 implies that it stays open.
+        enum Persistence { case implied, keepAlive, close }
+
+        var persistence = Persistence.implied
+        var includesBody = true
+
+        /// The framing that most requests ask for.
+        static let common = Framing()
+
+        private init() {}
+
+        init(of request: HTTPRequestHead) {
+            persistence = !request.isKeepAlive ? .close : request.version == .http1_1 ? .implied : .keepAlive
+            includesBody = request.method != .HEAD
+        }
+    }
+
+    /// The same response, with its bytes in the common framing made in advance.
+    func prepared() -> HTTPResponse {
+        var response = self
+        response.preparedBytes = bytes(.common)
+        return response
+    }
+
+    /// The bytes that go out.
+    func bytes(_ framing: Framing) -> ByteBuffer {
+        if framing == .common, let preparedBytes { return preparedBytes }
+        var bytes = ByteBuffer()
+        write(framing, to: &bytes)
+        return bytes
+    }
+
+    /// Writes the bytes that go out (RFC 9112, section 4).
+    func write(_ framing: Framing, to bytes: inout ByteBuffer) {
+        if framing == .common, var preparedBytes {
+            bytes.writeBuffer(&preparedBytes)
+            return
+        }
+        bytes.reserveCapacity(minimumWritableBytes: 320 + (framing.includesBody ? body.readableBytes : 0))
+        bytes.writeStaticString("HTTP/1.1 ")
+        bytes.writeString(String(status.code))
+        bytes.writeStaticString(" ")
+        bytes.writeString(status.reasonPhrase)
+        bytes.writeStaticString("\r\nContent-Type: ")
+        bytes.writeString(contentType)
+        bytes.writeStaticString("\r\nContent-Length: ")
+        bytes.writeString(String(body.readableBytes))
+        bytes.writeStaticString("\r\n")
+        for header in headers {
+            bytes.writeString(header.name)
+            bytes.writeStaticString(": ")
+            bytes.writeString(header.value)
+            bytes.writeStaticString("\r\n")
+        }
+        switch framing.persistence {
+        case .implied: bytes.writeStaticString("\r\n")
+        case .keepAlive: bytes.writeStaticString("Connection: keep-alive\r\n\r\n")
+        case .close: bytes.writeStaticString("Connection: close\r\n\r\n")
+        }
+        if framing.includesBody { bytes.writeImmutableBuffer(body) }
+    }
+
+    /// The response to a request that can't be read, and the last one on its connection.
+    static let brokenRequest: HTTPResponse = {
+        var response = errorPage(.badRequest, "The request is not valid HTTP.")
+        response.closesConnection = true
+        return response
+    }()
+
+    /// The response to a program that sent JSON itself: `{"error":"…"}`.
+    static func jsonError(_ status: HTTPResponseStatus, _ sentence: String) -> HTTPResponse {
+        HTTPResponse(status, contentType: "application/json", text: JSONValue.object([("error", .text(sentence))]).line)
+    }
+
+    /// 400 with the refusal as a JSON string.
+    init(_ refusal: EngineIORefusal) {
+        self.init(.badRequest, contentType: "text/plain", body: ByteBuffer(bytes: refusal.body))
+    }
+
+    /// An error page in the format of Flask's.
+    static func errorPage(_ status: HTTPResponseStatus, _ sentence: String) -> HTTPResponse {
+        let page = """
+            <!doctype html>
+            <html lang=en>
+            <title>\(status.code) \(status.reasonPhrase)</title>
+            <h1>\(status.reasonPhrase)</h1>
+            <p>\(sentence)</p>
+
+            """
+        return HTTPResponse(status, contentType: html, text: page)
+    }
+}

@@ -1,0 +1,224 @@
+import JSONCodec
+import Logging
+import NIOCore
+import NIOHTTP1
+import SocketIOProtocol
+
+/// A GET that waits for packets; its connection may be on another event loop.
+struct PendingPoll {
+    /// Identifies the request, so that a late abort of an earlier one does no harm.
+    let id: UInt64
+    let jsonpIndex: Int?
+    let promise: EventLoopPromise<HTTPResponse>
+}
+
+/// Polls, posts, websockets, and the packets that they bring.
+extension Session {
+    // MARK: Polling
+
+    func received(_ poll: PendingPoll) {
+        stall = nil
+        timerFired(at: .now)
+        if isClosed { return poll.promise.succeed(HTTPResponse(.invalidSession(sid))) }
+        switch engine.pollArrived(hasQueuedPackets: hasSendablePackets) {
+        case .hold: self.poll = poll
+        case .respond:
+            let payload =
+                hasSendablePackets
+                ? takePayload()
+                : ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])
+            poll.promise.succeed(Self.pollResponse(payload, jsonpIndex: poll.jsonpIndex))
+        case .refuse(let refusal):
+            refused(ClientRefusal(.invalidRequest, "a poll of a session that has its websocket"))
+            poll.promise.succeed(HTTPResponse(refusal))
+        case .closeOverlapping:
+            refused(ClientRefusal(.overlappingPolls))
+            poll.promise.succeed(HTTPResponse(.overlappingPoll))
+            close(.overlappingPolls)
+        }
+    }
+
+    func pollAborted(id: UInt64) {
+        guard poll?.id == id else { return }
+        poll = nil
+        if let reason = engine.pollAborted() { close(reason) }
+    }
+
+    /// A POST body. Packets before a broken one take effect; then the session ends.
+    func received(body: ArraySlice<UInt8>) -> HTTPResponse {
+        timerFired(at: .now)
+        if isClosed { return HTTPResponse(.invalidSession(sid)) }
+        guard engine.acceptsPosts else {
+            refused(ClientRefusal(.invalidRequest, "a POST to a session that has its websocket"))
+            return HTTPResponse(.unexpectedRequest)
+        }
+        do {
+            try EngineIOPayload.forEachPacket(in: body) { packet in
+                if !isClosed { received(packet, on: .polling) }
+            }
+        } catch {
+            refuse(error)
+        }
+        shard.flush()
+        return isClosed && closedByInvalidPacket
+            ? HTTPResponse(.invalidPayload)
+            : HTTPResponse(.ok, contentType: "text/plain", body: ByteBuffer(string: "OK"))
+    }
+
+    // MARK: Websocket
+
+    var acceptsUpgrade: Bool { engine.phase == .polling }
+
+    func attach(_ webSocket: WebSocketConnection) -> Bool {
+        let isOnlyTransport = engine.phase == .websocket && self.webSocket == nil
+        guard isOnlyTransport || engine.webSocketArrived(at: .now) else { return false }
+        self.webSocket = webSocket
+        return true
+    }
+
+    func received(_ packet: EngineIOPacket, from webSocket: WebSocketConnection) {
+        guard webSocket === self.webSocket, !isClosed else { return }
+        received(packet, on: .websocket)
+    }
+
+    func refuse(_ error: any Error) {
+        guard !isClosed else { return }
+        shard.counters.invalidPackets += 1
+        shard.logger.debug("invalid packet ends the session", metadata: ["sid": "\(sid)", "cause": "\(error)"])
+        let isFirst = !hasEverConnected
+        switch error {
+        case SocketIOError.unexpectedBinary where isFirst, SocketIOError.unknownType where isFirst:
+            refused(ClientRefusal(.unsupportedParser, ByteString("the first packet is \(error)")))
+        default: refused(ClientRefusal(.invalidPacket, ByteString("\(error)")))
+        }
+        closedByInvalidPacket = true
+        close(.invalidPacket)
+    }
+
+    func refused(_ refusal: ClientRefusal) {
+        shard.refused(refusal) { [sid, webSocket] in
+            var client: Logger.Metadata = ["sid": "\(sid)"]
+            if let address = webSocket?.peerAddress { client.merge(.address(address)) { $1 } }
+            return client
+        }
+    }
+
+    /// A broken packet ends a probing websocket alone, and the session if the websocket is its transport.
+    func refuse(_ error: any Error, from webSocket: WebSocketConnection) {
+        guard webSocket === self.webSocket else { return }
+        if engine.phase == .websocket { refuse(error) } else { dropProbe() }
+    }
+
+    func closed(_ webSocket: WebSocketConnection) {
+        guard webSocket === self.webSocket else { return }
+        self.webSocket = nil
+        if engine.webSocketClosed() { close(.transportClosed) }
+    }
+
+    private func dropProbe() {
+        let probe = webSocket
+        webSocket = nil
+        _ = engine.webSocketClosed()
+        probe?.close(.policyViolation)
+    }
+
+    // MARK: Packets
+
+    private func received(_ packet: EngineIOPacket, on transport: EngineIORequest.Transport) {
+        switch engine.received(packet, on: transport, at: .now) {
+        case .none: break
+        case .message: receivedMessage(packet)
+        case .confirmProbe(let endsPoll):
+            webSocket?.writeText("3probe")
+            if endsPoll { endPoll(with: ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])) }
+        case .upgraded(let endsPoll):
+            if endsPoll { endPoll(with: ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])) }
+            writeQueueToWebSocket()
+        case .dropWebSocket:
+            let probe = webSocket
+            webSocket = nil
+            probe?.close(.policyViolation)
+        case .close(let reason): close(reason)
+        }
+    }
+
+    private func receivedMessage(_ packet: EngineIOPacket) {
+        defer {
+            let unfinished = isClosed ? 0 : assembler.unfinishedBytes
+            if unfinished != unfinishedBytes { shard.note(unfinishedBytes: unfinished, of: self) }
+        }
+        do {
+            guard let message = try assembler.received(packet) else { return }
+            try received(message)
+        } catch {
+            refuse(error)
+        }
+    }
+
+    private func received(_ message: SocketIOPacketAssembler.Message) throws(SocketIOError) {
+        let packet = message.packet
+        let socket = sockets.first { $0.namespace.name == packet.namespace }
+        switch packet.type {
+        case .connect: try connect(packet, existing: socket)
+        case .disconnect:
+            if let socket { remove(socket) }
+        case .event, .binaryEvent:
+            // The first packet of a session must be CONNECT; later ones may cross our own DISCONNECT.
+            guard hasEverConnected else { throw .payload }
+            if let socket { try shard.events.received(packet, from: socket) }
+        case .ack, .binaryAck:
+            if let socket { try shard.events.receivedAck(message, from: socket) }
+        case .connectError: throw .payload
+        }
+    }
+
+    private func connect(_ packet: SocketIOPacket, existing: Socket?) throws(SocketIOError) {
+        guard try shard.events.isObjectOrEmpty(packet.json) else { throw .payload }
+        let namespace = packet.namespace
+        let configuration = shard.configuration
+        let isAllowed = configuration.namespaces?.contains(namespace) ?? true
+        guard existing == nil, isAllowed, namespace.count <= configuration.maxNameBytes,
+            sockets.count < configuration.maxNamespacesPerSession
+        else {
+            shard.counters.namespacesRefused += 1
+            if !isAllowed {
+                refused(ClientRefusal(.namespaceRefused, namespace))
+            } else if existing == nil, namespace.count <= configuration.maxNameBytes {
+                refused(ClientRefusal(.tooManyNamespaces))
+            } else {
+                refused(
+                    ClientRefusal(
+                        .invalidPacket, "a CONNECT to a namespace that is open already or has too long a name"))
+            }
+            return shard.enqueue(to: self) { SocketIOPacketWriter.writeConnectError(namespace: namespace, to: &$0) }
+        }
+        hasEverConnected = true
+        engine.namespaceConnected()
+        let socket = shard.registry.connect(self, to: namespace, sid: shard.makeSID())
+        sockets.append(socket)
+        shard.enqueue(to: self) { SocketIOPacketWriter.writeConnect(namespace: namespace, sid: socket.sid, to: &$0) }
+        // The client may pass its sid to a backend at once, so it learns it when messages for it are routed.
+        unroutableConnects += 1
+        shard.whenRoutable {
+            self.unroutableConnects -= 1
+            self.touch()
+        }
+    }
+
+    /// Takes a socket out of its rooms; the transport stays open.
+    func remove(_ socket: Socket) {
+        shard.events.cancelJoins(of: socket)
+        shard.registry.disconnect(socket)
+        sockets.removeAll { $0 === socket }
+    }
+
+    static func pollResponse(_ payload: ByteBuffer, jsonpIndex: Int?) -> HTTPResponse {
+        guard let jsonpIndex else { return HTTPResponse(.ok, contentType: HTTPResponse.plainText, body: payload) }
+        var writer = JSONWriter(capacity: payload.readableBytes + 64)
+        payload.withUnsafeReadableBytes { writer.appendString(wtf8: $0) }
+        var body = ByteBuffer(string: "___eio[\(jsonpIndex)](")
+        writer.withUnsafeBytes { _ = body.writeBytes($0) }
+        body.writeString(");")
+        return HTTPResponse(.ok, contentType: "text/javascript; charset=UTF-8", body: body)
+    }
+}

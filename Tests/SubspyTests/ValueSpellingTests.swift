@@ -1,0 +1,89 @@
+import Foundation
+import JSONCodec
+import PubSubMessages
+import Testing
+
+@testable import subspy
+
+@Suite struct ValueSpellingTests {
+    private struct Row: Decodable {
+        let payload_b64: Data
+        let repr: String?
+        let json: String?
+    }
+
+    private static func rows() throws -> [Row] {
+        let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        let text = try Data(contentsOf: tests.appendingPathComponent("Fixtures/subspy-values.jsonl"))
+        return try text.split(separator: 0x0A).map { try JSONDecoder().decode(Row.self, from: $0) }
+    }
+
+    @Test func `values are printed as Python prints them`() throws {
+        let inspector = MessageInspector()
+        var renderer = MessageRenderer()
+        let rows = try Self.rows().filter { $0.repr != nil }
+        #expect(rows.count > 150)
+        for row in rows {
+            renderer.render(Array(row.payload_b64), by: inspector)
+            #expect(renderer.withBytes { String(decoding: $0, as: UTF8.self) } == row.repr)
+        }
+    }
+
+    @Test func `values JSON lacks are objects with a tag`() throws {
+        let inspector = MessageInspector()
+        var renderer = MessageRenderer()
+        let rows = try Self.rows().filter { $0.json != nil }
+        #expect(rows.count > 100)
+        for row in rows {
+            let payload = Array(row.payload_b64)
+            let text = payload.withUnsafeBytes { bytes in
+                var writer = JSONWriter()
+                renderer.prepare(for: bytes)
+                renderer.appendJSON(nil, inspector.inspect(bytes).form, of: inspector, to: &writer)
+                return writer.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+            }
+            #expect(text == row.json)
+        }
+    }
+
+    @Test func `JSON that can be read back is the same value`() throws {
+        let inspector = MessageInspector()
+        for row in try Self.rows() where row.json != nil {
+            var text = MessageText()
+            let payload = Array(row.payload_b64)
+            // A container inside itself is no value.
+            guard let value = try? inspector.value(of: payload).value else { continue }
+            var writer = JSONWriter()
+            let refusal = payload.withUnsafeBytes { bytes in
+                text.append(bytes, inspector.inspect(bytes).form, of: inspector, to: &writer)
+            }
+            guard refusal == nil, !writer.withUnsafeBytes({ String(decoding: $0, as: UTF8.self) }).contains("nan")
+            else {
+                continue
+            }
+            let back = try writer.withUnsafeBytes { bytes in
+                var document = JSONDocument()
+                try document.parse(bytes)
+                return try TaggedJSON.value(document.root, of: document)
+            }
+            #expect(back == value)
+        }
+    }
+
+    /// The bytes may ask for a text that no memory could hold.
+    @Test func `a short pickle of an endless text is shown as its bytes`() {
+        // A list in a list 60 times, each one twice in the next: ( ] ( ] ... with memo and BINGET.
+        var payload: [UInt8] = [0x80, 2]
+        payload += [UInt8(ascii: "]"), UInt8(ascii: "q"), 0]
+        for number in 1...UInt8(60) {
+            payload += [UInt8(ascii: "]"), UInt8(ascii: "q"), number, UInt8(ascii: "(")]
+            payload += [UInt8(ascii: "h"), number - 1, UInt8(ascii: "h"), number - 1, UInt8(ascii: "e")]
+        }
+        payload.append(UInt8(ascii: "."))
+        var renderer = MessageRenderer()
+        renderer.render(payload, by: MessageInspector())
+        let text = renderer.withBytes { String(decoding: $0, as: UTF8.self) }
+        #expect(
+            text.hasPrefix("undecodable, \(payload.count) bytes: its text would take more than \(4 << 20) bytes: b'"))
+    }
+}
