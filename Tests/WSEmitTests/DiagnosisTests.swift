@@ -66,7 +66,7 @@ import Testing
 
     @Test func `clients that open no namespace are told apart from none`() throws {
         let diagnosis = try Self.diagnosis(Self.nobody.merging(["sessions": "2"]) { $1 })
-        #expect(diagnosis.findings[0].sentence.contains("2 clients have a connection, and none has opened a namespace"))
+        #expect(diagnosis.findings[0].sentence.contains("2 clients have a connection, but none has opened a namespace"))
     }
 
     @Test(arguments: [("unsupported_parser", 1), ("unhandled_event", 2), ("websocket_without_upgrade", 0)])

@@ -203,7 +203,8 @@ struct Diagnosis {
             let isOld = refusal.lastAt < since || refusal.cause == "ended_session"
             findings.append(
                 Finding(
-                    code: refusal.cause, sentence: sentence(of: refusal), advice: Self.capitalized(refusal.advice) + ".",
+                    code: refusal.cause, sentence: sentence(of: refusal),
+                    advice: Self.capitalized(refusal.advice) + ".",
                     ageSeconds: isOld ? age(refusal.lastAt) : nil))
         }
         return findings
