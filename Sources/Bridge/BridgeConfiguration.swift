@@ -122,6 +122,29 @@ package enum BridgeLimits {
     /// A batch of HTTP emits of this size is worth a write to Redis of its own.
     static let publishBatchBytes = 256 << 10
 
+    /// Packets that a client asked for itself, such as acks, may wait up to this size: more than the acks of one POST full of
+    /// events.
+    static let solicitedBytes = 1 << 20
+    /// More than this waiting for a client that takes nothing is a stall: some thousands of typical events.
+    static let stallBytes = 1 << 20
+    /// The rate of a slow phone.
+    static let slowestBytesPerSecond = 100_000
+
+    // MARK: Connections
+
+    /// Sockets are served this long before other tasks of the event loop; a message that arrives meanwhile waits that long.
+    static let socketTurn = TimeAmount.milliseconds(2)
+    /// Bytes read from one socket before the next socket is served: about a thousand small packets.
+    static let socketReadBytes = 16 << 10
+    /// The longest head of a websocket request that is read without NIO; a browser with cookies sends about 1 kB.
+    static let webSocketHeadBytes = 8192
+    /// Lines of such a head: fewer than the HTTP parser's 256 header lines.
+    static let webSocketHeadLines = 100
+    /// Connections of the listener for operators; scrapers and probes are few.
+    static let adminConnections = 256
+    /// A longer list of allowed origins isn't repeated in every line of the log.
+    static let shownOriginListBytes = 1000
+
     // MARK: Messages
 
     /// Redis's own default limit for the output of a slow subscriber. A message draws a warning beyond a quarter of it, or of

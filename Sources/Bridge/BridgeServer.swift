@@ -163,7 +163,7 @@ package final class BridgeServer: Sendable {
             let host = AdminHost(
                 ConnectionTable(
                     eventLoop: eventLoop, configuration: configuration,
-                    total: OpenConnections(limit: Self.maximumAdminConnections), logger: logger))
+                    total: OpenConnections(limit: BridgeLimits.adminConnections), logger: logger))
             host.start()
             return NIOLoopBound(host, eventLoop: eventLoop)
         }.get()
@@ -177,9 +177,6 @@ package final class BridgeServer: Sendable {
             }
             .bind(host: host, port: port).get()
     }
-
-    /// Scrapers and probes are few.
-    private static let maximumAdminConnections = 256
 
     /// Stops accepting, tells every client, waits for them within the close timeout, and leaves Redis.
     package func shutdown(listener: any Channel) async {

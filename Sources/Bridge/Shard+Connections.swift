@@ -17,7 +17,7 @@ extension Shard {
     /// Checks the deadlines of sessions, from the last to the first, and lets other work run in between: thousands of pages that
     /// connected at the same moment are due for a ping at the same moment.
     private func checkSessions() {
-        let end = NIODeadline.now() + EpollLoop.turnLimit
+        let end = NIODeadline.now() + BridgeLimits.socketTurn
         repeat {
             let now = EngineIOSession.Instant.now
             let rest = max(0, sessionsToCheck - 64)

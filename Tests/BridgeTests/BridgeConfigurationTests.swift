@@ -27,6 +27,8 @@ import Testing
             ("docs/operating.md", "| \(BridgeLimits.loggedOrigins) refused Origins named in the log within a minute |"),
             ("docs/operating.md", "| `redis_oversize_replies` | \(mebibytes(redis.maximumReplyBytes)) for a reply |"),
             ("docs/operating.md", "disconnected after \(seconds(defaults.stallTimeout)) seconds (`--stall-timeout`)"),
+            ("docs/operating.md", "while more than \(mebibytes(BridgeLimits.stallBytes)) waits"),
+            ("docs/operating.md", "and \(mebibytes(BridgeLimits.solicitedBytes)) of acks"),
             ("docs/operating.md", "at most \(mebibytes(defaults.unfinishedLimit)), or sixteen of the largest"),
             ("docs/operating.md", "`--max-message`, \(mebibytes(BridgeLimits.redisOutputBytes / 4)) at most"),
             ("docs/redis.md", "| `socket_connect_timeout` | seconds | \(seconds(redis.connectTimeout)) |"),

@@ -28,7 +28,7 @@ package struct OriginAdvice: CustomStringConvertible {
         let misspelt = isBrowsers ? allowed.filter { Origin($0) == parsed } : []
         let others = allowed.filter { AllowedOrigin.flaw(in: $0) == nil && !misspelt.contains($0) }
         let option = (others + [origin]).joined(separator: " ")
-        let isShort = option.utf8.count <= Self.maximumOptionBytes && others.allSatisfy(Self.isShellSafe)
+        let isShort = option.utf8.count <= BridgeLimits.shownOriginListBytes && others.allSatisfy(Self.isShellSafe)
         let allow = isShort ? "--cors \(option) or CORS=\"\(option)\"" : "--cors … \(origin), besides the others"
         if origin == "null" {
             advice = """
@@ -50,9 +50,6 @@ package struct OriginAdvice: CustomStringConvertible {
     private static func isShellSafe(_ text: String) -> Bool {
         text.utf8.allSatisfy { Origin.isAlphanumeric($0) || "+-._:/[]".utf8.contains($0) }
     }
-
-    /// Longer lists of allowed origins aren't repeated in every line.
-    private static let maximumOptionBytes = 1000
 
     /// At most 128 characters in printable ASCII, without characters that could end the quotes around it.
     static func printable(_ text: String) -> String {

@@ -24,16 +24,12 @@ struct WebSocketRequest {
     private var saysVersion = false
     private var saysHost = false
 
-    /// Bytes of the longest head that is read here; a browser with cookies sends about 1 kB.
-    private static let maximumBytes = 8192
-
-    /// Fewer than the HTTP parser's 256 header lines.
-    private static let maximumLines = 100
-
     /// - Parameter path: the Engine.IO path, with slashes at both ends.
     init?(_ bytes: ByteBuffer, path: [UInt8]) {
         var rest =
-            bytes.readableBytesView.withContiguousStorageIfAvailable { Array($0.prefix(Self.maximumBytes)) }?[...] ?? []
+            bytes.readableBytesView.withContiguousStorageIfAvailable {
+                Array($0.prefix(BridgeLimits.webSocketHeadBytes))
+            }?[...] ?? []
         let length = rest.count
         guard rest.skip("GET "), rest.starts(with: path) else { return nil }
         rest = rest.dropFirst(path.count)
@@ -44,7 +40,7 @@ struct WebSocketRequest {
         var lines = 0
         while !rest.skip("\r\n") {
             lines += 1
-            guard lines <= Self.maximumLines, let line = rest.takeLine(), read(line) else { return nil }
+            guard lines <= BridgeLimits.webSocketHeadLines, let line = rest.takeLine(), read(line) else { return nil }
         }
         guard saysUpgrade, saysConnection, saysVersion, saysHost, WebSocketHandshake.isKey(key) else { return nil }
         byteCount = length - rest.count

@@ -43,11 +43,6 @@ final class EpollLoop {
     private var received = ByteBuffer()
     private var channel: (any Channel)?
 
-    /// How long sockets are served before other tasks of the event loop; a message that arrives meanwhile waits that long.
-    static let turnLimit = TimeAmount.milliseconds(2)
-    /// Bytes read from one socket before the next socket is served: about a thousand small packets.
-    private static let readLimit = 16 << 10
-
     init(host: any ConnectionHost, waker: EpollWaker, loopIndex: Int) throws(IOError) {
         self.host = host
         connections = host.connections
@@ -107,7 +102,7 @@ final class EpollLoop {
 
     /// Serves the sockets that are ready.
     private func turn() {
-        let end = NIODeadline.now() + Self.turnLimit
+        let end = NIODeadline.now() + BridgeLimits.socketTurn
         repeat {
             let count = Int(epoll_wait(epoll, events.baseAddress, CInt(events.count), 0))
             guard count > 0 else { return arm() }
@@ -178,7 +173,7 @@ final class EpollLoop {
     func receive(from socket: DirectSocket) throws(IOError) -> ByteBuffer? {
         received.clear()
         var error: CInt = 0
-        let count = received.writeWithUnsafeMutableBytes(minimumWritableBytes: Self.readLimit) { bytes in
+        let count = received.writeWithUnsafeMutableBytes(minimumWritableBytes: BridgeLimits.socketReadBytes) { bytes in
             let count = recv(socket.descriptor, bytes.baseAddress, bytes.count, CInt(MSG_DONTWAIT))
             error = count < 0 ? errno : 0
             return max(0, count)

@@ -79,7 +79,7 @@ final class Session: UnfinishedInput, WebSocketOwner {
         guard !isClosed else { return }
         if queue.isEmpty { solicitedBytes = 0 }
         solicitedBytes = UInt32(clamping: Int(solicitedBytes) + packet.byteCount)
-        let limit = max(Self.maximumSolicitedBytes, shard.configuration.maxPayload)
+        let limit = max(BridgeLimits.solicitedBytes, shard.configuration.maxPayload)
         if solicitedBytes > limit, queue.packetCount > 1 {
             return closeAsTooSlow(
                 "client too slow, transport closed: it asks for acks and doesn't read them",
@@ -87,9 +87,6 @@ final class Session: UnfinishedInput, WebSocketOwner {
         }
         enqueue(packet)
     }
-
-    /// More than the acks of one POST full of events.
-    private static let maximumSolicitedBytes = 1 << 20
 
     private func closeAsTooSlow(_ sentence: String, waitingBytes: Int, limit: Int) {
         shard.counters.slowClientsClosed += 1
@@ -165,7 +162,7 @@ final class Session: UnfinishedInput, WebSocketOwner {
             if reason == .noNamespace { refused(ClientRefusal(.noNamespace)) }
             close(reason)
         }
-        if queue.byteCount > Self.stallBytes { checkProgress(at: now) } else if stall != nil { stall = nil }
+        if queue.byteCount > BridgeLimits.stallBytes { checkProgress(at: now) } else if stall != nil { stall = nil }
     }
 
     /// The queue's limit is large, since a healthy client may get several large messages at once. A client that takes
@@ -176,19 +173,13 @@ final class Session: UnfinishedInput, WebSocketOwner {
             stall = Stall(since: now, unsentBytes: unsent)
             return
         }
-        let download = engine.phase == .websocket ? 0 : Int(payloadBytes) / Self.slowestBytesPerSecond
+        let download = engine.phase == .websocket ? 0 : Int(payloadBytes) / BridgeLimits.slowestBytesPerSecond
         let patience = shard.configuration.stallTimeout + .seconds(download)
         guard !isClosed, now - stall.since >= patience else { return }
         closeAsTooSlow(
             "client too slow, transport closed: it has taken nothing for longer than --stall-timeout",
-            waitingBytes: queue.byteCount + unsent, limit: Self.stallBytes)
+            waitingBytes: queue.byteCount + unsent, limit: BridgeLimits.stallBytes)
     }
-
-    /// The rate of a slow phone.
-    private static let slowestBytesPerSecond = 100_000
-
-    /// Some thousands of typical events.
-    private static let stallBytes = 1 << 20
 
     func giveUpUnfinished() { close(.transportClosed) }
 
@@ -209,7 +200,7 @@ final class Session: UnfinishedInput, WebSocketOwner {
         } else {
             shard.counters.packetsDroppedClosed += queue.packetCount
         }
-        if queue.byteCount > Self.stallBytes { shard.allConnections.mayTrimMemory() }
+        if queue.byteCount > BridgeLimits.stallBytes { shard.allConnections.mayTrimMemory() }
         queue.removeAll()
         assembler = SocketIOPacketAssembler(maximumBytes: assembler.maximumBytes)
         shard.note(unfinishedBytes: 0, of: self)
