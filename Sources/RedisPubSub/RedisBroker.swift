@@ -9,8 +9,7 @@ import NIOCore
 /// Both connections lead to the same server: the URL's, the master that sentinels name, or any node of a cluster, where plain
 /// pub/sub reaches every node. They connect again for ever: after 0.1 s, doubling up to 5 s, each delay reduced by up to a half
 /// at random; every 10 s when the server refuses the login or the subscription.
-///
-/// `shutdown` must be called before the broker is released.
+/// Call `shutdown` before the broker is released.
 package final class RedisBroker: PubSubBroker {
     package let eventLoop: any EventLoop
 
@@ -34,7 +33,7 @@ package final class RedisBroker: PubSubBroker {
     private var subscriptionState: SubscriptionState?
     /// The last loss, until its cause is known.
     private var loss: RedisUnexplainedLoss?
-    /// What this broker counts, and its former links.
+    /// The broker's own counts, and those of its former links.
     private var ownCounters = RedisCounters()
 
     /// - Parameters:
@@ -163,8 +162,6 @@ package final class RedisBroker: PubSubBroker {
         (subscription, commands, locator, watch) = (nil, nil, nil, nil)
         return EventLoopFuture.andAllComplete(ends, on: eventLoop)
     }
-
-    // MARK: Changes of the connections
 
     private func subscriptionChanged(_ event: RedisLink.Event) {
         switch event {

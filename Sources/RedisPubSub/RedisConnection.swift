@@ -190,7 +190,7 @@ final class RedisConnection: ChannelInboundHandler {
     // MARK: Timers
 
     private func scheduleLiveness() {
-        livenessTimer = schedule(at: state.nextLivenessDeadline) { connection in
+        livenessTimer = schedule(at: state.liveness.nextDeadline) { connection in
             switch connection.state.livenessIsDue(at: connection.eventLoop.now) {
             case .none: break
             case .sendPing: connection.write(RedisCommand.ping)
@@ -202,7 +202,7 @@ final class RedisConnection: ChannelInboundHandler {
 
     /// One timer for all commands, since they expire in the order in which they were sent.
     private func scheduleExpiry() {
-        expiryTimer = state.nextExpiry.map { schedule(at: $0) { $0.expireCommands() } }
+        expiryTimer = state.pending.nextDeadline.map { schedule(at: $0) { $0.expireCommands() } }
     }
 
     private func expireCommands() {

@@ -32,8 +32,8 @@ struct RedisConnectionState {
     private let rights: RedisRights
     private var phase = Phase.connecting
     private var handshake: RedisHandshake
-    private var liveness: RedisLiveness
-    private var pending: RedisPendingCommands
+    private(set) var liveness: RedisLiveness
+    private(set) var pending: RedisPendingCommands
     /// Commands given before the handshake was over.
     private var heldCommands = ByteBuffer()
 
@@ -58,9 +58,6 @@ struct RedisConnectionState {
 
     var isClosed: Bool { if case .closed = phase { true } else { false } }
     private var isReady: Bool { if case .ready = phase { true } else { false } }
-
-    /// Of a subscription: all messages published before this time have arrived.
-    var provenUntil: NIODeadline? { liveness.provenUntil }
 
     /// Of a subscription: the server's number for this connection.
     var clientID: Int64? { handshake.clientID }
@@ -144,19 +141,14 @@ struct RedisConnectionState {
         return pending.mayAppend(byteCount: byteCount) ? nil : .queueFull
     }
 
-    /// When the next command expires.
-    var nextExpiry: NIODeadline? { pending.nextDeadline }
-
     /// The next command whose time is over; it counts as expired from then on.
     mutating func popExpired(now: NIODeadline) -> RedisPendingCommands.Command? { pending.popExpired(now: now) }
 
     // MARK: PINGs and the end
 
-    /// When to call `livenessIsDue`, from `becameReady` on.
-    var nextLivenessDeadline: NIODeadline { liveness.nextDeadline }
-
     mutating func becameReady(at now: NIODeadline) { liveness.becameReady(at: now) }
 
+    /// The deadline of `liveness` has passed.
     mutating func livenessIsDue(at now: NIODeadline) -> RedisLiveness.Action {
         let action = liveness.deadlineHasPassed(at: now)
         if case .sendPing = action, !isSubscription { pending.appendInternal(.ping) }

@@ -177,7 +177,7 @@ final class RedisLink {
         let readyFor = readySince.map { eventLoop.now - $0 }
         readySince = nil
         self.connection = nil
-        provenUntil = connection.state.provenUntil
+        provenUntil = connection.state.liveness.provenUntil
         hasEndedWithinReply = connection.isWithinReply
         guard !isStopped, !isRetired else { return }
         // As redis-py does: Redis 5 has one password and no users.
@@ -198,7 +198,7 @@ final class RedisLink {
     }
 
     /// Of a ready subscription: all messages published before this time have arrived.
-    var provenUntilNow: NIODeadline? { connection?.state.provenUntil }
+    var provenUntilNow: NIODeadline? { connection?.state.liveness.provenUntil }
 
     /// Of a ready subscription: the server's number for it.
     var clientID: Int64? { connection?.state.clientID }

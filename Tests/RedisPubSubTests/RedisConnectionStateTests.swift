@@ -41,7 +41,7 @@ import Testing
         #expect(Self.text(state.send(first.0, ByteBuffer(string: "1"), deadline: Self.start + .seconds(2))) == "none")
         #expect(Self.text(state.send(second.0, ByteBuffer(string: "2"), deadline: Self.start + .seconds(2))) == "none")
         #expect(Self.text(state.received(.status, from: nil)) == "ready 12")
-        #expect(state.nextExpiry == Self.start + .seconds(2))
+        #expect(state.pending.nextDeadline == Self.start + .seconds(2))
         for command in state.close() { command.fail(.closedByServer) }
         #expect(Self.text(state.send(late.0, ByteBuffer(string: "3"), deadline: Self.start)) == "fail")
         #expect(throws: RedisError.closedByServer) { try first.1.wait() }
@@ -59,7 +59,7 @@ import Testing
         #expect(later.received(firstByte: UInt8(ascii: "+")) == nil)
         #expect(Self.text(later.received(.status, from: nil)) == "ready ")
         later.becameReady(at: Self.start)
-        #expect(later.livenessIsDue(at: later.nextLivenessDeadline) == .none)
+        #expect(later.livenessIsDue(at: later.liveness.nextDeadline) == .none)
         #expect(later.received(firstByte: 0x15) == nil && !later.isUnanswered)
     }
 

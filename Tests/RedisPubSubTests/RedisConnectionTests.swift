@@ -251,7 +251,7 @@ import Testing
                 for start in stride(from: 0, to: bytes.count, by: size) {
                     try subject.reply(String(decoding: bytes[start...].prefix(size), as: UTF8.self))
                 }
-                #expect(subject.connection.state.provenUntil == subject.loop.now)
+                #expect(subject.connection.state.liveness.provenUntil == subject.loop.now)
             }
             #expect(subject.cause == nil && subject.recorder.messages.count == 30)
         }
@@ -302,15 +302,15 @@ import Testing
         let subject = try Subject(subscribing: ["c"]) { $0.provingInterval = .seconds(1) }
         try subject.reply("*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n")
         let start = subject.loop.now
-        #expect(subject.connection.state.provenUntil == start)
+        #expect(subject.connection.state.liveness.provenUntil == start)
         _ = try subject.sent()
         for second in 1...3 as ClosedRange<Int64> {
             subject.loop.advanceTime(by: .seconds(1))
             #expect(try subject.sent() == "*1\r\n$4\r\nPING\r\n")
             try subject.reply("*2\r\n$4\r\npong\r\n$0\r\n\r\n")
-            #expect(subject.connection.state.provenUntil == start + .seconds(second))
+            #expect(subject.connection.state.liveness.provenUntil == start + .seconds(second))
         }
-        let proven = subject.connection.state.provenUntil
+        let proven = subject.connection.state.liveness.provenUntil
         // Messages alone prove nothing: they may have waited long.
         for _ in 0..<30 {
             subject.loop.advanceTime(by: .seconds(1))
