@@ -14,6 +14,8 @@ package struct BridgeConfiguration: Sendable {
     package var redisChannels = ["flask-socketio"]
     /// How a list in the `data` of a JSON message is read.
     package var listReading = PubSubMessageDecoder.ListReading.learned
+    /// Whether most emits are read without a parser. False only in tests, which compare both ways (``EmitFastLane``).
+    package var usesFastLane = true
     /// How HTTP emits are published; nil chooses by what the other servers on the channel publish.
     package var publishForm: PubSubMessageEncoder.Form?
     /// Namespaces a browser may open; nil allows any, since emitters choose them.

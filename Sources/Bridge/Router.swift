@@ -69,7 +69,8 @@ final class Router: PubSubDelegate {
         limits.maximumSenders = configuration.maxSenders
         largeBytes = min(configuration.maxMessageBytes, 32 << 20) / 4
         noteworthyBytes = min(largeBytes, Self.keptScratchBytes)
-        decoder = PubSubMessageDecoder(hostID: hostID, limits: limits)
+        decoder = PubSubMessageDecoder(
+            hostID: hostID, limits: limits, usesFastLane: configuration.usesFastLane)
         decoder.listReading = configuration.listReading
         refusals = RefusalLog(logger: logger)
         self.readiness = readiness
@@ -361,7 +362,7 @@ final class Router: PubSubDelegate {
             return obstacle
         }
         // In another form it may be refused where this one was not.
-        if form == .json { echoes.expect(message) }
+        if form == .json, configuration.usesFastLane { echoes.expect(message) }
         channel.withUTF8 { channel in
             message.withUnsafeBytes { batch.append($0, to: UnsafeRawBufferPointer(channel)) }
         }

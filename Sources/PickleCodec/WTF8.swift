@@ -1,9 +1,9 @@
 import Glibc
 
 /// UTF-8 as Python's `surrogatepass` reads it: surrogates may stand like other code points, alone or in pairs.
-enum WTF8 {
+package enum WTF8 {
     /// Whether the bytes are valid. With `surrogates` false they must be strict UTF-8.
-    @inline(__always) static func isValid(_ bytes: UnsafeRawBufferPointer, surrogates: Bool = true) -> Bool {
+    @inline(__always) package static func isValid(_ bytes: UnsafeRawBufferPointer, surrogates: Bool = true) -> Bool {
         isASCII(bytes) || isValidBeyondASCII(bytes, surrogates: surrogates)
     }
 
