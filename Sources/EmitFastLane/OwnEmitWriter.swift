@@ -15,7 +15,7 @@ package struct OwnEmitParts: Sendable {
 extension EmitFastLane {
     /// Reads the body of a `POST /emit` in one pass, and writes the payload that `PubSubMessageEncoder.emit` would write.
     ///
-    /// - Returns: nil where the body has to be parsed: it may be no JSON, something is spelled unusually or of a rare kind, a
+    /// - Returns: nil where the body has to be parsed: it may be no JSON, a value is written unusually or of a rare kind, a
     ///   report is asked for, or the secret is wrong.
     package static func ownEmit(
         body: UnsafeRawBufferPointer, hostID: ByteString, isSecret: (UnsafeRawBufferPointer) -> Bool

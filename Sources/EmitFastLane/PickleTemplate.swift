@@ -131,8 +131,8 @@ extension OpcodeWalk {
 // MARK: Learning
 
 extension PickleTemplate {
-    /// Learns the template of a dict that has been located, if it is one of distinct keys and of None, bools and texts but for one
-    /// value, and takes nothing from the memo.
+    /// Learns the template of a dict that has been located, if its keys are distinct, its values are None, bools and texts
+    /// but for one value, and it takes nothing from the memo.
     ///
     /// - Parameters:
     ///   - texts: places of the pairs whose values are texts that may differ, a bit for each.

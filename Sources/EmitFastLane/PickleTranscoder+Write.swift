@@ -3,7 +3,7 @@ import PickleCodec
 
 /// The second pass.
 extension PickleTranscoder {
-    /// Writes the values with a comma before them; false when one can't be written or the writer holds more bytes than a limit.
+    /// Writes the values with a comma before them; false when one can't be written, or the writer exceeds a limit in bytes.
     func write(to writer: inout JSONWriter, upTo limit: Int) -> Bool {
         // A bit for each open container, the innermost lowest: whether it is a dict, and whether a key comes next in it.
         var dicts: UInt64 = 0

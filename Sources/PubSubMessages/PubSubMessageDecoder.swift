@@ -96,8 +96,8 @@ package final class PubSubMessageDecoder {
     /// - Parameters:
     ///   - payload: must stay valid until the next `decode`, since `encodeEvent` reads the content from it.
     ///   - includingOwn: also what has this process's host id, for a message on its way out.
-    ///   - mayReach: whether an emit for the room, by its bytes, in the namespace may reach anybody. The fast lane asks before
-    ///     it makes anything of an emit for one room.
+    ///   - mayReach: whether an emit for the room, by its bytes, in the namespace may reach anybody. Of an emit for one
+    ///     room that the fast lane has located this is asked before anything is made of it.
     /// - Throws: what python-socketio's receivers would drop with an exception or can't decode. What is wrong within the
     ///   data of an emit may be thrown by `encodeEvent`.
     package func decode(
