@@ -30,9 +30,12 @@ let package = Package(
         // Leaves: bytes in, values out. No Foundation, no NIO.
         .target(name: "JSONCodec", swiftSettings: strict),
         .target(name: "PickleCodec", dependencies: ["JSONCodec"], swiftSettings: strict),
+        // Saves time where PubSubMessages decodes emits, and decides nothing.
+        .target(name: "EmitFastLane", dependencies: ["PickleCodec", "JSONCodec"], swiftSettings: strict),
         // Sans-IO protocols.
         .target(name: "SocketIOProtocol", dependencies: ["JSONCodec"], swiftSettings: strict),
-        .target(name: "PubSubMessages", dependencies: ["PickleCodec", "JSONCodec"], swiftSettings: strict),
+        .target(
+            name: "PubSubMessages", dependencies: ["PickleCodec", "JSONCodec", "EmitFastLane"], swiftSettings: strict),
         // Input and output.
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
@@ -74,6 +77,7 @@ let package = Package(
         .testTarget(name: "JSONCodecTests", dependencies: ["JSONCodec"], swiftSettings: strict),
         .testTarget(name: "PickleCodecTests", dependencies: ["PickleCodec"], swiftSettings: strict),
         .testTarget(name: "SocketIOProtocolTests", dependencies: ["SocketIOProtocol"], swiftSettings: strict),
+        .testTarget(name: "EmitFastLaneTests", dependencies: ["EmitFastLane", "PickleCodec"], swiftSettings: strict),
         .testTarget(name: "PubSubMessagesTests", dependencies: ["PubSubMessages"], swiftSettings: strict),
         .testTarget(name: "RedisPubSubTests", dependencies: ["RedisPubSub", nioEmbedded], swiftSettings: strict),
         .testTarget(

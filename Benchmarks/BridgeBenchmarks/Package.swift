@@ -19,7 +19,9 @@ let package = Package(
     targets: [
         .target(name: "JSONCodec", swiftSettings: strict),
         .target(name: "PickleCodec", dependencies: ["JSONCodec"], swiftSettings: strict),
-        .target(name: "PubSubMessages", dependencies: ["PickleCodec", "JSONCodec"], swiftSettings: strict),
+        .target(name: "EmitFastLane", dependencies: ["PickleCodec", "JSONCodec"], swiftSettings: strict),
+        .target(
+            name: "PubSubMessages", dependencies: ["PickleCodec", "JSONCodec", "EmitFastLane"], swiftSettings: strict),
         .target(name: "SocketIOProtocol", dependencies: ["JSONCodec"], swiftSettings: strict),
         // What stands between the bridge and a broker; the connection to Redis and its TLS would be minutes of building.
         .target(name: "RedisPubSub", dependencies: [nio, nioPosix], swiftSettings: strict),

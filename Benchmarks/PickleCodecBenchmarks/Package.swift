@@ -10,9 +10,12 @@ let package = Package(
     targets: [
         .target(name: "JSONCodec", swiftSettings: strict),
         .target(name: "PickleCodec", dependencies: ["JSONCodec"], swiftSettings: strict),
-        .target(name: "PubSubMessages", dependencies: ["PickleCodec", "JSONCodec"], swiftSettings: strict),
+        .target(name: "EmitFastLane", dependencies: ["PickleCodec", "JSONCodec"], swiftSettings: strict),
+        .target(
+            name: "PubSubMessages", dependencies: ["PickleCodec", "JSONCodec", "EmitFastLane"], swiftSettings: strict),
         .executableTarget(
-            name: "pickle-bench", dependencies: ["PickleCodec", "JSONCodec", "PubSubMessages"], swiftSettings: strict),
+            name: "pickle-bench", dependencies: ["PickleCodec", "JSONCodec", "EmitFastLane", "PubSubMessages"],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

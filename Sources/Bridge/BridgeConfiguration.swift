@@ -15,6 +15,8 @@ package struct BridgeConfiguration: Sendable {
     package var redisChannels = ["flask-socketio"]
     /// The reading of a list in the `data` of a JSON message.
     package var listReading = PubSubMessageDecoder.ListReading.learned
+    /// The fast lane reads most emits without a parser. False only in tests, which compare both ways (``EmitFastLane``).
+    package var usesFastLane = true
     /// The format of published HTTP emits; nil follows the other servers on the channel.
     package var publishForm: PubSubMessageEncoder.Form?
     /// Namespaces a browser may open; nil allows any, since emitters choose them.

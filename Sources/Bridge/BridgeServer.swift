@@ -69,8 +69,10 @@ package final class BridgeServer: Sendable {
             HTTPEndpoints(
                 purpose: purpose,
                 transport: TransportEndpoint(configuration: configuration, shards: shards),
-                emit: secret.map { EmitEndpoint(secret: $0, hostID: hostID) }, operations: operations,
-                metrics: bridgeMetrics, router: router, configuration: configuration)
+                emit: secret.map {
+                    EmitEndpoint(secret: $0, hostID: hostID, usesFastLane: configuration.usesFastLane)
+                },
+                operations: operations, metrics: bridgeMetrics, router: router, configuration: configuration)
         }
         return BridgeServer(
             configuration: configuration, group: group, logger: logger, router: router, shards: shards,

@@ -40,7 +40,7 @@ final class Router: PubSubDelegate {
         var limits = PubSubMessageLimits()
         limits.maximumPayloadBytes = configuration.maxMessageBytes
         limits.maximumSenders = configuration.maxSenders
-        decoder = PubSubMessageDecoder(hostID: hostID, limits: limits)
+        decoder = PubSubMessageDecoder(hostID: hostID, limits: limits, usesFastLane: configuration.usesFastLane)
         decoder.listReading = configuration.listReading
         rooms = RoomDirectory(loopCount: loopCount)
         outbox = ShardOutbox(loopCount: loopCount, joinLimitBytes: configuration.maxJoinedBytes)

@@ -27,16 +27,10 @@ protocol MessageDocument: ~Copyable {
     /// Pairs of a dict, each key once with its last value.
     func keysAndValues(of node: Node) -> Pairs
     func next(_ pairs: inout Pairs) -> (key: Node, value: Node)?
-    /// The same, with what the key means.
-    func nextField(_ pairs: inout Pairs) -> (key: MessageKey?, value: Node)?
 }
 
 extension MessageDocument where Self: ~Copyable {
     func isNone(_ node: Node) -> Bool { shape(of: node) == .none }
-
-    func nextField(_ pairs: inout Pairs) -> (key: MessageKey?, value: Node)? {
-        next(&pairs).map { (key($0.key), $0.value) }
-    }
 }
 
 /// What a value is to the routing rules.
@@ -101,8 +95,8 @@ struct MessageFields<Node> {
     /// One pass over the pairs; unknown keys are passed over.
     init<Document: MessageDocument & ~Copyable>(of document: borrowing Document) where Document.Node == Node {
         var pairs = document.keysAndValues(of: document.root)
-        while let (key, value) = document.nextField(&pairs) {
-            switch key {
+        while let (key, value) = document.next(&pairs) {
+            switch document.key(key) {
             case .method: method = value
             case .event: event = value
             case .data: data = value
@@ -230,51 +224,4 @@ extension PickleDocument: MessageDocument {
     }
 
     func next(_ pairs: inout PairCursor) -> (key: Node, value: Node)? { pairs.next(in: self) }
-}
-
-extension PickleScan: ScannedDocument {
-    /// Nothing: lists and tuples are not looked into.
-    struct NoItems {}
-
-    func shape(of node: Node) -> MessageShape {
-        switch kind(of: node) {
-        case .some(.none): .none
-        case .bool: .bool
-        case .int: .integer
-        case .float: .float
-        case .str: .text
-        case .bytes: .bytes
-        default: .other
-        }
-    }
-
-    func text(_ node: Node) -> ByteString? { text(of: node).map { ByteString($0) } }
-
-    func plainText(_ node: Node) -> UnsafeRawBufferPointer? { text(of: node) }
-
-    func isText(_ node: Node, equalTo other: ByteString) -> Bool { text(of: node).map { other.hasBytes($0) } ?? false }
-
-    func key(_ node: Node) -> MessageKey? { text(of: node).flatMap { MessageKey($0) } }
-
-    func bool(_ node: Node) -> Bool? { kind(of: node) == .bool ? int64(node) != 0 : nil }
-
-    func items(of node: Node) -> NoItems { NoItems() }
-    func next(_ items: inout NoItems) -> Node? { nil }
-
-    func keysAndValues(of node: Node) -> Range<Int> { 0..<count }
-
-    func next(_ pairs: inout Range<Int>) -> (key: Node, value: Node)? {
-        guard let index = pairs.popFirst() else { return nil }
-        return (key(at: index), value(at: index))
-    }
-
-    func nextField(_ range: inout Range<Int>) -> (key: MessageKey?, value: Node)? {
-        guard let index = range.popFirst() else { return nil }
-        return (field(at: index), value(at: index))
-    }
-
-    func field(at place: Int) -> MessageKey? { MessageKey(keyText(at: place)) }
-
-    /// A pickle says of each value whether it is bytes: nobody looks at the key.
-    func isUsual(_ binary: Node?) -> Bool { true }
 }

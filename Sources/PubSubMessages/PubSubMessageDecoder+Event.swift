@@ -22,88 +22,19 @@ extension PubSubMessageDecoder {
         writer.removeAll()
         switch content {
         case .none: throw PubSubMessageError(.nothingDecoded)
-        case .scanned(let payload):
-            if splicePickle() { return EncodedEvent(json: writer.withUnsafeBytes { $0 }, attachments: []) }
-            do throws(PickleError) { try pickle.parse(payload) } catch {
-                throw PubSubMessageError(.pickle(error), hostID: senderHostID)
-            }
-            let fields = MessageFields(of: pickle)
-            // The scan has seen both.
-            guard let event = fields.event, let data = fields.data else {
-                throw PubSubMessageError(.missingKey(.data, others: []))
-            }
-            return try encodePickle(event: event, data: data)
-        case .scannedJSON(let payload, let isArgumentList):
-            if spliceJSON(isArgumentList: isArgumentList) {
+        case .located(let payload, let isArgumentList):
+            if fastLane.writeEvent(isArgumentList: isArgumentList, to: &writer) {
                 return EncodedEvent(json: writer.withUnsafeBytes { $0 }, attachments: [])
             }
-            do throws(JSONError) { try json.parse(payload) } catch {
-                throw PubSubMessageError(.json(error), hostID: senderHostID)
+            let sender = senderHostID
+            do throws(PubSubMessageError) { _ = try decodeWhole(payload, includingOwn: true) } catch {
+                throw PubSubMessageError(error.cause, hostID: error.hostID ?? sender)
             }
-            let fields = MessageFields(of: json)
-            guard let event = fields.event, let data = fields.data else {
-                throw PubSubMessageError(.missingKey(.data, others: []))
-            }
-            return try encodeJSON(event: event, data: data, isBinary: false, isArgumentList: isArgumentList)
-        case .published(let event, let data):
-            writer.append("[\"")
-            writer.append(raw: event)
-            writer.append("\"")
-            if let data {
-                writer.append(",")
-                writer.append(raw: data)
-            }
-            writer.append("]")
-            return EncodedEvent(json: writer.withUnsafeBytes { $0 }, attachments: [])
+            return try encodeEventInPlace()
         case .pickle(let event, let data): return try encodePickle(event: event, data: data)
         case .json(let event, let data, let isBinary, let isArgumentList):
             return try encodeJSON(event: event, data: data, isBinary: isBinary, isArgumentList: isArgumentList)
         }
-    }
-
-    /// Writes the event from the bytes of what was scanned; false, with nothing written, when it has to be parsed.
-    private func splicePickle() -> Bool {
-        let kept = scan.hasKeptForm ? keptPickle : nil
-        guard let event = kept?.event ?? scan.index(ofKey: "event"), let data = kept?.data ?? scan.index(ofKey: "data")
-        else { return false }
-        writer.append("[")
-        guard scan.appendEvent(name: event, arguments: data, to: &writer, limits: pickleLimits) else {
-            writer.removeAll()
-            return false
-        }
-        writer.append("]")
-        return true
-    }
-
-    /// Writes the event from the text of what was scanned; false, with nothing written, when it has to be parsed.
-    private func spliceJSON(isArgumentList: Bool) -> Bool {
-        guard let (event, data) = eventOfJSON else { return false }
-        writer.append("[\"")
-        writer.append(raw: event)
-        writer.append("\"")
-        let start = writer.count
-        let isList = isArgumentList && data.kind == .array
-        if !isList { writer.append(",") }
-        if isList || data.kind != .null {
-            guard writer.appendSpliced(jsonScan.text(of: data), limits: json.limits) else {
-                writer.removeAll()
-                return false
-            }
-        }
-        if isList, !writer.ends(with: "[]", from: start), !writer.ends(with: "[null]", from: start) {
-            // The list's own brackets: its members follow the name.
-            writer.replaceByte(at: start, with: UInt8(ascii: ","))
-        } else {
-            if isList || data.kind == .null { writer.truncate(to: start) }
-            writer.append("]")
-        }
-        return true
-    }
-
-    /// The name of the event scanned, and its data, if there is nothing else in the message that has to be parsed.
-    private var eventOfJSON: (name: UnsafeRawBufferPointer, data: JSONScan.Node)? {
-        guard jsonScan.hasKeptForm, let kept = keptJSON else { return jsonScan.event() }
-        return jsonScan.plainText(jsonScan.value(at: kept.event)).map { ($0, jsonScan.value(at: kept.data)) }
     }
 
     private func encodePickle(

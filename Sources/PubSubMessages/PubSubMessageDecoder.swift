@@ -1,22 +1,25 @@
+import EmitFastLane
 import JSONCodec
 import PickleCodec
 
 /// Decodes the payloads of the channel, pickle or JSON, with the semantics of python-socketio's receivers.
 ///
-/// Two steps, since most messages are for rooms with nobody here: `decode` reads where a message goes, `encodeEvent`
-/// what it says. Of most emits `decode` only locates the keys (`PickleScan`, `JSONScan`); their data is parsed, and what
-/// is wrong with it found, by `encodeEvent`. Owns the scratch of all parsers: one decoder per event loop.
+/// Two steps, because most messages are for rooms with nobody here: `decode` reads where a message goes, `encodeEvent`
+/// writes its event.
+///
+///     payload ─▶ PickleDocument or JSONDocument ─▶ MessageFields ─▶ Route ─▶ PubSubMessage ─▶ encodeEvent
+///
+/// The fast lane passes most emits by the parsers. Errors in their data are then thrown by `encodeEvent` instead of
+/// `decode`. Owns the scratch of all parsers: one decoder per event loop.
 package final class PubSubMessageDecoder {
     let hostID: ByteString
     let limits: PubSubMessageLimits
     let pickleLimits: PickleLimits
     // Unchecked: only this class's methods touch the scratch, and none calls back into it while it is in use; the checks
     // took a tenth of the time of a small message.
-    @exclusivity(unchecked) var scan = PickleScan()
-    @exclusivity(unchecked) var jsonScan = JSONScan()
-    /// The usual emits whose forms the scans keep.
-    @exclusivity(unchecked) var keptPickle: UsualEmit?
-    @exclusivity(unchecked) var keptJSON: UsualEmit?
+    @exclusivity(unchecked) var fastLane: EmitFastLane
+    /// False only in tests, which compare both ways.
+    let usesFastLane: Bool
     let roomNames = RoomNames()
     @exclusivity(unchecked) var pickle: PickleDocument
     @exclusivity(unchecked) var json: JSONDocument
@@ -52,18 +55,16 @@ package final class PubSubMessageDecoder {
     /// Where the last emit's event and data are.
     enum EmitContent {
         case none
-        /// In a pickle of which only the keys have been located.
-        case scanned(UnsafeRawBufferPointer)
-        /// In a JSON text, likewise.
-        case scannedJSON(UnsafeRawBufferPointer, isArgumentList: Bool)
-        /// In an emit of ours, the data in the form that clients get.
-        case published(event: UnsafeRawBufferPointer, data: UnsafeRawBufferPointer?)
+        /// In a payload that only the fast lane has read.
+        case located(UnsafeRawBufferPointer, isArgumentList: Bool)
         case pickle(event: PickleDocument.Node, data: PickleDocument.Node)
         case json(event: JSONDocument.Node, data: JSONDocument.Node, isBinary: Bool, isArgumentList: Bool)
     }
 
-    /// - Parameter hostID: this process's own; its messages are ignored, as it has handled them before publishing.
-    package init(hostID: ByteString, limits: PubSubMessageLimits = .init()) {
+    /// - Parameters:
+    ///   - hostID: this process's own; its messages are ignored, as it has handled them before publishing.
+    ///   - usesFastLane: false in tests that compare both ways.
+    package init(hostID: ByteString, limits: PubSubMessageLimits = .init(), usesFastLane: Bool = true) {
         self.hostID = hostID
         self.limits = limits
         var pickleLimits = PickleLimits()
@@ -73,6 +74,8 @@ package final class PubSubMessageDecoder {
         self.pickleLimits = pickleLimits
         pickle = PickleDocument(limits: pickleLimits)
         json = JSONDocument(limits: JSONLimits(limits))
+        fastLane = EmitFastLane(pickleLimits: pickleLimits, jsonLimits: JSONLimits(limits))
+        self.usesFastLane = usesFastLane
         senders = SenderDialects(capacity: limits.maximumSenders)
     }
 
@@ -81,10 +84,7 @@ package final class PubSubMessageDecoder {
         content = .none
         pickle = PickleDocument(limits: pickleLimits)
         json = JSONDocument(limits: JSONLimits(limits))
-        scan = PickleScan()
-        keptPickle = nil
-        jsonScan = JSONScan()
-        keptJSON = nil
+        fastLane = EmitFastLane(pickleLimits: pickleLimits, jsonLimits: JSONLimits(limits))
         writer = JSONWriter(capacity: 4096)
     }
 
@@ -96,54 +96,23 @@ package final class PubSubMessageDecoder {
     /// - Parameters:
     ///   - payload: must stay valid until the next `decode`, since `encodeEvent` reads the content from it.
     ///   - includingOwn: also what has this process's host id, for a message on its way out.
-    ///   - mayReach: whether an emit for the room, by its bytes, in the namespace may reach anybody. It is asked, before
-    ///     anything is made of the message, of the emits that are most: in the namespace of the message before, for one room,
-    ///     with nobody skipped and no answer wanted.
+    ///   - mayReach: whether an emit for the room, by its bytes, in the namespace may reach anybody. Of an emit for one
+    ///     room that the fast lane has located this is asked before anything is made of it.
     /// - Throws: what python-socketio's receivers would drop with an exception or can't decode. What is wrong within the
     ///   data of an emit may be thrown by `encodeEvent`.
     package func decode(
         _ payload: UnsafeRawBufferPointer, includingOwn: Bool = false,
         mayReach: (UnsafeRawBufferPointer, ByteString) -> Bool = { _, _ in true }
     ) throws(PubSubMessageError) -> PubSubMessage {
-        guard payload.count <= limits.maximumPayloadBytes else {
-            return try decodeWhole(payload, includingOwn: includingOwn)
-        }
-        content = .none
-        hasSender = false
-        found = Complaints()
-        if payload.first == UInt8(ascii: "{") {
-            if jsonScan.scan(payload) {
-                if let usual = jsonScan.isRepeated ? keptJSON : usualJSON(), let room = usualRoom(usual, of: jsonScan) {
-                    hasSender = true
-                    let isList = jsonScan.value(at: usual.data).kind == .array
-                    let dialect = dialect(Dialect(hasBinary: usual.hasBinary, isList: isList), of: lastHostID)
-                    guard mayReach(room, lastNamespace) else { return .emitForNobody(dialect) }
-                    content = .scannedJSON(payload, isArgumentList: dialect == .json5_15_1)
-                    return usualEmit(for: room, dialect)
-                }
-                let fields = MessageFields(of: jsonScan)
-                if let message = decodeScannedJSON(payload, fields, includingOwn: includingOwn) { return message }
-            }
-        } else if scan.scan(payload) {
-            if let usual = scan.isRepeated ? keptPickle : usualPickle(), let room = usualRoom(usual, of: scan) {
-                hasSender = true
-                guard mayReach(room, lastNamespace) else { return .emitForNobody(.pickle) }
-                content = .scanned(payload)
-                return usualEmit(for: room, .pickle)
-            }
-            let fields = MessageFields(of: scan)
-            if let message = try decodeScanned(payload, fields, includingOwn: includingOwn) { return message }
-        }
+        if let message = decodeFast(payload, includingOwn: includingOwn, mayReach: mayReach) { return message }
         return try decodeWhole(payload, includingOwn: includingOwn)
     }
 
-    /// The same, but all of the payload is parsed and may be refused.
+    /// The same, but all of the payload is parsed.
     func decodeWhole(
         _ payload: UnsafeRawBufferPointer, includingOwn: Bool
     ) throws(PubSubMessageError) -> PubSubMessage {
-        content = .none
-        hasSender = false
-        found = Complaints()
+        beginMessage(hasSender: false)
         guard let first = payload.first else { throw PubSubMessageError(.empty) }
         guard payload.count <= limits.maximumPayloadBytes else {
             throw PubSubMessageError(
@@ -259,10 +228,10 @@ package final class PubSubMessageDecoder {
         found.insert(.manyAttachments)
     }
 
-    /// The message in hand is an emit of ours with these parts.
-    func begin(ownEvent event: UnsafeRawBufferPointer, data: UnsafeRawBufferPointer?) {
-        content = .published(event: event, data: data)
-        (hasSender, lastHostID, isLastHostOwn) = (true, hostID, true)
+    /// Forgets the message before.
+    func beginMessage(hasSender: Bool) {
+        content = .none
+        self.hasSender = hasSender
         found = Complaints()
     }
 

@@ -73,6 +73,8 @@ struct Settings: Sendable {
             try Self.address(text, option: "--admin-address")
         }
         bridge.hasAdminListener = admin != nil
+        // For tests only, and documented nowhere else: the integration tests run both ways.
+        bridge.usesFastLane = environment.value("WS_EMIT_FAST_LANE") != "off"
         bridge.version = Version.current
         switch broker {
         case .redis(let url):

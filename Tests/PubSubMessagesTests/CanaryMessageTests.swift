@@ -3,11 +3,11 @@ import Testing
 
 @testable import PubSubMessages
 
-@Suite struct CanaryMessageTests {
+@Suite(.bothWays) struct CanaryMessageTests {
     private static let host: ByteString = "0123456789abcdef0123456789abcdef"
 
     private static func decode(_ payload: [UInt8], as host: ByteString) throws -> PubSubMessage {
-        try payload.withUnsafeBytes { try PubSubMessageDecoder(hostID: host).decode($0) }
+        try payload.withUnsafeBytes { try makeDecoder(hostID: host).decode($0) }
     }
 
     @Test func `our own comes back with its id, another's is ignored`() throws {

@@ -5,8 +5,8 @@ import Testing
 @testable import PubSubMessages
 
 /// Hand-made senders' known mistakes: what was clearly meant is done, and said.
-@Suite struct ComplaintTests {
-    let decoder = PubSubMessageDecoder(hostID: "own")
+@Suite(.bothWays) struct ComplaintTests {
+    let decoder = makeDecoder(hostID: "own")
 
     private func message(_ fields: (String, String)...) -> String {
         var all = [

@@ -3,8 +3,8 @@ import Testing
 
 @testable import PubSubMessages
 
-@Suite struct EventTests {
-    let decoder = PubSubMessageDecoder(hostID: "own")
+@Suite(.bothWays) struct EventTests {
+    let decoder = makeDecoder(hostID: "own")
 
     @Test(arguments: [
         ("null", #"["x"]"#), ("5", #"["x",5]"#), ("[1, 2]", #"["x",[1,2]]"#), ("[]", #"["x",[]]"#),
@@ -49,7 +49,7 @@ import Testing
     func `a list is read as told, whoever sends it`(
         reading: PubSubMessageDecoder.ListReading, fields: String, data: String, expected: String
     ) throws {
-        let decoder = PubSubMessageDecoder(hostID: "own")
+        let decoder = makeDecoder(hostID: "own")
         decoder.listReading = reading
         // What the sender has shown makes no difference then.
         _ = try decoder.event(text: emitText(#""binary": false"#, data: "{}"))
@@ -78,7 +78,7 @@ import Testing
     ])
     func `binary data is a structure and its attachments`(data: String, expected: String) throws {
         #expect(
-            try PubSubMessageDecoder(hostID: "own").event(text: emitText(#""binary": true"#, data: data)) == expected)
+            try makeDecoder(hostID: "own").event(text: emitText(#""binary": true"#, data: data)) == expected)
     }
 
     @Test(arguments: [

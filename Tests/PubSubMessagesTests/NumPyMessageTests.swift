@@ -6,7 +6,7 @@ import Testing
 @testable import PubSubMessages
 
 /// Messages of numpy 1.26.4 and 2.4.6 (Tests/Fixtures/make_pickle_numpy.py), with what Python's receivers make of them.
-@Suite struct NumPyMessageTests {
+@Suite(.bothWays) struct NumPyMessageTests {
     struct Record: Decodable {
         let id: String
         let pickle_b64: Data
@@ -24,7 +24,7 @@ import Testing
         }
     }
 
-    let decoder = PubSubMessageDecoder(hostID: "own")
+    let decoder = makeDecoder(hostID: "own")
 
     @Test func `float64, str_ and bytes_ arrive as what Python makes of them, in data, keys, event and room`() throws {
         let records = try Self.records().filter { $0.refused == nil }

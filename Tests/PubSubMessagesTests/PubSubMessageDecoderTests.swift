@@ -4,8 +4,8 @@ import Testing
 
 @testable import PubSubMessages
 
-@Suite struct PubSubMessageDecoderTests {
-    let decoder = PubSubMessageDecoder(hostID: "own")
+@Suite(.bothWays) struct PubSubMessageDecoderTests {
+    let decoder = makeDecoder(hostID: "own")
 
     private func emit(_ fields: String) throws -> PubSubMessage.Emit? {
         guard case .emit(let emit) = try decoder.decode(text: emitText(fields)) else { return nil }
@@ -145,7 +145,7 @@ import Testing
     @Test func `a payload over the limit isn't parsed`() {
         var limits = PubSubMessageLimits()
         limits.maximumPayloadBytes = 100
-        let decoder = PubSubMessageDecoder(hostID: "own", limits: limits)
+        let decoder = makeDecoder(hostID: "own", limits: limits)
         let error = #expect(throws: PubSubMessageError.self) {
             try decoder.decode(text: emitText(data: "\"" + String(repeating: "a", count: 100) + "\""))
         }

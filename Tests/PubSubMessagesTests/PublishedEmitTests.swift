@@ -4,7 +4,7 @@ import Testing
 @testable import PubSubMessages
 
 /// The one pass over a body of `POST /emit`, against its full parse.
-@Suite struct PublishedEmitTests {
+@Suite(.bothWays) struct PublishedEmitTests {
     private static let hostID: ByteString = "0123456789abcdef0123456789abcdef"
 
     private static func short(_ body: [UInt8], from host: ByteString = hostID) -> PublishedEmit? {
@@ -26,7 +26,7 @@ import Testing
     }
 
     private static func decoded(_ emit: PublishedEmit) throws -> (message: String, event: EventBody, decoder: String) {
-        let decoder = PubSubMessageDecoder(hostID: hostID)
+        let decoder = makeDecoder(hostID: hostID)
         return try decoder.decoding(emit) { message in
             let event = try decoder.encodeEvent()
             return ("\(message)", event, "\(String(describing: decoder.senderHostID)) \(decoder.complaints)")
@@ -109,14 +109,14 @@ import Testing
         let emit = try #require(Self.short(Array(Self.plain[0].utf8)))
         var limits = PubSubMessageLimits()
         limits.maximumPayloadBytes = emit.payload.count - 1
-        let decoder = PubSubMessageDecoder(hostID: Self.hostID, limits: limits)
+        let decoder = makeDecoder(hostID: Self.hostID, limits: limits)
         #expect(throws: PubSubMessageError.self) { try decoder.decoding(emit) { _ in } }
     }
 
     @Test(arguments: [hostID, HostID.random()])
     func `a sender's form is learnt from simple emits as from others`(host: ByteString) throws {
         func events(_ emits: [PublishedEmit]) throws -> [EventBody] {
-            let decoder = PubSubMessageDecoder(hostID: host)
+            let decoder = makeDecoder(hostID: host)
             return try emits.map { emit in try decoder.decoding(emit) { _ in try decoder.encodeEvent() } }
         }
         let simple = try #require(Self.short(Array(Self.plain[0].utf8), from: host))

@@ -27,22 +27,44 @@ extension PubSubMessageDecoder {
         }.get()
     }
 
-    /// A message and its event or error in one text.
-    func outcome(_ payload: UnsafeRawBufferPointer, isWhole: Bool) -> String {
+    /// What a message is: its route and event, or its error.
+    func outcome(_ payload: UnsafeRawBufferPointer) -> Outcome {
+        var outcome = Outcome()
         do throws(PubSubMessageError) {
-            let message =
-                isWhole ? try decodeWhole(payload, includingOwn: false) : try decode(payload)
-            guard case .emit(let emit) = message else { return "\(message)" }
-            let event = try encodeEvent()
-            return "\(emit.namespace) \(emit.rooms) \(emit.skip) \(emit.callback != nil) \(emit.hostID ?? "") "
-                + String(decoding: event.json, as: UTF8.self) + "\(event.attachments.count)"
+            let message = try decode(payload)
+            if case .emit(let emit) = message {
+                outcome.route = [emit.namespace, emit.hostID ?? "-"] + emit.skip
+                outcome.rooms = emit.rooms
+                outcome.dialect = emit.dialect
+                outcome.hasCallback = emit.callback != nil
+                outcome.event = try encodeEvent()
+            } else {
+                outcome.text = "\(message)"
+            }
+            outcome.complaints = complaints
+            outcome.sender = senderHostID
         } catch {
-            // The scan may know the sender of what the parse refuses.
-            return "\(error)"
+            // The fast lane may know the sender of a message that a parser refuses.
+            outcome = Outcome()
+            outcome.text = "\(error)"
         }
+        return outcome
     }
 
     func event(text: String) throws(PubSubMessageError) -> String { try event(Array(text.utf8)) }
+}
+
+/// What a decoder makes of a message.
+struct Outcome: Equatable {
+    var route: [ByteString] = []
+    var rooms = PubSubMessage.Rooms.everyone
+    var dialect = Dialect.pickle
+    var hasCallback = false
+    var event: EventBody?
+    var complaints = Complaints()
+    var sender: ByteString?
+    /// Another message, or an error.
+    var text = ""
 }
 
 /// An emit as JSON with `fields` in place of the usual ones.

@@ -96,7 +96,7 @@ extension PickleMachine {
 }
 
 /// Little-endian two's complement, as LONG1 has it.
-enum TwosComplement {
+package enum TwosComplement {
     /// Length without the bytes that only repeat the sign; 0 for zero.
     static func minimalLength(_ bytes: UnsafeRawBufferPointer) -> Int {
         var length = bytes.count
@@ -115,7 +115,7 @@ enum TwosComplement {
     }
 
     /// The value of at most 8 bytes, sign-extended.
-    static func word(_ bytes: UnsafeRawBufferPointer, length: Int) -> UInt64 {
+    package static func word(_ bytes: UnsafeRawBufferPointer, length: Int) -> UInt64 {
         guard length > 0 else { return 0 }
         var word: UInt64 = bytes[length - 1] >= 0x80 ? .max : 0
         for index in stride(from: length - 1, through: 0, by: -1) { word = word << 8 | UInt64(bytes[index]) }

@@ -1,3 +1,4 @@
+import EmitFastLane
 import Glibc
 import JSONCodec
 import PickleCodec
@@ -21,17 +22,9 @@ struct PickleBench {
         var writer = JSONWriter()
         var attachments: [PickleDocument.Node] = []
         report(path, "tape") { try? document.parse(raw) }
-        var scan = PickleScan()
-        if scan.scan(raw) {
-            report(path, "fields") {
-                _ = scan.scan(raw)
-                keep(scan.index(ofKey: "method").map { scan.value(at: $0).offset } ?? 0)
-                keep(scan.index(ofKey: "event").map { scan.value(at: $0).offset } ?? 0)
-                keep(scan.index(ofKey: "namespace").map { scan.value(at: $0).offset } ?? 0)
-                keep(scan.index(ofKey: "room").map { scan.value(at: $0).offset } ?? 0)
-                keep(scan.index(ofKey: "host_id").map { scan.value(at: $0).offset } ?? 0)
-                keep(scan.index(ofKey: "data").map { UInt32(scan.extent(at: $0).count) } ?? 0)
-            }
+        var fastLane = EmitFastLane(pickleLimits: PickleLimits(), jsonLimits: JSONLimits())
+        if fastLane.locate(raw) != nil {
+            report(path, "fields") { keep(UInt32(truncatingIfNeeded: fastLane.locate(raw)?.namespace.count ?? 0)) }
             let decoder = PubSubMessageDecoder(hostID: "another")
             report(path, "route") { keep((try? decoder.decode(raw)) == nil ? 1 : 0) }
         }

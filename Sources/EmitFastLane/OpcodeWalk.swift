@@ -1,10 +1,13 @@
 import Glibc
+import PickleCodec
 
-/// The stack machine of a `PickleScan`: offsets in place of values.
+typealias Opcode = PickleOpcode
+
+/// The stack machine of a `PickleLocator`: offsets in place of values.
 ///
 /// Stack and memo say at which opcode each value was made, and nothing is built. Every read is within the input, every
 /// item within its memory: an opcode that could leave them, or that plain data doesn't have, ends the walk.
-struct PickleScanWalk {
+struct OpcodeWalk {
     let base: UnsafeRawPointer
     let end: Int
     let memory: Memory
@@ -24,7 +27,7 @@ struct PickleScanWalk {
     /// Bytes at which the walk over one value ends.
     private var follower = UnsafeRawBufferPointer(start: nil, count: 0)
 
-    /// A batch of 1000 pairs in a batch of 1000 pairs; what takes more is left to the full parse.
+    /// A batch of 1000 pairs in a batch of 1000 pairs; what takes more is left to the parser.
     static let stackCapacity = 4096
     static let memoCapacity = 4096
     static let markCapacity = 256
@@ -47,16 +50,19 @@ struct PickleScanWalk {
 
     /// What the walk works in, allocated once.
     struct Memory: BitwiseCopyable {
-        let pairs = UnsafeMutablePointer<PickleScan.Pair>.allocate(capacity: pairCapacity)
+        let pairs = UnsafeMutablePointer<PickleLocator.Pair>.allocate(capacity: pairCapacity)
         let items = UnsafeMutablePointer<Item>.allocate(capacity: stackCapacity)
         let memo = UnsafeMutablePointer<UInt32>.allocate(capacity: memoCapacity)
         let marks = UnsafeMutablePointer<Mark>.allocate(capacity: markCapacity)
+        /// Pages that are never written take no memory.
+        let tokens = UnsafeMutablePointer<PickleTranscoder.Token>.allocate(capacity: PickleTranscoder.tokenCapacity)
 
         func deallocate() {
             pairs.deallocate()
             items.deallocate()
             memo.deallocate()
             marks.deallocate()
+            tokens.deallocate()
         }
     }
 
@@ -85,7 +91,7 @@ struct PickleScanWalk {
     /// - Returns: the value; nil if the bytes were not met.
     mutating func value(
         ofPair pair: Int, key: UInt32, memoCount: Int, follower: UnsafeRawBufferPointer
-    ) -> PickleScan.Node? {
+    ) -> UInt32? {
         height = 2 &* pair &+ 2
         memory.items[height &- 1] = Item(maker: key, start: key)
         markCount = 1
@@ -93,7 +99,7 @@ struct PickleScanWalk {
         self.memoCount = memoCount
         floor = (height, 1, memoCount)
         self.follower = follower
-        return execute() ? .init(offset: memory.items[floor.height].maker) : nil
+        return execute() ? memory.items[floor.height].maker : nil
     }
 
     /// Whether the walk over one value has come to what follows it.
@@ -109,9 +115,9 @@ struct PickleScanWalk {
 
     /// Walks up to and with the opcode that makes the dict.
     @inline(__always) mutating func enterDict() -> Bool {
-        if end >= 12, byte(0) == 0x80, byte(1) <= 5 { at = 2 }  // PROTO
-        if end &- at >= 10, byte(at) == 0x95 { at += 9 }  // FRAME
-        guard end &- at >= 2, byte(at) == 0x7d else { return false }  // EMPTY_DICT
+        if end >= 12, byte(0) == Opcode.proto.rawValue, byte(1) <= 5 { at = 2 }
+        if end &- at >= 10, byte(at) == Opcode.frame.rawValue { at += 9 }
+        guard end &- at >= 2, byte(at) == Opcode.emptyDict.rawValue else { return false }
         dict = here
         return push(skipping: 1)
     }
@@ -127,11 +133,11 @@ struct PickleScanWalk {
         while at < height {
             let key = memory.items[at]
             let value = memory.items[at &+ 1]
-            guard let text = PickleScan.text(at: key.maker, base) else { return -1 }
+            guard let text = PickleLocator.text(at: key.maker, base) else { return -1 }
             let next = at &+ 2 < height ? memory.items[at &+ 2].start : end
-            memory.pairs[place] = PickleScan.Pair(
-                key: .init(offset: key.maker), keyStart: UInt32(truncatingIfNeeded: text.lowerBound),
-                keyLength: UInt32(truncatingIfNeeded: text.count), value: .init(offset: value.maker),
+            memory.pairs[place] = PickleLocator.Pair(
+                key: key.maker, keyStart: UInt32(truncatingIfNeeded: text.lowerBound),
+                keyLength: UInt32(truncatingIfNeeded: text.count), value: value.maker,
                 start: value.start, end: next)
             place &+= 1
             at &+= 2
@@ -142,7 +148,7 @@ struct PickleScanWalk {
 
 // MARK: Steps: false ends the walk
 
-extension PickleScanWalk {
+extension OpcodeWalk {
     /// Passes some bytes. At least one, STOP, must follow.
     @inline(__always) private mutating func skip(_ count: Int) -> Bool {
         if end &- at <= count { return false }
@@ -220,7 +226,7 @@ extension PickleScanWalk {
         return true
     }
 
-    /// Stores the topmost value in the memo. Indices that don't follow each other are for the full parse.
+    /// Stores the topmost value in the memo. Indices that don't follow each other are for the parser.
     @inline(__always) private mutating func store(at index: Int) -> Bool {
         if index > memoCount { return false }
         if index < memoCount { isMemoStable = false }
@@ -241,75 +247,76 @@ extension PickleScanWalk {
 
 // MARK: The opcodes
 
-extension PickleScanWalk {
+extension OpcodeWalk {
     /// Like `PickleMachine.run`, a flat switch over bytes.
     @inline(never) private mutating func execute() -> Bool {
         while true {
             let goesOn: Bool
             switch byte(at) {
-            case 0x8c:  // SHORT_BINUNICODE
+            case Opcode.shortBinUnicode.rawValue:
                 repeat {
                     if isAtFollower() { return true }
                     guard push(lengthOf: UInt8.self) else { return false }
-                    if byte(at) == 0x94 {
+                    if byte(at) == Opcode.memoize.rawValue {
                         guard store(at: memoCount), skip(1) else { return false }
                     }
-                } while byte(at) == 0x8c
+                } while byte(at) == Opcode.shortBinUnicode.rawValue
                 continue
-            case 0x94:  // MEMOIZE
+            case Opcode.memoize.rawValue:
                 goesOn = store(at: memoCount) && skip(1)
-            case 0x68:  // BINGET
+            case Opcode.binGet.rawValue:
                 goesOn = end &- at > 2 && fetch(at: Int(byte(at &+ 1)), skipping: 2)
-            case 0x6a:  // LONG_BINGET
+            case Opcode.longBinGet.rawValue:
                 goesOn = end &- at > 5 && fetch(at: word32(), skipping: 5)
-            case 0x71:  // BINPUT
+            case Opcode.binPut.rawValue:
                 goesOn = end &- at > 2 && store(at: Int(byte(at &+ 1))) && skip(2)
-            case 0x72:  // LONG_BINPUT
+            case Opcode.longBinPut.rawValue:
                 goesOn = end &- at > 5 && store(at: word32()) && skip(5)
-            case 0x4e, 0x88, 0x89, 0x5d, 0x7d, 0x8f, 0x29:
-                // NONE, NEWTRUE, NEWFALSE, EMPTY_LIST, EMPTY_DICT, EMPTY_SET, EMPTY_TUPLE
+            case Opcode.none.rawValue, Opcode.newTrue.rawValue, Opcode.newFalse.rawValue, Opcode.emptyList.rawValue,
+                Opcode.emptyDict.rawValue, Opcode.emptySet.rawValue,
+                Opcode.emptyTuple.rawValue:
                 goesOn = push(skipping: 1)
-            case 0x4b:  // BININT1
+            case Opcode.binInt1.rawValue:
                 goesOn = push(skipping: 2)
-            case 0x4d:  // BININT2
+            case Opcode.binInt2.rawValue:
                 goesOn = push(skipping: 3)
-            case 0x4a:  // BININT
+            case Opcode.binInt.rawValue:
                 goesOn = push(skipping: 5)
-            case 0x47:  // BINFLOAT
+            case Opcode.binFloat.rawValue:
                 goesOn = push(skipping: 9)
-            case 0x58:  // BINUNICODE
+            case Opcode.binUnicode.rawValue:
                 if isAtFollower() { return true }
                 goesOn = push(lengthOf: UInt32.self)
-            case 0x42, 0x8b:  // BINBYTES, LONG4
+            case Opcode.binBytes.rawValue, Opcode.long4.rawValue:
                 goesOn = push(lengthOf: UInt32.self)
-            case 0x43, 0x8a:  // SHORT_BINBYTES, LONG1
+            case Opcode.shortBinBytes.rawValue, Opcode.long1.rawValue:
                 goesOn = push(lengthOf: UInt8.self)
-            case 0x28:  // MARK
+            case Opcode.mark.rawValue:
                 goesOn = pushMark()
-            case 0x75:  // SETITEMS
+            case Opcode.setItems.rawValue:
                 if markCount == 1, floor.marks == 0, memory.marks[0].height == 1 {
                     markCount = 0
                     goesOn = giveToDict()
                 } else {
                     goesOn = giveMarked()
                 }
-            case 0x73:  // SETITEM
+            case Opcode.setItem.rawValue:
                 goesOn = markCount == 0 && height == 3 ? giveToDict() : give(2)
-            case 0x65, 0x90:  // APPENDS, ADDITEMS
+            case Opcode.appends.rawValue, Opcode.addItems.rawValue:
                 goesOn = giveMarked()
-            case 0x61, 0x62:  // APPEND, BUILD
+            case Opcode.append.rawValue, Opcode.build.rawValue:
                 goesOn = give(1)
-            case 0x74, 0x91:  // TUPLE, FROZENSET
+            case Opcode.tuple.rawValue, Opcode.frozenSet.rawValue:
                 goesOn = combineMarked()
-            case 0x85:  // TUPLE1
+            case Opcode.tuple1.rawValue:
                 goesOn = combine(1)
-            case 0x86, 0x93, 0x52, 0x81:  // TUPLE2, STACK_GLOBAL, REDUCE, NEWOBJ
+            case Opcode.tuple2.rawValue, Opcode.stackGlobal.rawValue, Opcode.reduce.rawValue, Opcode.newObj.rawValue:
                 goesOn = combine(2)
-            case 0x87:  // TUPLE3
+            case Opcode.tuple3.rawValue:
                 goesOn = combine(3)
-            case 0x95:  // FRAME
+            case Opcode.frame.rawValue:
                 goesOn = skip(9)
-            case 0x2e:  // STOP
+            case Opcode.stop.rawValue:
                 return height == 1 && markCount == 0
             default:
                 return false

@@ -1,7 +1,7 @@
 import Glibc
 import JSONCodec
 
-extension JSONScan {
+extension JSONLocator {
     /// Every read is within the bytes.
     struct Walk {
         let bytes: UnsafeRawBufferPointer
@@ -24,8 +24,8 @@ extension JSONScan {
             let start = at
             switch bytes[at] {
             case UInt8(ascii: "\""):
-                guard let isPlain = skipText() else { return nil }
-                return Node(kind: isPlain ? .plainText : .otherText, start: start &+ 1, end: at &- 1)
+                guard let isUnescaped = skipText() else { return nil }
+                return Node(kind: isUnescaped ? .unescapedText : .otherText, start: start &+ 1, end: at &- 1)
             case UInt8(ascii: "{"): return skipContainer() ? Node(kind: .object, start: start, end: at) : nil
             case UInt8(ascii: "["): return skipContainer() ? Node(kind: .array, start: start, end: at) : nil
             case UInt8(ascii: "n"): return word("null") ? Node(kind: .null, start: start, end: at) : nil
@@ -56,15 +56,15 @@ extension JSONScan {
 
         /// Passes a text; whether it is plain, or nil when it has no end.
         @inline(__always) private mutating func skipText() -> Bool? {
-            var isPlain = true
+            var isUnescaped = true
             at &+= 1
             while true {
                 at &+= plainRunLength(bytes, from: at)
                 guard at < bytes.count else { return nil }
                 let byte = bytes[at]
                 at &+= byte == UInt8(ascii: "\\") ? 2 : 1
-                if byte == UInt8(ascii: "\"") { return isPlain }
-                isPlain = false
+                if byte == UInt8(ascii: "\"") { return isUnescaped }
+                isUnescaped = false
             }
         }
 
@@ -100,7 +100,7 @@ extension JSONScan {
                     }
                 default:
                     at &+= 1
-                    passPlain()
+                    skipOther()
                     continue
                 }
                 at &+= 1
@@ -109,7 +109,7 @@ extension JSONScan {
         }
 
         /// Passes what is neither quote nor bracket, eight bytes at a time; some of it may be left.
-        @inline(__always) private mutating func passPlain() {
+        @inline(__always) private mutating func skipOther() {
             guard let base = bytes.baseAddress else { return }
             let ones: UInt64 = 0x0101_0101_0101_0101
             while bytes.count &- at >= 8 {

@@ -1,6 +1,8 @@
-/// Reads the pairs of a dict that has been scanned, as long as there is nothing in them that the full parse could refuse:
+import JSONCodec
+
+/// Reads the pairs of a dict that has been located, as long as there is nothing in them that the parser could refuse:
 /// keys that are texts, values that are None, bools or texts, and PUTs with the index that comes next.
-struct PlainPairReader {
+struct TrivialPairReader {
     private let input: UnsafeRawBufferPointer
     private(set) var at: UInt32
     /// Where the text passed last ends, before its PUT.
@@ -16,21 +18,22 @@ struct PlainPairReader {
         self.input = input
         at = dict + 1
         skipPut()
-        guard byte(0) == 0x28 else { return nil }
+        guard byte(0) == Opcode.mark.rawValue else { return nil }
         at += 1
     }
 
-    private func byte(_ offset: Int) -> UInt8? {
-        let place = Int(at) + offset
-        return place < input.count ? input[place] : nil
+    /// 0, which is no opcode, behind the end.
+    private func byte(_ offset: Int) -> UInt8 {
+        let index = Int(at) + offset
+        return index < input.count ? input[index] : 0
     }
 
     /// Passes MEMOIZE, or BINPUT with the index that MEMOIZE would take.
     private mutating func skipPut() {
         switch byte(0) {
-        case 0x94: at += 1
-        case 0x71:
-            guard let index = byte(1).map({ Int($0) }) else { return }
+        case Opcode.memoize.rawValue: at += 1
+        case Opcode.binPut.rawValue:
+            let index = Int(byte(1))
             if isBehindValue {
                 if memoAfterValue < 0 { memoAfterValue = index - memoCount }
                 guard index == memoAfterValue + memoCount else { return }
@@ -45,8 +48,8 @@ struct PlainPairReader {
 
     private func text(at offset: UInt32) -> Range<Int>? {
         guard let base = input.baseAddress, input.count - Int(offset) > 5,
-            let text = PickleScan.text(at: offset, base), text.upperBound < input.count,
-            WTF8.isValid(UnsafeRawBufferPointer(rebasing: input[text]))
+            let text = PickleLocator.text(at: offset, base), text.upperBound < input.count,
+            PickleLocator.isValidText(UnsafeRawBufferPointer(rebasing: input[text]))
         else { return nil }
         return text
     }
@@ -62,14 +65,14 @@ struct PlainPairReader {
 
     /// Passes BINGET of a text that was made there.
     mutating func passFetchedText(_ maker: UInt32) -> Bool {
-        guard byte(0) == 0x68, text(at: maker) != nil else { return false }
+        guard byte(0) == Opcode.binGet.rawValue, text(at: maker) != nil else { return false }
         at += 2
         return true
     }
 
     mutating func passPlainValue() -> Bool {
         switch byte(0) {
-        case 0x4e, 0x88, 0x89:
+        case Opcode.none.rawValue, Opcode.newTrue.rawValue, Opcode.newFalse.rawValue:
             at += 1
             return true
         default: return passText()
@@ -85,31 +88,31 @@ struct PlainPairReader {
 
     /// Passes SETITEMS and STOP.
     mutating func passEnd() -> Bool {
-        guard byte(0) == 0x75, byte(1) == 0x2e else { return false }
+        guard byte(0) == Opcode.setItems.rawValue, byte(1) == Opcode.stop.rawValue else { return false }
         at += 2
         return true
     }
 }
 
-extension PlainPairReader {
-    /// Whether there is nothing in a dict that the full parse could refuse, but for one value.
-    static func isPlain(
-        _ input: UnsafeRawBufferPointer, dict: UInt32, _ pairs: UnsafePointer<PickleScan.Pair>, count: Int,
+extension TrivialPairReader {
+    /// Whether there is nothing in a dict that the parser could refuse, but for one value.
+    static func isTrivial(
+        _ input: UnsafeRawBufferPointer, dict: UInt32, _ pairs: UnsafePointer<PickleLocator.Pair>, count: Int,
         except value: Int
     ) -> Bool {
-        guard var reader = PlainPairReader(input, after: dict) else { return false }
+        guard var reader = TrivialPairReader(input, after: dict) else { return false }
         for place in 0..<count {
             let pair = pairs[place]
-            let isInPlace = reader.at == pair.key.offset
-            guard isInPlace ? reader.passText() : reader.passFetchedText(pair.key.offset), reader.at == pair.start
+            let isInPlace = reader.at == pair.key
+            guard isInPlace ? reader.passText() : reader.passFetchedText(pair.key), reader.at == pair.start
             else {
                 return false
             }
             if place == value {
                 reader.passValue(upTo: pair.end)
             } else {
-                let isInPlace = pair.value.offset == pair.start
-                guard isInPlace ? reader.passPlainValue() : reader.passFetchedText(pair.value.offset),
+                let isInPlace = pair.value == pair.start
+                guard isInPlace ? reader.passPlainValue() : reader.passFetchedText(pair.value),
                     reader.at == pair.end
                 else { return false }
             }
@@ -117,9 +120,9 @@ extension PlainPairReader {
         return reader.passEnd() && hasDistinctKeys(input, pairs, count: count)
     }
 
-    /// Of equal keys the full parse takes the last one's value.
+    /// Of equal keys the parser takes the last one's value.
     static func hasDistinctKeys(
-        _ input: UnsafeRawBufferPointer, _ pairs: UnsafePointer<PickleScan.Pair>, count: Int
+        _ input: UnsafeRawBufferPointer, _ pairs: UnsafePointer<PickleLocator.Pair>, count: Int
     ) -> Bool {
         func text(_ place: Int) -> UnsafeRawBufferPointer {
             let start = Int(pairs[place].keyStart)
@@ -127,7 +130,7 @@ extension PlainPairReader {
         }
         for place in 0..<count {
             for other in 0..<place where pairs[other].keyLength == pairs[place].keyLength {
-                if equalShortBytes(text(other), text(place)) { return false }
+                if sameBytes(text(other), text(place)) { return false }
             }
         }
         return true

@@ -2,13 +2,13 @@ import Testing
 
 @testable import JSONCodec
 
-@Suite struct JSONSpliceTests {
-    /// What splicing appends behind other text; nil when the full parse is asked for.
-    private func spliced(_ text: String, limits: JSONLimits = JSONLimits()) -> String? {
+@Suite struct JSONVerbatimTests {
+    /// The copy behind other text; nil when the full parse is asked for.
+    private func copied(_ text: String, limits: JSONLimits = JSONLimits()) -> String? {
         var writer = JSONWriter(capacity: 64)
         writer.append("before")
         let bytes = Array(text.utf8)
-        guard bytes.withUnsafeBytes({ writer.appendSpliced($0, limits: limits) }) else {
+        guard bytes.withUnsafeBytes({ writer.appendVerbatim($0, limits: limits) }) else {
             #expect(String(decoding: writer.copyBytes(), as: UTF8.self) == "before")
             return nil
         }
@@ -35,8 +35,8 @@ import Testing
         #"{"key longer than eight" : -0.5}"#,
     ])
     func `what is spelled as Python would is copied without its white space`(text: String) {
-        #expect(spliced(text) != nil)
-        #expect(spliced(text) == parsed(text))
+        #expect(copied(text) != nil)
+        #expect(copied(text) == parsed(text))
     }
 
     @Test(arguments: [
@@ -48,7 +48,7 @@ import Testing
         "{" + (0..<20).map { "\"k\($0)\":\($0)" }.joined(separator: ",") + "}",
     ])
     func `what is spelled otherwise, or may be, is left to the full parse`(text: String) {
-        #expect(spliced(text) == nil)
+        #expect(copied(text) == nil)
         #expect(parsed(text) != nil)
     }
 
@@ -60,7 +60,7 @@ import Testing
         #"{"a"1}"#, #"{"a":1]"#, #"["a":1]"#,
     ])
     func `what is no JSON is not copied`(text: String) {
-        #expect(spliced(text) == nil)
+        #expect(copied(text) == nil)
         #expect(parsed(text) == nil)
     }
 
@@ -71,12 +71,12 @@ import Testing
             for place in 0..<17 {
                 var text = Array("[12345678901234567,1]".utf8)
                 text[place + 1] = byte
-                #expect(spliced(String(decoding: text, as: UTF8.self)) == nil)
+                #expect(copied(String(decoding: text, as: UTF8.self)) == nil)
             }
         }
         for count in 1..<40 {
             let text = String(repeating: "9", count: count)
-            #expect(spliced(text) == text)
+            #expect(copied(text) == text)
         }
     }
 
@@ -86,25 +86,25 @@ import Testing
             "\\",
         ]
         var generator = SplitMix(state: 7)
-        var copied = 0
+        var copyCount = 0
         for _ in 0..<200_000 {
             let text = (0..<Int.random(in: 1...9, using: &generator))
                 .map { _ in pieces[Int.random(in: 0..<pieces.count, using: &generator)] }.joined()
-            if let copy = spliced(text) {
-                copied += 1
+            if let copy = copied(text) {
+                copyCount += 1
                 #expect(copy == parsed(text), "\(text)")
             }
         }
-        #expect(copied > 1000)
+        #expect(copyCount > 1000)
     }
 
     @Test func `values are bounded as in the full parse`() {
         let limits = JSONLimits(maximumDepth: 3, maximumNodes: 20, maximumIntegerDigits: 4)
-        #expect(spliced("[[1]]", limits: limits) == "[[1]]")
-        #expect(spliced("[[[1]]]", limits: limits) == nil)
-        #expect(spliced("[1,2,3,4,5,6,7,8,9,10]", limits: limits) == nil)
-        #expect(spliced("1234", limits: limits) == "1234")
-        #expect(spliced("12345", limits: limits) == nil)
+        #expect(copied("[[1]]", limits: limits) == "[[1]]")
+        #expect(copied("[[[1]]]", limits: limits) == nil)
+        #expect(copied("[1,2,3,4,5,6,7,8,9,10]", limits: limits) == nil)
+        #expect(copied("1234", limits: limits) == "1234")
+        #expect(copied("12345", limits: limits) == nil)
     }
 }
 

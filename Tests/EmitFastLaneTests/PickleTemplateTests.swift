@@ -1,59 +1,66 @@
 import Foundation
 import JSONCodec
+import PickleCodec
 import Testing
 
-@testable import PickleCodec
+@testable import EmitFastLane
 
-/// A scan that has kept the form of an earlier message, and the event that it writes from the bytes, against a scan that
-/// knows nothing and the full parse.
-@Suite struct PickleScanFormTests {
-    /// A scan that has kept a message's form, if it has one that can be kept.
-    private static func scan(keeping message: [UInt8]) -> PickleScan? {
-        var scan = PickleScan()
-        let keeps = message.withUnsafeBytes { bytes in
-            guard scan.scan(bytes), let data = scan.index(ofKey: "data") else { return false }
-            let texts = ["event", "room", "host_id"].compactMap { scan.index(ofKey: $0) }
-            scan.keepForm(texts: texts.reduce(0) { $0 | 1 << UInt32($1) }, value: data)
-            return scan.hasKeptForm
+/// A locator that has learnt the template of an earlier message, and the event that it writes from the bytes, against a
+/// locator that has learnt nothing and the parser.
+@Suite struct PickleTemplateTests {
+    /// A locator that has learnt the template of a message, if it has one that can be learnt.
+    private static func locator(learning message: [UInt8]) -> PickleLocator? {
+        var locator = PickleLocator()
+        let learns = message.withUnsafeBytes { bytes in
+            guard locator.locate(bytes), let layout = EmitLayout(locator) else { return false }
+            locator.learnTemplate(texts: layout.texts, value: Int(layout.data))
+            return locator.matchesTemplate
         }
-        if keeps { return scan }
+        if learns { return locator }
         return nil
     }
 
-    private struct Counts { var repeated = 0, spliced = 0, refused = 0 }
+    private struct Counts { var matching = 0, written = 0, refused = 0 }
 
-    /// What the scan finds otherwise than one that has kept nothing.
-    private static func difference(_ pickle: [UInt8], _ scan: inout PickleScan, _ counts: inout Counts) -> String? {
+    /// What the locator finds otherwise than one that has learnt nothing.
+    private static func difference(_ pickle: [UInt8], _ locator: inout PickleLocator, _ counts: inout Counts) -> String?
+    {
         pickle.withUnsafeBytes { bytes in
-            var fresh = PickleScan()
-            let isAccepted = fresh.scan(bytes)
-            guard scan.scan(bytes) == isAccepted else { return "accepted: \(!isAccepted) instead of \(isAccepted)" }
+            var fresh = PickleLocator()
+            let isAccepted = fresh.locate(bytes)
+            guard locator.locate(bytes) == isAccepted else {
+                return "accepted: \(!isAccepted) instead of \(isAccepted)"
+            }
             guard isAccepted else { return nil }
-            if scan.isRepeated { counts.repeated += 1 }
-            guard scan.root.offset == fresh.root.offset, scan.count == fresh.count else { return "another dict" }
+            if locator.matchesTemplate { counts.matching += 1 }
+            guard locator.dict == fresh.dict, locator.count == fresh.count else { return "another dict" }
             for place in 0..<fresh.count {
-                let (one, other) = (scan.pairs[place], fresh.pairs[place])
+                let (one, other) = (locator.pairs[place], fresh.pairs[place])
                 guard "\(one)" == "\(other)" else { return "pair \(place): \(one) instead of \(other)" }
             }
-            return eventDifference(bytes, &scan, &counts) ?? eventDifference(bytes, &fresh, &counts)
+            return eventDifference(bytes, &locator, &counts) ?? eventDifference(bytes, &fresh, &counts)
         }
     }
 
-    /// What is written from the bytes otherwise than by the full parse.
+    /// What is written from the bytes otherwise than by the parser.
     private static func eventDifference(
-        _ bytes: UnsafeRawBufferPointer, _ scan: inout PickleScan, _ counts: inout Counts
+        _ bytes: UnsafeRawBufferPointer, _ locator: inout PickleLocator, _ counts: inout Counts
     ) -> String? {
-        guard let event = scan.index(ofKey: "event"), let data = scan.index(ofKey: "data") else { return nil }
+        guard let event = index(of: "event", locator), let data = index(of: "data", locator) else { return nil }
         var writer = JSONWriter()
-        guard scan.appendEvent(name: event, arguments: data, to: &writer, limits: PickleLimits()) else {
+        guard locator.appendEvent(name: event, arguments: data, to: &writer, limits: PickleLimits()) else {
             counts.refused += 1
             return nil
         }
-        counts.spliced += 1
+        counts.written += 1
         let expected: String
         do { expected = try wholeEvent(bytes) } catch { return "written although: \(error)" }
         let written = String(decoding: writer.copyBytes(), as: UTF8.self)
         return written == expected ? nil : "\(written) instead of \(expected)"
+    }
+
+    private static func index(of key: StaticString, _ locator: borrowing PickleLocator) -> Int? {
+        (0..<locator.count).last { hasBytes(locator.keyText(at: $0), key) }
     }
 
     private static func wholeEvent(_ bytes: UnsafeRawBufferPointer) throws -> String {
@@ -90,7 +97,7 @@ import Testing
         return try PickleGraph(decoding: message.encoded()).encoded(protocolVersion: version)
     }
 
-    /// Nested data with everything that has a form of its own in a pickle.
+    /// Nested data with everything that a pickle writes in its own way.
     private static let values: [PickleValue] = [
         1, -7, 70_000, 300, .int(1_700_000_000_000), 0.5, .float(.nan), true, false, .null, "", "text",
         "gr\u{fc}n \u{1F600}",
@@ -103,44 +110,46 @@ import Testing
         .list([1, .list([2, .list([3, .list([4, .tuple([5, ["six": .list([7])]])])])])]),
     ]
 
-    @Test(arguments: 0...5) func `messages of one form are found, and their events written, as without it`(version: Int)
+    @Test(arguments: 0...5) func `messages of one template are located, and their events written, as without it`(
+        version: Int
+    )
         throws
     {
         var counts = Counts()
-        guard var scan = Self.scan(keeping: try Self.message(1, version: version)) else {
-            return #expect(version == 0, "no form is kept")
+        guard var locator = Self.locator(learning: try Self.message(1, version: version)) else {
+            return #expect(version == 0, "no template is learnt")
         }
         for value in Self.values {
             for (event, room) in [("update", "r"), ("gr\u{fc}n", "another room"), ("e", "")] as [(String, PickleValue)]
             {
                 let pickle = try Self.message(value, event: event, room: room, version: version)
-                let failure = Self.difference(pickle, &scan, &counts)
+                let failure = Self.difference(pickle, &locator, &counts)
                 #expect(failure == nil, "\(value) \(room)")
             }
         }
-        print("form: protocol \(version): \(counts)")
-        // Where the memo's indices are written, messages repeat a form whose data takes as many of them.
-        #expect(counts.repeated > (version < 4 ? 20 : 100))
-        #expect(counts.spliced > 2 * counts.refused)
+        print("template: protocol \(version): \(counts)")
+        // Where the memo's indices are written, messages match a template whose data takes as many of them.
+        #expect(counts.matching > (version < 4 ? 20 : 100))
+        #expect(counts.written > 2 * counts.refused)
     }
 
-    @Test func `of messages with any captured value the same is found and written as without a form`() throws {
+    @Test func `messages with any captured value are located and written the same as without a template`() throws {
         var counts = Counts()
         for record in try Fixtures.records("pickle-valid.jsonl") where record.pickle.count < 5000 {
             guard let value = try? PickleValue(decoding: record.pickle) else { continue }
             for version in 1...5 {
                 guard let message = try? Self.message(value, version: version),
-                    var scan = Self.scan(keeping: try Self.message(1, version: version))
+                    var locator = Self.locator(learning: try Self.message(1, version: version))
                 else { continue }
-                let failure = Self.difference(message, &scan, &counts)
+                let failure = Self.difference(message, &locator, &counts)
                 #expect(failure == nil, "\(record.id), protocol \(version)")
-                guard var own = Self.scan(keeping: message) else { continue }
+                guard var own = Self.locator(learning: message) else { continue }
                 let again = Self.difference(message, &own, &counts)
                 #expect(again == nil, "\(record.id), protocol \(version)")
             }
         }
-        print("form: captured values: \(counts)")
-        #expect(!Fixtures.isOurs || counts.repeated > 100 && counts.spliced > 100)
+        print("template: captured values: \(counts)")
+        #expect(!Fixtures.isOurs || counts.matching > 100 && counts.written > 100)
     }
 
     @Test(arguments: [1, 2, 4]) func `each byte of a message may be any opcode, and each cut anywhere`(version: Int)
@@ -150,42 +159,22 @@ import Testing
         var counts = Counts()
         for value in [["a": [1, .tuple(["b", "a"])], "c": .null], .tuple([[], "x"]), "text"] as [PickleValue] {
             let message = try Self.message(value, version: version)
-            guard var scan = Self.scan(keeping: message) else { return #expect(Bool(false)) }
+            guard var locator = Self.locator(learning: message) else { return #expect(Bool(false)) }
             for place in message.indices {
                 for byte in bytes {
                     var pickle = message
                     pickle[place] = byte
-                    let failure = Self.difference(pickle, &scan, &counts)
+                    let failure = Self.difference(pickle, &locator, &counts)
                     #expect(failure == nil, "byte \(place) is \(byte)")
                 }
-                let failure = Self.difference(Array(message[..<place]), &scan, &counts)
+                let failure = Self.difference(Array(message[..<place]), &locator, &counts)
                 #expect(failure == nil, "cut at \(place)")
             }
         }
-        print("form: changed bytes: \(counts)")
+        print("template: changed bytes: \(counts)")
     }
 
-    @Test func `of a damaged message the same is found and written as without a form`() throws {
-        let runs = ProcessInfo.processInfo.environment["WS_EMIT_FUZZ_RUNS"].flatMap { Int($0) } ?? 5_000
-        let seed = ProcessInfo.processInfo.environment["WS_EMIT_FUZZ_SEED"].flatMap { UInt64($0) } ?? 1
-        var generator = SplitMix64(state: seed)
-        var counts = Counts()
-        let messages = try (1...5).flatMap { version in
-            try Self.values.map { try Self.message($0, version: version) }
-        }.filter { $0.count < 600 }
-        for run in 0..<runs {
-            let message = messages[Int.random(in: 0..<messages.count, using: &generator)]
-            guard var scan = Self.scan(keeping: message) else { continue }
-            let pickle = PickleMutationTests.mutated(
-                [message, message, message, messages[run % messages.count]], &generator)
-            let failure = Self.difference(pickle, &scan, &counts)
-            #expect(failure == nil, "run \(run) of seed \(seed): \(Data(pickle).base64EncodedString())")
-        }
-        print("form: damaged messages: \(counts)")
-        #expect(counts.repeated > 0 && counts.spliced > 0)
-    }
-
-    // MARK: What is left to the full parse
+    // MARK: What is left to the parser
 
     /// The opcodes of a message around those of its data.
     private static func raw(_ data: [UInt8], frame: Int? = nil) -> [UInt8] {
@@ -200,12 +189,12 @@ import Testing
 
     private static func event(_ pickle: [UInt8]) -> String? {
         pickle.withUnsafeBytes { bytes in
-            var scan = PickleScan()
+            var locator = PickleLocator()
             var counts = Counts()
-            guard scan.scan(bytes) else { return nil }
-            let failure = eventDifference(bytes, &scan, &counts)
+            guard locator.locate(bytes) else { return nil }
+            let failure = eventDifference(bytes, &locator, &counts)
             #expect(failure == nil)
-            return counts.spliced == 1 ? (try? wholeEvent(bytes)) : nil
+            return counts.written == 1 ? (try? wholeEvent(bytes)) : nil
         }
     }
 
@@ -230,17 +219,17 @@ import Testing
             // MEMOIZE of the key once more, of nothing above a mark.
             [0x94, 0x94, 0x4b, 1], [0x5d, 0x28, 0x94, 0x4b, 1, 0x65],
         ] as [[UInt8]])
-    func `what CPython doesn't write, and what JSON hasn't, is left to the full parse`(data: [UInt8]) {
+    func `what CPython doesn't write, and what JSON hasn't, is left to the parser`(data: [UInt8]) {
         #expect(Self.event(Self.raw(data)) == nil)
     }
 
-    @Test(arguments: [-1, 1, 1 << 40]) func `a frame that doesn't end with the pickle is left to the full parse`(
+    @Test(arguments: [-1, 1, 1 << 40]) func `a frame that doesn't end with the pickle is left to the parser`(
         off: Int
     ) {
         #expect(Self.event(Self.raw([0x4b, 1], frame: off)) == nil)
     }
 
-    @Test func `nesting beyond a word of bits is left to the full parse`() {
+    @Test func `nesting beyond a word of bits is left to the parser`() {
         func nested(_ depth: Int) -> [UInt8] {
             [UInt8](repeating: 0x5d, count: depth) + [0x4b, 1] + [UInt8](repeating: 0x61, count: depth)
         }
@@ -248,20 +237,20 @@ import Testing
         #expect(Self.event(Self.raw(nested(63))) == nil)
     }
 
-    @Test func `a form is kept at once, and where forms take turns every eighth time`() throws {
-        var scan = PickleScan()
+    @Test func `a template is learnt at once, and where templates alternate every eighth time`() throws {
+        var locator = PickleLocator()
         let one = try Self.message(1)
         let other = one.dropLast(2) + [0x8c, 1, 0x61, 0x4e, 0x75, 0x2e]
-        func isRepeated(_ pickle: [UInt8]) -> Bool {
+        func isMatching(_ pickle: [UInt8]) -> Bool {
             pickle.withUnsafeBytes { bytes in
-                guard scan.scan(bytes), !scan.isRepeated else { return scan.isRepeated }
-                scan.keepForm(texts: 0b1_0010, value: 2)
+                guard locator.locate(bytes), !locator.matchesTemplate else { return locator.matchesTemplate }
+                locator.learnTemplate(texts: 0b1_0010, value: 2)
                 return false
             }
         }
-        #expect(!isRepeated(one) && isRepeated(one))
-        for _ in 0..<8 { #expect(!isRepeated(Array(other))) }
-        #expect(isRepeated(Array(other)) && !isRepeated(one))
+        #expect(!isMatching(one) && isMatching(one))
+        for _ in 0..<8 { #expect(!isMatching(Array(other))) }
+        #expect(isMatching(Array(other)) && !isMatching(one))
     }
 
     @Test func `a text that the memo repeats is not written until memory ends`() {
@@ -270,13 +259,15 @@ import Testing
         let list = [0x5d, 0x28] + [[UInt8]](repeating: [0x68, 0], count: 4000).joined() + [0x65]
         let data = [0x5d, 0x28] + long + [0x71, 0] + [[UInt8]](repeating: list, count: 15).joined() + [0x65]
         Self.raw(data).withUnsafeBytes { bytes in
-            var scan = PickleScan()
-            guard scan.scan(bytes), let event = scan.index(ofKey: "event"), let data = scan.index(ofKey: "data") else {
-                Issue.record("the scan doesn't take it")
+            var locator = PickleLocator()
+            guard locator.locate(bytes), let event = Self.index(of: "event", locator),
+                let data = Self.index(of: "data", locator)
+            else {
+                Issue.record("the locator refuses it")
                 return
             }
             var writer = JSONWriter()
-            let isWritten = scan.appendEvent(name: event, arguments: data, to: &writer, limits: PickleLimits())
+            let isWritten = locator.appendEvent(name: event, arguments: data, to: &writer, limits: PickleLimits())
             #expect(!isWritten && writer.count < 10 * bytes.count)
         }
     }

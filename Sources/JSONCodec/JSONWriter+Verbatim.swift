@@ -5,25 +5,25 @@ extension JSONWriter {
     /// - Returns: false, with nothing appended, where the full parse is needed: the text is no JSON, a number or string is
     ///   not spelled as `json.dumps` would, an object has the same key twice, or there is more nesting or there are more
     ///   keys than most messages have.
-    package mutating func appendSpliced(_ text: UnsafeRawBufferPointer, limits: JSONLimits) -> Bool {
+    package mutating func appendVerbatim(_ text: UnsafeRawBufferPointer, limits: JSONLimits) -> Bool {
         // Each value takes a byte at least, so none needs to be counted.
         guard text.count < min(limits.maximumNodes, Int(Int32.max)) else { return false }
         let start = count
         reserve(text.count)
-        let isSpliced = withUnsafeTemporaryAllocation(of: JSONSplice.Key.self, capacity: JSONSplice.maximumKeys) {
+        let isCopied = withUnsafeTemporaryAllocation(of: VerbatimCopy.Key.self, capacity: VerbatimCopy.maximumKeys) {
             keys in
-            withUnsafeTemporaryAllocation(of: Int32.self, capacity: JSONSplice.maximumDepth) { open in
-                var splice = JSONSplice(text: text, limits: limits, keys: keys, open: open)
-                return splice.copyValue(to: &self)
+            withUnsafeTemporaryAllocation(of: Int32.self, capacity: VerbatimCopy.maximumDepth) { open in
+                var copy = VerbatimCopy(text: text, limits: limits, keys: keys, open: open)
+                return copy.copyValue(to: &self)
             }
         }
-        if !isSpliced { truncate(to: start) }
-        return isSpliced
+        if !isCopied { truncate(to: start) }
+        return isCopied
     }
 }
 
 /// Copies one value, token by token.
-private struct JSONSplice {
+private struct VerbatimCopy {
     struct Key {
         let start: Int32
         let count: Int32

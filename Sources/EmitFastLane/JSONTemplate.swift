@@ -1,20 +1,20 @@
 import Glibc
 
-/// How a JSON object was spelled, with holes where its values differ from one message to the next.
+/// The bytes of a JSON object, with holes where its values differ from one message to the next.
 ///
 ///     {"method": "emit", "event": ▢, "data": ▢, "namespace": "/", "room": ▢, "skip_sid": null, … "host_id": ▢}
 ///
-/// Where the bytes around the holes are the same, and in each hole stands one value, a `JSONScan` finds the same keys and
+/// Where the bytes around the holes are the same, and in each hole stands one value, a `JSONLocator` finds the same keys and
 /// values as it did then: only the holes have to be read.
-struct JSONScanForm: ~Copyable {
+struct JSONTemplate: ~Copyable {
     /// The bytes between the holes, one behind the other.
     private let bytes = UnsafeMutablePointer<UInt8>.allocate(capacity: byteCapacity)
     private var byteCount = 0
     /// The pairs, their places counted from the beginning of the bytes between holes in which their keys are.
-    private let pairs = UnsafeMutablePointer<JSONScan.Pair>.allocate(capacity: JSONScan.capacity)
+    private let pairs = UnsafeMutablePointer<JSONLocator.Pair>.allocate(capacity: JSONLocator.capacity)
     private var pairCount = 0
     private let holes = UnsafeMutablePointer<Hole>.allocate(capacity: holeCapacity)
-    /// 0 before there is a form.
+    /// 0 before a template is learnt.
     private var holeCount = 0
 
     private static let byteCapacity = 512
@@ -35,11 +35,11 @@ struct JSONScanForm: ~Copyable {
         holes.deallocate()
     }
 
-    /// The pairs of what has this form.
+    /// Number of pairs of a message that matches.
     var count: Int { pairCount }
 
-    /// Reads an object that may have this form, and notes its pairs; false if it hasn't.
-    func matches(_ walk: inout JSONScan.Walk, _ found: UnsafeMutablePointer<JSONScan.Pair>) -> Bool {
+    /// Reads an object that may have this template, and notes its pairs; false if it hasn't.
+    func matches(_ walk: inout JSONLocator.Walk, _ found: UnsafeMutablePointer<JSONLocator.Pair>) -> Bool {
         guard holeCount > 0 else { return false }
         var place = 0
         var bytesStart = 0
@@ -51,7 +51,7 @@ struct JSONScanForm: ~Copyable {
                 found[place] = pairs[place].moved(by: start)
                 place &+= 1
             }
-            guard let value = walk.value(), !hole.isText || value.kind == .plainText else { return false }
+            guard let value = walk.value(), !hole.isText || value.kind == .unescapedText else { return false }
             found[place] = .init(key: pairs[place].key.moved(by: start), value: value)
             place &+= 1
             bytesStart = hole.bytesEnd
@@ -65,7 +65,7 @@ struct JSONScanForm: ~Copyable {
         return true
     }
 
-    @inline(__always) private func pass(_ range: Range<Int>, _ walk: inout JSONScan.Walk) -> Bool {
+    @inline(__always) private func pass(_ range: Range<Int>, _ walk: inout JSONLocator.Walk) -> Bool {
         guard let base = walk.bytes.baseAddress, walk.bytes.count &- walk.at >= range.count,
             memcmp(base + walk.at, bytes + range.lowerBound, range.count) == 0
         else { return false }
@@ -73,9 +73,9 @@ struct JSONScanForm: ~Copyable {
         return true
     }
 
-    /// Keeps the form of an object that has been scanned; false, without any, where there is too much around its holes.
-    mutating func keep(
-        _ input: UnsafeRawBufferPointer, _ found: UnsafePointer<JSONScan.Pair>, count: Int, texts: UInt32, value: Int
+    /// Learns the template of an object that has been located; false, without any, if too many bytes surround its holes.
+    mutating func learn(
+        _ input: UnsafeRawBufferPointer, _ found: UnsafePointer<JSONLocator.Pair>, count: Int, texts: UInt32, value: Int
     ) -> Bool {
         holeCount = 0
         byteCount = 0
@@ -87,11 +87,11 @@ struct JSONScanForm: ~Copyable {
             pairs[place] = pair.moved(by: -start)
             let isText = texts & 1 << UInt32(truncatingIfNeeded: place) != 0
             guard isText || place == value else { continue }
-            let spelled = pair.value.spelled
-            guard holes < Self.holeCapacity, append(input[start..<spelled.lowerBound]) else { return false }
+            let source = pair.value.source
+            guard holes < Self.holeCapacity, append(input[start..<source.lowerBound]) else { return false }
             self.holes[holes] = Hole(pair: place, bytesEnd: byteCount, isText: isText)
             holes += 1
-            start = spelled.upperBound
+            start = source.upperBound
         }
         guard append(input[start...]) else { return false }
         holeCount = holes
@@ -108,13 +108,13 @@ struct JSONScanForm: ~Copyable {
     }
 }
 
-extension JSONScan.Node {
+extension JSONLocator.Node {
     @inline(__always) fileprivate func moved(by distance: Int) -> Self {
         Self(kind: kind, start: start &+ distance, end: end &+ distance)
     }
 }
 
-extension JSONScan.Pair {
+extension JSONLocator.Pair {
     @inline(__always) fileprivate func moved(by distance: Int) -> Self {
         Self(key: key.moved(by: distance), value: value.moved(by: distance))
     }

@@ -1,21 +1,21 @@
 import Glibc
 
-/// How a pickled dict was spelled, with holes where its values differ from one message to the next.
+/// The bytes of a pickled dict, with holes where its values differ from one message to the next.
 ///
 ///     }\x94( method emit event ▢ data ▢ namespace / room ▢ skip_sid None … host_id ▢ u.
 ///
 /// A walk depends on nothing but its state and the bytes that come: where the bytes around the holes are the same, and in
-/// each hole stands one value, a `PickleScan` finds the same keys and values as it did then. So only the holes have to be
+/// each hole stands one value, a `PickleLocator` finds the same keys and values as it did then. So only the holes have to be
 /// walked over.
-struct PickleScanForm: ~Copyable {
+struct PickleTemplate: ~Copyable {
     /// The bytes between the holes, one behind the other.
     private let bytes = UnsafeMutablePointer<UInt8>.allocate(capacity: byteCapacity)
     private var byteCount = 0
     /// The pairs, their offsets counted from the beginning of the bytes between holes in which their keys are.
-    private let pairs = UnsafeMutablePointer<PickleScan.Pair>.allocate(capacity: PickleScanWalk.pairCapacity)
+    private let pairs = UnsafeMutablePointer<PickleLocator.Pair>.allocate(capacity: OpcodeWalk.pairCapacity)
     private var pairCount = 0
     private let holes = UnsafeMutablePointer<Hole>.allocate(capacity: holeCapacity)
-    /// 0 before there is a form.
+    /// 0 before a template is learnt.
     private var holeCount = 0
 
     private static let byteCapacity = 512
@@ -43,11 +43,11 @@ struct PickleScanForm: ~Copyable {
     }
 }
 
-// MARK: Another pickle
+// MARK: Matching
 
-extension PickleScanForm {
-    /// Walks over a pickle that may have this form, and notes its pairs; false if it hasn't.
-    func matches(_ walk: inout PickleScanWalk) -> Bool {
+extension PickleTemplate {
+    /// Walks over a pickle that may have this template, and notes its pairs; false if it hasn't.
+    func matches(_ walk: inout OpcodeWalk) -> Bool {
         guard holeCount > 0, walk.enterDict() else { return false }
         var place = 0
         var bytesStart = 0
@@ -61,19 +61,19 @@ extension PickleScanForm {
             }
             let key = pairs[place].moved(by: start)
             let valueStart = walk.here
-            let value: PickleScan.Node
+            let value: UInt32
             if hole.isText {
                 guard walk.passText() else { return false }
-                value = .init(offset: valueStart)
+                value = valueStart
             } else {
                 let next = index &+ 1 < holeCount ? holes[index &+ 1].bytesEnd : byteCount
                 let found = walk.value(
-                    ofPair: place, key: key.key.offset, memoCount: hole.memoBefore,
+                    ofPair: place, key: key.key, memoCount: hole.memoBefore,
                     follower: fixed(hole.bytesEnd..<next))
                 guard let found, hole.memoAfter < 0 || walk.memoCount == hole.memoAfter else { return false }
                 value = found
             }
-            walk.memory.pairs[place] = PickleScan.Pair(
+            walk.memory.pairs[place] = PickleLocator.Pair(
                 key: key.key, keyStart: key.keyStart, keyLength: key.keyLength, value: value, start: valueStart,
                 end: walk.here &+ UInt32(truncatingIfNeeded: hole.tail))
             place &+= 1
@@ -88,7 +88,7 @@ extension PickleScanForm {
         return true
     }
 
-    /// The pairs of what has this form.
+    /// Number of pairs of a message that matches.
     var count: Int { pairCount }
 
     /// Calls `body` with the place of each pair whose value is a text that may differ.
@@ -104,15 +104,15 @@ extension PickleScanForm {
     }
 }
 
-extension PickleScan.Pair {
+extension PickleLocator.Pair {
     @inline(__always) fileprivate func moved(by distance: UInt32) -> Self {
         Self(
-            key: .init(offset: key.offset &+ distance), keyStart: keyStart &+ distance, keyLength: keyLength,
-            value: .init(offset: value.offset &+ distance), start: start &+ distance, end: end &+ distance)
+            key: key &+ distance, keyStart: keyStart &+ distance, keyLength: keyLength,
+            value: value &+ distance, start: start &+ distance, end: end &+ distance)
     }
 }
 
-extension PickleScanWalk {
+extension OpcodeWalk {
     /// Passes bytes that are known to stand there.
     @inline(__always) fileprivate mutating func pass(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard end &- at > bytes.count, hasBytes(bytes) else { return false }
@@ -122,40 +122,40 @@ extension PickleScanWalk {
 
     /// Passes the text that an opcode makes. Something must follow.
     @inline(__always) fileprivate mutating func passText() -> Bool {
-        guard end &- at > 5, let text = PickleScan.text(at: here, base), text.upperBound < end else { return false }
+        guard end &- at > 5, let text = PickleLocator.text(at: here, base), text.upperBound < end else { return false }
         at = text.upperBound
         return true
     }
 }
 
-// MARK: Keeping one
+// MARK: Learning
 
-extension PickleScanForm {
-    /// Keeps the form of a dict that has been scanned, if it is one of distinct keys and of None, bools and texts but for one
-    /// value, and takes nothing from the memo.
+extension PickleTemplate {
+    /// Learns the template of a dict that has been located, if its keys are distinct, its values are None, bools and texts
+    /// but for one value, and it takes nothing from the memo.
     ///
     /// - Parameters:
     ///   - texts: places of the pairs whose values are texts that may differ, a bit for each.
     ///   - value: place of the pair with any value, which another pair must follow.
     /// - Returns: whether it is one.
-    mutating func keep(
-        _ input: UnsafeRawBufferPointer, dict: UInt32, _ found: UnsafePointer<PickleScan.Pair>, count: Int,
+    mutating func learn(
+        _ input: UnsafeRawBufferPointer, dict: UInt32, _ found: UnsafePointer<PickleLocator.Pair>, count: Int,
         texts: UInt32, value: Int
     ) -> Bool {
         holeCount = 0
         byteCount = 0
         pairCount = count
-        guard value < count - 1, var reader = PlainPairReader(input, after: dict) else { return false }
+        guard value < count - 1, var reader = TrivialPairReader(input, after: dict) else { return false }
         var holes = 0
         var start = dict + 1
         for place in 0..<count {
             let pair = found[place]
-            guard reader.at == pair.key.offset, reader.passText() else { return false }
+            guard reader.at == pair.key, reader.passText() else { return false }
             let isHole = place == value || texts & 1 << UInt32(truncatingIfNeeded: place) != 0
             pairs[place] = pair.moved(by: 0 &- start)
             guard reader.at == pair.start else { return false }
             if !isHole {
-                guard pair.value.offset == pair.start, reader.passPlainValue(), reader.at == pair.end else {
+                guard pair.value == pair.start, reader.passPlainValue(), reader.at == pair.end else {
                     return false
                 }
                 continue
@@ -164,7 +164,7 @@ extension PickleScanForm {
             var hole = Hole(
                 pair: place, bytesEnd: byteCount, isText: place != value, memoBefore: reader.memoCount)
             if hole.isText {
-                guard pair.value.offset == pair.start, reader.passText() else { return false }
+                guard pair.value == pair.start, reader.passText() else { return false }
                 start = reader.textEnd
                 hole.tail = Int(pair.end &- start)
                 guard reader.at == pair.end else { return false }
@@ -176,7 +176,7 @@ extension PickleScanForm {
             holes += 1
         }
         guard reader.passEnd(), append(input[Int(start)..<Int(reader.at)]) else { return false }
-        guard PlainPairReader.hasDistinctKeys(input, found, count: count) else { return false }
+        guard TrivialPairReader.hasDistinctKeys(input, found, count: count) else { return false }
         for index in 0..<holes where !self.holes[index].isText { self.holes[index].memoAfter = reader.memoAfterValue }
         holeCount = holes
         return true

@@ -1,0 +1,177 @@
+import JSONCodec
+import PickleCodec
+
+/// Routes and writes most emits from their bytes, without parsing them.
+///
+/// Everything here saves time and decides nothing: for any payload the answer may be nil or false, "not mine", and then
+/// the decoder parses the payload and comes to the same result. `PubSubMessageDecoder` says what a message means;
+/// without this type it would say the same, slower.
+///
+///     payload ─▶ locate ─▶ nobody in the room: done
+///                       └▶ writeEvent ─▶ ["event",…]
+///
+/// `locate` finds the values of an emit and doesn't look into its data, so it accepts payloads that a parser refuses
+/// because of something in the data. `writeEvent` looks at all of the payload and returns false for these.
+package struct EmitFastLane: ~Copyable {
+    private var pickles = PickleLocator()
+    private var objects = JSONLocator()
+    /// Layout of the messages that match the template of each locator.
+    private var pickleTemplateLayout = EmitLayout()
+    private var jsonTemplateLayout = EmitLayout()
+    private var content = Content.none
+    private let pickleLimits: PickleLimits
+    private let jsonLimits: JSONLimits
+
+    /// Where event and data of the last emit are.
+    private enum Content {
+        case none
+        case pickle(EmitLayout)
+        case json(EmitLayout)
+        /// In an emit of this process, the data as clients get it; nil for null.
+        case own(event: UnsafeRawBufferPointer, data: UnsafeRawBufferPointer?)
+    }
+
+    package init(pickleLimits: PickleLimits, jsonLimits: JSONLimits) {
+        self.pickleLimits = pickleLimits
+        self.jsonLimits = jsonLimits
+    }
+
+    /// Finds the values of an emit in its bytes; nil for everything that has to be parsed.
+    ///
+    /// - Parameter payload: must stay valid until the next `locate`, because `writeEvent` reads from it.
+    package mutating func locate(_ payload: UnsafeRawBufferPointer) -> LocatedEmit? {
+        content = .none
+        if payload.first == UInt8(ascii: "{") {
+            guard objects.locate(payload), let layout = Self.layout(of: &objects, template: &jsonTemplateLayout) else {
+                return nil
+            }
+            content = .json(layout)
+            return LocatedEmit(
+                layout, of: objects, isPickle: false, dataIsList: objects.value(at: Int(layout.data)).kind == .array)
+        }
+        guard pickles.locate(payload), let layout = Self.layout(of: &pickles, template: &pickleTemplateLayout) else {
+            return nil
+        }
+        content = .pickle(layout)
+        return LocatedEmit(layout, of: pickles, isPickle: true, dataIsList: false)
+    }
+
+    /// The same for an emit of this process.
+    package mutating func locate(_ parts: OwnEmitParts, in payload: UnsafeRawBufferPointer) -> LocatedEmit {
+        func text(_ range: Range<Int>) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: payload[range]) }
+        content = .own(event: text(parts.event), data: parts.data.map(text))
+        return LocatedEmit(
+            namespace: text(parts.namespace), hostID: text(parts.hostID), room: parts.room.map(text), skipSID: nil,
+            isPickle: false, hasBinary: false, dataIsList: false)
+    }
+
+    /// Writes the event of the emit located last, `["update",{"time":1}]`, as the parsers' documents would write it.
+    ///
+    /// - Parameter isArgumentList: a list in the data of JSON holds the arguments.
+    /// - Returns: false, with nothing written, where the payload has to be parsed.
+    package mutating func writeEvent(isArgumentList: Bool, to writer: inout JSONWriter) -> Bool {
+        let start = writer.count
+        let isWritten =
+            switch content {
+            case .none: false
+            case .pickle(let layout): writePickle(layout, to: &writer)
+            case .json(let layout): writeJSON(layout, isArgumentList: isArgumentList, to: &writer)
+            case .own(let event, let data): Self.writeOwn(event, data, to: &writer)
+            }
+        if !isWritten { writer.truncate(to: start) }
+        return isWritten
+    }
+
+    /// The layout of the message that a locator has located; nil if it is no emit for the fast lane.
+    @inline(__always) private static func layout<Locator: MessageLocator & ~Copyable>(
+        of locator: inout Locator, template: inout EmitLayout
+    ) -> EmitLayout? {
+        if locator.matchesTemplate { return template }
+        guard let layout = EmitLayout(locator) else { return nil }
+        locator.learnTemplate(texts: layout.texts, value: Int(layout.data))
+        if locator.matchesTemplate { template = layout }
+        return layout
+    }
+
+    private mutating func writePickle(_ layout: EmitLayout, to writer: inout JSONWriter) -> Bool {
+        writer.append("[")
+        guard
+            pickles.appendEvent(
+                name: Int(layout.event), arguments: Int(layout.data), to: &writer, limits: pickleLimits)
+        else { return false }
+        writer.append("]")
+        return true
+    }
+
+    private func writeJSON(_ layout: EmitLayout, isArgumentList: Bool, to writer: inout JSONWriter) -> Bool {
+        guard let event = objects.text(at: Int(layout.event)), objects.isTrivial(except: Int(layout.data)) else {
+            return false
+        }
+        let data = objects.value(at: Int(layout.data))
+        writer.append("[\"")
+        writer.append(raw: event)
+        writer.append("\"")
+        let start = writer.count
+        let isList = isArgumentList && data.kind == .array
+        if !isList { writer.append(",") }
+        if isList || data.kind != .null {
+            guard writer.appendVerbatim(objects.source(of: data), limits: jsonLimits) else { return false }
+        }
+        if isList, !writer.ends(with: "[]", from: start), !writer.ends(with: "[null]", from: start) {
+            // The brackets of the list are replaced: its members follow the name.
+            writer.replaceByte(at: start, with: UInt8(ascii: ","))
+        } else {
+            if isList || data.kind == .null { writer.truncate(to: start) }
+            writer.append("]")
+        }
+        return true
+    }
+
+    private static func writeOwn(
+        _ event: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer?, to writer: inout JSONWriter
+    ) -> Bool {
+        writer.append("[\"")
+        writer.append(raw: event)
+        writer.append("\"")
+        if let data {
+            writer.append(",")
+            writer.append(raw: data)
+        }
+        writer.append("]")
+        return true
+    }
+}
+
+/// The values of an emit that say where it goes, as they are in its payload.
+///
+/// An emit whose route is text only: one room or everybody, at most one sid to skip, no callback, and nothing that its
+/// sender should correct.
+package struct LocatedEmit {
+    /// Begins with a slash.
+    package let namespace: UnsafeRawBufferPointer
+    package let hostID: UnsafeRawBufferPointer
+    /// Nil for everybody.
+    package let room: UnsafeRawBufferPointer?
+    package let skipSID: UnsafeRawBufferPointer?
+    package let isPickle: Bool
+    /// JSON: there is a key `binary`.
+    package let hasBinary: Bool
+    /// JSON: the data is a list.
+    package let dataIsList: Bool
+}
+
+extension LocatedEmit {
+    @inline(__always) fileprivate init?<Locator: MessageLocator & ~Copyable>(
+        _ layout: EmitLayout, of locator: borrowing Locator, isPickle: Bool, dataIsList: Bool
+    ) {
+        guard let namespace = locator.text(at: Int(layout.namespace)), let host = locator.text(at: Int(layout.hostID))
+        else { return nil }
+        self.namespace = namespace
+        hostID = host
+        room = layout.room < 0 ? nil : locator.text(at: Int(layout.room))
+        skipSID = layout.skipSID < 0 ? nil : locator.text(at: Int(layout.skipSID))
+        self.isPickle = isPickle
+        hasBinary = layout.hasBinary
+        self.dataIsList = dataIsList
+    }
+}

@@ -1,0 +1,1 @@
+../PickleCodecTests/PickleFixtures.swift
