@@ -3,7 +3,6 @@ import ast
 import os
 import pathlib
 import queue
-import shlex
 import shutil
 import signal
 import socket
@@ -152,7 +151,6 @@ class Bridge:
             self.admin = Admin(host, free_port(host))
             arguments += ["--admin-address", f"[{host}]:{self.admin.port}" if ":" in host else
                           f"{host}:{self.admin.port}"]
-        arguments += shlex.split(os.environ.get("WS_EMIT_OPTIONS", ""))
         self.running = Running(arguments + list(flags), env)
         self.running.wait_for_line("ws-emit started on")
         eventually(lambda: socket.create_connection((host, self.port), PATIENCE).close() is None, "ws-emit accepts")
