@@ -155,8 +155,8 @@ extension ClientRefusal {
 
     private var shownDetail: String { Self.shown(detail) }
 
-    /// A stranger's text, made printable for a log.
-    private static func shown(_ name: ByteString?) -> String { OriginAdvice.printable(name?.description ?? "") }
+    /// A stranger's text as its description shows it: printable, on one line.
+    private static func shown(_ name: ByteString?) -> String { name?.description ?? "" }
 }
 
 extension ClientRefusal {
@@ -193,7 +193,7 @@ extension Logger.Metadata {
         for (key, header) in [("origin", "origin"), ("user_agent", "user-agent"), ("forwarded_for", "x-forwarded-for")]
         {
             guard let value = head.headers.first(name: header) else { continue }
-            client[key] = "\(OriginAdvice.printable(value))"
+            client[key] = "\(PrintableText.line(value))"
         }
         return client
     }
