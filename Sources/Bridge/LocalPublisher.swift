@@ -94,14 +94,20 @@ final class LocalPublisher {
         return published
     }
 
-    /// Publishes a canary. A failure is neither counted nor logged: readiness reports it.
+    /// Publishes a canary. A failure is not counted, and logged only if Redis refuses PUBLISH: readiness reports the others.
     func publishCanary(_ payload: [UInt8]) -> EventLoopFuture<Int> {
         guard let redisChannel else { return broker.eventLoop.makeSucceededFuture(0) }
         let published = broker.publish(ByteBuffer(bytes: payload), to: redisChannel)
         published.assumeIsolated().whenComplete { result in
             switch result {
             case .success: self.refusal = nil
-            case .failure(let error): self.noteRefusal(error)
+            case .failure(let error):
+                self.noteRefusal(error)
+                guard case .refused? = error as? RedisError, self.warnings.isDue("\(error)", at: self.broker.eventLoop.now)
+                else { return }
+                self.logger.warning(
+                    "ws-emit can't publish on the channel: /readyz fails, and other servers miss emits by HTTP",
+                    metadata: ["cause": "\(error)"])
             }
         }
         return published

@@ -263,11 +263,13 @@ enum RedisErrorText {
     static let maximumBytes = 200
 
     /// At most 200 bytes, cut at the first quotation mark: servers and proxies quote the arguments of commands they don't know,
-    /// and the argument of AUTH is the password. Bytes that aren't printable ASCII become `?`.
+    /// and the argument of AUTH is the password. `…` stands for what is cut. Bytes that aren't printable ASCII become `?`.
     static func printable(_ bytes: some Sequence<UInt8>) -> String {
         var line: [UInt8] = []
         for byte in bytes.prefix(maximumBytes) {
-            if byte == UInt8(ascii: "`") || byte == UInt8(ascii: "'") || byte == UInt8(ascii: "\"") { break }
+            if byte == UInt8(ascii: "`") || byte == UInt8(ascii: "'") || byte == UInt8(ascii: "\"") {
+                return String(decoding: line, as: UTF8.self) + "…"
+            }
             line.append((0x20..<0x7F).contains(byte) ? byte : UInt8(ascii: "?"))
         }
         return String(decoding: line, as: UTF8.self)

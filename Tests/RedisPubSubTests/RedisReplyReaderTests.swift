@@ -154,7 +154,7 @@ import Testing
 
     @Test func `an error text is one printable line without what it quotes`() {
         let text = "ERR unknown command `AUTH`, with args beginning with: `s3cret`"
-        #expect(RedisErrorText.printable(text.utf8) == "ERR unknown command ")
+        #expect(RedisErrorText.printable(text.utf8) == "ERR unknown command …")
         #expect(RedisErrorText.printable([0x41, 0x0A, 0x1B, 0xFF, 0x42]) == "A???B")
         #expect(RedisErrorText.printable([UInt8](repeating: 0x41, count: 1_000)).utf8.count == 200)
     }

@@ -80,9 +80,12 @@ final class Readiness: Sendable {
         }
         if state.isStopping { reasons.append(Reason(code: .stopping, text: "the process is stopping")) }
         if let gap = state.openGap {
-            var text = "messages are missed since \(gap.from) (milliseconds since 1970)"
+            var text = "messages are missed since \(WallClock.text(gap.from))"
             let cause = state.outage.map { "\($0.cause)" } ?? gap.detail
-            if let outage = state.outage { text += ", Redis has been away for \(outage.seconds(at: now)) seconds" }
+            if let outage = state.outage {
+                let seconds = outage.seconds(at: now)
+                text += ", Redis has been away for \(seconds) second\(seconds == 1 ? "" : "s")"
+            }
             text += ": \(cause)"
             if cause != gap.detail { text += " (it began otherwise: \(gap.detail))" }
             reasons.append(Reason(code: .subscriptionLost, text: text))
