@@ -103,7 +103,8 @@ final class LocalPublisher {
             case .success: self.refusal = nil
             case .failure(let error):
                 self.noteRefusal(error)
-                guard case .refused? = error as? RedisError, self.warnings.isDue("\(error)", at: self.broker.eventLoop.now)
+                guard case .refused? = error as? RedisError,
+                    self.warnings.isDue("\(error)", at: self.broker.eventLoop.now)
                 else { return }
                 self.logger.warning(
                     "ws-emit can't publish on the channel: /readyz fails, and other servers miss emits by HTTP",

@@ -87,7 +87,8 @@ import Testing
         let (fragments, attachments) = (Client(harness), harness.makeSession())
         for opcode: UInt8 in [1, 0, 0] { fragments.frame(1000, sent: 1000, opcode: opcode, isFinal: false) }
         #expect(fragments.webSocket.unfinishedBytes == 3000)
-        _ = harness.post("40", #"452-["x",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#, to: attachments)
+        _ = harness.post(
+            "40", #"452-["x",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#, to: attachments)
         _ = harness.post("b" + String(repeating: "A", count: 4000), to: attachments)
         #expect(attachments.unfinishedBytes > 3000)
         let late = Client(harness)

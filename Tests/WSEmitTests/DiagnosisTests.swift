@@ -113,7 +113,8 @@ import Testing
     }
 
     @Test func `a secret that ends with a line feed is told`() throws {
-        let space = #"{"name":"dir","has_secret":true,"problems":[{"code":"secret_ends_with_line_feed","key":"k","text":"the secret in the key k ends with a line feed: set it without"}]}"#
+        let space =
+            #"{"name":"dir","has_secret":true,"problems":[{"code":"secret_ends_with_line_feed","key":"k","text":"the secret in the key k ends with a line feed: set it without"}]}"#
         let diagnosis = try Self.diagnosis(["members": "0", "room_space": space])
         #expect(diagnosis.findings.map(\.code) == ["nobody_in_room", "secret_ends_with_line_feed"])
     }

@@ -32,7 +32,9 @@ struct Redaction {
     func hides(_ key: PickleNode, of document: borrowing PickleDocument) -> Bool {
         guard !isEmpty else { return false }
         var content = key
-        if document.kind(of: key) == .object, case .node(let text)? = document.builtinContent(of: key) { content = text }
+        if document.kind(of: key) == .object, case .node(let text)? = document.builtinContent(of: key) {
+            content = text
+        }
         guard let bytes = document.bytes(of: content) else { return false }
         return hides(ByteString(bytes))
     }

@@ -210,7 +210,9 @@ extension JSONText {
 
     private mutating func appendPlainItem(_ node: PickleNode, of document: borrowing PickleDocument) {
         var content = node
-        if document.kind(of: node) == .object, case .node(let inner)? = document.builtinContent(of: node) { content = inner }
+        if document.kind(of: node) == .object, case .node(let inner)? = document.builtinContent(of: node) {
+            content = inner
+        }
         if document.kind(of: content) == .none { return }
         guard document.isText(content), let text = document.bytes(of: content) else {
             return (try? append(content, of: document)) ?? append("...")
