@@ -79,7 +79,7 @@ def machine(tmp_path_factory):
             process.stop()
 
 
-@pytest.mark.parametrize("blocks", documents_with_commands())
+@pytest.mark.parametrize("blocks", list(documents_with_commands()))
 def test_a_command_works_as_it_stands(blocks, request):
     for held_by, text in blocks:
         if held_by:
