@@ -16,7 +16,7 @@ struct RefusalLog {
     ///
     /// - Parameter attachmentCount: the event's attachments, logged if there are too many.
     mutating func log(
-        _ mistakes: Complaints, of hostID: ByteString?, redisChannel: UnsafeRawBufferPointer, attachmentCount: Int = 0
+        _ mistakes: SenderMistakes, of hostID: ByteString?, redisChannel: UnsafeRawBufferPointer, attachmentCount: Int = 0
     ) {
         for mistake in mistakes.all where isNew(Key(hostID: hostID, cause: "\(mistake)")) {
             var metadata: Logger.Metadata = [

@@ -106,7 +106,7 @@ final class Router: PubSubDelegate {
             senders.note(message, payload.count, decodedBy: decoder, redisChannel, counters: &counters)
             isNoted = true
             try route(message, isLocal: isLocal)
-            if !decoder.complaints.isEmpty { senders.noteMistakes(of: decoder, redisChannel, counters: &counters) }
+            if !decoder.mistakes.isEmpty { senders.noteMistakes(of: decoder, redisChannel, counters: &counters) }
         } catch {
             senders.noteRefusal(error, payload.count, isNoted: isNoted, redisChannel, counters: &counters)
         }

@@ -23,9 +23,9 @@ package final class MessageInspector {
         package let wireForm: WireForm
         package let summary: MessageSummary
         /// What makes the receivers drop or ignore a payload that could be read; nil for a good message.
-        package let complaint: String?
+        package let dropReason: String?
         /// What is wrong with a message that ws-emit delivers all the same.
-        package let mended: Complaints
+        package let mistakes: SenderMistakes
     }
 
     /// - Parameter limits: what one payload may cost.
@@ -38,12 +38,12 @@ package final class MessageInspector {
     package func inspect(_ payload: UnsafeRawBufferPointer) -> Inspection {
         let isJSON = payload.first.map { PubSubMessageDecoder.isJSON($0) } ?? false
         var dialect: Dialect? = isJSON ? nil : .pickle
-        var complaint: String?
+        var dropReason: String?
         do throws(PubSubMessageError) {
             switch try decoder.decodeWhole(payload, includingOwn: true) {
             case .emit(let emit): dialect = emit.dialect
             case .ignored(let reason) where reason != .callbackOfAnotherHost && reason != .canaryOfAnotherHost:
-                complaint = reason.rawValue
+                dropReason = reason.rawValue
             case .ignored, .emitForNobody, .callback, .canary, .disconnect, .enterRoom, .leaveRoom, .closeRoom: break
             }
         } catch {
@@ -51,8 +51,8 @@ package final class MessageInspector {
             case .empty, .tooLong, .pickle, .json:
                 return Inspection(
                     form: .undecodable(error), wireForm: .undecodable, summary: MessageSummary(),
-                    complaint: error.description, mended: Complaints())
-            default: complaint = error.description
+                    dropReason: error.description, mistakes: SenderMistakes())
+            default: dropReason = error.description
             }
         }
         var summary = isJSON ? MessageSummary(of: decoder.json) : MessageSummary(of: decoder.pickle)
@@ -60,7 +60,7 @@ package final class MessageInspector {
         return Inspection(
             form: isJSON ? .json : .pickle,
             wireForm: isJSON ? .json(dialect) : .pickle(protocolVersion: Self.protocolVersion(of: payload)),
-            summary: summary, complaint: complaint, mended: decoder.complaints)
+            summary: summary, dropReason: dropReason, mistakes: decoder.mistakes)
     }
 
     /// The protocol of a pickle: what PROTO says, which protocols 0 and 1 don't have. Those two are told apart by their

@@ -27,11 +27,11 @@ package final class PubSubMessageDecoder {
     @exclusivity(unchecked) var content = EmitContent.none
     @exclusivity(unchecked) var senders: SenderDialects
     /// What the sender of the last message got wrong, though it is clear what was meant.
-    package var complaints: Complaints { found }
-    /// Attachments of the last event that had more than ``Complaint/usualAttachments``.
+    package var mistakes: SenderMistakes { found }
+    /// Attachments of the last event that had more than ``SenderMistake/usualAttachments``.
     package private(set) var attachmentCount = 0
     // Behind a getter: of a stored property another module checks the access for each message.
-    @exclusivity(unchecked) private var found = Complaints()
+    @exclusivity(unchecked) private var found = SenderMistakes()
     /// How a list in the `data` of JSON is read (`--dialect`).
     @exclusivity(unchecked) package var listReading = ListReading.learned
 
@@ -223,7 +223,7 @@ package final class PubSubMessageDecoder {
 
     /// Notes attachments that clients may not take.
     func note(attachments count: Int) {
-        guard count > Complaint.usualAttachments else { return }
+        guard count > SenderMistake.usualAttachments else { return }
         attachmentCount = count
         found.insert(.manyAttachments)
     }
@@ -232,12 +232,12 @@ package final class PubSubMessageDecoder {
     func beginMessage(hasSender: Bool) {
         content = .none
         self.hasSender = hasSender
-        found = Complaints()
+        found = SenderMistakes()
     }
 
     func remember(_ route: Route) {
         hasSender = route.hostID != nil
-        found.formUnion(route.complaints)
+        found.formUnion(route.mistakes)
         if let host = route.hostID {
             lastHostID = host
             isLastHostOwn = host == hostID

@@ -10,7 +10,7 @@ struct Route {
     /// The namespace of this message, or of the last one that had any.
     private(set) var namespace: ByteString
     /// What the sender got wrong without doing harm.
-    private(set) var complaints = Complaints()
+    private(set) var mistakes = SenderMistakes()
 
     /// - Parameters:
     ///   - hostID: this process.
@@ -37,7 +37,7 @@ struct Route {
                 return .ignored(.noMethod)
             }
             if hostID == ownHostID, !includingOwn { return .ignored(.ownMessage) }
-            complaints.insert(.methodMissing)
+            mistakes.insert(.methodMissing)
             return try emit(fields, of: document, roomNames)
         }
         if document.isText(method, equalTo: Self.callback) { return answer(fields, of: document) }
@@ -95,13 +95,13 @@ struct Route {
                 if text.bytes.first == UInt8(ascii: "/") {
                     namespace = text
                 } else {
-                    complaints.insert(.namespaceWithoutSlash)
+                    mistakes.insert(.namespaceWithoutSlash)
                     namespace = ByteString(bytes: [UInt8(ascii: "/")] + text.bytes)
                 }
                 return true
             }
         }
-        complaints.insert(.namespaceMissing)
+        mistakes.insert(.namespaceMissing)
         namespace = "/"
         return true
     }
@@ -114,7 +114,7 @@ struct Route {
             throw PubSubMessageError(.missingKey(key, others: strangeKeys(of: document)), hostID: hostID)
         }
         // Senders of libraries write the key always.
-        if fields.room == nil, strangeKeys(of: document).contains("to") { complaints.insert(.toForRoom) }
+        if fields.room == nil, strangeKeys(of: document).contains("to") { mistakes.insert(.toForRoom) }
         let rooms = try rooms(fields.room, of: document, roomNames)
         let callback = try address(fields.callback, of: document)
         guard readNamespace(fields, of: document) else { return .ignored(.noNamespace) }
@@ -140,7 +140,7 @@ struct Route {
 
     private mutating func noteNumber(_ room: MessageShape) {
         switch room {
-        case .bool, .integer, .float, .bytes: complaints.insert(.roomNotText)
+        case .bool, .integer, .float, .bytes: mistakes.insert(.roomNotText)
         case .none, .text, .list, .tuple, .dictionary, .other: break
         }
     }
@@ -195,14 +195,14 @@ struct Route {
                 if let sid = document.text(item) { sids.append(sid) }
             }
             if count == 0 {
-                complaints.insert(.skipSIDEmpty)
+                mistakes.insert(.skipSIDEmpty)
             } else if sids.count < count {
-                complaints.insert(.skipSIDNotText)
+                mistakes.insert(.skipSIDNotText)
             }
-            if count > 0, document.shape(of: node) == .tuple { complaints.insert(.skipSIDTuple) }
+            if count > 0, document.shape(of: node) == .tuple { mistakes.insert(.skipSIDTuple) }
             return sids
         case .bool, .integer, .float, .bytes, .dictionary, .other:
-            complaints.insert(.skipSIDNotText)
+            mistakes.insert(.skipSIDNotText)
             return []
         }
     }

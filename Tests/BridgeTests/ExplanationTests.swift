@@ -33,7 +33,7 @@ import Testing
     @Test func `only senders with refused or corrected messages are listed, the worst first, and no old ones`() {
         var table = SenderTable(capacity: 8, now: Self.now)
         for host: ByteString in ["good", "bad", "worse"] { table.note(host, dialect: .pickle, byteCount: 1) }
-        var mistakes = Complaints()
+        var mistakes = SenderMistakes()
         mistakes.insert(.skipSIDEmpty)
         table.noteMistakes("bad", mistakes)
         for _ in 0..<2 { table.noteRefusal("worse", "why", byteCount: nil) }

@@ -74,7 +74,7 @@ import Testing
     @Test func `an event with too many attachments is named once with their number`() {
         let lines = Lines()
         var log = RefusalLog(logger: Logger(label: "test") { _ in Recorder(lines: lines) })
-        var mistakes = Complaints()
+        var mistakes = SenderMistakes()
         mistakes.insert(.manyAttachments)
         for count in [11, 12] {
             log.log(

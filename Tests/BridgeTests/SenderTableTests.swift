@@ -53,8 +53,8 @@ import Testing
 
     @Test func `mistakes are each sender's own, and each message counts once`() {
         var table = SenderTable(capacity: 8, now: Self.start)
-        var mistakes = Complaints()
-        for mistake in [Complaint.skipSIDEmpty, .byteOrderMark] {
+        var mistakes = SenderMistakes()
+        for mistake in [SenderMistake.skipSIDEmpty, .byteOrderMark] {
             mistakes.insert(mistake)
             table.note("a", dialect: nil, byteCount: 1)
             table.noteMistakes("a", mistakes)

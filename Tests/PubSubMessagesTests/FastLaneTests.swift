@@ -13,7 +13,7 @@ import Testing
         let fast = PubSubMessageDecoder(hostID: "own")
         let whole = PubSubMessageDecoder(hostID: "own", usesFastLane: false)
 
-        /// What the fast lane changes of a message: its route, event, complaints or error; nil if nothing.
+        /// What the fast lane changes of a message: its route, event, mistakes or error; nil if nothing.
         func difference(_ payload: [UInt8]) -> String? {
             // A sender's format is learnt also from a message whose data turns out to be broken.
             whole.senders = fast.senders
@@ -212,7 +212,7 @@ import Testing
                     forNobody += 1
                     #expect(dialect == emit.dialect, "\(record.id)")
                     #expect(decoder.senderHostID == emit.hostID)
-                    #expect(decoder.complaints.isEmpty)
+                    #expect(decoder.mistakes.isEmpty)
                     #expect(emit.callback == nil)
                     #expect(emit.rooms == .these(asked), "\(record.id)")
                 } else {

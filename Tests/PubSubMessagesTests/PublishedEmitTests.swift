@@ -29,7 +29,7 @@ import Testing
         let decoder = makeDecoder(hostID: hostID)
         return try decoder.decoding(emit) { message in
             let event = try decoder.encodeEvent()
-            return ("\(message)", event, "\(String(describing: decoder.senderHostID)) \(decoder.complaints)")
+            return ("\(message)", event, "\(String(describing: decoder.senderHostID)) \(decoder.mistakes)")
         }
     }
 

@@ -87,7 +87,7 @@ struct ReplayVerdict {
     /// What no release delivers though it is clear what was meant.
     private func checkRepaired() -> String? {
         let problem = record.problem ?? ""
-        if let verdict = checkMended() { return verdict }
+        if let verdict = checkMistakes() { return verdict }
         if record.packets.isEmpty, problem.contains("bytes is not JSON") || problem.contains("bytearray is not JSON") {
             #expect(!outcome.packets.dropFirst().isEmpty, "\(record.id)")
             return "checked: bytes that the reference can't encode are attachments"
@@ -109,13 +109,13 @@ struct ReplayVerdict {
         return nil
     }
 
-    /// A message with a known mistake, which no receiver delivers: it goes where it was meant to go, with a complaint.
-    private func checkMended() -> String? {
-        guard record.packets.isEmpty, !outcome.complaints.isEmpty, let emit = outcome.emit,
+    /// A message with a known mistake, which no receiver delivers: it goes where it was meant to go, and its mistake is noted.
+    private func checkMistakes() -> String? {
+        guard record.packets.isEmpty, !outcome.mistakes.isEmpty, let emit = outcome.emit,
             outcome.error == nil
         else { return nil }
         #expect(outcome.packets.isEmpty == !outcome.model.raw.gets(emit), "\(record.id)")
-        return "checked: delivered with a complaint: \(outcome.complaints.all.map { "\($0)" }.joined(separator: ", "))"
+        return "checked: delivered, with a mistake noted: \(outcome.mistakes.all.map { "\($0)" }.joined(separator: ", "))"
     }
 
     /// Whether real packets are ours, which have null for NaN and infinities.

@@ -41,7 +41,7 @@ extension PubSubMessageDecoder {
             } else {
                 outcome.text = "\(message)"
             }
-            outcome.complaints = complaints
+            outcome.mistakes = mistakes
             outcome.sender = senderHostID
         } catch {
             // The fast lane may know the sender of a message that a parser refuses.
@@ -61,7 +61,7 @@ struct Outcome: Equatable {
     var dialect = Dialect.pickle
     var hasCallback = false
     var event: EventBody?
-    var complaints = Complaints()
+    var mistakes = SenderMistakes()
     var sender: ByteString?
     /// Another message, or an error.
     var text = ""

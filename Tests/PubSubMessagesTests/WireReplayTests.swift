@@ -11,7 +11,7 @@ struct ReplayOutcome {
     var error: PubSubMessageError?
     var ignored: PubSubMessage.IgnoreReason?
     var emit: PubSubMessage.Emit?
-    var complaints = Complaints()
+    var mistakes = SenderMistakes()
     var model: RoomModel
 
     init(_ payload: [UInt8], record: WireRecord, decoder: PubSubMessageDecoder) {
@@ -19,7 +19,7 @@ struct ReplayOutcome {
         payload.withUnsafeBytes { bytes in
             do {
                 let message = try decoder.decode(bytes)
-                complaints = decoder.complaints
+                mistakes = decoder.mistakes
                 switch message {
                 case .emit(let emit):
                     self.emit = emit

@@ -54,7 +54,7 @@ final class SenderMonitor {
     func noteMistakes(
         of decoder: PubSubMessageDecoder, _ redisChannel: UnsafeRawBufferPointer, counters: inout RouterCounters
     ) {
-        let mistakes = decoder.complaints
+        let mistakes = decoder.mistakes
         counters.messagesCorrected += 1
         if mistakes.contains(.manyAttachments) { counters.messagesManyAttachments += 1 }
         table.noteMistakes(decoder.senderHostID, mistakes)

@@ -17,7 +17,7 @@ struct SenderTable {
         var lastRefusedAt: NIODeadline?
         /// Messages delivered in spite of mistakes, and these mistakes.
         var corrected = 0
-        var mistakes = Complaints()
+        var mistakes = SenderMistakes()
         /// Exact to one tick, which is some seconds.
         var lastSeen: NIODeadline
         /// Messages per second between the last two ticks.
@@ -94,7 +94,7 @@ struct SenderTable {
     }
 
     /// Counts the mistakes of a message that `note` has counted.
-    mutating func noteMistakes(_ hostID: ByteString?, _ mistakes: Complaints) {
+    mutating func noteMistakes(_ hostID: ByteString?, _ mistakes: SenderMistakes) {
         find(hostID)
         entries[last].corrected += 1
         entries[last].mistakes.formUnion(mistakes)

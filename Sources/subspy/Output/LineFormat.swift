@@ -26,7 +26,7 @@ struct LineFormat {
         case wireForm = "f"
         case redisChannel = "c"
         case number = "N"
-        case complaint = "x"
+        case dropReason = "x"
 
         var meaning: String {
             switch self {
@@ -46,7 +46,7 @@ struct LineFormat {
             case .wireForm: "how it was written: pickle 4, JSON 5.15.1+ and the like"
             case .redisChannel: "Redis channel"
             case .number: "number of the message, from 1"
-            case .complaint: "why receivers drop it; empty for a good message"
+            case .dropReason: "why receivers drop it; empty for a good message"
             }
         }
     }

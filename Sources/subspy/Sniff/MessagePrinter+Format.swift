@@ -39,7 +39,7 @@ extension MessagePrinter {
         case .wireForm: text.append(text: message.inspection.wireForm.description)
         case .redisChannel: PrintableText.append(message.redisChannel, to: &text)
         case .number: text.appendInteger(Int64(message.number))
-        case .complaint: text.append(text: message.inspection.complaint ?? "")
+        case .dropReason: text.append(text: message.inspection.dropReason ?? "")
         }
     }
 }

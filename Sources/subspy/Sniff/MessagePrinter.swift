@@ -150,9 +150,9 @@ final class MessagePrinter {
             renderer.appendUndecodable(message.payload, "\(error)", to: &json)
         } else {
             let start = json.count
-            if let complaint = message.inspection.complaint {
+            if let reason = message.inspection.dropReason {
                 json.append(",\"error\":")
-                renderer.appendJSON(sentence: complaint, to: &json)
+                renderer.appendJSON(sentence: reason, to: &json)
             }
             json.append(",\"message\":")
             if !renderer.appendJSON(nil, message.form, of: inspector, to: &json) {
@@ -174,12 +174,12 @@ final class MessagePrinter {
         fields.append(message, of: inspector, &renderer, channel: showsChannel, to: &line)
         endLine()
         let (width, indent) = (Terminal.columns, 2)
-        if let complaint = message.inspection.complaint {
-            palette.append("  \(complaint)", .warning, to: &line)
+        if let reason = message.inspection.dropReason {
+            palette.append("  \(reason)", .warning, to: &line)
             endLine()
         }
         // A message that receivers drop is shown whole; so are the parts that have no place in the heading.
-        if message.inspection.complaint != nil {
+        if message.inspection.dropReason != nil {
             if case .undecodable = form {
                 renderer.renderBytes(message.payload)
             } else {

@@ -51,7 +51,7 @@ struct MessageTable {
             appendHeading(to: &line)
         }
         let form = message.form
-        let isBroadcast = message.inspection.complaint == nil && message.inspection.summary.method == "emit"
+        let isBroadcast = message.inspection.dropReason == nil && message.inspection.summary.method == "emit"
         var row = Row(limit: width)
         var cell = JSONWriter(capacity: 256)
         for (index, column) in columns.enumerated() {
@@ -68,7 +68,7 @@ struct MessageTable {
             }
             cell.withUnsafeBytes { row.append($0, column.width, isNumber: column.isNumber, to: &line) }
         }
-        if message.inspection.complaint != nil {
+        if message.inspection.dropReason != nil {
             renderer.render(message.payload, form, of: inspector)
         } else {
             renderer.render(message.inspection.summary.method == "callback" ? "args" : "data", form, of: inspector)

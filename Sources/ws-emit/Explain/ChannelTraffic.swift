@@ -16,14 +16,14 @@ final class ChannelTraffic: PubSubDelegate {
         let hostID: String?
     }
 
-    struct Complaint: Hashable {
+    struct DroppedMessage: Hashable {
         let channel: String
         let hostID: String?
         let text: String
     }
 
     private(set) var emits: [Emit: Int] = [:]
-    private(set) var complaints: [Complaint: Int] = [:]
+    private(set) var droppedMessages: [DroppedMessage: Int] = [:]
     private(set) var messages = 0
     /// Why listening to Redis failed; nil while it works.
     private(set) var failure: RedisError?
@@ -45,11 +45,11 @@ final class ChannelTraffic: PubSubDelegate {
             return changed()
         }
         messages += 1
-        if let complaint = inspection.complaint {
-            let complaint = Complaint(
-                channel: channel, hostID: summary.hostID?.text, text: complaint)
-            if complaints.count < Self.capacity { complaints[complaint, default: 0] += 1 }
-        } else if summary.method == ByteString("emit") || inspection.mended.contains(.methodMissing) {
+        if let reason = inspection.dropReason {
+            let dropped = DroppedMessage(
+                channel: channel, hostID: summary.hostID?.text, text: reason)
+            if droppedMessages.count < Self.capacity { droppedMessages[dropped, default: 0] += 1 }
+        } else if summary.method == ByteString("emit") || inspection.mistakes.contains(.methodMissing) {
             let emit = Emit(
                 channel: channel, namespace: namespace(inspection),
                 rooms: summary.rooms.map(\.text), isBroadcast: summary.isBroadcast,
@@ -60,8 +60,8 @@ final class ChannelTraffic: PubSubDelegate {
 
     /// The namespace of an emit, after corrections.
     private func namespace(_ inspection: MessageInspector.Inspection) -> String? {
-        if inspection.mended.contains(.namespaceMissing) { return "/" }
-        let slash = inspection.mended.contains(.namespaceWithoutSlash) ? "/" : ""
+        if inspection.mistakes.contains(.namespaceMissing) { return "/" }
+        let slash = inspection.mistakes.contains(.namespaceWithoutSlash) ? "/" : ""
         return inspection.summary.namespace.map { slash + $0.text }
     }
 

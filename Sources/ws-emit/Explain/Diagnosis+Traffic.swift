@@ -39,7 +39,7 @@ extension Diagnosis {
         let here = heard.emits.filter { listened.contains($0.key.channel) }
         let senders = Set(here.keys.filter(isForUs).map(\.hostID))
         let isHeard = !senders.isEmpty
-        findings += complaints(heard, on: listened) { hostID in
+        findings += droppedMessages(heard, on: listened) { hostID in
             // If messages for the room come by, other senders' mistakes are not the cause.
             !isHeard || senders.contains(hostID)
         }
@@ -68,23 +68,23 @@ extension Diagnosis {
         )
     }
 
-    private func complaints(
+    private func droppedMessages(
         _ heard: Heard, on channels: [String], of isRelevant: (String?) -> Bool
     ) -> [Finding] {
         var findings: [Finding] = []
-        for (complaint, count) in heard.complaints.sorted(by: { $0.value > $1.value }).prefix(Self.maximumOfEach)
-        where channels.contains(complaint.channel) && isRelevant(complaint.hostID) {
+        for (dropped, count) in heard.droppedMessages.sorted(by: { $0.value > $1.value }).prefix(Self.maximumOfEach)
+        where channels.contains(dropped.channel) && isRelevant(dropped.hostID) {
             findings.append(
                 Finding(
                     code: "message_refused",
                     sentence:
-                        "\(Self.count(count, "message")) of sender \(complaint.hostID ?? "unknown") \(count == 1 ? "is" : "are") unusable:"
-                        + " \(complaint.text).",
+                        "\(Self.count(count, "message")) of sender \(dropped.hostID ?? "unknown") \(count == 1 ? "is" : "are") unusable:"
+                        + " \(dropped.text).",
                     advice: "Change that sender; subspy shows its messages."))
         }
         for sender in facts.senders
         where sender.refusals > 0 && sender.lastRefusedAt >= since && isRelevant(sender.hostID)
-            && !heard.complaints.contains(where: { $0.key.hostID == sender.hostID })
+            && !heard.droppedMessages.contains(where: { $0.key.hostID == sender.hostID })
         { findings.append(refusal(of: sender)) }
         return findings
     }

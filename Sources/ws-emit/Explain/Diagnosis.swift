@@ -29,7 +29,7 @@ struct Diagnosis {
     /// The messages that explain heard on the channels.
     struct Heard {
         var emits: [ChannelTraffic.Emit: Int] = [:]
-        var complaints: [ChannelTraffic.Complaint: Int] = [:]
+        var droppedMessages: [ChannelTraffic.DroppedMessage: Int] = [:]
         var messages = 0
         var hasInstanceCanary = false
         /// Why listening to Redis failed.

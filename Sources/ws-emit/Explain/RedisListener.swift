@@ -51,7 +51,7 @@ final class RedisListener: Sendable {
             heard.seconds = seconds
             guard let traffic = state.value?.traffic else { return heard }
             heard.emits = traffic.emits
-            heard.complaints = traffic.complaints
+            heard.droppedMessages = traffic.droppedMessages
             heard.messages = traffic.messages
             heard.hasInstanceCanary = traffic.hasCanary(of: hostID)
             if let failure = traffic.failure {

@@ -5,7 +5,7 @@ import Testing
 @testable import PubSubMessages
 
 /// Hand-made senders' known mistakes: what was clearly meant is done, and said.
-@Suite(.bothWays) struct ComplaintTests {
+@Suite(.bothWays) struct SenderMistakeTests {
     let decoder = makeDecoder(hostID: "own")
 
     private func message(_ fields: (String, String)...) -> String {
@@ -28,28 +28,28 @@ import Testing
         return emit
     }
 
-    @Test func `a message as python-socketio writes it is not complained about`() throws {
+    @Test func `a message as python-socketio writes it is no mistake`() throws {
         _ = try emit(message())
-        #expect(decoder.complaints.isEmpty)
+        #expect(decoder.mistakes.isEmpty)
         _ = try emit(message(("skip_sid", #""s""#), ("binary", "false")))
-        #expect(decoder.complaints.isEmpty)
+        #expect(decoder.mistakes.isEmpty)
         _ = try emit(message(("skip_sid", #"["s"]"#)))
-        #expect(decoder.complaints.isEmpty)
+        #expect(decoder.mistakes.isEmpty)
     }
 
     @Test(
         arguments: [
             ("", "/", .namespaceMissing), ("null", "/", .namespaceMissing), (#""""#, "/", .namespaceMissing),
             (#""chat""#, "/chat", .namespaceWithoutSlash),
-        ] as [(String, ByteString, Complaint)])
+        ] as [(String, ByteString, SenderMistake)])
     func `a namespace that is missing or lacks its slash is filled in`(
-        namespace: String, expected: ByteString, complaint: Complaint
+        namespace: String, expected: ByteString, mistake: SenderMistake
     ) throws {
         #expect(try emit(message(("namespace", namespace))).namespace == expected)
-        #expect(decoder.complaints.all == [complaint])
+        #expect(decoder.mistakes.all == [mistake])
         // The next message is judged by itself.
         #expect(try emit(message()).namespace == "/")
-        #expect(decoder.complaints.isEmpty)
+        #expect(decoder.mistakes.isEmpty)
     }
 
     @Test(arguments: ["5", "true", #"["/"]"#, #"{"a": 1}"#])
@@ -64,10 +64,10 @@ import Testing
         arguments: [
             ("[]", [], .skipSIDEmpty), ("true", [], .skipSIDNotText), ("5", [], .skipSIDNotText),
             (#"{"a": 1}"#, [], .skipSIDNotText), (#"["s", 5]"#, ["s"], .skipSIDNotText),
-        ] as [(String, [ByteString], Complaint)])
-    func `who is skipped is read as far as it says`(skip: String, expected: [ByteString], complaint: Complaint) throws {
+        ] as [(String, [ByteString], SenderMistake)])
+    func `who is skipped is read as far as it says`(skip: String, expected: [ByteString], mistake: SenderMistake) throws {
         #expect(try emit(message(("skip_sid", skip))).skip == expected)
-        #expect(decoder.complaints.all == [complaint])
+        #expect(decoder.mistakes.all == [mistake])
     }
 
     @Test func `a tuple of sids is a list of them`() throws {
@@ -79,12 +79,12 @@ import Testing
             Issue.record("no emit")
             return
         }
-        #expect(emit.skip == ["a", "b"] && decoder.complaints.all == [.skipSIDTuple])
+        #expect(emit.skip == ["a", "b"] && decoder.mistakes.all == [.skipSIDTuple])
     }
 
     @Test func `without a method an event with data is an emit`() throws {
         _ = try emit(message(("method", "")))
-        #expect(decoder.complaints.all == [.methodMissing])
+        #expect(decoder.mistakes.all == [.methodMissing])
         #expect(try decoder.event(text: message(("method", ""))) == #"["x",{"v":1}]"#)
         for key in ["event", "data"] {
             guard case .ignored(.noMethod) = try decoder.decode(text: message(("method", ""), (key, ""))) else {
@@ -102,25 +102,25 @@ import Testing
 
     @Test func `data that should hold attachments and doesn't is taken as it is`() throws {
         #expect(try decoder.event(text: message(("binary", "true"), ("data", #""text""#))) == #"["x","text"]"#)
-        #expect(decoder.complaints.all == [.binaryWithoutList])
+        #expect(decoder.mistakes.all == [.binaryWithoutList])
     }
 
     @Test func `other encodings than UTF-8 are read`() throws {
         let text = message(("data", #""é""#))
         #expect(try decoder.event([0xEF, 0xBB, 0xBF] + Array(text.utf8)) == ##"["x","\u00e9"]"##)
-        #expect(decoder.complaints.all == [.byteOrderMark])
+        #expect(decoder.mistakes.all == [.byteOrderMark])
         let units = Array(text.utf16)
         let little: [UInt8] = units.flatMap { unit -> [UInt8] in [UInt8(unit & 0xFF), UInt8(unit >> 8)] }
         let big: [UInt8] = units.flatMap { unit -> [UInt8] in [UInt8(unit >> 8), UInt8(unit & 0xFF)] }
         for bytes in [little, [0xFE, 0xFF] + big] {
             #expect(try decoder.event(bytes) == ##"["x","\u00e9"]"##)
-            #expect(decoder.complaints.all == [.notUTF8])
+            #expect(decoder.mistakes.all == [.notUTF8])
         }
     }
 
-    @Test func `each complaint says what to publish instead`() {
-        for complaint in Complaint.allCases {
-            #expect(complaint.advice.contains("publish") || complaint == .skipSIDTuple)
+    @Test func `each mistake says what to publish instead`() {
+        for mistake in SenderMistake.allCases {
+            #expect(mistake.advice.contains("publish") || mistake == .skipSIDTuple)
         }
     }
 
@@ -144,43 +144,43 @@ import Testing
     }
 
     @Test(arguments: ["5", "5.5", "true", #"["a", 5]"#, "[5]"])
-    func `a room that is a number is complained about`(room: String) throws {
+    func `a room that is a number is a mistake of its sender`(room: String) throws {
         let rooms = try emit(message(("room", room))).rooms
         #expect(rooms == .these(room.contains("a") ? ["a"] : []))
-        #expect(decoder.complaints.all == [.roomNotText])
+        #expect(decoder.mistakes.all == [.roomNotText])
         for method in ["enter_room", "leave_room", "close_room"] {
             let text = message(("method", "\"\(method)\""), ("room", room), ("sid", #""s""#))
             guard case .ignored(.noTarget) = try decoder.decode(text: text) else {
                 Issue.record("not ignored")
                 continue
             }
-            #expect(decoder.complaints.contains(.roomNotText) == !room.hasPrefix("["))
+            #expect(decoder.mistakes.contains(.roomNotText) == !room.hasPrefix("["))
         }
         #expect(try decoder.event(text: message()) == #"["x",{"v":1}]"#)
-        #expect(decoder.complaints.isEmpty)
+        #expect(decoder.mistakes.isEmpty)
     }
 
     @Test func `a sender that names the room to is told that everybody gets it`() throws {
         #expect(try emit(message(("room", ""), ("to", #""r""#))).rooms == .everyone)
-        #expect(decoder.complaints.all == [.toForRoom])
+        #expect(decoder.mistakes.all == [.toForRoom])
         #expect(try emit(message(("room", #""r""#), ("to", #""r""#))).rooms == .these(["r"]))
-        #expect(decoder.complaints.isEmpty)
+        #expect(decoder.mistakes.isEmpty)
         _ = try emit(message(("room", "")))
-        #expect(decoder.complaints.isEmpty)
+        #expect(decoder.mistakes.isEmpty)
     }
 
-    @Test func `more than ten attachments are complained about with their number`() throws {
-        for (count, complaints) in [(0, []), (1, []), (10, []), (11, [.manyAttachments])] as [(Int, [Complaint])] {
+    @Test func `more than ten attachments are a mistake of their sender with their number`() throws {
+        for (count, mistakes) in [(0, []), (1, []), (10, []), (11, [.manyAttachments])] as [(Int, [SenderMistake])] {
             let bytes = String(repeating: "C\u{1}x", count: count)
             let head =
                 "\u{3}(dX\u{6}\0\0\0methodX\u{4}\0\0\0emitsX\u{5}\0\0\0eventX\u{1}\0\0\0esX\u{9}\0\0\0namespaceX\u{1}\0\0\0/sX\u{4}\0\0\0data("
             let event = try decoder.event([0x80] + Array((head + bytes + "ls.").utf8))
             #expect(event.split(separator: "|").count == count + 1)
-            #expect(decoder.complaints.all == complaints)
+            #expect(decoder.mistakes.all == mistakes)
             let attachments = String(repeating: #","eA==""#, count: count)
             let list = (0..<count).map { #"{"_placeholder":true,"num":\#($0)}"# }.joined(separator: ",")
             _ = try decoder.event(text: message(("data", "[[\(list)]\(attachments)]"), ("binary", "true")))
-            #expect(decoder.complaints.all == complaints)
+            #expect(decoder.mistakes.all == mistakes)
             if count > 10 { #expect(decoder.attachmentCount == count) }
         }
     }

@@ -1,7 +1,7 @@
-/// What a sender gets wrong though it is clear what was meant: the message is delivered, the sender ought to be mended.
+/// A mistake that leaves the meaning clear: the message is delivered, and the log asks to fix the sender.
 ///
 /// Hand-made senders do this; python-socketio's own releases never do, and its receivers drop such messages silently.
-package enum Complaint: UInt8, Hashable, Sendable, CaseIterable {
+package enum SenderMistake: UInt8, Hashable, Sendable, CaseIterable {
     case namespaceMissing
     case namespaceWithoutSlash
     case skipSIDEmpty
@@ -46,20 +46,20 @@ package enum Complaint: UInt8, Hashable, Sendable, CaseIterable {
     }
 }
 
-/// The complaints about one message.
-package struct Complaints: Sendable, Equatable {
+/// The mistakes in one message.
+package struct SenderMistakes: Sendable, Equatable {
     private var bits: UInt16 = 0
 
     package init() {}
 
     package var isEmpty: Bool { bits == 0 }
 
-    package mutating func insert(_ complaint: Complaint) { bits |= 1 << UInt16(complaint.rawValue) }
+    package mutating func insert(_ mistake: SenderMistake) { bits |= 1 << UInt16(mistake.rawValue) }
 
-    package func contains(_ complaint: Complaint) -> Bool { bits & 1 << UInt16(complaint.rawValue) != 0 }
+    package func contains(_ mistake: SenderMistake) -> Bool { bits & 1 << UInt16(mistake.rawValue) != 0 }
 
     /// Each of them, in the order of their declaration.
-    package var all: [Complaint] { Complaint.allCases.filter { contains($0) } }
+    package var all: [SenderMistake] { SenderMistake.allCases.filter { contains($0) } }
 
-    package mutating func formUnion(_ others: Complaints) { bits |= others.bits }
+    package mutating func formUnion(_ others: SenderMistakes) { bits |= others.bits }
 }
