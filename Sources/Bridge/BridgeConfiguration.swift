@@ -18,7 +18,7 @@ package struct BridgeConfiguration: Sendable {
     /// The fast lane reads most emits without a parser. False only in tests, which compare both ways (``EmitFastLane``).
     package var usesFastLane = true
     /// The format of published HTTP emits; nil follows the other servers on the channel.
-    package var publishForm: PubSubMessageEncoder.Form?
+    package var publishFormat: PubSubMessageEncoder.Format?
     /// Namespaces a browser may open; nil allows any, since emitters choose them.
     package var namespaces: Set<ByteString>?
 

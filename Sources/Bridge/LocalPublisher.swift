@@ -34,8 +34,8 @@ final class LocalPublisher {
 
     /// The format that the other servers read. A list means one thing up to python-socketio 5.15.0 and another from 5.15.1 on:
     /// emits are written for the older releases as long as only those have been seen on the channel.
-    func format(for senders: SenderMonitor) -> PubSubMessageEncoder.Form {
-        configuration.publishForm ?? (senders.areAllBefore5_15_1 ? .bareJSON : .json)
+    func format(for senders: SenderMonitor) -> PubSubMessageEncoder.Format {
+        configuration.publishFormat ?? (senders.areAllBefore5_15_1 ? .bareJSON : .json)
     }
 
     var hasBatch: Bool { batch != nil }
@@ -44,7 +44,7 @@ final class LocalPublisher {
     /// Adds an emit to the batch of this turn.
     ///
     /// - Returns: why it isn't published, if that is known already, or the error reply to the one before it.
-    func append(_ payload: [UInt8], as format: PubSubMessageEncoder.Form) -> RedisError? {
+    func append(_ payload: [UInt8], as format: PubSubMessageEncoder.Format) -> RedisError? {
         let batch = batch ?? RedisPublishBatch()
         self.batch = batch
         guard var redisChannel else { return nil }

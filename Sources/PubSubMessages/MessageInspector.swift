@@ -9,7 +9,7 @@ package final class MessageInspector {
     private let decoder: PubSubMessageDecoder
 
     /// How a payload could be read.
-    package enum Form: Sendable {
+    package enum Format: Sendable {
         case pickle
         case json
         /// Neither; the error has place and hint.
@@ -18,9 +18,9 @@ package final class MessageInspector {
 
     /// One payload, read. The documents' nodes are valid until the next `inspect`.
     package struct Inspection: Sendable {
-        package let form: Form
+        package let format: Format
         /// The release and form by which it was written.
-        package let wireForm: WireForm
+        package let wireFormat: WireFormat
         package let summary: MessageSummary
         /// What makes the receivers drop or ignore a payload that could be read; nil for a good message.
         package let dropReason: String?
@@ -50,7 +50,7 @@ package final class MessageInspector {
             switch error.cause {
             case .empty, .tooLong, .pickle, .json:
                 return Inspection(
-                    form: .undecodable(error), wireForm: .undecodable, summary: MessageSummary(),
+                    format: .undecodable(error), wireFormat: .undecodable, summary: MessageSummary(),
                     dropReason: error.description, mistakes: SenderMistakes())
             default: dropReason = error.description
             }
@@ -58,8 +58,8 @@ package final class MessageInspector {
         var summary = isJSON ? MessageSummary(of: decoder.json) : MessageSummary(of: decoder.pickle)
         summary.dialect = dialect
         return Inspection(
-            form: isJSON ? .json : .pickle,
-            wireForm: isJSON ? .json(dialect) : .pickle(protocolVersion: Self.protocolVersion(of: payload)),
+            format: isJSON ? .json : .pickle,
+            wireFormat: isJSON ? .json(dialect) : .pickle(protocolVersion: Self.protocolVersion(of: payload)),
             summary: summary, dropReason: dropReason, mistakes: decoder.mistakes)
     }
 
@@ -82,7 +82,7 @@ package final class MessageInspector {
 }
 
 /// How a payload was written, in a few letters: what tells the releases of a mixed fleet apart.
-package enum WireForm: Hashable, Sendable, CustomStringConvertible {
+package enum WireFormat: Hashable, Sendable, CustomStringConvertible {
     /// python-socketio up to 5.13, of a Python whose default protocol this is.
     case pickle(protocolVersion: Int)
     /// From 5.14.0 on; nil for what is no emit, and therefore doesn't tell.

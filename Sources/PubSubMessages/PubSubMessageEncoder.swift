@@ -3,7 +3,7 @@ import PickleCodec
 
 /// Writes what this process publishes, in python-socketio's order of keys.
 ///
-/// Every receiver from 1.8.4 on reads JSON: up to 5.13 as its second try, from 5.14 on as the only form.
+/// Every receiver from 1.8.4 on reads JSON: up to 5.13 as its second try, from 5.14 on as the only format.
 package enum PubSubMessageEncoder {
     /// An emit from an HTTP body: `event`, `data` and `namespace` of the document's root.
     ///
@@ -39,7 +39,7 @@ package enum PubSubMessageEncoder {
 
     /// How an emit of ours is published (`--publish`). Only the form of a list in `data` and of the whole matter: bare data
     /// other than a list is read alike by every release.
-    package enum Form: String, CaseIterable, Sendable {
+    package enum Format: String, CaseIterable, Sendable {
         /// JSON, a list as the one argument in 5.15.1's list of arguments.
         case json
         /// JSON, a list bare: what 5.14.0 to 5.15.0 and, as their second try, all before read as one argument.
@@ -48,16 +48,16 @@ package enum PubSubMessageEncoder {
         case pickle
     }
 
-    /// An emit in another form.
+    /// An emit in another format.
     ///
     /// - Parameter payload: what `emit` has made.
-    package static func emit(_ payload: [UInt8], as form: Form) -> [UInt8] {
-        guard form != .json else { return payload }
+    package static func emit(_ payload: [UInt8], as format: Format) -> [UInt8] {
+        guard format != .json else { return payload }
         return payload.withUnsafeBytes { bytes in
             var document = JSONDocument()
             // What we have written ourselves can be read.
             guard (try? document.parse(bytes)) != nil else { return payload }
-            return form == .pickle ? pickled(document) : bare(document) ?? payload
+            return format == .pickle ? pickled(document) : bare(document) ?? payload
         }
     }
 

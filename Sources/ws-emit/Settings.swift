@@ -65,7 +65,7 @@ struct Settings: Sendable {
         if !command.channel.isEmpty { bridge.redisChannels = command.channel }
         bridge.listReading = try Self.choice(command.dialect, of: "--dialect") ?? .learned
         let publishing: Publishing = try Self.choice(command.publish, of: "--publish") ?? .auto
-        bridge.publishForm = publishing.form
+        bridge.publishFormat = publishing.format
         if bridge.redisChannels.contains("") { throw SettingsError(description: "--channel must not be empty") }
         if !command.namespace.isEmpty { bridge.namespaces = try Self.namespaces(command.namespace) }
         if let path = command.path { bridge.path = try Self.path(path) }
@@ -284,7 +284,7 @@ struct Settings: Sendable {
 private enum Publishing: String, CaseIterable {
     case auto, json, pickle
 
-    var form: PubSubMessageEncoder.Form? {
+    var format: PubSubMessageEncoder.Format? {
         switch self {
         case .auto: nil
         case .json: .json

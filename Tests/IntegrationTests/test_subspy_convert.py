@@ -62,7 +62,7 @@ def test_pickles_become_json_lines_and_pickles_again(subspy, tmp_path, protocol)
     assert header == {"subspy_messages": 1, "start": "2026-01-01T00:00:00.000000Z", "start_us": 5,
                       "channels": ["flask-socketio"], "patterns": []}
     assert [line["message"]["data"] for line in lines] == [written for _, written in VALUES]
-    assert lines[1] == {"us": 1000, "channel": "flask-socketio", "form": "pickle",
+    assert lines[1] == {"us": 1000, "channel": "flask-socketio", "format": "pickle",
                         "protocol": protocol if protocol > 1 else 0, "message": {**TIME, "data": True}}
     done(subspy("convert", tmp_path / "j.jsonl", tmp_path / "back"))
     back = payloads_of(tmp_path / "back")
@@ -106,8 +106,8 @@ def test_headers_gaps_and_channels_stay(subspy, tmp_path):
 
 def test_lines_of_ones_own_are_a_recording(subspy, tmp_path):
     (tmp_path / "j").write_text('{"message": {"method": "emit", "event": "e", "data": [1]}}\n'
-                                '{"us": 5, "channel": "c", "form": "pickle", "message": {"data": {"$tuple": [1]}}}\n'
-                                '{"form": "pickle", "protocol": 0, "message": 1}\n')
+                                '{"us": 5, "channel": "c", "format": "pickle", "message": {"data": {"$tuple": [1]}}}\n'
+                                '{"format": "pickle", "protocol": 0, "message": 1}\n')
     done(subspy("convert", tmp_path / "j", tmp_path / "r"))
     header, *_ = lines_of(tmp_path / "r")
     assert header["subspy_recording"] == 1

@@ -45,12 +45,12 @@ def test_json_is_one_object_a_line_with_what_is_known_of_the_message(subspy, qui
         assert before <= datetime.datetime.fromisoformat(line.pop("time").replace("Z", "+00:00")) <= after
         assert line.pop("channel") == "flask-socketio"
     assert lines == [
-        {"size": 165, "form": "pickle 4", "message": TIME},
-        {"size": len(payloads[1]), "form": "JSON 5.15.1+", "message": message(binary=False, data=[1])},
-        {"size": len(payloads[2]), "form": "JSON 5.14.0", "message": TIME},
-        {"size": len(payloads[3]), "form": "JSON 5.14.2", "message": message(binary=False)},
-        {"size": 4, "form": "undecodable", "error": "pickle: byte 0: OBJ: no MARK on the stack", "payload": {"$bytes": "b29wcw=="}},
-        {"size": 14, "form": "JSON", "error": "no method", "message": {"event": "x"}},
+        {"size": 165, "format": "pickle 4", "message": TIME},
+        {"size": len(payloads[1]), "format": "JSON 5.15.1+", "message": message(binary=False, data=[1])},
+        {"size": len(payloads[2]), "format": "JSON 5.14.0", "message": TIME},
+        {"size": len(payloads[3]), "format": "JSON 5.14.2", "message": message(binary=False)},
+        {"size": 4, "format": "undecodable", "error": "pickle: byte 0: OBJ: no MARK on the stack", "payload": {"$bytes": "b29wcw=="}},
+        {"size": 14, "format": "JSON", "error": "no method", "message": {"event": "x"}},
     ]
 
 
@@ -59,7 +59,7 @@ def test_json_of_real_emitters(subspy, redis_server, emitter):
     spy = subspy("--output", "json", "--room", room, "--count", 1, redis=redis_server)
     eventually(lambda: emitter.emit("update", {"time": 1}, room=room) or not spy.lines.empty(), "the message is printed")
     line = json.loads(spy.line())
-    assert line["form"] == ("JSON 5.15.1+" if emitter.release == "newest" else f"pickle {pickle.DEFAULT_PROTOCOL}")
+    assert line["format"] == ("JSON 5.15.1+" if emitter.release == "newest" else f"pickle {pickle.DEFAULT_PROTOCOL}")
     assert line["message"]["event"] == "update"
     assert line["message"]["data"] == ([{"time": 1}] if emitter.release == "newest" else {"time": 1})
 
@@ -93,10 +93,10 @@ def test_every_recorded_payload_is_a_line_of_json(subspy, quiet_redis):
     lines = [json.loads(line) for line in lines_of(subspy, quiet_redis, ["--output", "json"], payloads)]
     assert [line["size"] for line in lines] == list(map(len, payloads))
     for line, payload in zip(lines, payloads):
-        if line["form"] == "undecodable":
+        if line["format"] == "undecodable":
             assert base64.b64decode(line["payload"]["$bytes"]) == payload
-        elif line["form"].startswith("pickle") and payload[:1] == b"\x80":
-            assert line["form"] == f"pickle {payload[1]}"
+        elif line["format"].startswith("pickle") and payload[:1] == b"\x80":
+            assert line["format"] == f"pickle {payload[1]}"
         assert ("message" in line) != ("payload" in line)
 
 
@@ -295,7 +295,7 @@ def test_a_table_has_aligned_columns_as_wide_as_asked(subspy, quiet_redis):
                 json.dumps(message(room=None)), json.dumps({"method": "close_room", "room": "r", "namespace": "/"}), b"oops"]
     lines = lines_of(subspy, quiet_redis, ["--output", "table"], payloads, env={"COLUMNS": "90"})
     assert [re.sub(r"^\d\d:\d\d:\d\d\.\d{3}", "HH:MM:SS.mmm", line) for line in lines] == [
-        "TIME         EVENT      ROOM       NS     BYTES FORM         DATA",
+        "TIME         EVENT      ROOM       NS     BYTES FORMAT       DATA",
         "HH:MM:SS.mmm update     time       /        162 pickle 4     {'time': 1}",
         "HH:MM:SS.mmm xxxxxxxxx… 日本語の…  /        270 JSON 5.14.0  {'time': 1639178370}",
         "HH:MM:SS.mmm update     (everyone) /        182 JSON 5.14.0  {'time': 1639178370}",

@@ -165,7 +165,7 @@ def test_top_adds_up_by(subspy, quiet_redis, by, expected):
     table = table_of(subspy, quiet_redis, TRAFFIC, "--by", by)
     assert re.fullmatch(f"{RATE}; 6 messages, {sum(map(len, TRAFFIC))} B in [\\d.]+ s; 1 undecodable", table[0])
     assert table[1] == "pickle 4: 2, JSON 5.14.0: 1, JSON: 1, pickle 2: 1"
-    assert table[2].split() == [by.upper(), "▼MSG/S", "BYTES/S", "AVG", "MAX", "TOTAL", "LAST", "GAP", "FORM"]
+    assert table[2].split() == [by.upper(), "▼MSG/S", "BYTES/S", "AVG", "MAX", "TOTAL", "LAST", "GAP", "FORMAT"]
     assert rows_of(table) == expected
 
 
@@ -257,7 +257,7 @@ def test_top_is_a_picture_that_is_redrawn(terminal, quiet_redis):
     publish(quiet_redis, *TRAFFIC)
     frame = spy.wait_for_frame(lambda frame: "; 6 messages, " in frame[0])
     assert frame[2] == "q quits; sort: m b a x t l g n"
-    assert frame[3].split() == ["ROOM", "▼MSG/S", "BYTES/S", "AVG", "MAX", "TOTAL", "LAST", "GAP", "FORM"]
+    assert frame[3].split() == ["ROOM", "▼MSG/S", "BYTES/S", "AVG", "MAX", "TOTAL", "LAST", "GAP", "FORMAT"]
     assert set(rows_of(frame[1:-1])) == {"a", "комната", "(everyone)", "(undecodable)"}
 
 

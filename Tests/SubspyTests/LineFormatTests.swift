@@ -26,7 +26,7 @@ import Testing
         (
             "%e %q",
             "%q is no field; there are %T time, %m method, %e event, %r room, %n namespace, %k skipSID, %i sid, %h host, "
-                + "%d data, %D pythonData, %j message, %p pythonMessage, %s size, %f wireForm, %c redisChannel, "
+                + "%d data, %D pythonData, %j message, %p pythonMessage, %s size, %f wireFormat, %c redisChannel, "
                 + "%N number, %x dropReason, %%"
         ),
         ("%e%", "% at the end; write %% for itself"), ("\\q", "\\q is no escape; there are \\n \\t \\r \\0 \\\\"),

@@ -123,8 +123,8 @@ import Testing
 
     @Test func `messages written by hand need no header`() throws {
         let (messages, _) = try read([
-            #"{"message":{"method":"emit","data":[1]}}"#, #"{"us":5,"channel":"x","form":"json","message":[null]}"#,
-            #"{"message":{"$tupel":[1]}}"#, #"{"form":"pickle","protocol":0,"message":1}"#,
+            #"{"message":{"method":"emit","data":[1]}}"#, #"{"us":5,"channel":"x","format":"json","message":[null]}"#,
+            #"{"message":{"$tupel":[1]}}"#, #"{"format":"pickle","protocol":0,"message":1}"#,
         ])
         #expect(
             messages == [#"0 flask-socketio {"method": "emit", "data": [1]}"#, "5 x [null]", "5 flask-socketio I1\n."])

@@ -11,15 +11,15 @@ import Testing
         let inspector = MessageInspector()
         var renderer = MessageRenderer(redaction: Redaction(try keys.map { try Redaction.Key(argument: $0) }))
         return Array(payload.utf8).withUnsafeBytes { bytes in
-            let form = inspector.inspect(bytes).form
+            let format = inspector.inspect(bytes).format
             if let key {
-                renderer.render(key, form, of: inspector)
+                renderer.render(key, format, of: inspector)
             } else {
-                renderer.render(bytes, form, of: inspector)
+                renderer.render(bytes, format, of: inspector)
             }
             let python = renderer.withBytes { String(decoding: $0, as: UTF8.self) }
             var json = JSONWriter()
-            renderer.appendJSON(key, form, of: inspector, to: &json)
+            renderer.appendJSON(key, format, of: inspector, to: &json)
             return (python, json.withUnsafeBytes { String(decoding: $0, as: UTF8.self) })
         }
     }

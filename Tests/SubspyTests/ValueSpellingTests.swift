@@ -39,7 +39,7 @@ import Testing
             let text = payload.withUnsafeBytes { bytes in
                 var writer = JSONWriter()
                 renderer.prepare(for: bytes)
-                renderer.appendJSON(nil, inspector.inspect(bytes).form, of: inspector, to: &writer)
+                renderer.appendJSON(nil, inspector.inspect(bytes).format, of: inspector, to: &writer)
                 return writer.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
             }
             #expect(text == row.json)
@@ -55,7 +55,7 @@ import Testing
             guard let value = try? inspector.value(of: payload).value else { continue }
             var writer = JSONWriter()
             let refusal = payload.withUnsafeBytes { bytes in
-                text.append(bytes, inspector.inspect(bytes).form, of: inspector, to: &writer)
+                text.append(bytes, inspector.inspect(bytes).format, of: inspector, to: &writer)
             }
             guard refusal == nil, !writer.withUnsafeBytes({ String(decoding: $0, as: UTF8.self) }).contains("nan")
             else {

@@ -45,25 +45,25 @@ struct DecodeCommand: ParsableCommand {
         let inspector = MessageInspector(limits: limits)
         let output = LineOutput()
         let error: String? = try payload.withUnsafeBytes { bytes in
-            let form = inspector.inspect(bytes).form
+            let format = inspector.inspect(bytes).format
             var error: String?
-            if case .undecodable(let cause) = form { error = "\(cause)" }
+            if case .undecodable(let cause) = format { error = "\(cause)" }
             switch format {
             case .python:
                 var renderer = MessageRenderer()
-                renderer.render(bytes, form, of: inspector)
+                renderer.render(bytes, format, of: inspector)
                 renderer.withBytes { output.append(spelled: $0) }
             case .json:
-                if case .undecodable = form { break }
+                if case .undecodable = format { break }
                 var text = MessageText()
                 var writer = JSONWriter()
-                if let refusal = text.append(bytes, form, of: inspector, to: &writer) {
+                if let refusal = text.append(bytes, format, of: inspector, to: &writer) {
                     throw CommandFailure(65, refusal)
                 }
                 writer.withUnsafeBytes { output.append(spelled: $0) }
-            case .opcodes: output.append(lines: PickleReport.opcodes(of: bytes, form))
+            case .opcodes: output.append(lines: PickleReport.opcodes(of: bytes, format))
             case .audit:
-                let audit = PickleReport.audit(of: bytes, form)
+                let audit = PickleReport.audit(of: bytes, format)
                 output.append(audit.line)
                 if audit.isPickle { error = audit.warning }
             }

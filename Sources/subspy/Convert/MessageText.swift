@@ -3,7 +3,7 @@ import PickleCodec
 import PubSubMessages
 
 /// Writes a payload as JSON with tags, after the format it had, and reads it again:
-/// `"form":"pickle","protocol":4,"message":{...}`.
+/// `"format":"pickle","protocol":4,"message":{...}`.
 struct MessageText: ~Copyable {
     private var renderer = MessageRenderer()
 
@@ -12,16 +12,16 @@ struct MessageText: ~Copyable {
         for payload: UnsafeRawBufferPointer, by inspector: MessageInspector, to writer: inout JSONWriter
     ) -> Bool {
         let before = writer.count
-        let form = inspector.inspect(payload).form
-        switch form {
-        case .json: writer.append(",\"form\":\"json\"")
+        let format = inspector.inspect(payload).format
+        switch format {
+        case .json: writer.append(",\"format\":\"json\"")
         case .pickle:
-            writer.append(",\"form\":\"pickle\",\"protocol\":")
+            writer.append(",\"format\":\"pickle\",\"protocol\":")
             writer.appendInteger(Int64(PickleValue.protocolVersion(of: payload)))
         case .undecodable: return false
         }
         writer.append(",\"message\":")
-        guard append(payload, form, of: inspector, to: &writer) == nil else {
+        guard append(payload, format, of: inspector, to: &writer) == nil else {
             writer.truncate(to: before)
             return false
         }
@@ -32,23 +32,23 @@ struct MessageText: ~Copyable {
     ///
     /// - Returns: why it can't be read back; nil when it can.
     mutating func append(
-        _ payload: UnsafeRawBufferPointer, _ form: MessageInspector.Form, of inspector: MessageInspector,
+        _ payload: UnsafeRawBufferPointer, _ format: MessageInspector.Format, of inspector: MessageInspector,
         to writer: inout JSONWriter
     ) -> String? {
         renderer.prepare(for: payload)
-        guard renderer.appendJSON(nil, form, of: inspector, to: &writer) else { return renderer.tooLong }
+        guard renderer.appendJSON(nil, format, of: inspector, to: &writer) else { return renderer.tooLong }
         return renderer.refusal
     }
 
-    /// The payload of a line with these keys; without `form` it is JSON, without `protocol` a pickle of protocol 4.
+    /// The payload of a line with these keys; without `format` it is JSON, without `protocol` a pickle of protocol 4.
     static func payload(
         of message: JSONDocument.Node, in line: JSONDocument.Node, _ document: borrowing JSONDocument
     ) throws -> [UInt8] {
         let value = try TaggedJSON.value(message, of: document)
-        guard let form = document.value(forKey: "form", in: line) else { return try payload(of: value, as: .json) }
-        if document.isString(form, equalTo: "json") { return try payload(of: value, as: .json) }
-        guard document.isString(form, equalTo: "pickle") else {
-            throw Refusal("form is json or pickle")
+        guard let format = document.value(forKey: "format", in: line) else { return try payload(of: value, as: .json) }
+        if document.isString(format, equalTo: "json") { return try payload(of: value, as: .json) }
+        guard document.isString(format, equalTo: "pickle") else {
+            throw Refusal("format is json or pickle")
         }
         var version = Defaults.convertedPickleProtocol
         if let node = document.value(forKey: "protocol", in: line) {

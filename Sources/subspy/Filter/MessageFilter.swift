@@ -72,7 +72,7 @@ final class MessageFilter {
     private func accepts(_ payload: UnsafeRawBufferPointer, _ inspection: MessageInspector.Inspection) -> Bool {
         guard accepts(inspection.summary) else { return false }
         guard !grep.isEmpty else { return true }
-        renderer.render(payload, inspection.form, of: inspector)
+        renderer.render(payload, inspection.format, of: inspector)
         // In the printed message, or in its bytes.
         return renderer.withBytes { text in
             grep.contains { $0.isFound(in: text) || $0.isFound(in: payload) }

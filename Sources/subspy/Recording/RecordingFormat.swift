@@ -8,7 +8,7 @@ import PubSubMessages
 /// |---|---|
 /// | header | `subspy_recording` (1), `start` (UTC, for people), `start_us` (Unix time in microseconds), `channels`, `patterns` |
 /// | message | `us` (microseconds since the header, monotonic clock), `channel`, and the payload: `text`, or `base64` when it isn't ASCII |
-/// | message of JSON lines | `us`, `channel`, `form` (`json` or `pickle`), `protocol` (of a pickle), `message` (see ``TaggedJSON``) |
+/// | message of JSON lines | `us`, `channel`, `format` (`json` or `pickle`), `protocol` (of a pickle), `message` (see ``TaggedJSON``) |
 /// | gap | `us`, `lost` (why the subscription broke) |
 /// | end of a gap | `us`, `subscribed` (true) |
 /// | its cause | `us`, `cause` (what Redis, asked afterwards, knows of the gap before) |

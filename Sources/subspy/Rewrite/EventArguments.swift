@@ -46,7 +46,7 @@ struct EventArguments {
     /// The arguments of a message that an inspector has just read; nil for one without data.
     init?(of message: PickleDict, writtenAs inspection: MessageInspector.Inspection) throws {
         guard let data = message["data"] else { return nil }
-        if case .pickle = inspection.form {
+        if case .pickle = inspection.format {
             self.init(ofPickled: data)
         } else {
             var isBinary = false

@@ -30,7 +30,7 @@ final class MessageRewriter {
         let (inspection, dict) = try inspector.dict(of: payload)
         let message = PickleDict(
             dict.pairs.map { PickleDict.Pair(key: $0.key, value: changed($0.value, forKey: $0.key)) })
-        if case .pickle = inspection.form, format != .json {
+        if case .pickle = inspection.format, format != .json {
             let version = PickleValue.protocolVersion(of: payload)
             return try PickleValue.dict(message).encoded(protocolVersion: version)
         }

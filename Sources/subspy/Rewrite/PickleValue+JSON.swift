@@ -14,7 +14,7 @@ extension MessageInspector {
     func value(of payload: [UInt8]) throws -> (inspection: Inspection, value: PickleValue) {
         try payload.withUnsafeBytes { bytes in
             let inspection = inspect(bytes)
-            switch inspection.form {
+            switch inspection.format {
             case .undecodable(let error): throw Refusal("\(error)")
             case .pickle: return (inspection, try PickleValue(decoding: payload))
             case .json: return (inspection, withJSON { PickleValue($0.root, of: $0) })

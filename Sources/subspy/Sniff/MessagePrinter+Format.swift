@@ -16,8 +16,8 @@ extension MessagePrinter {
     }
 
     private func append(_ field: LineFormat.Field, of message: ShownMessage, to text: inout JSONWriter) {
-        let (form, isCallback) = (message.form, message.inspection.summary.method == "callback")
-        func append(key: StaticString) { renderer.appendField(key, form, of: inspector, to: &text) }
+        let (format, isCallback) = (message.format, message.inspection.summary.method == "callback")
+        func append(key: StaticString) { renderer.appendField(key, format, of: inspector, to: &text) }
         switch field {
         case .time: timestamps.append(to: &text)
         case .method: append(key: "method")
@@ -27,16 +27,16 @@ extension MessagePrinter {
         case .skipSID: append(key: "skip_sid")
         case .sid: append(key: "sid")
         case .host: append(key: "host_id")
-        case .data: renderer.appendJSON(isCallback ? "args" : "data", form, of: inspector, to: &text)
+        case .data: renderer.appendJSON(isCallback ? "args" : "data", format, of: inspector, to: &text)
         case .pythonData:
-            renderer.render(isCallback ? "args" : "data", form, of: inspector)
+            renderer.render(isCallback ? "args" : "data", format, of: inspector)
             renderer.withBytes { text.append(raw: $0) }
-        case .message: renderer.appendJSON(nil, form, of: inspector, to: &text)
+        case .message: renderer.appendJSON(nil, format, of: inspector, to: &text)
         case .pythonMessage:
-            renderer.render(message.payload, form, of: inspector)
+            renderer.render(message.payload, format, of: inspector)
             renderer.withBytes { text.append(raw: $0) }
         case .size: text.appendInteger(Int64(message.payload.count))
-        case .wireForm: text.append(text: message.inspection.wireForm.description)
+        case .wireFormat: text.append(text: message.inspection.wireFormat.description)
         case .redisChannel: PrintableText.append(message.redisChannel, to: &text)
         case .number: text.appendInteger(Int64(message.number))
         case .dropReason: text.append(text: message.inspection.dropReason ?? "")

@@ -9,7 +9,7 @@ struct ShownMessage {
     /// From 1, among those that are shown.
     let number: Int
 
-    var form: MessageInspector.Form { inspection.form }
+    var format: MessageInspector.Format { inspection.format }
 }
 
 /// Prints messages: a line each, as the original `subspy.py` does, or another format.
@@ -76,7 +76,7 @@ final class MessagePrinter {
         }
         switch mode {
         case .python:
-            renderer.render(message.payload, message.form, of: inspector)
+            renderer.render(message.payload, message.format, of: inspector)
             appendValue(width: nil)
             endLine()
         case .pretty: appendPretty(message)
@@ -120,8 +120,8 @@ final class MessagePrinter {
         case .hex:
             renderer.renderHexadecimal(message.payload)
             appendPlain(renderer.withBytes { Array($0) })
-        case .opcodes: appendPlain(Array(PickleReport.opcodes(of: message.payload, message.form).utf8))
-        case .audit: appendPlain(Array(PickleReport.audit(of: message.payload, message.form).line.utf8))
+        case .opcodes: appendPlain(Array(PickleReport.opcodes(of: message.payload, message.format).utf8))
+        case .audit: appendPlain(Array(PickleReport.audit(of: message.payload, message.format).line.utf8))
         }
     }
 
@@ -143,10 +143,10 @@ final class MessagePrinter {
         renderer.appendJSON(text: message.redisChannel, to: &json)
         json.append(",\"size\":")
         json.appendInteger(Int64(message.payload.count))
-        json.append(",\"form\":\"")
-        json.append(text: message.inspection.wireForm.description)
+        json.append(",\"format\":\"")
+        json.append(text: message.inspection.wireFormat.description)
         json.append("\"")
-        if case .undecodable(let error) = message.form {
+        if case .undecodable(let error) = message.format {
             renderer.appendUndecodable(message.payload, "\(error)", to: &json)
         } else {
             let start = json.count
@@ -155,7 +155,7 @@ final class MessagePrinter {
                 renderer.appendJSON(sentence: reason, to: &json)
             }
             json.append(",\"message\":")
-            if !renderer.appendJSON(nil, message.form, of: inspector, to: &json) {
+            if !renderer.appendJSON(nil, message.format, of: inspector, to: &json) {
                 json.truncate(to: start)
                 renderer.appendUndecodable(message.payload, renderer.tooLong, to: &json)
             }
@@ -168,7 +168,7 @@ final class MessagePrinter {
     // MARK: For people
 
     private func appendPretty(_ message: ShownMessage) {
-        let form = message.form
+        let format = message.format
         let fields = PrettyHeading(palette: palette)
         fields.appendTime(timestamps, to: &line)
         fields.append(message, of: inspector, &renderer, channel: showsChannel, to: &line)
@@ -180,15 +180,15 @@ final class MessagePrinter {
         }
         // A message that receivers drop is shown whole; so are the parts that have no place in the heading.
         if message.inspection.dropReason != nil {
-            if case .undecodable = form {
+            if case .undecodable = format {
                 renderer.renderBytes(message.payload)
             } else {
-                renderer.render(message.payload, form, of: inspector)
+                renderer.render(message.payload, format, of: inspector)
             }
         } else if message.inspection.summary.method == "callback" {
-            renderer.render("args", form, of: inspector)
+            renderer.render("args", format, of: inspector)
         } else {
-            renderer.render("data", form, of: inspector)
+            renderer.render("data", format, of: inspector)
         }
         guard renderer.withBytes({ !$0.isEmpty }) else { return }
         line.append("  ")

@@ -23,23 +23,23 @@ struct MessageRenderer: ~Copyable {
 
     /// Renders the payload that was inspected last.
     mutating func render(
-        _ payload: UnsafeRawBufferPointer, _ form: MessageInspector.Form, of inspector: MessageInspector
+        _ payload: UnsafeRawBufferPointer, _ format: MessageInspector.Format, of inspector: MessageInspector
     ) {
         prepare(for: payload)
         repr.removeAll()
-        if case .undecodable(let error) = form { return renderUndecodable(payload, "\(error)") }
-        if !Self.append(nil, form, of: inspector, to: &repr) { renderUndecodable(payload, tooLong) }
+        if case .undecodable(let error) = format { return renderUndecodable(payload, "\(error)") }
+        if !Self.append(nil, format, of: inspector, to: &repr) { renderUndecodable(payload, tooLong) }
     }
 
     /// Renders a payload as Python's repr.
     mutating func render(_ payload: [UInt8], by inspector: MessageInspector) {
-        payload.withUnsafeBytes { render($0, inspector.inspect($0).form, of: inspector) }
+        payload.withUnsafeBytes { render($0, inspector.inspect($0).format, of: inspector) }
     }
 
     /// Renders the value of one key of the payload that was inspected last; nothing where it has none.
-    mutating func render(_ key: StaticString, _ form: MessageInspector.Form, of inspector: MessageInspector) {
+    mutating func render(_ key: StaticString, _ format: MessageInspector.Format, of inspector: MessageInspector) {
         repr.removeAll()
-        if !Self.append(key, form, of: inspector, to: &repr) {
+        if !Self.append(key, format, of: inspector, to: &repr) {
             repr.removeAll()
             repr.append("...")
         }
@@ -89,10 +89,10 @@ struct MessageRenderer: ~Copyable {
     /// - Returns: false when it would have been too long.
     @discardableResult
     mutating func appendJSON(
-        _ key: StaticString?, _ form: MessageInspector.Form, of inspector: MessageInspector, to writer: inout JSONWriter
+        _ key: StaticString?, _ format: MessageInspector.Format, of inspector: MessageInspector, to writer: inout JSONWriter
     ) -> Bool {
         json.removeAll()
-        let isComplete = Self.append(key, form, of: inspector, to: &json)
+        let isComplete = Self.append(key, format, of: inspector, to: &json)
         if isComplete, json.output.count > 0 {
             json.output.withUnsafeBytes { writer.append(raw: $0) }
         } else {
@@ -132,10 +132,10 @@ struct MessageRenderer: ~Copyable {
     /// Appends the value of a key as people write it: texts without quotes, items of a list with commas between them,
     /// nothing for None and for what is missing; everything else as JSON.
     mutating func appendField(
-        _ key: StaticString, _ form: MessageInspector.Form, of inspector: MessageInspector, to writer: inout JSONWriter
+        _ key: StaticString, _ format: MessageInspector.Format, of inspector: MessageInspector, to writer: inout JSONWriter
     ) {
         json.removeAll()
-        switch form {
+        switch format {
         case .undecodable: return
         case .pickle:
             inspector.withPickle { document in
@@ -157,12 +157,12 @@ struct MessageRenderer: ~Copyable {
 
     /// - Returns: false when the text would have been too long.
     private static func append<Spelling: ValueSpelling & ~Copyable>(
-        _ key: StaticString?, _ form: MessageInspector.Form, of inspector: MessageInspector, to spelling: inout Spelling
+        _ key: StaticString?, _ format: MessageInspector.Format, of inspector: MessageInspector, to spelling: inout Spelling
     ) -> Bool {
         let name = key.map { ByteString(stringLiteral: $0) }
         let isHidden = name.map { spelling.redaction.hides($0) } ?? false
         do {
-            switch form {
+            switch format {
             case .undecodable: break
             case .pickle:
                 try inspector.withPickle { document in

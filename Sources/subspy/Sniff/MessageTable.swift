@@ -28,7 +28,7 @@ struct MessageTable {
         columns = [
             Column(title: "TIME", width: timeColumns), Column(title: "EVENT", width: name),
             Column(title: "ROOM", width: name), Column(title: "NS", width: min(max(free / 12, 4), 12)),
-            Column(title: "BYTES", width: 7, isNumber: true), Column(title: "FORM", width: 12),
+            Column(title: "BYTES", width: 7, isNumber: true), Column(title: "FORMAT", width: 12),
         ]
     }
 
@@ -50,7 +50,7 @@ struct MessageTable {
             layOut(width: current)
             appendHeading(to: &line)
         }
-        let form = message.form
+        let format = message.format
         let isBroadcast = message.inspection.dropReason == nil && message.inspection.summary.method == "emit"
         var row = Row(limit: width)
         var cell = JSONWriter(capacity: 256)
@@ -60,18 +60,18 @@ struct MessageTable {
             case 0: timestamps.append(to: &cell)
             case 1: appendName(message, of: inspector, &renderer, to: &cell)
             case 2:
-                renderer.appendField("room", form, of: inspector, to: &cell)
+                renderer.appendField("room", format, of: inspector, to: &cell)
                 if cell.count == 0, isBroadcast { cell.append("(everyone)") }
-            case 3: renderer.appendField("namespace", form, of: inspector, to: &cell)
+            case 3: renderer.appendField("namespace", format, of: inspector, to: &cell)
             case 4: cell.appendInteger(Int64(message.payload.count))
-            default: cell.append(text: message.inspection.wireForm.description)
+            default: cell.append(text: message.inspection.wireFormat.description)
             }
             cell.withUnsafeBytes { row.append($0, column.width, isNumber: column.isNumber, to: &line) }
         }
         if message.inspection.dropReason != nil {
-            renderer.render(message.payload, form, of: inspector)
+            renderer.render(message.payload, format, of: inspector)
         } else {
-            renderer.render(message.inspection.summary.method == "callback" ? "args" : "data", form, of: inspector)
+            renderer.render(message.inspection.summary.method == "callback" ? "args" : "data", format, of: inspector)
         }
         cell.removeAll()
         renderer.withBytes { PrintableText.append($0, characters: truncation, to: &cell) }
@@ -82,12 +82,12 @@ struct MessageTable {
         _ message: ShownMessage, of inspector: MessageInspector, _ renderer: inout MessageRenderer,
         to cell: inout JSONWriter
     ) {
-        if case .undecodable = message.form { return }
+        if case .undecodable = message.format { return }
         if message.inspection.summary.method == "emit" {
-            return renderer.appendField("event", message.form, of: inspector, to: &cell)
+            return renderer.appendField("event", message.format, of: inspector, to: &cell)
         }
         cell.append("(")
-        renderer.appendField("method", message.form, of: inspector, to: &cell)
+        renderer.appendField("method", message.format, of: inspector, to: &cell)
         cell.append(")")
     }
 }

@@ -5,8 +5,8 @@ import PubSubMessages
 /// Describes a payload as a program: Python executes pickles, and this tells harmless ones from hostile ones.
 enum PickleReport {
     /// The listing of a pickle's opcodes, up to where it breaks; one line for JSON.
-    static func opcodes(of payload: UnsafeRawBufferPointer, _ form: MessageInspector.Form) -> String {
-        if isJSON(form) { return "JSON, \(payload.count) bytes: no opcodes\n" }
+    static func opcodes(of payload: UnsafeRawBufferPointer, _ format: MessageInspector.Format) -> String {
+        if isJSON(format) { return "JSON, \(payload.count) bytes: no opcodes\n" }
         var disassembler = PickleDisassembler()
         disassembler.maximumArgumentBytes = .max
         disassembler.maximumOpcodes = .max
@@ -22,8 +22,8 @@ enum PickleReport {
         var warning: String?
     }
 
-    static func audit(of payload: UnsafeRawBufferPointer, _ form: MessageInspector.Form) -> Audit {
-        if isJSON(form) { return Audit(line: "JSON, \(payload.count) bytes: plain data", isPickle: false) }
+    static func audit(of payload: UnsafeRawBufferPointer, _ format: MessageInspector.Format) -> Audit {
+        if isJSON(format) { return Audit(line: "JSON, \(payload.count) bytes: plain data", isPickle: false) }
         var limits = PickleLimits()
         limits.maximumInputBytes = max(limits.maximumInputBytes, payload.count)
         let audit = PickleAudit(of: Array(payload), limits: limits)
@@ -53,8 +53,8 @@ enum PickleReport {
         return report
     }
 
-    private static func isJSON(_ form: MessageInspector.Form) -> Bool {
-        switch form {
+    private static func isJSON(_ format: MessageInspector.Format) -> Bool {
+        switch format {
         case .json: return true
         case .pickle: return false
         case .undecodable(let error):

@@ -18,7 +18,7 @@ struct PrettyHeading {
     ) {
         func field(_ key: StaticString) -> JSONWriter {
             var text = JSONWriter(capacity: 64)
-            renderer.appendField(key, message.form, of: inspector, to: &text)
+            renderer.appendField(key, message.format, of: inspector, to: &text)
             return text
         }
         func append(_ label: StaticString, _ key: StaticString) {
@@ -30,7 +30,7 @@ struct PrettyHeading {
         let summary = message.inspection.summary
         let isEmit = summary.method == "emit"
         palette.begin(.event, &line)
-        if case .undecodable = message.form {
+        if case .undecodable = message.format {
             line.append("undecodable")
         } else {
             let name = field(isEmit ? "event" : "method")
@@ -47,10 +47,10 @@ struct PrettyHeading {
         line.append("  ")
         line.appendInteger(Int64(message.payload.count))
         line.append(message.payload.count == 1 ? " byte" : " bytes")
-        if case .undecodable = message.form {
+        if case .undecodable = message.format {
         } else {
             line.append(", ")
-            line.append(text: message.inspection.wireForm.description)
+            line.append(text: message.inspection.wireFormat.description)
         }
         let host = field("host_id")
         if host.count > 0 {

@@ -14,7 +14,7 @@ struct TopCommand: ParsableCommand {
             bytes/s, average size, maximum size, total, last seen, gap and name. Elsewhere, and with --once or --count, each \
             table is printed below the one before.
 
-            FORM is the format of the messages: pickle and its protocol (python-socketio up to 5.13), or JSON of 5.14.0 \
+            FORMAT is the format of the messages: pickle and its protocol (python-socketio up to 5.13), or JSON of 5.14.0 \
             (and hand-written JSON), 5.14.2 (to 5.15.0) or 5.15.1 and later. LAST is the time since the last message, GAP \
             the longest time without one. A message to several rooms counts in each of them.
 
@@ -128,9 +128,9 @@ final class TopSession: PubSubDelegate {
 
     func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
         guard run.exitCode == nil, let inspection = filter.inspect(payload), filter.isSampled() else { return }
-        let (now, size, format) = (run.eventLoop.now, payload.count, inspection.wireForm)
+        let (now, size, format) = (run.eventLoop.now, payload.count, inspection.wireFormat)
         counts.count(inspection, bytes: size)
-        if case .undecodable = inspection.form { return table.count(.undecodable, bytes: size, format, at: now) }
+        if case .undecodable = inspection.format { return table.count(.undecodable, bytes: size, format, at: now) }
         let summary = inspection.summary
         switch grouping {
         case .room:

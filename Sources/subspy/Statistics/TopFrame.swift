@@ -104,7 +104,7 @@ struct TopFrame {
             // The column that the table is sorted by.
             titles.append((column.order == order ? "▼" : "") + column.title, column.width, isNumber: true, to: &writer)
         }
-        if showsFormat { titles.append("FORM", nil, isNumber: false, to: &writer) }
+        if showsFormat { titles.append("FORMAT", nil, isNumber: false, to: &writer) }
         palette.end(&writer)
         writer.append(0x0A)
         let sorted = table.sorted(by: order, at: now)
@@ -135,7 +135,7 @@ struct TopFrame {
     }
 
     /// `pickle 2/4, JSON 5.15.1+`.
-    private static func text(of formats: Set<WireForm>) -> String {
+    private static func text(of formats: Set<WireFormat>) -> String {
         var versions: [String: [String]] = [:]
         for format in formats {
             let words = "\(format)".split(separator: " ").map(String.init)

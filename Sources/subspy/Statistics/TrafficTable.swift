@@ -41,12 +41,12 @@ struct TrafficCounts {
     private(set) var undecodable = 0
     private var lastRefresh: NIODeadline?
     private var methods: [ByteString: Int] = [:]
-    private var formats: [WireForm: Int] = [:]
+    private var formats: [WireFormat: Int] = [:]
 
     mutating func count(_ inspection: MessageInspector.Inspection, bytes count: Int) {
         tally.count(bytes: count)
-        formats[inspection.wireForm, default: 0] += 1
-        if case .undecodable = inspection.form { return undecodable += 1 }
+        formats[inspection.wireFormat, default: 0] += 1
+        if case .undecodable = inspection.format { return undecodable += 1 }
         var method = inspection.summary.method ?? "(no method)"
         if methods[method] == nil, methods.count >= Limits.methods { method = "(others)" }
         methods[method, default: 0] += 1
@@ -95,13 +95,13 @@ struct TrafficTable {
         private(set) var tally = Tally()
         private(set) var maximumBytes = 0
         /// The format of the last message.
-        private var format: WireForm
+        private var format: WireFormat
         /// The formats of all messages.
-        private(set) var formats: Set<WireForm>
+        private(set) var formats: Set<WireFormat>
         private(set) var lastSeen: NIODeadline
         private var longestGap: TimeAmount = .zero
 
-        init(_ key: Key, format: WireForm, at now: NIODeadline) {
+        init(_ key: Key, format: WireFormat, at now: NIODeadline) {
             self.key = key
             self.format = format
             formats = [format]
@@ -113,7 +113,7 @@ struct TrafficTable {
         /// The longest time without a message, the present one included.
         func gap(at now: NIODeadline) -> TimeAmount { max(longestGap, now - lastSeen) }
 
-        fileprivate mutating func count(bytes count: Int, _ format: WireForm, at now: NIODeadline) {
+        fileprivate mutating func count(bytes count: Int, _ format: WireFormat, at now: NIODeadline) {
             if tally.messages > 0 { longestGap = max(longestGap, now - lastSeen) }
             lastSeen = now
             tally.count(bytes: count)
@@ -149,7 +149,7 @@ struct TrafficTable {
         lastRefresh = now
     }
 
-    mutating func count(_ key: Key, bytes: Int, _ format: WireForm, at now: NIODeadline) {
+    mutating func count(_ key: Key, bytes: Int, _ format: WireFormat, at now: NIODeadline) {
         if let index = indices[key] {
             rows[index].count(bytes: bytes, format, at: now)
         } else if rows.count < capacity {
