@@ -9,7 +9,7 @@ extension Router {
     /// event loop: emits that arrive together leave in one write to each client and one to Redis.
     ///
     /// - Returns: why it isn't published, if that is known already, or the error reply to the one before it.
-    func emit(_ emit: PublishedEmit) throws -> RedisError? {
+    func emit(_ emit: OwnEmit) throws -> RedisError? {
         counters.httpMessages += 1
         try decoder.decoding(emit) { try route($0) }
         if !publisher.hasBatch { eventLoop.assumeIsolated().execute { self.finishEmits() } }

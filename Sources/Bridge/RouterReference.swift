@@ -51,7 +51,7 @@ final class RouterReference: Sendable {
         case later(EventLoopFuture<RedisError?>)
     }
 
-    func emit(_ emit: PublishedEmit) throws -> Emitted {
+    func emit(_ emit: OwnEmit) throws -> Emitted {
         let eventLoop = router.eventLoop
         guard eventLoop.inEventLoop else {
             return .later(eventLoop.submit { [router] in try router.value.emit(emit) })

@@ -10,7 +10,7 @@ struct EmitEndpoint: Sendable {
     var usesFastLane = true
 
     struct Request: Sendable {
-        let emit: PublishedEmit
+        let emit: OwnEmit
         /// `"report": true`.
         var wantsReport = false
     }
@@ -22,7 +22,7 @@ struct EmitEndpoint: Sendable {
         }
         return body.withUnsafeReadableBytes { buffer in
             let isSecret = { (given: UnsafeRawBufferPointer) in ConstantTime.areEqual(given, secret) }
-            if usesFastLane, let emit = PublishedEmit(body: buffer, hostID: hostID, isSecret: isSecret) {
+            if usesFastLane, let emit = OwnEmit(body: buffer, hostID: hostID, isSecret: isSecret) {
                 return .success(Request(emit: emit))
             }
             var document = JSONDocument()
@@ -42,7 +42,7 @@ struct EmitEndpoint: Sendable {
             do throws(EmitFields.Refusal) {
                 let fields = try EmitFields(document)
                 let payload = PubSubMessageEncoder.emit(document, room: fields.room, hostID: hostID)
-                return .success(Request(emit: PublishedEmit(payload: payload), wantsReport: fields.wantsReport))
+                return .success(Request(emit: OwnEmit(payload: payload), wantsReport: fields.wantsReport))
             } catch {
                 return .failure(.jsonError(.badRequest, error.sentence))
             }

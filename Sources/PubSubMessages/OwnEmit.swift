@@ -2,7 +2,7 @@ import EmitFastLane
 import JSONCodec
 
 /// An emit of ours as it is published.
-package struct PublishedEmit: Sendable {
+package struct OwnEmit: Sendable {
     package let payload: [UInt8]
     /// Known of those that the fast lane has written.
     let parts: OwnEmitParts?
@@ -26,7 +26,7 @@ package struct PublishedEmit: Sendable {
 
 extension PubSubMessageDecoder {
     /// Decodes an emit of ours on its way out, and calls `body` with the message, during which `encodeEvent` may be called.
-    package func decoding<R>(_ emit: PublishedEmit, _ body: (PubSubMessage) throws -> R) throws -> R {
+    package func decoding<R>(_ emit: OwnEmit, _ body: (PubSubMessage) throws -> R) throws -> R {
         try emit.payload.withUnsafeBytes { payload in
             if let parts = emit.parts, let message = message(parts, in: payload) { return try body(message) }
             return try body(try decode(payload, includingOwn: true))

@@ -4,11 +4,11 @@ import Testing
 @testable import PubSubMessages
 
 /// The one pass over a body of `POST /emit`, against its full parse.
-@Suite(.bothWays) struct PublishedEmitTests {
+@Suite(.bothWays) struct OwnEmitTests {
     private static let hostID: ByteString = "0123456789abcdef0123456789abcdef"
 
-    private static func short(_ body: [UInt8], from host: ByteString = hostID) -> PublishedEmit? {
-        body.withUnsafeBytes { PublishedEmit(body: $0, hostID: host) { $0.elementsEqual("123".utf8) } }
+    private static func short(_ body: [UInt8], from host: ByteString = hostID) -> OwnEmit? {
+        body.withUnsafeBytes { OwnEmit(body: $0, hostID: host) { $0.elementsEqual("123".utf8) } }
     }
 
     /// What the keys of a body mean by the full parse; nil where it can't be parsed.
@@ -25,7 +25,7 @@ import Testing
         }
     }
 
-    private static func decoded(_ emit: PublishedEmit) throws -> (message: String, event: EventBody, decoder: String) {
+    private static func decoded(_ emit: OwnEmit) throws -> (message: String, event: EventBody, decoder: String) {
         let decoder = makeDecoder(hostID: hostID)
         return try decoder.decoding(emit) { message in
             let event = try decoder.encodeEvent()
@@ -72,7 +72,7 @@ import Testing
         let bytes = Array(body.utf8)
         let emit = try #require(Self.short(bytes))
         #expect(emit.payload == Self.full(bytes))
-        #expect(try Self.decoded(emit) == Self.decoded(PublishedEmit(payload: emit.payload)))
+        #expect(try Self.decoded(emit) == Self.decoded(OwnEmit(payload: emit.payload)))
     }
 
     @Test(arguments: other)
@@ -100,7 +100,7 @@ import Testing
             read += 1
             let text = String(decoding: bytes, as: UTF8.self).debugDescription
             #expect(emit.payload == Self.full(bytes), "\(text)")
-            #expect(try Self.decoded(emit) == Self.decoded(PublishedEmit(payload: emit.payload)), "\(text)")
+            #expect(try Self.decoded(emit) == Self.decoded(OwnEmit(payload: emit.payload)), "\(text)")
         }
         #expect(read > 500)
     }
@@ -115,14 +115,14 @@ import Testing
 
     @Test(arguments: [hostID, HostID.random()])
     func `a sender's form is learnt from simple emits as from others`(host: ByteString) throws {
-        func events(_ emits: [PublishedEmit]) throws -> [EventBody] {
+        func events(_ emits: [OwnEmit]) throws -> [EventBody] {
             let decoder = makeDecoder(hostID: host)
             return try emits.map { emit in try decoder.decoding(emit) { _ in try decoder.encodeEvent() } }
         }
         let simple = try #require(Self.short(Array(Self.plain[0].utf8), from: host))
         let body = Array(#"{"secret":"123","event":"e","data":[1,2]}"#.utf8)
-        let list = PublishedEmit(payload: try #require(Self.full(body, from: host)))
-        #expect(try events([list, simple, list]) == events([list, PublishedEmit(payload: simple.payload), list]))
+        let list = OwnEmit(payload: try #require(Self.full(body, from: host)))
+        #expect(try events([list, simple, list]) == events([list, OwnEmit(payload: simple.payload), list]))
     }
 
     private struct SplitMix: RandomNumberGenerator {
