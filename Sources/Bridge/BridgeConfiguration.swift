@@ -14,7 +14,7 @@ package struct BridgeConfiguration: Sendable {
     /// Redis channels to subscribe to; HTTP emits and acks are published on the first.
     package var redisChannels = ["flask-socketio"]
     /// The reading of a list in the `data` of a JSON message.
-    package var listReading = PubSubMessageDecoder.ListReading.learned
+    package var listConvention = PubSubMessageDecoder.ListConvention.learned
     /// The fast lane reads most emits without a parser. False only in tests, which compare both ways (``EmitFastLane``).
     package var usesFastLane = true
     /// The format of published HTTP emits; nil follows the other servers on the channel.

@@ -41,7 +41,7 @@ final class Router: PubSubDelegate {
         limits.maximumPayloadBytes = configuration.maxMessageBytes
         limits.maximumSenders = configuration.maxSenders
         decoder = PubSubMessageDecoder(hostID: hostID, limits: limits, usesFastLane: configuration.usesFastLane)
-        decoder.listReading = configuration.listReading
+        decoder.listConvention = configuration.listConvention
         rooms = RoomDirectory(loopCount: loopCount)
         outbox = ShardOutbox(loopCount: loopCount, joinLimitBytes: configuration.maxJoinedBytes)
         publisher = LocalPublisher(broker: broker, configuration: configuration, logger: logger)

@@ -59,7 +59,7 @@ extension JSONLocator {
             var isUnescaped = true
             at &+= 1
             while true {
-                at &+= plainRunLength(bytes, from: at)
+                at &+= unescapedRunLength(bytes, from: at)
                 guard at < bytes.count else { return nil }
                 let byte = bytes[at]
                 at &+= byte == UInt8(ascii: "\\") ? 2 : 1

@@ -76,7 +76,7 @@ struct PickleLocator: ~Copyable {
 
     /// Whether the bytes of a text are valid. Most are printable ASCII, which is seen without a call.
     @inline(__always) static func isValidText(_ text: UnsafeRawBufferPointer) -> Bool {
-        plainRunLength(text, from: 0) == text.count || WTF8.isValid(text)
+        unescapedRunLength(text, from: 0) == text.count || WTF8.isValid(text)
     }
 }
 

@@ -62,7 +62,7 @@ extension PickleTranscoder {
         switch byte(place) {
         case Opcode.shortBinUnicode.rawValue, Opcode.binUnicode.rawValue:
             guard let text = text(of: token) else { return false }
-            if writer.appendPlainString(text) { return true }
+            if writer.appendUnescapedString(text) { return true }
             guard WTF8.isValid(text) else { return false }
             writer.appendString(wtf8: text)
         case Opcode.none.rawValue: writer.append("null")

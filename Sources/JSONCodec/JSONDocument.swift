@@ -73,7 +73,7 @@ package struct JSONDocument: ~Copyable {
     }
 
     /// A string's content in the input, if it has no escapes; nil otherwise.
-    package func plainContent(of node: Node) -> UnsafeRawBufferPointer? {
+    package func unescapedContent(of node: Node) -> UnsafeRawBufferPointer? {
         let entry = self[node]
         return entry.kind == .string && !entry.flags.contains(.hasEscapes) ? bytes(of: entry) : nil
     }

@@ -48,7 +48,7 @@ struct JSONScanner {
         let start = index
         var flags: JSONTapeNode.Flags = [.isCanonical]
         while true {
-            index &+= plainRunLength(text, from: index)
+            index &+= unescapedRunLength(text, from: index)
             guard index < text.count else { throw JSONError(.endOfText, at: index) }
             let byte = text[index]
             switch byte {

@@ -8,7 +8,7 @@ extension JSONWriter {
         reserve(text.count &+ 2)
         append(UInt8(ascii: "\""))
         if appendShort(text) { return }
-        if plainRunLength(text, from: 0) == text.count {
+        if unescapedRunLength(text, from: 0) == text.count {
             // Room for text and quotes is there.
             append(raw: text)
             storage.storeBytes(of: UInt8(ascii: "\""), toByteOffset: used, as: UInt8.self)
@@ -22,8 +22,8 @@ extension JSONWriter {
     /// Appends a text in quotes if nothing in it needs an escape.
     ///
     /// - Returns: false, with nothing appended, if something does.
-    public mutating func appendPlainString(_ text: UnsafeRawBufferPointer) -> Bool {
-        guard plainRunLength(text, from: 0) == text.count else { return false }
+    public mutating func appendUnescapedString(_ text: UnsafeRawBufferPointer) -> Bool {
+        guard unescapedRunLength(text, from: 0) == text.count else { return false }
         reserve(text.count &+ 2)
         append(UInt8(ascii: "\""))
         append(raw: text)
@@ -35,7 +35,7 @@ extension JSONWriter {
     mutating func appendEscaped(wtf8 text: UnsafeRawBufferPointer) {
         var index = 0
         while index < text.count {
-            let plain = plainRunLength(text, from: index)
+            let plain = unescapedRunLength(text, from: index)
             if plain > 0 {
                 append(raw: UnsafeRawBufferPointer(rebasing: text[index..<index &+ plain]))
                 index &+= plain
@@ -114,7 +114,7 @@ extension JSONWriter {
 
 /// How many bytes from `start` need no escape. Eight at a time, since nearly all text is plain.
 @inlinable @inline(__always)
-public func plainRunLength(_ text: UnsafeRawBufferPointer, from start: Int) -> Int {
+public func unescapedRunLength(_ text: UnsafeRawBufferPointer, from start: Int) -> Int {
     guard let base = text.baseAddress else { return 0 }
     var index = start
     while text.count &- index >= 8 {

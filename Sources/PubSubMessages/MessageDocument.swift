@@ -15,7 +15,7 @@ protocol MessageDocument: ~Copyable {
     func text(_ node: Node) -> ByteString?
     func isText(_ node: Node, equalTo bytes: ByteString) -> Bool
     /// The content of a text where it stands, without escapes; nil for everything else.
-    func plainText(_ node: Node) -> UnsafeRawBufferPointer?
+    func unescapedText(_ node: Node) -> UnsafeRawBufferPointer?
     /// Which key of a message this is, nil for unknown ones.
     func key(_ node: Node) -> MessageKey?
     func int64(_ node: Node) -> Int64?
@@ -130,15 +130,15 @@ extension JSONDocument: MessageDocument {
 
     func text(_ node: Node) -> ByteString? { byteString(node) }
 
-    func plainText(_ node: Node) -> UnsafeRawBufferPointer? { plainContent(of: node) }
+    func unescapedText(_ node: Node) -> UnsafeRawBufferPointer? { unescapedContent(of: node) }
 
     func isText(_ node: Node, equalTo bytes: ByteString) -> Bool {
-        guard let content = plainContent(of: node) else { return byteString(node) == bytes }
+        guard let content = unescapedContent(of: node) else { return byteString(node) == bytes }
         return bytes.hasBytes(content)
     }
 
     func key(_ node: Node) -> MessageKey? {
-        if let content = plainContent(of: node) { return MessageKey(content) }
+        if let content = unescapedContent(of: node) { return MessageKey(content) }
         return byteString(node)?.withUnsafeBytes { MessageKey($0) }
     }
 
@@ -198,7 +198,7 @@ extension PickleDocument: MessageDocument {
         return ByteString(bytes)
     }
 
-    func plainText(_ node: Node) -> UnsafeRawBufferPointer? {
+    func unescapedText(_ node: Node) -> UnsafeRawBufferPointer? {
         let node = content(of: node)
         guard kind(of: node) == .str || kind(of: node) == .byteString else { return nil }
         return bytes(of: node)

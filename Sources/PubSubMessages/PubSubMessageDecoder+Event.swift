@@ -111,7 +111,7 @@ extension PubSubMessageDecoder {
 
     private func attachment(_ node: JSONDocument.Node) throws(PubSubMessageError) -> [UInt8] {
         let decoded: [UInt8]??
-        if let content = json.plainContent(of: node) {
+        if let content = json.unescapedContent(of: node) {
             decoded = PythonBase64.decode(content)
         } else {
             decoded = json.byteString(node).map { text in text.withUnsafeBytes { PythonBase64.decode($0) } }

@@ -33,9 +33,9 @@ package final class PubSubMessageDecoder {
     // Behind a getter: of a stored property another module checks the access for each message.
     @exclusivity(unchecked) private var found = SenderMistakes()
     /// How a list in the `data` of JSON is read (`--dialect`).
-    @exclusivity(unchecked) package var listReading = ListReading.learned
+    @exclusivity(unchecked) package var listConvention = ListConvention.learned
 
-    package enum ListReading: String, CaseIterable, Sendable {
+    package enum ListConvention: String, CaseIterable, Sendable {
         /// As each sender has shown, else as the newest release does.
         case learned = "auto"
         /// One argument: 5.14.0 to 5.15.0.
@@ -201,7 +201,7 @@ package final class PubSubMessageDecoder {
     ///
     /// - Parameter written: what the message alone shows.
     func dialect(_ written: Dialect, of hostID: ByteString?) -> Dialect {
-        switch listReading {
+        switch listConvention {
         case .arguments: return .json5_15_1
         case .oneArgument: return written == .json5_14_0 ? .json5_14_0 : .json5_14_2
         case .learned: break

@@ -25,7 +25,7 @@ package protocol PubSubBroker: AnyObject {
     /// Publishes a batch in one write.
     ///
     /// - Returns: succeeds when the server has replied to each message. Fails as `publish` of one message does; the batch's
-    ///   `answeredCount` is the number of replies until then.
+    ///   `replyCount` is the number of replies until then.
     func publish(_ batch: RedisPublishBatch) -> EventLoopFuture<Void>
 
     /// The known reason why a message of so many bytes can't be published now, if there is one: no connection, a full queue, or

@@ -43,7 +43,7 @@ struct RedisPendingCommands {
             case (.query(let name, let promise), .error(let message)):
                 promise.fail(RedisError.refused(command: name, message: message))
             case (.query(_, let promise), _): promise.succeed(reply)
-            case (.publishes(let batch, let promise), _) where batch.isAnswered:
+            case (.publishes(let batch, let promise), _) where batch.isComplete:
                 if let message = batch.refusal {
                     promise.fail(rights.refusal(of: .publish, message))
                 } else {
@@ -122,7 +122,7 @@ struct RedisPendingCommands {
     /// Takes the next reply.
     mutating func received(_ reply: RedisReply) -> RedisConnectionState.Action {
         if let batch = firstBatch, batch.take(reply) {
-            return batch.isAnswered ? popAnswered(reply) : .none
+            return batch.isComplete ? popAnswered(reply) : .none
         }
         if !entries.isEmpty { return popAnswered(reply) }
         // The server speaks first when it has too many clients.
@@ -139,7 +139,7 @@ struct RedisPendingCommands {
     ) -> (taken: Int, action: RedisConnectionState.Action)? {
         guard let batch = firstBatch else { return nil }
         let taken = batch.takeReplies(from: bytes)
-        if batch.isAnswered { return (taken, popAnswered(.status)) }
+        if batch.isComplete { return (taken, popAnswered(.status)) }
         return taken > 0 ? (taken, .none) : nil
     }
 

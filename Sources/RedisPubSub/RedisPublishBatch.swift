@@ -11,7 +11,7 @@ package final class RedisPublishBatch {
     @exclusivity(unchecked) package private(set) var messageCount = 0
     @exclusivity(unchecked) package private(set) var payloadBytes = 0
     /// The messages that Redis has replied to, and those among them that reached nobody.
-    package private(set) var answeredCount = 0
+    package private(set) var replyCount = 0
     package private(set) var unheardCount = 0
     /// The first refusal among the replies, and their number.
     private(set) var refusal: String?
@@ -25,10 +25,10 @@ package final class RedisPublishBatch {
     /// The bytes of all commands so far.
     package var byteCount: Int { commands.readableBytes }
 
-    var isAnswered: Bool { answeredCount == messageCount }
+    var isComplete: Bool { replyCount == messageCount }
 
     /// The messages that Redis has refused or not replied to.
-    package var failureCount: Int { messageCount - answeredCount + refusedCount }
+    package var failureCount: Int { messageCount - replyCount + refusedCount }
 
     /// Adds one message; not after the batch has been given to a broker.
     package func append(_ payload: UnsafeRawBufferPointer, to redisChannel: UnsafeRawBufferPointer) {
@@ -80,7 +80,7 @@ package final class RedisPublishBatch {
     // MARK: Replies
 
     private func note(receivers: Int64) {
-        answeredCount += 1
+        replyCount += 1
         if receivers == 0 { unheardCount += 1 }
     }
 
@@ -89,7 +89,7 @@ package final class RedisPublishBatch {
         switch reply {
         case .integer(let count): note(receivers: count)
         case .error(let message):
-            answeredCount += 1
+            replyCount += 1
             refusedCount += 1
             if refusal == nil { refusal = message }
         default: return false
@@ -102,7 +102,7 @@ package final class RedisPublishBatch {
     /// - Returns: the number of bytes taken. An incomplete reply, or any other one, is left.
     func takeReplies(from bytes: UnsafeRawBufferPointer) -> Int {
         var taken = 0
-        while !isAnswered, taken < bytes.count, bytes[taken] == UInt8(ascii: ":") {
+        while !isComplete, taken < bytes.count, bytes[taken] == UInt8(ascii: ":") {
             var index = taken + 1
             var number: Int64 = 0
             // Nine digits are enough for a count of subscribers.

@@ -63,7 +63,7 @@ struct Settings: Sendable {
         warnings += flaws + bridge.origins.compactMap { AllowedOrigin.doubt(in: $0) }
         bridge.emitSecret = command.secret ?? environment.value("SECRET")
         if !command.channel.isEmpty { bridge.redisChannels = command.channel }
-        bridge.listReading = try Self.choice(command.dialect, of: "--dialect") ?? .learned
+        bridge.listConvention = try Self.choice(command.dialect, of: "--dialect") ?? .learned
         let publishing: Publishing = try Self.choice(command.publish, of: "--publish") ?? .auto
         bridge.publishFormat = publishing.format
         if bridge.redisChannels.contains("") { throw SettingsError(description: "--channel must not be empty") }

@@ -45,12 +45,12 @@ import Testing
             (.oneArgument, "", "[1, 2]", #"["x",[1,2]]"#),
             (.arguments, #""binary": false"#, "[1, 2]", #"["x",1,2]"#), (.arguments, "", "[1, 2]", #"["x",1,2]"#),
             (.arguments, "", "{}", #"["x",{}]"#), (.arguments, #""binary": false"#, "[null]", #"["x"]"#),
-        ] as [(PubSubMessageDecoder.ListReading, String, String, String)])
+        ] as [(PubSubMessageDecoder.ListConvention, String, String, String)])
     func `a list is read as told, whoever sends it`(
-        reading: PubSubMessageDecoder.ListReading, fields: String, data: String, expected: String
+        reading: PubSubMessageDecoder.ListConvention, fields: String, data: String, expected: String
     ) throws {
         let decoder = makeDecoder(hostID: "own")
-        decoder.listReading = reading
+        decoder.listConvention = reading
         // What the sender has shown makes no difference then.
         _ = try decoder.event(text: emitText(#""binary": false"#, data: "{}"))
         #expect(try decoder.event(text: emitText(fields, data: data)) == expected)

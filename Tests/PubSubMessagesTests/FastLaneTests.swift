@@ -307,11 +307,11 @@ import Testing
             #"1, "event": "\u0079""#,
         ], [#""binary": false, "#, ""])
     func `data of every kind is written as by the parser`(data: String, binary: String) throws {
-        for reading in PubSubMessageDecoder.ListReading.allCases {
+        for reading in PubSubMessageDecoder.ListConvention.allCases {
             let text = Self.json.replacing(#"[{"a": [1, "}\"]"]}]"#, with: data)
                 .replacing(#""binary": false, "#, with: binary)
             let decoders = Decoders()
-            (decoders.fast.listReading, decoders.whole.listReading) = (reading, reading)
+            (decoders.fast.listConvention, decoders.whole.listConvention) = (reading, reading)
             let failure = decoders.difference(Array(text.utf8))
             #expect(failure == nil)
         }

@@ -50,7 +50,7 @@ import Testing
         let payload = Array(try published(body).utf8)
         let bare = PubSubMessageEncoder.emit(payload, as: .bareJSON)
         let old = makeDecoder(hostID: "other")
-        old.listReading = .oneArgument
+        old.listConvention = .oneArgument
         #expect(try old.event(bare) == event)
         #expect(!String(decoding: bare, as: UTF8.self).contains("binary"))
         let pickle = PubSubMessageEncoder.emit(payload, as: .pickle)

@@ -51,7 +51,7 @@ import Testing
             try subject.reply(String(decoding: replies[..<cut], as: UTF8.self))
             try subject.reply(String(decoding: replies[cut...], as: UTF8.self))
             try future.wait()
-            #expect(batch.answeredCount == 5 && batch.unheardCount == 2)
+            #expect(batch.replyCount == 5 && batch.unheardCount == 2)
             #expect(subject.cause == nil && subject.link.counters.commands == 5)
         }
     }
@@ -74,7 +74,7 @@ import Testing
         let batch = Self.batch("1", "2", "3")
         let future = send(batch, on: subject)
         try subject.reply(":1\r\n-NOPERM no such channel for you\r\n")
-        #expect(batch.answeredCount == 2)
+        #expect(batch.replyCount == 2)
         try subject.reply(":1\r\n")
         #expect(throws: RedisError.refused(command: .publish, message: "NOPERM no such channel for you")) {
             try future.wait()
@@ -104,7 +104,7 @@ import Testing
         let other = send(next, on: subject)
         try subject.reply(":0\r\n:5\r\n")
         try other.wait()
-        #expect(next.answeredCount == 1 && next.unheardCount == 0)
+        #expect(next.replyCount == 1 && next.unheardCount == 0)
         #expect(subject.link.counters.expiredCommands == 2 && subject.cause == nil)
     }
 
@@ -127,6 +127,6 @@ import Testing
         try subject.reply(":1\r\n")
         subject.connection.end(.closedByServer)
         #expect(throws: RedisError.closedByServer) { try future.wait() }
-        #expect(batch.answeredCount == 1 && batch.failureCount == 1)
+        #expect(batch.replyCount == 1 && batch.failureCount == 1)
     }
 }

@@ -107,7 +107,7 @@ extension ValueSpelling where Self: ~Copyable {
     private mutating func appendString(
         _ node: JSONDocument.Node, isKey: Bool, of document: borrowing JSONDocument
     ) {
-        if let content = document.plainContent(of: node) {
+        if let content = document.unescapedContent(of: node) {
             if isKey { append(key: content) } else { append(text: content) }
         } else if let content = document.byteString(node) {
             // Copied first: writing while borrowing the text would need two accesses to `self`.

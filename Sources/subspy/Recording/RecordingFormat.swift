@@ -112,7 +112,7 @@ struct RecordedLine {
     init?(_ line: UnsafeRawBufferPointer) {
         var rest = Scanner(bytes: line)
         guard rest.take("{\"us\":"), let time = rest.takeInteger(), rest.take(",\"channel\":\""),
-            let channel = rest.takePlainText(), rest.take("\",\"")
+            let channel = rest.takeUnescapedText(), rest.take("\",\"")
         else { return nil }
         microseconds = time
         redisChannel = channel
@@ -183,7 +183,7 @@ struct RecordedLine {
         }
 
         /// Up to the next quotation mark.
-        mutating func takePlainText() -> UnsafeRawBufferPointer? {
+        mutating func takeUnescapedText() -> UnsafeRawBufferPointer? {
             let start = position
             while position < bytes.count, bytes[position] != UInt8(ascii: "\"") {
                 guard bytes[position] != UInt8(ascii: "\\"), 0x20..<0x80 ~= bytes[position] else { return nil }

@@ -127,7 +127,7 @@ final class RecordingReader {
     private func payload(of root: JSONDocument.Node, _ message: JSONDocument.Node?) -> [UInt8]? {
         if let message { return try? MessageText.payload(of: message, in: root, document) }
         if let text = document.value(forKey: "text", in: root) { return document.byteString(text)?.bytes }
-        guard let text = document.value(forKey: "base64", in: root), let content = document.plainContent(of: text)
+        guard let text = document.value(forKey: "base64", in: root), let content = document.unescapedContent(of: text)
         else { return nil }
         return StrictBase64.decode(content)
     }

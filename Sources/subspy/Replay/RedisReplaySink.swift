@@ -71,8 +71,8 @@ final class RedisReplaySink: ReplaySink {
         switch error {
         case RedisError.notConnected, RedisError.queueFull, RedisError.unreachable: unsent.append(batch)
         default:
-            replayer?.count(batch.answeredCount, bytes: batch.payloadBytes * batch.answeredCount / batch.messageCount)
-            uncertainCount += batch.messageCount - batch.answeredCount
+            replayer?.count(batch.replyCount, bytes: batch.payloadBytes * batch.replyCount / batch.messageCount)
+            uncertainCount += batch.messageCount - batch.replyCount
         }
         if case RedisError.refused = error {
             StandardError.say("\(error)")
