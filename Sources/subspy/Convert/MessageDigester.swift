@@ -5,7 +5,7 @@ import PubSubMessages
 /// Reads the messages of recordings for comparison.
 final class MessageDigester {
     private let ignoresHost: Bool
-    private let inspector = MessageInspector()
+    private let reader = MessageReader()
 
     init(ignoresHost: Bool) {
         self.ignoresHost = ignoresHost
@@ -39,7 +39,7 @@ final class MessageDigester {
 
     /// The part of a message that is compared; nil for a payload that can't be read.
     func value(of payload: [UInt8]) -> PickleValue? {
-        guard let value = try? inspector.value(of: payload).value.withTextsOfPython3 else { return nil }
+        guard let value = try? reader.value(of: payload).value.withTextsOfPython3 else { return nil }
         guard ignoresHost, case .dict(let dict) = value else { return value }
         return .dict(PickleDict(dict.pairs.filter { !$0.key.isText("host_id") }))
     }

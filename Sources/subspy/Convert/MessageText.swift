@@ -2,18 +2,17 @@ import JSONCodec
 import PickleCodec
 import PubSubMessages
 
-/// Writes a payload as JSON with tags, after the format it had, and reads it again:
-/// `"format":"pickle","protocol":4,"message":{...}`.
-struct MessageText: ~Copyable {
-    private var renderer = MessageRenderer()
-
-    /// Appends these keys; false for a payload that can't be read, and for values that JSON can't express.
-    mutating func appendKeys(
-        for payload: UnsafeRawBufferPointer, by inspector: MessageInspector, to writer: inout JSONWriter
+/// Writes payloads as JSON with tags, and reads them again.
+enum MessageText {
+    /// Appends `,"format":"pickle","protocol":4,"message":{...}` for a payload; nothing for one that can't be read, and for
+    /// values that JSON can't express.
+    ///
+    /// - Returns: false when nothing was appended.
+    static func appendKeys(
+        for payload: UnsafeRawBufferPointer, _ renderer: inout MessageRenderer, to writer: inout JSONWriter
     ) -> Bool {
         let before = writer.count
-        let format = inspector.inspect(payload).format
-        switch format {
+        switch renderer.reader.inspect(payload).format {
         case .json: writer.append(",\"format\":\"json\"")
         case .pickle:
             writer.append(",\"format\":\"pickle\",\"protocol\":")
@@ -21,7 +20,7 @@ struct MessageText: ~Copyable {
         case .undecodable: return false
         }
         writer.append(",\"message\":")
-        guard append(payload, format, of: inspector, to: &writer) == nil else {
+        guard append(payload, &renderer, to: &writer) == nil else {
             writer.truncate(to: before)
             return false
         }
@@ -31,20 +30,18 @@ struct MessageText: ~Copyable {
     /// Appends the payload that was inspected last as JSON with tags.
     ///
     /// - Returns: why it can't be read back; nil when it can.
-    mutating func append(
-        _ payload: UnsafeRawBufferPointer, _ format: MessageInspector.Format, of inspector: MessageInspector,
-        to writer: inout JSONWriter
+    static func append(
+        _ payload: UnsafeRawBufferPointer, _ renderer: inout MessageRenderer, to writer: inout JSONWriter
     ) -> String? {
         renderer.prepare(for: payload)
-        guard renderer.appendJSON(nil, format, of: inspector, to: &writer) else { return renderer.tooLong }
-        return renderer.refusal
+        return renderer.appendJSON(to: &writer) ? renderer.refusal : renderer.tooLong
     }
 
     /// The payload of a line with these keys; without `format` it is JSON, without `protocol` a pickle of protocol 4.
     static func payload(
         of message: JSONDocument.Node, in line: JSONDocument.Node, _ document: borrowing JSONDocument
     ) throws -> [UInt8] {
-        let value = try TaggedJSON.value(message, of: document)
+        let value = try PickleValue(message, of: document, hasTags: true)
         guard let format = document.value(forKey: "format", in: line) else { return try payload(of: value, as: .json) }
         if document.isString(format, equalTo: "json") { return try payload(of: value, as: .json) }
         guard document.isString(format, equalTo: "pickle") else {

@@ -38,9 +38,10 @@ struct Palette {
     func begin(_ color: Color, _ writer: inout JSONWriter) { if hasColors { writer.append(color.sequence) } }
     func end(_ writer: inout JSONWriter) { if hasColors { writer.append("\u{1B}[0m") } }
 
-    func append(_ text: String, _ color: Color, to writer: inout JSONWriter) {
+    /// Appends what `body` appends, in a colour.
+    func paint(_ color: Color, _ writer: inout JSONWriter, _ body: (inout JSONWriter) -> Void) {
         begin(color, &writer)
-        writer.append(text: text)
+        body(&writer)
         end(&writer)
     }
 }

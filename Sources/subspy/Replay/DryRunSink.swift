@@ -4,8 +4,7 @@ import PubSubMessages
 /// Prints the messages of a replay: time after its start in seconds, channel, message.
 final class DryRunSink: ReplaySink {
     private let output: LineOutput
-    private let inspector = MessageInspector()
-    private var renderer = MessageRenderer()
+    private var renderer = MessageRenderer(MessageReader())
 
     let hasRoom = true
     let isIdle = true
@@ -24,7 +23,7 @@ final class DryRunSink: ReplaySink {
         time.append(seconds: entry.microseconds)
         time.append(" ")
         time.withUnsafeBytes { output.append(spelled: $0) }
-        output.append(entry.redisChannel, entry.payload, by: inspector, &renderer)
+        output.append(entry.redisChannel, entry.payload, &renderer)
     }
 
     func flush() { output.flush() }

@@ -9,8 +9,8 @@ struct EmitRequest {
     let isSimplified: Bool
 
     /// - Throws: for a message that the request can't express.
-    init(_ payload: [UInt8], secret: ByteString, by inspector: MessageInspector) throws {
-        let (inspection, message) = try inspector.dict(of: payload)
+    init(_ payload: [UInt8], secret: ByteString, by reader: MessageReader) throws {
+        let (inspection, message) = try reader.dict(of: payload)
         let arguments = try EventArguments(of: message, writtenAs: inspection)
         guard let method = message["method"], method.isText("emit"), let event = message["event"], let arguments else {
             throw Refusal("only emits can be posted")

@@ -14,7 +14,7 @@ final class HTTPReplaySink: ReplaySink {
     private let secret: ByteString
     private let isPatient: Bool
     private var replayer: Replayer?
-    private let inspector = MessageInspector()
+    private let reader = MessageReader()
     private var simplifiedCount = 0
     private var leftOutCount = 0
     private var refusedCount = 0
@@ -57,7 +57,7 @@ final class HTTPReplaySink: ReplaySink {
 
     private func request(for entry: ReplayEntries.Entry) -> EmitRequest? {
         do {
-            return try EmitRequest(entry.payload, secret: secret, by: inspector)
+            return try EmitRequest(entry.payload, secret: secret, by: reader)
         } catch {
             if leftOutCount == 0 { StandardError.say("a message can't be posted and is left out: \(error)") }
             leftOutCount += 1

@@ -4,7 +4,7 @@ import PubSubMessages
 
 /// Changes recorded messages: their rooms, namespace, sender and format.
 final class MessageRewriter {
-    private let inspector = MessageInspector()
+    private let reader = MessageReader()
     private let format: RewriteFormat
     private let room: PickleValue?
     private let mapping: [ByteString: PickleValue]
@@ -27,7 +27,7 @@ final class MessageRewriter {
     ///
     /// - Throws: for a payload that is no message, and for a value that the new format can't hold.
     func rewrite(_ payload: [UInt8]) throws -> [UInt8] {
-        let (inspection, dict) = try inspector.dict(of: payload)
+        let (inspection, dict) = try reader.dict(of: payload)
         let message = PickleDict(
             dict.pairs.map { PickleDict.Pair(key: $0.key, value: changed($0.value, forKey: $0.key)) })
         if case .pickle = inspection.format, format != .json {

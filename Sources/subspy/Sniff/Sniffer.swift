@@ -25,7 +25,7 @@ final class Sniffer: PubSubDelegate {
         filter = MessageFilter(options.filter)
         output = LineOutput(run)
         printer = MessagePrinter(
-            output: output, inspector: filter.inspector, options: options.output,
+            output: output, reader: filter.reader, options: options.output,
             showsChannel: channels.count + patterns.count > 1 || !patterns.isEmpty)
         statistics = TrafficReport(run, every: options.stats)
         condition = StopCondition(options.stopping, run: run) { [output, statistics] code in
