@@ -1,6 +1,6 @@
 import JSONCodec
 
-/// Finds names that were probably meant: other case, stray blanks, a letter too many, another room-space. The number of compared
+/// Finds names that were probably meant: other case, stray blanks, a letter too many, a room-space left out. The number of compared
 /// names and their length are limited.
 package struct SimilarNames {
     private let wanted: ByteString
@@ -27,7 +27,9 @@ package struct SimilarNames {
         if other == folded { return true }
         guard !other.isEmpty, !folded.isEmpty else { return false }
         let limit = folded.count < 4 ? 1 : 2
-        return Self.isWithin(limit, folded[...], other[...]) || Self.withoutSpace(other) == Self.withoutSpace(folded)
+        // A room-space was added or left out. Rooms of two different room-spaces have nothing to do with each other.
+        return Self.isWithin(limit, folded[...], other[...])
+            || Self.withoutSpace(other) == folded[...] || Self.withoutSpace(folded) == other[...]
     }
 
     /// Lower case, without leading and trailing blanks and slashes.
