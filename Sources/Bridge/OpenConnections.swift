@@ -6,6 +6,7 @@ final class OpenConnections: Sendable {
     let unfinished: UnfinishedTotal
     private let count = Atomic(0)
     private let hasFreedMuch = Atomic(false)
+    private let hasRefused = Atomic(false)
 
     init(limit: Int, unfinishedLimit: Int = 64 << 20) {
         self.limit = limit
@@ -14,6 +15,9 @@ final class OpenConnections: Sendable {
 
     /// Loops that ask at the same moment may each find the last free slot, so the limit can be exceeded by the number of loops.
     var isFull: Bool { count.load(ordering: .relaxed) >= limit }
+
+    /// True for the first call on any event loop.
+    func isFirstRefusal() -> Bool { !hasRefused.exchange(true, ordering: .relaxed) }
 
     func opened() { count.wrappingAdd(1, ordering: .relaxed) }
 

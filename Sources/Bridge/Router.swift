@@ -228,9 +228,10 @@ final class Router: PubSubDelegate {
         counters.secretsUnusable = secrets.unusableCount
         counters.canariesSent = canaries.sentCount
         counters.canariesReturned = canaries.returnedCount
-        return RouterNumbers(
-            counters: counters, redis: broker.counters, senders: senders.entries, sendersForgotten: senders.forgotten,
-            gapsForgotten: gaps.forgotten, refusalsForgotten: senders.refusalsForgotten)
+        counters.sendersForgotten = senders.forgotten
+        counters.explanationsForgotten = senders.refusalsForgotten
+        counters.gapsForgotten = gaps.forgotten
+        return RouterNumbers(counters: counters, redis: broker.counters, senders: senders.entries)
     }
 
     /// Gives back the memory that large messages took: some time later, since they come in bursts.

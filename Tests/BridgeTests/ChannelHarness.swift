@@ -27,7 +27,7 @@ final class ChannelHarness {
         readiness = Readiness(loopCount: loopCount, configuration: configuration)
         router = Router(
             broker: broker, configuration: configuration, hostID: "0123456789abcdef0123456789abcdef",
-            loopCount: loopCount, readiness: readiness, metrics: BridgeMetrics(factory: PrometheusMetrics()),
+            loopCount: loopCount, readiness: readiness, metrics: BridgeMetrics(),
             logger: logger)
         reference = RouterReference(router)
         for (index, eventLoop) in eventLoops.enumerated() {

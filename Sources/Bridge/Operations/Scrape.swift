@@ -7,9 +7,6 @@ struct RouterNumbers: Sendable {
     var counters = RouterCounters()
     var redis = RedisCounters()
     var senders: [SenderTable.Entry] = []
-    var sendersForgotten = 0
-    var gapsForgotten = 0
-    var refusalsForgotten = 0
 }
 
 /// Collects the counters of the event loops. A loop that hangs keeps nobody waiting: its last known numbers are used.

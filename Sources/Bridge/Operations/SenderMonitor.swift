@@ -37,10 +37,10 @@ final class SenderMonitor {
         switch message {
         case .canary, .ignored(.ownMessage), .ignored(.canaryOfAnotherHost): return
         case .emit(let emit):
-            counters.count(emit.dialect)
+            counters.emits[emit.dialect] += 1
             change = table.note(emit.hostID, dialect: emit.dialect, byteCount: byteCount)
         case .emitForNobody(let dialect):
-            counters.count(dialect)
+            counters.emits[dialect] += 1
             change = table.note(decoder.senderHostID, dialect: dialect, byteCount: byteCount)
         default: change = table.note(decoder.senderHostID, dialect: nil, byteCount: byteCount)
         }

@@ -117,7 +117,7 @@ struct Diagnosis {
     /// machine.
     var listeningProblem: String? {
         guard let heard, !question.isRedisNamed else { return nil }
-        return heard.failure ?? (isCanaryMissing(heard) ? "another Redis responds there" : nil)
+        return heard.failure ?? (isCanaryMissing(heard) ? "another Redis replies there" : nil)
     }
 
     /// True if the canary that ws-emit sent did not come by here. If ws-emit itself misses its canaries, perhaps because it
