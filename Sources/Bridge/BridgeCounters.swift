@@ -49,7 +49,7 @@ struct BridgeCounters: CounterTable, Sendable, Equatable {
             ("requests_timed_out", "Connections closed while a head or a body took too long.", \.requestsTimedOut),
             ("sessions_opened", "Engine.IO sessions opened.", \.sessionsOpened),
             ("sessions_closed", "Engine.IO sessions closed.", \.sessionsClosed),
-            ("ping_timeouts", "Sessions closed because the client didn't answer a ping.", \.pingTimeouts),
+            ("ping_timeouts", "Sessions closed because no pong came from the client.", \.pingTimeouts),
             ("invalid_packets", "Sessions closed because of a packet that breaks the protocol.", \.invalidPackets),
             ("slow_clients_closed", "Sessions closed because of --max-queue or --stall-timeout.", \.slowClientsClosed),
             ("packets_dropped_slow", "Packets that waited for a client closed as too slow.", \.packetsDroppedSlow),

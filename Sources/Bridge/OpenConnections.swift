@@ -26,6 +26,6 @@ final class OpenConnections: Sendable {
     /// Called after much memory was freed, possibly in small blocks.
     func mayTrimMemory() { hasFreedMuch.store(true, ordering: .relaxed) }
 
-    /// Whether `mayTrimMemory` was called since the last call of `takeTrim`.
+    /// True if `mayTrimMemory` was called since the last call of `takeTrim`.
     func takeTrim() -> Bool { hasFreedMuch.exchange(false, ordering: .relaxed) }
 }

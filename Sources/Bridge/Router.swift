@@ -197,7 +197,7 @@ final class Router: PubSubDelegate {
         if let event = gaps.takeAnnouncement() { outbox.appendToAll(.announceGap(event)) }
     }
 
-    /// Whether a client on the loop has this sid.
+    /// True if a client on the loop has this sid.
     func hasSocket(_ sid: ByteString, in namespace: ByteString, loop: Int) -> EventLoopFuture<Bool> {
         let shard = shards[loop]
         return shard.eventLoop.submit { shard.value.registry.namespaces[namespace]?.sockets[sid] != nil }

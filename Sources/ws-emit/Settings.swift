@@ -186,7 +186,7 @@ struct Settings: Sendable {
             else { throw SettingsError(description: "--room-secret is written space=secret") }
             let space = pair[..<equals]
             let secret = Array(pair[pair.index(after: equals)...].utf8)
-            guard values.updateValue(secret, forKey: RoomSecretKey.key(of: ByteString(String(space)))) == nil else {
+            guard values.updateValue(secret, forKey: RoomSecretKey.keys(of: ByteString(String(space)))[0]) == nil else {
                 throw SettingsError(description: "--room-secret gives room-space \(space) two secrets: one is possible")
             }
         }

@@ -129,3 +129,7 @@ final class Client {
         shard.flush()
     }
 }
+
+extension CaseCounts {
+    var total: Int { labelled.reduce(0) { $0 + $1.value } }
+}

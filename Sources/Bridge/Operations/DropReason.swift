@@ -80,7 +80,6 @@ struct CaseCounts<Case: CountedCase>: Sendable, Equatable {
         set { counts[one.index] = newValue }
     }
 
-    var total: Int { counts.reduce(0, +) }
     var labelled: [(key: String, value: Int)] { Case.allCases.map { ($0.label, self[$0]) } }
 
     static func += (left: inout Self, right: Self) {

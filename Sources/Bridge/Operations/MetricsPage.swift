@@ -20,7 +20,7 @@ struct MetricsPage {
     private func writeReadiness(to text: inout PrometheusText) {
         let state = readiness.current
         text.single(
-            "ws_emit_ready", .gauge, "1 when /readyz answers 200.", readiness.reasons(at: now).isEmpty ? 1 : 0)
+            "ws_emit_ready", .gauge, "1 when /readyz responds 200.", readiness.reasons(at: now).isEmpty ? 1 : 0)
         text.single("ws_emit_subscribed", .gauge, "1 while the channels are subscribed.", state.isSubscribed ? 1 : 0)
         text.family("ws_emit_canary_age_seconds", .gauge, "Age of the last message to ourselves that went all the way.")
         if let age = readiness.canaryAge(state, at: now) { text.sample("ws_emit_canary_age_seconds", [], age) }
@@ -104,14 +104,14 @@ struct MetricsPage {
             ("connection_attempts", "Attempts to connect, two connections together.", redis.connectionAttempts),
             ("failed_attempts", "Attempts that failed.", redis.failedAttempts),
             ("commands", "PUBLISH and GET sent.", redis.commands),
-            ("expired_commands", "Commands not answered in time.", redis.expiredCommands),
+            ("expired_commands", "Commands without a reply in time.", redis.expiredCommands),
             ("refused_commands", "Commands not sent: no connection, or too many were waiting.", redis.refusedCommands),
             ("oversize_replies", "Connections dropped because of a reply over the limit.", redis.oversizeReplies),
             ("malformed_replies", "Connections dropped because the peer speaks no RESP.", redis.malformedReplies),
-            ("silent_peers", "Connections dropped because a PING was not answered.", redis.silentPeers),
+            ("silent_peers", "Connections dropped because a PING got no reply.", redis.silentPeers),
             ("output_buffer_losses", "Losses that were Redis's limit for waiting output.", redis.outputBufferLosses),
             ("failovers", "Times that the sentinels named another master.", redis.failovers),
-            ("redirects", "Reads that another node of the cluster had to answer.", redis.redirects),
+            ("redirects", "Reads that another node of the cluster had to serve.", redis.redirects),
         ]
         for (name, help, value) in fields {
             text.single("ws_emit_redis_\(name)_total", .counter, help, Double(value))

@@ -16,7 +16,6 @@ final class Scrape: Sendable {
         var counters = BridgeCounters()
         var sessions = 0
         var connections = 0
-        var namespaces = 0
         var sockets = 0
         var rooms = 0
     }
@@ -32,7 +31,6 @@ final class Scrape: Sendable {
                 sum.counters += loop.counters
                 sum.sessions += loop.sessions
                 sum.connections += loop.connections
-                sum.namespaces += loop.namespaces
                 sum.sockets += loop.sockets
                 sum.rooms += loop.rooms
             }
@@ -84,7 +82,6 @@ final class Scrape: Sendable {
 extension Shard {
     var numbers: Scrape.Loop {
         var numbers = Scrape.Loop(counters: counters, sessions: sessionCount, connections: openConnections)
-        numbers.namespaces = registry.namespaces.count
         for namespace in registry.namespaces.values {
             numbers.sockets += namespace.sockets.count
             numbers.rooms += namespace.rooms.count

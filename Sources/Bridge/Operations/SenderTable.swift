@@ -87,7 +87,7 @@ struct SenderTable {
         entries[last].lastRefusedAt = .now()
     }
 
-    /// Whether only releases before 5.15.1 emit. Other ws-emit don't count: they read every format.
+    /// True if only releases before 5.15.1 emit. Other ws-emit don't count: they read every format.
     var areAllBefore5_15_1: Bool {
         let dialects = entries.lazy.filter { $0.hostID.map { !HostID.isOfWSEmit($0) } ?? true }.compactMap(\.dialect)
         return !dialects.isEmpty && dialects.allSatisfy { $0 != .json5_15_1 }

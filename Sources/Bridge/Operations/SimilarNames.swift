@@ -48,7 +48,7 @@ package struct SimilarNames {
         return name[(index + 2)...]
     }
 
-    /// Whether at most `limit` insertions, deletions, changes and swaps of neighbours turn one name into the other.
+    /// True if at most `limit` insertions, deletions, changes and swaps of neighbours turn one name into the other.
     static func isWithin(_ limit: Int, _ left: ArraySlice<UInt8>, _ right: ArraySlice<UInt8>) -> Bool {
         guard abs(left.count - right.count) <= limit else { return false }
         let common = zip(left, right).prefix { $0 == $1 }.count
