@@ -64,7 +64,7 @@ enum RecordingFormat {
             writer.appendString(wtf8: payload)
         } else {
             writer.append(",\"base64\":\"")
-            StrictBase64.append(payload, to: &writer)
+            writer.appendBase64(payload)
             writer.append("\"")
         }
     }
@@ -118,7 +118,7 @@ struct RecordedLine {
         redisChannel = channel
         let content: [UInt8]?
         if rest.take("base64\":\"") {
-            content = rest.takeLast("\"}").flatMap { StrictBase64.decode($0) }
+            content = rest.takeLast("\"}").flatMap { Base64.decode($0, .strict) }
         } else if rest.take("text\":\"") {
             content = rest.takeLast("\"}").flatMap(Self.unescaped)
         } else {
