@@ -61,7 +61,7 @@ struct EncodeCommand: ParsableCommand {
             output.endLine()
         } else if base64 {
             var writer = JSONWriter()
-            payload.withUnsafeBytes { StrictBase64.append($0, to: &writer) }
+            payload.withUnsafeBytes { writer.appendBase64($0) }
             writer.withUnsafeBytes { output.append(spelled: $0) }
             output.endLine()
         } else {

@@ -91,7 +91,7 @@ extension PickleValue {
     private static func bytes(
         of node: JSONDocument.Node, _ document: borrowing JSONDocument
     ) throws(Refusal) -> [UInt8] {
-        guard let text = document.byteString(node), let bytes = text.withUnsafeBytes({ StrictBase64.decode($0) }) else {
+        guard let text = document.byteString(node), let bytes = text.withUnsafeBytes({ Base64.decode($0, .strict) }) else {
             throw Refusal("a tag for bytes takes base64")
         }
         return bytes

@@ -92,7 +92,7 @@ struct JSONText: ~Copyable, ValueSpelling {
     mutating func append(bytes: UnsafeRawBufferPointer, _ kind: PickleKind) {
         append(kind == .bytes ? "{\"$bytes\":\"" : kind == .bytearray ? "{\"$bytearray\":\"" : "{\"$str2\":\"")
         let shown = UnsafeRawBufferPointer(rebasing: bytes.prefix(maximumTextLength ?? bytes.count))
-        StrictBase64.append(shown, to: &output)
+        output.appendBase64(shown)
         append(shown.count < bytes.count ? "…\"}" : "\"}")
     }
 

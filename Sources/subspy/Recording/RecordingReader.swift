@@ -126,6 +126,6 @@ final class RecordingReader {
         if let text = document.value(forKey: "text", in: root) { return document.byteString(text)?.bytes }
         guard let text = document.value(forKey: "base64", in: root), let content = document.unescapedContent(of: text)
         else { return nil }
-        return StrictBase64.decode(content)
+        return Base64.decode(content, .strict)
     }
 }
