@@ -87,9 +87,8 @@ extension PickleValue {
         return items
     }
 
-    private static func bytes(
-        of node: JSONDocument.Node, _ document: borrowing JSONDocument
-    ) throws(Refusal) -> [UInt8] {
+    private static func bytes(of node: JSONDocument.Node, _ document: borrowing JSONDocument) throws(Refusal) -> [UInt8]
+    {
         guard let text = document.byteString(node), let bytes = text.withUnsafeBytes({ StrictBase64.decode($0) }) else {
             throw Refusal("a tag for bytes takes base64")
         }

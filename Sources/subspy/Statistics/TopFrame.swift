@@ -35,8 +35,8 @@ struct TopFrame {
             },
             Column(title: "TOTAL", width: 10, order: .total, rank: 5) { row, _ in Quantity.grouped(row.tally.messages)
             },
-            Column(title: "LAST", width: 7, order: .last, rank: 3) { row, now in time(now - row.lastSeen) },
-            Column(title: "GAP", width: 7, order: .gap, rank: 7) { row, now in time(row.gap(at: now)) },
+            Column(title: "LAST", width: 7, order: .last, rank: 3) { row, now in Quantity.seconds(now - row.lastSeen) },
+            Column(title: "GAP", width: 7, order: .gap, rank: 7) { row, now in Quantity.seconds(row.gap(at: now)) },
         ]
     }
 
@@ -47,37 +47,31 @@ struct TopFrame {
     /// Names longer than this are cut even where lines may be long.
     private static let widestName = 40
 
-    private static func time(_ amount: TimeAmount) -> String { Quantity.seconds(.nanoseconds(amount.nanoseconds)) }
-
     // MARK: Heading
 
-    func appendHeading(
-        _ counts: TrafficCounts, duration: TimeAmount?, outages: Outages,
-        at now: NIODeadline, isLive: Bool, to writer: inout JSONWriter
-    ) {
-        let totals =
-            "\(Quantity.rate(counts.tally.messagesPerSecond)) messages/s, \(Quantity.bytes(counts.tally.bytesPerSecond))/s; "
-            + "\(Quantity.grouped(counts.tally.messages)) messages, \(Quantity.bytes(Double(counts.tally.bytes))) in "
-            + "\(Self.time(duration ?? .zero)) s; \(Quantity.grouped(counts.undecodable)) undecodable"
-        appendLine(totals, .heading, to: &writer)
-        let formats = counts.formatList
-        if duration == nil {
+    func appendHeading(_ counts: TrafficCounts, at now: NIODeadline, isLive: Bool, to writer: inout JSONWriter) {
+        let (messages, bytes) = (Quantity.grouped(counts.tally.messages), Quantity.bytes(Double(counts.tally.bytes)))
+        let duration = Quantity.seconds(counts.start.map { now - $0 } ?? .zero)
+        let undecodable = "\(Quantity.grouped(counts.undecodable)) undecodable"
+        appendLine(
+            "\(counts.tally.rates); \(messages) messages, \(bytes) in \(duration) s; \(undecodable)", .heading,
+            to: &writer)
+        let lost = counts.outages.sentence(at: now)
+        if counts.start == nil {
             appendLine("waiting for Redis", .warning, to: &writer)
-        } else if outages.since != nil {
-            appendLine("Redis is away; " + (outages.sentence(at: now) ?? ""), .warning, to: &writer)
-        } else if let sentence = outages.sentence(at: now) {
-            appendLine(sentence, .warning, to: &writer)
+        } else if let lost {
+            appendLine((counts.outages.since == nil ? "" : "Redis is away; ") + lost, .warning, to: &writer)
         } else {
-            appendLine(formats.isEmpty ? "no messages yet" : formats, .quiet, to: &writer)
+            appendLine(counts.formatList.isEmpty ? "no messages yet" : counts.formatList, .quiet, to: &writer)
         }
         if isLive { appendLine("q quits; sort: m b a x t l g n", .quiet, to: &writer) }
     }
 
     private func appendLine(_ text: String, _ color: Palette.Color, to writer: inout JSONWriter) {
-        palette.begin(color, &writer)
-        var row = Row(limit: columns)
-        row.append(text, nil, isNumber: false, to: &writer)
-        palette.end(&writer)
+        palette.paint(color, &writer) { writer in
+            var row = Row(limit: columns)
+            row.append(text, nil, to: &writer)
+        }
         writer.append(0x0A)
     }
 
@@ -99,12 +93,12 @@ struct TopFrame {
         let nameWidth = min(max(left, 4), Self.widestName)
         palette.begin(.heading, &writer)
         var titles = Row(limit: columns)
-        titles.append(grouping.rawValue.uppercased(), nameWidth, isNumber: false, to: &writer)
+        titles.append(grouping.rawValue.uppercased(), nameWidth, to: &writer)
         for column in shown {
             // The column that the table is sorted by.
             titles.append((column.order == order ? "▼" : "") + column.title, column.width, isNumber: true, to: &writer)
         }
-        if showsFormat { titles.append("FORMAT", nil, isNumber: false, to: &writer) }
+        if showsFormat { titles.append("FORMAT", nil, to: &writer) }
         palette.end(&writer)
         writer.append(0x0A)
         let sorted = table.sorted(by: order, at: now)
@@ -126,10 +120,10 @@ struct TopFrame {
         at now: NIODeadline, to writer: inout JSONWriter
     ) {
         var cells = Row(limit: columns)
-        name.withUnsafeBytes { cells.append($0, nameWidth, isNumber: false, to: &writer) }
+        name.withUnsafeBytes { cells.append($0, nameWidth, to: &writer) }
         for column in shown { cells.append(column.text(row, now), column.width, isNumber: true, to: &writer) }
         if showsFormat {
-            cells.append(Self.text(of: row.formats), nil, isNumber: false, to: &writer)
+            cells.append(Self.text(of: row.formats), nil, to: &writer)
         }
         writer.append(0x0A)
     }

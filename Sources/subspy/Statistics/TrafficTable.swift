@@ -1,6 +1,7 @@
 import JSONCodec
 import NIOCore
 import PubSubMessages
+import RedisPubSub
 
 /// Messages and bytes, in all and per second.
 struct Tally {
@@ -26,6 +27,16 @@ struct Tally {
         before = (messages, bytes)
     }
 
+    /// `5,078 messages/s, 1.4 MB/s`.
+    var rates: String { "\(Quantity.rate(messagesPerSecond)) messages/s, \(Quantity.bytes(bytesPerSecond))/s" }
+
+    /// The same numbers as if all had come in one interval, whose rates `refresh` then computes.
+    var total: Tally {
+        var total = self
+        total.before = (0, 0)
+        return total
+    }
+
     /// Adds what was counted earlier: it doesn't change the rates.
     mutating func absorb(_ other: Tally) {
         messages += other.messages
@@ -35,8 +46,11 @@ struct Tally {
     }
 }
 
-/// Counts of all messages. Time is an argument.
+/// Counts of all messages since the first subscription, and its losses. Time is an argument.
 struct TrafficCounts {
+    /// The time of the first subscription.
+    private(set) var start: NIODeadline?
+    private(set) var outages = Outages()
     private(set) var tally = Tally()
     private(set) var undecodable = 0
     private var lastRefresh: NIODeadline?
@@ -50,6 +64,15 @@ struct TrafficCounts {
         var method = inspection.summary.method ?? "(no method)"
         if methods[method] == nil, methods.count >= Limits.methods { method = "(others)" }
         methods[method, default: 0] += 1
+    }
+
+    /// - Returns: true for the first subscription, which starts the clock.
+    mutating func subscriptionChanged(_ state: SubscriptionState, at now: NIODeadline) -> Bool {
+        outages.note(state, at: now)
+        guard state == .subscribed, start == nil else { return false }
+        start = now
+        refresh(at: now)
+        return true
     }
 
     /// Computes the rates since the last call; the first one starts the clock.
@@ -77,6 +100,36 @@ struct TrafficCounts {
             PrintableText.append(UnsafeRawBufferPointer(rebasing: $0.prefix(Limits.methodBytes)), to: &writer)
         }
         return writer.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+    }
+}
+
+/// The times without a subscription after the first one: messages published then are not known.
+struct Outages {
+    private(set) var count = 0
+    private var total: TimeAmount = .zero
+    private(set) var since: NIODeadline?
+    private var hasBegun = false
+
+    mutating func note(_ state: SubscriptionState, at now: NIODeadline) {
+        switch state {
+        case .subscribed:
+            if let since { total = total + (now - since) }
+            since = nil
+            hasBegun = true
+        case .lost(_, let loss):
+            guard hasBegun, since == nil else { return }
+            count += 1
+            since = loss
+        }
+    }
+
+    /// `the subscription was lost once, for 3.1 s`; nil if it never was.
+    func sentence(at now: NIODeadline) -> String? {
+        guard count > 0 else { return nil }
+        let sum = since.map { total + (now - $0) } ?? total
+        let times = count == 1 ? "once" : "\(count) times"
+        return "the subscription was lost \(times), for \(Quantity.seconds(sum)) s: "
+            + "what was published then is missing"
     }
 }
 
@@ -188,39 +241,29 @@ struct TrafficTable {
 enum TrafficOrder: String, CaseIterable {
     case messages, bytes, average, maximum, total, last, gap, name
 
-    /// The key that chooses it.
-    var letter: Character {
-        switch self {
-        case .messages: "m"
-        case .bytes: "b"
-        case .average: "a"
-        case .maximum: "x"
-        case .total: "t"
-        case .last: "l"
-        case .gap: "g"
-        case .name: "n"
-        }
-    }
+    /// The key that chooses it: its first letter, which `messages` has taken from `maximum`.
+    var letter: Character? { self == .maximum ? "x" : rawValue.first }
 
     fileprivate func precedes(_ left: TrafficTable.Row, _ right: TrafficTable.Row, at now: NIODeadline) -> Bool {
-        func larger<Value: Comparable>(_ value: (TrafficTable.Row) -> Value) -> Bool? {
-            value(left) == value(right) ? nil : value(left) > value(right)
-        }
-        let first: Bool? =
-            switch self {
-            case .messages: larger { $0.tally.messagesPerSecond }
-            case .bytes: larger { $0.tally.bytesPerSecond }
-            case .average: larger { $0.averageBytes }
-            case .maximum: larger { $0.maximumBytes }
-            case .total: nil
-            case .last: larger { $0.lastSeen }
-            case .gap: larger { $0.gap(at: now) }
-            case .name: nil
-            }
-        if let first { return first }
+        let (first, second) = (value(of: left, at: now), value(of: right, at: now))
+        if first != second { return first > second }
         // Rows with the same rate keep their order from frame to frame.
-        if self != .name, let total = larger({ $0.tally.messages }) { return total }
+        if self != .name, left.tally.messages != right.tally.messages {
+            return left.tally.messages > right.tally.messages
+        }
         return Self.bytes(left.key).lexicographicallyPrecedes(Self.bytes(right.key))
+    }
+
+    private func value(of row: TrafficTable.Row, at now: NIODeadline) -> Double {
+        switch self {
+        case .messages: row.tally.messagesPerSecond
+        case .bytes: row.tally.bytesPerSecond
+        case .average: Double(row.averageBytes)
+        case .maximum: Double(row.maximumBytes)
+        case .last: Double(row.lastSeen.uptimeNanoseconds)
+        case .gap: Double(row.gap(at: now).nanoseconds)
+        case .total, .name: 0
+        }
     }
 
     private static func bytes(_ key: TrafficTable.Key) -> [UInt8] {
