@@ -85,7 +85,7 @@ struct PythonRepr: ~Copyable, ValueSpelling {
         append("b")
         output.append(quote)
         for byte in bytes {
-            if Self.isUnescaped(byte, quote: escaped) {
+            if isUnescaped(byte, quote: escaped) {
                 output.append(byte)
             } else {
                 appendEscape(UInt32(byte), quote: escaped)

@@ -50,6 +50,18 @@ protocol ValueSpelling: ~Copyable {
 /// terabyte.
 struct TooLong: Error {}
 
+/// The end of the run of bytes that need no escape, whatever the spelling.
+private func unescapedEnd(of text: UnsafeRawBufferPointer, from start: Int, quote: UInt8) -> Int {
+    var end = start
+    while end < text.count, isUnescaped(text[end], quote: quote) { end += 1 }
+    return end
+}
+
+/// True for printable ASCII besides quotation mark and backslash.
+@inline(__always) func isUnescaped(_ byte: UInt8, quote: UInt8) -> Bool {
+    byte >= 0x20 && byte < 0x7F && byte != UInt8(ascii: "\\") && byte != quote
+}
+
 extension ValueSpelling where Self: ~Copyable {
     mutating func append(_ literal: StaticString) { output.append(literal) }
 
@@ -63,7 +75,7 @@ extension ValueSpelling where Self: ~Copyable {
         var index = 0
         while index < text.count {
             let start = index
-            while index < text.count, Self.isUnescaped(text[index], quote: quote) { index += 1 }
+            index = unescapedEnd(of: text, from: start, quote: quote)
             output.append(raw: UnsafeRawBufferPointer(rebasing: text[start..<index]))
             guard index < text.count else { return }
             let (scalar, length) = PrintableText.scalar(of: text, at: index)
@@ -74,10 +86,6 @@ extension ValueSpelling where Self: ~Copyable {
             }
             index += length
         }
-    }
-
-    static func isUnescaped(_ byte: UInt8, quote: UInt8) -> Bool {
-        byte >= 0x20 && byte < 0x7F && byte != UInt8(ascii: "\\") && byte != quote
     }
 
     /// Writes a value.

@@ -82,7 +82,7 @@ struct TrafficCounts {
     }
 
     /// `emit 12, close_room 1`, the largest first.
-    var methodList: String { Self.list(methods.map { (Self.name($0.key), $0.value) }) }
+    var methodList: String { Self.list(methods.map { ($0.key.printable(maximumBytes: Limits.methodBytes), $0.value) }) }
 
     /// `pickle 4: 12, JSON 5.15.1+: 1`, the largest first, without undecodable messages.
     var formatList: String {
@@ -92,14 +92,6 @@ struct TrafficCounts {
     private static func list(_ counts: [(name: String, count: Int)]) -> String {
         counts.sorted { ($1.count, $0.name) < ($0.count, $1.name) }.map { "\($0.name) \($0.count)" }
             .joined(separator: ", ")
-    }
-
-    private static func name(_ method: ByteString) -> String {
-        var writer = JSONWriter(capacity: 64)
-        method.withUnsafeBytes {
-            PrintableText.append(UnsafeRawBufferPointer(rebasing: $0.prefix(Limits.methodBytes)), to: &writer)
-        }
-        return writer.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
     }
 }
 
