@@ -51,12 +51,12 @@ final class RouterReference: Sendable {
         case later(EventLoopFuture<RedisError?>)
     }
 
-    func emit(_ emit: OwnEmit) throws -> Emitted {
+    func emit(_ payload: [UInt8]) throws -> Emitted {
         let eventLoop = router.eventLoop
         guard eventLoop.inEventLoop else {
-            return .later(eventLoop.submit { [router] in try router.value.emit(emit) })
+            return .later(eventLoop.submit { [router] in try router.value.emit(payload) })
         }
-        return .now(try router.value.emit(emit))
+        return .now(try router.value.emit(payload))
     }
 
     /// As `emit`, with a report.
