@@ -66,7 +66,7 @@ import Testing
         let harness = try HTTPHarness()
         let head =
             "POST /emit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
-        harness.send(Array((head + body).utf8))
+        harness.send(head + body)
         let command = harness.broker.published
         let start = try #require(command.firstRange(of: "{")?.lowerBound)
         let payload = Array(command[start...].utf8.dropLast(2))

@@ -10,7 +10,6 @@ struct HTTPResponse: Sendable {
     var headers: [(name: String, value: String)] = []
     /// Whether the connection closes after it, because the request's body was not read to its end.
     var closesConnection = false
-    private var preparedBytes: ByteBuffer?
 
     static let plainText = "text/plain; charset=UTF-8"
     static let html = "text/html; charset=utf-8"
@@ -33,10 +32,7 @@ struct HTTPResponse: Sendable {
         var persistence = Persistence.implied
         var includesBody = true
 
-        /// The framing that most requests ask for.
-        static let common = Framing()
-
-        private init() {}
+        init() {}
 
         init(of request: HTTPRequestHead) {
             persistence = !request.isKeepAlive ? .close : request.version == .http1_1 ? .implied : .keepAlive
@@ -44,27 +40,8 @@ struct HTTPResponse: Sendable {
         }
     }
 
-    /// The same response, with its bytes in the common framing made in advance.
-    func prepared() -> HTTPResponse {
-        var response = self
-        response.preparedBytes = bytes(.common)
-        return response
-    }
-
-    /// The bytes that go out.
-    func bytes(_ framing: Framing) -> ByteBuffer {
-        if framing == .common, let preparedBytes { return preparedBytes }
-        var bytes = ByteBuffer()
-        write(framing, to: &bytes)
-        return bytes
-    }
-
     /// Writes the bytes that go out (RFC 9112, section 4).
     func write(_ framing: Framing, to bytes: inout ByteBuffer) {
-        if framing == .common, var preparedBytes {
-            bytes.writeBuffer(&preparedBytes)
-            return
-        }
         bytes.reserveCapacity(minimumWritableBytes: 320 + (framing.includesBody ? body.readableBytes : 0))
         bytes.writeStaticString("HTTP/1.1 ")
         bytes.writeString(String(status.code))
@@ -91,10 +68,12 @@ struct HTTPResponse: Sendable {
 
     /// The response to a request that can't be read, and the last one on its connection.
     static let brokenRequest: HTTPResponse = {
-        var response = errorPage(.badRequest, "The request is not valid HTTP.")
+        var response = errorPage(.badRequest, notHTTP + ".")
         response.closesConnection = true
         return response
     }()
+
+    static let notHTTP = "The request is not valid HTTP"
 
     /// The response to a program that sent JSON itself: `{"error":"…"}`.
     static func jsonError(_ status: HTTPResponseStatus, _ sentence: String) -> HTTPResponse {

@@ -11,7 +11,7 @@ import SocketIOProtocol
 /// | `/livez`, `/readyz` | yes | yes; reasons in full to this machine only | no |
 /// | `/metrics` | yes | to this machine only, not through a proxy | no |
 /// | `/explain` | yes | with the secret of `POST /emit`, since it names rooms | no |
-final class OperationsEndpoint: Sendable {
+struct OperationsEndpoint: Sendable {
     /// The client that asks.
     enum Audience {
         /// A client of the operators' listener, or one on this machine without a proxy.
@@ -19,21 +19,11 @@ final class OperationsEndpoint: Sendable {
         case anybody
     }
 
-    private let readiness: Readiness
-    private let scrape: Scrape
-    private let metrics: PrometheusMetrics
-    private let explainer: Explainer
-    private let secret: [UInt8]?
-
-    init(
-        readiness: Readiness, scrape: Scrape, metrics: PrometheusMetrics, explainer: Explainer, secret: [UInt8]?
-    ) {
-        self.explainer = explainer
-        self.secret = secret
-        self.readiness = readiness
-        self.scrape = scrape
-        self.metrics = metrics
-    }
+    let readiness: Readiness
+    let scrape: Scrape
+    let metrics: PrometheusMetrics
+    let explainer: Explainer
+    let secret: [UInt8]?
 
     /// Nil if the path is none of these or not for this audience.
     ///
@@ -43,12 +33,12 @@ final class OperationsEndpoint: Sendable {
     ) -> HTTPAction? {
         let action: () -> HTTPAction
         switch path {
-        case "/livez": action = { .respond(self.liveness()) }
-        case "/readyz": action = { .respond(self.readiness(for: audience)) }
+        case "/livez": action = { .respond(liveness()) }
+        case "/readyz": action = { .respond(readiness(for: audience)) }
         case "/metrics" where audience == .operators:
-            action = { .later(self.metricsPage(on: host.connections.eventLoop)) }
+            action = { .later(metricsPage(on: host.eventLoop)) }
         case "/explain" where isTrusted || secret != nil:
-            action = { isTrusted || self.hasSecret(head) ? self.explanation(head, on: host) : .respond(Self.forbidden) }
+            action = { isTrusted || hasSecret(head) ? explanation(head, on: host) : .respond(Self.forbidden) }
         default: return nil
         }
         let allow = (name: "Allow", value: "GET, HEAD, OPTIONS")
@@ -88,11 +78,11 @@ final class OperationsEndpoint: Sendable {
         guard let room = query["room"] else {
             return .respond(.errorPage(.badRequest, "Name the room: /explain?room=time&namespace=/"))
         }
-        let limit = host.connections.configuration.maxNameBytes
+        let limit = host.configuration.maxNameBytes
         let namespace = query["namespace"] ?? [UInt8(ascii: "/")]
         let explained = explainer.explain(
             room: ByteString(bytes: room.prefix(limit)), namespace: ByteString(bytes: namespace.prefix(limit)),
-            on: host.connections.eventLoop)
+            on: host.eventLoop)
         return .later(
             explained.map { [readiness] explanation in
                 Self.response(.ok, explanation.json(readiness, at: .now(), milliseconds: WallClock.milliseconds()))

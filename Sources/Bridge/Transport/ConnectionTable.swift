@@ -21,6 +21,7 @@ final class ConnectionTable {
     /// Reads and writes sockets without NIO; nil where it could not be started.
     var epollLoop: EpollLoop?
     var unfinished = UnfinishedInputs()
+    var counters = BridgeCounters()
     private(set) var openCount = 0
     private(set) var isShuttingDown = false
     private var timed: [any TimedConnection] = []
@@ -38,7 +39,11 @@ final class ConnectionTable {
     // MARK: Number
 
     /// Counts an accepted or adopted connection until it closes.
-    func opened(_ channel: any Channel) {
+    func opened(_ channel: any Channel) throws {
+        // As `childChannelOption`, but without a future for each. A channel keeps its read buffer for as long as it lives,
+        // and most have little to read.
+        try channel.syncOptions?.setOption(
+            .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65536))
         opened()
         channel.closeFuture.assumeIsolated().whenComplete { _ in self.closed() }
     }

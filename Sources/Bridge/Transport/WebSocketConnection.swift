@@ -263,7 +263,7 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
         let session = self.session
         close(code)
         if let session {
-            host.counters.invalidPackets += 1
+            host.connections.counters.invalidPackets += 1
             session.refused(
                 code == .messageTooLarge
                     ? ClientRefusal(.tooLarge)

@@ -128,9 +128,9 @@ package struct EngineIOSession: Sendable {
         /// A Socket.IO packet or attachment for the layer above.
         case message
         /// Send `3probe` on the websocket, and end the waiting poll, if any, with a noop.
-        case confirmProbe(endsPoll: Bool)
-        /// The websocket carries the session from now on.
-        case upgraded(endsPoll: Bool)
+        case confirmProbe
+        /// The websocket carries the session from now on; the waiting poll, if any, ends with a noop.
+        case upgraded
         /// The packet is not one of a probe: drop the websocket, keep the session.
         case dropWebSocket
         case close(CloseReason)
@@ -155,17 +155,16 @@ package struct EngineIOSession: Sendable {
     }
 
     private mutating func receivedOnProbe(_ packet: EngineIOPacket) -> Action {
-        let endsPoll = isPollWaiting
         switch (phase, packet.type) {
         case (.probing, .ping) where !packet.isBinary && packet.payload.elementsEqual("probe".utf8):
             phase = .probed
             isPollWaiting = false
-            return .confirmProbe(endsPoll: endsPoll)
+            return .confirmProbe
         case (.probed, .upgrade):
             phase = .websocket
             upgradeDue = nil
             isPollWaiting = false
-            return .upgraded(endsPoll: endsPoll)
+            return .upgraded
         default:
             phase = .polling
             upgradeDue = nil
