@@ -17,9 +17,9 @@ final class Shard: SessionHost {
     private let refusalLog: ClientRefusalLog
     private let heartbeat: Readiness.Heartbeat?
     private var timer: RepeatedTask?
-    @exclusivity(unchecked) var lastDelivery: UInt64 = 0
+    var lastDelivery: UInt64 = 0
     /// Nothing else will be queued before the next flush, so packets need no queue.
-    @exclusivity(unchecked) var isOnlyDelivery = false
+    var isOnlyDelivery = false
     var scratch = JSONWriter(capacity: 256)
 
     init(

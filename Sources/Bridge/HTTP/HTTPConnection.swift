@@ -18,17 +18,17 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
     var index = 0
     var unfinishedBytes: UInt32 = 0
     var parser: Parser
-    @exclusivity(unchecked) var state: HTTPConnectionState
-    @exclusivity(unchecked) var context: ChannelHandlerContext?
+    var state: HTTPConnectionState
+    var context: ChannelHandlerContext?
     /// The session whose poll waits for a response.
     private var waitingPoll: (session: SessionReference, poll: PendingPoll)?
-    @exclusivity(unchecked) private var hasHeldRead = false
-    @exclusivity(unchecked) private var isReadingOn = false
+    private var hasHeldRead = false
+    private var isReadingOn = false
     /// Responses that leave at the end of this turn.
-    @exclusivity(unchecked) private var unsent: ByteBuffer?
-    @exclusivity(unchecked) private var descriptor: CInt?
+    private var unsent: ByteBuffer?
+    private var descriptor: CInt?
     /// Writes that the channel has not finished.
-    @exclusivity(unchecked) private var writesPending = 0
+    private var writesPending = 0
 
     /// Unwraps bytes that come without a parser.
     private final class RawBytes: ChannelInboundHandler {

@@ -10,13 +10,13 @@ final class Session: UnfinishedInput, WebSocketOwner {
     // miss.
     let table: SessionTable
     /// The websocket that carries the session, or probes.
-    @exclusivity(unchecked) var webSocket: WebSocketConnection?
-    @exclusivity(unchecked) var queue = OutgoingQueue()
-    @exclusivity(unchecked) private var isTouched = false
+    var webSocket: WebSocketConnection?
+    var queue = OutgoingQueue()
+    private var isTouched = false
     /// Acknowledged CONNECTs whose sockets the router doesn't know yet. Nothing leaves meanwhile: the CONNECT packet must be
     /// the first of its namespace.
-    @exclusivity(unchecked) var unroutableConnects = 0
-    @exclusivity(unchecked) var engine: EngineIOSession
+    var unroutableConnects = 0
+    var engine: EngineIOSession
 
     let sid: ByteString
     /// Position in the table.

@@ -27,13 +27,13 @@ final class SessionTable {
     /// Bytes that may wait for one client.
     let queueLimit: Int
     private let loopIndex: Int
-    @exclusivity(unchecked) var counters = BridgeCounters()
-    @exclusivity(unchecked) private var sessions: [Session] = []
+    var counters = BridgeCounters()
+    private var sessions: [Session] = []
     private var sessionsBySid: [ByteString: Session] = [:]
     /// Sessions that have packets to send at the next flush.
-    @exclusivity(unchecked) private var touched: [Session] = []
+    private var touched: [Session] = []
     /// Scratch space that joins one client's packets for one write.
-    @exclusivity(unchecked) var joinedFrames = ByteBuffer()
+    var joinedFrames = ByteBuffer()
     private var scratch = JSONWriter(capacity: 256)
     /// Sessions that the current round of deadline checks hasn't reached yet.
     private var dueForCheck = 0

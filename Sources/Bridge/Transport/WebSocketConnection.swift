@@ -42,13 +42,13 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
 
     // Fields that every write reads come first, in one cache line.
     /// The 101 response, until the first write sends it.
-    @exclusivity(unchecked) private var handshakeResponse: ByteBuffer?
+    private var handshakeResponse: ByteBuffer?
     /// The link's open descriptor, for the most common write.
-    @exclusivity(unchecked) private var descriptor: CInt = -1
+    private var descriptor: CInt = -1
     private var isUnreadable = false
     private var isClosing = false
 
-    @exclusivity(unchecked) private var link: (any WebSocketLink)?
+    private var link: (any WebSocketLink)?
     private let host: any ConnectionHost
     private var session: (any WebSocketOwner)?
     private var assembler: WebSocketMessageAssembler
