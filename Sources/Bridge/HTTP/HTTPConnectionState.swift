@@ -40,7 +40,7 @@ struct HTTPConnectionState {
         case givenUp
     }
 
-    /// What follows a response.
+    /// The next step after a response.
     enum Continuation: Equatable {
         case nextRequest
         /// Read and drop what comes, so that the response isn't lost to a reset.
@@ -64,8 +64,8 @@ struct HTTPConnectionState {
     private(set) var upgradeOffer = RequestFraming.UpgradeOffer.none
     private(set) var deadline: NIODeadline?
     private(set) var closesWhenIdle = false
-    /// Parts that came in the same read behind a request without a response yet. Nothing more is read meanwhile, so there is
-    /// at most one read's worth.
+    /// Parts that came in the same read as a request that has no response yet. Nothing is read until it has one, so this
+    /// holds one read at most.
     private var waitingParts: Deque<WaitingPart> = []
     private let timeouts: Timeouts
 
@@ -79,7 +79,7 @@ struct HTTPConnectionState {
         if case .responding = phase { true } else { false }
     }
 
-    /// Whether bytes may be read. A client that sends requests without reading the responses has to wait.
+    /// Bytes may be read. A client that sends requests without reading the responses has to wait.
     var mayRead: Bool {
         if case .withoutParser = phase { false } else { !isResponding }
     }
@@ -259,7 +259,7 @@ struct HTTPConnectionState {
 
     /// The server stops: no further request.
     ///
-    /// - Returns: whether the connection is idle and to be closed now.
+    /// - Returns: true if the connection is idle and to be closed now.
     mutating func closeWhenIdle() -> Bool {
         closesWhenIdle = true
         return phase == .awaitingHead

@@ -4,7 +4,7 @@ import NIOHTTP1
 import RedisPubSub
 import SocketIOProtocol
 
-/// How a request is handled.
+/// The way to a request's response.
 enum HTTPAction {
     case respond(HTTPResponse)
     case later(EventLoopFuture<HTTPResponse>)
@@ -103,7 +103,7 @@ struct HTTPEndpoints: HTTPRequestHandler {
     ) -> HTTPAction {
         let path = Self.path(of: head)
         if purpose == .operators {
-            return operations.route(head, path: path, from: .operators, isTrusted: true, on: host)
+            return operations.route(head, path: path, from: .operators, on: host)
                 ?? elsewhere(head)
         }
         if isEngineIO(path) {
@@ -115,15 +115,13 @@ struct HTTPEndpoints: HTTPRequestHandler {
         }
         guard purpose == .everybody else { return elsewhere(head) }
         let audience = Self.audience(head, channel.remoteAddress)
-        return operations.route(head, path: path, from: audience, isTrusted: false, on: host)
+        return operations.route(head, path: path, from: audience, on: host)
             ?? elsewhere(head)
     }
 
     private func elsewhere(_ head: HTTPRequestHead) -> HTTPAction {
         guard head.method != .OPTIONS || head.uri != "*" else {
-            var response = HTTPResponse(.ok, text: "")
-            response.headers = [("Allow", "GET, HEAD, POST, OPTIONS")]
-            return .respond(response)
+            return .respond(HTTPResponse(.ok, text: "").adding([("Allow", "GET, HEAD, POST, OPTIONS")]))
         }
         return .respond(finished(.errorPage(.notFound, "There is nothing at this address."), head))
     }
@@ -137,26 +135,22 @@ struct HTTPEndpoints: HTTPRequestHandler {
         return transport.finished(response, origin)
     }
 
-    /// Operators are clients on this machine, unless a proxy forwards the request of somebody else.
+    /// A client on this machine, unless it is a proxy that forwards the request of somebody else.
     private static func audience(_ head: HTTPRequestHead, _ peer: SocketAddress?) -> OperationsEndpoint.Audience {
         guard let address = peer?.ipAddress,
             address == "::1" || ["127.", "::ffff:127."].contains(where: address.hasPrefix)
         else { return .anybody }
         let signs = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"]
-        return signs.contains { head.headers.contains(name: $0) } ? .anybody : .operators
+        return signs.contains { head.headers.contains(name: $0) } ? .anybody : .thisMachine
     }
 
     private func route(_ head: HTTPRequestHead, body: ByteBuffer, to endpoint: EmitEndpoint) -> HTTPAction {
-        switch head.method {
-        case .POST: break
-        case .OPTIONS:
-            var response = HTTPResponse(.ok, contentType: HTTPResponse.html, text: "")
-            response.headers = [("Allow", "POST, OPTIONS")]
-            return .respond(response)
-        default:
-            var response = HTTPResponse.errorPage(.methodNotAllowed, "Send messages with POST.")
-            response.headers = [("Allow", "POST, OPTIONS")]
-            return .respond(response)
+        guard head.method == .POST else {
+            let response =
+                head.method == .OPTIONS
+                ? HTTPResponse(.ok, contentType: HTTPResponse.html, text: "")
+                : .errorPage(.methodNotAllowed, "Send messages with POST.")
+            return .respond(response.adding([("Allow", "POST, OPTIONS")]))
         }
         switch endpoint.request(contentType: head.headers.first(name: "content-type"), body: body) {
         case .failure(let response): return .respond(counted(response))

@@ -8,7 +8,7 @@ struct HTTPResponse: Sendable {
     var contentType: String
     var body: ByteBuffer
     var headers: [(name: String, value: String)] = []
-    /// Whether the connection closes after it, because the request's body was not read to its end.
+    /// The connection closes after it, because the request's body was not read to its end.
     var closesConnection = false
 
     static let plainText = "text/plain; charset=UTF-8"
@@ -24,9 +24,9 @@ struct HTTPResponse: Sendable {
         self.init(status, contentType: contentType, body: ByteBuffer(string: text))
     }
 
-    /// How a response is framed, as its request decides.
+    /// The framing of a response, which depends on its request.
     struct Framing: Equatable {
-        /// What the response says about the connection; HTTP/1.1 implies that it stays open.
+        /// The Connection header of the response; HTTP/1.1 implies that it stays open.
         enum Persistence { case implied, keepAlive, close }
 
         var persistence = Persistence.implied
@@ -47,23 +47,29 @@ struct HTTPResponse: Sendable {
         bytes.writeString(String(status.code))
         bytes.writeStaticString(" ")
         bytes.writeString(status.reasonPhrase)
-        bytes.writeStaticString("\r\nContent-Type: ")
-        bytes.writeString(contentType)
-        bytes.writeStaticString("\r\nContent-Length: ")
-        bytes.writeString(String(body.readableBytes))
         bytes.writeStaticString("\r\n")
-        for header in headers {
-            bytes.writeString(header.name)
+        func add(_ name: String, _ value: String) {
+            bytes.writeString(name)
             bytes.writeStaticString(": ")
-            bytes.writeString(header.value)
+            bytes.writeString(value)
             bytes.writeStaticString("\r\n")
         }
+        add("Content-Type", contentType)
+        add("Content-Length", String(body.readableBytes))
+        for header in headers { add(header.name, header.value) }
         switch framing.persistence {
-        case .implied: bytes.writeStaticString("\r\n")
-        case .keepAlive: bytes.writeStaticString("Connection: keep-alive\r\n\r\n")
-        case .close: bytes.writeStaticString("Connection: close\r\n\r\n")
+        case .implied: break
+        case .keepAlive: add("Connection", "keep-alive")
+        case .close: add("Connection", "close")
         }
+        bytes.writeStaticString("\r\n")
         if framing.includesBody { bytes.writeImmutableBuffer(body) }
+    }
+
+    func adding(_ headers: [(name: String, value: String)]) -> HTTPResponse {
+        var response = self
+        response.headers += headers
+        return response
     }
 
     /// The response to a request that can't be read, and the last one on its connection.

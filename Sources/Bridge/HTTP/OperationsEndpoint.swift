@@ -12,12 +12,8 @@ import SocketIOProtocol
 /// | `/metrics` | yes | to this machine only, not through a proxy | no |
 /// | `/explain` | yes | with the secret of `POST /emit`, since it names rooms | no |
 struct OperationsEndpoint: Sendable {
-    /// The client that asks.
-    enum Audience {
-        /// A client of the operators' listener, or one on this machine without a proxy.
-        case operators
-        case anybody
-    }
+    /// The client that asks: one of the operators' listener, one on this machine without a proxy, or any other.
+    enum Audience { case operators, thisMachine, anybody }
 
     let readiness: Readiness
     let scrape: Scrape
@@ -26,37 +22,31 @@ struct OperationsEndpoint: Sendable {
     let secret: [UInt8]?
 
     /// Nil if the path is none of these or not for this audience.
-    ///
-    /// - Parameter isTrusted: whether the request came by the operators' listener.
     func route(
-        _ head: HTTPRequestHead, path: Substring, from audience: Audience, isTrusted: Bool, on host: any ConnectionHost
+        _ head: HTTPRequestHead, path: Substring, from audience: Audience, on host: any ConnectionHost
     ) -> HTTPAction? {
         let action: () -> HTTPAction
         switch path {
         case "/livez": action = { .respond(liveness()) }
         case "/readyz": action = { .respond(readiness(for: audience)) }
-        case "/metrics" where audience == .operators:
+        case "/metrics" where audience != .anybody:
             action = { .later(metricsPage(on: host.eventLoop)) }
-        case "/explain" where isTrusted || secret != nil:
-            action = { isTrusted || hasSecret(head) ? explanation(head, on: host) : .respond(Self.forbidden) }
+        case "/explain" where audience == .operators || secret != nil:
+            action = {
+                audience == .operators || hasSecret(head) ? explanation(head, on: host) : .respond(Self.forbidden)
+            }
         default: return nil
         }
-        let allow = (name: "Allow", value: "GET, HEAD, OPTIONS")
+        let methods = [(name: "Allow", value: "GET, HEAD, OPTIONS")]
         switch head.method {
         case .GET, .HEAD: return action()
         case .OPTIONS:
             // Load balancers use it for health checks, HAProxy by default, so the verdict is that of GET.
-            guard path == "/livez" || path == "/readyz", case .respond(var response) = action() else {
-                var response = HTTPResponse(.ok, text: "")
-                response.headers = [allow]
-                return .respond(response)
+            guard path == "/livez" || path == "/readyz", case .respond(let response) = action() else {
+                return .respond(HTTPResponse(.ok, text: "").adding(methods))
             }
-            response.headers.append(allow)
-            return .respond(response)
-        default:
-            var response = HTTPResponse.errorPage(.methodNotAllowed, "Use GET.")
-            response.headers = [allow]
-            return .respond(response)
+            return .respond(response.adding(methods))
+        default: return .respond(.errorPage(.methodNotAllowed, "Use GET.").adding(methods))
         }
     }
 
@@ -104,7 +94,7 @@ struct OperationsEndpoint: Sendable {
         var members: [(String, JSONValue)] = [("ready", .bool(reasons.isEmpty))]
         switch audience {
         case .anybody: members.append(("reasons", .list(reasons.map { .object([("code", .text($0.code.rawValue))]) })))
-        case .operators:
+        case .operators, .thisMachine:
             members.append(("reasons", .list(reasons.map(\.json))))
             members += readiness.details(at: now)
         }
@@ -122,9 +112,7 @@ struct OperationsEndpoint: Sendable {
     }
 
     static func response(_ status: HTTPResponseStatus, _ value: JSONValue) -> HTTPResponse {
-        var response = HTTPResponse(status, contentType: "application/json", text: value.line)
-        response.headers = [("Cache-Control", "no-store")]
-        return response
+        HTTPResponse(status, contentType: "application/json", text: value.line).adding([("Cache-Control", "no-store")])
     }
 }
 

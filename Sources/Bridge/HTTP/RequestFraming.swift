@@ -72,7 +72,7 @@ struct RequestFraming {
         return value
     }
 
-    /// Whether the parser finds the option in a Connection header; it skips tabs only before the option.
+    /// True if the parser finds the option in a Connection header; it skips tabs only before the option.
     private static func names(_ option: String, in options: String) -> Bool {
         options.split(separator: ",").contains { part in
             let start = part.drop { $0 == " " || $0 == "\t" }
@@ -82,12 +82,7 @@ struct RequestFraming {
 
     /// The characters of a host and port (RFC 3986, section 3.2.2), including the brackets of IPv6.
     static func isInHost(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"):
-            true
-        default: "-._~:[]%!$&'()*+;=".utf8.contains(byte)
-        }
+        byte.isAlphanumeric || "-._~:[]%!$&'()*+;=".utf8.contains(byte)
     }
 
     /// The target in origin form. Clients may also send the absolute form; its host is ignored (RFC 9112, section 3.2.2).
@@ -95,5 +90,17 @@ struct RequestFraming {
         guard target.utf8.first != UInt8(ascii: "/"), let scheme = target.firstRange(of: "://") else { return target }
         let rest = target[scheme.upperBound...].drop { !"/?#".contains($0) }
         return rest.first == "/" ? String(rest) : "/" + rest
+    }
+}
+
+extension UInt8 {
+    /// An ASCII letter or digit.
+    var isAlphanumeric: Bool {
+        switch self {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        default: false
+        }
     }
 }

@@ -46,9 +46,8 @@ struct TransportEndpoint: Sendable {
             host.refused(
                 ClientRefusal(.invalidRequest, "the method is neither GET nor POST"), by: { .sender(of: head) })
             let status = HTTPResponseStatus.custom(code: 405, reasonPhrase: "METHOD NOT FOUND")
-            var response = HTTPResponse(status, contentType: "text/plain", text: "Method Not Found")
-            response.headers = [("Allow", "OPTIONS, GET, POST")]
-            return .respond(finished(response, origin))
+            let response = HTTPResponse(status, contentType: "text/plain", text: "Method Not Found")
+            return .respond(finished(response.adding([("Allow", "OPTIONS, GET, POST")]), origin))
         }
         do throws(EngineIORefusal) {
             let uri = head.uri.utf8

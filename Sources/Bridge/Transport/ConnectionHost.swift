@@ -1,7 +1,7 @@
 import Logging
 import NIOCore
 
-/// What a connection needs from the event loop that serves it. `Shard` hosts those of browsers and backends, `AdminHost`
+/// The event loop that serves a connection. `Shard` hosts the connections of browsers and backends, `AdminHost`
 /// those of the listener for operators.
 ///
 ///     ListeningSocket ─▶ UnidentifiedConnection ─┬─▶ WebSocketConnection ─▶ WebSocketOwner (a session)
@@ -23,7 +23,7 @@ extension ConnectionHost {
     var eventLoop: any EventLoop { connections.eventLoop }
     var configuration: BridgeConfiguration { connections.configuration }
 
-    /// Whether one more connection may be opened; counts it either way.
+    /// Asks for one more connection; counts it, and counts it as refused beyond the limit.
     func mayAccept() -> Bool {
         if !connections.total.isFull, !connections.isShuttingDown {
             connections.counters.connectionsAccepted += 1

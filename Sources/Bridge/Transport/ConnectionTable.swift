@@ -5,7 +5,7 @@ import NIOCore
 protocol TimedConnection: AnyObject {
     /// Position in the host's table.
     var index: Int { get set }
-    /// - Returns: whether a request was overdue.
+    /// - Returns: true if a request was overdue.
     func closeIfOverdue(at now: NIODeadline) -> Bool
     /// The server stops: closes the connection now or after the request in progress.
     func closeWhenIdle()
@@ -66,7 +66,7 @@ final class ConnectionTable {
 
     // MARK: Deadlines
 
-    /// How often deadlines are checked: a fraction of the shortest interval, since a check costs one look at each session.
+    /// The interval of deadline checks: a fraction of the shortest interval, since a check costs one look at each session.
     var tick: TimeAmount {
         let shortest = min(configuration.timing.pingInterval, configuration.timing.pingTimeout)
         return TimeAmount(max(.milliseconds(20), min(.seconds(1), shortest / 10)))

@@ -13,8 +13,8 @@ final class Session: UnfinishedInput, WebSocketOwner {
     var webSocket: WebSocketConnection?
     var queue = OutgoingQueue()
     private var isTouched = false
-    /// Acknowledged CONNECTs whose sockets the router doesn't know yet. Nothing leaves meanwhile: the CONNECT packet must be
-    /// the first of its namespace.
+    /// Acknowledged CONNECTs whose sockets the router doesn't know yet. Nothing leaves until it does: the CONNECT packet must
+    /// be the first of its namespace.
     var unroutableConnects = 0
     var engine: EngineIOSession
 
@@ -30,19 +30,8 @@ final class Session: UnfinishedInput, WebSocketOwner {
     private var solicitedBytes: UInt32 = 0
     /// Bytes of the last response to a poll, which take their time on the way.
     private var payloadBytes: UInt32 = 0
-    /// Set while many bytes wait and the client takes none of them.
-    var stall: Stall?
-
-    final class Stall {
-        let since: EngineIOSession.Instant
-        /// Bytes that its websocket had not sent at that time.
-        let unsentBytes: Int
-
-        init(since: EngineIOSession.Instant, unsentBytes: Int) {
-            self.since = since
-            self.unsentBytes = unsentBytes
-        }
-    }
+    /// Set while many bytes wait and the client takes none of them; with the bytes that its websocket had not sent then.
+    var stall: (since: EngineIOSession.Instant, unsentBytes: Int)?
     var poll: PendingPoll?
 
     init(
@@ -179,7 +168,7 @@ final class Session: UnfinishedInput, WebSocketOwner {
     private func checkProgress(at now: EngineIOSession.Instant) {
         let unsent = webSocket?.unsentBytes ?? 0
         guard let stall, stall.unsentBytes == unsent else {
-            stall = Stall(since: now, unsentBytes: unsent)
+            stall = (now, unsent)
             return
         }
         let download = engine.phase == .websocket ? 0 : Int(payloadBytes) / BridgeLimits.slowestBytesPerSecond

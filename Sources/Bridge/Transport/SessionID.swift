@@ -43,7 +43,7 @@ package enum SessionID {
         return parts.loop
     }
 
-    /// Whether a sid has the format of ours but was made by another process, or before a restart.
+    /// True if a sid has the format of ours but was made by another process, or before a restart.
     package static func isForeign(_ sid: ByteString, to instance: Instance) -> Bool {
         parts(of: sid).map { $0.instance != instance } ?? false
     }

@@ -5,7 +5,7 @@ import SocketIOProtocol
 
 /// The parts of a session's work that need more than its table: `Shard` does them, or a test.
 protocol SessionHost: ConnectionHost {
-    /// Whether the data of a CONNECT is absent or a JSON object (authentication data, which is not used here).
+    /// True if the data of a CONNECT is absent or a JSON object (authentication data, which is not used here).
     func isObjectOrEmpty(_ json: ArraySlice<UInt8>) throws(SocketIOError) -> Bool
     func received(_ event: SocketIOPacket, from socket: Socket) throws(SocketIOError)
     func receivedAck(_ message: SocketIOPacketAssembler.Message, from socket: Socket) throws(SocketIOError)

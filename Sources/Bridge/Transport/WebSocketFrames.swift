@@ -7,9 +7,18 @@ enum WebSocketViolation: String, Error, CustomStringConvertible {
     case opcode = "an unknown opcode"
     case controlFrame = "a control frame in fragments or over 125 bytes"
     case fragmentation = "a fragment without a beginning, or a message inside another"
+    case encoding = "text that is not UTF-8"
     case tooLarge = "a message over the limit"
 
     var description: String { rawValue }
+
+    var closeCode: WebSocketCloseCode {
+        switch self {
+        case .frameBits, .opcode, .controlFrame, .fragmentation: .protocolError
+        case .encoding: .inconsistentData
+        case .tooLarge: .messageTooLarge
+        }
+    }
 }
 
 /// A client's frame, unmasked (RFC 6455, section 5.2).

@@ -2,11 +2,11 @@
 package struct EngineIOTiming: Sendable {
     /// Time from a client's pong (or its handshake) to the next ping.
     package var pingInterval: Duration = .seconds(25)
-    /// How long a client may take to answer a ping.
+    /// The longest time to a client's pong.
     package var pingTimeout: Duration = .seconds(20)
-    /// How long a websocket may probe before it is dropped; engine.io's `upgradeTimeout`.
+    /// The longest probe of a websocket before it is dropped; engine.io's `upgradeTimeout`.
     package var upgradeTimeout: Duration = .seconds(10)
-    /// How long a client may stay without any namespace; socket.io's `connectTimeout`.
+    /// The longest time without any namespace; socket.io's `connectTimeout`.
     package var connectTimeout: Duration = .seconds(45)
 
     package init() {}
@@ -29,7 +29,7 @@ package struct EngineIOSession: Sendable {
     }
 
     package private(set) var phase: Phase
-    /// Whether a GET waits for packets.
+    /// A GET waits for packets.
     package private(set) var isPollWaiting = false
     private let timing: EngineIOTiming
     private var pingDue: Instant
@@ -72,12 +72,12 @@ package struct EngineIOSession: Sendable {
         return .hold
     }
 
-    /// Whether a POST may be read.
+    /// A POST may be read.
     package var acceptsPosts: Bool { phase == .polling || phase == .probing || phase == .probed }
 
     package enum FlushTarget: Equatable, Sendable { case nothing, waitingPoll, webSocket }
 
-    /// Where queued packets go now. A waiting poll counts as ended from then on.
+    /// The target of queued packets. A waiting poll counts as ended from then on.
     package mutating func takeFlushTarget() -> FlushTarget {
         switch phase {
         case .websocket: return .webSocket

@@ -40,7 +40,7 @@ package enum FormEncoding {
     }
 }
 
-/// Whether bytes are UTF-8, as RFC 6455 asks of every text frame.
+/// True if bytes are UTF-8, as RFC 6455 asks of every text frame.
 package enum UTF8Validation {
     package static func isValid(_ bytes: some Collection<UInt8>) -> Bool {
         // Contiguous bytes are validated much faster.
