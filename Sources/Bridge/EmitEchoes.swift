@@ -1,5 +1,5 @@
+import Bytes
 import DequeModule
-import JSONCodec
 
 /// Emits of ours that Redis will bring back, in the order they were published, so that they are known without being decoded.
 ///

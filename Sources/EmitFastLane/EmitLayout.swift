@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// Locates the pairs of a message, and recognises messages that are written like one before.
 protocol MessageLocator: ~Copyable {

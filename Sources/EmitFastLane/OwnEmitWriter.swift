@@ -1,3 +1,4 @@
+import Bytes
 import JSONCodec
 
 /// Where the values of an emit of this process are in its payload.

@@ -1,3 +1,5 @@
+import Bytes
+
 /// Encodings that `json.loads` tells apart by their first bytes.
 private enum TextEncoding {
     case utf8
@@ -36,7 +38,7 @@ extension JSONDocument {
         case .utf16(let bigEndian): try transcodeUTF16(body, bigEndian: bigEndian)
         case .utf32(let bigEndian): try transcodeUTF32(body, bigEndian: bigEndian)
         }
-        return UnsafeRawBufferPointer(start: transcoded.storage, count: transcoded.count)
+        return transcoded.withUnsafeBytes { $0 }
     }
 
     private mutating func transcodeUTF16(_ bytes: UnsafeRawBufferPointer, bigEndian: Bool) throws(JSONError) {

@@ -1,3 +1,5 @@
+import Bytes
+
 /// Reads single tokens; every access is checked against the end of the text.
 struct JSONScanner {
     let text: UnsafeRawBufferPointer

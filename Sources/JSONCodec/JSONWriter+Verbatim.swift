@@ -1,3 +1,5 @@
+import Bytes
+
 extension JSONWriter {
     /// Appends a value as `JSONDocument.write` prints it, but straight from its text, of which only the white space between
     /// tokens is left out.

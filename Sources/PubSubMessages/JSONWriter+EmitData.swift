@@ -1,3 +1,4 @@
+import Bytes
 import JSONCodec
 
 /// The `data` of an emit, and behind it the key `binary` where the form needs it.

@@ -1,5 +1,5 @@
+import Bytes
 import EmitFastLane
-import JSONCodec
 
 /// An emit of ours as it is published.
 package struct OwnEmit: Sendable {

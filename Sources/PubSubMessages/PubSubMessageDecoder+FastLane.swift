@@ -1,5 +1,5 @@
+import Bytes
 import EmitFastLane
-import JSONCodec
 
 /// Emits that the fast lane has located. Without it each of them is parsed, with the same result.
 extension PubSubMessageDecoder {

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// The rooms that messages have named lately, so that a message for one of them takes no memory.
 ///

@@ -56,8 +56,8 @@ struct RedisConnectionState {
             maximumCount: configuration.maximumPendingCommands, maximumBytes: configuration.maximumPendingBytes)
     }
 
-    var isClosed: Bool { if case .closed = phase { true } else { false } }
-    private var isReady: Bool { if case .ready = phase { true } else { false } }
+    var isClosed: Bool { phase == .closed }
+    private var isReady: Bool { phase == .ready }
 
     /// Of a subscription: the server's number for this connection.
     var clientID: Int64? { handshake.clientID }
@@ -69,7 +69,7 @@ struct RedisConnectionState {
 
     /// The socket is connected.
     mutating func connected(at now: NIODeadline) -> Action {
-        guard case .connecting = phase else { return .none }
+        guard phase == .connecting else { return .none }
         phase = .handshake
         liveness.handshakeBegins(at: now)
         return .write(handshake.commands)
@@ -85,7 +85,7 @@ struct RedisConnectionState {
     }
 
     /// Whether the server hasn't replied to the first command yet. A TLS port then closes the connection without an alert.
-    var isUnanswered: Bool { if case .handshake = phase { isPlain && !liveness.hasReceived } else { false } }
+    var isUnanswered: Bool { phase == .handshake && isPlain && !liveness.hasReceived }
 
     /// Why the handshake takes too long.
     var handshakeTimeout: RedisError {
@@ -97,7 +97,7 @@ struct RedisConnectionState {
 
     /// Takes any reply but a message.
     mutating func received(_ reply: RedisReply, from endpoint: RedisURL.Endpoint?) -> Action {
-        if case .handshake = phase {
+        if phase == .handshake {
             switch handshake.received(reply, from: endpoint) {
             case .wait: return .none
             case .close(let cause): return .close(cause)
@@ -109,11 +109,6 @@ struct RedisConnectionState {
         }
         guard isSubscription else { return pending.received(reply) }
         return liveness.received(reply, rights).map { .close($0) } ?? .none
-    }
-
-    /// Takes replies to a batch of messages; see ``RedisPendingCommands``.
-    mutating func takeRepliesToBatch(_ bytes: UnsafeRawBufferPointer) -> (taken: Int, action: Action)? {
-        isReady ? pending.takeRepliesToBatch(bytes) : nil
     }
 
     // MARK: Commands

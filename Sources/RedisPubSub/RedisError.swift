@@ -66,6 +66,15 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
         case configuration = "CONFIG GET"
         case cluster = "CLUSTER NODES"
         case asking = "ASKING"
+
+        /// Whether the reply, which is no error, fits the command. Another one means that the server is no Redis.
+        func accepts(_ reply: RedisReply) -> Bool {
+            switch (self, reply) {
+            case (.get, .bulk), (.get, .null), (.channels, .texts): true
+            case (.get, _), (.channels, _): false
+            default: true
+            }
+        }
     }
 
     package var description: String {

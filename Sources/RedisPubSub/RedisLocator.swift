@@ -44,12 +44,10 @@ final class RedisSeeds: RedisLocator {
 
     /// Asks a node of the cluster for the others.
     func learnNodes(over connection: RedisConnection, to endpoint: RedisURL.Endpoint) {
-        let promise = eventLoop.makePromise(of: RedisReply.self)
-        promise.futureResult.assumeIsolated().whenSuccess { reply in
-            guard case .bulk(let text) = reply else { return }
+        connection.ask(.cluster, ["CLUSTER", "NODES"]).assumeIsolated().whenSuccess { reply in
+            guard let text = reply.bytes else { return }
             self.learn(RedisKeyReader.nodes(in: String(buffer: text), askedAt: endpoint))
         }
-        connection.sendInternal(.query(.cluster, promise), RedisCommand.words(["CLUSTER", "NODES"]))
     }
 
     /// Adds nodes that the cluster names; the seeds of the URL stay first.

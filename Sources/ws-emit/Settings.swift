@@ -1,6 +1,6 @@
 import Bridge
+import Bytes
 import Glibc
-import JSONCodec
 import PubSubMessages
 import RedisPubSub
 import SocketIOProtocol

@@ -1,5 +1,5 @@
+import Bytes
 import CoreMetrics
-import JSONCodec
 import NIOCore
 import PubSubMessages
 import Testing

@@ -17,8 +17,8 @@ import Testing
 
     /// The command and the promise of its reply.
     private func get() -> (RedisPendingCommands.Command, EventLoopFuture<ByteBuffer?>) {
-        let promise = loop.makePromise(of: ByteBuffer?.self)
-        return (.get(promise), promise.futureResult)
+        let promise = loop.makePromise(of: RedisReply.self)
+        return (.query(.get, promise), promise.futureResult.map { $0.bytes })
     }
 
     private static func text(_ action: RedisConnectionState.Action) -> String {

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// Values by name. A lookup takes the name's bytes directly from a message, without making a key of them.
 ///

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import SocketIOProtocol
 
 /// Acks to the client. They are sent also to a socket that has left its namespace meanwhile: its page may still wait for one.

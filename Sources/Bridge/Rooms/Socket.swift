@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import PubSubMessages
 
 /// One namespace of one session: what Socket.IO calls a socket. It has its own sid and is in its own rooms.

@@ -1,3 +1,5 @@
+import Bytes
+
 /// The key lists of the latest dicts with only str keys, from this pickle and earlier ones.
 ///
 /// The rows of a table and successive messages have the same keys. Keys found here are known to be distinct, and dicts

@@ -1,3 +1,5 @@
+import Bytes
+
 extension PickleGraph {
     /// Builds a `PickleGraph` node by node: the way to write values that are shared or contain themselves.
     ///

@@ -1,3 +1,5 @@
+import Bytes
+
 extension PickleSerializer {
     // MARK: bytes and bytearray
 

@@ -1,3 +1,5 @@
+import Bytes
+
 /// Writes a tape as a pickle the way CPython's C pickler does, value by value and put by put.
 ///
 /// Sharing and cycles are kept: a node seen before is fetched from the memo. A worklist replaces recursion, so depth

@@ -1,3 +1,5 @@
+import Bytes
+
 extension PickleValue {
     /// Decodes the pickle at the start of some bytes.
     ///

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 extension PickleValue: CustomStringConvertible {
     /// The value as Python's `repr` shows it, cut off after about 64 KiB.

@@ -1,3 +1,5 @@
+import Bytes
+
 /// Several packets in one HTTP body: joined by 0x1E, an attachment as `b` and base64.
 ///
 /// Source: Engine.IO protocol v4, section "Encoding" of HTTP long-polling.

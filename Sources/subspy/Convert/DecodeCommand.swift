@@ -45,25 +45,25 @@ struct DecodeCommand: ParsableCommand {
         let inspector = MessageInspector(limits: limits)
         let output = LineOutput()
         let error: String? = try payload.withUnsafeBytes { bytes in
-            let format = inspector.inspect(bytes).format
+            let messageFormat = inspector.inspect(bytes).format
             var error: String?
-            if case .undecodable(let cause) = format { error = "\(cause)" }
+            if case .undecodable(let cause) = messageFormat { error = "\(cause)" }
             switch format {
             case .python:
                 var renderer = MessageRenderer()
-                renderer.render(bytes, format, of: inspector)
+                renderer.render(bytes, messageFormat, of: inspector)
                 renderer.withBytes { output.append(spelled: $0) }
             case .json:
-                if case .undecodable = format { break }
+                if case .undecodable = messageFormat { break }
                 var text = MessageText()
                 var writer = JSONWriter()
-                if let refusal = text.append(bytes, format, of: inspector, to: &writer) {
+                if let refusal = text.append(bytes, messageFormat, of: inspector, to: &writer) {
                     throw CommandFailure(65, refusal)
                 }
                 writer.withUnsafeBytes { output.append(spelled: $0) }
-            case .opcodes: output.append(lines: PickleReport.opcodes(of: bytes, format))
+            case .opcodes: output.append(lines: PickleReport.opcodes(of: bytes, messageFormat))
             case .audit:
-                let audit = PickleReport.audit(of: bytes, format)
+                let audit = PickleReport.audit(of: bytes, messageFormat)
                 output.append(audit.line)
                 if audit.isPickle { error = audit.warning }
             }

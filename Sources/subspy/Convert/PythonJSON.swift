@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import PickleCodec
 
 /// Writes Python values as `json.dumps` does by default: a space behind commas and colons, only ASCII, NaN bare.

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import PubSubMessages
 
 /// Reads messages and decides which ones pass. A payload that can't be read has no event, room or sender: it passes only

@@ -1,5 +1,5 @@
 import ArgumentParser
-import JSONCodec
+import Bytes
 
 /// A pattern for texts: a glob, or a regular expression between slashes.
 enum TextPattern {

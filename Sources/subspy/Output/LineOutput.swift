@@ -1,5 +1,5 @@
+import Bytes
 import Glibc
-import JSONCodec
 import PubSubMessages
 
 /// Standard output, written in whole lines at the end of each burst of messages.

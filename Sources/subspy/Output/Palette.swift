@@ -1,6 +1,6 @@
 import ArgumentParser
+import Bytes
 import Glibc
-import JSONCodec
 
 /// Colours of the output, or none.
 struct Palette {

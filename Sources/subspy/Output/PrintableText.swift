@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// Longer texts of the channel on a terminal, and the columns that they take there.
 extension PrintableText {

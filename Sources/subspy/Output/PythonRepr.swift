@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import PickleCodec
 
 /// Writes values as Python's `repr` does, into a buffer that is reused.

@@ -1,5 +1,5 @@
+import Bytes
 import Glibc
-import JSONCodec
 
 /// The system's clocks.
 enum SystemClock {

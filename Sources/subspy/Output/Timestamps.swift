@@ -1,5 +1,5 @@
 import ArgumentParser
-import JSONCodec
+import Bytes
 
 /// The formats of `--timestamps`.
 enum TimeFormat: String, CaseIterable, ExpressibleByArgument { case iso, epoch, relative, delta }

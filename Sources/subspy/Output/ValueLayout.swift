@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// Colours a value's text, Python's repr or JSON, and breaks it into lines where it is too wide.
 ///

@@ -1,5 +1,5 @@
 import ArgumentParser
-import JSONCodec
+import Bytes
 import PubSubMessages
 
 /// A message without data, with the arguments that it takes.

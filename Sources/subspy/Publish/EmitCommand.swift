@@ -1,5 +1,5 @@
 import ArgumentParser
-import JSONCodec
+import Bytes
 import PubSubMessages
 
 /// Publishes events.

@@ -1,5 +1,5 @@
 import ArgumentParser
-import JSONCodec
+import Bytes
 
 /// Where and how a message of ours is published.
 struct PublishOptions: ParsableArguments {

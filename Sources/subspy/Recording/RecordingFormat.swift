@@ -1,5 +1,5 @@
+import Bytes
 import Glibc
-import JSONCodec
 import PubSubMessages
 
 /// The file of `subspy record`: lines of JSON, so that grep, jq and tail read it too.

@@ -1,5 +1,6 @@
-import PubSubMessages
+import Bytes
 import JSONCodec
+import PubSubMessages
 
 /// Reads a recording line by line, compressed or not, without ever holding the whole file.
 ///

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import PubSubMessages
 
 /// Prints the messages of a replay: time after its start in seconds, channel, message.

@@ -1,6 +1,6 @@
 import ArgumentParser
+import Bytes
 import Glibc
-import JSONCodec
 import RedisPubSub
 
 /// Publishes a recording again.

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import PubSubMessages
 
 /// One message on its way to the output. The bytes are valid during the call that hands it over.

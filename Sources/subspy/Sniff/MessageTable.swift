@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import PubSubMessages
 
 /// Messages as rows of a table, as wide as the terminal; into a pipe as wide as they are, unless `COLUMNS` is set.

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import PubSubMessages
 
 /// The first line of a message for people: `23:06:10.123 update → time  178 bytes, pickle 4, from ce56fbc1`.

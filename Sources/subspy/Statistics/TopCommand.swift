@@ -1,5 +1,5 @@
 import ArgumentParser
-import JSONCodec
+import Bytes
 import NIOCore
 import PubSubMessages
 import RedisPubSub

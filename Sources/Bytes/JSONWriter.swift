@@ -81,7 +81,7 @@ public struct JSONWriter: ~Copyable {
     }
 
     /// Makes room for `additional` more bytes.
-    @inlinable @inline(__always) mutating func reserve(_ additional: Int) {
+    @inlinable @inline(__always) public mutating func reserve(_ additional: Int) {
         if capacity &- used < additional { grow(toHold: additional) }
     }
 

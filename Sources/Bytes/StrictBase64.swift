@@ -1,5 +1,3 @@
-import JSONCodec
-
 /// Base64 of the standard alphabet with padding (RFC 4648, section 4).
 package enum StrictBase64 {
     private static let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)

@@ -1,8 +1,8 @@
 /// Base64 as Python's `base64.b64decode` reads it: standard alphabet, other characters passed over, reading ends where
 /// the padding is complete.
-enum PythonBase64 {
+package enum PythonBase64 {
     /// The bytes; nil if the padding is wrong or a character isn't ASCII.
-    static func decode(_ text: UnsafeRawBufferPointer) -> [UInt8]? {
+    package static func decode(_ text: UnsafeRawBufferPointer) -> [UInt8]? {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.count / 4 * 3 + 3)
         var quad: UInt32 = 0

@@ -1,6 +1,5 @@
+import Bytes
 import Testing
-
-@testable import JSONCodec
 
 @Suite struct PrintableTextTests {
     @Test(arguments: [

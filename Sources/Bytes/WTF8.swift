@@ -1,14 +1,14 @@
 import Glibc
 
 /// UTF-8 as Python's `surrogatepass` reads it: surrogates may stand like other code points, alone or in pairs.
-package enum WTF8 {
+public enum WTF8 {
     /// Whether the bytes are valid. With `surrogates` false they must be strict UTF-8.
-    @inline(__always) package static func isValid(_ bytes: UnsafeRawBufferPointer, surrogates: Bool = true) -> Bool {
+    @inlinable @inline(__always) public static func isValid(_ bytes: UnsafeRawBufferPointer, surrogates: Bool = true) -> Bool {
         isASCII(bytes) || isValidBeyondASCII(bytes, surrogates: surrogates)
     }
 
     /// The same for bytes that aren't ASCII.
-    @inline(never) static func isValidBeyondASCII(_ bytes: UnsafeRawBufferPointer, surrogates: Bool = true) -> Bool {
+    @inline(never) public static func isValidBeyondASCII(_ bytes: UnsafeRawBufferPointer, surrogates: Bool = true) -> Bool {
         let count = bytes.count
         var at = 0
         while at < count {
@@ -48,7 +48,7 @@ package enum WTF8 {
     }
 
     /// True if a surrogate stands in valid bytes.
-    static func hasSurrogates(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    package static func hasSurrogates(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard let base = bytes.baseAddress else { return false }
         var at = 0
         while at < bytes.count, let found = memchr(base + at, 0xed, bytes.count - at) {
@@ -58,7 +58,7 @@ package enum WTF8 {
         return false
     }
 
-    private static var highBits: UInt64 { 0x8080_8080_8080_8080 }
+    @inlinable static var highBits: UInt64 { 0x8080_8080_8080_8080 }
 
     /// Length of the multi-byte sequence at an offset, 0 if it is not well-formed.
     private static func sequenceLength(_ bytes: UnsafeRawBufferPointer, _ at: Int, _ surrogates: Bool) -> Int {
@@ -85,7 +85,7 @@ package enum WTF8 {
     }
 
     /// True if every byte is below 0x80. Reads words; the last one may overlap the one before it.
-    @inline(__always) static func isASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    @inlinable @inline(__always) public static func isASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
         let count = bytes.count
         if count >= 8 {
             var at = 0
@@ -114,7 +114,7 @@ package enum WTF8 {
     }
 
     /// The code point at an offset of valid bytes, and its length.
-    static func decode(_ bytes: UnsafeRawBufferPointer, at: Int) -> (scalar: UInt32, length: Int) {
+    @inlinable public static func decode(_ bytes: UnsafeRawBufferPointer, at: Int) -> (scalar: UInt32, length: Int) {
         let lead = UInt32(bytes[at])
         func low(_ offset: Int) -> UInt32 { UInt32(bytes[at + offset] & 0x3f) }
         if lead < 0x80 { return (lead, 1) }
@@ -126,7 +126,7 @@ package enum WTF8 {
 
 extension RawArray where Element == UInt8 {
     /// Appends a code point up to U+10FFFF, surrogates included.
-    mutating func append(codePoint: UInt32) {
+    package mutating func append(codePoint: UInt32) {
         func tail(_ shift: UInt32) -> UInt8 { UInt8(0x80 | (codePoint >> shift) & 0x3f) }
         switch codePoint {
         case ..<0x80:
@@ -148,14 +148,14 @@ extension RawArray where Element == UInt8 {
 }
 
 /// True if two runs of bytes are the same.
-@inline(__always) func equalBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
+@inlinable @inline(__always) public func equalBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
     guard left.count == right.count else { return false }
     guard left.count > 0, let one = left.baseAddress, let other = right.baseAddress else { return true }
     return memcmp(one, other, left.count) == 0
 }
 
 /// The same without a call, which for a key of a message costs more than the comparison.
-@inline(__always) func equalShortBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
+@inlinable @inline(__always) public func equalShortBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
     let count = left.count
     guard count == right.count, let one = left.baseAddress, let other = right.baseAddress else { return count == 0 }
     var at = 0
@@ -173,7 +173,27 @@ extension RawArray where Element == UInt8 {
 }
 
 /// True if bytes are those of a literal.
-@inline(__always) func equalBytes(_ left: UnsafeRawBufferPointer, _ literal: StaticString) -> Bool {
+@inlinable @inline(__always) public func equalBytes(_ left: UnsafeRawBufferPointer, _ literal: StaticString) -> Bool {
     guard left.count == literal.utf8CodeUnitCount else { return false }
     return equalBytes(left, UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
+}
+
+/// Appends a code point as WTF-8; surrogates are written like any other of three bytes.
+package func appendWTF8(_ scalar: UInt32, to writer: inout JSONWriter) {
+    func byte(_ value: UInt32) -> UInt8 { UInt8(truncatingIfNeeded: value) }
+    switch scalar {
+    case ..<0x80: writer.append(byte(scalar))
+    case ..<0x800:
+        writer.append(byte(0xC0 | scalar >> 6))
+        writer.append(byte(0x80 | scalar & 0x3F))
+    case ..<0x1_0000:
+        writer.append(byte(0xE0 | scalar >> 12))
+        writer.append(byte(0x80 | scalar >> 6 & 0x3F))
+        writer.append(byte(0x80 | scalar & 0x3F))
+    default:
+        writer.append(byte(0xF0 | scalar >> 18))
+        writer.append(byte(0x80 | scalar >> 12 & 0x3F))
+        writer.append(byte(0x80 | scalar >> 6 & 0x3F))
+        writer.append(byte(0x80 | scalar & 0x3F))
+    }
 }

@@ -1,6 +1,5 @@
+import Bytes
 import Testing
-
-@testable import SocketIOProtocol
 
 @Suite struct Base64Tests {
     private static func encode(_ bytes: [UInt8]) -> String {

@@ -32,7 +32,7 @@ extension JSONWriter {
     }
 
     /// Appends the escaped text without quotes.
-    mutating func appendEscaped(wtf8 text: UnsafeRawBufferPointer) {
+    package mutating func appendEscaped(wtf8 text: UnsafeRawBufferPointer) {
         var index = 0
         while index < text.count {
             let plain = unescapedRunLength(text, from: index)
@@ -81,7 +81,7 @@ extension JSONWriter {
     }
 
     /// Appends one code point, escaped if it has to be.
-    @inline(__always) mutating func appendScalar(_ scalar: UInt32) {
+    package mutating func appendScalar(_ scalar: UInt32) {
         switch scalar {
         case 0x22: append("\\\"")
         case 0x5C: append("\\\\")
@@ -158,8 +158,7 @@ func specialBytes(of word: UInt64) -> UInt64 {
 private func hasSpecial(_ word: UInt64) -> Bool { specialBytes(of: word) != 0 }
 
 /// The code point at `index` and its length in bytes. Surrogates pass; what isn't WTF-8 gives U+FFFD, one byte.
-@inline(__always)
-func decodeWTF8(_ text: UnsafeRawBufferPointer, at index: Int) -> (scalar: UInt32, length: Int) {
+package func decodeWTF8(_ text: UnsafeRawBufferPointer, at index: Int) -> (scalar: UInt32, length: Int) {
     let lead = UInt32(text[index])
     if lead < 0x80 { return (lead, 1) }
     if lead >= 0xC2, lead < 0xE0, index &+ 1 < text.count {

@@ -64,3 +64,24 @@ public struct ByteString: Hashable, Sendable, ExpressibleByStringLiteral, Custom
         String(decoding: storage, as: UTF8.self)
     }
 }
+
+/// Bytewise equality.
+@inlinable public func sameBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
+    guard left.count == right.count else { return false }
+    guard let one = left.baseAddress, let other = right.baseAddress else { return true }
+    var index = 0
+    while index &+ 8 <= left.count {
+        if one.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            != other.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+        {
+            return false
+        }
+        index &+= 8
+    }
+    while index < left.count {
+        let byte = one.load(fromByteOffset: index, as: UInt8.self)
+        if byte != other.load(fromByteOffset: index, as: UInt8.self) { return false }
+        index &+= 1
+    }
+    return true
+}
