@@ -234,7 +234,7 @@ final class Router: PubSubDelegate {
 
     /// Gives back the memory that large messages took: some time later, since they come in bursts.
     private func giveMemoryBack() {
-        let hasFreedMuch = rooms.localLoop >= 0 && shards[rooms.localLoop].value.allConnections.takeTrim()
+        let hasFreedMuch = rooms.localLoop >= 0 && shards[rooms.localLoop].value.connections.total.takeTrim()
         if hasLargeScratch || decoder.writerBytes > BridgeLimits.keptScratchBytes {
             hasLargeScratch = false
             decoder.releaseScratch()

@@ -70,9 +70,9 @@ import Testing
     @Test func `a closed session leaves its rooms, and its sid is unknown`() {
         let bridge = ChannelHarness()
         let client = bridge.client(in: "r")
-        #expect(bridge.shards[0].session(client.session.sid) != nil)
+        #expect(bridge.shards[0].sessions[client.session.sid] != nil)
         client.send("1")
-        #expect(bridge.shards[0].session(client.session.sid) == nil && bridge.shards[0].registry.namespaces.isEmpty)
+        #expect(bridge.shards[0].sessions[client.session.sid] == nil && bridge.shards[0].registry.namespaces.isEmpty)
         bridge.publish(Self.emit())
         #expect(bridge.counters.drops[.noSuchNamespace] == 1)
     }

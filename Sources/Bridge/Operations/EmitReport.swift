@@ -131,10 +131,10 @@ extension Shard {
         let sockets = sockets(of: delivery)
         part.matched = sockets.count
         part.skippedBySid = sockets.count { delivery.skip.contains($0.sid) }
-        let before = counters
+        let before = sessions.counters
         perform([.deliver(delivery)])
-        part.queued = counters.packetsQueued - before.packetsQueued
-        part.tooSlow = counters.slowClientsClosed - before.slowClientsClosed
+        part.queued = sessions.counters.packetsQueued - before.packetsQueued
+        part.tooSlow = sessions.counters.slowClientsClosed - before.slowClientsClosed
         return part
     }
 

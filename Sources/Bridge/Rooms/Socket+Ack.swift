@@ -19,9 +19,9 @@ extension Socket {
     }
 
     private func acknowledge(_ id: Int, writeArguments: (inout JSONWriter) -> Void) {
-        var packet = JSONWriter()
-        SocketIOPacketWriter.writeHead(.ack, namespace: namespace.name, ackID: id, to: &packet)
-        writeArguments(&packet)
-        session.enqueueSolicited(packet.withUnsafeBytes { EncodedPacket(text: $0) })
+        session.enqueueSolicited { packet in
+            SocketIOPacketWriter.writeHead(.ack, namespace: namespace.name, ackID: id, to: &packet)
+            writeArguments(&packet)
+        }
     }
 }
