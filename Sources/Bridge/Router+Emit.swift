@@ -40,7 +40,7 @@ extension Router {
         return parts.and(publication(of: message)).assumeIsolated().map { parts, publication in
             let report = EmitReport(
                 parts, namespace: emit.namespace, allowed: self.configuration.namespaces, publication: publication)
-            if report.matched > 0 {
+            if report.sum.matched > 0 {
                 self.counters.messagesDelivered += 1
             } else {
                 self.counters.messagesForNobody += 1

@@ -49,8 +49,7 @@ final class Router: PubSubDelegate {
             configuration: configuration, hostID: hostID, loopCount: loopCount, publisher: publisher,
             eventLoop: broker.eventLoop, readiness: readiness, metrics: metrics)
         gaps = GapMonitor(
-            capacity: configuration.maxGaps, eventLoop: broker.eventLoop, readiness: readiness, metrics: metrics,
-            logger: logger)
+            eventLoop: broker.eventLoop, readiness: readiness, metrics: metrics, logger: logger)
         secrets = RoomSecretReader(broker: broker, limit: configuration.maxSecretBytes, logger: logger)
         senders = SenderMonitor(configuration: configuration, logger: logger, now: broker.eventLoop.now)
     }

@@ -56,6 +56,11 @@ import Testing
         #expect(shard.mayAccept())
     }
 
+    @Test func `event loops share the first refused connection, which is logged`() {
+        let connections = OpenConnections(limit: 1)
+        #expect([0, 1, 0].map { _ in connections.isFirstRefusal() } == [true, false, false])
+    }
+
     @Test func `only pages that asked are told of a gap`() {
         let bridge = ChannelHarness()
         let (asked, other) = (bridge.client(in: "r"), bridge.client())

@@ -142,7 +142,7 @@ extension Readiness {
                     ("limit_seconds", .number(TimeAmount(canaryLimit).seconds)),
                 ])
             } ?? .null
-        let gaps = state.gaps + [state.openGap].compactMap { $0 }
+        let gaps = state.gaps.closed + [state.gaps.open].compactMap { $0 }
         return [
             ("subscribed", .bool(state.isSubscribed)), ("redis_outage", state.outage?.json(at: now) ?? .null),
             ("canary", canary), ("gaps", .list(gaps.map(\.json))),
