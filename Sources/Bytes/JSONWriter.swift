@@ -54,8 +54,7 @@ public struct JSONWriter: ~Copyable {
 
     /// Appends bytes as they are.
     @inlinable public mutating func append(raw bytes: UnsafeRawBufferPointer) {
-        guard let source = bytes.baseAddress else { return }
-        buffer.append(from: source.assumingMemoryBound(to: UInt8.self), count: bytes.count)
+        buffer.append(bytes)
     }
 
     /// Appends a code point as WTF-8, surrogates included.

@@ -74,7 +74,7 @@ struct PythonRepr: ~Copyable, ValueSpelling {
     }
 
     mutating func append(hexadecimal value: UInt32, digits: Int) {
-        PrintableText.append(hexadecimal: value, digits: digits, to: &output)
+        output.appendHexadecimal(value, digits: digits)
     }
 
     // MARK: Text
