@@ -21,12 +21,12 @@ final class OperationsEndpoint: Sendable {
 
     private let readiness: Readiness
     private let scrape: Scrape
-    private let metrics: PrometheusMetrics
+    private let metrics: BridgeMetrics
     private let explainer: Explainer
     private let secret: [UInt8]?
 
     init(
-        readiness: Readiness, scrape: Scrape, metrics: PrometheusMetrics, explainer: Explainer, secret: [UInt8]?
+        readiness: Readiness, scrape: Scrape, metrics: BridgeMetrics, explainer: Explainer, secret: [UInt8]?
     ) {
         self.explainer = explainer
         self.secret = secret

@@ -2,6 +2,7 @@ import ArgumentParser
 import Bytes
 import Glibc
 import JSONCodec
+import PickleCodec
 import PubSubMessages
 
 /// Writes one payload.
@@ -79,7 +80,7 @@ struct EncodeCommand: ParsableCommand {
         try text.withUnsafeBytes { bytes in
             var document = JSONDocument()
             try document.parse(bytes)
-            let value = try TaggedJSON.value(document.root, of: document)
+            let value = try PickleValue(document.root, of: document, hasTags: true)
             return try MessageText.payload(
                 of: value, as: `as` == .json ? .json : .pickle(version: version ?? Defaults.pickleProtocol))
         }

@@ -40,6 +40,7 @@ struct JSONText: ~Copyable, ValueSpelling {
     /// Characters shown of each text, bytes of each bytes value.
     let maximumTextLength: Int?
     /// As in ``PythonRepr``.
+    var data: PickleNode?
     var hiddenAttachments: Set<Int> = []
     /// The reason why the text can't be read back; nil when it can.
     var refusal: StaticString?
