@@ -154,7 +154,7 @@ extension JSONWriter {
 private struct FloatText: TextOutputStream {
     /// The longest double takes 24 characters.
     static let capacity = 32
-    /// Where there is room for as many.
+    /// Memory with room for that many.
     let target: UnsafeMutableRawPointer
     var count = 0
 

@@ -4,8 +4,8 @@ package enum PrintableText {
     /// Most characters that a name from outside may take in a line.
     @inlinable package static var maximumCharacters: Int { 128 }
 
-    /// A text on one line: what can't be printed is escaped as Python does (`\n`, `\x1b`, `\u2028`, `\ud800`), and a
-    /// longer text ends with `…`.
+    /// A text on one line. Characters that can't be printed are escaped as Python does (`\n`, `\x1b`, `\u2028`, `\ud800`),
+    /// and a longer text ends with `…`.
     ///
     /// A backslash is not escaped, so that a second pass doesn't change the text.
     ///

@@ -125,7 +125,7 @@ struct JSONTapeNode {
         let rawValue: UInt8
         /// A string that holds a backslash.
         static let hasEscapes = Flags(rawValue: 1)
-        /// A scalar whose source is already what `JSONDocument.write` would print.
+        /// A scalar that is spelled as `JSONDocument.write` would print it.
         static let isCanonical = Flags(rawValue: 2)
         /// A key that stood before in the same object: the first one links to the last value.
         static let isSuperseded = Flags(rawValue: 4)

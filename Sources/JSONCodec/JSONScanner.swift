@@ -79,7 +79,7 @@ struct JSONScanner {
         index &+= length
     }
 
-    /// Passes an escape; returns whether Python would print it so.
+    /// Passes an escape. Returns true if Python would print the character so.
     private mutating func scanEscape() throws(JSONError) -> Bool {
         guard index &+ 1 < text.count else { throw JSONError(.endOfText, at: text.count) }
         switch text[index &+ 1] {

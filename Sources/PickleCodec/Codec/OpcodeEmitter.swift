@@ -2,7 +2,7 @@ import Bytes
 
 /// Writes opcodes of one protocol into a growable buffer: scalars by range, frames as CPython cuts them.
 ///
-/// Knows nothing of values or memo: `PickleWriter` and `PickleSerializer` decide what is written.
+/// Knows nothing of values or memo: `PickleWriter` and `PickleSerializer` choose the values.
 struct OpcodeEmitter: ~Copyable {
     private(set) var output: RawArray<UInt8>
     private(set) var version: Int
@@ -14,7 +14,7 @@ struct OpcodeEmitter: ~Copyable {
     private static let frameTarget = 64 * 1024
     private static let frameHeader = 9
 
-    /// A copy of what was written.
+    /// A copy of the bytes written.
     var bytes: [UInt8] { Array(UnsafeBufferPointer(start: output.base, count: output.count)) }
 
     /// - Parameters:
@@ -92,7 +92,7 @@ struct OpcodeEmitter: ~Copyable {
         for index in 0..<bytes { output.append(UInt8(truncatingIfNeeded: word >> UInt64(8 * index))) }
     }
 
-    /// Appends what `write` writes: digits of a number.
+    /// Appends the text that `write` writes, such as the digits of a number.
     mutating func append(_ write: (inout JSONWriter) -> Void) {
         var text = JSONWriter(capacity: 64)
         write(&text)

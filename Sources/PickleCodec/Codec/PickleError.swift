@@ -92,7 +92,7 @@ struct PickleFault: Error {
         self.detail = detail
     }
 
-    /// The raw value says what failed; the message continues with the detail number if there is one.
+    /// The raw value names the failure; the message continues with the detail number if there is one.
     enum Code: String {
         case truncated = "the data ends too early"
         case truncatedLine = "the line does not end"

@@ -186,8 +186,8 @@ extension PickleMachine {
 
     // MARK: Classes
 
-    /// Numbers the equality classes of all hashable nodes in one forward pass: what a tuple or frozenset holds was
-    /// made before it.
+    /// Numbers the equality classes of all hashable nodes in one forward pass: the members of a tuple or
+    /// frozenset were made before it.
     private mutating func numberClasses() {
         let count = tape.nodes.count
         keys.classes.append(repeating: 0, count: count)
