@@ -118,7 +118,7 @@ struct JSONText: ~Copyable, ValueSpelling {
 
     private mutating func append(unit: UInt32) {
         append("\\u")
-        PrintableText.append(hexadecimal: unit, digits: 4, to: &output)
+        output.appendHexadecimal(unit, digits: 4)
     }
 
     // MARK: Pickle

@@ -60,7 +60,7 @@ struct PythonRepr: ~Copyable, ValueSpelling {
         for index in bytes.indices.reversed() {
             var byte = bytes[index]
             if isNegative { byte = index > firstSet ? ~byte : 0 &- byte }
-            PrintableText.append(hexadecimal: UInt32(byte), digits: 2, to: &output)
+            output.appendHexadecimal(UInt32(byte), digits: 2)
         }
     }
 
