@@ -81,7 +81,7 @@ final class DifferenceReport {
         return missing.map { found in subject(of: found.entry).flatMap { indices[$0]?.popLast() } }
     }
 
-    /// nil for what has no method.
+    /// nil for a payload without a method.
     private func subject(of entry: RecordingReader.Entry) -> Subject? {
         let summary = entry.payload.withUnsafeBytes { renderer.reader.inspect($0).summary }
         guard summary.method != nil else { return nil }

@@ -123,7 +123,7 @@ final class Recorder: PubSubDelegate {
     }
 
     func subscriptionLossExplained(_ loss: SubscriptionLoss) {
-        // `lost` has said it already, or it is of no interest.
+        // The cause is known already, or of no interest.
         guard gapCount > 0, loss.cause != lossCause, loss.cause != .restarted else { return }
         append(.cause("\(loss.cause)"))
     }

@@ -11,7 +11,7 @@ struct ShownMessage {
 
     var isUndecodable: Bool { if case .undecodable = inspection.format { true } else { false } }
     var isEmit: Bool { inspection.summary.method == "emit" }
-    /// The key of what the sender sends along.
+    /// The key of the sender's values: the arguments of a callback, the data of any other message.
     var contentKey: StaticString { inspection.summary.method == "callback" ? "args" : "data" }
 }
 
