@@ -233,7 +233,7 @@ final class MessagePrinter {
         }
         appendTime()
         line.append("  ")
-        palette.paint(.event, &line) { line in
+        palette.paint(.heading, &line) { line in
             if message.isUndecodable { return line.append("undecodable") }
             let name = field(message.isEmit ? "event" : "method")
             if name.count == 0 { line.append(message.isEmit ? "(no event)" : "(no method)") }
