@@ -70,7 +70,7 @@ struct DecodeCommand: ParsableCommand {
     }
 }
 
-/// How a decoded payload is shown.
+/// The formats in which a payload can be shown.
 enum DecodedFormat: String, EnumerableFlag {
     case python, json, opcodes, audit
 
@@ -96,7 +96,7 @@ struct PayloadText: ParsableArguments {
         if hex != nil, base64 != nil { throw ValidationError("--hex does not go with --base64") }
     }
 
-    /// nil when the payload is not given so.
+    /// nil when the payload is given in neither way.
     var payload: [UInt8]? {
         get throws {
             if let hex {
@@ -113,7 +113,7 @@ struct PayloadText: ParsableArguments {
         }
     }
 
-    /// Without spaces and line feeds.
+    /// The text without spaces and line feeds.
     private static func content(_ argument: String) throws -> [UInt8] {
         guard let content = argument == "-" ? InputFile.read("-") : Array(argument.utf8) else {
             throw ValidationError("standard input: \(SystemError.last)")

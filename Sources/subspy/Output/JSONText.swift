@@ -27,14 +27,9 @@ import PubSubMessages
 ///
 /// Characters that can be printed stand as they are, all others as escapes.
 struct JSONText: ~Copyable, ValueSpelling {
-    static let comma: StaticString = ","
-    static let colon: StaticString = ":"
-    static let none: StaticString = "null"
-    static let nan: StaticString = "{\"$float\":\"nan\"}"
-    static let infinity: StaticString = "{\"$float\":\"inf\"}"
-    static let negativeInfinity: StaticString = "{\"$float\":\"-inf\"}"
-    static let hidden: StaticString = "\"***\""
-    static let hasTags = true
+    static let words = SpellingWords(
+        comma: ",", colon: ":", none: "null", true: "true", false: "false", nan: "{\"$float\":\"nan\"}",
+        infinity: "{\"$float\":\"inf\"}", negativeInfinity: "{\"$float\":\"-inf\"}", hidden: "\"***\"", hasTags: true)
 
     var output = JSONWriter(capacity: 4096)
     /// Spells objects, which JSON can't express.
@@ -65,8 +60,6 @@ struct JSONText: ~Copyable, ValueSpelling {
     func checkLength() throws(TooLong) {
         if output.count > repr.maximumBytes { throw TooLong() }
     }
-
-    static func word(_ value: Bool) -> StaticString { value ? "true" : "false" }
 
     /// An int beyond 64 bits; as a text in hexadecimal where Python doesn't print it either.
     mutating func append(bigInteger bytes: UnsafeRawBufferPointer) {

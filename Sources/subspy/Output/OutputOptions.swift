@@ -1,7 +1,7 @@
 import ArgumentParser
 import Glibc
 
-/// How messages are shown.
+/// The options for the format of printed messages.
 struct OutputOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(

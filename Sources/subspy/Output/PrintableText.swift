@@ -2,7 +2,7 @@ import Bytes
 
 /// Longer texts of the channel on a terminal, and the columns that they take there.
 extension PrintableText {
-    /// Appends a text in which what can't be printed is escaped as Python does, without quotes: `\x1b`, `\u202e`, `\n`.
+    /// Appends a text without quotes; characters that can't be printed are escaped as in Python: `\x1b`, `\u202e`, `\n`.
     ///
     /// - Parameters:
     ///   - keepsLines: leaves line feeds as they are, for texts of several lines.

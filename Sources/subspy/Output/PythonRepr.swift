@@ -13,14 +13,9 @@ import PickleCodec
 ///
 /// Sets are in the pickle's order: Python's own depends on the process.
 struct PythonRepr: ~Copyable, ValueSpelling {
-    static let comma: StaticString = ", "
-    static let colon: StaticString = ": "
-    static let none: StaticString = "None"
-    static let nan: StaticString = "nan"
-    static let infinity: StaticString = "inf"
-    static let negativeInfinity: StaticString = "-inf"
-    static let hidden: StaticString = "'***'"
-    static let hasTags = false
+    static let words = SpellingWords(
+        comma: ", ", colon: ": ", none: "None", true: "True", false: "False", nan: "nan", infinity: "inf",
+        negativeInfinity: "-inf", hidden: "'***'", hasTags: false)
 
     var output = JSONWriter(capacity: 4096)
     /// Longest text.
@@ -47,8 +42,6 @@ struct PythonRepr: ~Copyable, ValueSpelling {
     }
 
     // MARK: Scalars
-
-    static func word(_ value: Bool) -> StaticString { value ? "True" : "False" }
 
     mutating func append(bigInteger bytes: UnsafeRawBufferPointer) {
         guard bytes.count > Limits.decimalIntegerBytes else { return output.appendDecimal(twosComplement: bytes) }

@@ -29,14 +29,13 @@ struct Palette {
     enum Choice: String, CaseIterable, ExpressibleByArgument { case auto, always, never }
 
     enum Color {
-        case key, text, word, event, quiet, warning, heading
+        case key, text, word, quiet, warning, heading
 
         fileprivate var sequence: StaticString {
             switch self {
             case .key: "\u{1B}[36m"
             case .text: "\u{1B}[32m"
             case .word: "\u{1B}[33m"
-            case .event: "\u{1B}[1m"
             case .quiet: "\u{1B}[2m"
             case .warning: "\u{1B}[31m"
             case .heading: "\u{1B}[1m"

@@ -6,7 +6,7 @@ import JSONCodec
 /// The formats of `--timestamps`.
 enum TimeFormat: String, CaseIterable, ExpressibleByArgument { case iso, epoch, relative, delta }
 
-/// When messages were received: Redis doesn't tell when they were published.
+/// The times at which messages were received; Redis doesn't tell when they were published.
 ///
 /// | format | written | in JSON |
 /// |---|---|---|

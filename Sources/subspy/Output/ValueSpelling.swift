@@ -4,18 +4,7 @@ import PickleCodec
 
 /// A way to spell values: Python's repr or JSON. The values are walked here once for both.
 protocol ValueSpelling: ~Copyable {
-    /// `, ` or `,`; `: ` or `:`.
-    static var comma: StaticString { get }
-    static var colon: StaticString { get }
-    static var none: StaticString { get }
-    static func word(_ value: Bool) -> StaticString
-    static var nan: StaticString { get }
-    static var infinity: StaticString { get }
-    static var negativeInfinity: StaticString { get }
-    /// The text in the place of a hidden value.
-    static var hidden: StaticString { get }
-    /// True when an object with a single key that begins with `$` has another meaning, so that a dict must not look so.
-    static var hasTags: Bool { get }
+    static var words: SpellingWords { get }
 
     var output: JSONWriter { get set }
     /// The values to be hidden.
@@ -47,6 +36,15 @@ protocol ValueSpelling: ~Copyable {
     mutating func append(object node: PickleNode, of document: borrowing PickleDocument) throws(TooLong)
 }
 
+/// The fixed texts of a spelling.
+struct SpellingWords {
+    let comma, colon, none, `true`, `false`, nan, infinity, negativeInfinity: StaticString
+    /// The text in the place of a hidden value.
+    let hidden: StaticString
+    /// True when an object with a single key that begins with `$` has another meaning, so that a dict must not look so.
+    let hasTags: Bool
+}
+
 /// A text would be longer than the limit: shared values are written at each place, so that a hundred bytes could ask for a
 /// terabyte.
 struct TooLong: Error {}
@@ -68,7 +66,7 @@ extension ValueSpelling where Self: ~Copyable {
 
     mutating func append(float value: Double) {
         if value.isFinite { return output.appendFloat(value) }
-        append(value.isNaN ? Self.nan : value < 0 ? Self.negativeInfinity : Self.infinity)
+        append(value.isNaN ? Self.words.nan : value < 0 ? Self.words.negativeInfinity : Self.words.infinity)
     }
 
     /// Appends a text without its quotes: what can be printed stands as it is, all else as escapes.
@@ -94,8 +92,8 @@ extension ValueSpelling where Self: ~Copyable {
         try checkLength()
         let kind = document.kind(of: node)
         switch kind {
-        case .none: append(Self.none)
-        case .bool: append(Self.word(document.bool(node) ?? false))
+        case .none: append(Self.words.none)
+        case .bool: append(document.bool(node) == true ? Self.words.true : Self.words.false)
         case .int:
             if let bytes = document.bigInteger(node) {
                 append(bigInteger: bytes)
@@ -136,9 +134,9 @@ extension ValueSpelling where Self: ~Copyable {
         var elements = elements
         var index = 0
         while let element = elements.next(in: document) {
-            if index > 0 { append(Self.comma) }
+            if index > 0 { append(Self.words.comma) }
             if isData, hiddenAttachments.contains(index - 1) {
-                append(Self.hidden)
+                append(Self.words.hidden)
             } else {
                 try append(element, of: document)
             }
@@ -147,7 +145,7 @@ extension ValueSpelling where Self: ~Copyable {
     }
 
     mutating func append(_ pairs: PickleDocument.PairCursor, of document: borrowing PickleDocument) throws(TooLong) {
-        let isTagged = Self.hasTags && needsTag(pairs, of: document)
+        let isTagged = Self.words.hasTags && needsTag(pairs, of: document)
         var pairs = pairs
         var isFirst = true
         append(isTagged ? "{\"$dict\":[" : "{")
@@ -176,19 +174,19 @@ extension ValueSpelling where Self: ~Copyable {
     mutating func append(pairList items: PickleDocument.Cursor, of document: borrowing PickleDocument) throws(TooLong) {
         var items = items
         var isFirst = true
-        append(Self.hasTags ? "{\"$dict\":[" : "[")
+        append(Self.words.hasTags ? "{\"$dict\":[" : "[")
         while let item = items.next(in: document) {
             appendSeparator(&isFirst)
             var parts = document.elements(of: item)
             if parts.remaining == 2, let key = parts.next(in: document), let value = parts.next(in: document),
-                Self.hasTags || redaction.hides(key, of: document)
+                Self.words.hasTags || redaction.hides(key, of: document)
             {
                 try append(key, value, isList: true, of: document)
             } else {
                 try append(item, of: document)
             }
         }
-        append(Self.hasTags ? "]}" : "]")
+        append(Self.words.hasTags ? "]}" : "]")
     }
 
     /// - Parameter isList: writes `[key, value]`, otherwise `key: value`.
@@ -201,9 +199,9 @@ extension ValueSpelling where Self: ~Copyable {
         } else {
             try append(key, of: document)
         }
-        append(isList ? Self.comma : Self.colon)
+        append(isList ? Self.words.comma : Self.words.colon)
         if redaction.hides(key, of: document) {
-            append(Self.hidden)
+            append(Self.words.hidden)
             if data != nil { collectPlaceholders(in: value, of: document) }
         } else {
             try append(value, of: document)
@@ -225,7 +223,7 @@ extension ValueSpelling where Self: ~Copyable {
     }
 
     private mutating func appendSeparator(_ isFirst: inout Bool) {
-        if !isFirst { append(Self.comma) }
+        if !isFirst { append(Self.words.comma) }
         isFirst = false
     }
 }

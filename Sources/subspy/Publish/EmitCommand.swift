@@ -126,7 +126,7 @@ struct EmitCommand: ParsableCommand {
             publisher.complete()
         }
         input = lines
-        // With --every a line waits for its time instead.
+        // With --every each line waits for its time instead.
         if every == nil { publisher.wantsMore = { lines.resume() } }
         lines.start()
     }

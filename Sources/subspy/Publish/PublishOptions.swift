@@ -3,7 +3,7 @@ import JSONCodec
 import PickleCodec
 import PubSubMessages
 
-/// Where and how a message of ours is published.
+/// The options for publishing a message.
 struct PublishOptions: ParsableArguments {
     @Option(help: .init("Redis channel.", valueName: "name"))
     var channel = Defaults.redisChannel
@@ -55,7 +55,7 @@ struct ProtocolOption: ParsableArguments {
 /// The formats of a published message.
 enum PublishFormat: String, CaseIterable, ExpressibleByArgument { case json, pickle }
 
-/// How messages are written.
+/// The format of a message to publish.
 enum MessageEncoding: Hashable {
     /// Read by every python-socketio from 1.8.4 on.
     case json

@@ -142,7 +142,7 @@ struct ReplayCommand: ParsableCommand {
     }
 }
 
-/// How fast a recording is replayed.
+/// The speed of a replay.
 enum ReplaySpeed {
     case factor(Double)
     case maximum

@@ -59,7 +59,7 @@ final class MessageRewriter {
         }
     }
 
-    /// Writes a message as python-socketio 5.15.1 and later do. Without arguments every value stays as it is.
+    /// Writes a message as python-socketio 5.15.1 and later do. Without `arguments` every value stays as it is.
     private func json(_ message: PickleDict, _ arguments: EventArguments?) throws -> [UInt8] {
         var writer = JSONWriter()
         var none: [[UInt8]] = []

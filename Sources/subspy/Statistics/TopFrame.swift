@@ -43,7 +43,7 @@ struct TopFrame {
     }
 
     private static let leastName = 16
-    /// Names longer than this are cut even where lines may be long.
+    /// Longer names are cut, even where lines may be long.
     private static let widestName = 40
 
     // MARK: Heading

@@ -42,7 +42,7 @@ final class TrafficReport {
         // Overwrites the ^C of the terminal.
         if isatty(STDERR_FILENO) == 1 { _ = Glibc.write(STDERR_FILENO, "\r", 1) }
         let now = run.eventLoop.now
-        var average = counts.tally.total
+        var average = counts.tally.sinceStart
         average.refresh(after: now - start)
         StandardError.say("\(totals) in \(Quantity.seconds(now - start)) s: \(average.rates)")
         let lists = [counts.methodList, counts.formatList].filter { !$0.isEmpty }

@@ -30,14 +30,14 @@ struct Tally {
     /// `5,078 messages/s, 1.4 MB/s`.
     var rates: String { "\(Quantity.rate(messagesPerSecond)) messages/s, \(Quantity.bytes(bytesPerSecond))/s" }
 
-    /// The same numbers as if all had come in one interval, whose rates `refresh` then computes.
-    var total: Tally {
-        var total = self
-        total.before = (0, 0)
-        return total
+    /// The same totals, counted from zero: `refresh` then computes the average rates since the start.
+    var sinceStart: Tally {
+        var tally = self
+        tally.before = (0, 0)
+        return tally
     }
 
-    /// Adds what was counted earlier: it doesn't change the rates.
+    /// Adds earlier counts without changing the rates.
     mutating func absorb(_ other: Tally) {
         messages += other.messages
         bytes += other.bytes
@@ -185,7 +185,7 @@ struct TrafficTable {
     private(set) var others: Row?
     private var lastRefresh: NIODeadline
 
-    /// A full table gives up rows that have been quiet for this long.
+    /// A full table drops rows that have had no message for this long.
     private static let staleAfter = TimeAmount.seconds(Int64(Limits.staleRowSeconds))
 
     /// - Parameter capacity: most rows; the rest is added up in `others`.
