@@ -16,9 +16,6 @@ import PickleCodec
 package struct EmitFastLane: ~Copyable {
     private var pickles = PickleLocator()
     private var objects = JSONLocator()
-    /// Layout of the messages that match the template of each locator.
-    private var pickleTemplateLayout = EmitLayout()
-    private var jsonTemplateLayout = EmitLayout()
     private var content = Content.none
     private let pickleLimits: PickleLimits
     private let jsonLimits: JSONLimits
@@ -41,18 +38,13 @@ package struct EmitFastLane: ~Copyable {
     package mutating func locate(_ payload: UnsafeRawBufferPointer) -> LocatedEmit? {
         content = .none
         if payload.first == UInt8(ascii: "{") {
-            guard objects.locate(payload), let layout = Self.layout(of: &objects, template: &jsonTemplateLayout) else {
-                return nil
-            }
+            guard let layout = objects.locateEmit(payload) else { return nil }
             content = .json(layout)
-            return LocatedEmit(
-                layout, of: objects, isPickle: false, dataIsList: objects.value(at: Int(layout.data)).kind == .array)
+            return LocatedEmit(layout, of: objects)
         }
-        guard pickles.locate(payload), let layout = Self.layout(of: &pickles, template: &pickleTemplateLayout) else {
-            return nil
-        }
+        guard let layout = pickles.locateEmit(payload) else { return nil }
         content = .pickle(layout)
-        return LocatedEmit(layout, of: pickles, isPickle: true, dataIsList: false)
+        return LocatedEmit(layout, of: pickles)
     }
 
     /// Writes the event of the emit located last, `["update",{"time":1}]`, as the parsers' documents would write it.
@@ -71,18 +63,7 @@ package struct EmitFastLane: ~Copyable {
         return isWritten
     }
 
-    /// The layout of the message that a locator has located; nil if it is no emit for the fast lane.
-    @inline(__always) private static func layout<Locator: MessageLocator & ~Copyable>(
-        of locator: inout Locator, template: inout EmitLayout
-    ) -> EmitLayout? {
-        if locator.matchesTemplate { return template }
-        guard let layout = EmitLayout(locator) else { return nil }
-        locator.learnTemplate(texts: layout.texts, value: Int(layout.data))
-        if locator.matchesTemplate { template = layout }
-        return layout
-    }
-
-    private mutating func writePickle(_ layout: EmitLayout, to writer: inout JSONWriter) -> Bool {
+    private func writePickle(_ layout: EmitLayout, to writer: inout JSONWriter) -> Bool {
         writer.append("[")
         guard
             pickles.appendEvent(
@@ -96,21 +77,21 @@ package struct EmitFastLane: ~Copyable {
         guard let event = objects.text(at: Int(layout.event)), objects.isTrivial(except: Int(layout.data)) else {
             return false
         }
-        let data = objects.value(at: Int(layout.data))
+        let data = objects[Int(layout.data)]
         writer.append("[\"")
         writer.append(raw: event)
         writer.append("\"")
         let start = writer.count
-        let isList = isArgumentList && data.kind == .array
+        let isList = isArgumentList && data.kind == .list
         if !isList { writer.append(",") }
-        if isList || data.kind != .null {
-            guard writer.appendVerbatim(objects.source(of: data), limits: jsonLimits) else { return false }
+        if isList || data.kind != .none {
+            guard writer.appendVerbatim(data.value.bytes(of: objects.input), limits: jsonLimits) else { return false }
         }
         if isList, !writer.ends(with: "[]", from: start), !writer.ends(with: "[null]", from: start) {
             // The brackets of the list are replaced: its members follow the name.
             writer.replaceByte(at: start, with: UInt8(ascii: ","))
         } else {
-            if isList || data.kind == .null { writer.truncate(to: start) }
+            if isList || data.kind == .none { writer.truncate(to: start) }
             writer.append("]")
         }
         return true
@@ -136,17 +117,16 @@ package struct LocatedEmit {
 }
 
 extension LocatedEmit {
-    @inline(__always) fileprivate init?<Locator: MessageLocator & ~Copyable>(
-        _ layout: EmitLayout, of locator: borrowing Locator, isPickle: Bool, dataIsList: Bool
-    ) {
-        guard let namespace = locator.text(at: Int(layout.namespace)), let host = locator.text(at: Int(layout.hostID))
+    @inline(__always)
+    fileprivate init?<Walk: MessageWalk>(_ layout: EmitLayout, of locator: borrowing MessageLocator<Walk>) {
+        guard let namespace = locator.namespace(layout), let host = locator.text(at: Int(layout.hostID))
         else { return nil }
         self.namespace = namespace
         hostID = host
         room = layout.room < 0 ? nil : locator.text(at: Int(layout.room))
         skipSID = layout.skipSID < 0 ? nil : locator.text(at: Int(layout.skipSID))
-        self.isPickle = isPickle
+        isPickle = !Walk.isJSON
         hasBinary = layout.hasBinary
-        self.dataIsList = dataIsList
+        dataIsList = Walk.isJSON && locator[Int(layout.data)].kind == .list
     }
 }

@@ -1,25 +1,4 @@
 import Bytes
-
-/// Locates the pairs of a message, and recognises messages that are written like one before.
-protocol MessageLocator: ~Copyable {
-    /// Number of pairs located.
-    var count: Int { get }
-    /// Whether the message has the template learnt last: the same keys with the same kinds of values at the same indices.
-    var matchesTemplate: Bool { get }
-    func keyText(at index: Int) -> UnsafeRawBufferPointer
-    /// The content of a value that is a text, as it is in the payload; nil for other values.
-    func text(at index: Int) -> UnsafeRawBufferPointer?
-    func isNone(at index: Int) -> Bool
-    /// Whether a message has no attachments if this is the value of its key `binary`.
-    func excludesAttachments(at index: Int) -> Bool
-    /// Learns the template of the message located last, if nothing but some texts and one value may differ.
-    ///
-    /// - Parameters:
-    ///   - texts: indices of the pairs whose values are texts that may differ, a bit for each.
-    ///   - value: index of the pair with any value.
-    mutating func learnTemplate(texts: UInt32, value: Int)
-}
-
 /// The indices of an emit's values among the pairs of its message; -1 for a value that is None, or not there.
 struct EmitLayout: BitwiseCopyable {
     private(set) var event: Int8 = -1
@@ -33,17 +12,19 @@ struct EmitLayout: BitwiseCopyable {
     init() {}
 
     /// Nil for messages that aren't emits for the fast lane, and where a key is there twice.
-    init?<Locator: MessageLocator & ~Copyable>(_ locator: borrowing Locator) {
+    init?<Walk: MessageWalk>(_ locator: borrowing MessageLocator<Walk>) {
         var seen: UInt16 = 0
         for index in 0..<locator.count {
             guard let key = Key(locator.keyText(at: index)) else { continue }
             guard seen & key.rawValue == 0 else { return nil }
             seen |= key.rawValue
+            let pair = locator[index]
+            let isText = pair.kind == .text
             let position = Int8(truncatingIfNeeded: index)
             switch key {
             case .method: guard let method = locator.text(at: index), hasBytes(method, "emit") else { return nil }
             case .event:
-                guard locator.text(at: index) != nil else { return nil }
+                guard isText else { return nil }
                 event = position
             case .data: data = position
             case .namespace:
@@ -51,23 +32,24 @@ struct EmitLayout: BitwiseCopyable {
                 guard locator.text(at: index)?.first == UInt8(ascii: "/") else { return nil }
                 namespace = position
             case .hostID:
-                guard locator.text(at: index) != nil else { return nil }
+                guard isText else { return nil }
                 hostID = position
             case .room:
-                if locator.text(at: index) != nil {
+                if isText {
                     room = position
-                } else if !locator.isNone(at: index) {
+                } else if pair.kind != .none {
                     return nil
                 }
             case .skipSID:
-                if locator.text(at: index) != nil {
+                if isText {
                     skipSID = position
-                } else if !locator.isNone(at: index) {
+                } else if pair.kind != .none {
                     return nil
                 }
-            case .callback: guard locator.isNone(at: index) else { return nil }
+            case .callback: guard pair.kind == .none else { return nil }
             case .binary:
-                guard locator.excludesAttachments(at: index) else { return nil }
+                // A pickle says of each value whether it is bytes: no receiver reads the key.
+                guard !Walk.isJSON || pair.kind == .false || pair.kind == .none else { return nil }
                 hasBinary = true
             }
         }
@@ -107,7 +89,12 @@ struct EmitLayout: BitwiseCopyable {
     }
 }
 
-/// Whether these are the bytes of a literal.
+/// These are the bytes of a literal with 4 to 12 bytes. Compared as words, since every message has eight keys or more.
 @inline(__always) func hasBytes(_ bytes: UnsafeRawBufferPointer, _ literal: StaticString) -> Bool {
-    equalBytes(bytes, UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
+    let other = UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount)
+    func areSame(_ offset: Int) -> Bool {
+        bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+            == other.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+    }
+    return bytes.count == other.count && areSame(0) && areSame(other.count &- 4) && (other.count <= 8 || areSame(4))
 }

@@ -3,153 +3,254 @@ import Glibc
 import PickleCodec
 
 typealias Opcode = PickleOpcode
+typealias PickleLocator = MessageLocator<OpcodeWalk>
 
-/// The stack machine of a `PickleLocator`: offsets in place of values.
+/// Walks over a pickled dict: a stack machine with offsets in place of values.
 ///
-/// Stack and memo say at which opcode each value was made, and nothing is built. Every read is within the input, every
-/// item within its memory: an opcode that could leave them, or that plain data doesn't have, ends the walk.
-struct OpcodeWalk {
-    let base: UnsafeRawPointer
-    let end: Int
-    let memory: Memory
-    var at = 0
-    private(set) var height = 0
+/// Understands what CPython writes for a dict with text keys at protocols 1 to 5. Stack and memo say which opcode made each
+/// value, and nothing is built. Every item is within its memory: an opcode that could leave it, or that plain data doesn't
+/// have, ends the walk.
+///
+/// Each value leaves a token for `PickleEventWriter`. Opcodes of lists and dicts come before their items, those of tuples
+/// after them, and an empty list looks like the beginning of one with items. So a token notes what opens before its value
+/// and closes after it.
+///
+///     ](K\x01K\x02\x86K\x03e     [ [ 1 , 2 ] , 3 ]     tokens: [, 1 opening a tuple, 2 closing it, 3 closing the list
+struct OpcodeWalk: MessageWalk {
+    private let base: UnsafeRawPointer
+    private let end: Int
+    private let memory: Memory
+    private var at = 0
+    private var height = 0
+    /// The height at the topmost mark, or above the dict. An opcode takes nothing from below.
+    private var fence = 0
     private var markCount = 0
-    private(set) var memoCount = 0
-    /// Whether what was stored in the memo stays there: each index follows the one before.
-    private(set) var isMemoStable = true
-    /// The offset of the dict's opcode.
-    private(set) var dict: UInt32 = 0
-    /// Pairs of the dict so far.
-    private(set) var pairCount = 0
-    /// What lies below is not touched: items, marks and memo of a walk over one value. Of a whole pickle the dict, no marks,
-    /// nothing.
-    private var floor = (height: 1, marks: 0, memo: 0)
+    private var memoCount = 0
+    /// Entries of the memo below this one are unknown.
+    private var memoFloor = 0
+    private var tokenCount = 0
+    /// The position of the dict's opcode.
+    private var dict: UInt32 = 0
+    private var pairCount = 0
+    /// All values can be written from their tokens, and there is no frame but one around everything.
+    private(set) var isPlain = true
     /// Bytes at which the walk over one value ends.
     private var follower = UnsafeRawBufferPointer(start: nil, count: 0)
 
-    /// A batch of 1000 pairs in a batch of 1000 pairs; what takes more is left to the parser.
-    static let stackCapacity = 4096
-    static let memoCapacity = 4096
-    static let markCapacity = 256
-    /// Keys of a message are nine.
-    static let pairCapacity = 32
+    /// CPython gives items to a list or dict in batches of 1000.
+    private static let stackCapacity = 4096
+    private static let memoCapacity = 4096
+    private static let markCapacity = 256
+    fileprivate static let tokenCapacity = 1 << 18
 
     /// A value on the stack.
     struct Item: BitwiseCopyable {
-        /// Offset of the opcode that made it; of where it was made first, if it comes from the memo.
-        var maker: UInt32
         /// Where it starts in the pickle.
         var start: UInt32
+        /// The index of its first token, and `compound` for a value that consists of more.
+        var token: UInt32
+
+        static let compound: UInt32 = 1 << 31
     }
 
-    /// The height of the stack at a MARK, and where that is in the pickle.
     struct Mark: BitwiseCopyable {
-        var height: UInt32
-        var start: UInt32
+        /// The fence below it.
+        let fence: UInt32
+        let start: UInt32
     }
 
-    /// What the walk works in, allocated once.
-    struct Memory: BitwiseCopyable {
-        let pairs = UnsafeMutablePointer<PickleLocator.Pair>.allocate(capacity: pairCapacity)
+    /// A value, in the order of writing.
+    struct Token: BitwiseCopyable {
+        /// Position of the opcode that made it. For a value fetched from the memo, this is where it was first made.
+        let maker: UInt32
+        /// Tuples that begin with it.
+        var opens: UInt8 = 0
+        /// Containers that end with it.
+        var closes: UInt8 = 0
+        /// A list or dict with items.
+        var isFilled = false
+    }
+
+    struct Memory: WalkMemory {
         let items = UnsafeMutablePointer<Item>.allocate(capacity: stackCapacity)
         let memo = UnsafeMutablePointer<UInt32>.allocate(capacity: memoCapacity)
         let marks = UnsafeMutablePointer<Mark>.allocate(capacity: markCapacity)
         /// Pages that are never written take no memory.
-        let tokens = UnsafeMutablePointer<PickleTranscoder.Token>.allocate(capacity: PickleTranscoder.tokenCapacity)
+        let tokens = UnsafeMutablePointer<Token>.allocate(capacity: tokenCapacity)
+        /// Scratch of `PickleEventWriter`: the makers of keys, and of each open container its keys.
+        let keys = UnsafeMutablePointer<UInt32>.allocate(capacity: PickleEventWriter.maximumKeys)
+        let openKeys = UnsafeMutablePointer<PickleEventWriter.Keys>.allocate(capacity: PickleEventWriter.maximumDepth)
+
+        /// The first token of an item.
+        @inline(__always) fileprivate func token(of item: Item) -> UnsafeMutablePointer<Token> {
+            tokens + Int(item.token & ~Item.compound)
+        }
 
         func deallocate() {
-            pairs.deallocate()
             items.deallocate()
             memo.deallocate()
             marks.deallocate()
             tokens.deallocate()
+            keys.deallocate()
+            openKeys.deallocate()
         }
     }
 
-    init(_ base: UnsafeRawPointer, _ count: Int, _ memory: Memory) {
-        self.base = base
-        end = count
+    init(_ bytes: UnsafeRawBufferPointer, _ memory: Memory) {
+        base = bytes.baseAddress ?? UnsafeRawPointer(memory.tokens)
+        end = bytes.count
         self.memory = memory
     }
+}
 
-    var here: UInt32 { UInt32(truncatingIfNeeded: at) }
+// MARK: A message
 
-    func byte(_ offset: Int) -> UInt8 { base.load(fromByteOffset: offset, as: UInt8.self) }
+extension OpcodeWalk {
+    static var hasValidTexts: Bool { false }
+    static var isJSON: Bool { false }
+    var position: UInt32 { UInt32(truncatingIfNeeded: at) }
+    var isAtEnd: Bool { at == end }
 
-    /// Walks through the pickle; false when it isn't a dict that ends with STOP, or isn't as plain as that.
-    mutating func run() -> Bool {
-        enterDict() && execute()
+    /// Passes the header, whose frame has another length in each message, and the opcode that makes the dict.
+    @inline(__always) mutating func enter() -> Bool {
+        if end >= 12, byte(0) == Opcode.proto.rawValue, byte(1) <= 5 { at = 2 }
+        if end &- at >= 10, byte(at) == Opcode.frame.rawValue {
+            let length = base.loadUnaligned(fromByteOffset: at &+ 1, as: UInt64.self)
+            at &+= 9
+            isPlain = UInt64(littleEndian: length) == UInt64(truncatingIfNeeded: end &- at)
+        }
+        guard end &- at >= 2, byte(at) == Opcode.emptyDict.rawValue else { return false }
+        dict = position
+        return push(skipping: 1)
     }
 
-    /// Walks over the value of a pair, up to the bytes that follow it.
-    ///
-    /// - Parameters:
-    ///   - pair: its place; the stack is what it is after its key.
-    ///   - key: the opcode that made the key.
-    ///   - memoCount: entries of the memo, of which none may be fetched.
-    ///   - follower: begins with a text, and leaves stack and marks as they are after the value if it stands there.
-    /// - Returns: the value; nil if the bytes were not met.
-    mutating func value(
-        ofPair pair: Int, key: UInt32, memoCount: Int, follower: UnsafeRawBufferPointer
-    ) -> UInt32? {
-        height = 2 &* pair &+ 2
-        memory.items[height &- 1] = Item(maker: key, start: key)
-        markCount = 1
-        memory.marks[0] = Mark(height: 1, start: 0)
+    mutating func readPairs(_ pairs: UnsafeMutablePointer<LocatedPair>) -> Int? {
+        // Behind the fence the dict can't be stored any more.
+        switch byte(at) {
+        case Opcode.memoize.rawValue: guard put(0, skipping: 1) else { return nil }
+        case Opcode.binPut.rawValue: guard end &- at > 2, put(Int(byte(at &+ 1)), skipping: 2) else { return nil }
+        default: break
+        }
+        fence = 1
+        return execute(pairs) ? pairCount : nil
+    }
+
+    @inline(__always) mutating func pass(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard hasBytes(bytes) else { return false }
+        at &+= bytes.count
+        return true
+    }
+
+    @inline(__always) mutating func passText() -> Extent? {
+        guard end &- at > 5, let text = Self.text(at: position, base), Int(text.end) < end else { return nil }
+        at = Int(text.end)
+        return text
+    }
+
+    /// Walks over the value from an empty stack.
+    mutating func passValue(
+        of pair: inout LocatedPair, _ memoCount: Int, before follower: UnsafeRawBufferPointer
+    ) -> Bool {
+        guard at < end else { return false }
+        height = 0
+        tokenCount = 0
         self.memoCount = memoCount
-        floor = (height, 1, memoCount)
+        memoFloor = memoCount
         self.follower = follower
-        return execute() ? memory.items[floor.height].maker : nil
+        guard execute(nil) else { return false }
+        Self.describe(Self.maker(of: memory.items[0], memory), base, &pair)
+        pair.tokens = Extent(start: 0, end: UInt32(truncatingIfNeeded: tokenCount))
+        return true
     }
 
-    /// Whether the walk over one value has come to what follows it.
-    @inline(__always) private func isAtFollower() -> Bool {
-        height == floor.height &+ 1 && markCount == floor.marks && hasBytes(follower)
+    /// A walk over the bytes before the position ends there, after it has made the same tokens again.
+    static func memoCount(at position: UInt32, of bytes: UnsafeRawBufferPointer, _ memory: Memory) -> Int {
+        var walk = OpcodeWalk(UnsafeRawBufferPointer(rebasing: bytes[...Int(position)]), memory)
+        let pairs = UnsafeMutablePointer<LocatedPair>.allocate(capacity: PickleLocator.maximumPairs)
+        defer { pairs.deallocate() }
+        if walk.enter() { _ = walk.readPairs(pairs) }
+        return walk.memoCount
     }
 
-    /// Whether these bytes come next; false for none.
-    @inline(__always) func hasBytes(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    /// The walk over one value has come to what follows it.
+    @inline(__always) private func isAtFollower() -> Bool { height == 1 && markCount == 0 && hasBytes(follower) }
+
+    /// These bytes come next; false for none.
+    @inline(__always) private func hasBytes(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard let other = bytes.baseAddress, end &- at >= bytes.count else { return false }
         return memcmp(base + at, other, bytes.count) == 0
     }
 
-    /// Walks up to and with the opcode that makes the dict.
-    @inline(__always) mutating func enterDict() -> Bool {
-        if end >= 12, byte(0) == Opcode.proto.rawValue, byte(1) <= 5 { at = 2 }
-        if end &- at >= 10, byte(at) == Opcode.frame.rawValue { at += 9 }
-        guard end &- at >= 2, byte(at) == Opcode.emptyDict.rawValue else { return false }
-        dict = here
-        return push(skipping: 1)
+    /// Notes the items above the dict as pairs.
+    ///
+    /// - Returns: the number of pairs now; -1 if these are no pairs with texts as keys, or too many.
+    private static func takePairs(
+        _ pairs: UnsafeMutablePointer<LocatedPair>, _ count: Int, _ base: UnsafeRawPointer, _ memory: Memory,
+        _ height: Int, _ tokenCount: UInt32, at position: UInt32
+    ) -> Int {
+        guard height & 1 == 1, count &+ height / 2 <= PickleLocator.maximumPairs else { return -1 }
+        var count = count
+        var index = 1
+        while index < height {
+            let (key, value) = (memory.items[index], memory.items[index &+ 1])
+            guard let maker = maker(of: key, memory), let text = text(at: maker, base) else { return -1 }
+            index &+= 2
+            let isLast = index == height
+            let valueEnd = isLast ? position : memory.items[index].start
+            let tokensEnd = isLast ? tokenCount : memory.items[index].token
+            var pair = LocatedPair(
+                key: text, value: Extent(start: value.start, end: valueEnd),
+                tokens: Extent(start: value.token & ~Item.compound, end: tokensEnd))
+            describe(Self.maker(of: value, memory), base, &pair)
+            pairs[count] = pair
+            count &+= 1
+        }
+        return count
     }
 
-    /// Notes the items above the dict as pairs, and returns how many there are now; -1 if they are no pairs with texts as
-    /// keys, or too many.
-    private static func takePairs(
-        _ count: Int, _ height: Int, _ memory: Memory, _ base: UnsafeRawPointer, end: UInt32
-    ) -> Int {
-        guard height & 1 == 1, count &+ height / 2 <= pairCapacity else { return -1 }
-        var place = count
-        var at = 1
-        while at < height {
-            let key = memory.items[at]
-            let value = memory.items[at &+ 1]
-            guard let text = PickleLocator.text(at: key.maker, base) else { return -1 }
-            let next = at &+ 2 < height ? memory.items[at &+ 2].start : end
-            memory.pairs[place] = PickleLocator.Pair(
-                key: key.maker, keyStart: UInt32(truncatingIfNeeded: text.lowerBound),
-                keyLength: UInt32(truncatingIfNeeded: text.count), value: value.maker,
-                start: value.start, end: next)
-            place &+= 1
-            at &+= 2
+    /// Sets the kind of a value made by an opcode, or of a compound one.
+    @inline(__always)
+    private static func describe(_ maker: UInt32?, _ base: UnsafeRawPointer, _ pair: inout LocatedPair) {
+        guard let maker else {
+            pair.kind = .other
+            return
         }
-        return place
+        switch base.load(fromByteOffset: Int(maker), as: UInt8.self) {
+        case Opcode.none.rawValue: pair.kind = .none
+        case Opcode.newTrue.rawValue: pair.kind = .true
+        case Opcode.newFalse.rawValue: pair.kind = .false
+        default:
+            let text = text(at: maker, base)
+            pair.kind = text == nil ? .other : .text
+            pair.text = text ?? Extent()
+        }
+    }
+
+    /// The content of a text made by an opcode; nil if it makes something else.
+    @inline(__always) static func text(at position: UInt32, _ base: UnsafeRawPointer) -> Extent? {
+        let offset = Int(position)
+        switch base.load(fromByteOffset: offset, as: UInt8.self) {
+        case Opcode.shortBinUnicode.rawValue:
+            let length = base.load(fromByteOffset: offset &+ 1, as: UInt8.self)
+            return Extent(start: position &+ 2, end: position &+ 2 &+ UInt32(length))
+        case Opcode.binUnicode.rawValue:
+            let length = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: offset &+ 1, as: UInt32.self))
+            return Extent(start: position &+ 5, end: position &+ 5 &+ length)
+        default: return nil
+        }
     }
 }
 
 // MARK: Steps: false ends the walk
 
 extension OpcodeWalk {
+    @inline(__always) private func byte(_ offset: Int) -> UInt8 { base.load(fromByteOffset: offset, as: UInt8.self) }
+
+    /// The four bytes after the opcode.
+    @inline(__always) private func word32() -> Int {
+        Int(UInt32(littleEndian: base.loadUnaligned(fromByteOffset: at &+ 1, as: UInt32.self)))
+    }
+
     /// Passes some bytes. At least one, STOP, must follow.
     @inline(__always) private mutating func skip(_ count: Int) -> Bool {
         if end &- at <= count { return false }
@@ -158,11 +259,16 @@ extension OpcodeWalk {
     }
 
     /// Puts the value on the stack that the next bytes make.
-    @inline(__always) private mutating func push(skipping count: Int) -> Bool {
-        if height == Self.stackCapacity { return false }
-        memory.items[height] = Item(maker: here, start: here)
+    @inline(__always) private mutating func push(skipping count: Int) -> Bool { push(position, skipping: count) }
+
+    @inline(__always) private mutating func push(_ maker: UInt32, skipping count: Int) -> Bool {
+        if end &- at <= count || height == Self.stackCapacity || tokenCount == Self.tokenCapacity { return false }
+        memory.tokens[tokenCount] = Token(maker: maker)
+        memory.items[height] = Item(start: position, token: UInt32(truncatingIfNeeded: tokenCount))
         height &+= 1
-        return skip(count)
+        tokenCount &+= 1
+        at &+= count
+        return true
     }
 
     /// Puts the value on the stack that an opcode with a length makes.
@@ -174,75 +280,104 @@ extension OpcodeWalk {
         return push(skipping: size &+ Int(truncatingIfNeeded: length))
     }
 
-    /// Replaces the topmost values by one that the opcode makes of them.
-    @inline(__always) private mutating func combine(_ count: Int) -> Bool {
-        if height &- count < floor.height { return false }
-        height &-= count &- 1
-        memory.items[height &- 1].maker = here
+    /// Replaces the values from a height on by the tuple that the opcode makes of them.
+    @inline(__always) private mutating func makeTuple(from first: Int) -> Bool {
+        if first < fence || first >= height { return false }
+        let (opening, closing) = (memory.token(of: memory.items[first]), memory.tokens + (tokenCount &- 1))
+        if opening.pointee.opens == .max || closing.pointee.closes == .max { isPlain = false }
+        opening.pointee.opens &+= 1
+        closing.pointee.closes &+= 1
+        height = first &+ 1
+        memory.items[first].token |= Item.compound
         return skip(1)
     }
 
-    /// Drops values that the opcode gives to the one below them.
-    @inline(__always) private mutating func give(_ count: Int) -> Bool {
-        if height &- count <= floor.height { return false }
-        height &-= count
+    /// Replaces the values from a height on by another one that the opcode makes of them.
+    @inline(__always) private mutating func makeOther(from first: Int) -> Bool {
+        if first < fence || first >= height { return false }
+        isPlain = false
+        height = first &+ 1
+        memory.items[first].token |= Item.compound
+        return skip(1)
+    }
+
+    /// Gives the values from a height on to the list or dict below them, which has none yet.
+    @inline(__always) private mutating func fill(_ opcode: Opcode, from first: Int) -> Bool {
+        if first <= fence || first > height { return false }
+        let item = memory.items[first &- 1]
+        let (opening, closing) = (memory.token(of: item), memory.tokens + (tokenCount &- 1))
+        if first == height || item.token & Item.compound != 0 || opening.pointee.isFilled
+            || byte(Int(opening.pointee.maker)) != opcode.rawValue || closing.pointee.closes == .max
+        {
+            return give(from: first)
+        }
+        opening.pointee.isFilled = true
+        closing.pointee.closes &+= 1
+        height = first
+        return skip(1)
+    }
+
+    /// Gives the values from a height on to the one below them, which can't be written then.
+    @inline(__always) private mutating func give(from first: Int) -> Bool {
+        if first <= fence || first > height { return false }
+        isPlain = false
+        memory.items[first &- 1].token |= Item.compound
+        height = first
         return skip(1)
     }
 
     /// Gives everything above the dict to it.
-    @inline(__always) private mutating func giveToDict() -> Bool {
-        pairCount = Self.takePairs(pairCount, height, memory, base, end: here)
+    @inline(__always) private mutating func giveToDict(_ pairs: UnsafeMutablePointer<LocatedPair>) -> Bool {
+        pairCount = Self.takePairs(
+            pairs, pairCount, base, memory, height, UInt32(truncatingIfNeeded: tokenCount), at: position)
         height = 1
         return pairCount >= 0 && skip(1)
     }
 
-    /// The height of the topmost mark, which is removed; -1 when there is none.
-    @inline(__always) private mutating func popMark() -> Int {
-        if markCount == floor.marks { return -1 }
-        markCount &-= 1
-        return Int(memory.marks[markCount].height)
-    }
-
     @inline(__always) private mutating func pushMark() -> Bool {
         if markCount == Self.markCapacity { return false }
-        memory.marks[markCount] = Mark(height: UInt32(truncatingIfNeeded: height), start: here)
+        memory.marks[markCount] = Mark(fence: UInt32(truncatingIfNeeded: fence), start: position)
         markCount &+= 1
+        fence = height
         return skip(1)
     }
 
-    /// Gives the marked values to the one below them.
-    private mutating func giveMarked() -> Bool {
-        let mark = popMark()
-        if mark <= floor.height || mark > height { return false }
-        height = mark
-        return skip(1)
+    /// Removes the topmost mark, and returns its height; -1 if there is none.
+    @inline(__always) private mutating func popMark() -> Int {
+        if markCount == 0 { return -1 }
+        let height = fence
+        markCount &-= 1
+        fence = Int(memory.marks[markCount].fence)
+        return height
     }
 
-    /// Replaces the marked values by one that the opcode makes of them.
-    private mutating func combineMarked() -> Bool {
-        let mark = popMark()
-        if mark < floor.height || mark > height { return false }
-        guard mark == height ? push(skipping: 1) : combine(height &- mark) else { return false }
-        memory.items[mark].start = memory.marks[markCount].start
-        return true
+    /// The position of the opcode that made a value; nil for a compound one.
+    @inline(__always) private static func maker(of item: Item, _ memory: Memory) -> UInt32? {
+        item.token & Item.compound == 0 ? memory.token(of: item).pointee.maker : nil
     }
 
     /// Stores the topmost value in the memo. Indices that don't follow each other are for the parser.
-    @inline(__always) private mutating func store(at index: Int) -> Bool {
+    @inline(__always) private mutating func store(_ maker: UInt32, at index: Int) -> Bool {
         if index > memoCount { return false }
-        if index < memoCount { isMemoStable = false }
-        if index < Self.memoCapacity { memory.memo[index] = memory.items[height &- 1].maker }
+        if index < Self.memoCapacity { memory.memo[index] = maker }
         if index == memoCount { memoCount &+= 1 }
         return true
     }
 
+    @inline(__always) private mutating func put(_ index: Int, skipping count: Int) -> Bool {
+        // The position of the PUT stands for a compound value: no text, and nothing else that could be written.
+        height > fence && store(Self.maker(of: memory.items[height &- 1], memory) ?? position, at: index) && skip(count)
+    }
+
     /// Puts a value from the memo on the stack; not the dict itself, which could then be changed out of sight.
     @inline(__always) private mutating func fetch(at index: Int, skipping count: Int) -> Bool {
-        if index >= memoCount || index >= Self.memoCapacity || index < floor.memo { return false }
-        if memory.memo[index] == dict { return false }
-        guard push(skipping: count) else { return false }
-        memory.items[height &- 1].maker = memory.memo[index]
-        return true
+        if index >= memoCount || index >= Self.memoCapacity || index < memoFloor { return false }
+        let maker = memory.memo[index]
+        if maker == dict { return false }
+        let isText =
+            byte(Int(maker)) == Opcode.shortBinUnicode.rawValue || byte(Int(maker)) == Opcode.binUnicode.rawValue
+        if !isText { isPlain = false }
+        return push(isText ? maker : position, skipping: count)
     }
 }
 
@@ -250,32 +385,34 @@ extension OpcodeWalk {
 
 extension OpcodeWalk {
     /// Like `PickleMachine.run`, a flat switch over bytes.
-    @inline(never) private mutating func execute() -> Bool {
+    ///
+    /// - Parameter pairs: those of the dict; nil to walk over one value up to its follower.
+    @inline(never) private mutating func execute(_ pairs: UnsafeMutablePointer<LocatedPair>?) -> Bool {
         while true {
             let goesOn: Bool
             switch byte(at) {
             case Opcode.shortBinUnicode.rawValue:
                 repeat {
                     if isAtFollower() { return true }
+                    let maker = position
                     guard push(lengthOf: UInt8.self) else { return false }
                     if byte(at) == Opcode.memoize.rawValue {
-                        guard store(at: memoCount), skip(1) else { return false }
+                        guard store(maker, at: memoCount), skip(1) else { return false }
                     }
                 } while byte(at) == Opcode.shortBinUnicode.rawValue
                 continue
             case Opcode.memoize.rawValue:
-                goesOn = store(at: memoCount) && skip(1)
+                goesOn = put(memoCount, skipping: 1)
             case Opcode.binGet.rawValue:
                 goesOn = end &- at > 2 && fetch(at: Int(byte(at &+ 1)), skipping: 2)
             case Opcode.longBinGet.rawValue:
                 goesOn = end &- at > 5 && fetch(at: word32(), skipping: 5)
             case Opcode.binPut.rawValue:
-                goesOn = end &- at > 2 && store(at: Int(byte(at &+ 1))) && skip(2)
+                goesOn = end &- at > 2 && put(Int(byte(at &+ 1)), skipping: 2)
             case Opcode.longBinPut.rawValue:
-                goesOn = end &- at > 5 && store(at: word32()) && skip(5)
+                goesOn = end &- at > 5 && put(word32(), skipping: 5)
             case Opcode.none.rawValue, Opcode.newTrue.rawValue, Opcode.newFalse.rawValue, Opcode.emptyList.rawValue,
-                Opcode.emptyDict.rawValue, Opcode.emptySet.rawValue,
-                Opcode.emptyTuple.rawValue:
+                Opcode.emptyDict.rawValue, Opcode.emptySet.rawValue, Opcode.emptyTuple.rawValue:
                 goesOn = push(skipping: 1)
             case Opcode.binInt1.rawValue:
                 goesOn = push(skipping: 2)
@@ -295,30 +432,38 @@ extension OpcodeWalk {
             case Opcode.mark.rawValue:
                 goesOn = pushMark()
             case Opcode.setItems.rawValue:
-                if markCount == 1, floor.marks == 0, memory.marks[0].height == 1 {
-                    markCount = 0
-                    goesOn = giveToDict()
+                if isAtFollower() { return true }
+                let first = popMark()
+                if let pairs, markCount == 0, first == 1 {
+                    goesOn = giveToDict(pairs)
                 } else {
-                    goesOn = giveMarked()
+                    goesOn = (height &- first) & 1 == 0 && fill(.emptyDict, from: first)
                 }
             case Opcode.setItem.rawValue:
-                goesOn = markCount == 0 && height == 3 ? giveToDict() : give(2)
-            case Opcode.appends.rawValue, Opcode.addItems.rawValue:
-                goesOn = giveMarked()
-            case Opcode.append.rawValue, Opcode.build.rawValue:
-                goesOn = give(1)
+                if let pairs, markCount == 0, height == 3 {
+                    goesOn = giveToDict(pairs)
+                } else {
+                    goesOn = fill(.emptyDict, from: height &- 2)
+                }
+            case Opcode.appends.rawValue:
+                goesOn = fill(.emptyList, from: popMark())
+            case Opcode.append.rawValue:
+                goesOn = fill(.emptyList, from: height &- 1)
+            case Opcode.addItems.rawValue:
+                goesOn = give(from: popMark())
+            case Opcode.build.rawValue:
+                goesOn = give(from: height &- 1)
+            case Opcode.tuple1.rawValue, Opcode.tuple2.rawValue, Opcode.tuple3.rawValue:
+                goesOn = makeTuple(from: height &- Int(byte(at) &- (Opcode.tuple1.rawValue &- 1)))
             case Opcode.tuple.rawValue, Opcode.frozenSet.rawValue:
-                goesOn = combineMarked()
-            case Opcode.tuple1.rawValue:
-                goesOn = combine(1)
-            case Opcode.tuple2.rawValue, Opcode.stackGlobal.rawValue, Opcode.reduce.rawValue, Opcode.newObj.rawValue:
-                goesOn = combine(2)
-            case Opcode.tuple3.rawValue:
-                goesOn = combine(3)
+                goesOn = makeMarked()
+            case Opcode.reduce.rawValue, Opcode.newObj.rawValue, Opcode.stackGlobal.rawValue:
+                goesOn = makeOther(from: height &- 2)
             case Opcode.frame.rawValue:
+                isPlain = false
                 goesOn = skip(9)
             case Opcode.stop.rawValue:
-                return height == 1 && markCount == 0
+                return pairs != nil && height == 1 && markCount == 0
             default:
                 return false
             }
@@ -326,8 +471,14 @@ extension OpcodeWalk {
         }
     }
 
-    /// The four bytes after the opcode.
-    private func word32() -> Int {
-        Int(UInt32(littleEndian: base.loadUnaligned(fromByteOffset: at &+ 1, as: UInt32.self)))
+    /// Replaces the marked values by the tuple or frozenset that the opcode makes of them.
+    @inline(__always) private mutating func makeMarked() -> Bool {
+        let first = popMark()
+        let isMade =
+            first == height
+            ? push(skipping: 1)
+            : byte(at) == Opcode.tuple.rawValue ? makeTuple(from: first) : makeOther(from: first)
+        if isMade { memory.items[first].start = memory.marks[markCount].start }
+        return isMade
     }
 }

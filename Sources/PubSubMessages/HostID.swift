@@ -2,15 +2,15 @@ import Bytes
 
 /// The id under which a process of ours publishes: as long as python-socketio's `uuid4().hex`, and easy to tell from it.
 ///
-/// The beginning matters to the readers of our own: we write a list as from 5.15.1 on and all other data bare, which every
-/// release reads, so that bare data from us says nothing about how our lists are to be read (``SenderDialects``).
+/// ``BareDataSenders`` needs the prefix: we write lists as 5.15.1 does and all other data bare, which every release reads,
+/// so bare data from us says nothing about the meaning of our lists.
 package enum HostID {
-    /// How the ids of ws-emit, subspy and ChannelEmitter begin.
+    /// The beginning of the ids of ws-emit, subspy and ChannelEmitter.
     private static let prefix = "ws-emit-"
 
     package static func isOfWSEmit(_ hostID: ByteString) -> Bool { hostID.bytes.starts(with: prefix.utf8) }
 
-    /// A longer one counts as none: ids are kept in tables and named in logs and metrics. Those of python-socketio have 32 bytes.
+    /// Longer ids are ignored: ids are kept in tables and named in logs and metrics. Those of python-socketio have 32 bytes.
     static let maximumBytes = 128
 
     /// The prefix and 24 random hexadecimal digits.

@@ -1,10 +1,11 @@
 import Bytes
 import JSONCodec
 
-/// The `data` of an emit, and behind it the key `binary` where the form needs it.
+/// The `data` of an emit, followed by the key `binary` where the format needs it.
 ///
-/// Bare data, which is no list, is one argument to every receiver. Those of 5.15.1 and later spread a list: for them one
-/// argument that is a list, several, and bytes are a list of arguments, with the `binary` key that tells this form.
+/// Every receiver takes bare data other than a list as one argument. Receivers of 5.15.1 and later spread a list, so a list
+/// as one argument, several arguments and bytes are written as a list of arguments, with the key `binary` that marks this
+/// format.
 extension JSONWriter {
     /// Writes one argument.
     package mutating func appendData(_ data: JSONDocument.Node, of document: borrowing JSONDocument) {
@@ -17,8 +18,8 @@ extension JSONWriter {
     /// Writes a list of arguments.
     ///
     /// - Parameters:
-    ///   - list: JSON array, with placeholders where bytes stand.
-    ///   - attachments: these, in the order of the placeholders' numbers.
+    ///   - list: JSON array, with placeholders for bytes.
+    ///   - attachments: the bytes, in the order of the placeholders' numbers.
     package mutating func appendData(list: UnsafeRawBufferPointer, attachments: [[UInt8]]) {
         if !attachments.isEmpty { append("[") }
         append(raw: list)

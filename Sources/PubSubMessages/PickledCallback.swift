@@ -1,8 +1,9 @@
+import Bytes
 import JSONCodec
 import PickleCodec
 
-/// Writes an answer that holds bytes, as a pickle of protocol 2, which every emitter that reads pickles reads, on
-/// Python 2 too. Arguments are a tuple, as python-socketio writes them.
+/// Writes an ack that contains bytes as a pickle of protocol 2, which all emitters that use pickles can read, on Python 2
+/// too. Arguments are a tuple, as python-socketio writes them.
 struct PickledCallback: ~Copyable {
     private var writer = PickleWriter(version: 2)
 

@@ -1,16 +1,16 @@
 import Bytes
 import EmitFastLane
 
-/// Emits that the fast lane has located. Without it each of them is parsed, with the same result.
+/// The one call of the fast lane. Without it each emit is parsed, with the same result.
 extension PubSubMessageDecoder {
-    /// The message that `Route` would read of the payload; nil where it has to be parsed.
+    /// The message that `Route` would read from the payload; nil if it has to be parsed.
     @inline(__always) func decodeFast(
         _ payload: UnsafeRawBufferPointer, includingOwn: Bool, mayReach: (UnsafeRawBufferPointer, ByteString) -> Bool
     ) -> PubSubMessage? {
         guard usesFastLane, payload.count <= limits.maximumPayloadBytes, let emit = fastLane.locate(payload) else {
             return nil
         }
-        // Nothing is made anew that the message before had too.
+        // Texts that the message before had too are shared.
         if !lastHostID.hasBytes(emit.hostID) {
             guard emit.hostID.count <= HostID.maximumBytes else { return nil }
             lastHostID = ByteString(emit.hostID)

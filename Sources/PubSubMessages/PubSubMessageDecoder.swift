@@ -10,14 +10,14 @@ import PickleCodec
 ///
 ///     payload ─▶ PickleDocument or JSONDocument ─▶ MessageFields ─▶ Route ─▶ PubSubMessage ─▶ encodeEvent
 ///
-/// The fast lane passes most emits by the parsers. Errors in their data are then thrown by `encodeEvent` instead of
-/// `decode`. Owns the scratch of all parsers: one decoder per event loop.
+/// Most emits take the fast lane instead of a parser. Errors in their data are then thrown by `encodeEvent` instead of
+/// `decode`. A decoder owns the scratch of all parsers: there is one per event loop.
 package final class PubSubMessageDecoder {
     let hostID: ByteString
     let limits: PubSubMessageLimits
     let pickleLimits: PickleLimits
-    // Unchecked: only this class's methods touch the scratch, and none calls back into it while it is in use; the checks
-    // took a tenth of the time of a small message.
+    // Unchecked: only methods of this class use the scratch, and none calls back into it meanwhile. The checks took a tenth
+    // of the time of a small message.
     @exclusivity(unchecked) var fastLane: EmitFastLane
     /// False only in tests, which compare both ways.
     let usesFastLane: Bool
@@ -26,34 +26,34 @@ package final class PubSubMessageDecoder {
     @exclusivity(unchecked) var json: JSONDocument
     @exclusivity(unchecked) var writer = JSONWriter(capacity: 4096)
     @exclusivity(unchecked) var content = EmitContent.none
-    @exclusivity(unchecked) var senders: SenderDialects
-    /// What the sender of the last message got wrong, though it is clear what was meant.
+    @exclusivity(unchecked) var senders: BareDataSenders
+    /// The mistakes in the last message, which leave its meaning clear.
     package var mistakes: SenderMistakes { found }
     /// Attachments of the last event that had more than ``SenderMistake/usualAttachments``.
     package private(set) var attachmentCount = 0
     // Behind a getter: of a stored property another module checks the access for each message.
     @exclusivity(unchecked) private var found = SenderMistakes()
-    /// How a list in the `data` of JSON is read (`--dialect`).
+    /// The meaning of a list in the `data` of JSON (`--dialect`).
     @exclusivity(unchecked) package var listConvention = ListConvention.learned
 
     package enum ListConvention: String, CaseIterable, Sendable {
-        /// As each sender has shown, else as the newest release does.
+        /// As learnt from each sender's messages, else as in the newest release.
         case learned = "auto"
         /// One argument: 5.14.0 to 5.15.0.
         case oneArgument = "5.14"
         /// The list of arguments: 5.15.1 and later.
         case arguments = "5.15.1"
     }
-    /// The sender of the message in hand, nil when it doesn't say.
+    /// The sender of the current message; nil if it doesn't say.
     package var senderHostID: ByteString? { hasSender ? lastHostID : nil }
-    /// Whether the message in hand says who sent it: the last sender seen.
+    /// The current message names its sender, `lastHostID`.
     @exclusivity(unchecked) private var hasSender = false
     /// The last sender and namespace seen; their bytes rarely change from message to message.
     @exclusivity(unchecked) var lastHostID: ByteString = ""
     @exclusivity(unchecked) var lastNamespace: ByteString = "/"
     @exclusivity(unchecked) var isLastHostOwn = false
 
-    /// Where the last emit's event and data are.
+    /// Event and data of the last emit.
     enum EmitContent {
         case none
         /// In a payload that only the fast lane has read.
@@ -77,10 +77,10 @@ package final class PubSubMessageDecoder {
         json = JSONDocument(limits: JSONLimits(limits))
         fastLane = EmitFastLane(pickleLimits: pickleLimits, jsonLimits: JSONLimits(limits))
         self.usesFastLane = usesFastLane
-        senders = SenderDialects(capacity: limits.maximumSenders)
+        senders = BareDataSenders(capacity: limits.maximumSenders)
     }
 
-    /// Gives the memory back that large messages took; the message in hand can't be encoded afterwards.
+    /// Frees the memory that large messages took; the current message can't be encoded afterwards.
     package func releaseScratch() {
         content = .none
         pickle = PickleDocument(limits: pickleLimits)
@@ -96,11 +96,11 @@ package final class PubSubMessageDecoder {
     ///
     /// - Parameters:
     ///   - payload: must stay valid until the next `decode`, since `encodeEvent` reads the content from it.
-    ///   - includingOwn: also what has this process's host id, for a message on its way out.
-    ///   - mayReach: whether an emit for the room, by its bytes, in the namespace may reach anybody. Of an emit for one
-    ///     room that the fast lane has located this is asked before anything is made of it.
-    /// - Throws: what python-socketio's receivers would drop with an exception or can't decode. What is wrong within the
-    ///   data of an emit may be thrown by `encodeEvent`.
+    ///   - includingOwn: also messages with this process's host id, to deliver one before it is published.
+    ///   - mayReach: returns false if nobody is in the room, given as bytes, of the namespace. The fast lane calls it for an
+    ///     emit to one room before anything is allocated.
+    /// - Throws: an error for messages that python-socketio's receivers can't decode or drop with an exception. Errors in
+    ///   the data of an emit may be thrown by `encodeEvent`.
     package func decode(
         _ payload: UnsafeRawBufferPointer, includingOwn: Bool = false,
         mayReach: (UnsafeRawBufferPointer, ByteString) -> Bool = { _, _ in true }
@@ -109,7 +109,7 @@ package final class PubSubMessageDecoder {
         return try decodeWhole(payload, includingOwn: includingOwn)
     }
 
-    /// The same, but all of the payload is parsed.
+    /// Parses the whole payload.
     func decodeWhole(
         _ payload: UnsafeRawBufferPointer, includingOwn: Bool
     ) throws(PubSubMessageError) -> PubSubMessage {
@@ -118,17 +118,17 @@ package final class PubSubMessageDecoder {
         guard payload.count <= limits.maximumPayloadBytes else {
             throw PubSubMessageError(
                 .tooLong(byteCount: payload.count, limit: limits.maximumPayloadBytes),
-                hostID: HostIDGlimpse.hostID(in: payload))
+                hostID: HostIDFinder.hostID(in: payload))
         }
         if Self.isJSON(first) {
             do throws(JSONError) { try json.parse(payload) } catch {
-                throw PubSubMessageError(.json(error), hostID: HostIDGlimpse.hostID(in: payload))
+                throw PubSubMessageError(.json(error), hostID: HostIDFinder.hostID(in: payload))
             }
             noteEncoding(payload)
             return try decodeJSON(includingOwn: includingOwn)
         }
         do throws(PickleError) { try pickle.parse(payload) } catch {
-            throw PubSubMessageError(.pickle(error), hostID: HostIDGlimpse.hostID(in: payload))
+            throw PubSubMessageError(.pickle(error), hostID: HostIDFinder.hostID(in: payload))
         }
         return try decodePickle(includingOwn: includingOwn)
     }
@@ -192,15 +192,15 @@ package final class PubSubMessageDecoder {
         return message
     }
 
-    /// Whether the first element, which is the data where attachments follow it, is a list.
+    /// The first element, which is the data if attachments follow it, is a list.
     private func hasListBesideAttachments(_ data: JSONDocument.Node) -> Bool {
         var elements = json.elements(of: data)
         return elements.next().map { json.kind(of: $0) == .array } ?? true
     }
 
-    /// The form of an emit's data, learnt from this message and the sender's earlier ones.
+    /// The dialect of an emit, learnt from this message and the sender's earlier ones.
     ///
-    /// - Parameter written: what the message alone shows.
+    /// - Parameter written: the dialect that the message alone shows.
     func dialect(_ written: Dialect, of hostID: ByteString?) -> Dialect {
         switch listConvention {
         case .arguments: return .json5_15_1
@@ -215,14 +215,14 @@ package final class PubSubMessageDecoder {
         return !senders.isEmpty && senders.writesBareData(hostID) ? .json5_14_2 : .json5_15_1
     }
 
-    /// `json.loads` reads them all, but the next receiver may not.
+    /// `json.loads` reads all encodings, but other receivers may not.
     private func noteEncoding(_ payload: UnsafeRawBufferPointer) {
         let (first, second) = (payload[0], payload.count > 1 ? payload[1] : 1)
         if first == 0xEF { found.insert(.byteOrderMark) }
         if first == 0xFE || first == 0xFF || first == 0 || second == 0 { found.insert(.notUTF8) }
     }
 
-    /// Notes attachments that clients may not take.
+    /// Notes a number of attachments that some clients refuse.
     func note(attachments count: Int) {
         guard count > SenderMistake.usualAttachments else { return }
         attachmentCount = count
@@ -248,7 +248,7 @@ package final class PubSubMessageDecoder {
 }
 
 extension PickleDocument {
-    /// Whether Python takes the value for false: None, 0, and what is empty.
+    /// The value is false in Python: None, 0, or empty.
     fileprivate func isEmptyValue(_ node: Node) -> Bool {
         switch kind(of: node) {
         case .none: true

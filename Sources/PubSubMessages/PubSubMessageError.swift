@@ -2,7 +2,7 @@ import Bytes
 import JSONCodec
 import PickleCodec
 
-/// Why a message on the channel can't be used, or an own one can't be published.
+/// The reason why a message on the channel can't be used, or one of ours can't be published.
 package struct PubSubMessageError: Error, Sendable, CustomStringConvertible {
     package enum Cause: Sendable {
         case empty
@@ -25,7 +25,7 @@ package struct PubSubMessageError: Error, Sendable, CustomStringConvertible {
         case attachmentNotBase64
         case placeholderOutOfRange
         case nothingDecoded
-        /// An answer with bytes to a sender that reads JSON.
+        /// An ack with bytes to a sender that reads JSON.
         case binaryAnswer
         case badArguments(JSONError)
     }
@@ -98,17 +98,17 @@ package struct PubSubMessageError: Error, Sendable, CustomStringConvertible {
     }
 }
 
-/// What one message may cost.
+/// Limits of one message.
 package struct PubSubMessageLimits: Sendable {
     /// Longest payload in bytes. Redis itself cuts a subscriber off at 32 MB of unread messages.
     package var maximumPayloadBytes = 16 << 20
-    /// Nesting of the message, in both forms; Python stops near 1000.
+    /// Nesting of the message, in both formats; Python stops near 1000.
     package var maximumDepth = 1000
-    /// Most values of a message: each takes 16 bytes or more while it is looked at.
+    /// Most values of a message: each takes 16 bytes or more while the message is decoded.
     package var maximumNodes = 1 << 22
     /// Most bytes of JSON written for one event.
     package var maximumOutputBytes = 64 << 20
-    /// Senders remembered for their way to write `data`.
+    /// Senders known to write bare `data`.
     package var maximumSenders = 1024
 
     package init() {}

@@ -1,8 +1,8 @@
 import Bytes
 
-/// The rooms that messages have named lately, so that a message for one of them takes no memory.
+/// The rooms of recent messages, so that a message for one of them allocates nothing.
 ///
-/// One place per hash: whoever floods it with names costs the others an allocation each, as without it.
+/// One slot per hash: a sender that floods it with names costs the others one allocation each, as without it.
 struct RoomNames: ~Copyable {
     private let places: UnsafeMutablePointer<Place>
     private let hash = KeyedHash.ofThisProcess
@@ -13,7 +13,7 @@ struct RoomNames: ~Copyable {
     }
 
     private static let capacity = 4096
-    /// Longer names aren't kept, which bounds the memory to a megabyte or so.
+    /// Longer names aren't kept, which bounds the memory to about a megabyte.
     private static let maximumBytes = 128
 
     init() {

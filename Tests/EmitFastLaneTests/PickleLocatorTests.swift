@@ -19,31 +19,37 @@ import Testing
             var values: [[UInt8]: Int] = [:]
             for index in 0..<locator.count {
                 values[Array(locator.keyText(at: index))] = index
-                if let failure = extentFailure(locator.extent(at: index), index, locator) { return failure }
+                if let failure = extentFailure(extent(index, locator), index, locator) { return failure }
             }
             guard values.count == document.count(of: document.root) else { return "other keys" }
             var pairs = document.pairs(of: document.root)
             while let (key, value) = pairs.next(in: document) {
                 guard let index = values[document.bytes(of: key).map(Array.init) ?? []] else { return "a missing key" }
                 if let failure = difference(index, locator, value, document) { return failure }
-                if let failure = difference(bytes[locator.extent(at: index)], value, document) { return failure }
+                if let failure = difference(bytes[extent(index, locator)], value, document) { return failure }
             }
             return nil
         }
+    }
+
+    private static func extent(_ index: Int, _ locator: borrowing PickleLocator) -> Range<Int> {
+        let value = locator[index].value
+        return Int(value.start)..<Int(value.end)
     }
 
     private static func extentFailure(
         _ extent: Range<Int>, _ index: Int, _ locator: borrowing PickleLocator
     ) -> String? {
         if extent.isEmpty { return "an empty extent" }
-        return index > 0 && extent.lowerBound <= locator.extent(at: index - 1).upperBound ? "extents that overlap" : nil
+        return index > 0 && extent.lowerBound <= Self.extent(index - 1, locator).upperBound
+            ? "extents that overlap" : nil
     }
 
     private static func difference(
         _ index: Int, _ locator: borrowing PickleLocator, _ value: PickleNode, _ document: borrowing PickleDocument
     ) -> String? {
         let kind = document.kind(of: value)
-        if locator.isNone(at: index) != (kind == .none) { return "None instead of \(kind)" }
+        if (locator[index].kind == .none) != (kind == .none) { return "None instead of \(kind)" }
         let text = kind == .str ? document.bytes(of: value).map(Array.init) : nil
         // Texts of other opcodes are left to the parser.
         guard let found = locator.text(at: index).map(Array.init) else { return nil }
@@ -120,9 +126,9 @@ import Testing
             #expect((0..<locator.count).map { String(decoding: locator.keyText(at: $0), as: UTF8.self) } == Self.keys)
             let room = locator.text(at: 2).map(Array.init)
             #expect(room == Array("time".utf8))
-            let length = locator.extent(at: 2).count
+            let length = Self.extent(2, locator).count
             #expect(length == 2)
-            let data = Array(bytes[locator.extent(at: 1)])
+            let data = Array(bytes[Self.extent(1, locator)])
             #expect(data == [0x7d, 0x94] + Self.text("time") + [0x4b, 1, 0x73])
         }
     }
@@ -162,6 +168,14 @@ import Testing
         // The dict, the key and the list are on the stack too.
         #expect(accepts(items(4093)))
         #expect(!accepts(items(4094)))
+        func batches(_ count: Int) -> [UInt8] {
+            let batch = [0x5d, 0x28] + [UInt8](repeating: 0x4e, count: 999) + [0x65]
+            return [0x7d] + Self.text("a").dropLast() + [0x5d, 0x28]
+                + [[UInt8]](repeating: batch, count: count).joined() + [0x65, 0x73, 0x2e]
+        }
+        // 2^18 values in all.
+        #expect(accepts(batches(262)))
+        #expect(!accepts(batches(263)))
         func marks(_ count: Int) -> [UInt8] {
             [0x7d] + Self.text("a").dropLast() + [UInt8](repeating: 0x28, count: count)
                 + [UInt8](repeating: 0x74, count: count) + [0x73, 0x2e]

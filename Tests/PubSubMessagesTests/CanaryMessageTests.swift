@@ -45,7 +45,7 @@ import Testing
             let long = String(repeating: "x", count: padding)
             for whole in [long + text, text + long] {
                 let payload = Array(whole.replacing("HOST", with: digits).utf8)
-                let found = payload.withUnsafeBytes { HostIDGlimpse.hostID(in: $0) }
+                let found = payload.withUnsafeBytes { HostIDFinder.hostID(in: $0) }
                 #expect(found == (isFound ? Self.host : nil), "\(whole.prefix(60))")
             }
         }

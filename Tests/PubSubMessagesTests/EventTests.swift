@@ -57,7 +57,7 @@ import Testing
     }
 
     @Test func `the table of senders forgets the oldest`() throws {
-        var senders = SenderDialects(capacity: 2)
+        var senders = BareDataSenders(capacity: 2)
         for host in ["a", "b", "a", "c"] as [ByteString] { senders.noteBareData(host) }
         #expect(!senders.writesBareData("a"))
         #expect(senders.writesBareData("b"))

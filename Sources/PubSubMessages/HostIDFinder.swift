@@ -1,10 +1,10 @@
 import Bytes
 
-/// Finds who sent a message that is too large to be decoded, or can't be, by a look at its ends.
+/// Finds the sender of a message that is too large to be decoded, or can't be, near its beginning and end.
 ///
-/// Emitters write `host_id` last, python-socketio's answers write it near the front; what lies between is never read.
-enum HostIDGlimpse {
-    /// Bytes looked at on either end.
+/// Emitters write `host_id` last, python-socketio's acks write it near the front. The bytes between are never read.
+enum HostIDFinder {
+    /// Bytes read at either end.
     private static let reach = 512
     private static let key = Array("host_id".utf8)
     /// `uuid4().hex`.
@@ -27,7 +27,7 @@ enum HostIDGlimpse {
         return nil
     }
 
-    /// The first run of that many digits; a letter of an opcode before it may be a digit too.
+    /// The first run of that many digits, without an opcode before it whose letter is a digit too.
     private static func digits(in part: Slice<UnsafeRawBufferPointer>) -> ByteString? {
         var run: [UInt8] = []
         for byte in part {

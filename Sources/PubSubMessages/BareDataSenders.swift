@@ -2,14 +2,14 @@ import Bytes
 
 /// Senders that are known to write `data` bare, whether their messages have a `binary` key (5.14.2 to 5.15.0) or not.
 ///
-/// A list in `data` reads differently there than from 5.15.1 on. What tells: from 5.15.1 on `data` is always a list, so
-/// anything else proves the older form for that process, and so does a message without the key.
-struct SenderDialects {
+/// A list in `data` has another meaning there than from 5.15.1 on. From 5.15.1 on `data` is always a list, so any other
+/// value proves that the process writes bare data, and so does a message without the key.
+struct BareDataSenders {
     private var bare: Set<ByteString> = []
-    /// The same senders in the order they came, for forgetting the oldest.
+    /// The same senders in the order they came, to forget the oldest.
     private var order: [ByteString] = []
     private var oldest = 0
-    /// The one noted last, which is mostly the next one too.
+    /// The sender noted last, which usually writes the next message too.
     private var last: ByteString?
     private let capacity: Int
 
@@ -17,12 +17,12 @@ struct SenderDialects {
         self.capacity = max(capacity, 1)
     }
 
-    /// Whether none is known, so that nobody has to be looked up.
+    /// No sender is known, so that none has to be looked up.
     var isEmpty: Bool { bare.isEmpty }
 
     func writesBareData(_ host: ByteString) -> Bool { bare.contains(host) }
 
-    /// Notes that `host` has shown the older form.
+    /// Notes that a process has written bare data.
     mutating func noteBareData(_ host: ByteString) {
         guard host != last else { return }
         guard !HostID.isOfWSEmit(host) else { return }

@@ -1,0 +1,116 @@
+import Bytes
+/// The bytes of a message, with holes where its values differ from one message to the next.
+///
+///     {"method": "emit", "event": ▢, "data": ▢, "namespace": "/", "room": ▢, "skip_sid": null, … "host_id": ▢}
+///
+/// A walk depends on nothing but its state and the bytes that come: if the bytes around the holes are the same, and each
+/// hole holds one value, it finds the same keys and values as it did then. So only the holes have to be read.
+struct MessageTemplate: ~Copyable {
+    /// The bytes between the holes, one after the other.
+    private let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: 512, alignment: 1)
+    private var byteCount = 0
+    private let holes = UnsafeMutablePointer<Hole>.allocate(capacity: maximumHoles)
+    /// 0 before a template is learnt.
+    private var holeCount = 0
+    /// Where the namespace is in `bytes`.
+    private var namespaceExtent = Extent()
+
+    private static let maximumHoles = 8
+
+    /// A value that may differ.
+    private struct Hole: BitwiseCopyable {
+        let pair: Int
+        /// The end in `bytes` of those before it.
+        let bytesEnd: Int
+        /// A text, or any value.
+        let isText: Bool
+        /// Entries in the memo of a pickle before the value.
+        let memoCount: Int
+    }
+
+    deinit {
+        bytes.deallocate()
+        holes.deallocate()
+    }
+
+    /// The namespace of all messages with this template.
+    var namespace: UnsafeRawBufferPointer { namespaceExtent.bytes(of: UnsafeRawBufferPointer(bytes)) }
+
+    /// Reads a message that may have this template, and notes the values in its holes; false if it has another one.
+    func matches<Walk: MessageWalk>(_ walk: inout Walk, _ found: UnsafeMutablePointer<LocatedPair>) -> Bool {
+        guard holeCount > 0 else { return false }
+        var bytesStart = 0
+        for number in 0..<holeCount {
+            let hole = holes[number]
+            guard walk.pass(fixed(bytesStart..<hole.bytesEnd)) else { return false }
+            bytesStart = hole.bytesEnd
+            if hole.isText {
+                guard let text = walk.passText() else { return false }
+                found[hole.pair].kind = .text
+                found[hole.pair].text = text
+            } else {
+                let next = number &+ 1 < holeCount ? holes[number &+ 1].bytesEnd : byteCount
+                guard walk.passValue(of: &found[hole.pair], hole.memoCount, before: fixed(bytesStart..<next)) else {
+                    return false
+                }
+            }
+        }
+        return walk.pass(fixed(bytesStart..<byteCount)) && walk.isAtEnd
+    }
+
+    /// Calls `body` with the index of each pair whose value is a text that may differ.
+    @inline(__always) func allTexts(_ body: (Int) -> Bool) -> Bool {
+        for number in 0..<holeCount where holes[number].isText {
+            if !body(holes[number].pair) { return false }
+        }
+        return true
+    }
+
+    @inline(__always) private func fixed(_ range: Range<Int>) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: bytes.baseAddress.map { $0 + range.lowerBound }, count: range.count)
+    }
+
+    /// Learns the template of an emit that has been located and is trivial but for its data.
+    ///
+    /// - Parameters:
+    ///   - start: the beginning of the bytes that don't differ.
+    ///   - memoCount: entries in the memo before the data.
+    /// - Returns: false, without a template, if it takes anything but its data from a pickle's memo, or if too many bytes
+    ///   surround the holes.
+    mutating func learn(
+        _ input: UnsafeRawBufferPointer, from start: UInt32, _ pairs: UnsafeBufferPointer<LocatedPair>,
+        _ layout: EmitLayout, _ memoCount: Int
+    ) -> Bool {
+        holeCount = 0
+        byteCount = 0
+        var holes = 0
+        var start = start
+        var previousEnd = start
+        for (index, pair) in pairs.enumerated() {
+            let isData = index == Int(layout.data)
+            guard pair.key.start >= previousEnd, isData || pair.kind != .text || pair.text.start >= pair.value.start
+            else { return false }
+            previousEnd = pair.value.end
+            if index == Int(layout.namespace) { namespaceExtent = pair.text.moved(by: UInt32(byteCount) &- start) }
+            let isText = layout.texts & 1 << UInt32(truncatingIfNeeded: index) != 0
+            guard isText || isData else { continue }
+            guard holes < Self.maximumHoles, append(input[Int(start)..<Int(pair.value.start)]) else {
+                return false
+            }
+            self.holes[holes] = Hole(pair: index, bytesEnd: byteCount, isText: isText, memoCount: memoCount)
+            holes += 1
+            start = isText ? pair.text.end : pair.value.end
+        }
+        guard append(input[Int(start)...]) else { return false }
+        holeCount = holes
+        return true
+    }
+
+    /// Only the parser compares frames with what is in them; none begins in the bytes of a template.
+    private mutating func append(_ part: Slice<UnsafeRawBufferPointer>) -> Bool {
+        guard part.count <= bytes.count - byteCount, !part.contains(Opcode.frame.rawValue) else { return false }
+        UnsafeMutableRawBufferPointer(rebasing: bytes[byteCount...]).copyBytes(from: part)
+        byteCount += part.count
+        return true
+    }
+}
