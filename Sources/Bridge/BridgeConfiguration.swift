@@ -93,7 +93,7 @@ package struct BridgeConfiguration: Sendable {
     package var bodyTimeout = Duration.seconds(30)
     /// The time a kept-alive connection may be idle.
     package var idleTimeout = Duration.seconds(75)
-    /// The time a websocket may take to answer our close frame, and a shutdown may take to finish.
+    /// The time a websocket may take to return our close frame, and a shutdown may take to finish.
     package var closeTimeout = Duration.seconds(3)
 
     /// Distinguishes this process's sids from those of others behind the same load balancer.

@@ -1,42 +1,34 @@
 /// Counts events on one event loop, as plain integers; summed over the loops on request.
-package struct BridgeCounters: Sendable, Equatable {
-    package var connectionsAccepted = 0
-    package var connectionsRefused = 0
-    package var acceptsPaused = 0
-    package var originsRefused = 0
-    package var bodiesTooLarge = 0
-    package var requestsTimedOut = 0
-    package var refusedOriginsUnnamed = 0
-    package var sessionsOpened = 0
-    package var sessionsClosed = 0
-    package var pingTimeouts = 0
-    package var invalidPackets = 0
-    package var slowClientsClosed = 0
-    package var packetsDroppedSlow = 0
-    package var packetsDroppedClosed = 0
-    package var namespacesRefused = 0
-    package var joins = 0
-    package var joinsRefused = 0
-    package var roomLimitReached = 0
-    package var pendingJoinLimitReached = 0
-    package var acksForgotten = 0
-    package var packetsQueued = 0
-    package var gapNotices = 0
-    package var unfinishedGivenUp = 0
+struct BridgeCounters: CounterTable, Sendable, Equatable {
+    var connectionsAccepted = 0
+    var connectionsRefused = 0
+    var acceptsPaused = 0
+    var originsRefused = 0
+    var bodiesTooLarge = 0
+    var requestsTimedOut = 0
+    var refusedOriginsUnnamed = 0
+    var sessionsOpened = 0
+    var sessionsClosed = 0
+    var pingTimeouts = 0
+    var invalidPackets = 0
+    var slowClientsClosed = 0
+    var packetsDroppedSlow = 0
+    var packetsDroppedClosed = 0
+    var namespacesRefused = 0
+    var joins = 0
+    var joinsRefused = 0
+    var roomLimitReached = 0
+    var pendingJoinLimitReached = 0
+    var acksForgotten = 0
+    var packetsQueued = 0
+    var gapNotices = 0
+    var unfinishedGivenUp = 0
     /// Refused requests, packets and events of clients, by cause.
     var refusals = CaseCounts<ClientRefusal.Cause>()
 
-    package init() {}
-
-    package static func += (left: inout BridgeCounters, right: BridgeCounters) {
+    static func += (left: inout BridgeCounters, right: BridgeCounters) {
         for field in fields { left[keyPath: field.path] += right[keyPath: field.path] }
         left.refusals += right.refusals
-    }
-
-    /// Names and values of the counters that aren't zero, for the log.
-    package var nonZero: [(name: String, value: Int)] {
-        (Self.fields.map { ($0.name, self[keyPath: $0.path]) }
-            + ClientRefusal.Cause.allCases.map { ($0.label, refusals[$0]) }).filter { $0.1 != 0 }
     }
 
     /// Name, help text and key path of each counter.
@@ -57,7 +49,7 @@ package struct BridgeCounters: Sendable, Equatable {
             ("requests_timed_out", "Connections closed while a head or a body took too long.", \.requestsTimedOut),
             ("sessions_opened", "Engine.IO sessions opened.", \.sessionsOpened),
             ("sessions_closed", "Engine.IO sessions closed.", \.sessionsClosed),
-            ("ping_timeouts", "Sessions closed because the client didn't answer a ping.", \.pingTimeouts),
+            ("ping_timeouts", "Sessions closed because no pong came from the client.", \.pingTimeouts),
             ("invalid_packets", "Sessions closed because of a packet that breaks the protocol.", \.invalidPackets),
             ("slow_clients_closed", "Sessions closed because of --max-queue or --stall-timeout.", \.slowClientsClosed),
             ("packets_dropped_slow", "Packets that waited for a client closed as too slow.", \.packetsDroppedSlow),
@@ -75,5 +67,24 @@ package struct BridgeCounters: Sendable, Equatable {
             ),
             ("gap_notices", "Events ws-emit:gap sent.", \.gapNotices),
         ]
+    }
+}
+
+/// Counters that `/metrics` lists and the last line of the log sums up.
+protocol CounterTable {
+    /// Name, help text and key path of each counter.
+    static var fields: [(name: String, help: String, path: WritableKeyPath<Self, Int>)] { get }
+}
+
+extension CounterTable {
+    /// Names and values of the counters that aren't zero, for the log.
+    var nonZero: [(key: String, value: Int)] {
+        Self.fields.map { ($0.name, self[keyPath: $0.path]) }.filter { $0.1 != 0 }
+    }
+
+    func write(to text: inout PrometheusText) {
+        for field in Self.fields {
+            text.single("ws_emit_\(field.name)_total", .counter, field.help, Double(self[keyPath: field.path]))
+        }
     }
 }

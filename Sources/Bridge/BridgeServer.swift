@@ -20,13 +20,12 @@ package struct BridgeServer: Sendable {
 
     /// - Parameters:
     ///   - group: the event loops; the first also reads Redis.
-    ///   - metrics: written by `/metrics` besides the counters of the event loops.
     ///   - makeBroker: called on the first loop.
     ///   - willStartEpollLoop: called with a loop's index before its epoll loop starts. A test throws here, and websockets
     ///     go over NIO's channels.
     package static func make(
         configuration: BridgeConfiguration, group: MultiThreadedEventLoopGroup,
-        metrics: PrometheusMetrics = PrometheusMetrics(help: BridgeMetrics.help), logger: Logger,
+        logger: Logger,
         willStartEpollLoop: (Int) throws -> Void = { _ in },
         makeBroker: @escaping @Sendable (any EventLoop) -> any PubSubBroker
     ) async throws -> BridgeServer {
@@ -35,12 +34,12 @@ package struct BridgeServer: Sendable {
         let loops = Array(group.makeIterator())
         let hostID = HostID.random()
         let readiness = Readiness(loopCount: loops.count, configuration: configuration)
-        let bridgeMetrics = BridgeMetrics(factory: metrics)
+        let metrics = BridgeMetrics()
         let router = try await loops[0].submit {
             RouterReference(
                 Router(
                     broker: makeBroker(loops[0]), configuration: configuration, hostID: hostID, loopCount: loops.count,
-                    readiness: readiness, metrics: bridgeMetrics, logger: logger))
+                    readiness: readiness, metrics: metrics, logger: logger))
         }.get()
         var shards: [NIOLoopBound<Shard>] = []
         var tables: [NIOLoopBound<SessionTable>] = []
@@ -74,7 +73,7 @@ package struct BridgeServer: Sendable {
                 emit: secret.map {
                     EmitEndpoint(secret: $0, hostID: hostID, usesFastLane: configuration.usesFastLane)
                 },
-                operations: operations, metrics: bridgeMetrics, router: router, configuration: configuration)
+                operations: operations, metrics: metrics, router: router, configuration: configuration)
         }
         return BridgeServer(
             configuration: configuration, group: group, logger: logger, router: router, shards: shards,
@@ -184,7 +183,8 @@ package struct BridgeServer: Sendable {
     private func logCounters() async {
         guard let numbers = try? await scrape.collect(on: group.any()).get() else { return }
         var metadata: Logger.Metadata = [:]
-        for (name, value) in numbers.total.counters.nonZero + numbers.router.counters.nonZero {
+        let refusals = numbers.total.counters.refusals.labelled.filter { $0.value > 0 }
+        for (name, value) in numbers.total.counters.nonZero + refusals + numbers.router.counters.nonZero {
             metadata[name] = "\(value)"
         }
         logger.info("ws-emit stopped", metadata: metadata)

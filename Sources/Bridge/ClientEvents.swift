@@ -29,7 +29,7 @@ final class ClientEvents {
         pendingJoins = PendingJoins(limitPerSocket: configuration.maxPendingJoins)
     }
 
-    /// Whether a CONNECT payload is absent or a JSON object (authentication data, which is not used here).
+    /// True if a CONNECT payload is absent or a JSON object (authentication data, which is not used here).
     func isObjectOrEmpty(_ json: ArraySlice<UInt8>) throws(SocketIOError) -> Bool {
         if json.isEmpty { return true }
         return try withDocument(json) { document in document.kind(of: document.root) == .object }
@@ -77,48 +77,43 @@ final class ClientEvents {
     // MARK: join
 
     private func join(_ request: Result<JoinRequest, JoinRequest.Refusal>, by socket: Socket, ackID: Int?) {
+        let join: PendingJoin
+        switch request {
+        case .failure(let refusal): return refuse(refusal, nil, socket, ackID)
+        case .success(let request): join = PendingJoin(request: request, socket: socket, ackID: ackID)
+        }
         do throws(JoinRequest.Refusal) {
-            let request = try request.get()
-            if let space = request.roomSpace {
-                try openRoomSpace(space, request, socket, ackID)
-            } else if let owner = SessionID.loop(of: request.room, loopCount: router.loopCount) {
-                try checkOwner(owner, request, socket, ackID)
+            if let space = join.request.roomSpace {
+                try openRoomSpace(space, join)
+            } else if let owner = SessionID.loop(of: join.request.room, loopCount: router.loopCount) {
+                try checkOwner(owner, join)
             } else {
-                enter(request, socket, ackID)
+                enter(join)
             }
         } catch {
-            refuse(error, (try? request.get())?.room, socket, ackID)
+            refuse(error, join)
         }
     }
 
-    private func openRoomSpace(
-        _ space: ByteString, _ request: JoinRequest, _ socket: Socket, _ ackID: Int?
-    ) throws(JoinRequest.Refusal) {
-        guard let secret = request.secret, !secret.isEmpty else { throw .secretMissing }
-        let number = try pendingJoins.add(PendingJoin(request: request, socket: socket, ackID: ackID))
+    private func openRoomSpace(_ space: ByteString, _ join: PendingJoin) throws(JoinRequest.Refusal) {
+        guard let secret = join.request.secret, !secret.isEmpty else { throw .secretMissing }
+        let number = try pendingJoins.add(join)
         router.roomSecrets(of: space).hop(to: eventLoop).assumeIsolated().whenComplete {
             self.secretsArrived($0, for: number, secret)
         }
     }
 
     /// The name looks like a sid. If a client has this sid, the room is that client's alone.
-    private func checkOwner(
-        _ loop: Int, _ request: JoinRequest, _ socket: Socket, _ ackID: Int?
-    ) throws(JoinRequest.Refusal) {
-        if request.room == socket.sid { return enter(request, socket, ackID) }
-        let number = try pendingJoins.add(PendingJoin(request: request, socket: socket, ackID: ackID))
-        router.hasSocket(request.room, in: socket.namespace.name, loop: loop).hop(to: eventLoop).assumeIsolated()
+    private func checkOwner(_ loop: Int, _ join: PendingJoin) throws(JoinRequest.Refusal) {
+        let (room, socket) = (join.request.room, join.socket)
+        if room == socket.sid { return enter(join) }
+        let number = try pendingJoins.add(join)
+        router.hasSocket(room, in: socket.namespace.name, loop: loop).hop(to: eventLoop).assumeIsolated()
             .whenComplete { result in
                 guard let join = self.pendingJoins.take(number) else { return }
                 if case .success(false) = result { self.enter(join) } else { self.refuse(.ownedRoom, join) }
                 self.shard?.flush()
             }
-    }
-
-    private func enter(_ join: PendingJoin) { enter(join.request, join.socket, join.ackID) }
-
-    private func refuse(_ refusal: JoinRequest.Refusal, _ join: PendingJoin) {
-        refuse(refusal, join.request.room, join.socket, join.ackID)
     }
 
     private func secretsArrived(
@@ -161,20 +156,24 @@ final class ClientEvents {
         }
     }
 
-    private func enter(_ request: JoinRequest, _ socket: Socket, _ ackID: Int?) {
+    private func enter(_ join: PendingJoin) {
         guard let shard else { return }
-        let room = request.room
+        let (room, socket) = (join.request.room, join.socket)
         // Checked here, since the client may have entered other rooms while this join waited.
         if room != socket.sid {
             guard shard.registry.mayEnter(socket, room: room, limit: configuration.maxRoomsPerSocket) else {
-                return refuse(.tooManyRooms, room, socket, ackID)
+                return refuse(.tooManyRooms, join)
             }
             shard.registry.enter(socket, room: room)
         }
-        if request.wantsGaps { socket.wantsGaps = true }
+        if join.request.wantsGaps { socket.wantsGaps = true }
         shard.sessions.counters.joins += 1
-        guard let ackID else { return }
+        guard let ackID = join.ackID else { return }
         shard.whenRoutable { socket.acknowledge(ackID, #"[{"ok":true}]"#) }
+    }
+
+    private func refuse(_ refusal: JoinRequest.Refusal, _ join: PendingJoin) {
+        refuse(refusal, join.request.room, join.socket, join.ackID)
     }
 
     private func refuse(

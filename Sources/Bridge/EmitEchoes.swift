@@ -26,9 +26,9 @@ struct EmitEchoes {
         byteCount = 0
     }
 
-    /// Whether a payload is the next of them.
+    /// True if a payload is the next of them.
     mutating func take(_ payload: UnsafeRawBufferPointer) -> Bool {
-        guard let next = awaited.first, next.count == payload.count, next.withUnsafeBytes({ sameBytes($0, payload) })
+        guard let next = awaited.first, next.count == payload.count, next.withUnsafeBytes({ equalBytes($0, payload) })
         else { return false }
         awaited.removeFirst()
         byteCount -= payload.count

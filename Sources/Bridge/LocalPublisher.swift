@@ -72,7 +72,7 @@ final class LocalPublisher {
         }
     }
 
-    /// Whether a received payload is the next of this server's own emits. Redis returns them in order.
+    /// True if a received payload is the next of this server's own emits. Redis returns them in order.
     func takeEcho(_ payload: UnsafeRawBufferPointer) -> Bool { !echoes.isEmpty && echoes.take(payload) }
 
     // MARK: Other messages
@@ -88,16 +88,20 @@ final class LocalPublisher {
     /// Publishes one message; a failure is counted and logged.
     @discardableResult
     func publish(_ payload: [UInt8]) -> EventLoopFuture<Int> {
-        guard let redisChannel else { return broker.eventLoop.makeSucceededFuture(0) }
-        let published = broker.publish(ByteBuffer(bytes: payload), to: redisChannel)
+        let published = send(payload)
         published.assumeIsolated().whenFailure { error in self.noteFailure(error, of: 1) }
         return published
     }
 
+    /// The number of subscribers that got it; 0 without a channel.
+    private func send(_ payload: [UInt8]) -> EventLoopFuture<Int> {
+        guard let redisChannel else { return broker.eventLoop.makeSucceededFuture(0) }
+        return broker.publish(ByteBuffer(bytes: payload), to: redisChannel)
+    }
+
     /// Publishes a canary. A failure is not counted, and logged only if Redis refuses PUBLISH: readiness reports the others.
     func publishCanary(_ payload: [UInt8]) -> EventLoopFuture<Int> {
-        guard let redisChannel else { return broker.eventLoop.makeSucceededFuture(0) }
-        let published = broker.publish(ByteBuffer(bytes: payload), to: redisChannel)
+        let published = send(payload)
         published.assumeIsolated().whenComplete { result in
             switch result {
             case .success: self.refusal = nil

@@ -6,6 +6,7 @@ final class OpenConnections: Sendable {
     let unfinished: UnfinishedTotal
     private let count = Atomic(0)
     private let hasFreedMuch = Atomic(false)
+    private let hasRefused = Atomic(false)
 
     init(limit: Int, unfinishedLimit: Int = 64 << 20) {
         self.limit = limit
@@ -15,6 +16,9 @@ final class OpenConnections: Sendable {
     /// Loops that ask at the same moment may each find the last free slot, so the limit can be exceeded by the number of loops.
     var isFull: Bool { count.load(ordering: .relaxed) >= limit }
 
+    /// True for the first call on any event loop.
+    func isFirstRefusal() -> Bool { !hasRefused.exchange(true, ordering: .relaxed) }
+
     func opened() { count.wrappingAdd(1, ordering: .relaxed) }
 
     func closed() { count.wrappingSubtract(1, ordering: .relaxed) }
@@ -22,6 +26,6 @@ final class OpenConnections: Sendable {
     /// Called after much memory was freed, possibly in small blocks.
     func mayTrimMemory() { hasFreedMuch.store(true, ordering: .relaxed) }
 
-    /// Whether `mayTrimMemory` was called since the last call of `takeTrim`.
+    /// True if `mayTrimMemory` was called since the last call of `takeTrim`.
     func takeTrim() -> Bool { hasFreedMuch.exchange(false, ordering: .relaxed) }
 }

@@ -2,7 +2,7 @@ import Bytes
 import Logging
 import PubSubMessages
 
-/// Explains unusable messages, once per sender and cause, since a faulty sender sends many.
+/// Explains malformed and unusable messages, once per sender and cause, since a faulty sender sends many.
 struct RefusalLog {
     private struct Key: Hashable { let hostID: ByteString?, cause: String }
     private var explained: Set<Key> = []
@@ -12,49 +12,53 @@ struct RefusalLog {
 
     init(logger: Logger) { self.logger = logger }
 
-    /// Names the mistakes in messages that are delivered all the same.
+    /// Names the mistakes in messages that are used all the same.
     ///
     /// - Parameter attachmentCount: the event's attachments, logged if there are too many.
     mutating func log(
         _ mistakes: SenderMistakes, of hostID: ByteString?, redisChannel: UnsafeRawBufferPointer, attachmentCount: Int = 0
     ) {
-        for mistake in mistakes.all where isNew(Key(hostID: hostID, cause: "\(mistake)")) {
-            var metadata: Logger.Metadata = [
-                "cause": "\(mistake.advice)", "host_id": "\(hostID?.description ?? "unknown")",
-                "redis_channel": "\(PrintableText.line(redisChannel))",
-            ]
-            if mistake == .manyAttachments { metadata["attachments"] = "\(attachmentCount)" }
-            logger.warning(
-                "malformed message delivered as intended: fix its sender (said once per sender and cause)",
-                metadata: metadata)
+        for mistake in mistakes.all {
+            let sentence =
+                mistake == .roomNotText
+                ? "a message for a room that is not text reaches nobody: fix its sender"
+                : "malformed message delivered as intended: fix its sender"
+            warn(of: "\(mistake)", by: hostID, "\(sentence) (logged once per sender and cause)") {
+                $0["cause"] = "\(mistake.advice)"
+                $0["redis_channel"] = "\(PrintableText.line(redisChannel))"
+                if mistake == .manyAttachments { $0["attachments"] = "\(attachmentCount)" }
+            }
         }
     }
 
     /// Warns of a sender of large messages, long before Redis's own limit is reached.
     mutating func logLarge(_ byteCount: Int, limit: Int, of hostID: ByteString?) {
-        guard isNew(Key(hostID: hostID, cause: "large")) else { return }
-        logger.warning(
-            "a large message (said once per sender): Redis disconnects a subscriber with 32 MB waiting, and --max-message refuses larger ones",
-            metadata: [
-                "bytes": "\(byteCount)", "limit_bytes": "\(limit)", "host_id": "\(hostID?.description ?? "none")",
-            ])
+        warn(
+            of: "large", by: hostID,
+            "a large message (logged once per sender): Redis disconnects a subscriber with 32 MB waiting, and --max-message refuses larger ones"
+        ) {
+            $0["bytes"] = "\(byteCount)"
+            $0["limit_bytes"] = "\(limit)"
+        }
     }
 
-    private mutating func isNew(_ key: Key) -> Bool {
+    mutating func log(_ error: PubSubMessageError, redisChannel: UnsafeRawBufferPointer) {
+        warn(of: error.causeName, by: error.hostID, "unusable message dropped (logged once per sender and cause)") {
+            $0["cause"] = "\(error)"
+            $0["redis_channel"] = "\(PrintableText.line(redisChannel))"
+        }
+    }
+
+    private mutating func warn(
+        of cause: String, by hostID: ByteString?, _ sentence: String, _ addFacts: (inout Logger.Metadata) -> Void
+    ) {
         if explained.count >= BridgeLimits.explainedRefusals {
             explained.removeAll()
             forgotten += 1
         }
-        return explained.insert(key).inserted
-    }
-
-    mutating func log(_ error: PubSubMessageError, redisChannel: UnsafeRawBufferPointer) {
-        guard isNew(Key(hostID: error.hostID, cause: error.causeName)) else { return }
-        logger.warning(
-            "unusable message dropped (said once per sender and cause)",
-            metadata: [
-                "cause": "\(error)", "host_id": "\(error.hostID?.description ?? "unknown")",
-                "redis_channel": "\(PrintableText.line(redisChannel))",
-            ])
+        guard explained.insert(Key(hostID: hostID, cause: cause)).inserted else { return }
+        var facts: Logger.Metadata = ["host_id": "\(hostID?.description ?? "none")"]
+        addFacts(&facts)
+        logger.warning("\(sentence)", metadata: facts)
     }
 }

@@ -197,7 +197,7 @@ final class Router: PubSubDelegate {
         if let event = gaps.takeAnnouncement() { outbox.appendToAll(.announceGap(event)) }
     }
 
-    /// Whether a client on the loop has this sid.
+    /// True if a client on the loop has this sid.
     func hasSocket(_ sid: ByteString, in namespace: ByteString, loop: Int) -> EventLoopFuture<Bool> {
         let shard = shards[loop]
         return shard.eventLoop.submit { shard.value.registry.namespaces[namespace]?.sockets[sid] != nil }
@@ -228,9 +228,10 @@ final class Router: PubSubDelegate {
         counters.secretsUnusable = secrets.unusableCount
         counters.canariesSent = canaries.sentCount
         counters.canariesReturned = canaries.returnedCount
-        return RouterNumbers(
-            counters: counters, redis: broker.counters, senders: senders.entries, sendersForgotten: senders.forgotten,
-            gapsForgotten: gaps.forgotten, refusalsForgotten: senders.refusalsForgotten)
+        counters.sendersForgotten = senders.forgotten
+        counters.explanationsForgotten = senders.refusalsForgotten
+        counters.gapsForgotten = gaps.forgotten
+        return RouterNumbers(counters: counters, redis: broker.counters, senders: senders.entries)
     }
 
     /// Gives back the memory that large messages took: some time later, since they come in bursts.

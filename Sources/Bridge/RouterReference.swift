@@ -16,33 +16,49 @@ final class RouterReference: Sendable {
 
     func isLocal(to eventLoop: any EventLoop) -> Bool { router.eventLoop === eventLoop }
 
+    private func execute(_ body: @escaping @Sendable (Router) -> Void) {
+        router.eventLoop.execute { [router] in body(router.value) }
+    }
+
+    private func submit<Value: Sendable>(
+        _ body: @escaping @Sendable (Router) throws -> Value
+    ) -> EventLoopFuture<Value> {
+        router.eventLoop.submit { [router] in try body(router.value) }
+    }
+
+    private func flatSubmit<Value: Sendable>(
+        _ body: @escaping @Sendable (Router) throws -> EventLoopFuture<Value>
+    ) -> EventLoopFuture<Value> {
+        submit(body).flatMap { $0 }
+    }
+
+    // MARK: Life
+
+    func start(shards: [NIOLoopBound<Shard>]) -> EventLoopFuture<Void> { submit { $0.start(shards: shards) } }
+
+    func shutdown() -> EventLoopFuture<Void> { flatSubmit { $0.shutdown() } }
+
+    // MARK: Rooms
+
     func roomChanged(namespace: ByteString, room: ByteString?, isAlive: Bool, loop: Int) {
-        router.eventLoop.execute { [router] in
-            router.value.rooms.add(isAlive ? 1 : -1, namespace: namespace, room: room, loop: loop)
-        }
+        execute { $0.rooms.add(isAlive ? 1 : -1, namespace: namespace, room: room, loop: loop) }
     }
 
     /// An `enter_room` was carried out: undoes the provisional interest that `route` added, since the shard has reported the room.
     func enterPerformed(namespace: ByteString, room: ByteString, loop: Int) {
-        router.eventLoop.execute { [router] in
-            router.value.rooms.add(-1, namespace: namespace, room: room, loop: loop)
-        }
+        execute { $0.rooms.add(-1, namespace: namespace, room: room, loop: loop) }
     }
 
-    /// An event loop has looked up a room for the canary.
-    func canaryReached(_ id: Int64, loop: Int) {
-        router.eventLoop.execute { [router] in router.value.canaries.reached(id, loop: loop) }
-    }
-
-    /// Sends an extra canary; its id, or nil if none could be sent.
-    func sendCanary() -> EventLoopFuture<Int64?> {
-        router.eventLoop.submit { [router] in router.value.sendCanary() }
+    func hasSocket(_ sid: ByteString, in namespace: ByteString, loop: Int) -> EventLoopFuture<Bool> {
+        flatSubmit { $0.hasSocket(sid, in: namespace, loop: loop) }
     }
 
     /// Runs `body` on `eventLoop` after the router has handled everything this loop reported before.
     func roundTrip(to eventLoop: any EventLoop, _ body: @escaping @Sendable () -> Void) {
-        router.eventLoop.execute { eventLoop.execute(body) }
+        execute { _ in eventLoop.execute(body) }
     }
+
+    // MARK: Publishing
 
     /// The error of an emit that isn't published, or nil.
     enum Emitted {
@@ -52,31 +68,21 @@ final class RouterReference: Sendable {
     }
 
     func emit(_ emit: OwnEmit) throws -> Emitted {
-        let eventLoop = router.eventLoop
-        guard eventLoop.inEventLoop else {
-            return .later(eventLoop.submit { [router] in try router.value.emit(emit) })
-        }
-        return .now(try router.value.emit(emit))
+        router.eventLoop.inEventLoop ? .now(try router.value.emit(emit)) : .later(submit { try $0.emit(emit) })
     }
 
     /// As `emit`, with a report.
     ///
     /// - Parameter payload: a message in the form that is published.
     func emitReporting(_ payload: [UInt8]) -> EventLoopFuture<EmitReport> {
-        router.eventLoop.flatSubmit { [router] in
-            do {
-                return try router.value.emitReporting(payload)
-            } catch {
-                return router.eventLoop.makeFailedFuture(error)
-            }
-        }
+        flatSubmit { try $0.emitReporting(payload) }
     }
 
     func publishAck(to address: CallbackAddress, json: [UInt8], attachments: [[UInt8]]) {
-        router.eventLoop.execute { [router] in
-            router.value.publisher.publishAck(to: address, json: json, attachments: attachments)
-        }
+        execute { $0.publisher.publishAck(to: address, json: json, attachments: attachments) }
     }
+
+    // MARK: Secrets
 
     /// The secrets that open a room-space; fails if they can't be known.
     func roomSecrets(of space: ByteString) -> EventLoopFuture<[ByteBuffer]> {
@@ -85,26 +91,18 @@ final class RouterReference: Sendable {
 
     /// The secrets of a room-space and their problems.
     func examineRoomSecrets(of space: ByteString) -> EventLoopFuture<RoomSecrets> {
-        router.eventLoop.flatSubmit { [router] in router.value.secrets.secrets(of: space) }
+        flatSubmit { $0.secrets.secrets(of: space) }
     }
 
-    func secretDiffersByLineFeed(in space: ByteString) {
-        router.eventLoop.execute { [router] in router.value.secrets.secretDiffersByLineFeed(in: space) }
-    }
+    func secretDiffersByLineFeed(in space: ByteString) { execute { $0.secrets.secretDiffersByLineFeed(in: space) } }
 
-    func hasSocket(_ sid: ByteString, in namespace: ByteString, loop: Int) -> EventLoopFuture<Bool> {
-        router.eventLoop.flatSubmit { [router] in router.value.hasSocket(sid, in: namespace, loop: loop) }
-    }
+    // MARK: Operations
 
-    func start(shards: [NIOLoopBound<Shard>]) -> EventLoopFuture<Void> {
-        router.eventLoop.submit { [router] in router.value.start(shards: shards) }
-    }
+    /// An event loop has looked up a room for the canary.
+    func canaryReached(_ id: Int64, loop: Int) { execute { $0.canaries.reached(id, loop: loop) } }
 
-    func numbers() -> EventLoopFuture<RouterNumbers> {
-        router.eventLoop.submit { [router] in router.value.numbers() }
-    }
+    /// Sends an extra canary; its id, or nil if none could be sent.
+    func sendCanary() -> EventLoopFuture<Int64?> { submit { $0.sendCanary() } }
 
-    func shutdown() -> EventLoopFuture<Void> {
-        router.eventLoop.flatSubmit { [router] in router.value.shutdown() }
-    }
+    func numbers() -> EventLoopFuture<RouterNumbers> { submit { $0.numbers() } }
 }

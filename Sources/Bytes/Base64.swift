@@ -1,66 +1,130 @@
-/// The standard base64 alphabet (RFC 4648, section 4) with padding, as Engine.IO polling uses it.
+/// Base64 of the standard alphabet (RFC 4648, section 4). Always written with padding.
 package enum Base64 {
-    private static let alphabet: StaticString = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    /// The texts that a reader accepts.
+    package enum Rules {
+        /// Groups of four characters, padded, and nothing else.
+        case strict
+        /// Like Python's `base64.b64decode`: bytes outside the alphabet are skipped, such as the line feeds that the Java
+        /// and Android client writes, and reading ends where the padding is complete.
+        case python
+        /// Like `python`, but padding may be missing, as browsers' decoders allow.
+        case unpadded
+    }
 
-    package static func encode(_ bytes: UnsafeRawBufferPointer, append: (UInt8) -> Void) {
-        alphabet.withUTF8Buffer { digits in
-            var index = 0
-            while index < bytes.count {
-                let first = bytes[index]
-                let second = index + 1 < bytes.count ? bytes[index + 1] : 0
-                let third = index + 2 < bytes.count ? bytes[index + 2] : 0
-                append(digits[Int(first >> 2)])
-                append(digits[Int((first & 3) << 4 | second >> 4)])
-                append(index + 1 < bytes.count ? digits[Int((second & 15) << 2 | third >> 6)] : UInt8(ascii: "="))
-                append(index + 2 < bytes.count ? digits[Int(third & 63)] : UInt8(ascii: "="))
-                index += 3
-            }
+    private static let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+    /// The value of each digit, 255 for any other byte.
+    private static let values: [UInt8] = {
+        var values = [UInt8](repeating: 0xFF, count: 256)
+        for (value, digit) in digits.enumerated() { values[Int(digit)] = UInt8(value) }
+        return values
+    }()
+
+    package static func isDigit(_ byte: UInt8) -> Bool { values[Int(byte)] < 64 }
+
+    /// Calls `body` with the encoded text, valid only during the call.
+    package static func withEncoded<R>(_ bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> R) -> R {
+        withUnsafeTemporaryAllocation(byteCount: (bytes.count + 2) / 3 * 4, alignment: 4) { text in
+            digits.withUnsafeBufferPointer { encode(bytes, by: $0, into: text) }
+            return body(UnsafeRawBufferPointer(text))
         }
     }
 
-    package static func isDigit(_ byte: UInt8) -> Bool { value(of: byte) != nil }
+    private static func encode(
+        _ bytes: UnsafeRawBufferPointer, by digits: UnsafeBufferPointer<UInt8>,
+        into text: UnsafeMutableRawBufferPointer
+    ) {
+        var position = 0
+        for start in stride(from: 0, to: bytes.count, by: 3) {
+            let count = min(3, bytes.count - start)
+            var group = Int(bytes[start]) << 16
+            if count > 1 { group |= Int(bytes[start + 1]) << 8 }
+            if count > 2 { group |= Int(bytes[start + 2]) }
+            text[position] = digits[group >> 18]
+            text[position + 1] = digits[group >> 12 & 63]
+            text[position + 2] = count > 1 ? digits[group >> 6 & 63] : UInt8(ascii: "=")
+            text[position + 3] = count > 2 ? digits[group & 63] : UInt8(ascii: "=")
+            position += 4
+        }
+    }
 
-    /// Reads base64 as Python's `base64.b64decode` does: bytes outside the alphabet are skipped, such as the line feeds
-    /// that the Java and Android client writes, and reading ends where the padding is complete. Padding may also be missing,
-    /// as browsers' decoders allow. Nil if a lone digit remains or a byte isn't ASCII.
-    package static func decode(_ text: ArraySlice<UInt8>) -> [UInt8]? {
-        var result: [UInt8] = []
-        result.reserveCapacity(text.count / 4 * 3 + 3)
-        var quad: UInt32 = 0
-        var (digits, padding) = (0, 0)
-        for byte in text {
-            guard let value = value(of: byte) else {
-                guard byte < 0x80 else { return nil }
-                if byte == UInt8(ascii: "=") {
-                    padding += 1
-                    if digits >= 2, digits + padding >= 4 { return result }
+    /// The bytes; nil if the text breaks the rules. A byte that isn't ASCII breaks all of them.
+    package static func decode(_ text: UnsafeRawBufferPointer, _ rules: Rules) -> [UInt8]? {
+        var bytes = [UInt8](unsafeUninitializedCapacity: text.count / 4 * 3 + 3) { space, count in
+            count = decodeGroups(text, into: space)
+        }
+        let rest = UnsafeRawBufferPointer(rebasing: text[(bytes.count / 3 * 4)...])
+        if rules == .strict, !rest.isEmpty, !isLastGroup(rest) { return nil }
+        return decodeRest(rest, to: &bytes, isPadded: rules != .unpadded) ? bytes : nil
+    }
+
+    /// Decodes the groups of four digits with which the text begins; returns the number of bytes.
+    private static func decodeGroups(
+        _ text: UnsafeRawBufferPointer, into space: UnsafeMutableBufferPointer<UInt8>
+    ) -> Int {
+        values.withUnsafeBufferPointer { values in
+            var target = 0
+            for start in stride(from: 0, to: text.count - 3, by: 4) {
+                var group = 0
+                var seen: UInt8 = 0
+                for offset in start..<start + 4 {
+                    let value = values[Int(text[offset])]
+                    seen |= value
+                    group = group << 6 | Int(value & 63)
                 }
+                if seen > 63 { break }
+                space[target] = UInt8(truncatingIfNeeded: group >> 16)
+                space[target + 1] = UInt8(truncatingIfNeeded: group >> 8)
+                space[target + 2] = UInt8(truncatingIfNeeded: group)
+                target += 3
+            }
+            return target
+        }
+    }
+
+    /// True for two or three digits and their padding.
+    private static func isLastGroup(_ text: UnsafeRawBufferPointer) -> Bool {
+        text.count == 4 && isDigit(text[0]) && isDigit(text[1])
+            && (isDigit(text[2]) || text[2] == UInt8(ascii: "=")) && text[3] == UInt8(ascii: "=")
+    }
+
+    /// Appends the bytes of a text that may hold padding and bytes to skip.
+    private static func decodeRest(
+        _ text: UnsafeRawBufferPointer, to bytes: inout [UInt8], isPadded: Bool
+    ) -> Bool {
+        var group: UInt32 = 0
+        var (digits, padding) = (0, 0)
+        for (index, byte) in text.enumerated() {
+            if byte == UInt8(ascii: "=") {
+                padding += 1
+                // The last group is full: the rest isn't read, but must be ASCII.
+                if digits >= 2, digits + padding >= 4 { return text[index...].allSatisfy { $0 < 0x80 } }
+                continue
+            }
+            let value = values[Int(byte)]
+            guard value < 64 else {
+                if byte >= 0x80 { return false }
                 continue
             }
             padding = 0
-            quad = quad << 6 | value
+            group = group << 6 | UInt32(value)
             digits += 1
-            // Each digit but a quad's first completes a byte.
+            // Each digit of a group but its first completes a byte.
             switch digits {
-            case 2: result.append(UInt8(truncatingIfNeeded: quad >> 4))
-            case 3: result.append(UInt8(truncatingIfNeeded: quad >> 2))
+            case 2: bytes.append(UInt8(truncatingIfNeeded: group >> 4))
+            case 3: bytes.append(UInt8(truncatingIfNeeded: group >> 2))
             case 4:
-                result.append(UInt8(truncatingIfNeeded: quad))
+                bytes.append(UInt8(truncatingIfNeeded: group))
                 digits = 0
             default: break
             }
         }
-        return digits == 1 ? nil : result
+        return digits == 0 || digits > 1 && !isPadded
     }
+}
 
-    private static func value(of byte: UInt8) -> UInt32? {
-        switch byte {
-        case UInt8(ascii: "A")...UInt8(ascii: "Z"): UInt32(byte) - 65
-        case UInt8(ascii: "a")...UInt8(ascii: "z"): UInt32(byte) - 71
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt32(byte) + 4
-        case UInt8(ascii: "+"): 62
-        case UInt8(ascii: "/"): 63
-        default: nil
-        }
+extension JSONWriter {
+    /// Appends bytes as base64, without quotes.
+    package mutating func appendBase64(_ bytes: UnsafeRawBufferPointer) {
+        Base64.withEncoded(bytes) { append(raw: $0) }
     }
 }

@@ -42,7 +42,7 @@ public struct ByteString: Hashable, Sendable, ExpressibleByStringLiteral, Custom
 
     /// True if these are the same bytes.
     @inlinable public func hasBytes(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        storage.count == bytes.count && storage.withUnsafeBytes { sameBytes($0, bytes) }
+        storage.count == bytes.count && storage.withUnsafeBytes { equalBytes($0, bytes) }
     }
 
     @inlinable public func hash(into hasher: inout Hasher) {
@@ -65,23 +65,30 @@ public struct ByteString: Hashable, Sendable, ExpressibleByStringLiteral, Custom
     }
 }
 
-/// Bytewise equality.
-@inlinable public func sameBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
-    guard left.count == right.count else { return false }
+/// True if two runs of bytes are the same. Compares words, the last of which may overlap the one before: a call of
+/// `memcmp` costs more than comparing a key of a message.
+@inlinable public func equalBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
+    let count = left.count
+    guard count == right.count else { return false }
     guard let one = left.baseAddress, let other = right.baseAddress else { return true }
-    var index = 0
-    while index &+ 8 <= left.count {
-        if one.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-            != other.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-        {
-            return false
+    func isEqual<Word: FixedWidthInteger & BitwiseCopyable>(at index: Int, _: Word.Type) -> Bool {
+        one.loadUnaligned(fromByteOffset: index, as: Word.self)
+            == other.loadUnaligned(fromByteOffset: index, as: Word.self)
+    }
+    if count >= 8 {
+        var index = 0
+        while count &- index > 8 {
+            if !isEqual(at: index, UInt64.self) { return false }
+            index &+= 8
         }
-        index &+= 8
+        return isEqual(at: count &- 8, UInt64.self)
     }
-    while index < left.count {
-        let byte = one.load(fromByteOffset: index, as: UInt8.self)
-        if byte != other.load(fromByteOffset: index, as: UInt8.self) { return false }
-        index &+= 1
-    }
+    if count >= 4 { return isEqual(at: 0, UInt32.self) && isEqual(at: count &- 4, UInt32.self) }
+    for index in 0..<count where !isEqual(at: index, UInt8.self) { return false }
     return true
+}
+
+/// True if bytes are those of a literal.
+@inlinable public func equalBytes(_ left: UnsafeRawBufferPointer, _ literal: StaticString) -> Bool {
+    equalBytes(left, UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
 }

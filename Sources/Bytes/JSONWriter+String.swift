@@ -9,11 +9,8 @@ extension JSONWriter {
         append(UInt8(ascii: "\""))
         if appendShort(text) { return }
         if unescapedRunLength(text, from: 0) == text.count {
-            // Room for text and quotes is there.
             append(raw: text)
-            storage.storeBytes(of: UInt8(ascii: "\""), toByteOffset: used, as: UInt8.self)
-            used &+= 1
-            return
+            return append(UInt8(ascii: "\""))
         }
         appendEscaped(wtf8: text)
         append(UInt8(ascii: "\""))
@@ -43,7 +40,7 @@ extension JSONWriter {
             }
             // Characters that need an escape come in runs too: nearly all of a text in Greek or Chinese.
             repeat {
-                let (scalar, length) = decodeWTF8(text, at: index)
+                let (scalar, length) = WTF8.decode(text, at: index)
                 appendScalar(scalar)
                 index &+= length
             } while index < text.count && text[index] >= 0x80
@@ -55,8 +52,8 @@ extension JSONWriter {
     @inline(__always) private mutating func appendShort(_ text: UnsafeRawBufferPointer) -> Bool {
         let count = text.count
         guard count >= 4, count <= 16, let source = text.baseAddress else { return false }
-        precondition(capacity &- used > count)
-        let target = storage + used
+        precondition(buffer.capacity &- self.count > count)
+        let target = end
         if count >= 8 {
             let head = source.loadUnaligned(as: UInt64.self)
             let tail = source.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
@@ -71,7 +68,7 @@ extension JSONWriter {
             target.storeBytes(of: tail, toByteOffset: count &- 4, as: UInt32.self)
         }
         target.storeBytes(of: UInt8(ascii: "\""), toByteOffset: count, as: UInt8.self)
-        used &+= count &+ 1
+        buffer.used &+= count &+ 1
         return true
     }
 
@@ -107,8 +104,8 @@ extension JSONWriter {
         let letters = (nibbles &+ 0x0606_0606) >> 4 & 0x0101_0101
         let digits = nibbles &+ 0x3030_3030 &+ letters &* 0x27
         let word = UInt64(digits) << 16 | 0x755C
-        storage.storeBytes(of: word.littleEndian, toByteOffset: used, as: UInt64.self)
-        used &+= 6
+        end.storeBytes(of: word.littleEndian, as: UInt64.self)
+        buffer.used &+= 6
     }
 }
 
@@ -156,24 +153,3 @@ func specialBytes(of word: UInt64) -> UInt64 {
 /// True if one of eight bytes needs an escape.
 @inline(__always)
 private func hasSpecial(_ word: UInt64) -> Bool { specialBytes(of: word) != 0 }
-
-/// The code point at `index` and its length in bytes. Surrogates pass; what isn't WTF-8 gives U+FFFD, one byte.
-package func decodeWTF8(_ text: UnsafeRawBufferPointer, at index: Int) -> (scalar: UInt32, length: Int) {
-    let lead = UInt32(text[index])
-    if lead < 0x80 { return (lead, 1) }
-    if lead >= 0xC2, lead < 0xE0, index &+ 1 < text.count {
-        let byte = UInt32(text[index &+ 1])
-        return byte & 0xC0 == 0x80 ? ((lead & 0x1F) << 6 | byte & 0x3F, 2) : (0xFFFD, 1)
-    }
-    let length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2
-    guard lead >= 0xC2, lead <= 0xF4, index &+ length <= text.count else { return (0xFFFD, 1) }
-    var scalar = lead & (0x7F >> UInt32(length))
-    for position in 1..<length {
-        let byte = UInt32(text[index &+ position])
-        guard byte & 0xC0 == 0x80 else { return (0xFFFD, 1) }
-        scalar = scalar << 6 | byte & 0x3F
-    }
-    let minimum: UInt32 = length == 4 ? 0x1_0000 : length == 3 ? 0x800 : 0x80
-    guard scalar >= minimum, scalar <= 0x10_FFFF else { return (0xFFFD, 1) }
-    return (scalar, length)
-}

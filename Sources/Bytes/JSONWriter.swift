@@ -5,56 +5,46 @@
 ///
 /// Public, although this module is no product: the compiler inlines only public functions into other modules.
 public struct JSONWriter: ~Copyable {
-    @usableFromInline var storage: UnsafeMutableRawPointer
-    @usableFromInline var used = 0
-    @usableFromInline var capacity: Int
+    @usableFromInline var buffer: RawArray<UInt8>
 
     /// - Parameter capacity: bytes reserved at first; the buffer doubles when they don't suffice.
     public init(capacity: Int = 1024) {
-        self.capacity = max(capacity, 64)
-        storage = .allocate(byteCount: self.capacity, alignment: 16)
-    }
-
-    deinit {
-        storage.deallocate()
+        buffer = RawArray(capacity: max(capacity, 64))
     }
 
     /// Bytes written so far.
-    @inlinable public var count: Int { used }
+    @inlinable public var count: Int { buffer.count }
 
     /// Bytes reserved.
-    package var reservedBytes: Int { capacity }
+    package var reservedBytes: Int { buffer.capacity }
+
+    /// Where the next byte goes.
+    var end: UnsafeMutableRawPointer { UnsafeMutableRawPointer(buffer.base + buffer.count) }
 
     /// Forgets what was written and keeps the capacity.
     @inlinable public mutating func removeAll() {
-        used = 0
+        buffer.truncate(to: 0)
     }
 
     /// Forgets what was written after the first `count` bytes.
     @inlinable public mutating func truncate(to count: Int) {
-        precondition(count >= 0 && count <= used)
-        used = count
+        buffer.truncate(to: count)
     }
 
     /// Replaces a byte that was written.
     @inlinable public mutating func replaceByte(at index: Int, with byte: UInt8) {
-        precondition(index >= 0 && index < used)
-        storage.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
+        buffer[index] = byte
     }
 
     /// True if the bytes from `start` on are these.
     @inlinable public func ends(with literal: StaticString, from start: Int) -> Bool {
-        guard used &- start == literal.utf8CodeUnitCount else { return false }
-        return sameBytes(
-            UnsafeRawBufferPointer(start: storage + start, count: used &- start),
-            UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
+        precondition(start >= 0 && start <= count)
+        return equalBytes(UnsafeRawBufferPointer(start: buffer.base + start, count: count &- start), literal)
     }
 
     /// Appends one byte as is.
     @inlinable @inline(__always) public mutating func append(_ byte: UInt8) {
-        if used == capacity { grow(toHold: 1) }
-        storage.storeBytes(of: byte, toByteOffset: used, as: UInt8.self)
-        used &+= 1
+        buffer.append(byte)
     }
 
     /// Appends the bytes of a literal as they are.
@@ -64,33 +54,27 @@ public struct JSONWriter: ~Copyable {
 
     /// Appends bytes as they are.
     @inlinable public mutating func append(raw bytes: UnsafeRawBufferPointer) {
-        guard let source = bytes.baseAddress, bytes.count > 0 else { return }
-        reserve(bytes.count)
-        (storage + used).copyMemory(from: source, byteCount: bytes.count)
-        used &+= bytes.count
+        guard let source = bytes.baseAddress else { return }
+        buffer.append(from: source.assumingMemoryBound(to: UInt8.self), count: bytes.count)
+    }
+
+    /// Appends a code point as WTF-8, surrogates included.
+    package mutating func append(codePoint: UInt32) {
+        buffer.append(codePoint: codePoint)
     }
 
     /// Calls `body` with what was written; valid only during the call.
     @inlinable public func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
-        try body(UnsafeRawBufferPointer(start: storage, count: used))
+        try body(UnsafeRawBufferPointer(start: buffer.base, count: count))
     }
 
     /// A copy of what was written.
     public func copyBytes() -> [UInt8] {
-        Array(UnsafeRawBufferPointer(start: storage, count: used))
+        withUnsafeBytes { Array($0) }
     }
 
     /// Makes room for `additional` more bytes.
     @inlinable @inline(__always) public mutating func reserve(_ additional: Int) {
-        if capacity &- used < additional { grow(toHold: additional) }
-    }
-
-    @usableFromInline mutating func grow(toHold additional: Int) {
-        let wanted = max(capacity * 2, used + additional)
-        let larger = UnsafeMutableRawPointer.allocate(byteCount: wanted, alignment: 16)
-        larger.copyMemory(from: storage, byteCount: used)
-        storage.deallocate()
-        storage = larger
-        capacity = wanted
+        buffer.reserve(additional)
     }
 }

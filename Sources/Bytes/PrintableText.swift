@@ -52,18 +52,7 @@ package enum PrintableText {
     @inlinable package static func scalar(
         of text: UnsafeRawBufferPointer, at index: Int
     ) -> (scalar: UInt32, length: Int) {
-        let first = text[index]
-        guard first >= 0x80 else { return (UInt32(first), 1) }
-        let stray = (scalar: 0xDC00 | UInt32(first), length: 1)
-        let length = first < 0xC2 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 1
-        guard length > 1, index + length <= text.count else { return stray }
-        var scalar = UInt32(first) & (0x7F >> UInt32(length))
-        for offset in 1..<length {
-            guard text[index + offset] & 0xC0 == 0x80 else { return stray }
-            scalar = scalar << 6 | UInt32(text[index + offset] & 0x3F)
-        }
-        let smallest: UInt32 = length == 2 ? 0x80 : length == 3 ? 0x800 : 0x1_0000
-        return scalar >= smallest && scalar <= 0x10_FFFF ? (scalar, length) : stray
+        WTF8.scalar(in: text, at: index) ?? (0xDC00 | UInt32(text[index]), 1)
     }
 
     /// `str.isprintable`: everything but control, format, surrogate, private, unassigned and separators.

@@ -27,7 +27,7 @@ public struct EmitterError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The error as one sentence.
     public let description: String
 
-    /// Whether the message may have been published nevertheless, so that a second try could deliver it twice.
+    /// True if the message may have been published nevertheless, so that a second try could deliver it twice.
     public var mayHaveBeenPublished: Bool { code == .unanswered }
 
     init(_ code: Code, _ description: String) {

@@ -130,7 +130,7 @@ extension TrivialPairReader {
         }
         for place in 0..<count {
             for other in 0..<place where pairs[other].keyLength == pairs[place].keyLength {
-                if sameBytes(text(other), text(place)) { return false }
+                if equalBytes(text(other), text(place)) { return false }
             }
         }
         return true

@@ -83,12 +83,12 @@ extension JSONDocument {
     private mutating func sameKeys(_ left: UInt32, _ right: UInt32) -> Bool {
         let (left, right) = (nodes.base[Int(left)], nodes.base[Int(right)])
         guard left.flags.contains(.hasEscapes) || right.flags.contains(.hasEscapes) else {
-            return sameBytes(bytes(of: left), bytes(of: right))
+            return equalBytes(bytes(of: left), bytes(of: right))
         }
         keyText.removeAll()
         otherKeyText.removeAll()
         unescape(bytes(of: left), into: &keyText)
         unescape(bytes(of: right), into: &otherKeyText)
-        return keyText.withUnsafeBytes { left in otherKeyText.withUnsafeBytes { sameBytes(left, $0) } }
+        return keyText.withUnsafeBytes { left in otherKeyText.withUnsafeBytes { equalBytes(left, $0) } }
     }
 }

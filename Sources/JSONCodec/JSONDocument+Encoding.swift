@@ -57,7 +57,7 @@ extension JSONDocument {
                 scalar = 0x1_0000 + (scalar & 0x3FF) << 10 + (unit(index) & 0x3FF)
                 index += 2
             }
-            appendWTF8(scalar, to: &transcoded)
+            transcoded.append(codePoint: scalar)
         }
     }
 
@@ -68,7 +68,7 @@ extension JSONDocument {
             let word = bytes.loadUnaligned(fromByteOffset: index, as: UInt32.self)
             let scalar = bigEndian ? UInt32(bigEndian: word) : UInt32(littleEndian: word)
             guard scalar <= 0x10_FFFF else { throw JSONError(.badUnicode, at: index) }
-            appendWTF8(scalar, to: &transcoded)
+            transcoded.append(codePoint: scalar)
         }
     }
 }

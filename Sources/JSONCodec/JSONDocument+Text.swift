@@ -4,12 +4,12 @@ extension JSONDocument {
     /// True if a string or key has exactly these bytes, escapes resolved.
     func content(of entry: JSONTapeNode, equals other: UnsafeRawBufferPointer) -> Bool {
         let content = bytes(of: entry)
-        guard entry.flags.contains(.hasEscapes) else { return sameBytes(content, other) }
+        guard entry.flags.contains(.hasEscapes) else { return equalBytes(content, other) }
         // An escape always takes more bytes than its character.
         guard content.count > other.count else { return false }
         var unescaped = JSONWriter(capacity: content.count)
         unescape(content, into: &unescaped)
-        return unescaped.withUnsafeBytes { sameBytes($0, other) }
+        return unescaped.withUnsafeBytes { equalBytes($0, other) }
     }
 }
 
@@ -23,7 +23,7 @@ func unescape(_ content: UnsafeRawBufferPointer, into writer: inout JSONWriter) 
         writer.append(raw: UnsafeRawBufferPointer(rebasing: content[index..<end]))
         guard end < content.count else { return }
         let (scalar, length) = escapedScalar(content, at: end)
-        appendWTF8(scalar, to: &writer)
+        writer.append(codePoint: scalar)
         index = end &+ length
     }
 }

@@ -108,7 +108,7 @@ private struct VerbatimCopy {
         for place in first..<keyCount where keys[place].count == Int32(truncatingIfNeeded: token.length) {
             let (other, this) = (Int(keys[place].start), Int(token.offset))
             let count = Int(token.length)
-            if sameBytes(
+            if equalBytes(
                 UnsafeRawBufferPointer(rebasing: scanner.text[other..<other &+ count]),
                 UnsafeRawBufferPointer(rebasing: scanner.text[this..<this &+ count]))
             {

@@ -24,7 +24,7 @@ extension JSONWriter {
         append(raw: list)
         for attachment in attachments {
             append(",\"")
-            attachment.withUnsafeBytes { StrictBase64.append($0, to: &self) }
+            attachment.withUnsafeBytes { appendBase64($0) }
             append("\"")
         }
         if attachments.isEmpty { append(",\"binary\":false") } else { append("],\"binary\":true") }

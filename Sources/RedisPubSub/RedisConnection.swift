@@ -28,7 +28,7 @@ final class RedisConnection: ChannelInboundHandler {
 
     /// - Parameters:
     ///   - subscription: nil for a connection for commands.
-    ///   - wantsMaster: whether a server that is no master (`ROLE`) is left at once.
+    ///   - wantsMaster: true to leave a server at once if it is no master (`ROLE`).
     init(
         _ context: RedisContext, subscription: RedisSubscription?, owner: RedisLink, wantsMaster: Bool = false
     ) {
@@ -47,7 +47,7 @@ final class RedisConnection: ChannelInboundHandler {
 
     var isClosed: Bool { state.isClosed }
 
-    /// Whether a reply has begun and not ended.
+    /// True if a reply has begun and not ended.
     var isWithinReply: Bool { reader.isWithinReply }
 
     /// The channel that carries the connection, from connecting to the end.
@@ -170,7 +170,7 @@ final class RedisConnection: ChannelInboundHandler {
         case .becomeReady(let held):
             handshakeTimer?.cancel()
             write(held)
-            state.becameReady(at: eventLoop.now)
+            state.liveness.becameReady(at: eventLoop.now)
             scheduleLiveness()
             owner.connectionIsReady(self)
         }
@@ -197,7 +197,7 @@ final class RedisConnection: ChannelInboundHandler {
 
     private func expireCommands() {
         let now = eventLoop.now
-        while let command = state.popExpired(now: now) {
+        while let command = state.pending.popExpired(now: now) {
             context.counts.total.expiredCommands += command.replyCount
             command.fail(.commandTimedOut)
         }

@@ -67,7 +67,7 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
         case cluster = "CLUSTER NODES"
         case asking = "ASKING"
 
-        /// Whether the reply, which is no error, fits the command. Another one means that the server is no Redis.
+        /// True if a reply, which is no error, fits the command. Another one means that the server is no Redis.
         func accepts(_ reply: RedisReply) -> Bool {
             switch (self, reply) {
             case (.get, .bulk), (.get, .null), (.channels, .texts): true
@@ -115,7 +115,7 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
         if case .refused = self { true } else { false }
     }
 
-    /// Whether the server is away, as it is while it restarts.
+    /// True if the server is away, as it is while it restarts.
     var isOfServerAway: Bool {
         switch self {
         case .unreachable, .closedByServer, .closedUnheard, .broken: true
@@ -123,7 +123,7 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// Whether AUTH with a user was refused by a Redis before 6, which accepts a password only.
+    /// True if AUTH with a user was refused by a Redis before 6, which accepts a password only.
     var isOfServerWithoutUsers: Bool {
         if case .refused(.auth, let message) = self { message.contains("wrong number of arguments") } else { false }
     }

@@ -28,7 +28,7 @@ struct RedisHandshake {
 
     /// - Parameters:
     ///   - channels: empty, as `patterns`, for a connection for commands.
-    ///   - wantsMaster: whether a server whose reply to ROLE is not `master` is left at once.
+    ///   - wantsMaster: true to leave a server at once if its reply to ROLE is not `master`.
     init(url: RedisURL, channels: [String], patterns: [String], wantsMaster: Bool, rights: RedisRights) {
         self.url = url
         self.channels = channels
@@ -47,7 +47,7 @@ struct RedisHandshake {
         }
     }
 
-    /// Whether a command other than SUBSCRIBE and PSUBSCRIBE has no reply yet.
+    /// True if a command other than SUBSCRIBE and PSUBSCRIBE has no reply yet.
     var expectsReply: Bool { !unanswered.isEmpty }
 
     /// All commands, to be sent in one write.

@@ -27,7 +27,7 @@ final class RedisKeyReader {
 
     private let context: RedisContext
     private var links: [(endpoint: RedisURL.Endpoint, link: RedisLink)] = []
-    /// Whether GETRANGE has not been refused since the connection for commands was made.
+    /// False if GETRANGE has been refused since the connection for commands was made.
     private var permitsRanges = true
     private var isStopped = false
 

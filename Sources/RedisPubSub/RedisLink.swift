@@ -20,7 +20,7 @@ final class RedisLink {
     private(set) var target: RedisURL.Endpoint?
     /// Of the last subscription that ended: all messages published before this time have arrived.
     private(set) var provenUntil: NIODeadline?
-    /// Whether the last connection ended within a reply.
+    /// True if the last connection ended within a reply.
     private(set) var hasEndedWithinReply = false
     /// When `connection` became ready.
     private(set) var readySince: NIODeadline?
@@ -28,7 +28,7 @@ final class RedisLink {
     private var failuresInARow = 0
     private var retryTimer: Scheduled<Void>?
     private var lastCauseIsRefusal = false
-    /// Whether no other connection is made.
+    /// True if no other connection is made.
     private var isStopped = false
 
     init(
@@ -146,7 +146,7 @@ final class RedisLink {
     /// after a loss, since the server may not come back.
     func obstacle(toSending byteCount: Int) -> RedisError? {
         guard let connection, isReady || failuresInARow == 0 else { return .notConnected }
-        return connection.state.obstacle(toSending: byteCount)
+        return connection.state.pending.obstacle(toSending: byteCount)
     }
 
     /// Keeps the connection for as long as it lasts, and makes no other one; the owner is told of nothing more.

@@ -85,11 +85,12 @@ struct RedisPendingCommands {
         boundedCount == 0 || replyCount <= maximumCount - boundedCount && byteCount <= maximumBytes - self.byteCount
     }
 
-    /// Whether `append` would accept a command of this size now.
-    func mayAppend(byteCount: Int) -> Bool { mayAppend(byteCount: byteCount + Self.entryBytes, replyCount: 1) }
-
-    /// Whether a command has expired and no reply has arrived since.
-    var isOverdue: Bool { expiredCount > 0 }
+    /// The known reason why a command of this size would fail, if there is one: a command has expired and no reply has arrived
+    /// since, or a bound is reached.
+    func obstacle(toSending byteCount: Int) -> RedisError? {
+        if expiredCount > 0 { return .commandTimedOut }
+        return mayAppend(byteCount: byteCount + Self.entryBytes, replyCount: 1) ? nil : .queueFull
+    }
 
     /// Adds a command.
     ///
@@ -137,7 +138,7 @@ struct RedisPendingCommands {
         return entries[offset: offset].command
     }
 
-    /// Removes all commands and returns those whose promise hasn't been fulfilled.
+    /// Removes all commands and returns those that wait for a reply and haven't failed.
     mutating func removeAll() -> [Command] {
         // Commands of our own among the expired ones were only skipped.
         let waiting = entries.enumerated().filter { $0.offset >= expiredCount || !$0.element.isBounded }

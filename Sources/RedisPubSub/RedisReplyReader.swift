@@ -17,7 +17,7 @@ final class RedisReplyReader {
     // `delegate` to nil.
     /// Receives the published messages.
     @exclusivity(unchecked) var delegate: (any PubSubDelegate)?
-    /// Whether arrays are replies to commands and become `.texts`; otherwise they are what a subscription receives.
+    /// True if arrays are replies to commands and become `.texts`; false if they are messages and confirmations.
     @exclusivity(unchecked) var keepsArrays = false
 
     private let reader: UnsafeMutablePointer<redisReader>
@@ -58,7 +58,7 @@ final class RedisReplyReader {
         functions.deallocate()
     }
 
-    /// Whether a reply has begun and not ended.
+    /// True if a reply has begun and not ended.
     var isWithinReply: Bool { unfinishedBytes > 0 }
 
     /// Reads bytes from the socket.

@@ -13,7 +13,7 @@ final class RedisSentinel: RedisLocator {
     private let context: RedisContext
     /// Called when the sentinels name another master than before, with the time until which no sentinel can have named it.
     private let moved: (RedisURL.Endpoint, NIODeadline) -> Void
-    /// Whether no sentinel has named the master in the last round of questions.
+    /// True if no sentinel has named the master in the last round of questions.
     private var isUnknown = false
     private let seeds: RedisSeeds
     private let link: RedisLink

@@ -2,7 +2,6 @@ import ArgumentParser
 import Bridge
 import Glibc
 import Logging
-import Metrics
 import NIOCore
 import NIOPosix
 import RedisPubSub
@@ -19,10 +18,8 @@ struct Service {
         let channels = settings.bridge.redisChannels
         var redis = RedisConfiguration()
         redis.maximumPendingBytes = settings.bridge.maxRedisQueueBytes
-        let metrics = PrometheusMetrics(help: BridgeMetrics.help)
-        MetricsSystem.bootstrap(metrics)
         let server = try await BridgeServer.make(
-            configuration: settings.bridge, group: group, metrics: metrics, logger: logger,
+            configuration: settings.bridge, group: group, logger: logger,
             makeBroker: { [redis] loop in
                 switch broker {
                 case .redis(let url):

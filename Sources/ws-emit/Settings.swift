@@ -1,3 +1,4 @@
+import ArgumentParser
 import Bridge
 import Bytes
 import Glibc
@@ -14,9 +15,48 @@ struct SettingsError: Error, CustomStringConvertible {
 
 /// Environment variables; an empty one counts as unset, as in the original.
 struct Environment {
-    func value(_ name: String) -> String? {
-        guard let text = getenv(name).map({ String(cString: $0) }), !text.isEmpty else { return nil }
-        return text
+    var lookUp: (String) -> String? = { name in getenv(name).map { String(cString: $0) } }
+
+    func value(_ name: String) -> String? { lookUp(name).flatMap { $0.isEmpty ? nil : $0 } }
+
+    /// The text of an option, or else of its variable.
+    func setting(_ option: String?, _ flag: String, _ variable: String) -> Setting? {
+        option.map { Setting(name: flag, text: $0) } ?? value(variable).map { Setting(name: variable, text: $0) }
+    }
+}
+
+/// The text of a setting, and the option or variable that it comes from.
+struct Setting {
+    let name: String
+    let text: String
+
+    func address() throws(SettingsError) -> (host: String, port: Int) {
+        let wrong = SettingsError(
+            description: "\(name) \(text) is no address: write host:port, as in 0.0.0.0:8899 or [::1]:8899")
+        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+            (0...65535).contains(port)
+        else { throw wrong }
+        var host = String(text[..<colon])
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = String(host.dropFirst().dropLast())
+        } else if host.contains(":") {
+            throw wrong
+        }
+        guard !host.isEmpty else { throw wrong }
+        return (host, port)
+    }
+
+    /// The Redis of this URL, with readable files; nil for `none`.
+    func redisURL(passwordFile: String?) throws(SettingsError) -> RedisURL? {
+        guard text != "none" else { return nil }
+        do {
+            var url = try RedisURL(text)
+            if let passwordFile { url = try url.withPassword(inFile: passwordFile) }
+            try url.checkFiles()
+            return url
+        } catch {
+            throw SettingsError(description: "\(name): \(error)")
+        }
     }
 }
 
@@ -40,112 +80,65 @@ struct Settings: Sendable {
     var bridge = BridgeConfiguration()
 
     init(_ command: WSEmitCommand, environment: Environment) throws(SettingsError) {
-        (host, port) = try Self.address(command.address ?? environment.value("ADDRESS") ?? "0.0.0.0:8899")
-        broker = try Self.broker(
-            try Self.redisURL(command.redis, passwordFile: command.redisPasswordFile, environment), command.roomSecret)
-        threads =
-            try command.threads.map { value throws(SettingsError) in
-                try Self.number(value, of: "--threads", in: 1...SessionID.maximumLoops)
-            } ?? AvailableCores.count
+        let address = environment.setting(command.address, "--address", "ADDRESS")
+        (host, port) = try (address ?? Setting(name: "--address", text: "0.0.0.0:8899")).address()
+        let redis = environment.setting(command.redis, "--redis", "REDIS")
+        let url = try (redis ?? Setting(name: "--redis", text: "redis://localhost:6379/0")).redisURL(
+            passwordFile: command.redisPasswordFile ?? environment.value("REDIS_PASSWORD_FILE"))
+        broker = try Self.broker(url, command.roomSecret)
+        threads = command.threads ?? AvailableCores.count
         isVerbose = command.verbose
         if (command.flaskSecret ?? environment.value("FLASK_SECRET")) != nil {
             warnings.append("--flask-secret and FLASK_SECRET have no effect")
         }
-
-        let origins = command.cors.isEmpty ? [environment.value("CORS") ?? ""] : command.cors
-        let words = origins.flatMap { $0.split(whereSeparator: \.isWhitespace).map(String.init) }
-        if !words.isEmpty { bridge.origins = words }
-        let flaws = bridge.origins.compactMap { AllowedOrigin.flaw(in: $0) }
-        // The original took any text, so some environment files have a wrong word. Their other words keep working.
-        if let flaw = flaws.first, !command.cors.isEmpty || flaws.count == bridge.origins.count {
-            throw SettingsError(description: (command.cors.isEmpty ? "CORS: " : "--cors: ") + flaw)
-        }
-        warnings += flaws + bridge.origins.compactMap { AllowedOrigin.doubt(in: $0) }
+        try takeOrigins(command.cors, environment.value("CORS"))
         bridge.emitSecret = command.secret ?? environment.value("SECRET")
         if !command.channel.isEmpty { bridge.redisChannels = command.channel }
-        bridge.listConvention = try Self.choice(command.dialect, of: "--dialect") ?? .learned
-        let publishing: Publishing = try Self.choice(command.publish, of: "--publish") ?? .auto
-        bridge.publishFormat = publishing.format
+        bridge.listConvention = command.dialect
+        bridge.publishFormat = command.publish.format
         if bridge.redisChannels.contains("") { throw SettingsError(description: "--channel must not be empty") }
         if !command.namespace.isEmpty { bridge.namespaces = try Self.namespaces(command.namespace) }
         if let path = command.path { bridge.path = try Self.path(path) }
-        admin = try (command.adminAddress ?? environment.value("ADMIN_ADDRESS")).map { text throws(SettingsError) in
-            try Self.address(text, option: "--admin-address")
-        }
+        admin = try environment.setting(command.adminAddress, "--admin-address", "ADMIN_ADDRESS")?.address()
         bridge.hasAdminListener = admin != nil
         // For tests only, and documented nowhere else: the integration tests run both ways.
         bridge.usesFastLane = environment.value("WS_EMIT_FAST_LANE") != "off"
         bridge.version = Version.current
-        switch broker {
-        case .redis(let url):
+        if let url {
             bridge.redisName = "\(url)"
             warnings += url.options.notes
-        case .none:
-            guard bridge.emitSecret?.isEmpty == false else {
-                throw SettingsError(
-                    description:
-                        "with --redis none, messages come by POST /emit only, which needs --secret")
-            }
+        } else if bridge.emitSecret?.isEmpty ?? true {
+            throw SettingsError(
+                description: "with --redis none, messages come by POST /emit only, which needs --secret")
         }
-        try takeLimits(command)
+        try shareOutDescriptors()
+        try takeNumbers(command)
     }
 
-    private mutating func takeLimits(_ command: WSEmitCommand) throws(SettingsError) {
-        try Self.take(command.pingInterval, "--ping-interval", into: &bridge.timing.pingInterval)
-        try Self.take(command.pingTimeout, "--ping-timeout", into: &bridge.timing.pingTimeout)
-        try Self.take(command.connectTimeout, "--connect-timeout", into: &bridge.timing.connectTimeout)
-        try Self.take(command.upgradeTimeout, "--upgrade-timeout", into: &bridge.timing.upgradeTimeout)
-        try Self.take(command.headTimeout, "--head-timeout", into: &bridge.headTimeout)
-        try Self.take(command.bodyTimeout, "--body-timeout", into: &bridge.bodyTimeout)
-        try Self.take(command.idleTimeout, "--idle-timeout", into: &bridge.idleTimeout)
-        try Self.take(command.stallTimeout, "--stall-timeout", into: &bridge.stallTimeout)
-        if command.canaryInterval == "none" {
-            bridge.canaryInterval = nil
-        } else if var interval = bridge.canaryInterval {
-            try Self.take(command.canaryInterval, "--canary-interval", into: &interval)
-            bridge.canaryInterval = interval
+    /// - Parameter options: each may hold several origins, as the variable does.
+    private mutating func takeOrigins(_ options: [String], _ variable: String?) throws(SettingsError) {
+        let texts = options.isEmpty ? [variable ?? ""] : options
+        let words = texts.flatMap { $0.split(whereSeparator: \.isWhitespace).map(String.init) }
+        if !words.isEmpty { bridge.origins = words }
+        let flaws = bridge.origins.compactMap { AllowedOrigin.flaw(in: $0) }
+        // The original took any text, so some environment files have a wrong word. Their other words keep working.
+        if let flaw = flaws.first, !options.isEmpty || flaws.count == bridge.origins.count {
+            throw SettingsError(description: (options.isEmpty ? "CORS: " : "--cors: ") + flaw)
         }
-        try Self.take(command.canaryLimit, "--canary-limit", into: &bridge.canaryLimit)
+        warnings += bridge.origins.compactMap { AllowedOrigin.flaw(in: $0) ?? AllowedOrigin.doubt(in: $0) }
+    }
+
+    private mutating func takeNumbers(_ command: WSEmitCommand) throws(SettingsError) {
+        for change in command.changes { change(&bridge) }
         if let interval = bridge.canaryInterval, interval >= bridge.canaryLimit {
             throw SettingsError(
                 description: "--canary-limit must be longer than --canary-interval, preferably more than twice as long")
         }
-        let sizes = 1...(1 << 30)
-        if let value = command.maxPayload { bridge.maxPayload = try Self.number(value, of: "--max-payload", in: sizes) }
-        if let value = command.maxEmitBody {
-            bridge.maxEmitBodyBytes = try Self.number(value, of: "--max-emit-body", in: sizes)
-        }
-        if let value = command.maxUnfinished {
-            // The largest message must fit beside the beginnings of some others.
-            let least = 2 * max(bridge.maxPayload, bridge.maxEmitBodyBytes)
-            bridge.maxUnfinishedBytes = try Self.number(value, of: "--max-unfinished", in: least...(1 << 40))
-        }
-        if let value = command.maxQueue { bridge.maxQueuedBytes = try Self.number(value, of: "--max-queue", in: sizes) }
-        if let value = command.maxRooms {
-            bridge.maxRoomsPerSocket = try Self.number(value, of: "--max-rooms", in: 0...10_000_000)
-        }
-        if let value = command.maxNamespaces {
-            bridge.maxNamespacesPerSession = try Self.number(value, of: "--max-namespaces", in: 1...10_000)
-        }
-        if let value = command.maxPendingAcks {
-            bridge.maxPendingAcks = try Self.number(value, of: "--max-pending-acks", in: 1...1_000_000)
-        }
-        if let value = command.maxMessage {
-            bridge.maxMessageBytes = try Self.number(value, of: "--max-message", in: sizes)
-        }
-        if let value = command.maxRedisQueue {
-            bridge.maxRedisQueueBytes = try Self.number(value, of: "--max-redis-queue", in: sizes)
-        }
-        if let value = command.maxSecret {
-            bridge.maxSecretBytes = try Self.number(value, of: "--max-secret", in: sizes)
-        }
-        if let value = command.maxGaps { bridge.maxGaps = try Self.number(value, of: "--max-gaps", in: 1...10_000) }
-        if let value = command.maxSenders {
-            bridge.maxSenders = try Self.number(value, of: "--max-senders", in: 1...1_000_000)
-        }
-        try shareOutDescriptors()
-        if let value = command.maxConnections {
-            bridge.maxConnections = try Self.number(value, of: "--max-connections", in: 1...10_000_000)
+        // The largest message must fit beside the beginnings of some others.
+        let least = 2 * max(bridge.maxPayload, bridge.maxEmitBodyBytes)
+        if let bytes = bridge.maxUnfinishedBytes, bytes < least {
+            throw SettingsError(
+                description: "--max-unfinished \(bytes) is less than twice the largest packet or body: write at least \(least)")
         }
     }
 
@@ -177,42 +170,6 @@ struct Settings: Sendable {
         }
     }
 
-    static func address(
-        _ text: String, option: String = "--address"
-    ) throws(SettingsError) -> (host: String, port: Int) {
-        let wrong = SettingsError(
-            description: "\(option) \(text) is no address: write host:port, as in 0.0.0.0:8899 or [::1]:8899")
-        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
-            (0...65535).contains(port)
-        else { throw wrong }
-        var host = String(text[..<colon])
-        if host.hasPrefix("["), host.hasSuffix("]") {
-            host = String(host.dropFirst().dropLast())
-        } else if host.contains(":") {
-            throw wrong
-        }
-        guard !host.isEmpty else { throw wrong }
-        return (host, port)
-    }
-
-    /// The Redis of the options or the environment, with readable files; nil for `none`.
-    static func redisURL(
-        _ option: String?, passwordFile: String?, _ environment: Environment
-    ) throws(SettingsError) -> RedisURL? {
-        let text = option ?? environment.value("REDIS") ?? "redis://localhost:6379/0"
-        guard text != "none" else { return nil }
-        do {
-            var url = try RedisURL(text)
-            if let file = passwordFile ?? environment.value("REDIS_PASSWORD_FILE") {
-                url = try url.withPassword(inFile: file)
-            }
-            try url.checkFiles()
-            return url
-        } catch {
-            throw SettingsError(description: "--redis: \(error)")
-        }
-    }
-
     private static func broker(_ url: RedisURL?, _ roomSecrets: [String]) throws(SettingsError) -> Broker {
         if let url {
             guard roomSecrets.isEmpty else {
@@ -224,11 +181,14 @@ struct Settings: Sendable {
         }
         var values: [[UInt8]: [UInt8]] = [:]
         for pair in roomSecrets {
-            guard let equals = pair.firstIndex(of: "="), pair.index(after: equals) < pair.endIndex else {
-                throw SettingsError(description: "--room-secret is written space=secret")
+            guard let equals = pair.firstIndex(of: "="), equals > pair.startIndex,
+                pair.index(after: equals) < pair.endIndex
+            else { throw SettingsError(description: "--room-secret is written space=secret") }
+            let space = pair[..<equals]
+            let secret = Array(pair[pair.index(after: equals)...].utf8)
+            guard values.updateValue(secret, forKey: RoomSecretKey.keys(of: ByteString(String(space)))[0]) == nil else {
+                throw SettingsError(description: "--room-secret gives room-space \(space) two secrets: one is possible")
             }
-            let space = ByteString(String(pair[..<equals]))
-            values[RoomSecretKey.key(of: space)] = Array(pair[pair.index(after: equals)...].utf8)
         }
         return .none(roomSecrets: values)
     }
@@ -244,44 +204,18 @@ struct Settings: Sendable {
         guard text.hasPrefix("/"), text.count > 1, !text.contains("?") else {
             throw SettingsError(description: "--path \(text) must begin with / and name something, as in /socket.io/")
         }
-        return text.hasSuffix("/") ? text : text + "/"
-    }
-
-    /// One of the values that an option accepts.
-    private static func choice<Choice: RawRepresentable & CaseIterable>(
-        _ text: String?, of option: String
-    ) throws(SettingsError) -> Choice? where Choice.RawValue == String {
-        guard let text else { return nil }
-        guard let choice = Choice(rawValue: text) else {
-            let known = Choice.allCases.map(\.rawValue).joined(separator: ", ")
-            throw SettingsError(description: "\(option) \(text) is not known; known are \(known)")
+        let path = text.hasSuffix("/") ? text : text + "/"
+        guard !["/emit/", "/livez/", "/readyz/", "/metrics/", "/explain/"].contains(path) else {
+            throw SettingsError(description: "--path \(text) is the path of another endpoint: choose another one")
         }
-        return choice
-    }
-
-    private static func number(
-        _ text: String, of option: String, in range: ClosedRange<Int>
-    ) throws(SettingsError) -> Int {
-        guard let value = Int(text), range.contains(value) else {
-            throw SettingsError(
-                description: "\(option) \(text) is not a whole number from \(range.lowerBound) to \(range.upperBound)")
-        }
-        return value
-    }
-
-    private static func take(
-        _ text: String?, _ option: String, into setting: inout Duration
-    ) throws(SettingsError) {
-        guard let text else { return }
-        guard let value = Double(text), value >= 0.05, value <= 86_400 else {
-            throw SettingsError(description: "\(option) \(text) is not a number of seconds from 0.05 to 86400")
-        }
-        setting = .milliseconds(Int64((value * 1000).rounded()))
+        return path
     }
 }
 
+extension PubSubMessageDecoder.ListConvention: ExpressibleByArgument {}
+
 /// The values of `--publish`.
-private enum Publishing: String, CaseIterable {
+enum Publishing: String, CaseIterable, ExpressibleByArgument {
     case auto, json, pickle
 
     var format: PubSubMessageEncoder.Format? {

@@ -5,6 +5,7 @@ import Glibc
 import Logging
 import NIOCore
 import NIOPosix
+import PubSubMessages
 import RedisPubSub
 
 /// The command line. Flags override the environment, and the environment overrides defaults.
@@ -37,15 +38,12 @@ struct WSEmitCommand: AsyncParsableCommand {
     private static let defaults = BridgeConfiguration()
 
     @Option(
-        name: [.short, .long],
-        help: ArgumentHelp(
-            "Address to listen on, host:port; IPv6 as [::1]:8899. (default: 0.0.0.0:8899)", valueName: "host:port"))
+        "Address to listen on, host:port; IPv6 as [::1]:8899. (default: 0.0.0.0:8899)", value: "host:port", name: [.short, .long])
     var address: String?
 
     @Option(
-        help: ArgumentHelp(
-            "Redis or Valkey: redis://[user:password@]host:port/db, rediss:// with TLS, unix:///path, redis+sentinel://host,host/db/service, redis+cluster://host,host, or none. (default: redis://localhost:6379/0)",
-            valueName: "url"))
+        "Redis or Valkey: redis://[user:password@]host:port/db, rediss:// with TLS, unix:///path, redis+sentinel://host,host/db/service, redis+cluster://host,host, or none. (default: redis://localhost:6379/0)",
+        value: "url")
     var redis: String?
 
     @Option(
@@ -62,144 +60,120 @@ struct WSEmitCommand: AsyncParsableCommand {
             valueName: "origin"))
     var cors: [String] = []
 
-    @Option(help: ArgumentHelp("Secret for POST /emit. (default: none, /emit is off)", valueName: "text"))
-    var secret: String?
+    @Option("Secret for POST /emit. (default: none, /emit is off)", value: "text") var secret: String?
 
-    @Option(help: ArgumentHelp("Has no effect; accepted for old environment files.", valueName: "text"))
-    var flaskSecret: String?
+    @Option("Has no effect; accepted for old environment files.", value: "text") var flaskSecret: String?
 
     @Option(
-        parsing: .singleValue,
-        help: ArgumentHelp(
-            "Redis channel to listen on; repeatable, ws-emit publishes on the first. (default: \(defaults.redisChannels.joined(separator: " ")))",
-            valueName: "name"))
+        "Redis channel to listen on; repeatable, ws-emit publishes on the first. (default: \(defaults.redisChannels.joined(separator: " ")))",
+        value: "name")
     var channel: [String] = []
 
     @Option(
-        help: ArgumentHelp(
-            "Meaning of a list in the data of a JSON message: auto (depends on the sender's other messages), 5.14 (one argument) or 5.15.1 (the list of arguments). (default: auto)",
-            valueName: "release"))
-    var dialect: String?
+        "Meaning of a list in the data of a JSON message: auto (depends on the sender's other messages), 5.14 (one argument) or 5.15.1 (the list of arguments).",
+        value: "release")
+    var dialect = PubSubMessageDecoder.ListConvention.learned
 
     @Option(
-        help: ArgumentHelp(
-            "Format in which POST /emit is published for other servers: auto (the one they read), json or pickle. (default: auto)",
-            valueName: "format"))
-    var publish: String?
+        "Format in which POST /emit is published for other servers: auto (the one they read), json or pickle.",
+        value: "format")
+    var publish = Publishing.auto
 
-    @Option(
-        parsing: .singleValue,
-        help: ArgumentHelp("Namespace that browsers may open; repeatable. (default: any)", valueName: "name"))
-    var namespace: [String] = []
+    @Option("Namespace that browsers may open; repeatable. (default: any)", value: "name") var namespace: [String] = []
 
-    @Option(
-        parsing: .singleValue,
-        help: ArgumentHelp("A room-space and its secret, with --redis none; repeatable.", valueName: "space=secret"))
+    @Option("A room-space and its secret, with --redis none; repeatable.", value: "space=secret")
     var roomSecret: [String] = []
 
-    @Option(help: ArgumentHelp("Engine.IO path. (default: \(defaults.path))", valueName: "path"))
-    var path: String?
-
-    @Option(help: ArgumentHelp("Event loops. (default: one per core)", valueName: "n"))
-    var threads: String?
-
-    @Option(help: .seconds("Time between pings to a client.", defaults.timing.pingInterval))
-    var pingInterval: String?
-
-    @Option(help: .seconds("Time for a client's pong.", defaults.timing.pingTimeout))
-    var pingTimeout: String?
-
-    @Option(help: .bytes("Largest packet or POST of a client.", defaults.maxPayload))
-    var maxPayload: String?
+    @Option("Engine.IO path. (default: \(defaults.path))", value: "path") var path: String?
 
     @Option(
-        help: ArgumentHelp(
-            "Memory for incomplete messages and bodies of all clients; beyond it, the oldest are closed. (default: \(defaults.unfinishedLimit), or 16 of the largest)",
-            valueName: "bytes"))
-    var maxUnfinished: String?
+        parsing: .unconditional, help: ArgumentHelp("Event loops. (default: one per core)", valueName: "n"),
+        transform: { try NumericSetting.whole($0, in: 1...SessionID.maximumLoops) })
+    var threads: Int?
 
-    @Option(help: .bytes("Largest body of POST /emit.", defaults.maxEmitBodyBytes))
-    var maxEmitBody: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "Data that may wait for one client before it is disconnected. (default: twice --max-message)",
-            valueName: "bytes"))
-    var maxQueue: String?
+    @Option("Time between pings to a client.", .seconds(\.timing.pingInterval)) var pingInterval: NumberChange?
+    @Option("Time for a client's pong.", .seconds(\.timing.pingTimeout)) var pingTimeout: NumberChange?
+    @Option("Largest packet or POST of a client.", .bytes(\.maxPayload)) var maxPayload: NumberChange?
 
     @Option(
-        help: .seconds(
-            "Time after which a client is disconnected if it reads nothing while more than 1 MiB waits for it.",
-            defaults.stallTimeout))
-    var stallTimeout: String?
+        "Memory for incomplete messages and bodies of all clients; beyond it, the oldest are closed.",
+        .bytes(\.maxUnfinishedBytes, upTo: 1 << 40, default: "\(defaults.unfinishedLimit), or 16 of the largest"))
+    var maxUnfinished: NumberChange?
+
+    @Option("Largest body of POST /emit.", .bytes(\.maxEmitBodyBytes)) var maxEmitBody: NumberChange?
 
     @Option(
-        help: .count(
-            "Rooms that one client may join; rooms that a backend enters it into count too.",
-            defaults.maxRoomsPerSocket))
-    var maxRooms: String?
-
-    @Option(help: .count("Namespaces that one client may open.", defaults.maxNamespacesPerSession))
-    var maxNamespaces: String?
-
-    @Option(help: .count("Acks that one client may owe; beyond it, the oldest is forgotten.", defaults.maxPendingAcks))
-    var maxPendingAcks: String?
-
-    @Option(help: .bytes("Largest message on the Redis channel.", defaults.maxMessageBytes))
-    var maxMessage: String?
-
-    @Option(help: .bytes("Messages and commands that may wait for Redis.", defaults.maxRedisQueueBytes))
-    var maxRedisQueue: String?
-
-    @Option(help: .bytes("Largest secret of a room-space in Redis.", defaults.maxSecretBytes))
-    var maxSecret: String?
+        "Data that may wait for one client before it is disconnected.",
+        .bytes(\.maxQueuedBytes, default: "twice --max-message"))
+    var maxQueue: NumberChange?
 
     @Option(
-        help: ArgumentHelp(
-            "Open connections. (default: as many as the limit on file descriptors allows; the log has the number)",
-            valueName: "n"))
-    var maxConnections: String?
-
-    @Option(help: .seconds("Time for a client to open a namespace.", defaults.timing.connectTimeout))
-    var connectTimeout: String?
-
-    @Option(help: .seconds("Time for a websocket to upgrade a session.", defaults.timing.upgradeTimeout))
-    var upgradeTimeout: String?
-
-    @Option(help: .seconds("Time for the head of a connection's first request.", defaults.headTimeout))
-    var headTimeout: String?
-
-    @Option(help: .seconds("Time for the body of a request.", defaults.bodyTimeout))
-    var bodyTimeout: String?
-
-    @Option(help: .seconds("Time a kept-alive connection may be idle.", defaults.idleTimeout))
-    var idleTimeout: String?
+        "Time after which a client is disconnected if it reads nothing while more than 1 MiB waits for it.",
+        .seconds(\.stallTimeout))
+    var stallTimeout: NumberChange?
 
     @Option(
-        help: ArgumentHelp(
-            "Separate address for /livez, /readyz, /metrics and explain, host:port; explain tries 127.0.0.1:8898 first. (default: the public address, see docs/operating.md)",
-            valueName: "host:port"))
+        "Rooms that one client may join; rooms that a backend enters it into count too.",
+        .count(\.maxRoomsPerSocket, in: 0...10_000_000))
+    var maxRooms: NumberChange?
+
+    @Option("Namespaces that one client may open.", .count(\.maxNamespacesPerSession, in: 1...10_000))
+    var maxNamespaces: NumberChange?
+
+    @Option(
+        "Acks that one client may owe; beyond it, the oldest is forgotten.",
+        .count(\.maxPendingAcks, in: 1...1_000_000))
+    var maxPendingAcks: NumberChange?
+
+    @Option("Largest message on the Redis channel.", .bytes(\.maxMessageBytes)) var maxMessage: NumberChange?
+
+    @Option("Messages and commands that may wait for Redis.", .bytes(\.maxRedisQueueBytes))
+    var maxRedisQueue: NumberChange?
+
+    @Option("Largest secret of a room-space in Redis.", .bytes(\.maxSecretBytes)) var maxSecret: NumberChange?
+
+    @Option(
+        "Open connections.",
+        .count(
+            \.maxConnections, in: 1...10_000_000,
+            default: "as many as the limit on file descriptors allows; the log has the number"))
+    var maxConnections: NumberChange?
+
+    @Option("Time for a client to open a namespace.", .seconds(\.timing.connectTimeout))
+    var connectTimeout: NumberChange?
+
+    @Option("Time for a websocket to upgrade a session.", .seconds(\.timing.upgradeTimeout))
+    var upgradeTimeout: NumberChange?
+
+    @Option("Time for the head of a connection's first request.", .seconds(\.headTimeout))
+    var headTimeout: NumberChange?
+
+    @Option("Time for the body of a request.", .seconds(\.bodyTimeout)) var bodyTimeout: NumberChange?
+    @Option("Time a kept-alive connection may be idle.", .seconds(\.idleTimeout)) var idleTimeout: NumberChange?
+
+    @Option(
+        "Separate address for /livez, /readyz, /metrics and explain, host:port; explain tries 127.0.0.1:8898 first. (default: the public address, see docs/operating.md)",
+        value: "host:port")
     var adminAddress: String?
 
     @Option(
-        help: .seconds(
-            "Time between canaries, the messages to itself through Redis that /readyz relies on; or none.",
-            defaults.canaryInterval))
-    var canaryInterval: String?
+        "Time between canaries, the messages to itself through Redis that /readyz relies on; or none.",
+        .secondsOrNone(\.canaryInterval))
+    var canaryInterval: NumberChange?
 
-    @Option(
-        help: .seconds(
-            "Time without a returned canary after which /readyz responds 503.", defaults.canaryLimit))
-    var canaryLimit: String?
+    @Option("Time without a returned canary after which /readyz responds 503.", .seconds(\.canaryLimit))
+    var canaryLimit: NumberChange?
 
-    @Option(help: .count("Gaps in the subscription to remember.", defaults.maxGaps))
-    var maxGaps: String?
-
-    @Option(help: .count("Senders to keep statistics of.", defaults.maxSenders))
-    var maxSenders: String?
+    @Option("Gaps in the subscription to remember.", .count(\.maxGaps, in: 1...10_000)) var maxGaps: NumberChange?
+    @Option("Senders to keep statistics of.", .count(\.maxSenders, in: 1...1_000_000)) var maxSenders: NumberChange?
 
     @Flag(name: .shortAndLong, help: "Log what clients do.")
     var verbose = false
+
+    /// The numbers given on the command line.
+    var changes: [NumberChange] {
+        Mirror(reflecting: self).children.compactMap { ($0.value as? Option<NumberChange?>)?.wrappedValue }
+    }
 
     /// A wrong option ends with one sentence and code 64; only `--help` prints the usage.
     ///
@@ -213,6 +187,9 @@ struct WSEmitCommand: AsyncParsableCommand {
             } else {
                 try command.run()
             }
+        } catch let error as SettingsError {
+            printError(error.description)
+            Glibc.exit(error.exitCode)
         } catch {
             let code = exitCode(for: error)
             guard code != .success, !(error is ExitCode) else { exit(withError: error) }
@@ -242,34 +219,11 @@ struct WSEmitCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let settings: Settings
-        do throws(SettingsError) {
-            settings = try Settings(self, environment: Environment())
-        } catch {
-            printError("\(error)")
-            throw ExitCode(error.exitCode)
-        }
-        try await Service(settings: settings).run()
+        try await Service(settings: try Settings(self, environment: Environment())).run()
     }
 }
 
 /// One line on standard error.
 func printError(_ sentence: String) {
     StandardError.printError(sentence)
-}
-
-/// Help of an option with a number; its unit is the name of its value.
-extension ArgumentHelp {
-    fileprivate static func seconds(_ text: String, _ duration: Duration?) -> ArgumentHelp {
-        ArgumentHelp(
-            "\(text) (default: \(duration.map { "\($0.components.seconds)" } ?? "none"))", valueName: "seconds")
-    }
-
-    fileprivate static func bytes(_ text: String, _ count: Int) -> ArgumentHelp {
-        ArgumentHelp("\(text) (default: \(count))", valueName: "bytes")
-    }
-
-    fileprivate static func count(_ text: String, _ count: Int) -> ArgumentHelp {
-        ArgumentHelp("\(text) (default: \(count))", valueName: "n")
-    }
 }

@@ -25,7 +25,7 @@ final class BridgeHarness {
                 broker: makeBroker(eventLoop), configuration: configuration,
                 hostID: Self.hostID, loopCount: 1,
                 readiness: Readiness(loopCount: 1, configuration: configuration),
-                metrics: BridgeMetrics(factory: PrometheusMetrics()), logger: logger))
+                metrics: BridgeMetrics(), logger: logger))
         self.router = router
         shard = Shard(
             eventLoop: eventLoop, loopIndex: 0, configuration: configuration, router: router,

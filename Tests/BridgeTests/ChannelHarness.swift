@@ -27,7 +27,7 @@ final class ChannelHarness {
         readiness = Readiness(loopCount: loopCount, configuration: configuration)
         router = Router(
             broker: broker, configuration: configuration, hostID: "0123456789abcdef0123456789abcdef",
-            loopCount: loopCount, readiness: readiness, metrics: BridgeMetrics(factory: PrometheusMetrics()),
+            loopCount: loopCount, readiness: readiness, metrics: BridgeMetrics(),
             logger: logger)
         reference = RouterReference(router)
         for (index, eventLoop) in eventLoops.enumerated() {
@@ -126,4 +126,8 @@ final class Client {
         session.received(PendingPoll(jsonpIndex: nil, promise: promise))
         shard.flush()
     }
+}
+
+extension CaseCounts {
+    var total: Int { labelled.reduce(0) { $0 + $1.value } }
 }

@@ -45,7 +45,7 @@ import Testing
     /// What the router counts when Redis brings this payload.
     private static func counts(_ harness: HTTPHarness, _ payload: [UInt8]) -> [String: Int] {
         func numbers() -> [String: Int] {
-            Dictionary(harness.counters()?.nonZero.map { ($0.name, $0.value) } ?? [], uniquingKeysWith: +)
+            Dictionary(harness.counters()?.nonZero.map { ($0.key, $0.value) } ?? [], uniquingKeysWith: +)
         }
         let before = numbers()
         payload.withUnsafeBytes {

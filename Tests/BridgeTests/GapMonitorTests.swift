@@ -18,7 +18,7 @@ import Testing
             let lines = lines
             monitor = GapMonitor(
                 capacity: 4, eventLoop: eventLoop, readiness: readiness,
-                metrics: BridgeMetrics(factory: PrometheusMetrics()),
+                metrics: BridgeMetrics(),
                 logger: Logger(label: "test") { _ in RefusalLogTests.Recorder(lines: lines) })
             monitor.announce = { [unowned self] in
                 announced += 1

@@ -30,7 +30,7 @@ final class HTTPHarness {
         let (configuration, router) = (harness.configuration, harness.router)
         let shards = [NIOLoopBound(harness.shard, eventLoop: harness.eventLoop)]
         let secret = configuration.emitSecret.map { Array($0.utf8) }
-        let metrics = PrometheusMetrics()
+        let metrics = BridgeMetrics()
         let scrape = Scrape(shards: shards, router: router)
         let operations = OperationsEndpoint(
             readiness: Readiness(loopCount: 1, configuration: configuration), scrape: scrape, metrics: metrics,
@@ -45,7 +45,7 @@ final class HTTPHarness {
                 configuration: configuration,
                 tables: [NIOLoopBound(harness.shard.sessions, eventLoop: harness.eventLoop)]),
             emit: secret.map { EmitEndpoint(secret: $0, hostID: BridgeHarness.hostID) }, operations: operations,
-            metrics: BridgeMetrics(factory: metrics), router: router, configuration: configuration)
+            metrics: metrics, router: router, configuration: configuration)
     }
 
     func send(_ text: String) { client.send(text) }

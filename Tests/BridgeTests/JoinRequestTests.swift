@@ -55,9 +55,8 @@ import Testing
 
     @Test func `both keys of a room-space are asked, the documented one first`() {
         #expect(
-            JoinRequest.secretKeys(of: "dir").map { String(decoding: $0, as: UTF8.self) }
+            RoomSecretKey.keys(of: "dir").map { String(decoding: $0, as: UTF8.self) }
                 == ["ws-emit::room_secret::dir", "ws-emit::secret::dir"])
-        #expect(RoomSecretKey.key(of: "dir") == JoinRequest.secretKeys(of: "dir")[0])
     }
 
     @Test(arguments: [

@@ -15,6 +15,7 @@ import Testing
         var text = PrometheusText()
         MetricsPage(numbers: numbers, readiness: bridge.readiness, now: .now(), milliseconds: 1_700_000_000_000)
             .write(to: &text)
+        BridgeMetrics().write(to: &text)
         return text.text
     }
 
@@ -37,7 +38,7 @@ import Testing
             lines.filter { !$0.hasPrefix("#") && $0.contains("{") }.flatMap { line in
                 line.split(separator: "{")[1].split(separator: ",").map { String($0.prefix { $0 != "=" }) }
             })
-        #expect(labels == ["reason", "dialect", "cause", "host_id"])
+        #expect(labels == ["reason", "dialect", "cause", "host_id", "status", "le"])
         #expect(!lines.contains { $0.contains("a-room-of-mine") })
     }
 
@@ -66,7 +67,6 @@ import Testing
         let page = Self.page(ChannelHarness())
         let names =
             page.split(separator: "\n").filter { $0.hasPrefix("# TYPE ") }.map { String($0.split(separator: " ")[2]) }
-            + BridgeMetrics.help.keys
         let families = names.map { name in
             String((name.hasSuffix("_total") ? name.dropLast("_total".count) : name[...]).dropFirst("ws_emit_".count))
         }

@@ -1,5 +1,5 @@
 import Bytes
-import CoreMetrics
+import JSONCodec
 import NIOCore
 import PubSubMessages
 import Testing
@@ -43,32 +43,33 @@ import Testing
         #expect(series.filter { $0.hasSuffix("} 2") }.count == 4)
     }
 
-    @Test func `metrics of swift-metrics become counters, gauges and histograms`() {
-        let metrics = PrometheusMetrics(help: ["c": "Counted."])
-        Counter(label: "c", dimensions: [("k", "1")], factory: metrics).increment(by: 2)
-        Counter(label: "c", dimensions: [("k", "2")], factory: metrics).increment()
-        Counter(label: "c", dimensions: [("k", "1")], factory: metrics).increment()
-        Gauge(label: "g", dimensions: [], factory: metrics).record(2.5)
-        let timer = Timer(label: "t", dimensions: [], factory: metrics)
-        timer.recordNanoseconds(2_000_000)
-        timer.recordNanoseconds(700_000_000_000)
+    @Test func `a histogram counts each time in every bucket from its own on`() {
+        var histogram = Histogram()
+        histogram.record(0.002)
+        histogram.record(700)
         var text = PrometheusText()
-        metrics.write(to: &text)
+        text.histogram("t", "Times.", histogram)
         let lines = text.text.split(separator: "\n").map(String.init)
-        #expect(lines.prefix(4) == ["# HELP c Counted.", "# TYPE c counter", "c{k=\"1\"} 3", "c{k=\"2\"} 1"])
-        #expect(lines.contains("g 2.5") && lines.contains("# TYPE t histogram"))
+        #expect(lines.prefix(2) == ["# HELP t Times.", "# TYPE t histogram"])
         #expect(lines.contains("t_bucket{le=\"0.001\"} 0") && lines.contains("t_bucket{le=\"0.0025\"} 1"))
         #expect(lines.contains("t_bucket{le=\"60.0\"} 1") && lines.contains("t_bucket{le=\"+Inf\"} 2"))
         #expect(lines.contains("t_count 2") && lines.contains("t_sum 700.002"))
     }
 
-    @Test func `a label that is in use for another kind does no harm`() {
-        let metrics = PrometheusMetrics()
-        Counter(label: "x", dimensions: [], factory: metrics).increment()
-        Timer(label: "x", dimensions: [], factory: metrics).recordNanoseconds(1)
+    @Test func `each value of a label has a sample, before the first event too`() {
+        let metrics = BridgeMetrics()
+        metrics.emitResponded(413)
+        metrics.emitResponded(413)
+        metrics.emitResponded(404)
+        metrics.gapEnded(.restarted, after: .milliseconds(20))
         var text = PrometheusText()
         metrics.write(to: &text)
-        #expect(text.text == "# HELP x x\n# TYPE x counter\nx 1\n")
+        let lines = text.text.split(separator: "\n").map(String.init)
+        #expect(lines.filter { $0.hasPrefix("ws_emit_emit_requests_total{") }.count == 5)
+        #expect(lines.contains("ws_emit_emit_requests_total{status=\"413\"} 2"))
+        #expect(lines.contains("ws_emit_subscription_gaps_total{cause=\"restarted\"} 1"))
+        #expect(lines.contains("ws_emit_subscription_gaps_total{cause=\"killed\"} 0"))
+        #expect(lines.contains("ws_emit_subscription_gap_seconds_sum 0.02"))
     }
 
     @Test func `every reason for a drop has a name of its own`() {

@@ -49,7 +49,7 @@ import Testing
 
     @Test func `a join is decided by the key that holds a text`() throws {
         let harness = try HTTPHarness()
-        let keys = JoinRequest.secretKeys(of: "dir")
+        let keys = RoomSecretKey.keys(of: "dir")
         harness.broker.values = [
             keys[0]: .failure(.refused(command: .get, message: "WRONGTYPE x")),
             keys[1]: .success(ByteBuffer(string: "pw")),

@@ -50,7 +50,7 @@ import Testing
         let bridge = ChannelHarness { $0.maxSenders = 3 }
         for number in 0..<12 { bridge.publish(Self.message("h\(number)", "1")) }
         let numbers = bridge.router.numbers()
-        #expect(numbers.senders.count == 3 && numbers.sendersForgotten == 9)
+        #expect(numbers.senders.count == 3 && numbers.counters.sendersForgotten == 9)
     }
 
     @Test func `this server's own messages have no sender`() {

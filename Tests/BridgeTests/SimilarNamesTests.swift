@@ -23,6 +23,7 @@ import Testing
     @Test(
         arguments: [
             ("time", "news"), ("a", "bcd"), ("", "time"), ("user:1001", "user:2345"), ("time", "time"),
+            ("shop::report", "blog::report"),
         ] as [(ByteString, ByteString)])
     func `another name, or the same, is not`(one: ByteString, other: ByteString) {
         #expect(!Self.isSimilar(one, to: other))

@@ -60,19 +60,26 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("does, cause, words", [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
-def test_a_refusal_is_told_once_a_minute_and_counted(start_bridge, does, cause, words):
+# A server logs a cause once a minute, so rows of the same cause need servers of their own.
+FIRST = {row[2]: row for row in reversed(ROWS)}
+SERVERS = [list(FIRST.values()), [row for row in ROWS if row not in FIRST.values()]]
+
+
+@pytest.mark.parametrize("rows", SERVERS, ids=["each cause", "other ways to the same causes"])
+def test_a_refusal_is_logged_once_a_minute_and_counted(start_bridge, rows):
     bridge = start_bridge(None, "--redis", "none", "--namespace", "/", "--max-payload", "1000", "--threads", "2", admin=True)
-    for _ in range(5):
-        does(bridge)
-    line = bridge.running.wait_for_line(cause)
-    assert "warning" in line and "\x1b" not in line, line
-    for word in words:
-        assert word in line, (word, line)
-    eventually(lambda: bridge.admin.metric("ws_emit_client_refusals_total", cause=cause) == 5, "all five are counted")
-    assert len([line for line in bridge.running.lines if cause in line]) == 1, bridge.running.output
+    for name, does, cause, words in rows:
+        for _ in range(5):
+            does(bridge)
+        line = bridge.running.wait_for_line(cause)
+        assert "warning" in line and "\x1b" not in line, (name, line)
+        for word in words:
+            assert word in line, (name, word, line)
+        eventually(lambda: bridge.admin.metric("ws_emit_client_refusals_total", cause=cause) == 5, f"{name}: all five are counted")
+        assert len([line for line in bridge.running.lines if cause in line]) == 1, (name, bridge.running.output)
     told = json.loads(bridge.admin.get("/explain?room=x").body)["refusals"]
-    assert [(r["cause"], r["count"]) for r in told] == [(cause, 5)] and told[0]["advice"], told
+    assert {refusal["cause"]: refusal["count"] for refusal in told} == {cause: 5 for _, _, cause, _ in rows}, told
+    assert len(told) == len(rows) and all(refusal["advice"] for refusal in told), told
 
 
 def test_a_session_that_has_ended_is_no_warning(start_bridge):

@@ -27,7 +27,7 @@ def test_a_page_of_127_0_0_1_where_localhost_is_allowed(start_bridge, page_serve
     assert line.endswith(
         f"if that page or app is yours, allow it with --cors http://localhost:{port} https://shop.example {page_server.origin}"
         f' or CORS="http://localhost:{port} https://shop.example {page_server.origin}"'
-        " (127.0.0.1 and localhost are different origins, though the same machine); said once a minute")
+        " (127.0.0.1 and localhost are different origins, though the same machine); logged once a minute")
 
     option = line.split("allow it with --cors ")[1].split(" or CORS=")[0]
     bridge.stop()

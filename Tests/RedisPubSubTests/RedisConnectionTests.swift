@@ -195,18 +195,18 @@ import Testing
     @Test func `the bytes that wait are bounded, but one command is always taken`() throws {
         let subject = try Subject { $0.maximumPendingBytes = 1000 }
         try subject.reply("+OK\r\n")
-        #expect(subject.connection.state.obstacle(toSending: 10_000) == nil)
+        #expect(subject.connection.state.pending.obstacle(toSending: 10_000) == nil)
         let large = subject.get(String(repeating: "x", count: 10_000))
-        #expect(subject.connection.state.obstacle(toSending: 1) == .queueFull)
+        #expect(subject.connection.state.pending.obstacle(toSending: 1) == .queueFull)
         let refused = subject.get("x")
         #expect(throws: RedisError.queueFull) { try refused.wait() }
         try subject.reply("$-1\r\n")
         #expect(try large.wait() == nil)
         let several = (0..<5).map { _ in subject.get(String(repeating: "x", count: 30)) }
-        #expect(subject.connection.state.obstacle(toSending: 30) == .queueFull)
+        #expect(subject.connection.state.pending.obstacle(toSending: 30) == .queueFull)
         try subject.reply(String(repeating: "$-1\r\n", count: 5))
         for future in several { #expect(try future.wait() == nil) }
-        #expect(subject.connection.state.obstacle(toSending: 800) == nil)
+        #expect(subject.connection.state.pending.obstacle(toSending: 800) == nil)
     }
 
     @Test func `a server that doesn't reply to a command is an obstacle until it does`() throws {
@@ -214,12 +214,12 @@ import Testing
         try subject.reply("+OK\r\n")
         let late = subject.get("x")
         subject.loop.advanceTime(by: .seconds(1))
-        #expect(subject.connection.state.obstacle(toSending: 1) == nil)
+        #expect(subject.connection.state.pending.obstacle(toSending: 1) == nil)
         subject.loop.advanceTime(by: .seconds(1))
         #expect(throws: RedisError.commandTimedOut) { try late.wait() }
-        #expect(subject.connection.state.obstacle(toSending: 1) == .commandTimedOut)
+        #expect(subject.connection.state.pending.obstacle(toSending: 1) == .commandTimedOut)
         try subject.reply("$-1\r\n")
-        #expect(subject.connection.state.obstacle(toSending: 1) == nil)
+        #expect(subject.connection.state.pending.obstacle(toSending: 1) == nil)
     }
 
     @Test(arguments: [nil, ["c"]] as [[String]?])

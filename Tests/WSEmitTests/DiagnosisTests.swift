@@ -36,7 +36,7 @@ import Testing
         let question = Diagnosis.Question(
             room: "time", namespace: "/", event: nil, channel: nil, redis: "redis://localhost:6379/0",
             isRedisNamed: isRedisNamed, instance: "127.0.0.1:8898")
-        return Diagnosis(question: question, facts: try facts(changes), since: Int64(since), heard: heard)
+        return Diagnosis(question: question, facts: try facts(changes), since: since, heard: heard)
     }
 
     private static func refusal(_ cause: String, secondsAgo: Int, count: Int = 1, detail: String = "") -> String {
@@ -124,10 +124,44 @@ import Testing
         #expect(own.findings.isEmpty && own.notes.map(\.code) == ["redis_unreachable"])
         let elsewhere = try Self.diagnosis(["canary_id": "7"], emits: 0, isRedisNamed: false)
         #expect(elsewhere.findings.isEmpty && elsewhere.notes.map(\.code) == ["redis_unreachable"])
-        #expect(elsewhere.notes[0].sentence.contains("another Redis answers there"))
+        #expect(elsewhere.notes[0].sentence.contains("another Redis replies there"))
         #expect(try Self.diagnosis(["canary_id": "7"]).findings.map(\.code) == ["other_redis"])
         let named = try Self.diagnosis(emits: 0, failure: "NOAUTH")
         #expect(named.findings.map(\.code) == ["redis_unreachable"])
+    }
+
+    @Test func `an unusable secret isn't called missing too`() throws {
+        let problem = #"[{"code":"secret_wrong_type","text":"the key k holds no text: DEL and SET it"}]"#
+        let space = #"{"name":"dir","has_secret":false,"problems":\#(problem)}"#
+        let diagnosis = try Self.diagnosis(["members": "0", "room_space": space])
+        #expect(diagnosis.findings.map(\.code) == ["nobody_in_room", "secret_wrong_type"])
+        #expect(diagnosis.findings[1].sentence == "The key k holds no text." && diagnosis.findings[1].advice == "DEL and SET it.")
+    }
+
+    @Test func `the join that a room-space needs has its secret`() throws {
+        let space = #"{"name":"dir","has_secret":true,"problems":[]}"#
+        let inSpace = try Self.diagnosis(["members": "0", "room_space": space]).findings[0]
+        #expect(inSpace.advice.contains(#"{room: "time", secret: "…"}"#))
+        #expect(try Self.diagnosis(["members": "0"]).findings[0].advice.contains(#"{room: "time"}"#))
+    }
+
+    @Test func `a Redis that wants a password gets one, in a sentence with one full stop`() throws {
+        let finding = try Self.diagnosis(emits: 0, failure: "NOAUTH Authentication required.").findings[0]
+        #expect(finding.sentence.hasSuffix("NOAUTH Authentication required."))
+        #expect(finding.advice.contains("--redis-password-file"))
+    }
+
+    @Test(arguments: ["canary_overdue", "starting"])
+    func `a canary that ws-emit itself misses doesn't prove another Redis`(reason: String) throws {
+        let reasons = #"[{"code":"\#(reason)","text":"a message to ourselves can't be published: NOPERM"}]"#
+        let diagnosis = try Self.diagnosis(["canary_id": "7", "reasons": reasons])
+        #expect(diagnosis.findings.map(\.code) == [reason])
+    }
+
+    @Test func `of several refused messages the reason is that of the last one`() throws {
+        let senders = #"[{"host_id":null,"refusals":5,"last_refusal":"no dict","last_refused":\#(Self.since)}]"#
+        let finding = try Self.diagnosis(["senders": senders], emits: 0).findings[0]
+        #expect(finding.sentence == "5 messages of senders without host id were refused, the last one: no dict.")
     }
 
     @Test func `strangers' names move no terminal`() throws {

@@ -15,7 +15,13 @@ final class ShardOutbox {
     /// Commands for the other loops.
     @exclusivity(unchecked) private var batches: [[ShardCommand]]
     @exclusivity(unchecked) private var scratch = JSONWriter(capacity: 256)
-    private let pending = PendingDelivery()
+    /// Consecutive events of one read for the same rooms, joined so that each client gets one write. Nil while nothing waits.
+    @exclusivity(unchecked) private var pendingPacket: PacketBuilder?
+    @exclusivity(unchecked) private var pendingNamespace: ByteString = ""
+    @exclusivity(unchecked) private var pendingRooms = PubSubMessage.Rooms.everyone
+    @exclusivity(unchecked) private var pendingIsLocal = false
+    /// The other loops that get it.
+    @exclusivity(unchecked) private var pendingOthers: [Int] = []
     private let joinLimitBytes: Int
 
     init(loopCount: Int, joinLimitBytes: Int) {
@@ -39,12 +45,16 @@ final class ShardOutbox {
         for loop in batches.indices { append(command, loop: loop) }
     }
 
-    /// Whether an emit can join the pending packet.
-    func canJoin(_ emit: PubSubMessage.Emit) -> Bool { pending.canJoin(emit, limitBytes: joinLimitBytes) }
+    /// True if an emit can join the pending packet.
+    func canJoin(_ emit: PubSubMessage.Emit) -> Bool {
+        guard let byteCount = pendingPacket?.byteCount, byteCount < joinLimitBytes else { return false }
+        return emit.callback == nil && emit.skip.isEmpty && emit.rooms == pendingRooms
+            && emit.namespace == pendingNamespace
+    }
 
     /// Adds the event of an emit that can join the pending packet.
     func join(_ event: EncodedEvent, namespace: ByteString) {
-        pending.packet?.append(event, namespace: namespace, scratch: &scratch)
+        pendingPacket?.append(event, namespace: namespace, scratch: &scratch)
     }
 
     /// Delivers an event. One packet for all waits for more events of the same rooms; an event that asks for acks doesn't.
@@ -53,11 +63,11 @@ final class ShardOutbox {
     func deliver(_ event: EncodedEvent, of emit: PubSubMessage.Emit, isLocal: Bool, others: [Int]) {
         flushPending()
         if emit.callback == nil, emit.skip.isEmpty {
-            pending.namespace = emit.namespace
-            pending.rooms = emit.rooms
-            pending.isLocal = isLocal
-            pending.others = others
-            pending.packet = PacketBuilder(event, namespace: emit.namespace, scratch: &scratch)
+            pendingNamespace = emit.namespace
+            pendingRooms = emit.rooms
+            pendingIsLocal = isLocal
+            pendingOthers = others
+            pendingPacket = PacketBuilder(event, namespace: emit.namespace, scratch: &scratch)
             return
         }
         let content: Delivery.Content =
@@ -92,31 +102,14 @@ final class ShardOutbox {
     ///
     /// - Parameter isLast: nothing follows in this read.
     private func flushPending(isLast: Bool = false) {
-        guard let packet = pending.packet.take() else { return }
+        guard let packet = pendingPacket.take() else { return }
         let delivery = Delivery(
-            namespace: pending.namespace, rooms: pending.rooms, skip: [], content: .packet(packet.build()))
-        deliver(delivery, isLocal: pending.isLocal, others: pending.others, isLast: isLast)
+            namespace: pendingNamespace, rooms: pendingRooms, skip: [], content: .packet(packet.build()))
+        deliver(delivery, isLocal: pendingIsLocal, others: pendingOthers, isLast: isLast)
     }
 
     private func deliver(_ delivery: Delivery, isLocal: Bool, others: [Int], isLast: Bool = false) {
         for loop in others { batches[loop].append(.deliver(delivery)) }
         if isLocal { localShard?.deliver(delivery, isLast: isLast) }
-    }
-}
-
-/// Consecutive events of one read for the same rooms, joined so that each client gets one write.
-private final class PendingDelivery {
-    // Unchecked: only the outbox uses it.
-    @exclusivity(unchecked) var namespace: ByteString = ""
-    @exclusivity(unchecked) var rooms = PubSubMessage.Rooms.everyone
-    @exclusivity(unchecked) var isLocal = false
-    /// The other loops that get it.
-    @exclusivity(unchecked) var others: [Int] = []
-    /// Nil while nothing is pending.
-    @exclusivity(unchecked) var packet: PacketBuilder?
-
-    func canJoin(_ emit: PubSubMessage.Emit, limitBytes: Int) -> Bool {
-        guard let byteCount = packet?.byteCount, byteCount < limitBytes else { return false }
-        return emit.callback == nil && emit.skip.isEmpty && emit.rooms == rooms && emit.namespace == namespace
     }
 }

@@ -30,7 +30,7 @@ struct EmitEndpoint: Sendable {
             do {
                 try document.parse(buffer)
             } catch {
-                return .failure(.jsonError(.badRequest, "The body is not JSON: \(error)."))
+                return .failure(.jsonError(.badRequest, "The body can't be read: \(error)."))
             }
             guard document.kind(of: document.root) == .object else {
                 return .failure(.jsonError(.badRequest, "The body must be a JSON object."))

@@ -17,7 +17,7 @@ struct OperationsEndpoint: Sendable {
 
     let readiness: Readiness
     let scrape: Scrape
-    let metrics: PrometheusMetrics
+    let metrics: BridgeMetrics
     let explainer: Explainer
     let secret: [UInt8]?
 

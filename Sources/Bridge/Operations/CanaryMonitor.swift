@@ -64,7 +64,7 @@ final class CanaryMonitor {
         }
         guard let finished else { return }
         returnedCount += 1
-        metrics.canaryRoundTrip.recordNanoseconds((now - finished.sentAt).nanoseconds)
+        metrics.canaryReturned(after: now - finished.sentAt)
     }
 
     /// Forgets all canaries: their subscription is gone.

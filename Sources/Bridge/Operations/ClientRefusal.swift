@@ -140,7 +140,9 @@ extension ClientRefusal {
             )
         case .tooManyNamespaces:
             return (
-                "a client wants more than \(configuration.maxNamespacesPerSession) namespaces", "raise --max-namespaces"
+                "a client wants more than \(configuration.maxNamespacesPerSession)"
+                    + " namespace\(configuration.maxNamespacesPerSession == 1 ? "" : "s")",
+                "raise --max-namespaces"
             )
         case .joinRefused:
             let what = room.map { $0.count == 0 ? "a join" : "the join of room \(Self.shown($0))" } ?? "a join"

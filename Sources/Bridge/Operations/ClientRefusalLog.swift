@@ -1,3 +1,4 @@
+import Bytes
 import Logging
 import NIOCore
 import Synchronization
@@ -11,8 +12,9 @@ final class ClientRefusalLog: Sendable {
     }
 
     private struct Line {
-        var saidAt: NIODeadline
-        var unsaid = 0
+        var loggedAt: NIODeadline
+        /// Refusals since then.
+        var unlogged = 0
     }
 
     private struct State {
@@ -22,8 +24,8 @@ final class ClientRefusalLog: Sendable {
 
     private enum Verdict {
         /// With the number of refusals since the last line, including this one.
-        case say(Int)
-        case keepQuiet
+        case log(Int)
+        case countOnly
         case leaveUnnamed(isFirst: Bool)
     }
 
@@ -45,7 +47,7 @@ final class ClientRefusalLog: Sendable {
         // Printable form: origins that look the same in the log count as one, and no key is longer than a line.
         if refusal.cause == .originRefused { key.origin = OriginAdvice.printable(refusal.detail.description) }
         switch state.withLock({ Self.verdict(on: key, at: now, &$0) }) {
-        case .keepQuiet: return false
+        case .countOnly: return false
         case .leaveUnnamed(let isFirst):
             if isFirst {
                 logger.warning(
@@ -53,38 +55,31 @@ final class ClientRefusalLog: Sendable {
                 )
             }
             return true
-        case .say(let count):
+        case .log(let count):
             let (text, advice) = refusal.words(configuration)
             var metadata = client()
             if count > 1 { metadata["count"] = "\(count)" }
             if refusal.cause != .originRefused { metadata["cause"] = "\(refusal.cause.label)" }
             logger.log(
-                level: refusal.cause == .endedSession ? .info : .warning, "\(text); \(advice); said once a minute",
+                level: refusal.cause == .endedSession ? .info : .warning, "\(text); \(advice); logged once a minute",
                 metadata: metadata)
             return false
         }
     }
 
     private static func verdict(on key: Key, at now: NIODeadline, _ state: inout State) -> Verdict {
-        if let line = state.lines[key] {
-            guard now - line.saidAt >= BridgeLimits.refusalLogInterval else {
-                state.lines[key]?.unsaid += 1
-                return .keepQuiet
-            }
-            state.lines[key] = Line(saidAt: now)
-            return .say(line.unsaid + 1)
+        let isRecent = { (line: Line) in now - line.loggedAt < BridgeLimits.refusalLogInterval }
+        if let line = state.lines[key], isRecent(line) {
+            state.lines[key]?.unlogged += 1
+            return .countOnly
         }
-        if key.cause == .originRefused, state.lines.count >= BridgeLimits.loggedOrigins {
-            state.lines = state.lines.filter {
-                $0.key.cause != .originRefused || now - $0.value.saidAt < BridgeLimits.refusalLogInterval
-            }
-            guard state.lines.count(where: { $0.key.cause == .originRefused }) < BridgeLimits.loggedOrigins else {
-                defer { state.isFull = true }
-                return .leaveUnnamed(isFirst: !state.isFull)
-            }
-            state.isFull = false
+        if key.cause == .originRefused, state.lines[key] == nil, state.lines.count >= BridgeLimits.loggedOrigins {
+            state.lines = state.lines.filter { $0.key.cause != .originRefused || isRecent($0.value) }
+            let wasFull = state.isFull
+            state.isFull = state.lines.count { $0.key.cause == .originRefused } >= BridgeLimits.loggedOrigins
+            if state.isFull { return .leaveUnnamed(isFirst: !wasFull) }
         }
-        state.lines[key] = Line(saidAt: now)
-        return .say(1)
+        let old = state.lines.updateValue(Line(loggedAt: now), forKey: key)
+        return .log(1 + (old?.unlogged ?? 0))
     }
 }

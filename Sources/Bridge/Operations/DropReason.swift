@@ -1,3 +1,4 @@
+import Bytes
 import PubSubMessages
 
 /// The reason why a message on the channel reached no client: the values of the label `reason`.
@@ -56,9 +57,15 @@ enum DropReason: Int, CountedCase {
 }
 
 /// An enumeration with a counter for each case, one sample of a metric each.
-protocol CountedCase: CaseIterable, RawRepresentable<Int> {}
+protocol CountedCase: CaseIterable {
+    /// The position in `allCases`.
+    var index: Int { get }
+    var label: String { get }
+}
 
-extension CountedCase {
+extension CountedCase where Self: RawRepresentable<Int> {
+    var index: Int { rawValue }
+
     /// `nobody_in_room` for `nobodyInRoom`.
     var label: String {
         "\(self)".reduce(into: "") { $0 += $1.isUppercase ? "_" + $1.lowercased() : String($1) }
@@ -70,11 +77,11 @@ struct CaseCounts<Case: CountedCase>: Sendable, Equatable {
     private var counts = [Int](repeating: 0, count: Case.allCases.count)
 
     subscript(one: Case) -> Int {
-        get { counts[one.rawValue] }
-        set { counts[one.rawValue] = newValue }
+        get { counts[one.index] }
+        set { counts[one.index] = newValue }
     }
 
-    var total: Int { counts.reduce(0, +) }
+    var labelled: [(key: String, value: Int)] { Case.allCases.map { ($0.label, self[$0]) } }
 
     static func += (left: inout Self, right: Self) {
         for index in left.counts.indices { left.counts[index] += right.counts[index] }

@@ -116,23 +116,12 @@ extension RecentRefusals.Entry {
 }
 
 /// Collects an ``Explanation`` from the event loops, Redis and the router. A loop that hangs is left out.
-final class Explainer: Sendable {
-    private let configuration: BridgeConfiguration
-    private let hostID: ByteString
-    private let shards: [NIOLoopBound<Shard>]
-    private let router: RouterReference
-    private let scrape: Scrape
-
-    init(
-        configuration: BridgeConfiguration, hostID: ByteString, shards: [NIOLoopBound<Shard>],
-        router: RouterReference, scrape: Scrape
-    ) {
-        self.configuration = configuration
-        self.hostID = hostID
-        self.shards = shards
-        self.router = router
-        self.scrape = scrape
-    }
+struct Explainer: Sendable {
+    let configuration: BridgeConfiguration
+    let hostID: ByteString
+    let shards: [NIOLoopBound<Shard>]
+    let router: RouterReference
+    let scrape: Scrape
 
     func explain(
         room: ByteString, namespace: ByteString, on eventLoop: any EventLoop
@@ -149,8 +138,8 @@ final class Explainer: Sendable {
             return router.examineRoomSecrets(of: space).map { $0 }
         }
         return scrape.collect(on: eventLoop).and(EventLoopFuture.whenAllSucceed(parts, on: eventLoop))
-            .and(canary).and(secret).map { answers in
-                let (((numbers, parts), canary), secret) = answers
+            .and(canary).and(secret).map { replies in
+                let (((numbers, parts), canary), secret) = replies
                 var explanation = Explanation(
                     configuration: configuration, hostID: hostID, room: room, namespace: namespace, numbers: numbers)
                 let now = WallClock.milliseconds()

@@ -67,8 +67,7 @@ final class GapMonitor {
         if let cause { gaps.explain(cause) }
         updateReadiness { _ in }
         guard let gap = gaps.closed.last, let to = gap.to else { return }
-        metrics.gapEnded(gap.cause)
-        metrics.gapDuration.recordNanoseconds((to - gap.from) * 1_000_000)
+        metrics.gapEnded(gap.cause, after: .milliseconds(to - gap.from))
         logger.notice(
             "the subscription is back, messages of this interval may have been missed",
             metadata: [

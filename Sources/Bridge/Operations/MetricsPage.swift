@@ -1,3 +1,4 @@
+import Bytes
 import NIOCore
 import PubSubMessages
 import RedisPubSub
@@ -13,8 +14,6 @@ struct MetricsPage {
     func write(to text: inout PrometheusText) {
         writeReadiness(to: &text)
         writeCounts(to: &text)
-        writeDrops(to: &text)
-        writeClientRefusals(to: &text)
         writeSenders(to: &text)
         writeRedis(to: &text)
     }
@@ -22,7 +21,7 @@ struct MetricsPage {
     private func writeReadiness(to text: inout PrometheusText) {
         let state = readiness.current
         text.single(
-            "ws_emit_ready", .gauge, "1 when /readyz answers 200.", readiness.reasons(at: now).isEmpty ? 1 : 0)
+            "ws_emit_ready", .gauge, "1 when /readyz responds 200.", readiness.reasons(at: now).isEmpty ? 1 : 0)
         text.single("ws_emit_subscribed", .gauge, "1 while the channels are subscribed.", state.isSubscribed ? 1 : 0)
         text.family("ws_emit_canary_age_seconds", .gauge, "Age of the last message to ourselves that went all the way.")
         if let age = readiness.canaryAge(state, at: now) { text.sample("ws_emit_canary_age_seconds", [], age) }
@@ -36,70 +35,35 @@ struct MetricsPage {
     }
 
     private func writeCounts(to text: inout PrometheusText) {
-        let total = numbers.total
-        for field in BridgeCounters.fields {
-            text.single(
-                "ws_emit_\(field.name)_total", .counter, field.help, Double(total.counters[keyPath: field.path]))
-        }
-        for field in RouterCounters.fields {
-            text.single(
-                "ws_emit_\(field.name)_total", .counter, field.help,
-                Double(numbers.router.counters[keyPath: field.path]))
-        }
-        text.single("ws_emit_event_loops", .gauge, "Event loops.", Double(numbers.loops.count))
-        text.single("ws_emit_connections", .gauge, "Open TCP connections of clients.", Double(total.connections))
-        text.single("ws_emit_sessions", .gauge, "Open Engine.IO sessions.", Double(total.sessions))
-        text.single(
-            "ws_emit_sockets", .gauge, "Connected Socket.IO sockets: namespaces of sessions.", Double(total.sockets))
-        text.single(
-            "ws_emit_rooms", .gauge, "Rooms with members; one with members on two event loops counts twice.",
-            Double(total.rooms))
-    }
-
-    private func writeDrops(to text: inout PrometheusText) {
-        text.family("ws_emit_messages_dropped_total", .counter, "Messages of the channel that reached no client here.")
-        for reason in DropReason.allCases {
-            text.sample(
-                "ws_emit_messages_dropped_total", [("reason", reason.label)],
-                Double(numbers.router.counters.drops[reason]))
-        }
-        text.family("ws_emit_emits_total", .counter, "Emits read from the channel, by format.")
-        for dialect in Dialect.allCases {
-            text.sample(
-                "ws_emit_emits_total", [("dialect", dialect.label)], Double(numbers.router.counters.emits(dialect)))
-        }
-    }
-
-    private func writeClientRefusals(to text: inout PrometheusText) {
-        let name = "ws_emit_client_refusals_total"
-        text.family(
-            name, .counter, "Refused requests, packets and events of clients, by cause; logged once a minute.")
-        let refusals = numbers.total.counters.refusals
-        for cause in ClientRefusal.Cause.allCases {
-            text.sample(name, [("cause", cause.label)], Double(refusals[cause]))
-        }
+        let (total, router) = (numbers.total, numbers.router.counters)
+        total.counters.write(to: &text)
+        router.write(to: &text)
+        let gauges = [
+            ("event_loops", "Event loops.", numbers.loops.count),
+            ("connections", "Open TCP connections of clients.", total.connections),
+            ("sessions", "Open Engine.IO sessions.", total.sessions),
+            ("sockets", "Connected Socket.IO sockets: namespaces of sessions.", total.sockets),
+            ("rooms", "Rooms with members; one with members on two event loops counts twice.", total.rooms),
+            ("senders", "Senders in the table.", numbers.router.senders.count),
+        ]
+        for (name, help, value) in gauges { text.single("ws_emit_" + name, .gauge, help, Double(value)) }
+        text.counters(
+            "ws_emit_messages_dropped_total", "Messages of the channel that reached no client here.", label: "reason",
+            router.drops.labelled)
+        text.counters(
+            "ws_emit_emits_total", "Emits read from the channel, by format.", label: "dialect", router.emits.labelled)
+        text.counters(
+            "ws_emit_client_refusals_total",
+            "Refused requests, packets and events of clients, by cause; logged once a minute.", label: "cause",
+            total.counters.refusals.labelled)
     }
 
     private func writeSenders(to text: inout PrometheusText) {
-        let router = numbers.router
-        text.single("ws_emit_senders", .gauge, "Senders in the table.", Double(router.senders.count))
-        text.single(
-            "ws_emit_senders_forgotten_total", .counter,
-            "Senders that made room for others: --max-senders was reached.",
-            Double(router.sendersForgotten))
-        text.single(
-            "ws_emit_explanations_forgotten_total", .counter,
-            "Times that the record of explained refusals was full and began anew.", Double(router.refusalsForgotten))
-        text.single(
-            "ws_emit_gaps_forgotten_total", .counter, "Gaps no longer in the history: --max-gaps was reached.",
-            Double(router.gapsForgotten))
-        let shown = Self.senders(of: router.senders)
+        let shown = Self.senders(of: numbers.router.senders)
         family("messages_total", .counter, "Messages of the busiest senders.", shown, to: &text) { Double($0.messages) }
         family("bytes_total", .counter, "Bytes of their messages.", shown, to: &text) { Double($0.bytes) }
-        family("refusals_total", .counter, "Their unusable messages.", shown, to: &text) {
-            Double($0.refusals)
-        }
-        family("corrected_total", .counter, "Their messages with mistakes, delivered as intended.", shown, to: &text) {
+        family("refusals_total", .counter, "Their unusable messages.", shown, to: &text) { Double($0.refusals) }
+        family("corrected_total", .counter, "Their messages with mistakes, taken as intended.", shown, to: &text) {
             Double($0.corrected)
         }
         family("messages_per_second", .gauge, "Their rate in the last seconds.", shown, to: &text) { $0.rate }
@@ -109,37 +73,26 @@ struct MetricsPage {
         }
     }
 
-    /// The labels of a sender's samples.
-    private struct SenderLabels: Hashable {
-        let hostID: String
-        let dialect: String
-    }
+    private typealias ShownSender = (labels: [(String, String)], entry: SenderTable.Entry)
 
     /// The busiest senders. Senders with the same labels (their ids are equal once made printable) are added up: Prometheus
     /// refuses a whole scrape that has the same series twice.
-    private static func senders(of entries: [SenderTable.Entry]) -> [(labels: SenderLabels, entry: SenderTable.Entry)] {
+    private static func senders(of entries: [SenderTable.Entry]) -> [ShownSender] {
         let byLabels = Dictionary(
-            entries.map { entry in
-                (
-                    SenderLabels(
-                        hostID: entry.hostID?.description ?? "none", dialect: entry.dialect?.label ?? "unknown"), entry
-                )
-            }, uniquingKeysWith: { $0.adding($1) })
-        return byLabels.map { (labels: $0.key, entry: $0.value) }.sorted {
-            ($1.entry.messages, $0.labels.hostID) < ($0.entry.messages, $1.labels.hostID)
-        }.prefix(BridgeLimits.shownSenders).map(\.self)
+            entries.map { ([$0.hostID?.description ?? "none", $0.dialect?.label ?? "unknown"], $0) },
+            uniquingKeysWith: { $0.adding($1) })
+        return byLabels.sorted { ($1.value.messages, $0.key[0]) < ($0.value.messages, $1.key[0]) }
+            .prefix(BridgeLimits.shownSenders)
+            .map { ([("host_id", $0.key[0]), ("dialect", $0.key[1])], $0.value) }
     }
 
     private func family(
-        _ name: String, _ kind: PrometheusText.Kind, _ help: String,
-        _ senders: [(labels: SenderLabels, entry: SenderTable.Entry)],
+        _ name: String, _ kind: PrometheusText.Kind, _ help: String, _ senders: [ShownSender],
         to text: inout PrometheusText, value: (SenderTable.Entry) -> Double
     ) {
         let name = "ws_emit_sender_" + name
         text.family(name, kind, help)
-        for (labels, entry) in senders {
-            text.sample(name, [("host_id", labels.hostID), ("dialect", labels.dialect)], value(entry))
-        }
+        for (labels, entry) in senders { text.sample(name, labels, value(entry)) }
     }
 
     private func writeRedis(to text: inout PrometheusText) {
@@ -152,14 +105,14 @@ struct MetricsPage {
             ("connection_attempts", "Attempts to connect, two connections together.", redis.connectionAttempts),
             ("failed_attempts", "Attempts that failed.", redis.failedAttempts),
             ("commands", "PUBLISH and GET sent.", redis.commands),
-            ("expired_commands", "Commands not answered in time.", redis.expiredCommands),
+            ("expired_commands", "Commands without a reply in time.", redis.expiredCommands),
             ("refused_commands", "Commands not sent: no connection, or too many were waiting.", redis.refusedCommands),
             ("oversize_replies", "Connections dropped because of a reply over the limit.", redis.oversizeReplies),
             ("malformed_replies", "Connections dropped because the peer speaks no RESP.", redis.malformedReplies),
-            ("silent_peers", "Connections dropped because a PING was not answered.", redis.silentPeers),
+            ("silent_peers", "Connections dropped because a PING got no reply.", redis.silentPeers),
             ("output_buffer_losses", "Losses that were Redis's limit for waiting output.", redis.outputBufferLosses),
             ("failovers", "Times that the sentinels named another master.", redis.failovers),
-            ("redirects", "Reads that another node of the cluster had to answer.", redis.redirects),
+            ("redirects", "Reads that another node of the cluster had to serve.", redis.redirects),
         ]
         for (name, help, value) in fields {
             text.single("ws_emit_redis_\(name)_total", .counter, help, Double(value))

@@ -1,20 +1,20 @@
 import Bytes
 
 /// Prometheus's text exposition format, version 0.0.4.
-package struct PrometheusText: Sendable {
-    package enum Kind: String, Sendable { case counter, gauge, histogram }
+struct PrometheusText: Sendable {
+    enum Kind: String, Sendable { case counter, gauge, histogram }
 
-    package static let contentType = "text/plain; version=0.0.4; charset=utf-8"
-    package private(set) var text = ""
+    static let contentType = "text/plain; version=0.0.4; charset=utf-8"
+    private(set) var text = ""
 
-    package init() {}
+    init() {}
 
     /// The two lines before the samples of a family.
-    package mutating func family(_ name: String, _ kind: Kind, _ help: String) {
+    mutating func family(_ name: String, _ kind: Kind, _ help: String) {
         text += "# HELP \(name) \(Self.escaped(help, quotes: false))\n# TYPE \(name) \(kind.rawValue)\n"
     }
 
-    package mutating func sample(_ name: String, _ labels: [(String, String)] = [], _ value: Double) {
+    mutating func sample(_ name: String, _ labels: [(String, String)] = [], _ value: Double) {
         text += name
         if !labels.isEmpty {
             text += "{" + labels.map { "\($0.0)=\"\(Self.escaped($0.1, quotes: true))\"" }.joined(separator: ",") + "}"
@@ -24,9 +24,27 @@ package struct PrometheusText: Sendable {
     }
 
     /// A family of one sample without labels.
-    package mutating func single(_ name: String, _ kind: Kind, _ help: String, _ value: Double) {
+    mutating func single(_ name: String, _ kind: Kind, _ help: String, _ value: Double) {
         family(name, kind, help)
         sample(name, [], value)
+    }
+
+    /// A counter with a sample for each value of a label.
+    mutating func counters(_ name: String, _ help: String, label: String, _ counts: [(key: String, value: Int)]) {
+        family(name, .counter, help)
+        for (value, count) in counts { sample(name, [(label, value)], Double(count)) }
+    }
+
+    mutating func histogram(_ name: String, _ help: String, _ histogram: Histogram) {
+        family(name, .histogram, help)
+        var cumulative = 0
+        for (bound, count) in zip(Histogram.bounds, histogram.counts) {
+            cumulative += count
+            sample(name + "_bucket", [("le", "\(bound)")], Double(cumulative))
+        }
+        sample(name + "_bucket", [("le", "+Inf")], Double(histogram.count))
+        sample(name + "_sum", [], histogram.sum)
+        sample(name + "_count", [], Double(histogram.count))
     }
 
     private static func escaped(_ text: String, quotes: Bool) -> String {

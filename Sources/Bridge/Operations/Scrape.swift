@@ -7,9 +7,6 @@ struct RouterNumbers: Sendable {
     var counters = RouterCounters()
     var redis = RedisCounters()
     var senders: [SenderTable.Entry] = []
-    var sendersForgotten = 0
-    var gapsForgotten = 0
-    var refusalsForgotten = 0
 }
 
 /// Collects the counters of the event loops. A loop that hangs keeps nobody waiting: its last known numbers are used.
@@ -19,7 +16,6 @@ final class Scrape: Sendable {
         var counters = BridgeCounters()
         var sessions = 0
         var connections = 0
-        var namespaces = 0
         var sockets = 0
         var rooms = 0
     }
@@ -35,7 +31,6 @@ final class Scrape: Sendable {
                 sum.counters += loop.counters
                 sum.sessions += loop.sessions
                 sum.connections += loop.connections
-                sum.namespaces += loop.namespaces
                 sum.sockets += loop.sockets
                 sum.rooms += loop.rooms
             }
@@ -87,7 +82,6 @@ final class Scrape: Sendable {
 extension Shard {
     var numbers: Scrape.Loop {
         var numbers = Scrape.Loop(counters: counters, sessions: sessions.count, connections: connections.openCount)
-        numbers.namespaces = registry.namespaces.count
         for namespace in registry.namespaces.values {
             numbers.sockets += namespace.sockets.count
             numbers.rooms += namespace.rooms.count

@@ -33,21 +33,20 @@ final class SenderMonitor {
         _ message: PubSubMessage, _ byteCount: Int, decodedBy decoder: PubSubMessageDecoder,
         _ redisChannel: UnsafeRawBufferPointer, counters: inout RouterCounters
     ) {
-        let change: SenderTable.Change?
+        var (hostID, dialect) = (ByteString?.none, Dialect?.none)
         switch message {
         case .canary, .ignored(.ownMessage), .ignored(.canaryOfAnotherHost): return
-        case .emit(let emit):
-            counters.count(emit.dialect)
-            change = table.note(emit.hostID, dialect: emit.dialect, byteCount: byteCount)
-        case .emitForNobody(let dialect):
-            counters.count(dialect)
-            change = table.note(decoder.senderHostID, dialect: dialect, byteCount: byteCount)
-        default: change = table.note(decoder.senderHostID, dialect: nil, byteCount: byteCount)
+        case .emit(let emit): (hostID, dialect) = (emit.hostID, emit.dialect)
+        case .emitForNobody(let read): (hostID, dialect) = (decoder.senderHostID, read)
+        default: hostID = decoder.senderHostID
         }
-        if let change { log(change, message, of: decoder.senderHostID, redisChannel) }
+        if let dialect { counters.emits[dialect] += 1 }
+        if let change = table.note(hostID, dialect: dialect, byteCount: byteCount) {
+            log(change, dialect, of: hostID, redisChannel)
+        }
         guard byteCount > largeBytes else { return }
         counters.messagesLarge += 1
-        refusals.logLarge(byteCount, limit: maxMessageBytes, of: decoder.senderHostID)
+        refusals.logLarge(byteCount, limit: maxMessageBytes, of: hostID)
     }
 
     /// Accounts for a sender's mistakes in a message that was delivered all the same.
@@ -76,15 +75,8 @@ final class SenderMonitor {
     }
 
     private func log(
-        _ change: SenderTable.Change, _ message: PubSubMessage, of hostID: ByteString?,
-        _ redisChannel: UnsafeRawBufferPointer
+        _ change: SenderTable.Change, _ dialect: Dialect?, of hostID: ByteString?, _ redisChannel: UnsafeRawBufferPointer
     ) {
-        let dialect: Dialect? =
-            switch message {
-            case .emit(let emit): emit.dialect
-            case .emitForNobody(let dialect): dialect
-            default: nil
-            }
         // Once the table is full of invented senders, a new one tells nothing.
         logger.log(
             level: table.forgotten == 0 ? .info : .debug,

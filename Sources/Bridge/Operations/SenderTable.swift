@@ -87,7 +87,7 @@ struct SenderTable {
         entries[last].lastRefusedAt = .now()
     }
 
-    /// Whether only releases before 5.15.1 emit. Other ws-emit don't count: they read every format.
+    /// True if only releases before 5.15.1 emit. Other ws-emit don't count: they read every format.
     var areAllBefore5_15_1: Bool {
         let dialects = entries.lazy.filter { $0.hostID.map { !HostID.isOfWSEmit($0) } ?? true }.compactMap(\.dialect)
         return !dialects.isEmpty && dialects.allSatisfy { $0 != .json5_15_1 }
@@ -147,14 +147,16 @@ struct SenderTable {
     }
 }
 
-extension Dialect {
-    /// The value of the label `dialect`.
-    var label: String {
+extension Dialect: CountedCase {
+    var index: Int {
         switch self {
-        case .pickle: "pickle"
-        case .json5_14_0: "json-5.14.0"
-        case .json5_14_2: "json-5.14.2"
-        case .json5_15_1: "json-5.15.1"
+        case .pickle: 0
+        case .json5_14_0: 1
+        case .json5_14_2: 2
+        case .json5_15_1: 3
         }
     }
+
+    /// The value of the label `dialect`.
+    var label: String { ["pickle", "json-5.14.0", "json-5.14.2", "json-5.15.1"][index] }
 }

@@ -1,6 +1,6 @@
 import Bytes
 
-/// Finds names that were probably meant: other case, stray blanks, a letter too many, another room-space. The number of compared
+/// Finds names that were probably meant: other case, stray blanks, a letter too many, a room-space left out. The number of compared
 /// names and their length are limited.
 package struct SimilarNames {
     private let wanted: ByteString
@@ -27,7 +27,9 @@ package struct SimilarNames {
         if other == folded { return true }
         guard !other.isEmpty, !folded.isEmpty else { return false }
         let limit = folded.count < 4 ? 1 : 2
-        return Self.isWithin(limit, folded[...], other[...]) || Self.withoutSpace(other) == Self.withoutSpace(folded)
+        // A room-space was added or left out. Rooms of two different room-spaces have nothing to do with each other.
+        return Self.isWithin(limit, folded[...], other[...])
+            || Self.withoutSpace(other) == folded[...] || Self.withoutSpace(folded) == other[...]
     }
 
     /// Lower case, without leading and trailing blanks and slashes.
@@ -46,7 +48,7 @@ package struct SimilarNames {
         return name[(index + 2)...]
     }
 
-    /// Whether at most `limit` insertions, deletions, changes and swaps of neighbours turn one name into the other.
+    /// True if at most `limit` insertions, deletions, changes and swaps of neighbours turn one name into the other.
     static func isWithin(_ limit: Int, _ left: ArraySlice<UInt8>, _ right: ArraySlice<UInt8>) -> Bool {
         guard abs(left.count - right.count) <= limit else { return false }
         let common = zip(left, right).prefix { $0 == $1 }.count

@@ -6,17 +6,15 @@ struct SubscriptionGap: Sendable, Equatable {
     let from: Int64
     /// Everything published after this time is received again; nil while the subscription is lost.
     var to: Int64?
-    private(set) var cause: Cause
+    let cause: Cause
     /// The cause in words, for operators; may name hosts.
-    private(set) var detail: String
+    let detail: String
 
-    init(from: Int64, cause: RedisError) {
+    init(from: Int64, to: Int64? = nil, cause: RedisError) {
         self.from = from
-        (self.cause, detail) = (Cause(cause), "\(cause)")
-    }
-
-    fileprivate mutating func explain(_ cause: RedisError) {
-        (self.cause, detail) = (Cause(cause), "\(cause)")
+        self.to = to
+        self.cause = Cause(cause)
+        detail = "\(cause)"
     }
 
     /// Causes for programs; the names are part of the interface.
@@ -67,8 +65,8 @@ struct SubscriptionGaps {
 
     /// Sets the cause of the last gap, as the server explains it.
     mutating func explain(_ cause: RedisError) {
-        guard !closed.isEmpty else { return }
-        closed[closed.endIndex - 1].explain(cause)
+        guard let gap = closed.popLast() else { return }
+        closed.append(SubscriptionGap(from: gap.from, to: gap.to, cause: cause))
     }
 
     mutating func end(at now: Int64) {

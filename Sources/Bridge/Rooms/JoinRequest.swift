@@ -48,17 +48,11 @@ struct JoinRequest: Equatable {
         }
         return nil
     }
-
-    /// The Redis keys that may hold the secret of a room-space: the documented one, then the one of later originals.
-    static func secretKeys(of roomSpace: ByteString) -> [[UInt8]] {
-        ["ws-emit::room_secret::", "ws-emit::secret::"].map { Array($0.utf8) + roomSpace.bytes }
-    }
 }
 
-/// The Redis key that holds a room-space's secret.
+/// The Redis keys that may hold the secret of a room-space: the documented one, then the one of later originals.
 package enum RoomSecretKey {
-    /// `ws-emit::room_secret::<space>`, the documented one.
-    package static func key(of roomSpace: ByteString) -> [UInt8] {
-        JoinRequest.secretKeys(of: roomSpace)[0]
+    package static func keys(of roomSpace: ByteString) -> [[UInt8]] {
+        ["ws-emit::room_secret::", "ws-emit::secret::"].map { Array($0.utf8) + roomSpace.bytes }
     }
 }

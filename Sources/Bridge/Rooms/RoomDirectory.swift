@@ -27,7 +27,7 @@ final class RoomDirectory {
         if loop != localLoop { interest.add(amount, namespace: namespace, room: room, loop: loop) }
     }
 
-    /// Whether an emit for a room may reach anybody. True also for an unknown namespace: `route` then counts it under another
+    /// True if an emit for a room may reach anybody, and also for an unknown namespace: `route` then counts it under another
     /// reason.
     ///
     /// - Parameter isLocal: set when the room has members on this loop.
@@ -42,7 +42,7 @@ final class RoomDirectory {
             || local == nil && !isKnown(namespace)
     }
 
-    /// Whether a client of any loop has opened the namespace.
+    /// True if a client of any loop has opened the namespace.
     func isKnown(_ namespace: ByteString) -> Bool {
         (0..<loopCount).contains { isAnyone(in: .everyone, of: namespace, loop: $0) }
     }

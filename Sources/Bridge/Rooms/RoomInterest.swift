@@ -39,7 +39,7 @@ struct RoomInterest {
         return namespace.rooms[room].map { $0[loop] > 0 } ?? false
     }
 
-    /// Whether any loop is interested in a room.
+    /// True if any loop is interested in a room.
     func isInterested(namespace name: ByteString, room: UnsafeRawBufferPointer) -> Bool {
         namespaces[name]?.rooms[bytes: room].map { $0.contains { $0 > 0 } } ?? false
     }

@@ -10,7 +10,7 @@ final class Namespace {
     /// The socket with this name as its sid. Most names of rooms differ from sids in length.
     func socket(named name: ByteString) -> Socket? { name.count == SessionID.length ? sockets[name] : nil }
 
-    /// Whether anyone is in the room of this name.
+    /// True if anyone is in the room of this name.
     func isAnyone(in name: UnsafeRawBufferPointer) -> Bool {
         rooms.contains(name) || name.count == SessionID.length && sockets.contains(name)
     }
@@ -61,7 +61,7 @@ final class RoomRegistry {
         }
     }
 
-    /// Whether a socket is in a room already, or may enter it without exceeding `limit` rooms. The room of everybody doesn't count.
+    /// True if a socket is in a room already, or may enter it without exceeding `limit` rooms. The room of everybody doesn't count.
     func mayEnter(_ socket: Socket, room name: ByteString, limit: Int) -> Bool {
         socket.memberships.count <= limit || socket.namespace.rooms[name]?.slot(of: socket) != nil
     }

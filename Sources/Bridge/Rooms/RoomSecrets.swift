@@ -80,7 +80,7 @@ final class RoomSecretReader {
 
     /// Reads the secrets of a room-space; each problem is logged once a minute.
     func secrets(of space: ByteString) -> EventLoopFuture<RoomSecrets> {
-        let keys = JoinRequest.secretKeys(of: space)
+        let keys = RoomSecretKey.keys(of: space)
         let values = keys.map { broker.get($0, upTo: limit + 1) }
         return EventLoopFuture.whenAllComplete(values, on: broker.eventLoop).assumeIsolated().map { results in
             var secrets = RoomSecrets()

@@ -30,7 +30,7 @@ final class Socket {
         self.session = session
     }
 
-    /// Whether it has left its namespace, with its rooms.
+    /// True if it has left its namespace, with its rooms.
     var isDisconnected: Bool { memberships.isEmpty }
 
     /// Assigns the ack id of an event; ids count from 1 per sid, as python-socketio's do.

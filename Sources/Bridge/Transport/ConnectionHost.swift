@@ -30,7 +30,7 @@ extension ConnectionHost {
             return true
         }
         connections.counters.connectionsRefused += 1
-        if connections.counters.connectionsRefused == 1, !connections.isShuttingDown {
+        if !connections.isShuttingDown, connections.total.isFirstRefusal() {
             connections.logger.warning(
                 "connections beyond the limit are refused (logged once): raise --max-connections or the limit on open files",
                 metadata: ["limit": "\(connections.total.limit)"])

@@ -98,7 +98,7 @@ struct PickleKeyLists: ~Copyable {
                 if UInt64(littleEndian: word ^ other) &<< UInt64(64 &- 8 &* length) != 0 { return false }
             } else {
                 let text = UnsafeRawBufferPointer(start: known + 1, count: length)
-                guard equalShortBytes(tape.content(of: key), text) else { return false }
+                guard equalBytes(tape.content(of: key), text) else { return false }
             }
             known += Self.room(for: length)
             at &+= 2

@@ -61,7 +61,8 @@ struct PickleComparer {
             return areEqualSets(one, other)
         case (.dict(let one), .dict(let other)): return areEqual(one, other)
         case (.global(let one), .global(let other)): return one == other
-        case (.object(let one), .object(let other)): return areEqual(one, other)
+        case (.object(let one), .object(let other)):
+            return one.constructor == other.constructor && areEqual(one.parts, other.parts)
         case (.persistentID(let one), .persistentID(let other)): return areEqual(one, other)
         default: return false
         }
@@ -87,22 +88,6 @@ struct PickleComparer {
         for index in left.keys.indices {
             guard areEqual(left.keys[index], right.keys[places[index]]),
                 areEqual(left.values[index], right.values[places[index]])
-            else { return false }
-        }
-        return true
-    }
-
-    private mutating func areEqual(_ left: PickleObject, _ right: PickleObject) -> Bool {
-        guard left.constructor == right.constructor, areEqual(left.callable, right.callable),
-            areEqual(left.arguments, right.arguments), (left.keywords == nil) == (right.keywords == nil),
-            areEqual(left.keywords ?? PickleDict(), right.keywords ?? PickleDict()),
-            areEqual(left.states, right.states), areEqual(left.items, right.items), areEqual(left.adds, right.adds),
-            left.pairs.count == right.pairs.count
-        else { return false }
-        // The pairs would be set one after the other, so their order counts.
-        for index in left.pairs.indices {
-            guard areEqual(left.pairs[index].key, right.pairs[index].key),
-                areEqual(left.pairs[index].value, right.pairs[index].value)
             else { return false }
         }
         return true
@@ -141,7 +126,9 @@ struct PickleComparer {
         case .set(let items), .frozenset(let items): return hash(unordered: items)
         case .dict(let dict): return hash(dict)
         case .global(let name): hasher.combine(name)
-        case .object(let object): combine(object, &hasher)
+        case .object(let object):
+            hasher.combine(object.constructor)
+            combine(object.parts, UInt8(ascii: "o"), &hasher)
         case .persistentID(let id): hasher.combine(hash(id))
         }
         return hasher.finalize()
@@ -151,20 +138,6 @@ struct PickleComparer {
         hasher.combine(kind)
         hasher.combine(items.count)
         for item in items { hasher.combine(hash(item)) }
-    }
-
-    private mutating func combine(_ object: PickleObject, _ hasher: inout Hasher) {
-        hasher.combine(object.constructor)
-        hasher.combine(hash(object.callable))
-        combine(object.arguments, UInt8(ascii: "a"), &hasher)
-        hasher.combine(hash(object.keywords ?? PickleDict()))
-        combine(object.states, UInt8(ascii: "s"), &hasher)
-        combine(object.items, UInt8(ascii: "i"), &hasher)
-        combine(object.adds, UInt8(ascii: "e"), &hasher)
-        for pair in object.pairs {
-            hasher.combine(hash(pair.key))
-            hasher.combine(hash(pair.value))
-        }
     }
 
     private mutating func hash(unordered items: [PickleValue]) -> Int {
@@ -188,5 +161,16 @@ struct PickleComparer {
         }
         if let storage { hashes[storage] = sum }
         return sum
+    }
+}
+
+extension PickleObject {
+    /// All that decides about equality, but the constructor. The order of pairs counts, since they would be set one after the
+    /// other.
+    fileprivate var parts: [PickleValue] {
+        [
+            callable, .tuple(arguments), keywords.map { .dict($0) } ?? .null, .list(states), .list(items), .list(adds),
+            .list(pairs.flatMap { [$0.key, $0.value] }),
+        ]
     }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Bytes
 import Glibc
 import JSONCodec
+import PickleCodec
 import PubSubMessages
 
 /// Writes one payload.
@@ -60,7 +61,7 @@ struct EncodeCommand: ParsableCommand {
             output.endLine()
         } else if base64 {
             var writer = JSONWriter()
-            payload.withUnsafeBytes { StrictBase64.append($0, to: &writer) }
+            payload.withUnsafeBytes { writer.appendBase64($0) }
             writer.withUnsafeBytes { output.append(spelled: $0) }
             output.endLine()
         } else {
@@ -79,7 +80,7 @@ struct EncodeCommand: ParsableCommand {
         try text.withUnsafeBytes { bytes in
             var document = JSONDocument()
             try document.parse(bytes)
-            let value = try TaggedJSON.value(document.root, of: document)
+            let value = try PickleValue(document.root, of: document, hasTags: true)
             return try MessageText.payload(
                 of: value, as: `as` == .json ? .json : .pickle(version: version ?? Defaults.pickleProtocol))
         }

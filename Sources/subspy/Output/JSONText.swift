@@ -40,6 +40,7 @@ struct JSONText: ~Copyable, ValueSpelling {
     /// Characters shown of each text, bytes of each bytes value.
     let maximumTextLength: Int?
     /// As in ``PythonRepr``.
+    var data: PickleNode?
     var hiddenAttachments: Set<Int> = []
     /// The reason why the text can't be read back; nil when it can.
     var refusal: StaticString?
@@ -91,7 +92,7 @@ struct JSONText: ~Copyable, ValueSpelling {
     mutating func append(bytes: UnsafeRawBufferPointer, _ kind: PickleKind) {
         append(kind == .bytes ? "{\"$bytes\":\"" : kind == .bytearray ? "{\"$bytearray\":\"" : "{\"$str2\":\"")
         let shown = UnsafeRawBufferPointer(rebasing: bytes.prefix(maximumTextLength ?? bytes.count))
-        StrictBase64.append(shown, to: &output)
+        output.appendBase64(shown)
         append(shown.count < bytes.count ? "…\"}" : "\"}")
     }
 

@@ -66,13 +66,7 @@ struct OutputOptions: ParsableArguments {
     var mode: OutputMode {
         if let payload { return .payload(payload) }
         if let format { return .format(format) }
-        switch output {
-        case .python: return .python
-        case .pretty: return .pretty
-        case .json: return .json
-        case .table: return .table
-        case nil: return isatty(STDOUT_FILENO) == 1 ? .pretty : .python
-        }
+        return .value(output ?? (isatty(STDOUT_FILENO) == 1 ? .pretty : .python))
     }
 }
 
@@ -81,7 +75,7 @@ enum OutputFormat: String, CaseIterable, ExpressibleByArgument { case python, pr
 
 /// The text that is printed for a message.
 enum OutputMode {
-    case python, pretty, json, table
+    case value(OutputFormat)
     case format(LineFormat)
     case payload(PayloadFormat)
 }

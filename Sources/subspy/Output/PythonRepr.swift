@@ -23,6 +23,7 @@ struct PythonRepr: ~Copyable, ValueSpelling {
     /// Longest text.
     var maximumBytes: Int
     let redaction: Redaction
+    var data: PickleNode?
     var hiddenAttachments: Set<Int> = []
 
     init(maximumBytes: Int = Limits.leastTextBytes, redaction: Redaction = .none) {

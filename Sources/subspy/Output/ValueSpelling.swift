@@ -14,7 +14,9 @@ protocol ValueSpelling: ~Copyable {
 
     /// The values to be hidden.
     var redaction: Redaction { get }
-    /// Attachments of the message in hand whose placeholders stand in hidden values.
+    /// The list of a JSON message in which base64 stands for the placeholders after the first item; nil in a pickle.
+    var data: PickleNode? { get set }
+    /// The attachments in it whose placeholders stand in hidden values.
     var hiddenAttachments: Set<Int> { get set }
 
     /// - Throws: when the text has become too long.
@@ -47,80 +49,158 @@ protocol ValueSpelling: ~Copyable {
 struct TooLong: Error {}
 
 extension ValueSpelling where Self: ~Copyable {
-    /// Writes a value of a JSON text as what `json.loads` makes of it.
-    mutating func append(_ node: JSONDocument.Node, of document: borrowing JSONDocument) throws(TooLong) {
+    /// Writes a value of a pickle.
+    mutating func append(_ node: PickleNode, of document: borrowing PickleDocument) throws(TooLong) {
+        var open: Set<PickleNode> = []
+        try append(node, of: document, inside: &open)
+    }
+
+    /// - Parameter open: the containers around the node, kept only where one may contain itself.
+    mutating func append(
+        _ node: PickleNode, of document: borrowing PickleDocument, inside open: inout Set<PickleNode>
+    ) throws(TooLong) {
         try checkLength()
-        switch document.kind(of: node) {
-        case .null: append(Self.none)
+        let kind = document.kind(of: node)
+        switch kind {
+        case .none: append(Self.none)
         case .bool: append(bool: document.bool(node) ?? false)
-        case .integer:
-            let source = document.source(of: node)
-            // Python's int has no negative zero; everything else is spelled as it stands.
-            if source.elementsEqual("-0".utf8) { append("0") } else { append(raw: source) }
+        case .int:
+            if let bytes = document.bigInteger(node) {
+                append(bigInteger: bytes)
+            } else {
+                append(int: document.int64(node) ?? 0)
+            }
         case .float: append(float: document.double(node) ?? 0)
-        case .string: appendString(node, isKey: false, of: document)
-        case .array: try appendArray(node, of: document, isData: false)
-        case .object: try appendObject(node, of: document)
+        case .str, .byteString, .bytes, .bytearray:
+            guard let content = document.bytes(of: node) else { return }
+            // Python 3 reads a str of Python 2 as text where it is ASCII.
+            if document.isText(node) { append(text: content) } else { append(bytes: content, kind) }
+        case .global, .persistentID: try append(object: node, of: document, inside: &open)
+        case .list, .tuple, .set, .frozenset, .dict, .object:
+            if document.hasSharing, !open.insert(node).inserted { return appendCycle(kind) }
+            try appendContainer(node, kind, of: document, inside: &open)
+            if document.hasSharing { open.remove(node) }
         }
     }
 
-    /// - Parameter isData: `data` of the message, in which base64 stands for the placeholders after the first element.
-    mutating func appendArray(
-        _ node: JSONDocument.Node, of document: borrowing JSONDocument, isData: Bool
+    private mutating func appendContainer(
+        _ node: PickleNode, _ kind: PickleKind, of document: borrowing PickleDocument,
+        inside open: inout Set<PickleNode>
     ) throws(TooLong) {
-        append("[")
-        for (index, element) in document.elements(of: node).enumerated() {
+        switch kind {
+        case .dict: try append(document.pairs(of: node), of: document, inside: &open)
+        case .object: try append(object: node, of: document, inside: &open)
+        default:
+            let (opening, closing) = Self.brackets(of: kind, count: document.count(of: node))
+            append(opening)
+            try append(document.elements(of: node), isData: node == data, of: document, inside: &open)
+            append(closing)
+        }
+    }
+
+    /// Writes items without brackets around them.
+    mutating func append(
+        _ elements: PickleDocument.Cursor, isData: Bool = false, of document: borrowing PickleDocument,
+        inside open: inout Set<PickleNode>
+    ) throws(TooLong) {
+        var elements = elements
+        var index = 0
+        while let element = elements.next(in: document) {
             if index > 0 { append(Self.comma) }
             if isData, hiddenAttachments.contains(index - 1) {
                 append(Self.hidden)
             } else {
-                try append(element, of: document)
+                try append(element, of: document, inside: &open)
             }
+            index += 1
         }
-        append("]")
     }
 
-    private mutating func appendObject(
-        _ node: JSONDocument.Node, of document: borrowing JSONDocument
+    mutating func append(
+        _ pairs: PickleDocument.PairCursor, of document: borrowing PickleDocument, inside open: inout Set<PickleNode>
     ) throws(TooLong) {
-        let isPairs = Self.hasTags && document.looksLikeTag(node)
-        append(isPairs ? "{\"$dict\":[[" : "{")
+        let isTagged = Self.hasTags && needsTag(pairs, of: document)
+        var pairs = pairs
         var isFirst = true
-        for (key, value) in document.members(of: node) {
-            if !isFirst { append(Self.comma) }
-            isFirst = false
-            appendString(key, isKey: true, of: document)
-            append(isPairs ? Self.comma : Self.colon)
-            if redaction.hides(key, of: document) {
-                append(Self.hidden)
-                document.collectPlaceholders(in: value, into: &hiddenAttachments)
-            } else if node == document.root, document.kind(of: value) == .array, document.isString(key, equalTo: "data")
+        append(isTagged ? "{\"$dict\":[" : "{")
+        while let pair = pairs.next(in: document) {
+            appendSeparator(&isFirst)
+            try append(pair.key, pair.value, isList: isTagged, of: document, inside: &open)
+        }
+        append(isTagged ? "]}" : "}")
+    }
+
+    /// Returns true unless all keys are texts, and a single one doesn't look like a tag.
+    private func needsTag(_ pairs: PickleDocument.PairCursor, of document: borrowing PickleDocument) -> Bool {
+        var pairs = pairs
+        var count = 0
+        var hasTag = false
+        while let (key, _) = pairs.next(in: document) {
+            guard document.isText(key) else { return true }
+            count += 1
+            hasTag = document.bytes(of: key)?.first == UInt8(ascii: "$")
+        }
+        return count == 1 && hasTag
+    }
+
+    /// Writes the pairs of an OrderedDict as Python 2 pickles it: a list of lists. Python's repr shows the items themselves
+    /// unless a value has to be hidden.
+    mutating func append(
+        pairList items: PickleDocument.Cursor, of document: borrowing PickleDocument, inside open: inout Set<PickleNode>
+    ) throws(TooLong) {
+        var items = items
+        var isFirst = true
+        append(Self.hasTags ? "{\"$dict\":[" : "[")
+        while let item = items.next(in: document) {
+            appendSeparator(&isFirst)
+            var parts = document.elements(of: item)
+            if parts.remaining == 2, let key = parts.next(in: document), let value = parts.next(in: document),
+                Self.hasTags || redaction.hides(key, of: document)
             {
-                try appendArray(value, of: document, isData: true)
+                try append(key, value, isList: true, of: document, inside: &open)
             } else {
-                try append(value, of: document)
+                try append(item, of: document, inside: &open)
             }
         }
-        append(isPairs ? "]]}" : "}")
+        append(Self.hasTags ? "]}" : "]")
     }
 
-    private mutating func appendString(
-        _ node: JSONDocument.Node, isKey: Bool, of document: borrowing JSONDocument
-    ) {
-        if let content = document.unescapedContent(of: node) {
-            if isKey { append(key: content) } else { append(text: content) }
-        } else if let content = document.byteString(node) {
-            // Copied first: writing while borrowing the text would need two accesses to `self`.
-            content.bytes.withUnsafeBytes { if isKey { append(key: $0) } else { append(text: $0) } }
+    /// - Parameter isList: writes `[key, value]`, otherwise `key: value`.
+    private mutating func append(
+        _ key: PickleNode, _ value: PickleNode, isList: Bool, of document: borrowing PickleDocument,
+        inside open: inout Set<PickleNode>
+    ) throws(TooLong) {
+        if isList { append("[") }
+        if document.isText(key), let text = document.bytes(of: key) {
+            append(key: text)
+        } else {
+            try append(key, of: document, inside: &open)
         }
+        append(isList ? Self.comma : Self.colon)
+        if redaction.hides(key, of: document) {
+            append(Self.hidden)
+            if data != nil { collectPlaceholders(in: value, of: document) }
+        } else {
+            try append(value, of: document, inside: &open)
+        }
+        if isList { append("]") }
     }
-}
 
-extension JSONDocument {
-    /// True for an object with a single key that begins with `$`.
-    func looksLikeTag(_ object: Node) -> Bool {
-        var members = members(of: object)
-        guard let (key, _) = members.next(), members.next() == nil else { return false }
-        return byteString(key)?.bytes.first == UInt8(ascii: "$")
+    /// Notes the attachments of the placeholders in a hidden value.
+    private mutating func collectPlaceholders(in value: PickleNode, of document: borrowing PickleDocument) {
+        if document.value(forKey: "_placeholder", in: value) != nil,
+            let number = document.value(forKey: "num", in: value).flatMap({ document.int64($0) })
+        {
+            hiddenAttachments.insert(Int(number))
+        }
+        var elements = document.elements(of: value)
+        while let element = elements.next(in: document) { collectPlaceholders(in: element, of: document) }
+        var pairs = document.pairs(of: value)
+        while let pair = pairs.next(in: document) { collectPlaceholders(in: pair.value, of: document) }
+    }
+
+    private mutating func appendSeparator(_ isFirst: inout Bool) {
+        if !isFirst { append(Self.comma) }
+        isFirst = false
     }
 }

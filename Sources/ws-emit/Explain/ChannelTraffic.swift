@@ -22,17 +22,12 @@ final class ChannelTraffic: PubSubDelegate {
         let text: String
     }
 
-    private(set) var emits: [Emit: Int] = [:]
-    private(set) var droppedMessages: [DroppedMessage: Int] = [:]
-    private(set) var messages = 0
-    /// Why listening to Redis failed; nil while it works.
-    private(set) var failure: RedisError?
+    private(set) var heard = Diagnosis.Heard()
     private(set) var isSubscribed = false
     /// Canaries by host id.
     private var canaries: Set<String> = []
     private let inspector = MessageInspector()
     private static let capacity = 500
-    var changed: () -> Void = {}
 
     func hasCanary(of hostID: String) -> Bool { canaries.contains(hostID) }
 
@@ -40,22 +35,25 @@ final class ChannelTraffic: PubSubDelegate {
         let channel = String(decoding: redisChannel, as: UTF8.self)
         let inspection = inspector.inspect(payload)
         let summary = inspection.summary
+        let hostID = summary.hostID?.text
         if summary.method == ByteString(PubSubMessage.canaryMethod) {
-            if let host = summary.hostID, canaries.count < Self.capacity { canaries.insert(host.text) }
-            return changed()
+            if let hostID, canaries.count < Self.capacity { canaries.insert(hostID) }
+            return
         }
-        messages += 1
+        heard.messages += 1
         if let reason = inspection.dropReason {
-            let dropped = DroppedMessage(
-                channel: channel, hostID: summary.hostID?.text, text: reason)
-            if droppedMessages.count < Self.capacity { droppedMessages[dropped, default: 0] += 1 }
+            let dropped = DroppedMessage(channel: channel, hostID: hostID, text: reason)
+            Self.count(dropped, in: &heard.droppedMessages)
         } else if summary.method == ByteString("emit") || inspection.mistakes.contains(.methodMissing) {
             let emit = Emit(
-                channel: channel, namespace: namespace(inspection),
-                rooms: summary.rooms.map(\.text), isBroadcast: summary.isBroadcast,
-                event: summary.event?.text, hostID: summary.hostID?.text)
-            if emits[emit] != nil || emits.count < Self.capacity { emits[emit, default: 0] += 1 }
+                channel: channel, namespace: namespace(inspection), rooms: summary.rooms.map(\.text),
+                isBroadcast: summary.isBroadcast, event: summary.event?.text, hostID: hostID)
+            Self.count(emit, in: &heard.emits)
         }
+    }
+
+    private static func count<Kind>(_ message: Kind, in counts: inout [Kind: Int]) {
+        if counts[message] != nil || counts.count < capacity { counts[message, default: 0] += 1 }
     }
 
     /// The namespace of an emit, after corrections.
@@ -69,9 +67,8 @@ final class ChannelTraffic: PubSubDelegate {
 
     func subscriptionChanged(_ state: SubscriptionState) {
         switch state {
-        case .subscribed: (isSubscribed, failure) = (true, nil)
-        case .lost(let cause, _): (isSubscribed, failure) = (false, cause)
+        case .subscribed: (isSubscribed, heard.failure) = (true, nil)
+        case .lost(let cause, _): (isSubscribed, heard.failure) = (false, "\(cause)")
         }
-        changed()
     }
 }

@@ -16,8 +16,7 @@ extension Diagnosis {
         }
         if findings.isEmpty {
             lines.append(
-                "Nothing stands in the way: \(Self.count(facts.members, "client")) \(facts.members == 1 ? "is" : "are")"
-                    + " in room \(question.room).")
+                "Nothing stands in the way: \(Self.count(facts.members, "client", "is", "are")) in room \(question.room).")
         } else {
             lines.append("")
             for (number, finding) in findings.enumerated() {
@@ -49,6 +48,16 @@ extension Diagnosis {
     // MARK: Wording
 
     static func count(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
+    /// `1 message is`, `2 messages are`
+    static func count(_ count: Int, _ noun: String, _ one: String, _ many: String) -> String {
+        "\(Self.count(count, noun)) \(count == 1 ? one : many)"
+    }
+
+    static func list(_ names: [String]) -> String { names.joined(separator: ", ") }
+
+    /// The clause with its full stop. Some clauses from Redis have one already.
+    static func sentence(_ clause: String) -> String { clause.hasSuffix(".") ? clause : clause + "." }
 
     static func seconds(_ seconds: Double) -> String {
         seconds == seconds.rounded() ? count(Int(seconds), "second") : "\(seconds) seconds"

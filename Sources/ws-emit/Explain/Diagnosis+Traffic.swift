@@ -2,12 +2,10 @@
 extension Diagnosis {
     var sendersToFix: [Finding] {
         facts.senders.filter { $0.corrected > 0 }.prefix(Self.maximumOfEach).map { sender in
-            let are = sender.corrected == 1 ? "is" : "are"
-            return Finding(
-                code: "sender_to_fix",
-                sentence:
-                    "\(Self.count(sender.corrected, "message")) of sender \(sender.hostID ?? "unknown") \(are)"
-                    + " malformed, and delivered as intended: \(sender.mistakes.joined(separator: "; ")).",
+            Finding(
+                "sender_to_fix",
+                Self.messages(sender.corrected, of: sender.hostID, "is", "are")
+                    + " malformed, and taken as intended: \(sender.mistakes.joined(separator: "; ")).",
                 advice: "Fix that sender: servers of python-socketio drop such messages, or deliver them to others.")
         }
     }
@@ -22,71 +20,64 @@ extension Diagnosis {
     }
 
     private func refusal(of sender: InstanceFacts.Sender) -> Finding {
-        Finding(
-            code: "message_refused",
-            sentence: "\(Self.count(sender.refusals, "message")) of sender \(sender.hostID ?? "unknown")"
-                + " \(sender.refusals == 1 ? "was" : "were") refused: \(sender.lastRefusal ?? "").",
-            advice: "Change that sender; subspy shows its messages.")
+        messageRefused(
+            Self.messages(sender.refusals, of: sender.hostID, "was", "were")
+                + " refused\(sender.refusals == 1 ? "" : ", the last one"): \(Self.sentence(sender.lastRefusal))")
+    }
+
+    private func messageRefused(_ sentence: String) -> Finding {
+        Finding("message_refused", sentence, advice: "Change that sender; subspy shows its messages.")
+    }
+
+    /// `2 messages of sender x are`
+    private static func messages(_ count: Int, of hostID: String?, _ one: String, _ many: String) -> String {
+        "\(Self.count(count, "message")) of \(hostID.map { "sender \($0)" } ?? "senders without host id")"
+            + " \(count == 1 ? one : many)"
     }
 
     func traffic() -> [Finding] {
         guard let heard, heard.failure == nil, listeningProblem == nil, facts.redis != "none" else { return [] }
-        let listened = facts.channels
+        let here = heard.emits.filter { facts.channels.contains($0.key.channel) }
+        let senders = Set(here.keys.filter(isForUs).map(\.hostID))
+        let isHeard = !senders.isEmpty
         var findings: [Finding] = []
         if let channel = question.channel, !facts.channels.contains(channel) {
             findings.append(wrongChannel(channel, "The backend publishes on \(channel)"))
         }
-        let here = heard.emits.filter { listened.contains($0.key.channel) }
-        let senders = Set(here.keys.filter(isForUs).map(\.hostID))
-        let isHeard = !senders.isEmpty
-        findings += droppedMessages(heard, on: listened) { hostID in
-            // If messages for the room come by, other senders' mistakes are not the cause.
-            !isHeard || senders.contains(hostID)
-        }
-        let elsewhere = heard.emits.filter { !listened.contains($0.key.channel) }
-        if findings.allSatisfy({ $0.code != "wrong_channel" }) {
-            for (channel, emits) in Dictionary(grouping: elsewhere, by: { $0.key.channel }).sorted(by: {
-                $0.key < $1.key
-            })
-            where !isHeard {
-                let count = emits.reduce(0) { $0 + $1.value }
-                let seen = "\(Self.count(count, "message")) \(count == 1 ? "was" : "were") seen on \(channel)"
-                findings.append(wrongChannel(channel, seen))
-            }
-        }
+        // If messages for the room come by, other senders' mistakes are not the cause.
+        findings += droppedMessages(heard) { !isHeard || senders.contains($0) }
         if isHeard { return findings + otherEvent(here) }
+        if !findings.contains(where: { $0.code == "wrong_channel" }) { findings += otherChannels(heard) }
         findings += near(here)
-        return findings + silence(heard, findings)
+        return findings.isEmpty ? [silence(heard)] : findings
+    }
+
+    private func otherChannels(_ heard: Heard) -> [Finding] {
+        let counts = heard.emits.reduce(into: [:]) { $0[$1.key.channel, default: 0] += $1.value }
+        return counts.filter { !facts.channels.contains($0.key) }.sorted { $0.key < $1.key }.map { channel, count in
+            wrongChannel(channel, "\(Self.count(count, "message", "was", "were")) seen on \(channel)")
+        }
     }
 
     private func wrongChannel(_ channel: String, _ beginning: String) -> Finding {
         Finding(
-            code: "wrong_channel",
-            sentence: "\(beginning), but ws-emit listens to \(facts.channels.joined(separator: ", ")).",
-            advice:
-                "Start ws-emit with --channel \(channel), or give the backend channel=\"\(facts.channels.first ?? "")\"."
-        )
+            "wrong_channel", "\(beginning), but ws-emit listens to \(Self.list(facts.channels)).",
+            advice: "Start ws-emit with --channel \(channel), or give the backend"
+                + " channel=\"\(facts.channels.first ?? "")\".")
     }
 
-    private func droppedMessages(
-        _ heard: Heard, on channels: [String], of isRelevant: (String?) -> Bool
-    ) -> [Finding] {
-        var findings: [Finding] = []
-        for (dropped, count) in heard.droppedMessages.sorted(by: { $0.value > $1.value }).prefix(Self.maximumOfEach)
-        where channels.contains(dropped.channel) && isRelevant(dropped.hostID) {
-            findings.append(
-                Finding(
-                    code: "message_refused",
-                    sentence:
-                        "\(Self.count(count, "message")) of sender \(dropped.hostID ?? "unknown") \(count == 1 ? "is" : "are") unusable:"
-                        + " \(dropped.text).",
-                    advice: "Change that sender; subspy shows its messages."))
+    private func droppedMessages(_ heard: Heard, of isRelevant: (String?) -> Bool) -> [Finding] {
+        let dropped = heard.droppedMessages.sorted { $0.value > $1.value }.prefix(Self.maximumOfEach).filter {
+            facts.channels.contains($0.key.channel) && isRelevant($0.key.hostID)
         }
-        for sender in facts.senders
-        where sender.refusals > 0 && sender.lastRefusedAt >= since && isRelevant(sender.hostID)
-            && !heard.droppedMessages.contains(where: { $0.key.hostID == sender.hostID })
-        { findings.append(refusal(of: sender)) }
-        return findings
+        let known = Set(heard.droppedMessages.keys.map(\.hostID))
+        let refused = facts.senders.filter {
+            $0.refusals > 0 && $0.lastRefusedAt >= since && isRelevant($0.hostID) && !known.contains($0.hostID)
+        }
+        return dropped.map { message, count in
+            messageRefused(
+                Self.messages(count, of: message.hostID, "is", "are") + " unusable: \(Self.sentence(message.text))")
+        } + refused.map(refusal)
     }
 
     private func isForUs(_ emit: ChannelTraffic.Emit) -> Bool {
@@ -94,58 +85,47 @@ extension Diagnosis {
     }
 
     private func otherEvent(_ emits: [ChannelTraffic.Emit: Int]) -> [Finding] {
-        guard let event = question.event else { return [] }
         let events = Set(emits.keys.filter(isForUs).compactMap(\.event))
-        guard !events.contains(event) else { return [] }
+        guard let event = question.event, !events.contains(event) else { return [] }
         return [
             Finding(
-                code: "other_event",
-                sentence: "The room gets \(events.sorted().joined(separator: ", ")), but no event \(event).",
+                "other_event", "The room gets \(Self.list(events.sorted())), but no event \(event).",
                 advice: "The name in emit(…) and in the page's socket.on(…) must be the same.")
         ]
     }
 
-    /// Emits that were probably for this room.
+    /// Emits that were probably for this room, the most frequent first.
     private func near(_ emits: [ChannelTraffic.Emit: Int]) -> [Finding] {
-        var findings: [Finding] = []
-        for (emit, count) in emits.sorted(by: { $0.value > $1.value }) {
-            let names = emit.rooms.joined(separator: ", ")
-            let goes = count == 1 ? "goes" : "go"
-            if emit.rooms.contains(question.room) {
-                findings.append(
-                    Finding(
-                        code: "other_namespace",
-                        sentence: "\(Self.count(count, "message")) for room \(question.room) \(goes) to namespace"
-                            + " \(emit.namespace ?? "none").",
-                        advice: "Emit with namespace=\"\(question.namespace)\"."))
-            } else if emit.namespace == question.namespace, emit.rooms.isEmpty, !emit.isBroadcast {
-                findings.append(
-                    Finding(
-                        code: "other_room",
-                        sentence:
-                            "\(Self.count(count, "message")) \(goes) to a room that is not text: no client can be in it.",
-                        advice: "Rooms of clients are text: let the backend emit with room=str(…)."))
-            } else if emit.namespace == question.namespace,
-                emit.rooms.contains(where: { isSimilar($0, to: question.room) })
-            {
-                findings.append(
-                    Finding(
-                        code: "other_room",
-                        sentence: "\(Self.count(count, "message")) \(goes) to room \(names), not \(question.room).",
-                        advice: "The room names in the page and the backend must match exactly."))
-            }
-        }
-        return Array(findings.prefix(Self.maximumOfEach))
+        let found = emits.sorted { $0.value > $1.value }.compactMap { emit, count in near(emit, count) }
+        return Array(found.prefix(Self.maximumOfEach))
     }
 
-    private func silence(_ heard: Heard, _ others: [Finding]) -> [Finding] {
-        guard others.isEmpty else { return [] }
-        let what = heard.messages == 0 ? "Nothing was published" : "Nothing was published for this room"
-        return [
-            Finding(
-                code: "nothing_published", sentence: "\(what) within \(Self.seconds(heard.seconds)).",
-                advice: "Emit while explain listens, or listen longer with --listen 60; subspy shows all messages."
-            )
-        ]
+    private func near(_ emit: ChannelTraffic.Emit, _ count: Int) -> Finding? {
+        if emit.rooms.contains(question.room) {
+            return Finding(
+                "other_namespace",
+                "\(Self.count(count, "message")) for room \(question.room) \(count == 1 ? "goes" : "go") to namespace"
+                    + " \(emit.namespace ?? "none").",
+                advice: "Emit with namespace=\"\(question.namespace)\".")
+        }
+        guard emit.namespace == question.namespace else { return nil }
+        if emit.rooms.isEmpty, !emit.isBroadcast {
+            return Finding(
+                "other_room",
+                "\(Self.count(count, "message", "goes", "go")) to a room that is not text: no client can be in it.",
+                advice: "Rooms of clients are text: let the backend emit with room=str(…).")
+        }
+        guard emit.rooms.contains(where: { isSimilar($0, to: question.room) }) else { return nil }
+        return Finding(
+            "other_room",
+            "\(Self.count(count, "message", "goes", "go")) to room \(Self.list(emit.rooms)), not \(question.room).",
+            advice: "The room names in the page and the backend must match exactly.")
+    }
+
+    private func silence(_ heard: Heard) -> Finding {
+        let subject = heard.messages == 0 ? "Nothing was published" : "Nothing was published for this room"
+        return Finding(
+            "nothing_published", "\(subject) within \(Self.seconds(heard.seconds)).",
+            advice: "Emit while explain listens, or listen longer with --listen 60; subspy shows all messages.")
     }
 }

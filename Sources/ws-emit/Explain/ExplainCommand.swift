@@ -26,52 +26,37 @@ struct ExplainCommand: AsyncParsableCommand {
             """,
         version: WSEmitCommand.configuration.version)
 
-    @Option(help: ArgumentHelp("The room.", valueName: "name"))
-    var room: String
+    @Option("The room.", value: "name") var room: String
 
-    @Option(help: ArgumentHelp("Its namespace.", valueName: "name"))
-    var namespace = "/"
+    @Option("Its namespace.", value: "name") var namespace = "/"
 
-    @Option(help: ArgumentHelp("The event that should arrive.", valueName: "name"))
-    var event: String?
+    @Option("The event that should arrive.", value: "name") var event: String?
 
-    @Option(help: ArgumentHelp("The backend's channel, if you know it.", valueName: "name"))
-    var channel: String?
+    @Option("The backend's channel, if you know it.", value: "name") var channel: String?
 
     @Option(
-        help: ArgumentHelp(
-            "The --admin-address of the running ws-emit. (default: $ADMIN_ADDRESS or 127.0.0.1:8898)",
-            valueName: "host:port"))
+        "The --admin-address of the running ws-emit. (default: $ADMIN_ADDRESS or 127.0.0.1:8898)", value: "host:port")
     var adminAddress: String?
 
     @Option(
-        help: ArgumentHelp(
-            "Its public address instead, http://host:port; needs --secret. (default: $ADDRESS or 127.0.0.1:8899)",
-            valueName: "url"))
+        "Its public address instead, http://host:port; needs --secret. (default: $ADDRESS or 127.0.0.1:8899)",
+        value: "url")
     var url: String?
 
-    @Option(
-        help: ArgumentHelp("The secret of POST /emit, for the public address. (default: $SECRET)", valueName: "text"))
-    var secret: String?
+    @Option("The secret of POST /emit, for the public address. (default: $SECRET)", value: "text") var secret: String?
 
     @Option(
-        help: ArgumentHelp(
-            "The Redis of the backend, its message_queue; or none. (default: $REDIS or that of the running ws-emit)",
-            valueName: "url"))
+        "The Redis of the backend, its message_queue; or none. (default: $REDIS or that of the running ws-emit)",
+        value: "url")
     var redis: String?
 
-    @Option(
-        help: ArgumentHelp(
-            "File whose first line is the password of that Redis. (default: $REDIS_PASSWORD_FILE)", valueName: "path"))
+    @Option("File whose first line is the password of that Redis. (default: $REDIS_PASSWORD_FILE)", value: "path")
     var redisPasswordFile: String?
 
-    @Option(
-        help: ArgumentHelp(
-            "Time to listen to published messages: seconds, or a number with ms, s or m.", valueName: "time"))
+    @Option("Time to listen to published messages: seconds, or a number with ms, s or m.", value: "time")
     var listen = "3"
 
-    @Option(help: ArgumentHelp("text, or json: one object, for programs.", valueName: "format"))
-    var output = OutputFormat.text
+    @Option("text, or json: one object, for programs.", value: "format") var output = OutputFormat.text
 
     enum OutputFormat: String, CaseIterable, ExpressibleByArgument { case text, json }
 
@@ -83,42 +68,38 @@ struct ExplainCommand: AsyncParsableCommand {
         guard let seconds = Self.seconds(listen), seconds <= 86_400 else {
             throw ValidationError("--listen \(listen) is not a time up to a day: write 3, 3s, 500ms or 1m")
         }
-        let named = redis ?? environment.value("REDIS")
-        let namedRedis = try named.map { try redisURL($0, environment) }
-        let diagnosis: Diagnosis
-        do throws(InstanceAddress.Failure) {
-            diagnosis = try await diagnose(targets, namedRedis, seconds, environment)
-        } catch {
-            show(text: error.finding.line, json: error.json)
+        let named = try environment.setting(redis, "--redis", "REDIS").map { try redisURL($0, environment) }
+        do {
+            let diagnosis = try await diagnose(targets, named, seconds, environment)
+            print(output == .json ? diagnosis.json : diagnosis.text + "\n", terminator: "")
+            if !diagnosis.findings.isEmpty { throw ExitCode(1) }
+        } catch let failure as InstanceAddress.Failure {
+            print(output == .json ? failure.json : failure.finding.line + "\n", terminator: "")
             throw ExitCode(69)
         }
-        show(text: diagnosis.text, json: diagnosis.json)
-        if !diagnosis.findings.isEmpty { throw ExitCode(1) }
-    }
-
-    private func show(text: String, json: String) {
-        print(output == .json ? json : text + "\n", terminator: "")
     }
 
     /// - Parameter namedRedis: nil without a named Redis, `.some(nil)` for `none`.
     private func diagnose(
         _ targets: [InstanceAddress], _ namedRedis: RedisURL??, _ seconds: Double, _ environment: Environment
-    ) async throws(InstanceAddress.Failure) -> Diagnosis {
+    ) async throws -> Diagnosis {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let (target, before) = try await InstanceAddress.ask(targets, room: room, namespace: delivered, group)
-        let redisURL = namedRedis ?? (try? redisURL(withoutPassword(before.redis, environment), environment))
-        let listener = redisURL.map { RedisListener(url: $0, group: group) }
-        await listener?.open()
-        if seconds > 0 { try? await Task.sleep(for: .seconds(seconds)) }
+        let instanceRedis = Setting(name: "--redis", text: withoutPassword(before.redis, environment))
+        let redisURL = namedRedis ?? (try? redisURL(instanceRedis, environment))
+        var listener: RedisListener?
+        if let redisURL { listener = try await RedisListener(redisURL, on: group.any()) }
+        try await listener?.waitForSubscription()
+        try await Task.sleep(for: .seconds(seconds))
         // Asks again for events since the first time.
         let (_, facts) = try await InstanceAddress.ask([target], room: room, namespace: delivered, group)
-        await listener?.waitForCanary(of: facts)
+        try await listener?.waitForCanary(of: facts)
         let question = Diagnosis.Question(
             room: room, namespace: delivered, event: event, channel: channel,
             redis: redisURL.map { "\($0)" } ?? "none", isRedisNamed: namedRedis != nil, instance: target.name)
-        let heard = await listener?.heard(seconds: seconds, facts: facts)
+        let heard = try await listener?.heard(seconds: seconds, facts: facts)
         // The event loop ends with the process, because an attempt to connect may still be under way on it.
-        await listener?.close()
+        try await listener?.close()
         return Diagnosis(question: question, facts: facts, since: before.now, heard: heard)
     }
 
@@ -133,12 +114,9 @@ struct ExplainCommand: AsyncParsableCommand {
     /// The namespace with its slash, as messages are delivered to it.
     private var delivered: String { namespace.hasPrefix("/") ? namespace : "/" + namespace }
 
-    private func redisURL(_ text: String, _ environment: Environment) throws -> RedisURL? {
-        do {
-            return try Settings.redisURL(text, passwordFile: redisPasswordFile, environment)?.namingService(channel)
-        } catch {
-            throw ValidationError("\(error)")
-        }
+    private func redisURL(_ setting: Setting, _ environment: Environment) throws -> RedisURL? {
+        let passwordFile = redisPasswordFile ?? environment.value("REDIS_PASSWORD_FILE")
+        return try setting.redisURL(passwordFile: passwordFile)?.namingService(channel)
     }
 
     /// Seconds from a number with or without a unit; nil for anything else.

@@ -27,7 +27,7 @@ final class BenchedBridge {
             broker: LocalBroker(eventLoop: eventLoop), configuration: configuration,
             hostID: "0123456789abcdef0123456789abcdef", loopCount: 1,
             readiness: Readiness(loopCount: 1, configuration: configuration),
-            metrics: BridgeMetrics(factory: PrometheusMetrics()), logger: logger)
+            metrics: BridgeMetrics(), logger: logger)
         shard = Shard(
             eventLoop: eventLoop, loopIndex: 0, configuration: configuration, router: RouterReference(router),
             allConnections: OpenConnections(limit: configuration.maxConnections), logger: logger)

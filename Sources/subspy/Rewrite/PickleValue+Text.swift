@@ -10,60 +10,11 @@ struct Refusal: Error, CustomStringConvertible {
     init(_ description: String) { self.description = description }
 }
 
-extension MessageInspector {
-    /// Reads a payload as a Python value.
-    func value(of payload: [UInt8]) throws -> (inspection: Inspection, value: PickleValue) {
-        try payload.withUnsafeBytes { bytes in
-            let inspection = inspect(bytes)
-            switch inspection.format {
-            case .undecodable(let error): throw Refusal("\(error)")
-            case .pickle: return (inspection, try PickleValue(decoding: payload))
-            case .json: return (inspection, withJSON { PickleValue($0.root, of: $0) })
-            }
-        }
-    }
-
-    /// Reads a payload as a message.
-    func dict(of payload: [UInt8]) throws -> (inspection: Inspection, dict: PickleDict) {
-        let (inspection, value) = try value(of: payload)
-        guard case .dict(let dict) = value else { throw Refusal("it is no dict") }
-        return (inspection, dict)
-    }
-}
-
 extension PickleValue {
     /// The protocol of a pickle: the argument of PROTO, which protocols 0 and 1 don't have.
     static func protocolVersion<Bytes: RandomAccessCollection>(of payload: Bytes) -> Int
     where Bytes.Element == UInt8, Bytes.Index == Int {
         payload.first == 0x80 && payload.count > 1 ? min(Int(payload[payload.startIndex + 1]), 5) : 0
-    }
-
-    /// The Python value that `json.loads` makes of a JSON value.
-    init(_ node: JSONDocument.Node, of document: borrowing JSONDocument) {
-        switch document.kind(of: node) {
-        case .null: self = .null
-        case .bool: self = .bool(document.bool(node) ?? false)
-        case .integer:
-            if let value = document.int64(node) {
-                self = .int(Int(value))
-            } else {
-                self = .bigInt(PickleBigInt(twosComplement: DecimalInteger.twosComplement(document.source(of: node))))
-            }
-        case .float: self = .float(document.double(node) ?? 0)
-        case .string: self = .text(document.byteString(node) ?? "")
-        case .array:
-            var items: [PickleValue] = []
-            for element in document.elements(of: node) { items.append(PickleValue(element, of: document)) }
-            self = .list(items)
-        case .object:
-            var pairs: [PickleDict.Pair] = []
-            for (key, value) in document.members(of: node) {
-                pairs.append(
-                    PickleDict.Pair(key: .text(document.byteString(key) ?? ""), value: PickleValue(value, of: document))
-                )
-            }
-            self = .dict(PickleDict(pairs))
-        }
     }
 
     /// A str, in which a lone surrogate may stand.
