@@ -37,7 +37,7 @@ public struct EmitterError: Error, Hashable, Sendable, CustomStringConvertible {
 
     init(_ error: RedisError) {
         switch error {
-        case .unreachable, .connectTimedOut, .notConnected, .tls, .needsTLS, .closedUnheard, .notMaster, .noMaster,
+        case .unreachable, .connectTimedOut, .notConnected, .tls, .needsTLS, .closedWithoutReply, .notMaster, .noMaster,
             .noSentinel:
             self.init(.unreachable, "\(error)")
         case .refused: self.init(.refused, "\(error)")

@@ -214,7 +214,7 @@ final class RedisConnection: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard let tls = self.context.url.options.tls else {
-            return end(state.isUnanswered ? .closedUnheard : .reading(error))
+            return end(state.isUnanswered ? .closedWithoutReply : .reading(error))
         }
         let certificate = try? context.pipeline.syncOperations.nioSSL_peerCertificate()
         let server = tls.serverName ?? endpoint?.description ?? ""
@@ -222,7 +222,7 @@ final class RedisConnection: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        end(state.isUnanswered ? .closedUnheard : .closedByServer)
+        end(state.isUnanswered ? .closedWithoutReply : .closedByServer)
         context.fireChannelInactive()
     }
 

@@ -33,7 +33,7 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The server accepts TLS only, and the URL doesn't ask for it.
     case needsTLS
     /// The server closed the connection before it had sent anything, as TLS ports do with clients that don't use TLS.
-    case closedUnheard
+    case closedWithoutReply
     /// The server is a replica, although it was taken for the master.
     case notMaster(endpoint: String)
     /// The sentinels reply, and none knows a master of this name.
@@ -95,7 +95,7 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
         case .shutDown: "the connection to Redis has been shut down"
         case .tls(let reason): "TLS with Redis failed: \(reason)"
         case .needsTLS: "the server at the Redis address speaks TLS: write rediss:// instead of redis://"
-        case .closedUnheard:
+        case .closedWithoutReply:
             "the server at the Redis address closed the connection without a reply; if that is a TLS port, write rediss:// instead of redis://"
         case .notMaster(let endpoint): "the server \(endpoint) is a replica, not the master"
         case .noMaster(let service):
@@ -118,7 +118,7 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
     /// True if the server is away, as it is while it restarts.
     var isOfServerAway: Bool {
         switch self {
-        case .unreachable, .closedByServer, .closedUnheard, .broken: true
+        case .unreachable, .closedByServer, .closedWithoutReply, .broken: true
         default: false
         }
     }

@@ -149,10 +149,10 @@ enum SnakeCase {
     static func snake(_ text: String) -> String {
         let characters = Array(text)
         var result = ""
-        for (place, character) in characters.enumerated() {
-            if character.isUppercase, place > 0, characters[place - 1] != "_" {
-                let followsLower = !characters[place - 1].isUppercase
-                let precedesLower = place + 1 < characters.count && characters[place + 1].isLowercase
+        for (index, character) in characters.enumerated() {
+            if character.isUppercase, index > 0, characters[index - 1] != "_" {
+                let followsLower = !characters[index - 1].isUppercase
+                let precedesLower = index + 1 < characters.count && characters[index + 1].isLowercase
                 if followsLower || precedesLower { result += "_" }
             }
             result += character.lowercased()

@@ -96,19 +96,20 @@ extension PickleGraph {
         }
 
         /// The node of the text key at an index of a dict.
-        mutating func keyNode(_ text: String, _ place: Int) -> PickleNode {
+        mutating func keyNode(_ text: String, _ index: Int) -> PickleNode {
             var text = text
             return text.withUTF8 { utf8 in
                 let bytes = UnsafeRawBufferPointer(utf8)
-                if place < lastKeys.count {
-                    let last = lastKeys[place]
-                    if equalBytes(tape.content(of: tape.nodes[last]), bytes) { return PickleNode(index: last) }
-                    let node = string(valid: bytes)
-                    lastKeys[place] = node.index
-                    return node
+                let isKnown = index < lastKeys.count
+                if isKnown, equalBytes(tape.content(of: tape.nodes[lastKeys[index]]), bytes) {
+                    return PickleNode(index: lastKeys[index])
                 }
                 let node = string(valid: bytes)
-                if place == lastKeys.count, place < 64 { lastKeys.append(node.index) }
+                if isKnown {
+                    lastKeys[index] = node.index
+                } else if index == lastKeys.count, index < 64 {
+                    lastKeys.append(node.index)
+                }
                 return node
             }
         }

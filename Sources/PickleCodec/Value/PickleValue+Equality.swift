@@ -77,17 +77,17 @@ struct PickleComparer {
     private mutating func areEqualSets(_ left: [PickleValue], _ right: [PickleValue]) -> Bool {
         guard left.count == right.count else { return false }
         if left.count == 1 { return areEqual(left[0], right[0]) }
-        guard let places = match(left.map { hash($0) }, right.map { hash($0) }) else { return false }
-        for index in left.indices where !areEqual(left[index], right[places[index]]) { return false }
+        guard let matches = match(left.map { hash($0) }, right.map { hash($0) }) else { return false }
+        for index in left.indices where !areEqual(left[index], right[matches[index]]) { return false }
         return true
     }
 
     mutating func areEqual(_ left: PickleDict, _ right: PickleDict) -> Bool {
         guard left.count == right.count else { return false }
-        guard let places = match(left.keys.map { hash($0) }, right.keys.map { hash($0) }) else { return false }
+        guard let matches = match(left.keys.map { hash($0) }, right.keys.map { hash($0) }) else { return false }
         for index in left.keys.indices {
-            guard areEqual(left.keys[index], right.keys[places[index]]),
-                areEqual(left.values[index], right.values[places[index]])
+            guard areEqual(left.keys[index], right.keys[matches[index]]),
+                areEqual(left.values[index], right.values[matches[index]])
             else { return false }
         }
         return true
@@ -97,13 +97,13 @@ struct PickleComparer {
     /// Values with equal hashes (64 bits, keyed) are compared afterwards.
     private func match(_ left: [Int], _ right: [Int]) -> [Int]? {
         if left == right { return Array(left.indices) }
-        var places: [Int: [Int]] = [:]
-        for (place, hash) in right.enumerated().reversed() { places[hash, default: []].append(place) }
+        var indices: [Int: [Int]] = [:]
+        for (index, hash) in right.enumerated().reversed() { indices[hash, default: []].append(index) }
         var result: [Int] = []
         result.reserveCapacity(left.count)
         for hash in left {
-            guard let place = places[hash]?.popLast() else { return nil }
-            result.append(place)
+            guard let index = indices[hash]?.popLast() else { return nil }
+            result.append(index)
         }
         return result
     }

@@ -26,11 +26,7 @@ struct RecordCommand: ParsableCommand {
     @OptionGroup(title: "Filters") var filter: FilterOptions
     @OptionGroup(title: "Stopping") var stopping: StopOptions
 
-    @Option(
-        help: ArgumentHelp(
-            "Size at which the next file begins: FILE, FILE.1, FILE.2, ..., or NAME.1.gz of NAME.gz.",
-            valueName: "bytes"),
-        transform: ByteCount.parse)
+    @Option(bytes: "Size at which the next file begins: FILE, FILE.1, FILE.2, ..., or NAME.1.gz of NAME.gz.")
     var rotate: Int?
 
     func validate() throws {

@@ -97,9 +97,7 @@ struct MessageRenderer: ~Copyable {
     }
 
     /// Appends what is known of a payload that can't be decoded: `,"error":"…","payload":{"$bytes":"…"}`.
-    mutating func appendUndecodable(
-        _ payload: UnsafeRawBufferPointer, _ reason: String, to writer: inout JSONWriter
-    ) {
+    mutating func appendUndecodable(_ payload: UnsafeRawBufferPointer, _ reason: String, to writer: inout JSONWriter) {
         writer.append(",\"error\":")
         appendJSON(sentence: reason, to: &writer)
         writer.append(",\"payload\":")
@@ -129,9 +127,11 @@ struct MessageRenderer: ~Copyable {
         json.removeAll()
         let reader = reader
         let isHidden = json.redaction.hides(key)
-        try? reader.withValue(forKey: key) { document, node in
+        reader.withValue(forKey: key) { document, node in
             if isHidden { return json.append("***") }
-            guard [.list, .tuple].contains(document.kind(of: node)) else { return json.append(field: node, of: document) }
+            guard [.list, .tuple].contains(document.kind(of: node)) else {
+                return json.append(field: node, of: document)
+            }
             var items = document.elements(of: node)
             var isFirst = true
             while let item = items.next(in: document) {
@@ -152,7 +152,7 @@ struct MessageRenderer: ~Copyable {
         let isHidden = key.map { spelling.redaction.hides($0) } ?? false
         let isData = key.map { ByteString(stringLiteral: $0) == "data" } ?? false
         do {
-            try reader.withValue(forKey: key) { document, node throws(TooLong) in
+            try reader.withValue(forKey: key) { document, node in
                 if isHidden { return spelling.append(Spelling.hidden) }
                 spelling.data = isData ? node : key == nil ? document.value(forKey: "data", in: node) : nil
                 if !reader.isJSON { spelling.data = nil }
