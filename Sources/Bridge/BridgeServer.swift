@@ -69,8 +69,7 @@ package struct BridgeServer: Sendable {
         let transport = TransportEndpoint(configuration: configuration, tables: tables)
         let makeEndpoints = { purpose in
             HTTPEndpoints(
-                purpose: purpose, transport: transport,
-                emit: secret.map { EmitEndpoint(secret: $0, hostID: hostID) },
+                purpose: purpose, transport: transport, emit: secret.map { EmitEndpoint(secret: $0, hostID: hostID) },
                 operations: operations, metrics: metrics, router: router, configuration: configuration)
         }
         return BridgeServer(

@@ -16,7 +16,7 @@ extension HTTPConnection {
 
     /// Adds HTTP to a channel that its host has counted.
     ///
-    /// - Parameter headDeadline: when the first request's head must be there; nil counts from now.
+    /// - Parameter headDeadline: the latest time for the first request's head; nil counts from now.
     static func install(
         on channel: any Channel, host: any ConnectionHost, endpoints: any HTTPRequestHandler,
         headDeadline: NIODeadline? = nil

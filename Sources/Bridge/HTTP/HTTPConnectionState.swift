@@ -2,8 +2,8 @@ import DequeModule
 import NIOCore
 import NIOHTTP1
 
-/// One HTTP connection from request to request: what is read, when the next request is read, and when it is closed. No I/O,
-/// no clock.
+/// One HTTP connection from request to request: it decides how a request is read, when the next one is read, and when the
+/// connection closes. No I/O, no clock.
 ///
 ///     awaitingHead ──head──▶ receivingBody ──end──▶ responding ──response──▶ awaitingHead
 ///                   │              │                    ├── that closes ──▶ draining
@@ -45,7 +45,7 @@ struct HTTPConnectionState {
         case nextRequest
         /// Read and drop what comes, so that the response isn't lost to a reset.
         case drain
-        /// The parser stands still behind an offer of another protocol; another one goes on.
+        /// The parser stands still after an offer of another protocol; a new parser takes its place.
         case replaceParser
     }
 
@@ -60,7 +60,7 @@ struct HTTPConnectionState {
     private(set) var phase = Phase.awaitingHead
     /// Counts requests; tells a poll that waits from earlier ones of this connection.
     private(set) var requestID: UInt64 = 0
-    /// That of the latest request.
+    /// The offer of the latest request.
     private(set) var upgradeOffer = RequestFraming.UpgradeOffer.none
     private(set) var deadline: NIODeadline?
     private(set) var closesWhenIdle = false
@@ -69,7 +69,7 @@ struct HTTPConnectionState {
     private var waitingParts: Deque<WaitingPart> = []
     private let timeouts: Timeouts
 
-    /// - Parameter headDeadline: when the first request's head must be there.
+    /// - Parameter headDeadline: the latest time for the first request's head.
     init(headDeadline: NIODeadline, timeouts: Timeouts) {
         deadline = headDeadline
         self.timeouts = timeouts
@@ -207,8 +207,8 @@ struct HTTPConnectionState {
 
     // MARK: Without a parser
 
-    /// The connection becomes a websocket as soon as earlier responses are written; a client that never reads them is not
-    /// waited for.
+    /// The connection becomes a websocket as soon as earlier responses are written. The deadline ends a client that never
+    /// reads them.
     mutating func awaitWrites(at now: NIODeadline) { deadline = now + timeouts.idle }
 
     mutating func removeParser() {

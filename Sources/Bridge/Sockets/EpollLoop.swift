@@ -17,7 +17,7 @@ class EpollSource {
         if descriptor >= 0 { Glibc.close(descriptor) }
     }
 
-    /// Bytes may be there to read, or may be sent again. Sometimes called although neither is so.
+    /// There may be bytes to read, or room to send. Sometimes called although there is neither.
     func ready(canSend: Bool) {}
 
     /// The server stops.
@@ -107,7 +107,7 @@ final class EpollLoop {
             let count = Int(epoll_wait(epoll, events.baseAddress, CInt(events.count), 0))
             guard count > 0 else { return arm() }
             for event in events.prefix(count) {
-                // One that was closed by what came before leaves its slot empty, or to a source, who looks in vain.
+                // A source that an earlier event closed leaves its slot empty, or to a new source that finds nothing to read.
                 sources[Int(event.data.u64)]?.ready(canSend: event.events & EPOLLOUT.rawValue != 0)
             }
             host.flush()

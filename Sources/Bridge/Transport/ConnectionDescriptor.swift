@@ -43,7 +43,7 @@ enum ConnectionDescriptor {
     /// before each send, since NIO clears it on its loop before the descriptor's number can be reused; and after a byte has
     /// gone into the channel, all bytes go there until the channel has written them.
     ///
-    /// - Returns: how many bytes the kernel has taken; nil when the connection is broken.
+    /// - Returns: the number of bytes that the kernel has taken; nil when the connection is broken.
     static func send(_ bytes: ByteBuffer, over descriptor: CInt) -> Int? {
         let sent = bytes.withUnsafeReadableBytes { bytes in
             Glibc.send(descriptor, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL | MSG_DONTWAIT))

@@ -71,7 +71,7 @@ extension ConnectionHost {
         connections.epollLoop?.resume()
     }
 
-    /// Notes how many bytes of an unfinished message `input` holds now. If all together exceed the limit, the connections
+    /// Notes the bytes of an unfinished message that `input` holds now. If all together exceed the limit, the connections
     /// whose messages began first are closed: an honest client finishes its message soon.
     func note(unfinishedBytes bytes: Int, of input: any UnfinishedInput) {
         guard connections.unfinished.note(bytes, of: input, total: connections.total.unfinished) else { return }

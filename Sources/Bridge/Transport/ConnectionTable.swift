@@ -83,7 +83,7 @@ final class ConnectionTable {
         if connection.index < timed.count { timed[connection.index].index = connection.index }
     }
 
-    /// - Returns: how many connections had an overdue request.
+    /// - Returns: the number of connections with an overdue request.
     func closeOverdue(at now: NIODeadline) -> Int {
         var count = 0
         // From the last to the first: a connection that closes is replaced by the last one, which was checked before.

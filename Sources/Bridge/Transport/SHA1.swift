@@ -1,4 +1,4 @@
-/// SHA-1 (FIPS 180-4, section 6.1), for the websocket handshake, where it proves understanding and keeps no secret.
+/// SHA-1 (FIPS 180-4, section 6.1), for the websocket handshake, where it only proves that the server speaks the protocol.
 enum SHA1 {
     /// The digest's 20 bytes.
     static func digest(of message: [UInt8]) -> [UInt8] {

@@ -14,7 +14,7 @@ protocol UnfinishedInput: AnyObject {
 final class UnfinishedTotal: Sendable {
     let limit: Int
     private let count = Atomic(0)
-    /// When reaching the limit was last logged.
+    /// The time of the last log line about the limit.
     private let logged = Atomic(UInt64.max)
 
     init(limit: Int) { self.limit = limit }
@@ -22,7 +22,7 @@ final class UnfinishedTotal: Sendable {
     func add(_ bytes: Int) { count.wrappingAdd(bytes, ordering: .relaxed) }
 
     var isOverLimit: Bool { count.load(ordering: .relaxed) > limit }
-    /// An eighth is given up at once, so that under attack not every read has to look for the oldest.
+    /// An eighth is given up at once, so that not every read during an attack looks for the oldest.
     var isWellBelowLimit: Bool { count.load(ordering: .relaxed) <= limit - limit / 8 }
 
     /// True if a minute has passed since any loop last wrote the line.
@@ -40,7 +40,7 @@ struct UnfinishedInputs {
 
     var count: Int { entries.count }
 
-    /// Notes how many bytes `input` holds now.
+    /// Notes the bytes that `input` holds now.
     ///
     /// - Returns: true if more are held than before and all together exceed the limit.
     mutating func note(_ bytes: Int, of input: any UnfinishedInput, total: UnfinishedTotal) -> Bool {

@@ -1,6 +1,5 @@
 import Bytes
 import NIOCore
-import SocketIOProtocol
 
 /// A rule that a client's websocket frames break; each violation ends the connection.
 enum WebSocketViolation: String, Error, CustomStringConvertible {

@@ -28,7 +28,8 @@ package enum EngineIOPayload {
             guard part.withUnsafeBytes({ WTF8.isValid($0, surrogates: false) }) else { throw .invalidUTF8 }
             return try EngineIOPacket(text: part)
         }
-        guard let bytes = part.dropFirst().withUnsafeBytes({ Base64.decode($0, .unpadded) }) else { throw .invalidBase64 }
+        let bytes = part.dropFirst().withUnsafeBytes { Base64.decode($0, .unpadded) }
+        guard let bytes else { throw .invalidBase64 }
         return EngineIOPacket(binary: bytes[...])
     }
 
