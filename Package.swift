@@ -25,14 +25,15 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     ],
     targets: [
-        // Leaves: bytes in, values out. No Foundation, no NIO.
+        // What several targets share. Public for the sake of inlining, and no product.
         .target(name: "Bytes", swiftSettings: strict),
+        // Leaves: bytes in, values out. No Foundation, no NIO.
         .target(name: "JSONCodec", dependencies: ["Bytes"], swiftSettings: strict),
         .target(name: "PickleCodec", dependencies: ["Bytes"], swiftSettings: strict),
         // Saves time where PubSubMessages decodes emits, and decides nothing.
         .target(name: "EmitFastLane", dependencies: ["Bytes", "PickleCodec", "JSONCodec"], swiftSettings: strict),
         // Sans-IO protocols.
-        .target(name: "SocketIOProtocol", dependencies: ["Bytes", "JSONCodec"], swiftSettings: strict),
+        .target(name: "SocketIOProtocol", dependencies: ["Bytes"], swiftSettings: strict),
         .target(
             name: "PubSubMessages", dependencies: ["Bytes", "PickleCodec", "JSONCodec", "EmitFastLane"],
             swiftSettings: strict),

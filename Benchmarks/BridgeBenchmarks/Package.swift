@@ -23,7 +23,7 @@ let package = Package(
         .target(
             name: "PubSubMessages", dependencies: ["Bytes", "PickleCodec", "JSONCodec", "EmitFastLane"],
             swiftSettings: strict),
-        .target(name: "SocketIOProtocol", dependencies: ["Bytes", "JSONCodec"], swiftSettings: strict),
+        .target(name: "SocketIOProtocol", dependencies: ["Bytes"], swiftSettings: strict),
         // What stands between the bridge and a broker; the connection to Redis and its TLS would be minutes of building.
         .target(name: "RedisPubSub", dependencies: [nio, nioPosix], swiftSettings: strict),
         .systemLibrary(name: "CEpoll"),

@@ -1,8 +1,8 @@
 /// A hash of short texts: 128-bit products of secret words and words of the text, folded to 64 bits. The words are random,
 /// so that nobody can choose texts that collide. Takes a third of `Hasher`'s time.
 public struct KeyedHash: Sendable {
-    @usableFromInline let first: UInt64
-    @usableFromInline let second: UInt64
+    private let first: UInt64
+    private let second: UInt64
 
     init(first: UInt64, second: UInt64) {
         self.first = first
@@ -12,8 +12,8 @@ public struct KeyedHash: Sendable {
     /// The hash of this process.
     public static let ofThisProcess = KeyedHash(first: .random(in: .min ... .max), second: .random(in: .min ... .max))
 
-    /// Never 0.
-    @inlinable @inline(__always) public func hash(of bytes: UnsafeRawBufferPointer) -> UInt64 {
+    /// Never 0. Not inlined: its callers are small and are inlined themselves.
+    @inline(never) public func hash(of bytes: UnsafeRawBufferPointer) -> UInt64 {
         guard let base = bytes.baseAddress else { return 1 << 63 }
         let count = bytes.count
         var state = first ^ UInt64(truncatingIfNeeded: count)
@@ -42,16 +42,16 @@ public struct KeyedHash: Sendable {
         return Self.fold(state ^ first, second) | 1 << 63
     }
 
-    @inlinable @inline(__always) static func fold(_ left: UInt64, _ right: UInt64) -> UInt64 {
+    private static func fold(_ left: UInt64, _ right: UInt64) -> UInt64 {
         let product = left.multipliedFullWidth(by: right)
         return product.high ^ product.low
     }
 
-    @inlinable @inline(__always) static func word(_ base: UnsafeRawPointer, _ at: Int) -> UInt64 {
+    private static func word(_ base: UnsafeRawPointer, _ at: Int) -> UInt64 {
         base.loadUnaligned(fromByteOffset: at, as: UInt64.self)
     }
 
-    @inlinable @inline(__always) static func half(_ base: UnsafeRawPointer, _ at: Int) -> UInt64 {
+    private static func half(_ base: UnsafeRawPointer, _ at: Int) -> UInt64 {
         UInt64(base.loadUnaligned(fromByteOffset: at, as: UInt32.self))
     }
 }
