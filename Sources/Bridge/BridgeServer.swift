@@ -7,7 +7,7 @@ import PubSubMessages
 import RedisPubSub
 
 /// The server: one shard per event loop, the router on the first, HTTP in front.
-package final class BridgeServer: Sendable {
+package struct BridgeServer: Sendable {
     private let configuration: BridgeConfiguration
     private let group: MultiThreadedEventLoopGroup
     private let logger: Logger
@@ -42,19 +42,21 @@ package final class BridgeServer: Sendable {
                     readiness: readiness, metrics: metrics, logger: logger))
         }.get()
         var shards: [NIOLoopBound<Shard>] = []
+        var tables: [NIOLoopBound<SessionTable>] = []
         let connections = OpenConnections(
             limit: configuration.maxConnections, unfinishedLimit: configuration.unfinishedLimit)
         let refusalLog = ClientRefusalLog(configuration, logger: logger)
         for (index, loop) in loops.enumerated() {
-            shards.append(
-                try await loop.submit {
-                    let shard = Shard(
-                        eventLoop: loop, loopIndex: index, configuration: configuration, router: router,
-                        allConnections: connections, heartbeat: readiness.heartbeats[index],
-                        refusalLog: refusalLog, logger: logger)
-                    shard.start()
-                    return NIOLoopBound(shard, eventLoop: loop)
-                }.get())
+            let (shard, table) = try await loop.submit {
+                let shard = Shard(
+                    eventLoop: loop, loopIndex: index, configuration: configuration, router: router,
+                    allConnections: connections, heartbeat: readiness.heartbeats[index],
+                    refusalLog: refusalLog, logger: logger)
+                shard.start()
+                return (NIOLoopBound(shard, eventLoop: loop), NIOLoopBound(shard.sessions, eventLoop: loop))
+            }.get()
+            shards.append(shard)
+            tables.append(table)
         }
         await Self.startEpollLoops(of: shards, logger, willStart: willStartEpollLoop)
         try await router.start(shards: shards).get()
@@ -64,13 +66,11 @@ package final class BridgeServer: Sendable {
             configuration: configuration, hostID: hostID, shards: shards, router: router, scrape: scrape)
         let operations = OperationsEndpoint(
             readiness: readiness, scrape: scrape, metrics: metrics, explainer: explainer, secret: secret)
+        let transport = TransportEndpoint(configuration: configuration, tables: tables)
         let makeEndpoints = { purpose in
             HTTPEndpoints(
-                purpose: purpose,
-                transport: TransportEndpoint(configuration: configuration, shards: shards),
-                emit: secret.map {
-                    EmitEndpoint(secret: $0, hostID: hostID, usesFastLane: configuration.usesFastLane)
-                },
+                purpose: purpose, transport: transport,
+                emit: secret.map { EmitEndpoint(secret: $0, hostID: hostID) },
                 operations: operations, metrics: metrics, router: router, configuration: configuration)
         }
         return BridgeServer(
@@ -104,62 +104,16 @@ package final class BridgeServer: Sendable {
         }
     }
 
-    private init(
-        configuration: BridgeConfiguration, group: MultiThreadedEventLoopGroup, logger: Logger,
-        router: RouterReference, shards: [NIOLoopBound<Shard>], endpoints: HTTPEndpoints,
-        adminEndpoints: HTTPEndpoints, readiness: Readiness, scrape: Scrape
-    ) {
-        self.configuration = configuration
-        self.group = group
-        self.logger = logger
-        self.router = router
-        self.shards = shards
-        self.endpoints = endpoints
-        self.adminEndpoints = adminEndpoints
-        self.readiness = readiness
-        self.scrape = scrape
-    }
-
     /// Binds and accepts.
     ///
     /// - Returns: the listening channel; its local address has the port that the system chose for port 0.
     package func listen(host: String, port: Int) async throws -> any Channel {
-        let (shards, endpoints) = (shards, endpoints)
-        let isDirect = try await shards[0].eventLoop.submit { shards[0].value.connections.epollLoop != nil }.get()
-        let channel = try await ServerBootstrap(group: isDirect ? shards[0].eventLoop : group, childGroup: group)
-            // After a restart thousands of pages connect at once.
-            .serverChannelOption(.backlog, value: 4096)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            // Connections inherit it.
-            .serverChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .serverChannelOption(.autoRead, value: !isDirect)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    guard let shard = shards.first(where: { $0.eventLoop === channel.eventLoop })?.value else { return }
-                    guard shard.mayAccept() else { throw TooManyConnections() }
-                    try HTTPConnection.install(on: channel, host: shard, endpoints: endpoints)
-                }
-            }
-            .bind(host: host, port: port).get()
-        if isDirect { try await accept(from: channel) }
-        return channel
-    }
-
-    /// Accepts the connections of a channel that doesn't accept itself.
-    private func accept(from channel: any Channel) async throws {
-        let (shards, endpoints) = (shards, endpoints)
-        try await channel.eventLoop.submit {
-            guard let epollLoop = shards[0].value.connections.epollLoop else { throw ChannelError.operationUnsupported }
-            let socket = try ListeningSocket(
-                try ConnectionDescriptor.duplicate(of: channel).take(), epollLoop: epollLoop, hosts: shards,
-                endpoints: endpoints)
-            channel.closeFuture.assumeIsolated().whenComplete { _ in socket.close() }
-        }.get()
+        try await Self.bind(host, port, for: shards, group, endpoints)
     }
 
     /// Binds the operators' listener, on an event loop of its own so that it responds even if the others hang.
     package func listenForOperators(host: String, port: Int, eventLoop: any EventLoop) async throws -> any Channel {
-        let (configuration, logger, endpoints) = (configuration, logger, adminEndpoints)
+        let (configuration, logger) = (configuration, logger)
         let bound = try await eventLoop.submit {
             let host = AdminHost(
                 ConnectionTable(
@@ -168,15 +122,41 @@ package final class BridgeServer: Sendable {
             host.start()
             return NIOLoopBound(host, eventLoop: eventLoop)
         }.get()
-        return try await ServerBootstrap(group: eventLoop)
+        return try await Self.bind(host, port, for: [bound], eventLoop, adminEndpoints)
+    }
+
+    /// - Parameter hosts: one for each event loop of the group; the first accepts.
+    private static func bind<Host: ConnectionHost>(
+        _ host: String, _ port: Int, for hosts: [NIOLoopBound<Host>], _ group: any EventLoopGroup,
+        _ endpoints: HTTPEndpoints
+    ) async throws -> any Channel {
+        let first = hosts[0]
+        let isDirect = try await first.eventLoop.submit { first.value.connections.epollLoop != nil }.get()
+        let channel = try await ServerBootstrap(group: first.eventLoop, childGroup: group)
+            // After a restart thousands of pages connect at once.
+            .serverChannelOption(.backlog, value: 4096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            // Connections inherit it.
+            .serverChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .serverChannelOption(.autoRead, value: !isDirect)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    guard bound.value.mayAccept() else { throw TooManyConnections() }
-                    try HTTPConnection.install(on: channel, host: bound.value, endpoints: endpoints)
+                    guard let host = hosts.first(where: { $0.eventLoop === channel.eventLoop })?.value else { return }
+                    guard host.mayAccept() else { throw TooManyConnections() }
+                    try host.connections.opened(channel)
+                    try HTTPConnection.install(on: channel, host: host, endpoints: endpoints)
                 }
             }
             .bind(host: host, port: port).get()
+        guard isDirect else { return channel }
+        try await channel.eventLoop.submit {
+            guard let epollLoop = first.value.connections.epollLoop else { throw ChannelError.operationUnsupported }
+            let socket = try ListeningSocket(
+                try ConnectionDescriptor.duplicate(of: channel).take(), epollLoop: epollLoop, hosts: hosts,
+                endpoints: endpoints)
+            channel.closeFuture.assumeIsolated().whenComplete { _ in socket.close() }
+        }.get()
+        return channel
     }
 
     /// Stops accepting, tells every client, waits for them within the close timeout, and leaves Redis.

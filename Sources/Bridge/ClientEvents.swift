@@ -167,7 +167,7 @@ final class ClientEvents {
             shard.registry.enter(socket, room: room)
         }
         if join.request.wantsGaps { socket.wantsGaps = true }
-        shard.counters.joins += 1
+        shard.sessions.counters.joins += 1
         guard let ackID = join.ackID else { return }
         shard.whenRoutable { socket.acknowledge(ackID, #"[{"ok":true}]"#) }
     }
@@ -179,12 +179,12 @@ final class ClientEvents {
     private func refuse(
         _ refusal: JoinRequest.Refusal, _ room: ByteString?, _ socket: Socket, _ ackID: Int?
     ) {
-        if refusal == .tooManyRooms { shard?.counters.roomLimitReached += 1 }
-        if refusal == .tooManyPendingJoins { shard?.counters.pendingJoinLimitReached += 1 }
+        if refusal == .tooManyRooms { shard?.sessions.counters.roomLimitReached += 1 }
+        if refusal == .tooManyPendingJoins { shard?.sessions.counters.pendingJoinLimitReached += 1 }
         socket.session.refused(
             ClientRefusal(
                 .joinRefused, ByteString(refusal.rawValue), namespace: socket.namespace.name, room: room ?? ""))
-        shard?.counters.joinsRefused += 1
+        shard?.sessions.counters.joinsRefused += 1
         logger.debug("join refused", metadata: ["sid": "\(socket.sid)", "reason": "\(refusal.rawValue)"])
         socket.acknowledge(ackID, refusal)
     }

@@ -16,7 +16,8 @@ struct RefusalLog {
     ///
     /// - Parameter attachmentCount: the event's attachments, logged if there are too many.
     mutating func log(
-        _ mistakes: SenderMistakes, of hostID: ByteString?, redisChannel: UnsafeRawBufferPointer, attachmentCount: Int = 0
+        _ mistakes: SenderMistakes, of hostID: ByteString?, redisChannel: UnsafeRawBufferPointer,
+        attachmentCount: Int = 0
     ) {
         for mistake in mistakes.all {
             let sentence =

@@ -9,11 +9,11 @@ extension Router {
     /// event loop: emits that arrive together leave in one write to each client and one to Redis.
     ///
     /// - Returns: why it isn't published, if that is known already, or the error reply to the one before it.
-    func emit(_ emit: OwnEmit) throws -> RedisError? {
+    func emit(_ payload: [UInt8]) throws -> RedisError? {
         counters.httpMessages += 1
-        try decoder.decoding(emit) { try route($0) }
+        try payload.withUnsafeBytes { try route(try decoder.decode($0, includingOwn: true)) }
         if !publisher.hasBatch { eventLoop.assumeIsolated().execute { self.finishEmits() } }
-        let obstacle = publisher.append(emit.payload, as: publisher.format(for: senders))
+        let obstacle = publisher.append(payload, as: publisher.format(for: senders))
         if publisher.isBatchFull { finishEmits() }
         return obstacle
     }
@@ -40,7 +40,7 @@ extension Router {
         return parts.and(publication(of: message)).assumeIsolated().map { parts, publication in
             let report = EmitReport(
                 parts, namespace: emit.namespace, allowed: self.configuration.namespaces, publication: publication)
-            if report.matched > 0 {
+            if report.sum.matched > 0 {
                 self.counters.messagesDelivered += 1
             } else {
                 self.counters.messagesForNobody += 1

@@ -49,8 +49,7 @@ final class Router: PubSubDelegate {
             configuration: configuration, hostID: hostID, loopCount: loopCount, publisher: publisher,
             eventLoop: broker.eventLoop, readiness: readiness, metrics: metrics)
         gaps = GapMonitor(
-            capacity: configuration.maxGaps, eventLoop: broker.eventLoop, readiness: readiness, metrics: metrics,
-            logger: logger)
+            eventLoop: broker.eventLoop, readiness: readiness, metrics: metrics, logger: logger)
         secrets = RoomSecretReader(broker: broker, limit: configuration.maxSecretBytes, logger: logger)
         senders = SenderMonitor(configuration: configuration, logger: logger, now: broker.eventLoop.now)
     }
@@ -101,7 +100,6 @@ final class Router: PubSubDelegate {
         // Set when the decoder has asked, and somebody on this loop is in the room.
         var isLocal = false
         do throws(PubSubMessageError) {
-            if publisher.takeEcho(payload) { return try route(.ignored(.ownMessage)) }
             let message = try decoder.decode(payload) { rooms.mayReach($0, of: $1, isLocal: &isLocal) }
             senders.note(message, payload.count, decodedBy: decoder, redisChannel, counters: &counters)
             isNoted = true
@@ -123,7 +121,6 @@ final class Router: PubSubDelegate {
             gaps.subscriptionIsUp()
             sendCanary()
         case .lost(let cause, let since):
-            publisher.subscriptionWasLost()
             gaps.subscriptionWasLost(cause, since: since)
         }
     }
@@ -236,7 +233,7 @@ final class Router: PubSubDelegate {
 
     /// Gives back the memory that large messages took: some time later, since they come in bursts.
     private func giveMemoryBack() {
-        let hasFreedMuch = rooms.localLoop >= 0 && shards[rooms.localLoop].value.allConnections.takeTrim()
+        let hasFreedMuch = rooms.localLoop >= 0 && shards[rooms.localLoop].value.connections.total.takeTrim()
         if hasLargeScratch || decoder.writerBytes > BridgeLimits.keptScratchBytes {
             hasLargeScratch = false
             decoder.releaseScratch()

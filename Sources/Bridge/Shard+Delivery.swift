@@ -7,7 +7,7 @@ import SocketIOProtocol
 extension Shard {
     /// Carries out the commands of one batch of messages, then writes to each client once.
     func perform(_ commands: [ShardCommand]) {
-        isOnlyDelivery = commands.count == 1 && touched.isEmpty
+        isOnlyDelivery = commands.count == 1 && sessions.isFlushed
         for command in commands { perform(command) }
         isOnlyDelivery = false
         flush()
@@ -21,7 +21,7 @@ extension Shard {
             guard let socket = socket(sid, in: namespace) else { return }
             let session = socket.session
             session.remove(socket)
-            enqueue(to: session) { SocketIOPacketWriter.writeDisconnect(namespace: namespace, to: &$0) }
+            session.enqueueSolicited { SocketIOPacketWriter.writeDisconnect(namespace: namespace, to: &$0) }
         case .enterRoom(let sid, let room, let namespace):
             if let socket = socket(sid, in: namespace) { registry.enter(socket, room: room) }
             router.enterPerformed(namespace: namespace, room: room, loop: loopIndex)
@@ -43,7 +43,7 @@ extension Shard {
 
     /// - Parameter isLast: a flush follows at once.
     func deliver(_ delivery: Delivery, isLast: Bool) {
-        isOnlyDelivery = isLast && touched.isEmpty
+        isOnlyDelivery = isLast && sessions.isFlushed
         deliver(delivery)
         isOnlyDelivery = false
     }
@@ -91,7 +91,7 @@ extension Shard {
             if isOnlyDelivery { session.send(packet) } else { session.enqueue(packet) }
         case .expectingAck(let body, let address):
             let (id, forgotOne) = socket.expectAck(for: address, limit: configuration.maxPendingAcks)
-            if forgotOne { counters.acksForgotten += 1 }
+            if forgotOne { sessions.counters.acksForgotten += 1 }
             session.enqueue(packet(of: body, namespace: delivery.namespace, ackID: id))
         }
     }
@@ -109,7 +109,7 @@ extension Shard {
             for socket in namespace.sockets.values where socket.wantsGaps {
                 let shared = packet ?? self.packet(of: body, namespace: namespace.name)
                 packet = shared
-                counters.gapNotices += 1
+                sessions.counters.gapNotices += 1
                 socket.session.enqueue(shared)
             }
         }

@@ -65,26 +65,28 @@ public struct ByteString: Hashable, Sendable, ExpressibleByStringLiteral, Custom
     }
 }
 
-/// True if two runs of bytes are the same. Compares words, the last of which may overlap the one before: a call of
-/// `memcmp` costs more than comparing a key of a message.
+/// True if two runs of bytes are the same. Without a call of `memcmp`, which costs more than comparing a
+/// key of a message.
 @inlinable public func equalBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
     let count = left.count
     guard count == right.count else { return false }
     guard let one = left.baseAddress, let other = right.baseAddress else { return true }
-    func isEqual<Word: FixedWidthInteger & BitwiseCopyable>(at index: Int, _: Word.Type) -> Bool {
-        one.loadUnaligned(fromByteOffset: index, as: Word.self)
-            == other.loadUnaligned(fromByteOffset: index, as: Word.self)
+    var index = 0
+    while count &- index >= 8 {
+        let word = one.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+        if word != other.loadUnaligned(fromByteOffset: index, as: UInt64.self) { return false }
+        index &+= 8
     }
-    if count >= 8 {
-        var index = 0
-        while count &- index > 8 {
-            if !isEqual(at: index, UInt64.self) { return false }
-            index &+= 8
-        }
-        return isEqual(at: count &- 8, UInt64.self)
+    if count &- index >= 4 {
+        let word = one.loadUnaligned(fromByteOffset: index, as: UInt32.self)
+        if word != other.loadUnaligned(fromByteOffset: index, as: UInt32.self) { return false }
+        index &+= 4
     }
-    if count >= 4 { return isEqual(at: 0, UInt32.self) && isEqual(at: count &- 4, UInt32.self) }
-    for index in 0..<count where !isEqual(at: index, UInt8.self) { return false }
+    while index < count {
+        let byte = one.load(fromByteOffset: index, as: UInt8.self)
+        if byte != other.load(fromByteOffset: index, as: UInt8.self) { return false }
+        index &+= 1
+    }
     return true
 }
 

@@ -11,6 +11,14 @@ extension JSONWriter {
         appendDigits(value, minimumCount: 2)
     }
 
+    /// Appends the lowest digits of a number in lower-case hexadecimal.
+    package mutating func appendHexadecimal(_ value: UInt32, digits: Int) {
+        for index in (0..<digits).reversed() {
+            let digit = UInt8(truncatingIfNeeded: value >> UInt32(index * 4) & 0xF)
+            append(digit < 10 ? 0x30 + digit : 0x57 + digit)
+        }
+    }
+
     /// Appends an integer of any size, given as little-endian two's complement (pickle's LONG1, LONG4). Empty is 0.
     ///
     /// Takes time quadratic in the length: the caller bounds it.
@@ -116,43 +124,28 @@ extension JSONWriter {
     /// Exact: no two decimals of at most 15 digits are the same double, so one that reads back as the value is the
     /// shortest, except for its trailing zeros. A reader would also divide integers below 2^53 by a power of ten.
     private mutating func appendShortDecimal(_ value: Double) -> Bool {
-        let magnitude = value.magnitude
-        guard magnitude >= 1e-4, magnitude < 1e12 else { return false }
-        // Few decimals are the commonest. Rounding is by truncation of half more: a wrong guess reads back differently.
-        let thousandths = UInt64(magnitude * 1e3 + 0.5)
-        if Double(thousandths) / 1e3 == magnitude, thousandths < 1_000_000_000_000_000 {
-            if value.sign == .minus { append(UInt8(ascii: "-")) }
-            appendThousandths(thousandths)
-            return true
-        }
-        guard magnitude < 1e9 else { return false }
-        let millionths = UInt64(magnitude * 1e6 + 0.5)
-        guard Double(millionths) / 1e6 == magnitude else { return false }
+        guard value.magnitude >= 1e-4 else { return false }
+        // Few decimals are the commonest.
+        return value.magnitude < 1e12 && append(value, decimals: 3, scale: 1000)
+            || value.magnitude < 1e9 && append(value, decimals: 6, scale: 1_000_000)
+    }
+
+    /// Appends a number with so many decimals or fewer, at least one; false if it has more.
+    @inline(__always) private mutating func append(_ value: Double, decimals: Int, scale: UInt64) -> Bool {
+        // Rounding is by truncation of half more: a wrong guess reads back differently.
+        let scaled = UInt64(value.magnitude * Double(scale) + 0.5)
+        guard Double(scaled) / Double(scale) == value.magnitude else { return false }
         if value.sign == .minus { append(UInt8(ascii: "-")) }
-        appendInteger(millionths / 1_000_000)
+        appendInteger(scaled / scale)
         append(UInt8(ascii: "."))
-        var fraction = UInt32(truncatingIfNeeded: millionths % 1_000_000)
-        var digits = 6
+        var fraction = UInt32(truncatingIfNeeded: scaled % scale)
+        var digits = decimals
         while digits > 1, fraction % 10 == 0 {
             fraction /= 10
             digits &-= 1
         }
         appendDigits(UInt64(fraction), count: digits)
         return true
-    }
-
-    /// Appends a number of thousandths as a decimal without trailing zeros, except for one after the point.
-    @inline(__always) private mutating func appendThousandths(_ value: UInt64) {
-        appendInteger(value / 1000)
-        let fraction = UInt32(truncatingIfNeeded: value % 1000)
-        let hundreds = fraction / 100
-        let tens = fraction / 10 % 10
-        let ones = fraction % 10
-        // Point and three digits as one word; the next append overwrites the digits that aren't needed.
-        let word = 0x3030_302e | hundreds << 8 | tens << 16 | ones << 24
-        reserve(4)
-        end.storeBytes(of: word.littleEndian, as: UInt32.self)
-        buffer.used &+= ones != 0 ? 4 : tens != 0 ? 3 : 2
     }
 }
 
@@ -161,7 +154,7 @@ extension JSONWriter {
 private struct FloatText: TextOutputStream {
     /// The longest double takes 24 characters.
     static let capacity = 32
-    /// Where there is room for as many.
+    /// Memory with room for that many.
     let target: UnsafeMutableRawPointer
     var count = 0
 
@@ -178,5 +171,17 @@ private struct FloatText: TextOutputStream {
         guard let source = bytes.baseAddress, count + bytes.count <= Self.capacity else { return }
         (target + count).copyMemory(from: source, byteCount: bytes.count)
         count &+= bytes.count
+    }
+}
+
+extension UInt8 {
+    /// The value of a hexadecimal digit in ASCII, of either case; nil for another character.
+    package var hexadecimalValue: UInt8? {
+        switch self {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): self &- UInt8(ascii: "0")
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): self &- UInt8(ascii: "A") &+ 10
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): self &- UInt8(ascii: "a") &+ 10
+        default: nil
+        }
     }
 }

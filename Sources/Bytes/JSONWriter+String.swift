@@ -5,13 +5,8 @@ extension JSONWriter {
     /// surrogate pair, lone surrogates stay lone; `\" \\ \n \r \t \b \f` are short. A byte that isn't WTF-8 becomes
     /// `\ufffd`.
     public mutating func appendString(wtf8 text: UnsafeRawBufferPointer) {
-        reserve(text.count &+ 2)
+        if appendUnescapedString(text) { return }
         append(UInt8(ascii: "\""))
-        if appendShort(text) { return }
-        if unescapedRunLength(text, from: 0) == text.count {
-            append(raw: text)
-            return append(UInt8(ascii: "\""))
-        }
         appendEscaped(wtf8: text)
         append(UInt8(ascii: "\""))
     }
@@ -45,31 +40,6 @@ extension JSONWriter {
                 index &+= length
             } while index < text.count && text[index] >= 0x80
         }
-    }
-
-    /// Appends a text of 4 to 16 bytes, as most are, and the closing quote, if nothing in it needs an escape. Head and
-    /// tail are words that overlap; the room is there.
-    @inline(__always) private mutating func appendShort(_ text: UnsafeRawBufferPointer) -> Bool {
-        let count = text.count
-        guard count >= 4, count <= 16, let source = text.baseAddress else { return false }
-        precondition(buffer.capacity &- self.count > count)
-        let target = end
-        if count >= 8 {
-            let head = source.loadUnaligned(as: UInt64.self)
-            let tail = source.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
-            if hasSpecial(head) || hasSpecial(tail) { return false }
-            target.storeBytes(of: head, as: UInt64.self)
-            target.storeBytes(of: tail, toByteOffset: count &- 8, as: UInt64.self)
-        } else {
-            let head = source.loadUnaligned(as: UInt32.self)
-            let tail = source.loadUnaligned(fromByteOffset: count &- 4, as: UInt32.self)
-            if hasSpecial(UInt64(head) << 32 | UInt64(tail)) { return false }
-            target.storeBytes(of: head, as: UInt32.self)
-            target.storeBytes(of: tail, toByteOffset: count &- 4, as: UInt32.self)
-        }
-        target.storeBytes(of: UInt8(ascii: "\""), toByteOffset: count, as: UInt8.self)
-        buffer.used &+= count &+ 1
-        return true
     }
 
     /// Appends a literal in quotes, escaped.
@@ -149,7 +119,3 @@ func specialBytes(of word: UInt64) -> UInt64 {
         | (delete &- ones) & ~delete | word
     return special & (ones &* 0x80)
 }
-
-/// True if one of eight bytes needs an escape.
-@inline(__always)
-private func hasSpecial(_ word: UInt64) -> Bool { specialBytes(of: word) != 0 }

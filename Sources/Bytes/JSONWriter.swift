@@ -21,12 +21,12 @@ public struct JSONWriter: ~Copyable {
     /// Where the next byte goes.
     var end: UnsafeMutableRawPointer { UnsafeMutableRawPointer(buffer.base + buffer.count) }
 
-    /// Forgets what was written and keeps the capacity.
+    /// Removes all bytes and keeps the capacity.
     @inlinable public mutating func removeAll() {
         buffer.truncate(to: 0)
     }
 
-    /// Forgets what was written after the first `count` bytes.
+    /// Removes all bytes after the first `count`.
     @inlinable public mutating func truncate(to count: Int) {
         buffer.truncate(to: count)
     }
@@ -54,8 +54,7 @@ public struct JSONWriter: ~Copyable {
 
     /// Appends bytes as they are.
     @inlinable public mutating func append(raw bytes: UnsafeRawBufferPointer) {
-        guard let source = bytes.baseAddress else { return }
-        buffer.append(from: source.assumingMemoryBound(to: UInt8.self), count: bytes.count)
+        buffer.append(bytes)
     }
 
     /// Appends a code point as WTF-8, surrogates included.
@@ -63,12 +62,12 @@ public struct JSONWriter: ~Copyable {
         buffer.append(codePoint: codePoint)
     }
 
-    /// Calls `body` with what was written; valid only during the call.
+    /// Calls `body` with the bytes written, which are valid only during the call.
     @inlinable public func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
         try body(UnsafeRawBufferPointer(start: buffer.base, count: count))
     }
 
-    /// A copy of what was written.
+    /// A copy of the bytes written.
     public func copyBytes() -> [UInt8] {
         withUnsafeBytes { Array($0) }
     }

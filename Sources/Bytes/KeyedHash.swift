@@ -13,7 +13,7 @@ public struct KeyedHash: Sendable {
     public static let ofThisProcess = KeyedHash(first: .random(in: .min ... .max), second: .random(in: .min ... .max))
 
     /// Never 0.
-    @inlinable public func hash(of bytes: UnsafeRawBufferPointer) -> UInt64 {
+    @inlinable @inline(__always) public func hash(of bytes: UnsafeRawBufferPointer) -> UInt64 {
         guard let base = bytes.baseAddress else { return 1 << 63 }
         let count = bytes.count
         var state = first ^ UInt64(truncatingIfNeeded: count)
@@ -42,16 +42,16 @@ public struct KeyedHash: Sendable {
         return Self.fold(state ^ first, second) | 1 << 63
     }
 
-    @inlinable static func fold(_ left: UInt64, _ right: UInt64) -> UInt64 {
+    @inlinable @inline(__always) static func fold(_ left: UInt64, _ right: UInt64) -> UInt64 {
         let product = left.multipliedFullWidth(by: right)
         return product.high ^ product.low
     }
 
-    @inlinable static func word(_ base: UnsafeRawPointer, _ at: Int) -> UInt64 {
+    @inlinable @inline(__always) static func word(_ base: UnsafeRawPointer, _ at: Int) -> UInt64 {
         base.loadUnaligned(fromByteOffset: at, as: UInt64.self)
     }
 
-    @inlinable static func half(_ base: UnsafeRawPointer, _ at: Int) -> UInt64 {
+    @inlinable @inline(__always) static func half(_ base: UnsafeRawPointer, _ at: Int) -> UInt64 {
         UInt64(base.loadUnaligned(fromByteOffset: at, as: UInt32.self))
     }
 }

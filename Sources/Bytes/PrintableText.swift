@@ -4,8 +4,8 @@ package enum PrintableText {
     /// Most characters that a name from outside may take in a line.
     @inlinable package static var maximumCharacters: Int { 128 }
 
-    /// A text on one line: what can't be printed is escaped as Python does (`\n`, `\x1b`, `\u2028`, `\ud800`), and a
-    /// longer text ends with `…`.
+    /// A text on one line. Characters that can't be printed are escaped as Python does (`\n`, `\x1b`, `\u2028`, `\ud800`),
+    /// and a longer text ends with `…`.
     ///
     /// A backslash is not escaped, so that a second pass doesn't change the text.
     ///
@@ -77,13 +77,13 @@ package enum PrintableText {
         case 0x09: writer.append("t")
         case ..<0x100:
             writer.append("x")
-            append(hexadecimal: scalar, digits: 2, to: &writer)
+            writer.appendHexadecimal(scalar, digits: 2)
         case ..<0x1_0000:
             writer.append("u")
-            append(hexadecimal: scalar, digits: 4, to: &writer)
+            writer.appendHexadecimal(scalar, digits: 4)
         default:
             writer.append("U")
-            append(hexadecimal: scalar, digits: 8, to: &writer)
+            writer.appendHexadecimal(scalar, digits: 8)
         }
     }
 
@@ -93,13 +93,6 @@ package enum PrintableText {
         case ..<0x100: 4
         case ..<0x1_0000: 6
         default: 10
-        }
-    }
-
-    package static func append(hexadecimal value: UInt32, digits: Int, to writer: inout JSONWriter) {
-        for index in (0..<digits).reversed() {
-            let digit = UInt8(truncatingIfNeeded: value >> UInt32(index * 4) & 0xF)
-            writer.append(digit < 10 ? 0x30 + digit : 0x57 + digit)
         }
     }
 }

@@ -29,7 +29,6 @@ public struct RawArray<Element: BitwiseCopyable>: ~Copyable {
     }
 
     @inlinable @inline(__always) public var isEmpty: Bool { count == 0 }
-    @inlinable @inline(__always) public var isFull: Bool { count == capacity }
 
     @inlinable @inline(__always) public subscript(index: Int) -> Element {
         get {
@@ -91,7 +90,7 @@ public struct RawArray<Element: BitwiseCopyable>: ~Copyable {
         reserved = wanted
     }
 
-    /// Gives memory above `limit` elements back, so that one large pickle does not hold it for ever.
+    /// Gives memory above `limit` elements back, so that one large input doesn't hold it for ever.
     @inlinable @inline(__always) public mutating func shrink(to limit: Int) {
         used = 0
         if capacity > limit { release() }

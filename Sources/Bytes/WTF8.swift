@@ -122,6 +122,12 @@ public enum WTF8 {
 }
 
 extension RawArray where Element == UInt8 {
+    /// Appends bytes that lie outside this array.
+    @inlinable public mutating func append(_ bytes: UnsafeRawBufferPointer) {
+        guard let base = bytes.baseAddress else { return }
+        append(from: base.assumingMemoryBound(to: UInt8.self), count: bytes.count)
+    }
+
     /// Appends a code point up to U+10FFFF, surrogates included.
     package mutating func append(codePoint: UInt32) {
         func tail(_ shift: UInt32) -> UInt8 { UInt8(0x80 | (codePoint >> shift) & 0x3f) }

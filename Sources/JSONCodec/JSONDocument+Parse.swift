@@ -1,7 +1,7 @@
 extension JSONDocument {
     /// Parses one text.
     ///
-    /// Accepts what Python's `json.loads(bytes)` accepts: UTF-8 with or without a byte order mark, UTF-16 and UTF-32,
+    /// Accepts the same texts as Python's `json.loads(bytes)`: UTF-8 with or without a byte order mark, UTF-16 and UTF-32,
     /// white space around the value, `NaN`, `Infinity`, `-Infinity`, raw surrogates (WTF-8). Linear in the input;
     /// nesting costs no stack.
     ///
@@ -55,7 +55,7 @@ extension JSONDocument {
                     if kind == .object { try parseKey(&scanner, expected: .keyOrEnd) }
                 }
             }
-            // After a value: closing brackets, as many as there are, then a comma or the end.
+            // After a value: any number of closing brackets, then a comma or the end.
             while isComplete {
                 guard open != none else { return greatestDepth }
                 scanner.skipWhitespace()

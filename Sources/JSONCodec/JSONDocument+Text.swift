@@ -15,15 +15,18 @@ extension JSONDocument {
 
 /// Appends a string's content with its escapes resolved. A pair of escaped surrogates becomes one code point; a lone
 /// one stays, as WTF-8.
-func unescape(_ content: UnsafeRawBufferPointer, into writer: inout JSONWriter) {
+///
+/// - Parameter isRespelled: escapes the result again as `json.dumps` does.
+func unescape(_ content: UnsafeRawBufferPointer, into writer: inout JSONWriter, isRespelled: Bool = false) {
     var index = 0
     while index < content.count {
         var end = index
         while end < content.count, content[end] != UInt8(ascii: "\\") { end &+= 1 }
-        writer.append(raw: UnsafeRawBufferPointer(rebasing: content[index..<end]))
+        let plain = UnsafeRawBufferPointer(rebasing: content[index..<end])
+        if isRespelled { writer.appendEscaped(wtf8: plain) } else { writer.append(raw: plain) }
         guard end < content.count else { return }
         let (scalar, length) = escapedScalar(content, at: end)
-        writer.append(codePoint: scalar)
+        if isRespelled { writer.appendScalar(scalar) } else { writer.append(codePoint: scalar) }
         index = end &+ length
     }
 }

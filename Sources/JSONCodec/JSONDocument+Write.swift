@@ -117,21 +117,8 @@ extension JSONDocument {
         if entry.flags.contains(.isCanonical) {
             writer.append(raw: content)
         } else {
-            writeRespelled(content, to: &writer)
+            unescape(content, into: &writer, isRespelled: true)
         }
         writer.append(UInt8(ascii: "\""))
-    }
-
-    private func writeRespelled(_ content: UnsafeRawBufferPointer, to writer: inout JSONWriter) {
-        var index = 0
-        while index < content.count {
-            var end = index
-            while end < content.count, content[end] != UInt8(ascii: "\\") { end &+= 1 }
-            writer.appendEscaped(wtf8: UnsafeRawBufferPointer(rebasing: content[index..<end]))
-            guard end < content.count else { return }
-            let (scalar, length) = escapedScalar(content, at: end)
-            writer.appendScalar(scalar)
-            index = end &+ length
-        }
     }
 }

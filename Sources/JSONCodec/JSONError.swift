@@ -8,7 +8,7 @@ package struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
         case controlCharacter(UInt8)
         case badEscape
         case badUTF8
-        /// UTF-16 or UTF-32 whose length isn't a multiple of its unit, or with a code point above U+10FFFF.
+        /// UTF-16 or UTF-32 with half a unit at its end, or with a code point above U+10FFFF.
         case badUnicode
         case integerTooLong(characters: Int, limit: Int)
         case tooDeep(limit: Int)
@@ -67,7 +67,7 @@ package struct JSONLimits: Sendable {
     package var maximumDepth: Int
     /// Values and keys together; each takes 16 bytes of scratch.
     package var maximumNodes: Int
-    /// Characters of an integer including its sign: what python-engineio's `json.py` allows since 4.1.
+    /// Characters of an integer including its sign. The default is the limit of python-engineio's `json.py` since 4.1.
     package var maximumIntegerDigits: Int
     /// Bytes of the text. At most 2^31-1, since offsets are 32 bits wide.
     package var maximumBytes: Int

@@ -79,7 +79,7 @@ struct JSONScanner {
         index &+= length
     }
 
-    /// Passes an escape; returns whether Python would print it so.
+    /// Passes an escape. Returns true if Python would print the character so.
     private mutating func scanEscape() throws(JSONError) -> Bool {
         guard index &+ 1 < text.count else { throw JSONError(.endOfText, at: text.count) }
         switch text[index &+ 1] {
@@ -136,14 +136,7 @@ struct JSONScanner {
 func hexadecimalUnit(_ text: UnsafeRawBufferPointer, at index: Int) -> UInt32? {
     var unit: UInt32 = 0
     for position in index..<index &+ 4 {
-        let byte = text[position]
-        let digit: UInt8
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = byte &- UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = byte &- UInt8(ascii: "a") &+ 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): digit = byte &- UInt8(ascii: "A") &+ 10
-        default: return nil
-        }
+        guard let digit = text[position].hexadecimalValue else { return nil }
         unit = unit << 4 | UInt32(digit)
     }
     return unit

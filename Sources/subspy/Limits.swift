@@ -30,33 +30,33 @@ enum Limits {
     static let batchMessages = unansweredMessages / 4
     /// Bytes of one write, so that large messages don't wait for a full batch.
     static let batchBytes = 256 << 10
-    /// Time before a command is tried again that Redis did not take.
+    /// Time before a command that Redis did not take is tried again.
     static let retryAfter = Duration.milliseconds(50)
 
     // MARK: POST /emit
 
     static let connectTimeout = Duration.seconds(5)
-    /// Time without any response after which none is expected any more.
+    /// Time after which a missing response is no longer expected.
     static let responseTimeout = Duration.seconds(30)
-    /// Time before a server is tried again that can't be reached.
+    /// Time before an unreachable server is tried again.
     static let reconnectAfter = Duration.milliseconds(200)
     /// Larger bodies are announced with `Expect: 100-continue`: a server may refuse them before they are sent.
     static let unannouncedBodyBytes = 64 << 10
     /// Time to wait for `100 Continue`, which old servers don't send.
     static let continueTimeout = Duration.seconds(1)
-    /// Bytes that are kept of a response: enough for its sentence.
+    /// Bytes of a response that are kept: enough for its sentence.
     static let responseBytes = 4_096
-    /// Characters that are shown of that sentence.
+    /// Characters of that sentence that are shown.
     static let responseCharacters = 512
 
     // MARK: Output
 
     /// Bytes that standard output or a recording holds back within a burst of messages.
     static let heldBytes = 64 << 10
-    /// Time after which the screen's numbers are renewed, and after which a closed pipe is noticed on a quiet channel.
+    /// Interval at which numbers on the screen are renewed, and a closed pipe is noticed on a quiet channel.
     static let refreshInterval = Duration.seconds(1)
-    /// The least that a text may take before its message counts as undecodable: a short pickle that shares values can
-    /// describe an endless one.
+    /// Bytes that the text of every message may take; beyond its limit a message counts as undecodable, because a short
+    /// pickle with shared values can describe an endless text.
     static let leastTextBytes = 4 << 20
     /// Bytes of text for each byte of a payload: `\u0001` takes six characters, brackets and commas the rest.
     static let textBytesPerPayloadByte = 8
@@ -74,13 +74,13 @@ enum Limits {
 
     /// The shortest interval between two tables: a terminal over a network shows no more.
     static let leastTableMilliseconds = 100
-    /// A full table gives up rows that have been quiet for so many seconds, to have room for new ones.
+    /// A full table drops rows that have had no message for this many seconds, to make room for new ones.
     static let staleRowSeconds = 60
     /// Methods that are counted by name: python-socketio has six, and a sender can invent more.
     static let methods = 16
-    /// Bytes that are looked at of a method's name.
+    /// Bytes of a method's name that are shown.
     static let methodBytes = 40
-    /// Bytes that are looked at of a row's name: enough for every width.
+    /// Bytes of a row's name that are shown: enough for every width.
     static let rowNameBytes = 1_024
 
     // MARK: Files
@@ -93,7 +93,7 @@ enum Limits {
     static let comparedMessages = 20_000_000
     /// Values of an event that `diff` compares key by key; wider dicts differ as a whole.
     static let comparedKeys = 1_000
-    /// Keys that are named of a changed message.
+    /// Keys of a changed message that are named.
     static let namedKeys = 5
     /// A hundred years, so that a time can be counted in nanoseconds.
     static let timeSeconds = 3.2e9

@@ -138,7 +138,8 @@ struct Settings: Sendable {
         let least = 2 * max(bridge.maxPayload, bridge.maxEmitBodyBytes)
         if let bytes = bridge.maxUnfinishedBytes, bytes < least {
             throw SettingsError(
-                description: "--max-unfinished \(bytes) is less than twice the largest packet or body: write at least \(least)")
+                description:
+                    "--max-unfinished \(bytes) is less than twice the largest packet or body: write at least \(least)")
         }
     }
 

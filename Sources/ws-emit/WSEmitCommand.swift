@@ -38,7 +38,8 @@ struct WSEmitCommand: AsyncParsableCommand {
     private static let defaults = BridgeConfiguration()
 
     @Option(
-        "Address to listen on, host:port; IPv6 as [::1]:8899. (default: 0.0.0.0:8899)", value: "host:port", name: [.short, .long])
+        "Address to listen on, host:port; IPv6 as [::1]:8899. (default: 0.0.0.0:8899)", value: "host:port",
+        name: [.short, .long])
     var address: String?
 
     @Option(

@@ -37,38 +37,14 @@ final class BridgeHarness {
         eventLoop.run()
     }
 
-    func makeSession() -> Session { shard.openSession(transport: .polling) }
+    func makeSession() -> Session { shard.sessions.open(.polling) }
 
     /// A socket in the namespace, of a session of its own.
     func makeSocket(in namespace: ByteString = "/") -> Socket {
         shard.registry.connect(makeSession(), to: namespace, sid: SessionID.make(loop: 0, instance: .init()))
     }
 
-    private var lastPoll: UInt64 = 0
+    func poll(_ session: Session) -> Session.PollResult { session.poll() }
 
-    /// Polls; nil while the poll waits.
-    func poll(_ session: Session) -> PollResult {
-        lastPoll += 1
-        let result = PollResult()
-        let promise = eventLoop.makePromise(of: HTTPResponse.self)
-        promise.futureResult.assumeIsolated().whenSuccess { result.value = $0 }
-        session.received(PendingPoll(id: lastPoll, jsonpIndex: nil, promise: promise))
-        shard.flush()
-        return result
-    }
-
-    func post(_ packets: String..., to session: Session) -> String {
-        let body = Array(packets.joined(separator: "\u{1E}").utf8)
-        let result = session.received(body: body[...])
-        shard.flush()
-        eventLoop.run()
-        return String(buffer: result.body)
-    }
-
-    /// The response to a poll, once there is one.
-    final class PollResult {
-        fileprivate(set) var value: HTTPResponse?
-        var text: String? { value.map { String(buffer: $0.body) } }
-        var packets: [String] { (text ?? "").split(separator: "\u{1E}").map(String.init) }
-    }
+    func post(_ packets: String..., to session: Session) -> String { session.post(packets) }
 }

@@ -53,4 +53,29 @@ import Testing
         bridge.publish(#"{"method":"ws-emit-canary","id":1,"host_id":"another"}"#)
         #expect(bridge.readiness.current.lastCanary == nil && bridge.counters.canariesReturned == 0)
     }
+
+    @Test func `a canary is back when every event loop has found a room, and counts once`() throws {
+        let canaries = Self.bridge().router.canaries
+        let id = try #require(canaries.next()?.id)
+        #expect(canaries.arrived(id))
+        let counts = [1, 1, 0, 0].map { loop in
+            canaries.reached(id, loop: loop)
+            return canaries.returnedCount
+        }
+        #expect(counts == [0, 0, 1, 1])
+    }
+
+    @Test func `a later canary gives up those before it, and a late one still counts`() {
+        let canaries = Self.bridge().router.canaries
+        let ids = (0..<3).compactMap { _ in canaries.next()?.id }
+        #expect([1, 0, 2].map { canaries.arrived(ids[$0]) } == [true, false, true])
+    }
+
+    @Test func `canaries of a dead channel don't pile up`() {
+        let canaries = Self.bridge().router.canaries
+        for _ in 0..<1000 { _ = canaries.next() }
+        #expect(canaries.underWay.count == BridgeLimits.pendingCanaries)
+        canaries.removeAll()
+        #expect(canaries.underWay.isEmpty)
+    }
 }

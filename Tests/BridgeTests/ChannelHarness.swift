@@ -85,14 +85,13 @@ final class Client {
     private let shard: Shard
     private let harness: ChannelHarness
     private(set) var sid: ByteString = ""
-    private var lastPoll: UInt64 = 0
     private var isWaiting = false
     private var received: [String] = []
 
     init(_ shard: Shard, _ harness: ChannelHarness, _ rooms: [String], _ namespace: String) {
         self.shard = shard
         self.harness = harness
-        session = shard.openSession(transport: .polling)
+        session = shard.sessions.open(.polling)
         let prefix = namespace == "/" ? "" : namespace + ","
         send("40" + prefix)
         sid = session.sockets.first?.sid ?? ""
@@ -118,14 +117,13 @@ final class Client {
 
     private func poll() {
         guard !isWaiting, !session.isClosed else { return }
-        lastPoll += 1
         isWaiting = true
         let promise = shard.eventLoop.makePromise(of: HTTPResponse.self)
         promise.futureResult.assumeIsolated().whenSuccess { answer in
             self.isWaiting = false
             self.received += String(buffer: answer.body).split(separator: "\u{1E}").map(String.init)
         }
-        session.received(PendingPoll(id: lastPoll, jsonpIndex: nil, promise: promise))
+        session.received(PendingPoll(jsonpIndex: nil, promise: promise))
         shard.flush()
     }
 }

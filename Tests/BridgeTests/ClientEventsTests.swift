@@ -47,7 +47,7 @@ import Testing
 
         func answerAll() { while !waiting.isEmpty { answer(at: 0) } }
 
-        private var held: BridgeHarness.PollResult?
+        private var held: Session.PollResult?
 
         /// What the client has been sent since the last call.
         func packets() -> [String] {
@@ -246,6 +246,48 @@ import Testing
         #expect(client.isIn("a") && client.isIn("b"))
         client.send("join", 1, room: "c")
         #expect(client.acks() == [Self.ack(1, .tooManyRooms)])
+    }
+
+    // MARK: Sessions with a router
+
+    private static func connected(_ harness: BridgeHarness) -> Session {
+        let session = harness.makeSession()
+        _ = session.post(["40"])
+        _ = session.poll()
+        return session
+    }
+
+    @Test func `rooms and their names are bounded`() {
+        var configuration = BridgeConfiguration()
+        configuration.maxRoomsPerSocket = 2
+        configuration.maxNameBytes = 8
+        let harness = BridgeHarness(configuration)
+        let session = Self.connected(harness)
+        let joins = (0..<3).map { "42\($0)[\"join\",{\"room\":\"r\($0)\"}]" }
+        for join in joins { _ = session.post([join]) }
+        #expect(session.poll().packets.map { $0.contains(#""ok":true"#) } == [true, true, false])
+        _ = session.post([#"427["join",{"room":"012345678"}]"#])
+        #expect(session.poll().text?.contains("too long") == true)
+    }
+
+    @Test func `a room-space opens with its secret and with no other`() {
+        let harness = BridgeHarness(secrets: [Array("ws-emit::secret::dir".utf8): Array("S3cret".utf8)])
+        let session = Self.connected(harness)
+        let tries = [#""S3cret""#, #""S3cret ""#, #""s3cret""#, #""""#, "null", "123"]
+        for (number, secret) in tries.enumerated() {
+            _ = session.post(["42\(number)[\"join\",{\"room\":\"dir::x\",\"secret\":\(secret)}]"])
+            #expect(session.poll().text?.contains(#""ok":true"#) == (number == 0), "\(secret)")
+        }
+    }
+
+    @Test func `the room of another client's sid stays that client's`() throws {
+        let harness = BridgeHarness()
+        let (owner, other) = (Self.connected(harness), Self.connected(harness))
+        let sid = try #require(owner.sockets.first?.sid)
+        _ = other.post(["420[\"join\",{\"room\":\"\(sid)\"}]"])
+        #expect(other.poll().text?.contains(#""ok":false"#) == true)
+        _ = owner.post(["420[\"leave\",{\"room\":\"\(sid)\"}]"])
+        #expect(owner.poll().text?.contains(#""ok":false"#) == true)
     }
 }
 

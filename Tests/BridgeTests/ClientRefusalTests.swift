@@ -91,6 +91,14 @@ import Testing
 
     // MARK: What explain is told
 
+    @Test func `one namespace is no namespaces`() {
+        var configuration = BridgeConfiguration()
+        let refusal = ClientRefusal(.tooManyNamespaces)
+        #expect(refusal.words(configuration).text.hasSuffix("more than 64 namespaces"))
+        configuration.maxNamespacesPerSession = 1
+        #expect(refusal.words(configuration).text.hasSuffix("more than 1 namespace"))
+    }
+
     @Test func `equal refusals are one, the oldest of a cause makes room, and no cause pushes out another`() {
         var recent = RecentRefusals()
         recent.note(ClientRefusal(.originRefused, "http://a.example"), at: 1)

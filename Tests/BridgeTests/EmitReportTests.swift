@@ -38,7 +38,7 @@ import Testing
         let client = bridge.client(loop: 1, in: "quite-another")
         client.send(#"42["join",{"room":"\#(existing)","secret":"s"}]"#)
         let report = try Self.report(bridge, room: "\"\(wanted)\"")
-        #expect(report.matched == 0 && report.queued == 0)
+        #expect(report.sum.matched == 0 && report.sum.queued == 0)
         let reason = try #require(report.reasons.first)
         #expect(report.reasons.count == 1 && reason.code == "nobody_in_room" && reason.room == ByteString(wanted))
         #expect(reason.similar == [ByteString(existing)] && reason.text.contains(existing))
@@ -49,7 +49,7 @@ import Testing
         let bridge = ChannelHarness()
         let client = bridge.client(in: "a")
         let report = try Self.report(bridge, room: #"["a","empty"]"#)
-        #expect(report.matched == 1 && report.reasons.map(\.room) == ["empty"])
+        #expect(report.sum.matched == 1 && report.reasons.map(\.room) == ["empty"])
         #expect(client.packets() == [#"42["x",1]"#])
     }
 
@@ -81,9 +81,9 @@ import Testing
         _ = bridge.client(in: "r")
         let data = "\"\(String(repeating: "x", count: 900))\""
         // The poll takes the first one, the second waits, and the third is too much.
-        for queued in [1, 1] { #expect(try Self.report(bridge, room: #""r""#, data: data).queued == queued) }
+        for queued in [1, 1] { #expect(try Self.report(bridge, room: #""r""#, data: data).sum.queued == queued) }
         let report = try Self.report(bridge, room: #""r""#, data: data)
-        #expect(report.matched == 1 && report.queued == 0 && report.tooSlow == 1)
+        #expect(report.sum.matched == 1 && report.sum.queued == 0 && report.sum.tooSlow == 1)
         #expect(report.reasons.map(\.code) == ["slow_client"])
     }
 

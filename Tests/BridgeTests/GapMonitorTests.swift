@@ -17,7 +17,7 @@ import Testing
         init() {
             let lines = lines
             monitor = GapMonitor(
-                capacity: 4, eventLoop: eventLoop, readiness: readiness,
+                eventLoop: eventLoop, readiness: readiness,
                 metrics: BridgeMetrics(),
                 logger: Logger(label: "test") { _ in RefusalLogTests.Recorder(lines: lines) })
             monitor.announce = { [unowned self] in
@@ -37,7 +37,7 @@ import Testing
     @Test func `a gap waits a second for its explanation, and is announced and logged then`() {
         let bench = Bench()
         bench.monitor.subscriptionWasLost(.closedByServer, since: .now())
-        #expect(!bench.readiness.current.isSubscribed && bench.readiness.current.openGap != nil)
+        #expect(!bench.readiness.current.isSubscribed && bench.readiness.current.gaps.open != nil)
         bench.monitor.subscriptionIsUp()
         #expect(bench.announced == 0 && bench.monitor.announcementIsPending)
         bench.eventLoop.advanceTime(by: .seconds(1))
@@ -51,7 +51,7 @@ import Testing
         bench.monitor.subscriptionIsUp()
         bench.monitor.explained(.evicted)
         bench.eventLoop.advanceTime(by: .seconds(5))
-        #expect(bench.announced == 1 && bench.readiness.current.gaps.map(\.cause) == [.evicted])
+        #expect(bench.announced == 1 && bench.readiness.current.gaps.closed.map(\.cause) == [.evicted])
     }
 
     @Test func `an announcement taken early is not made again`() {
@@ -69,6 +69,6 @@ import Testing
             bench.monitor.subscriptionWasLost(.closedByServer, since: .now())
             bench.monitor.subscriptionIsUp()
         }
-        #expect(bench.announced == 1 && bench.readiness.current.gaps.count == 2)
+        #expect(bench.announced == 1 && bench.readiness.current.gaps.closed.count == 2)
     }
 }

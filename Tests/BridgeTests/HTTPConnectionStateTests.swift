@@ -106,9 +106,12 @@ import Testing
         // Refusals, which end the connection
         (
             [.head(head(.GET, "/a", [("Host", "y")])), .respondAndClose],
-            ["refuse fault(\"A request must have exactly one Host header.\")", "close drain"]
+            ["refuse malformed(400 Bad Request, \"A request must have exactly one Host header\")", "close drain"]
         ),
-        ([.head(head(.CONNECT, "x:1")), .respondAndClose], ["refuse proxyRequest", "close drain"]),
+        (
+            [.head(head(.CONNECT, "x:1")), .respondAndClose],
+            ["refuse malformed(405 Method Not Allowed, \"This server is not a proxy\")", "close drain"]
+        ),
         ([.head(head(.POST, "/a", [("Content-Length", "10")])), .end], ["none", "route /a "]),
         ([.head(head(.POST, "/a", [("Content-Length", "11")]))], ["refuse bodyTooLarge(limit: 10)"]),
         ([.head(head(.POST)), .body("12345"), .body("67890"), .end], ["none", "none", "none", "route /a 1234567890"]),
@@ -119,7 +122,10 @@ import Testing
         ),
         ([.giveUp], ["none"]),
         ([.broken, .respondAndClose], ["refuseUnreadable", "close drain"]),
-        ([.head(head(.POST)), .broken], ["none", "refuse brokenRequest"]),
+        (
+            [.head(head(.POST)), .broken],
+            ["none", "refuse malformed(400 Bad Request, \"The request is not valid HTTP\")"]
+        ),
         // Nothing is read behind a response that closes.
         (
             [.head(head()), .end, .respondAndClose, .head(head()), .end, .broken, .respond],

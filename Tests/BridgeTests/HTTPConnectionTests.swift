@@ -1,11 +1,56 @@
+import Logging
 import NIOCore
 import NIOEmbedded
 import NIOHTTP1
+import SocketIOProtocol
 import Testing
 
 @testable import Bridge
 
+/// Requests and responses on one connection. The test handles the requests: no network, no router.
 @Suite struct HTTPConnectionTests {
+    /// Responds to each request with its target and body.
+    private final class Handler: HTTPRequestHandler {
+        /// The response to `/later`.
+        let later: EventLoopPromise<HTTPResponse>
+
+        init(_ eventLoop: any EventLoop) { later = eventLoop.makePromise() }
+
+        deinit { later.fail(ChannelError.ioOnClosedChannel) }
+
+        func bodyLimit(of head: HTTPRequestHead) -> Int { 1000 }
+        func route(
+            _ head: HTTPRequestHead, body: ByteBuffer, from channel: any Channel, on host: any ConnectionHost
+        ) -> HTTPAction {
+            if head.uri == "/later" { return .later(later.futureResult) }
+            return .respond(HTTPResponse(.ok, text: "\(head.uri) \(String(buffer: body))\n"))
+        }
+        func response(
+            to refusal: HTTPConnectionState.Refusal, of head: HTTPRequestHead, on host: any ConnectionHost
+        ) -> HTTPResponse {
+            var status = HTTPResponseStatus.badRequest
+            if case .malformed(let given, _) = refusal { status = given }
+            var response = HTTPResponse(status, text: "\(refusal)")
+            response.closesConnection = true
+            return response
+        }
+        func refusedUpgrade(
+            _ refusal: EngineIORefusal, of head: HTTPRequestHead, on host: any ConnectionHost
+        ) -> HTTPResponse { HTTPResponse(refusal) }
+        func finished(_ response: HTTPResponse, _ head: HTTPRequestHead) -> HTTPResponse { response }
+        func webSocketRequest(in bytes: ByteBuffer) -> WebSocketRequest? { nil }
+    }
+
+    private static func connect() throws -> (client: HTTPClient, handler: Handler) {
+        let eventLoop = EmbeddedEventLoop()
+        let host = AdminHost(
+            ConnectionTable(
+                eventLoop: eventLoop, configuration: BridgeConfiguration(), total: OpenConnections(limit: 10),
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
+        let handler = Handler(eventLoop)
+        return (try HTTPClient(eventLoop, host, handler), handler)
+    }
+
     /// Requests that offer another protocol, by path, method, body, version and spelling.
     private static let offers: [String] = {
         let upgrades = [
@@ -38,38 +83,37 @@ import Testing
     }()
 
     private static let next = "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
-    /// Of the answer to it.
-    private static let nextStart = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+    /// The end of the response to it.
+    private static let nextEnd = "\r\n\r\n/readyz \n"
 
     /// Whether a request is answered, and either the next one too or the connection closes.
     private static func goesOn(_ answers: String) -> Bool {
         guard answers.hasPrefix("HTTP/1.1 ") else { return false }
-        if answers.contains("Connection: close\r\n") { return answers.firstRange(of: nextStart) == nil }
-        return answers.firstRange(of: nextStart) != nil
+        if answers.contains("Connection: close\r\n") { return answers.firstRange(of: nextEnd) == nil }
+        return answers.firstRange(of: nextEnd) != nil
     }
 
     @Test func `an offer of another protocol that is not taken leaves the connection alive or closes it`() throws {
-        let http = try HTTPHarness()
         for offer in Self.offers {
-            let connection = try HTTPHarness(sharing: http)
+            let connection = try Self.connect().client
             connection.send(offer)
             connection.send(Self.next)
-            let answers = try connection.answers()
+            let answers = try connection.responses()
             #expect(Self.goesOn(answers), "\(offer)\n\(answers)")
-            let pipelined = try HTTPHarness(sharing: http)
+            let pipelined = try Self.connect().client
             pipelined.send(offer + offer + Self.next)
-            #expect(Self.goesOn(try pipelined.answers()), "in one read: \(offer)")
+            #expect(Self.goesOn(try pipelined.responses()), "in one read: \(offer)")
         }
     }
 
     @Test(arguments: [0, 7, 100, 271, 320]) func `an offer may come byte by byte`(index: Int) throws {
-        let connection = try HTTPHarness()
+        let connection = try Self.connect().client
         for byte in Array((Self.offers[index] + Self.next).utf8) { connection.send([byte]) }
-        #expect(Self.goesOn(try connection.answers()), "\(Self.offers[index])")
+        #expect(Self.goesOn(try connection.responses()), "\(Self.offers[index])")
     }
 
     @Test func `a client that offers h2c with each request is served on one connection`() throws {
-        let connection = try HTTPHarness()
+        let connection = try Self.connect().client
         let body = #"{"event":"u","room":"r","data":1,"secret":"123"}"#
         let emit = """
             POST /emit HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n\
@@ -77,7 +121,7 @@ import Testing
             """
         connection.send(String(repeating: emit, count: 50))
         for _ in 0..<50 { connection.send(emit) }
-        let answers = try connection.answers()
+        let answers = try connection.responses()
         #expect(answers.ranges(of: "HTTP/1.1 200 OK").count == 100 && !answers.contains("close"))
     }
 
@@ -119,10 +163,10 @@ import Testing
 
     @Test func `CONNECT is refused and the connection closes`() throws {
         for head in ["Host: x", "Host: x\r\nContent-Length: 3", "Host: x\r\nTransfer-Encoding: chunked"] {
-            let connection = try HTTPHarness()
+            let connection = try Self.connect().client
             connection.send("CONNECT x:443 HTTP/1.1\r\n\(head)\r\n\r\nabc")
             connection.send(Self.next)
-            let answers = try connection.answers()
+            let answers = try connection.responses()
             #expect(answers.hasPrefix("HTTP/1.1 405 Method Not Allowed\r\n") && Self.goesOn(answers), "\(answers)")
         }
     }
@@ -164,10 +208,10 @@ import Testing
         ])
     func `a message that is none is answered with 400 and the connection closes`(request: String) throws {
         for isCut in [false, true] {
-            let connection = try HTTPHarness()
+            let connection = try Self.connect().client
             if isCut { for byte in Array(request.utf8) { connection.send([byte]) } } else { connection.send(request) }
             for _ in 0..<3 { connection.send(Self.next) }
-            let answers = try connection.answers()
+            let answers = try connection.responses()
             #expect(
                 answers.hasPrefix("HTTP/1.1 400 Bad Request\r\n") && answers.contains("Connection: close\r\n"),
                 "\(answers)")
@@ -187,9 +231,9 @@ import Testing
             "OPTIONS /livez HTTP/1.0\r\n\r\n", "HEAD /livez HTTP/1.0\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
         ])
     func `a message of unusual form is read`(request: String) throws {
-        let connection = try HTTPHarness()
+        let connection = try Self.connect().client
         connection.send(request)
-        let answers = try connection.answers()
+        let answers = try connection.responses()
         #expect(answers.hasPrefix("HTTP/1.1 200 OK\r\n"), "\(answers)")
     }
 
@@ -202,64 +246,21 @@ import Testing
         #expect(RequestFraming.originForm(target) == origin)
     }
 
-    @Test func `OPTIONS gives the verdict of a health check`() throws {
-        for (path, status) in [("livez", "200"), ("readyz", "503"), ("metrics", "200"), ("explain", "200")] {
-            let connection = try HTTPHarness()
-            connection.send("OPTIONS /\(path) HTTP/1.0\r\n\r\n")
-            let answers = try connection.answers()
-            #expect(
-                answers.hasPrefix("HTTP/1.1 \(status) ") && answers.contains("\r\nAllow: GET, HEAD, OPTIONS\r\n"),
-                "\(answers)")
-        }
+    @Test func `responses keep the order of the requests, and nothing is read while one is awaited`() throws {
+        let (connection, handler) = try Self.connect()
+        connection.send("GET /later HTTP/1.1\r\nHost: x\r\n\r\n" + Self.next + Self.next)
+        #expect(try connection.responses() == "")
+        handler.later.succeed(HTTPResponse(.ok, text: "first\n"))
+        connection.send("")
+        let responses = try connection.responses()
+        #expect(responses.contains("\r\n\r\nfirst\nHTTP/1.1 200 OK\r\n"), "\(responses)")
+        #expect(responses.ranges(of: Self.nextEnd).count == 2, "\(responses)")
     }
 
-    // MARK: Pages
-
-    @Test(
-        arguments: [
-            "PUT /socket.io/?EIO=4 HTTP/1.1\r\nHost: x\r\n", "GET /socket.io/?EIO=3 HTTP/1.1\r\nHost: x\r\n",
-            "GET /socket.io?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\n",
-            "POST /socket.io/?EIO=4&sid=x HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n",
-            "POST /socket.io/?EIO=4&sid=x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n",
-            "GET /socket.io/?EIO=4 HTTP/1.1\r\nHost: x\r\nHost: y\r\n", "GET /other.io/?EIO=4 HTTP/1.1\r\nHost: x\r\n",
-        ])
-    func `the console of an allowed page tells what is wrong with a request`(head: String) throws {
-        let connection = try HTTPHarness()
-        connection.send(head + "Origin: http://localhost:7788\r\n\r\n")
-        let answer = try connection.answers()
-        #expect(answer.hasPrefix("HTTP/1.1 4"))
-        #expect(answer.contains("\r\nAccess-Control-Allow-Origin: http://localhost:7788\r\n"), "\(answer)")
-        let refused = try HTTPHarness()
-        refused.send(head + "Origin: http://evil.example\r\n\r\n")
-        let refusal = try refused.answers()
-        #expect(refusal.hasPrefix("HTTP/1.1 4") && !refusal.contains("Access-Control"), "\(refusal)")
-    }
-
-    @Test func `a broken body is told to the page too`() throws {
-        let connection = try HTTPHarness()
-        connection.send(
-            "POST /socket.io/?EIO=4&sid=x HTTP/1.1\r\nHost: x\r\nOrigin: http://localhost:7788\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"
-        )
-        let answer = try connection.answers()
-        #expect(answer.hasPrefix("HTTP/1.1 400 ") && answer.contains("Access-Control-Allow-Origin"), "\(answer)")
-    }
-
-    @Test(arguments: ["/emit", "/livez"]) func `other answers carry no CORS headers`(path: String) throws {
-        let connection = try HTTPHarness()
-        connection.send("GET \(path) HTTP/1.1\r\nHost: x\r\nOrigin: http://localhost:7788\r\n\r\n")
-        #expect(try !connection.answers().contains("Access-Control"))
-    }
-
-    @Test(arguments: [("/socket.io/", "/socket.io"), ("/ws/live/", "/ws/live")])
-    func `the path may come without its last slash`(path: String, bare: String) throws {
-        let connection = try HTTPHarness { $0.path = path }
-        for (target, status) in [
-            ("\(bare)?EIO=4&transport=polling", 200), ("\(bare)?EIO=3", 400), (bare, 400), ("\(bare)x?EIO=4", 404),
-        ] {
-            connection.send("GET \(target) HTTP/1.1\r\nHost: x\r\n\r\n")
-            #expect(try connection.answers().hasPrefix("HTTP/1.1 \(status) "), "\(target)")
-        }
-        connection.send("OPTIONS \(bare)?EIO=4 HTTP/1.1\r\nHost: x\r\nOrigin: http://localhost:7788\r\n\r\n")
-        #expect(try connection.answers().contains("Access-Control-Allow-Methods"))
+    @Test func `a body over the limit is refused, and the connection closes`() throws {
+        let (connection, _) = try Self.connect()
+        connection.send("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n")
+        let responses = try connection.responses()
+        #expect(responses.contains("bodyTooLarge(limit: 1000)") && responses.contains("Connection: close"))
     }
 }

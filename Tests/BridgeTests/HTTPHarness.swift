@@ -8,7 +8,7 @@ import RedisPubSub
 final class HTTPHarness {
     let harness: BridgeHarness
     let broker: RecordingBroker
-    private let channel: EmbeddedChannel
+    private let client: HTTPClient
 
     init(_ change: (inout BridgeConfiguration) -> Void = { _ in }) throws {
         var configuration = BridgeConfiguration()
@@ -23,24 +23,7 @@ final class HTTPHarness {
             return made
         }
         self.broker = broker ?? RecordingBroker(eventLoop: harness.eventLoop)
-        channel = try Self.connect(to: harness)
-    }
-
-    /// One more connection to the same bridge.
-    init(sharing other: HTTPHarness) throws {
-        (harness, broker) = (other.harness, other.broker)
-        channel = try Self.connect(to: harness)
-    }
-
-    private static func connect(to harness: BridgeHarness) throws -> EmbeddedChannel {
-        let parser = HTTPConnection.makeParser()
-        let connection = HTTPConnection(
-            host: harness.shard, endpoints: Self.endpoints(harness), parser: parser, headDeadline: .now() + .hours(1))
-        let channel = EmbeddedChannel(handlers: [parser, connection], loop: harness.eventLoop)
-        let connected = channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1))
-        harness.eventLoop.run()
-        try connected.wait()
-        return channel
+        client = try HTTPClient(harness.eventLoop, harness.shard, Self.endpoints(harness))
     }
 
     private static func endpoints(_ harness: BridgeHarness) -> HTTPEndpoints {
@@ -58,32 +41,23 @@ final class HTTPHarness {
             secret: secret)
         return HTTPEndpoints(
             purpose: .everybody,
-            transport: TransportEndpoint(configuration: configuration, shards: shards),
+            transport: TransportEndpoint(
+                configuration: configuration,
+                tables: [NIOLoopBound(harness.shard.sessions, eventLoop: harness.eventLoop)]),
             emit: secret.map { EmitEndpoint(secret: $0, hostID: BridgeHarness.hostID) }, operations: operations,
             metrics: metrics, router: router, configuration: configuration)
     }
 
-    /// What the server sees of bytes that come in one read.
-    func send(_ bytes: [UInt8]) {
-        channel.pipeline.fireChannelRead(ByteBuffer(bytes: bytes))
-        channel.pipeline.fireChannelReadComplete()
-        harness.eventLoop.run()
-    }
+    func send(_ text: String) { client.send(text) }
 
-    func send(_ text: String) { send(Array(text.utf8)) }
-
-    /// What the server has answered since the last call.
-    func answers() throws -> String {
-        var text = ""
-        while let bytes = try channel.readOutbound(as: ByteBuffer.self) { text += String(buffer: bytes) }
-        return text
-    }
+    /// The responses since the last call.
+    func answers() throws -> String { try client.responses() }
 
     /// Posts an emit, and gives the answer.
     func emit(_ body: String) -> String {
         let head =
             "POST /emit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
-        send(Array((head + body).utf8))
+        send(head + body)
         return (try? answers()) ?? ""
     }
 
@@ -92,6 +66,39 @@ final class HTTPHarness {
         harness.router.numbers().assumeIsolated().whenSuccess { counters = $0.counters }
         harness.eventLoop.run()
         return counters
+    }
+}
+
+/// One HTTP connection of a host, without sockets.
+final class HTTPClient {
+    private let channel: EmbeddedChannel
+    private let eventLoop: EmbeddedEventLoop
+
+    init(_ eventLoop: EmbeddedEventLoop, _ host: any ConnectionHost, _ handler: any HTTPRequestHandler) throws {
+        self.eventLoop = eventLoop
+        let parser = HTTPConnection.makeParser()
+        let connection = HTTPConnection(
+            host: host, endpoints: handler, parser: parser, headDeadline: .now() + .hours(1))
+        channel = EmbeddedChannel(handlers: [parser, connection], loop: eventLoop)
+        let connected = channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1))
+        eventLoop.run()
+        try connected.wait()
+    }
+
+    /// Sends bytes that the server sees in one read.
+    func send(_ bytes: [UInt8]) {
+        channel.pipeline.fireChannelRead(ByteBuffer(bytes: bytes))
+        channel.pipeline.fireChannelReadComplete()
+        eventLoop.run()
+    }
+
+    func send(_ text: String) { send(Array(text.utf8)) }
+
+    /// The responses since the last call.
+    func responses() throws -> String {
+        var text = ""
+        while let bytes = try channel.readOutbound(as: ByteBuffer.self) { text += String(buffer: bytes) }
+        return text
     }
 }
 

@@ -18,7 +18,7 @@ import Testing
     }
 
     private static func payload(_ queue: inout OutgoingQueue) -> [String] {
-        String(buffer: queue.popPayload(allocator: ByteBufferAllocator())).split(separator: "\u{1E}").map(String.init)
+        String(buffer: queue.popPayload()).split(separator: "\u{1E}").map(String.init)
     }
 
     /// All frames the queue gives, as (opcode, payload).

@@ -50,7 +50,7 @@ import Testing
     @Test func `an open gap and the end of the process are reasons`() {
         let readiness = Self.make()
         readiness.update {
-            $0.openGap = SubscriptionGap(from: 1, cause: .silent)
+            $0.gaps.begin(from: 1, cause: .silent)
             $0.isStopping = true
         }
         #expect(Self.codes(readiness) == ["stopping", "subscription_lost"])
@@ -59,7 +59,7 @@ import Testing
     @Test func `an outage is told with its present cause, its first one and how long it has lasted`() {
         let readiness = Self.make()
         readiness.update {
-            $0.openGap = SubscriptionGap(from: 1, cause: .closedByServer)
+            $0.gaps.begin(from: 1, cause: .closedByServer)
             $0.outage = RedisOutage(since: .now() - .seconds(90), cause: .unreachable(reason: "Connection refused"))
         }
         let text = readiness.reasons(at: .now()).first?.text ?? ""
@@ -70,7 +70,7 @@ import Testing
             details.contains(
                 #""seconds":90,"cause":"unreachable","detail":"Redis can't be reached: Connection refused""#))
         readiness.update {
-            $0.openGap = nil
+            $0.gaps.end(at: 2)
             $0.isSubscribed = true
         }
         #expect(readiness.reasons(at: .now()).first?.text.contains("Connection refused") == true)

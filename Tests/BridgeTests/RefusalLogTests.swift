@@ -82,4 +82,17 @@ import Testing
         }
         #expect(lines.all.count == 1 && lines.all[0].contains("11"), "\(lines.all)")
     }
+
+    @Test func `a message for a room that is not text isn't called delivered`() {
+        let lines = Lines()
+        var log = RefusalLog(logger: Logger(label: "test") { _ in Recorder(lines: lines) })
+        let noChannel = UnsafeRawBufferPointer(start: nil, count: 0)
+        for mistake in [SenderMistake.roomNotText, .namespaceMissing] {
+            var mistakes = SenderMistakes()
+            mistakes.insert(mistake)
+            log.log(mistakes, of: nil, redisChannel: noChannel)
+        }
+        #expect(lines.all.count == 2 && lines.all.allSatisfy { $0.contains(": none") })
+        #expect(lines.all[0].contains("reaches nobody") && lines.all[1].contains("delivered as intended"))
+    }
 }

@@ -5,7 +5,9 @@ import Testing
 @testable import Bridge
 
 @Suite struct RoomLookupTests {
-    private static func lookup(_ bridge: ChannelHarness, _ rooms: ByteString..., namespace: ByteString = "/") -> RoomLookup {
+    private static func lookup(_ bridge: ChannelHarness, _ rooms: ByteString..., namespace: ByteString = "/")
+        -> RoomLookup
+    {
         bridge.shards.reduce(into: RoomLookup()) { $0.add($1.lookUp(rooms, in: namespace)) }
     }
 

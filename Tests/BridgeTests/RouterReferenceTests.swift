@@ -8,7 +8,8 @@ import Testing
 @Suite struct RouterReferenceTests {
     @Test func `a call of another event loop waits for the router's`() {
         let bridge = ChannelHarness(loopCount: 2)
-        #expect(bridge.reference.isLocal(to: bridge.eventLoops[0]) && !bridge.reference.isLocal(to: bridge.eventLoops[1]))
+        #expect(
+            bridge.reference.isLocal(to: bridge.eventLoops[0]) && !bridge.reference.isLocal(to: bridge.eventLoops[1]))
         bridge.reference.roomChanged(namespace: "/", room: nil, isAlive: true, loop: 1)
         #expect(!bridge.router.rooms.isKnown("/"))
         bridge.run()

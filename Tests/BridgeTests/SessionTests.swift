@@ -8,69 +8,61 @@ import Testing
 @testable import Bridge
 
 @Suite struct SessionTests {
-    private static func connected(_ harness: BridgeHarness) -> Session {
-        let session = harness.makeSession()
-        #expect(harness.post("40", to: session) == "OK")
-        #expect(harness.poll(session).text?.hasPrefix(#"40{"sid":""#) == true)
-        return session
-    }
-
     @Test func `a poll waits, is answered once, and the next one waits again`() {
-        let harness = BridgeHarness()
-        let session = Self.connected(harness)
-        let poll = harness.poll(session)
+        let harness = SessionHarness()
+        let session = harness.connected()
+        let poll = session.poll()
         #expect(poll.value == nil)
-        _ = harness.post(#"420["any"]"#, to: session)
+        _ = session.post([#"420["any"]"#])
         #expect(poll.packets == ["430[]"])
-        #expect(harness.poll(session).value == nil)
+        #expect(session.poll().value == nil)
     }
 
     @Test func `an overlapping poll closes the session and answers both`() {
-        let harness = BridgeHarness()
-        let session = Self.connected(harness)
-        let (first, second) = (harness.poll(session), harness.poll(session))
+        let harness = SessionHarness()
+        let session = harness.connected()
+        let (first, second) = (session.poll(), session.poll())
         #expect(first.text == "1")
         #expect(second.value?.status == .badRequest)
-        #expect(harness.shard.session(session.sid) == nil)
+        #expect(harness.table[session.sid] == nil)
     }
 
     @Test func `an abort of an earlier poll does no harm`() {
-        let harness = BridgeHarness()
-        let session = Self.connected(harness)
-        let poll = harness.poll(session)
-        session.pollAborted(id: 999)
+        let harness = SessionHarness()
+        let session = harness.connected()
+        let poll = session.poll()
+        let promise = harness.table.eventLoop.makePromise(of: HTTPResponse.self)
+        promise.succeed(HTTPResponse(.ok, text: ""))
+        session.aborted(PendingPoll(jsonpIndex: nil, promise: promise))
         #expect(poll.value == nil && !session.isClosed)
-        session.pollAborted(id: 2)
+        if let waiting = session.poll { session.aborted(waiting) }
         #expect(session.isClosed)
     }
 
     @Test func `a client that closes gets a noop for its poll, and leaves its rooms`() {
-        let harness = BridgeHarness()
-        let session = Self.connected(harness)
-        _ = harness.post(#"420["join",{"room":"r"}]"#, to: session)
-        #expect(harness.poll(session).packets == [#"430[{"ok":true}]"#])
-        let poll = harness.poll(session)
-        #expect(harness.post("1", "420[\"any\"]", to: session) == "OK")
+        let harness = SessionHarness()
+        let session = harness.connected()
+        harness.table.registry.enter(session.sockets[0], room: "r")
+        let poll = session.poll()
+        #expect(session.post(["1", "420[\"any\"]"]) == "OK")
         #expect(poll.text == "6")
-        #expect(harness.shard.registry.namespaces.isEmpty)
-        #expect(harness.shard.counters.sessionsClosed == 1)
+        #expect(harness.table.registry.namespaces.isEmpty)
+        #expect(harness.table.counters.sessionsClosed == 1)
     }
 
     @Test func `packets before a broken one count, those after it don't`() {
-        let harness = BridgeHarness()
-        let session = Self.connected(harness)
+        let harness = SessionHarness()
+        let session = harness.connected()
         #expect(
-            harness.post(#"42["join",{"room":"r"}]"#, "x", #"42["join",{"room":"s"}]"#, to: session)
+            session.post([#"42["a"]"#, "x", #"42["b"]"#])
                 == #""Invalid payload""#)
-        #expect(harness.shard.counters.joins == 1)
-        #expect(harness.shard.counters.invalidPackets == 1)
+        #expect(harness.received == [#"["a"]"#])
+        #expect(harness.table.counters.invalidPackets == 1)
     }
 
     @Test func `the queue is bounded in bytes, and passing the bound closes the session`() {
-        var configuration = BridgeConfiguration()
-        configuration.maxQueuedBytes = 1000
-        let harness = BridgeHarness(configuration)
-        let session = Self.connected(harness)
+        let harness = SessionHarness { $0.maxQueuedBytes = 1000 }
+        let session = harness.connected()
         let packet = Array(repeating: UInt8(ascii: "4"), count: 496).withUnsafeBytes { EncodedPacket(text: $0) }
         #expect(packet.byteCount == 500)
         session.enqueue(packet)
@@ -78,16 +70,14 @@ import Testing
         #expect(!session.isClosed, "exactly the limit")
         session.enqueue(.bare(.ping))
         #expect(session.isClosed)
-        #expect(harness.shard.counters.slowClientsClosed == 1)
+        #expect(harness.table.counters.slowClientsClosed == 1)
     }
 
     @Test func `one packet above the bound is delivered when nothing waits`() {
-        var configuration = BridgeConfiguration()
-        configuration.maxQueuedBytes = 10
-        let harness = BridgeHarness(configuration)
-        let session = harness.makeSession()
+        let harness = SessionHarness { $0.maxQueuedBytes = 10 }
+        let session = harness.table.open(.polling)
         session.enqueue(Array(repeating: UInt8(ascii: "4"), count: 500).withUnsafeBytes { EncodedPacket(text: $0) })
-        #expect(harness.poll(session).text?.count == 500)
+        #expect(session.poll().text?.count == 500)
     }
 
     private static func packet(_ count: Int) -> EncodedPacket {
@@ -96,14 +86,12 @@ import Testing
 
     @Test func `by default two of the largest messages wait for a poll, and the bound follows their size`() {
         for size in [1 << 20, 3 << 20] {
-            var configuration = BridgeConfiguration()
-            configuration.maxMessageBytes = size
-            let harness = BridgeHarness(configuration)
-            let session = Self.connected(harness)
+            let harness = SessionHarness { $0.maxMessageBytes = size }
+            let session = harness.connected()
             // A message has an envelope, which its packet lacks.
             for _ in 0..<2 { session.enqueue(Self.packet(size - 100)) }
             #expect(!session.isClosed)
-            let packets = [harness.poll(session), harness.poll(session)].compactMap(\.text?.count)
+            let packets = [session.poll(), session.poll()].compactMap(\.text?.count)
             #expect(packets == [size - 100, size - 100], "one by one: each poll's answer is a copy")
             for _ in 0..<3 { session.enqueue(Self.packet(size - 100)) }
             #expect(session.isClosed)
@@ -111,10 +99,8 @@ import Testing
     }
 
     @Test func `by default two messages wait whose JSON is longer than they are`() {
-        var configuration = BridgeConfiguration()
-        configuration.maxMessageBytes = 1000
-        let harness = BridgeHarness(configuration)
-        let session = Self.connected(harness)
+        let harness = SessionHarness { $0.maxMessageBytes = 1000 }
+        let session = harness.connected()
         for _ in 0..<2 { session.enqueue(Self.packet(6000)) }
         #expect(!session.isClosed)
         session.enqueue(Self.packet(6000))
@@ -122,8 +108,8 @@ import Testing
     }
 
     @Test func `a client that takes nothing of more than 1 MiB for the stall timeout is closed`() {
-        let harness = BridgeHarness()
-        let session = Self.connected(harness)
+        let harness = SessionHarness()
+        let session = harness.connected()
         let start = EngineIOSession.Instant.now
         session.enqueue(Self.packet(600_000))
         session.timerFired(at: start)
@@ -131,58 +117,56 @@ import Testing
         #expect(!session.isClosed, "as much as that may wait")
         for _ in 0..<2 { session.enqueue(Self.packet(600_000)) }
         session.timerFired(at: start - .seconds(30))
-        #expect(harness.poll(session).text?.count == 600_000)
+        #expect(session.poll().text?.count == 600_000)
         let polled = EngineIOSession.Instant.now
         session.timerFired(at: polled + .seconds(5))
         #expect(!session.isClosed, "it has polled, and 600 kB may take 6 seconds on the way")
         session.timerFired(at: polled + .seconds(17))
-        #expect(session.isClosed && harness.shard.counters.slowClientsClosed == 1)
+        #expect(session.isClosed && harness.table.counters.slowClientsClosed == 1)
     }
 
     @Test func `a client that asks for acks without reading them is closed before they take much memory`() {
-        let harness = BridgeHarness()
-        let session = Self.connected(harness)
+        let harness = SessionHarness()
+        let session = harness.connected()
         let events = Array(repeating: #"420["any"]"#, count: 90_000).joined(separator: "\u{1E}")
-        #expect(harness.post(events, to: session) == "OK", "one post's worth is taken")
-        while harness.poll(session).value != nil {}
-        for _ in 0..<3 where !session.isClosed { _ = harness.post(events, to: session) }
-        #expect(session.isClosed && harness.shard.counters.slowClientsClosed == 1)
+        #expect(session.post([events]) == "OK", "one post's worth is taken")
+        while session.poll().value != nil {}
+        for _ in 0..<3 where !session.isClosed { _ = session.post([events]) }
+        #expect(session.isClosed && harness.table.counters.slowClientsClosed == 1)
     }
 
-    @Test func `rooms, namespaces and names of a client are bounded`() {
-        var configuration = BridgeConfiguration()
-        configuration.maxRoomsPerSocket = 2
-        configuration.maxNamespacesPerSession = 2
-        configuration.maxNameBytes = 8
-        let harness = BridgeHarness(configuration)
-        let session = Self.connected(harness)
-        let joins = (0..<3).map { "42\($0)[\"join\",{\"room\":\"r\($0)\"}]" }
-        for join in joins { _ = harness.post(join, to: session) }
-        #expect(harness.poll(session).packets.map { $0.contains(#""ok":true"#) } == [true, true, false])
-        _ = harness.post("40/a,", "40/b,", to: session)
-        let answers = harness.poll(session).packets
-        #expect(answers.first?.hasPrefix("40/a,") == true && answers.last?.hasPrefix("44/b,") == true)
-        _ = harness.post(#"427["join",{"room":"012345678"}]"#, to: session)
-        #expect(harness.poll(session).text?.contains("too long") == true)
-    }
-
-    @Test func `a room-space opens with its secret and with no other`() {
-        let harness = BridgeHarness(secrets: [Array("ws-emit::secret::dir".utf8): Array("S3cret".utf8)])
-        let session = Self.connected(harness)
-        let tries = [#""S3cret""#, #""S3cret ""#, #""s3cret""#, #""""#, "null", "123"]
-        for (number, secret) in tries.enumerated() {
-            _ = harness.post("42\(number)[\"join\",{\"room\":\"dir::x\",\"secret\":\(secret)}]", to: session)
-            #expect(harness.poll(session).text?.contains(#""ok":true"#) == (number == 0), "\(secret)")
+    @Test func `namespaces of a client are bounded`() {
+        let harness = SessionHarness {
+            $0.maxNamespacesPerSession = 2
+            $0.maxNameBytes = 8
         }
+        let session = harness.connected()
+        _ = session.post(["40/a,", "40/b,", "40/12345678,"])
+        let answers = session.poll().packets
+        #expect(answers.count == 3 && answers.first?.hasPrefix("40/a,") == true)
+        #expect(answers.dropFirst().allSatisfy { $0.hasPrefix("44/") })
+        #expect(harness.refusals == [.tooManyNamespaces, .invalidPacket])
     }
 
-    @Test func `the room of another client's sid stays that client's`() throws {
-        let harness = BridgeHarness()
-        let (owner, other) = (Self.connected(harness), Self.connected(harness))
-        let sid = try #require(owner.sockets.first?.sid)
-        _ = harness.post("420[\"join\",{\"room\":\"\(sid)\"}]", to: other)
-        #expect(harness.poll(other).text?.contains(#""ok":false"#) == true)
-        _ = harness.post("420[\"leave\",{\"room\":\"\(sid)\"}]", to: owner)
-        #expect(harness.poll(owner).text?.contains(#""ok":false"#) == true)
+    @Test func `nothing leaves before messages for a new socket are routed`() {
+        let harness = SessionHarness()
+        harness.waiting = []
+        let session = harness.table.open(.polling)
+        _ = session.post(["40"])
+        let poll = session.poll()
+        session.enqueue(Self.packet(10))
+        harness.flush()
+        #expect(poll.value == nil)
+        for routed in harness.waiting ?? [] { routed() }
+        harness.flush()
+        #expect(poll.packets.map { $0.prefix(2) } == ["40", "44"])
+    }
+
+    @Test func `acks and events go to the host, which hears of sockets that leave`() {
+        let harness = SessionHarness()
+        let session = harness.connected()
+        let sid = session.sockets.first?.sid
+        _ = session.post(["437[1]", #"42["x",2]"#, "41"])
+        #expect(harness.received == ["ack [1]", #"["x",2]"#] && harness.disconnected == [sid])
     }
 }

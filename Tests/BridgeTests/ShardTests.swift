@@ -56,6 +56,11 @@ import Testing
         #expect(shard.mayAccept())
     }
 
+    @Test func `event loops share the first refused connection, which is logged`() {
+        let connections = OpenConnections(limit: 1)
+        #expect([0, 1, 0].map { _ in connections.isFirstRefusal() } == [true, false, false])
+    }
+
     @Test func `only pages that asked are told of a gap`() {
         let bridge = ChannelHarness()
         let (asked, other) = (bridge.client(in: "r"), bridge.client())
@@ -70,9 +75,9 @@ import Testing
     @Test func `a closed session leaves its rooms, and its sid is unknown`() {
         let bridge = ChannelHarness()
         let client = bridge.client(in: "r")
-        #expect(bridge.shards[0].session(client.session.sid) != nil)
+        #expect(bridge.shards[0].sessions[client.session.sid] != nil)
         client.send("1")
-        #expect(bridge.shards[0].session(client.session.sid) == nil && bridge.shards[0].registry.namespaces.isEmpty)
+        #expect(bridge.shards[0].sessions[client.session.sid] == nil && bridge.shards[0].registry.namespaces.isEmpty)
         bridge.publish(Self.emit())
         #expect(bridge.counters.drops[.noSuchNamespace] == 1)
     }

@@ -102,7 +102,7 @@ import Testing
             $0.maxEmitBodyBytes = 6000
         }
         let head = "POST /emit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 6000\r\n\r\n"
-        harness.send(Array((head + String(repeating: " ", count: 4000)).utf8))
+        harness.send(head + String(repeating: " ", count: 4000))
         #expect(harness.harness.shard.connections.unfinished.count == 1)
         let late = Client(harness.harness)
         late.frame(6000, sent: 5000)

@@ -38,7 +38,6 @@ import Testing
 
     private final class Host: ConnectionHost {
         let connections: ConnectionTable
-        var counters = BridgeCounters()
         let owner = Owner()
 
         init(_ eventLoop: EmbeddedEventLoop) {
@@ -125,7 +124,7 @@ import Testing
     func `a violation ends the connection with its code`(bytes: [UInt8], code: Int) {
         receive(bytes)
         #expect(closeCode == code && host.owner.events.last == "closed")
-        #expect(host.counters.invalidPackets == 1)
+        #expect(host.connections.counters.invalidPackets == 1)
         receive(Self.frame(1, Array("4a".utf8)))
         #expect(host.owner.events.last == "closed", "nothing is read afterwards")
     }

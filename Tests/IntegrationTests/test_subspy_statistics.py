@@ -183,30 +183,6 @@ def test_top_tells_the_dialects_of_real_senders(subspy, redis_server, emitters):
     assert sorted(row[3] for row in rows_of(table).values()) == sorted(releases.values())
 
 
-@pytest.mark.parametrize("order, expected", [
-    ("maximum", ["b", "c", "a"]), ("name", ["a", "b", "c"])])
-def test_top_sorts(subspy, quiet_redis, order, expected):
-    payloads = [json.dumps(message(event="a"))] * 3 + [json.dumps(message(event="b", data="x" * size)) for size in (300, 0)] \
-        + [json.dumps(message(event="c", data="x" * 200))]
-    spy = listening(quiet_redis, subspy("top", "--by", "event", "--sort", order, "--every", "100ms", redis=quiet_redis))
-    for start in (0, 3, 5):
-        # One batch a table, so that the rows were seen at different times.
-        publish(quiet_redis, *payloads[start:{0: 3, 3: 5, 5: 6}[start]])
-        counted = {0: 3, 3: 5, 5: 6}[start]
-        table = next(table for table in tables(spy) if f"; {counted} messages, " in table[0])
-    assert list(rows_of(table)) == expected
-    assert [title for title in table[2].split() if title.startswith("▼")] == ([] if order == "name" else [
-        "▼" + {"total": "TOTAL", "maximum": "MAX", "average": "AVG", "last": "LAST", "gap": "GAP"}[order]])
-
-
-def test_top_adds_up_what_finds_no_row(subspy, quiet_redis):
-    payloads = [json.dumps(message(event=f"event-{number}")) for number in (0, 0, 1, 2, 3)]
-    table = table_of(subspy, quiet_redis, payloads, "--by", "event", "--max-rows", "2")
-    one = len(payloads[0])
-    assert rows_of(table) == {"event-0": (f"{one} B", f"{one} B", 2, "JSON 5.14.0"), "event-1": (f"{one} B", f"{one} B", 1, "JSON 5.14.0"),
-                              "(others)": (f"{one} B", f"{one} B", 2, "JSON 5.14.0")}
-
-
 def test_top_counts_what_the_filters_let_pass(subspy, quiet_redis):
     spy = listening(quiet_redis, subspy("top", "--by", "event", "--room", "a", "--grep", "news", "--every", "100ms", redis=quiet_redis))
     publish(quiet_redis, *TRAFFIC)
@@ -261,11 +237,10 @@ def test_top_is_a_picture_that_is_redrawn(terminal, quiet_redis):
     assert set(rows_of(frame[1:-1])) == {"a", "комната", "(everyone)", "(undecodable)"}
 
 
-@pytest.mark.parametrize("key, title", [("b", "BYTES/S"), ("a", "AVG"), ("x", "MAX"), ("t", "TOTAL"), ("l", "LAST"), ("g", "GAP")])
-def test_keys_choose_the_order(terminal, quiet_redis, key, title):
+def test_keys_choose_the_order(terminal, quiet_redis):
     spy = top_on(terminal, quiet_redis, columns=100)
-    spy.press(key)
-    spy.wait_for_frame(lambda frame: "▼" + title in frame[3])
+    spy.press("x")
+    spy.wait_for_frame(lambda frame: "▼MAX" in frame[3])
     # Arrows and other keys change nothing.
     spy.press("\x1b[A")
     spy.press("z")
@@ -275,7 +250,7 @@ def test_keys_choose_the_order(terminal, quiet_redis, key, title):
     spy.wait_for_frame(lambda frame: "▼" not in frame[3])
 
 
-@pytest.mark.parametrize("columns, rows", [(20, 3), (20, 6), (40, 8), (60, 12), (80, 24), (100, 30), (200, 50)])
+@pytest.mark.parametrize("columns, rows", [(20, 3), (60, 12), (200, 50)])
 def test_top_fits_every_size(terminal, quiet_redis, columns, rows):
     spy = top_on(terminal, quiet_redis, columns=columns, rows=rows)
     publish(quiet_redis, *(json.dumps(message(room=f"room-{number}-日本" + "x" * 50)) for number in range(60)))

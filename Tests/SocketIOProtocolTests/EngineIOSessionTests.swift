@@ -84,7 +84,7 @@ import Testing
         rows.append(
             Row(
                 phase: .probing, transport: .websocket, type: .ping, payload: "probe",
-                action: .confirmProbe(endsPoll: false), next: .probed))
+                action: .confirmProbe, next: .probed))
         rows.append(
             Row(
                 phase: .probing, transport: .websocket, type: .ping, payload: "prob", action: .dropWebSocket,
@@ -95,7 +95,7 @@ import Testing
                 next: .polling))
         rows.append(
             Row(
-                phase: .probed, transport: .websocket, type: .upgrade, action: .upgraded(endsPoll: false),
+                phase: .probed, transport: .websocket, type: .upgrade, action: .upgraded,
                 next: .websocket))
         return rows
     }()
@@ -171,10 +171,10 @@ import Testing
         #expect(driver.session.webSocketArrived(at: driver.now) == true)
         #expect(driver.session.takeFlushTarget() == .waitingPoll, "until the probe, packets go to the poll")
         _ = driver.session.pollArrived(hasQueuedPackets: false)
-        #expect(driver.receive(.ping, "probe", on: .websocket) == .confirmProbe(endsPoll: true))
+        #expect(driver.receive(.ping, "probe", on: .websocket) == .confirmProbe)
         #expect(!driver.session.isPollWaiting)
         #expect(driver.session.pollArrived(hasQueuedPackets: false) == .respond, "and none waits after it")
-        #expect(driver.receive(.upgrade, on: .websocket) == .upgraded(endsPoll: false))
+        #expect(driver.receive(.upgrade, on: .websocket) == .upgraded)
     }
 
     @Test(

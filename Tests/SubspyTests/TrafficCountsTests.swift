@@ -76,6 +76,10 @@ import Testing
         #expect(names == expected)
     }
 
+    @Test func `each order has a key of its own`() {
+        #expect(TrafficOrder.allCases.compactMap(\.letter) == ["m", "b", "a", "x", "t", "l", "g", "n"])
+    }
+
     @Test func `outages after the first subscription are counted with their time`() {
         var outages = Outages()
         func lost(_ seconds: Int64) -> SubscriptionState {

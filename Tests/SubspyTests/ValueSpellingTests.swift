@@ -69,4 +69,25 @@ import Testing
             #expect(back == value)
         }
     }
+
+    @Test(arguments: [
+        (#"{"a":1,"b":2,"a":[3]}"#, "{'a': [3], 'b': 2}", #"{"a":[3],"b":2}"#), ("-0", "0", "0"),
+        ("-0.0", "-0.0", "-0.0"),
+        ("123456789012345678901234567890", "123456789012345678901234567890", "123456789012345678901234567890"),
+        (#"["\ud800\u0007é'","\ud83d\ude00"]"#, #"["\ud800\x07é'", '😀']"#, #"["\ud800\u0007é'","😀"]"#),
+        (
+            #"{"$tuple":[1],"x":{"$y":null}}"#, "{'$tuple': [1], 'x': {'$y': None}}",
+            #"{"$tuple":[1],"x":{"$dict":[["$y",null]]}}"#
+        ),
+    ])
+    func `a JSON text is shown as the value that Python reads in it`(payload: String, repr: String, json: String) {
+        var renderer = MessageRenderer(MessageReader())
+        renderer.inspectAndRender(Array(payload.utf8))
+        #expect(renderer.withBytes { String(decoding: $0, as: UTF8.self) } == repr)
+        var writer = JSONWriter()
+        Array(payload.utf8).withUnsafeBytes {
+            _ = renderer.reader.inspect($0); renderer.appendJSON(to: &writer)
+        }
+        #expect(writer.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } == json)
+    }
 }

@@ -135,7 +135,9 @@ import Testing
         let space = #"{"name":"dir","has_secret":false,"problems":\#(problem)}"#
         let diagnosis = try Self.diagnosis(["members": "0", "room_space": space])
         #expect(diagnosis.findings.map(\.code) == ["nobody_in_room", "secret_wrong_type"])
-        #expect(diagnosis.findings[1].sentence == "The key k holds no text." && diagnosis.findings[1].advice == "DEL and SET it.")
+        #expect(
+            diagnosis.findings[1].sentence == "The key k holds no text."
+                && diagnosis.findings[1].advice == "DEL and SET it.")
     }
 
     @Test func `the join that a room-space needs has its secret`() throws {

@@ -63,8 +63,8 @@ struct OutgoingQueue {
 
     /// Moves packets into one polling payload: at most 16, since python clients refuse more, and none beyond 1 MiB, since each
     /// client's payload is a copy.
-    mutating func popPayload(allocator: ByteBufferAllocator) -> ByteBuffer {
-        var payload = allocator.buffer(capacity: min(byteCount, 1 << 16))
+    mutating func popPayload() -> ByteBuffer {
+        var payload = ByteBufferAllocator().buffer(capacity: min(byteCount, 1 << 16))
         var taken = 0
         while taken < EngineIOPayload.maximumPacketsInPayload, let packet = first,
             taken == 0 || payload.readableBytes + packet.partByteCount(partsTaken) <= BridgeLimits.pollResponseBytes

@@ -2,7 +2,7 @@ import Bytes
 import NIOCore
 import PubSubMessages
 
-/// Collects what the messages of one read ask of the event loops, in the order of the messages.
+/// Collects the commands for the event loops from the messages of one read, in the order of the messages.
 ///
 /// Each of the other loops gets one task per read; the shard on this loop carries out its commands at once. Consecutive events
 /// for the same rooms are joined into one packet.

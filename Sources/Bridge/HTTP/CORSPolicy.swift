@@ -27,17 +27,16 @@ struct CORSPolicy: Sendable {
 
     /// The response to OPTIONS; it allows whatever the browser asks for.
     func preflight(origin: String?, _ request: HTTPHeaders) -> HTTPResponse {
-        var response = HTTPResponse(.ok, contentType: "text/plain", text: "OK")
-        response.headers = headers(for: origin)
-        response.headers.append((name: "Access-Control-Allow-Methods", value: "OPTIONS, GET, POST"))
-        guard origin?.isEmpty == false else { return response }
-        if let requestedHeaders = request.first(name: "access-control-request-headers") {
-            response.headers.append((name: "Access-Control-Allow-Headers", value: requestedHeaders))
+        var headers = headers(for: origin) + [("Access-Control-Allow-Methods", "OPTIONS, GET, POST")]
+        if origin?.isEmpty == false {
+            if let requestedHeaders = request.first(name: "access-control-request-headers") {
+                headers.append((name: "Access-Control-Allow-Headers", value: requestedHeaders))
+            }
+            // Asked for a public page that connects to a server in the user's own network.
+            if request.first(name: "access-control-request-private-network")?.lowercased() == "true" {
+                headers.append((name: "Access-Control-Allow-Private-Network", value: "true"))
+            }
         }
-        // Asked for a public page that connects to a server in the user's own network.
-        if request.first(name: "access-control-request-private-network")?.lowercased() == "true" {
-            response.headers.append((name: "Access-Control-Allow-Private-Network", value: "true"))
-        }
-        return response
+        return HTTPResponse(.ok, contentType: "text/plain", text: "OK").adding(headers)
     }
 }

@@ -14,21 +14,17 @@ extension HTTPConnection {
     /// still putting it together, and crash (seen with Swift 6 about once in a thousand starts under load).
     static func prepareParser() { _ = makeParser() }
 
-    /// Adds HTTP to a channel.
+    /// Adds HTTP to a channel that its host has counted.
     ///
     /// - Parameter headDeadline: when the first request's head must be there; nil counts from now.
     static func install(
-        on channel: any Channel, host: any ConnectionHost, endpoints: HTTPEndpoints, headDeadline: NIODeadline? = nil
+        on channel: any Channel, host: any ConnectionHost, endpoints: any HTTPRequestHandler,
+        headDeadline: NIODeadline? = nil
     ) throws {
         let configuration = host.connections.configuration
-        // As `childChannelOption`, but without a future for each. A channel keeps its read buffer for as long as it lives,
-        // and most have little to read.
-        try channel.syncOptions?.setOption(
-            .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65536))
         try channel.syncOptions?.setOption(
             .writeBufferWaterMark,
             value: .init(low: configuration.writeBufferBytes / 2, high: configuration.writeBufferBytes))
-        host.connections.opened(channel)
         let parser = makeParser()
         let deadline = headDeadline ?? .now() + TimeAmount(configuration.headTimeout)
         try channel.pipeline.syncOperations.addHandler(parser)
@@ -43,37 +39,27 @@ extension HTTPConnection {
         let check = context.eventLoop.makePromise(of: EngineIORefusal?.self)
         session.checkUpgrade(promise: check)
         check.futureResult.assumeIsolated().whenSuccess { refusal in
-            if let refusal { return self.refuseUpgrade(head, refusal) }
+            if let refusal { return self.write(self.endpoints.refusedUpgrade(refusal, of: head, on: self.host)) }
             self.shakeHands(head, session)
         }
     }
 
     private func shakeHands(_ head: HTTPRequestHead, _ session: SessionReference?) {
         guard state.upgradeOffer == .plain, let response = WebSocketHandshake.response(to: head) else {
-            let refusal = ClientRefusal(.invalidRequest, "the headers Sec-WebSocket-Key or -Version are wrong")
-            host.refused(refusal, by: { .sender(of: head) })
-            return refuseUpgrade(head, .invalidWebSocketUpgrade)
+            return write(endpoints.refusedUpgrade(.invalidWebSocketUpgrade, of: head, on: host))
         }
         becomeWebSocket(session, response)
-    }
-
-    private func refuseUpgrade(_ head: HTTPRequestHead, _ refusal: EngineIORefusal) {
-        var response = HTTPResponse(refusal)
-        if refusal == .invalidWebSocketUpgrade { response.headers = [WebSocketHandshake.version] }
-        write(endpoints.transport.finished(response, head.headers.first(name: "origin")))
     }
 
     /// The connection leaves this channel for its session's event loop, behind the responses that are still to be sent.
     private func becomeWebSocket(_ session: SessionReference?, _ response: ByteBuffer) {
         guard let context else { return }
         flush()
-        guard writesPending == 0 else {
-            state.awaitWrites(at: .now())
-            whenWritten = { self.becomeWebSocket(session, response) }
-            return
+        state.awaitWrites(at: .now())
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer())).assumeIsolated().whenSuccess {
+            self.state.removeParser()
+            self.removeParser(context) { self.handOver(session, response) }
         }
-        state.removeParser()
-        removeParser(context) { self.handOver(session, response) }
     }
 
     private func handOver(_ session: SessionReference?, _ response: ByteBuffer) {

@@ -14,31 +14,28 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
 
     let host: any ConnectionHost
     let connections: ConnectionTable
-    let endpoints: HTTPEndpoints
+    let endpoints: any HTTPRequestHandler
     var index = 0
     var unfinishedBytes: UInt32 = 0
     var parser: Parser
-    // Unchecked, like those below: touched for each request, and never across a call back.
-    @exclusivity(unchecked) var state: HTTPConnectionState
-    @exclusivity(unchecked) var context: ChannelHandlerContext?
+    var state: HTTPConnectionState
+    var context: ChannelHandlerContext?
     /// The session whose poll waits for a response.
-    private var waitingPoll: (session: SessionReference, id: UInt64)?
-    @exclusivity(unchecked) private var hasHeldRead = false
-    @exclusivity(unchecked) private var isReadingOn = false
+    private var waitingPoll: (session: SessionReference, poll: PendingPoll)?
+    private var hasHeldRead = false
+    private var isReadingOn = false
     /// Responses that leave at the end of this turn.
-    @exclusivity(unchecked) private var unsent: ByteBuffer?
+    private var unsent: ByteBuffer?
     private var descriptor: CInt?
     /// Writes that the channel has not finished.
-    @exclusivity(unchecked) private(set) var writesPending = 0
-    /// Called once the channel has written everything.
-    var whenWritten: (() -> Void)?
+    private var writesPending = 0
 
     /// Unwraps bytes that come without a parser.
     private final class RawBytes: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
     }
 
-    init(host: any ConnectionHost, endpoints: HTTPEndpoints, parser: Parser, headDeadline: NIODeadline) {
+    init(host: any ConnectionHost, endpoints: any HTTPRequestHandler, parser: Parser, headDeadline: NIODeadline) {
         self.host = host
         connections = host.connections
         self.endpoints = endpoints
@@ -68,13 +65,13 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
     func channelInactive(context: ChannelHandlerContext) {
         if let waitingPoll {
             self.waitingPoll = nil
-            waitingPoll.session.abortPoll(id: waitingPoll.id)
+            waitingPoll.session.abort(waitingPoll.poll)
         }
         context.fireChannelInactive()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        if state.receivedUnparsed(RawBytes().unwrapInboundIn(data)) || state.isDraining { return }
+        if state.receivedUnparsed(RawBytes().unwrapInboundIn(data)) { return }
         let part = unwrapInboundIn(data)
         perform(state.received(part, at: .now(), bodyLimit: { endpoints.bodyLimit(of: $0) }), context)
     }
@@ -143,12 +140,9 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
         switch endpoints.route(head, body: body, from: context.channel, on: host) {
         case .respond(let response): write(response)
         case .later(let future): write(future, to: head)
-        case .poll(let session, let jsonpIndex):
-            let promise = context.eventLoop.makePromise(of: HTTPResponse.self)
-            let origin = head.headers.first(name: "origin")
-            waitingPoll = (session, state.requestID)
-            write(promise.futureResult.map { [endpoints] in endpoints.transport.finished($0, origin) }, to: head)
-            session.poll(PendingPoll(id: state.requestID, jsonpIndex: jsonpIndex, promise: promise))
+        case .poll(let session, let poll, let future):
+            waitingPoll = (session, poll)
+            write(future, to: head)
         case .webSocket(let session): upgradeToWebSocket(head, session, context)
         }
     }
@@ -178,14 +172,11 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
         guard let context,
             let (framing, continuation) = state.respond(closesConnection: response.closesConnection, at: .now())
         else { return }
-        if var bytes = unsent {
-            unsent = nil  // releases the buffer, so that appending doesn't copy it
-            response.write(framing, to: &bytes)
-            unsent = bytes
-        } else {
-            unsent = response.bytes(framing)
-            connections.flushLater(self)
-        }
+        if unsent == nil { connections.flushLater(self) }
+        var bytes = unsent ?? ByteBuffer()
+        unsent = nil  // releases the buffer, so that appending doesn't copy it
+        response.write(framing, to: &bytes)
+        unsent = bytes
         switch continuation {
         case .nextRequest: break
         case .drain:
@@ -217,12 +208,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler, Unfin
 
     private func writeThroughChannel(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
         writesPending += 1
-        context.writeAndFlush(wrapOutboundOut(bytes)).assumeIsolated().whenComplete { _ in
-            self.writesPending -= 1
-            guard self.writesPending == 0, let whenWritten = self.whenWritten else { return }
-            self.whenWritten = nil
-            whenWritten()
-        }
+        context.writeAndFlush(wrapOutboundOut(bytes)).assumeIsolated().whenComplete { _ in self.writesPending -= 1 }
     }
 
     // MARK: Time

@@ -33,17 +33,14 @@ struct HTTPConnectionState {
     }
 
     enum Refusal: Equatable {
-        /// With what is wrong, as a sentence.
-        case fault(String)
-        /// The method is CONNECT.
-        case proxyRequest
+        /// The request breaks the rules of HTTP; with the mistake, as a sentence without its full stop.
+        case malformed(HTTPResponseStatus, String)
         case bodyTooLarge(limit: Int)
-        case brokenRequest
         /// Others need the memory that the unfinished body takes.
         case givenUp
     }
 
-    /// What follows a response.
+    /// The next step after a response.
     enum Continuation: Equatable {
         case nextRequest
         /// Read and drop what comes, so that the response isn't lost to a reset.
@@ -67,8 +64,8 @@ struct HTTPConnectionState {
     private(set) var upgradeOffer = RequestFraming.UpgradeOffer.none
     private(set) var deadline: NIODeadline?
     private(set) var closesWhenIdle = false
-    /// Parts that came in the same read behind a request without a response yet. Nothing more is read meanwhile, so there is
-    /// at most one read's worth.
+    /// Parts that came in the same read as a request that has no response yet. Nothing is read until it has one, so this
+    /// holds one read at most.
     private var waitingParts: Deque<WaitingPart> = []
     private let timeouts: Timeouts
 
@@ -82,13 +79,9 @@ struct HTTPConnectionState {
         if case .responding = phase { true } else { false }
     }
 
-    /// Whether bytes may be read. A client that sends requests without reading the responses has to wait.
+    /// Bytes may be read. A client that sends requests without reading the responses has to wait.
     var mayRead: Bool {
         if case .withoutParser = phase { false } else { !isResponding }
-    }
-
-    var isDraining: Bool {
-        if case .draining = phase { true } else { false }
     }
 
     /// Bytes of a body whose end has not come.
@@ -137,9 +130,11 @@ struct HTTPConnectionState {
         let framing = RequestFraming(head)
         RequestFraming.trim(&head.headers)
         upgradeOffer = framing.upgradeOffer
-        if let fault = framing.fault { return refuse(head, .fault(fault)) }
+        if let fault = framing.fault { return refuse(head, .malformed(.badRequest, fault)) }
         // The parser stands still behind CONNECT, too.
-        if head.method == .CONNECT { return refuse(head, .proxyRequest) }
+        if head.method == .CONNECT {
+            return refuse(head, .malformed(.methodNotAllowed, "This server is not a proxy"))
+        }
         let limit = bodyLimit(head)
         if let length = framing.contentLength, length > limit { return refuse(head, .bodyTooLarge(limit: limit)) }
         phase = .receivingBody(head, ByteBuffer(), limit: limit)
@@ -151,9 +146,9 @@ struct HTTPConnectionState {
     mutating func receivedBrokenRequest() -> Action {
         switch phase {
         case .awaitingHead:
-            phase = .responding(.common)
+            phase = .responding(HTTPResponse.Framing())
             return .refuseUnreadable
-        case .receivingBody(let head, _, _): return refuse(head, .brokenRequest)
+        case .receivingBody(let head, _, _): return refuse(head, .malformed(.badRequest, HTTPResponse.notHTTP))
         case .responding:
             waitingParts.append(.brokenRequest)
             return .none
@@ -221,12 +216,18 @@ struct HTTPConnectionState {
         phase = .withoutParser(ByteBuffer())
     }
 
-    /// - Returns: whether there is no parser, and the bytes are kept for whoever follows it.
+    /// Keeps bytes that come without a parser for whoever follows it, and drops those that come at the end.
+    ///
+    /// - Returns: false if they are for the parser.
     mutating func receivedUnparsed(_ bytes: @autoclosure () -> ByteBuffer) -> Bool {
-        guard case .withoutParser(var unread) = phase else { return false }
-        unread.writeImmutableBuffer(bytes())
-        phase = .withoutParser(unread)
-        return true
+        switch phase {
+        case .withoutParser(var unread):
+            unread.writeImmutableBuffer(bytes())
+            phase = .withoutParser(unread)
+            return true
+        case .draining: return true
+        case .awaitingHead, .receivingBody, .responding: return false
+        }
     }
 
     /// Bytes that came without a parser; nil while there is one.
@@ -258,7 +259,7 @@ struct HTTPConnectionState {
 
     /// The server stops: no further request.
     ///
-    /// - Returns: whether the connection is idle and to be closed now.
+    /// - Returns: true if the connection is idle and to be closed now.
     mutating func closeWhenIdle() -> Bool {
         closesWhenIdle = true
         return phase == .awaitingHead

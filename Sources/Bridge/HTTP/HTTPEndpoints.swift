@@ -4,17 +4,39 @@ import NIOHTTP1
 import RedisPubSub
 import SocketIOProtocol
 
-/// How a request is handled.
+/// The way to a request's response.
 enum HTTPAction {
     case respond(HTTPResponse)
     case later(EventLoopFuture<HTTPResponse>)
-    case poll(SessionReference, jsonpIndex: Int?)
+    /// The session is told if the connection closes before the response.
+    case poll(SessionReference, PendingPoll, EventLoopFuture<HTTPResponse>)
     /// Upgrade to the websocket of a polling session, or of a new one.
     case webSocket(SessionReference?)
 }
 
+/// Handles the requests of a listener's connections: `HTTPEndpoints`, or a test.
+protocol HTTPRequestHandler: Sendable {
+    /// Bytes that the body of a request may have.
+    func bodyLimit(of head: HTTPRequestHead) -> Int
+    /// - Parameter channel: the connection, for the address of its other end.
+    func route(
+        _ head: HTTPRequestHead, body: ByteBuffer, from channel: any Channel, on host: any ConnectionHost
+    ) -> HTTPAction
+    /// The response to a request that the connection refuses before it is whole.
+    func response(
+        to refusal: HTTPConnectionState.Refusal, of head: HTTPRequestHead, on host: any ConnectionHost
+    ) -> HTTPResponse
+    /// The response to a request for a websocket that is not opened.
+    func refusedUpgrade(_ refusal: EngineIORefusal, of head: HTTPRequestHead, on host: any ConnectionHost)
+        -> HTTPResponse
+    /// Completes a response that no endpoint gives.
+    func finished(_ response: HTTPResponse, _ head: HTTPRequestHead) -> HTTPResponse
+    /// The request that begins with these bytes, if it is a plain one that opens a session over a websocket.
+    func webSocketRequest(in bytes: ByteBuffer) -> WebSocketRequest?
+}
+
 /// The paths of a listener: Engine.IO, `/emit`, and those for operators.
-final class HTTPEndpoints: Sendable {
+struct HTTPEndpoints: HTTPRequestHandler {
     /// The clients that a listener serves.
     enum Purpose {
         /// Pages and backends, and operators too unless they have a listener of their own.
@@ -23,49 +45,32 @@ final class HTTPEndpoints: Sendable {
         case operators
     }
 
+    let purpose: Purpose
     let transport: TransportEndpoint
-    /// The Engine.IO path without its last slash, which clients with `addTrailingSlash: false` and some frameworks leave
-    /// out.
-    private let pathWithoutSlash: String
-    private let operations: OperationsEndpoint
-    private let purpose: Purpose
-    private let metrics: BridgeMetrics
-    private let emit: EmitEndpoint?
-    private let router: RouterReference
-    private let configuration: BridgeConfiguration
-
-    init(
-        purpose: Purpose, transport: TransportEndpoint, emit: EmitEndpoint?, operations: OperationsEndpoint,
-        metrics: BridgeMetrics, router: RouterReference, configuration: BridgeConfiguration
-    ) {
-        self.purpose = purpose
-        self.operations = operations
-        self.metrics = metrics
-        self.transport = transport
-        self.emit = emit
-        self.router = router
-        self.configuration = configuration
-        pathWithoutSlash = String(configuration.path.dropLast())
-    }
+    let emit: EmitEndpoint?
+    let operations: OperationsEndpoint
+    let metrics: BridgeMetrics
+    let router: RouterReference
+    let configuration: BridgeConfiguration
 
     func bodyLimit(of head: HTTPRequestHead) -> Int {
         Self.path(of: head) == "/emit" ? configuration.maxEmitBodyBytes : configuration.maxPayload
     }
 
     private func isEngineIO(_ path: Substring) -> Bool {
-        path.utf8.starts(with: configuration.path.utf8) || path == pathWithoutSlash
+        // Clients with `addTrailingSlash: false` and some frameworks leave the last slash out.
+        path.utf8.starts(with: configuration.path.utf8) || path.utf8.elementsEqual(configuration.path.utf8.dropLast())
     }
 
-    /// The response to a request that the connection refuses before it is whole.
     func response(
         to refusal: HTTPConnectionState.Refusal, of head: HTTPRequestHead, on host: any ConnectionHost
     ) -> HTTPResponse {
         var response: HTTPResponse
         switch refusal {
-        case .fault(let sentence): response = .errorPage(.badRequest, sentence)
-        case .proxyRequest: response = .errorPage(.methodNotAllowed, "This server is not a proxy.")
+        case .malformed(let status, let mistake):
+            host.refused(ClientRefusal(.malformedRequest, ByteString(mistake)), by: { .sender(of: head) })
+            response = .errorPage(status, mistake + ".")
         case .bodyTooLarge(let limit): response = bodyTooLarge(head, limit: limit, on: host)
-        case .brokenRequest: response = .brokenRequest
         case .givenUp: response = .errorPage(.serviceUnavailable, "Too much is being sent at once; try again.")
         }
         response.closesConnection = true
@@ -74,7 +79,7 @@ final class HTTPEndpoints: Sendable {
     }
 
     private func bodyTooLarge(_ head: HTTPRequestHead, limit: Int, on host: any ConnectionHost) -> HTTPResponse {
-        host.counters.bodiesTooLarge += 1
+        host.connections.counters.bodiesTooLarge += 1
         let sentence = "The body may have at most \(limit) bytes."
         let path = Self.path(of: head)
         guard emit != nil, path == "/emit" else {
@@ -85,13 +90,20 @@ final class HTTPEndpoints: Sendable {
         return isJSON ? .jsonError(.payloadTooLarge, sentence) : .errorPage(.payloadTooLarge, sentence)
     }
 
-    /// - Parameter channel: the connection, for the address of its other end.
-    func route(_ head: HTTPRequestHead, body: ByteBuffer, from channel: any Channel, on host: any ConnectionHost)
-        -> HTTPAction
+    func refusedUpgrade(_ refusal: EngineIORefusal, of head: HTTPRequestHead, on host: any ConnectionHost)
+        -> HTTPResponse
     {
+        transport.refusedUpgrade(refusal, of: head, on: host)
+    }
+
+    func webSocketRequest(in bytes: ByteBuffer) -> WebSocketRequest? { transport.webSocketRequest(in: bytes) }
+
+    func route(
+        _ head: HTTPRequestHead, body: ByteBuffer, from channel: any Channel, on host: any ConnectionHost
+    ) -> HTTPAction {
         let path = Self.path(of: head)
         if purpose == .operators {
-            return operations.route(head, path: path, from: .operators, isTrusted: true, on: host)
+            return operations.route(head, path: path, from: .operators, on: host)
                 ?? elsewhere(head)
         }
         if isEngineIO(path) {
@@ -103,20 +115,18 @@ final class HTTPEndpoints: Sendable {
         }
         guard purpose == .everybody else { return elsewhere(head) }
         let audience = Self.audience(head, channel.remoteAddress)
-        return operations.route(head, path: path, from: audience, isTrusted: false, on: host)
+        return operations.route(head, path: path, from: audience, on: host)
             ?? elsewhere(head)
     }
 
     private func elsewhere(_ head: HTTPRequestHead) -> HTTPAction {
         guard head.method != .OPTIONS || head.uri != "*" else {
-            var response = HTTPResponse(.ok, text: "")
-            response.headers = [("Allow", "GET, HEAD, POST, OPTIONS")]
-            return .respond(response)
+            return .respond(HTTPResponse(.ok, text: "").adding([("Allow", "GET, HEAD, POST, OPTIONS")]))
         }
         return .respond(finished(.errorPage(.notFound, "There is nothing at this address."), head))
     }
 
-    /// Completes a response that no endpoint gives. Allowed pages may read it, so that their console shows the cause instead
+    /// Allowed pages may read it, so that their console shows the cause instead
     /// of CORS.
     func finished(_ response: HTTPResponse, _ head: HTTPRequestHead) -> HTTPResponse {
         guard purpose != .operators, Self.path(of: head) != "/emit",
@@ -125,26 +135,22 @@ final class HTTPEndpoints: Sendable {
         return transport.finished(response, origin)
     }
 
-    /// Operators are clients on this machine, unless a proxy forwards the request of somebody else.
+    /// A client on this machine, unless it is a proxy that forwards the request of somebody else.
     private static func audience(_ head: HTTPRequestHead, _ peer: SocketAddress?) -> OperationsEndpoint.Audience {
         guard let address = peer?.ipAddress,
             address == "::1" || ["127.", "::ffff:127."].contains(where: address.hasPrefix)
         else { return .anybody }
         let signs = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"]
-        return signs.contains { head.headers.contains(name: $0) } ? .anybody : .operators
+        return signs.contains { head.headers.contains(name: $0) } ? .anybody : .thisMachine
     }
 
     private func route(_ head: HTTPRequestHead, body: ByteBuffer, to endpoint: EmitEndpoint) -> HTTPAction {
-        switch head.method {
-        case .POST: break
-        case .OPTIONS:
-            var response = HTTPResponse(.ok, contentType: HTTPResponse.html, text: "")
-            response.headers = [("Allow", "POST, OPTIONS")]
-            return .respond(response)
-        default:
-            var response = HTTPResponse.errorPage(.methodNotAllowed, "Send messages with POST.")
-            response.headers = [("Allow", "POST, OPTIONS")]
-            return .respond(response)
+        guard head.method == .POST else {
+            let response =
+                head.method == .OPTIONS
+                ? HTTPResponse(.ok, contentType: HTTPResponse.html, text: "")
+                : .errorPage(.methodNotAllowed, "Send messages with POST.")
+            return .respond(response.adding([("Allow", "POST, OPTIONS")]))
         }
         switch endpoint.request(contentType: head.headers.first(name: "content-type"), body: body) {
         case .failure(let response): return .respond(counted(response))
@@ -152,9 +158,9 @@ final class HTTPEndpoints: Sendable {
             do {
                 if request.wantsReport {
                     return later(
-                        router.emitReporting(request.emit.payload).map { OperationsEndpoint.response(.ok, $0.json) })
+                        router.emitReporting(request.payload).map { OperationsEndpoint.response(.ok, $0.json) })
                 }
-                switch try router.emit(request.emit) {
+                switch try router.emit(request.payload) {
                 case .now(let obstacle): return .respond(counted(Self.emitted(obstacle)))
                 case .later(let emitted): return later(emitted.map { Self.emitted($0) })
                 }
@@ -164,7 +170,7 @@ final class HTTPEndpoints: Sendable {
         }
     }
 
-    private static let emitted = HTTPResponse(.ok, contentType: HTTPResponse.html, text: "OK\n").prepared()
+    private static let emitted = HTTPResponse(.ok, contentType: HTTPResponse.html, text: "OK\n")
 
     /// 200 even if it can't be published: this server's clients have the message, and would get it twice if a backend or a
     /// proxy tried again.
@@ -180,7 +186,7 @@ final class HTTPEndpoints: Sendable {
     }
 
     private func later(_ response: EventLoopFuture<HTTPResponse>) -> HTTPAction {
-        .later(response.recover { Self.unemittable($0) }.map { [self] in counted($0) })
+        .later(response.recover { Self.unemittable($0) }.map { counted($0) })
     }
 
     private func counted(_ response: HTTPResponse) -> HTTPResponse {

@@ -8,9 +8,8 @@ struct HTTPResponse: Sendable {
     var contentType: String
     var body: ByteBuffer
     var headers: [(name: String, value: String)] = []
-    /// Whether the connection closes after it, because the request's body was not read to its end.
+    /// The connection closes after it, because the request's body was not read to its end.
     var closesConnection = false
-    private var preparedBytes: ByteBuffer?
 
     static let plainText = "text/plain; charset=UTF-8"
     static let html = "text/html; charset=utf-8"
@@ -25,18 +24,15 @@ struct HTTPResponse: Sendable {
         self.init(status, contentType: contentType, body: ByteBuffer(string: text))
     }
 
-    /// How a response is framed, as its request decides.
+    /// The framing of a response, which depends on its request.
     struct Framing: Equatable {
-        /// What the response says about the connection; HTTP/1.1 implies that it stays open.
+        /// The Connection header of the response; HTTP/1.1 implies that it stays open.
         enum Persistence { case implied, keepAlive, close }
 
         var persistence = Persistence.implied
         var includesBody = true
 
-        /// The framing that most requests ask for.
-        static let common = Framing()
-
-        private init() {}
+        init() {}
 
         init(of request: HTTPRequestHead) {
             persistence = !request.isKeepAlive ? .close : request.version == .http1_1 ? .implied : .keepAlive
@@ -44,57 +40,46 @@ struct HTTPResponse: Sendable {
         }
     }
 
-    /// The same response, with its bytes in the common framing made in advance.
-    func prepared() -> HTTPResponse {
-        var response = self
-        response.preparedBytes = bytes(.common)
-        return response
-    }
-
-    /// The bytes that go out.
-    func bytes(_ framing: Framing) -> ByteBuffer {
-        if framing == .common, let preparedBytes { return preparedBytes }
-        var bytes = ByteBuffer()
-        write(framing, to: &bytes)
-        return bytes
-    }
-
     /// Writes the bytes that go out (RFC 9112, section 4).
     func write(_ framing: Framing, to bytes: inout ByteBuffer) {
-        if framing == .common, var preparedBytes {
-            bytes.writeBuffer(&preparedBytes)
-            return
-        }
         bytes.reserveCapacity(minimumWritableBytes: 320 + (framing.includesBody ? body.readableBytes : 0))
         bytes.writeStaticString("HTTP/1.1 ")
         bytes.writeString(String(status.code))
         bytes.writeStaticString(" ")
         bytes.writeString(status.reasonPhrase)
-        bytes.writeStaticString("\r\nContent-Type: ")
-        bytes.writeString(contentType)
-        bytes.writeStaticString("\r\nContent-Length: ")
-        bytes.writeString(String(body.readableBytes))
         bytes.writeStaticString("\r\n")
-        for header in headers {
-            bytes.writeString(header.name)
+        func add(_ name: String, _ value: String) {
+            bytes.writeString(name)
             bytes.writeStaticString(": ")
-            bytes.writeString(header.value)
+            bytes.writeString(value)
             bytes.writeStaticString("\r\n")
         }
+        add("Content-Type", contentType)
+        add("Content-Length", String(body.readableBytes))
+        for header in headers { add(header.name, header.value) }
         switch framing.persistence {
-        case .implied: bytes.writeStaticString("\r\n")
-        case .keepAlive: bytes.writeStaticString("Connection: keep-alive\r\n\r\n")
-        case .close: bytes.writeStaticString("Connection: close\r\n\r\n")
+        case .implied: break
+        case .keepAlive: add("Connection", "keep-alive")
+        case .close: add("Connection", "close")
         }
+        bytes.writeStaticString("\r\n")
         if framing.includesBody { bytes.writeImmutableBuffer(body) }
+    }
+
+    func adding(_ headers: [(name: String, value: String)]) -> HTTPResponse {
+        var response = self
+        response.headers += headers
+        return response
     }
 
     /// The response to a request that can't be read, and the last one on its connection.
     static let brokenRequest: HTTPResponse = {
-        var response = errorPage(.badRequest, "The request is not valid HTTP.")
+        var response = errorPage(.badRequest, notHTTP + ".")
         response.closesConnection = true
         return response
     }()
+
+    static let notHTTP = "The request is not valid HTTP"
 
     /// The response to a program that sent JSON itself: `{"error":"…"}`.
     static func jsonError(_ status: HTTPResponseStatus, _ sentence: String) -> HTTPResponse {

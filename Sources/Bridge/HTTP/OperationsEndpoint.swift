@@ -11,62 +11,42 @@ import SocketIOProtocol
 /// | `/livez`, `/readyz` | yes | yes; reasons in full to this machine only | no |
 /// | `/metrics` | yes | to this machine only, not through a proxy | no |
 /// | `/explain` | yes | with the secret of `POST /emit`, since it names rooms | no |
-final class OperationsEndpoint: Sendable {
-    /// The client that asks.
-    enum Audience {
-        /// A client of the operators' listener, or one on this machine without a proxy.
-        case operators
-        case anybody
-    }
+struct OperationsEndpoint: Sendable {
+    /// The client that asks: one of the operators' listener, one on this machine without a proxy, or any other.
+    enum Audience { case operators, thisMachine, anybody }
 
-    private let readiness: Readiness
-    private let scrape: Scrape
-    private let metrics: BridgeMetrics
-    private let explainer: Explainer
-    private let secret: [UInt8]?
-
-    init(
-        readiness: Readiness, scrape: Scrape, metrics: BridgeMetrics, explainer: Explainer, secret: [UInt8]?
-    ) {
-        self.explainer = explainer
-        self.secret = secret
-        self.readiness = readiness
-        self.scrape = scrape
-        self.metrics = metrics
-    }
+    let readiness: Readiness
+    let scrape: Scrape
+    let metrics: BridgeMetrics
+    let explainer: Explainer
+    let secret: [UInt8]?
 
     /// Nil if the path is none of these or not for this audience.
-    ///
-    /// - Parameter isTrusted: whether the request came by the operators' listener.
     func route(
-        _ head: HTTPRequestHead, path: Substring, from audience: Audience, isTrusted: Bool, on host: any ConnectionHost
+        _ head: HTTPRequestHead, path: Substring, from audience: Audience, on host: any ConnectionHost
     ) -> HTTPAction? {
         let action: () -> HTTPAction
         switch path {
-        case "/livez": action = { .respond(self.liveness()) }
-        case "/readyz": action = { .respond(self.readiness(for: audience)) }
-        case "/metrics" where audience == .operators:
-            action = { .later(self.metricsPage(on: host.connections.eventLoop)) }
-        case "/explain" where isTrusted || secret != nil:
-            action = { isTrusted || self.hasSecret(head) ? self.explanation(head, on: host) : .respond(Self.forbidden) }
+        case "/livez": action = { .respond(liveness()) }
+        case "/readyz": action = { .respond(readiness(for: audience)) }
+        case "/metrics" where audience != .anybody:
+            action = { .later(metricsPage(on: host.eventLoop)) }
+        case "/explain" where audience == .operators || secret != nil:
+            action = {
+                audience == .operators || hasSecret(head) ? explanation(head, on: host) : .respond(Self.forbidden)
+            }
         default: return nil
         }
-        let allow = (name: "Allow", value: "GET, HEAD, OPTIONS")
+        let methods = [(name: "Allow", value: "GET, HEAD, OPTIONS")]
         switch head.method {
         case .GET, .HEAD: return action()
         case .OPTIONS:
             // Load balancers use it for health checks, HAProxy by default, so the verdict is that of GET.
-            guard path == "/livez" || path == "/readyz", case .respond(var response) = action() else {
-                var response = HTTPResponse(.ok, text: "")
-                response.headers = [allow]
-                return .respond(response)
+            guard path == "/livez" || path == "/readyz", case .respond(let response) = action() else {
+                return .respond(HTTPResponse(.ok, text: "").adding(methods))
             }
-            response.headers.append(allow)
-            return .respond(response)
-        default:
-            var response = HTTPResponse.errorPage(.methodNotAllowed, "Use GET.")
-            response.headers = [allow]
-            return .respond(response)
+            return .respond(response.adding(methods))
+        default: return .respond(.errorPage(.methodNotAllowed, "Use GET.").adding(methods))
         }
     }
 
@@ -88,11 +68,11 @@ final class OperationsEndpoint: Sendable {
         guard let room = query["room"] else {
             return .respond(.errorPage(.badRequest, "Name the room: /explain?room=time&namespace=/"))
         }
-        let limit = host.connections.configuration.maxNameBytes
+        let limit = host.configuration.maxNameBytes
         let namespace = query["namespace"] ?? [UInt8(ascii: "/")]
         let explained = explainer.explain(
             room: ByteString(bytes: room.prefix(limit)), namespace: ByteString(bytes: namespace.prefix(limit)),
-            on: host.connections.eventLoop)
+            on: host.eventLoop)
         return .later(
             explained.map { [readiness] explanation in
                 Self.response(.ok, explanation.json(readiness, at: .now(), milliseconds: WallClock.milliseconds()))
@@ -114,7 +94,7 @@ final class OperationsEndpoint: Sendable {
         var members: [(String, JSONValue)] = [("ready", .bool(reasons.isEmpty))]
         switch audience {
         case .anybody: members.append(("reasons", .list(reasons.map { .object([("code", .text($0.code.rawValue))]) })))
-        case .operators:
+        case .operators, .thisMachine:
             members.append(("reasons", .list(reasons.map(\.json))))
             members += readiness.details(at: now)
         }
@@ -132,9 +112,7 @@ final class OperationsEndpoint: Sendable {
     }
 
     static func response(_ status: HTTPResponseStatus, _ value: JSONValue) -> HTTPResponse {
-        var response = HTTPResponse(status, contentType: "application/json", text: value.line)
-        response.headers = [("Cache-Control", "no-store")]
-        return response
+        HTTPResponse(status, contentType: "application/json", text: value.line).adding([("Cache-Control", "no-store")])
     }
 }
 
@@ -164,7 +142,7 @@ extension Readiness {
                     ("limit_seconds", .number(TimeAmount(canaryLimit).seconds)),
                 ])
             } ?? .null
-        let gaps = state.gaps + [state.openGap].compactMap { $0 }
+        let gaps = state.gaps.closed + [state.gaps.open].compactMap { $0 }
         return [
             ("subscribed", .bool(state.isSubscribed)), ("redis_outage", state.outage?.json(at: now) ?? .null),
             ("canary", canary), ("gaps", .list(gaps.map(\.json))),

@@ -6,7 +6,7 @@ import Bytes
 package struct OriginAdvice: CustomStringConvertible {
     /// The Origin, safe to show.
     package let origin: String
-    /// What to do about it, as a clause.
+    /// The remedy, as a clause.
     package let advice: String
 
     package var description: String { "the Origin \(origin) is refused; \(advice)" }
@@ -47,9 +47,9 @@ package struct OriginAdvice: CustomStringConvertible {
         }
     }
 
-    /// Whether a text needs no quotes in a shell.
+    /// True if a text needs no quotes in a shell.
     private static func isShellSafe(_ text: String) -> Bool {
-        text.utf8.allSatisfy { Origin.isAlphanumeric($0) || "+-._:/[]".utf8.contains($0) }
+        text.utf8.allSatisfy { $0.isAlphanumeric || "+-._:/[]".utf8.contains($0) }
     }
 
     /// At most 128 characters in printable ASCII, without characters that could end the quotes around it.
@@ -109,7 +109,7 @@ struct Origin: Equatable, CustomStringConvertible {
         guard text.utf8.count <= 512, let colon = text.firstRange(of: "://") else { return nil }
         scheme = text[..<colon.lowerBound].lowercased()
         guard scheme.first?.isLetter == true,
-            scheme.utf8.allSatisfy({ Self.isAlphanumeric($0) || "+-.".utf8.contains($0) })
+            scheme.utf8.allSatisfy({ $0.isAlphanumeric || "+-.".utf8.contains($0) })
         else {
             return nil
         }
@@ -122,7 +122,7 @@ struct Origin: Equatable, CustomStringConvertible {
         host = name.lowercased()
         let inner = isBracketed ? host.dropFirst().dropLast() : host[...]
         guard !inner.isEmpty, !isBracketed || host.hasSuffix("]"),
-            inner.utf8.allSatisfy({ Self.isAlphanumeric($0) || (isBracketed ? ":." : "-._").utf8.contains($0) })
+            inner.utf8.allSatisfy({ $0.isAlphanumeric || (isBracketed ? ":." : "-._").utf8.contains($0) })
         else { return nil }
         if rest.isEmpty {
             port = nil
@@ -164,7 +164,4 @@ struct Origin: Equatable, CustomStringConvertible {
         ["http": 80, "ws": 80, "https": 443, "wss": 443][scheme]
     }
 
-    fileprivate static func isAlphanumeric(_ byte: UInt8) -> Bool {
-        (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
-    }
 }

@@ -15,7 +15,7 @@ struct RequestFraming {
     private(set) var contentLength: Int?
     private(set) var expectsContinue = false
     private(set) var upgradeOffer = UpgradeOffer.none
-    /// A sentence saying what is wrong: the response is 400 and the connection closes.
+    /// The mistake, as a sentence without its full stop: the response is 400 and the connection closes.
     private(set) var fault: String?
 
     /// Bits for the lengths of the header names below, so that few other names are compared.
@@ -31,7 +31,7 @@ struct RequestFraming {
             switch name.lowercased() {
             case "host":
                 hosts += 1
-                if !content.utf8.allSatisfy(Self.isInHost) { fault = "The Host header is not a valid host." }
+                if !content.utf8.allSatisfy(Self.isInHost) { fault = "The Host header is not a valid host" }
             case "expect": expectsContinue = content.lowercased() == "100-continue"
             case "upgrade": upgrade = value
             // The parser treats the second like the first.
@@ -41,18 +41,18 @@ struct RequestFraming {
                 optionMentionsUpgrade = optionMentionsUpgrade || options.contains("upgrade")
             case "content-length":
                 contentLength = Int(content)
-                if contentLength == nil { fault = "The Content-Length is not a valid number." }
+                if contentLength == nil { fault = "The Content-Length is not a valid number" }
             case "transfer-encoding":
                 codings += 1
                 if codings > 1 || content.lowercased() != "chunked" {
-                    fault = "The only supported transfer coding is chunked."
+                    fault = "The only supported transfer coding is chunked"
                 }
             default: break
             }
         }
         let isOld = head.version == .http1_0
-        if hosts > 1 || hosts == 0 && !isOld { fault = "A request must have exactly one Host header." }
-        if codings > 0, isOld { fault = "HTTP/1.0 has no transfer codings." }
+        if hosts > 1 || hosts == 0 && !isOld { fault = "A request must have exactly one Host header" }
+        if codings > 0, isOld { fault = "HTTP/1.0 has no transfer codings" }
         if let upgrade, optionMentionsUpgrade {
             upgradeOffer = optionNamesUpgrade && !upgrade.isEmpty ? .plain : .unclear
         }
@@ -72,7 +72,7 @@ struct RequestFraming {
         return value
     }
 
-    /// Whether the parser finds the option in a Connection header; it skips tabs only before the option.
+    /// True if the parser finds the option in a Connection header; it skips tabs only before the option.
     private static func names(_ option: String, in options: String) -> Bool {
         options.split(separator: ",").contains { part in
             let start = part.drop { $0 == " " || $0 == "\t" }
@@ -82,12 +82,7 @@ struct RequestFraming {
 
     /// The characters of a host and port (RFC 3986, section 3.2.2), including the brackets of IPv6.
     static func isInHost(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"):
-            true
-        default: "-._~:[]%!$&'()*+;=".utf8.contains(byte)
-        }
+        byte.isAlphanumeric || "-._~:[]%!$&'()*+;=".utf8.contains(byte)
     }
 
     /// The target in origin form. Clients may also send the absolute form; its host is ignored (RFC 9112, section 3.2.2).
@@ -95,5 +90,17 @@ struct RequestFraming {
         guard target.utf8.first != UInt8(ascii: "/"), let scheme = target.firstRange(of: "://") else { return target }
         let rest = target[scheme.upperBound...].drop { !"/?#".contains($0) }
         return rest.first == "/" ? String(rest) : "/" + rest
+    }
+}
+
+extension UInt8 {
+    /// An ASCII letter or digit.
+    var isAlphanumeric: Bool {
+        switch self {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        default: false
+        }
     }
 }

@@ -4,32 +4,35 @@ import NIOHTTP1
 import SocketIOProtocol
 
 /// Engine.IO over HTTP: handshakes, polls, posts and websocket upgrades, as python-engineio's `handle_request`.
-final class TransportEndpoint: Sendable {
+struct TransportEndpoint: Sendable {
     /// The Engine.IO path, with slashes at both ends.
-    let path: [UInt8]
+    private let path: [UInt8]
     let cors: CORSPolicy
     private let instance: SessionID.Instance
-    private let shards: [NIOLoopBound<Shard>]
+    private let tables: [NIOLoopBound<SessionTable>]
 
-    init(configuration: BridgeConfiguration, shards: [NIOLoopBound<Shard>]) {
+    /// - Parameter tables: the sessions of each event loop.
+    init(configuration: BridgeConfiguration, tables: [NIOLoopBound<SessionTable>]) {
         path = Array(configuration.path.utf8)
         cors = CORSPolicy(origins: configuration.origins)
         instance = configuration.instance
-        self.shards = shards
+        self.tables = tables
     }
 
-    /// Whether `route` would let this request open a session.
-    func opensSession(_ request: WebSocketRequest) -> Bool {
-        guard cors.accepts(request.origin.map { String(decoding: $0, as: UTF8.self) }),
-            let request = try? EngineIORequest(method: .get, query: request.query, isWebSocketUpgrade: true)
-        else { return false }
-        return request.transport == .websocket && request.sid == nil
+    /// The request that begins with these bytes, if it is a plain one that `route` would let open a session.
+    func webSocketRequest(in bytes: ByteBuffer) -> WebSocketRequest? {
+        guard let plain = WebSocketRequest(bytes, path: path),
+            cors.accepts(plain.origin.map { String(decoding: $0, as: UTF8.self) }),
+            let request = try? EngineIORequest(method: .get, query: plain.query, isWebSocketUpgrade: true),
+            request.transport == .websocket, request.sid == nil
+        else { return nil }
+        return plain
     }
 
     func route(_ head: HTTPRequestHead, body: ByteBuffer, on host: any ConnectionHost) -> HTTPAction {
         let origin = head.headers.first(name: "origin")
         guard cors.accepts(origin) else {
-            host.counters.originsRefused += 1
+            host.connections.counters.originsRefused += 1
             host.refused(ClientRefusal(.originRefused, ByteString(origin ?? "")), by: { [:] })
             return .respond(HTTPResponse(.originNotAccepted))
         }
@@ -43,9 +46,8 @@ final class TransportEndpoint: Sendable {
             host.refused(
                 ClientRefusal(.invalidRequest, "the method is neither GET nor POST"), by: { .sender(of: head) })
             let status = HTTPResponseStatus.custom(code: 405, reasonPhrase: "METHOD NOT FOUND")
-            var response = HTTPResponse(status, contentType: "text/plain", text: "Method Not Found")
-            response.headers = [("Allow", "OPTIONS, GET, POST")]
-            return .respond(finished(response, origin))
+            let response = HTTPResponse(status, contentType: "text/plain", text: "Method Not Found")
+            return .respond(finished(response.adding([("Allow", "OPTIONS, GET, POST")]), origin))
         }
         do throws(EngineIORefusal) {
             let uri = head.uri.utf8
@@ -66,27 +68,44 @@ final class TransportEndpoint: Sendable {
         var session: SessionReference?
         if let sid = request.sid {
             if SessionID.isForeign(sid, to: instance) { throw .foreignSession(sid) }
-            session = SessionReference(sid: sid, shards: shards)
+            session = SessionReference(sid: sid, tables: tables)
             if session == nil { throw .invalidSession(sid) }
         }
         switch (method, request.transport, session) {
         case (.get, .websocket, _): return .webSocket(session)
         case (.get, .polling, nil): return .respond(finished(try openSession(request.jsonpIndex), origin))
-        case (.get, .polling, let session?): return .poll(session, jsonpIndex: request.jsonpIndex)
         case (.post, _, nil): throw .invalidSession(nil)
-        case (.post, _, let session?):
-            let promise = host.connections.eventLoop.makePromise(of: HTTPResponse.self)
-            session.post(body, promise: promise)
-            return .later(promise.futureResult.map { self.finished($0, origin) })
+        case (let method, _, let session?):
+            let promise = host.eventLoop.makePromise(of: HTTPResponse.self)
+            let response = promise.futureResult.map { finished($0, origin) }
+            if method == .post {
+                session.post(body, promise: promise)
+                return .later(response)
+            }
+            let poll = PendingPoll(jsonpIndex: request.jsonpIndex, promise: promise)
+            session.poll(poll)
+            return .poll(session, poll, response)
         }
     }
 
     private func openSession(_ jsonpIndex: Int?) throws(EngineIORefusal) -> HTTPResponse {
-        guard let shard = shards.first(where: { $0.eventLoop.inEventLoop })?.value else { throw .invalidSession(nil) }
-        let session = shard.openSession(transport: .polling)
+        guard let table = tables.first(where: { $0.eventLoop.inEventLoop })?.value else { throw .invalidSession(nil) }
         var payload = ByteBuffer()
-        shard.openPacket(of: session, transport: .polling).appendPart(0, to: &payload)
+        table.open(.polling).openPacket(.polling).appendPart(0, to: &payload)
         return Session.pollResponse(payload, jsonpIndex: jsonpIndex)
+    }
+
+    /// The response to a request for a websocket that is not opened.
+    func refusedUpgrade(_ refusal: EngineIORefusal, of head: HTTPRequestHead, on host: any ConnectionHost)
+        -> HTTPResponse
+    {
+        var response = HTTPResponse(refusal)
+        if refusal == .invalidWebSocketUpgrade {
+            response.headers = [WebSocketHandshake.version]
+            let cause = ClientRefusal(.invalidRequest, "the headers Sec-WebSocket-Key or -Version are wrong")
+            host.refused(cause, by: { .sender(of: head) })
+        }
+        return finished(response, head.headers.first(name: "origin"))
     }
 
     /// Adds the headers that every response of this endpoint has.

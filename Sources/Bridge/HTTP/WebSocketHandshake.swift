@@ -22,14 +22,14 @@ enum WebSocketHandshake {
         return response(to: keys[0].utf8, subprotocol: offers.first)
     }
 
-    /// Whether a key is 16 bytes in base64.
+    /// True if a key is 16 bytes in base64.
     static func isKey(_ key: some Collection<UInt8>) -> Bool {
         key.count == 24 && key.dropFirst(22).elementsEqual("==".utf8) && key.prefix(22).allSatisfy(Base64.isDigit)
     }
 
-    /// Whether a byte may be in a token (RFC 9110, section 5.6.2).
+    /// True if a byte may be in a token (RFC 9110, section 5.6.2).
     private static func isInToken(_ byte: UInt8) -> Bool {
-        Base64.isDigit(byte) && byte != UInt8(ascii: "/") || "!#$%&'*-.^_`|~".utf8.contains(byte)
+        byte.isAlphanumeric || "!#$%&'*+-.^_`|~".utf8.contains(byte)
     }
 
     /// The 101 response, ready to be sent.

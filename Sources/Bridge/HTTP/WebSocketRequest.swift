@@ -46,12 +46,12 @@ struct WebSocketRequest {
         byteCount = length - rest.count
     }
 
-    /// Whether a byte may be in a query (RFC 3986, section 3.4).
+    /// True if a byte may be in a query (RFC 3986, section 3.4).
     private static func isInTarget(_ byte: UInt8) -> Bool {
         byte > 0x20 && byte < 0x7F && byte != UInt8(ascii: "#")
     }
 
-    /// - Returns: whether a plain request may have this header.
+    /// - Returns: true if a plain request may have this header.
     private mutating func read(_ line: ArraySlice<UInt8>) -> Bool {
         guard let colon = line.firstIndex(where: { !Self.isInName($0) }), colon > line.startIndex,
             line[colon] == UInt8(ascii: ":")
@@ -93,14 +93,9 @@ struct WebSocketRequest {
 
     private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 
-    /// Whether a byte is one that header names use: letters, digits, `-` and `_`.
+    /// The bytes that header names use.
     private static func isInName(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
-            true
-        default: false
-        }
+        byte.isAlphanumeric || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_")
     }
 }
 
@@ -121,7 +116,7 @@ extension ArraySlice<UInt8> {
         return self[..<end]
     }
 
-    /// Whether this equals a lower-case text, ignoring case.
+    /// True if this equals a lower-case text, ignoring case.
     fileprivate func equals(_ text: StaticString) -> Bool {
         text.withUTF8Buffer { text in elementsEqual(text) { $0 == $1 || $0 | 0x20 == $1 && $1 > 0x60 } }
     }

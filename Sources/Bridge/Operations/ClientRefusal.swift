@@ -18,6 +18,7 @@ struct ClientRefusal: Sendable, Hashable {
         case invalidRequest
         case tooLarge
         case brokenRequest
+        case malformedRequest
         case unknownPath
         case unsupportedParser
         case invalidPacket
@@ -106,6 +107,11 @@ extension ClientRefusal {
                 "a client doesn't speak HTTP",
                 "if it speaks TLS, as https:// and wss:// do, or a proxy sends the PROXY protocol: this port speaks plain"
                     + " HTTP, put a proxy with TLS in front (docs/nginx.md)"
+            )
+        case .malformedRequest:
+            return (
+                "a request breaks the rules of HTTP (\(shownDetail))",
+                "fix the client, or the proxy between it and ws-emit"
             )
         case .unknownPath:
             return (

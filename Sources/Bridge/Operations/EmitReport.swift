@@ -3,18 +3,13 @@ import RedisPubSub
 
 /// The result of a `POST /emit` with `"report": true`.
 struct EmitReport: Sendable {
-    /// Sockets of this server in the rooms of the message.
-    var matched = 0
-    /// Sockets for which it was queued.
-    var queued = 0
-    var skippedBySid = 0
-    /// Sockets closed because too much waited for them already.
-    var tooSlow = 0
+    /// The sockets of all event loops.
+    private(set) var sum = Part()
     /// Servers subscribed to the channel, including this one; nil if it wasn't published.
-    var subscribers: Int?
-    var reasons: [Reason] = []
+    private(set) var subscribers: Int?
+    private(set) var reasons: [Reason]
     /// The namespace has clients on this server.
-    private(set) var hasClients = false
+    var hasClients: Bool { sum.lookup.sockets > 0 }
 
     /// A reason why the message didn't reach more clients.
     struct Reason: Sendable {
@@ -25,13 +20,24 @@ struct EmitReport: Sendable {
         var similar: [ByteString] = []
     }
 
-    /// One event loop's part.
+    /// The sockets of one event loop.
     struct Part: Sendable {
+        /// In the rooms of the message.
         var matched = 0
+        /// The message was queued for them.
         var queued = 0
         var skippedBySid = 0
+        /// Closed because too much waited for them already.
         var tooSlow = 0
         var lookup = RoomLookup()
+
+        static func += (left: inout Part, right: Part) {
+            left.matched += right.matched
+            left.queued += right.queued
+            left.skippedBySid += right.skippedBySid
+            left.tooSlow += right.tooSlow
+            left.lookup.add(right.lookup)
+        }
     }
 
     /// How publishing ended.
@@ -43,22 +49,11 @@ struct EmitReport: Sendable {
         case withoutRedis
     }
 
-    init() {}
-
-    /// Adds up the parts of all event loops.
     init(_ parts: [Part], namespace: ByteString, allowed: Set<ByteString>?, publication: Publication) {
-        var lookup = RoomLookup()
-        for part in parts {
-            matched += part.matched
-            queued += part.queued
-            skippedBySid += part.skippedBySid
-            tooSlow += part.tooSlow
-            lookup.add(part.lookup)
-        }
-        hasClients = lookup.sockets > 0
-        reasons = Reason.reasons(for: lookup, namespace: namespace, allowed: allowed)
-        if tooSlow > 0 {
-            let text = "\(tooSlow) clients were disconnected: more than --max-queue waited for them"
+        sum = parts.reduce(into: Part(), +=)
+        reasons = Reason.reasons(for: sum.lookup, namespace: namespace, allowed: allowed)
+        if sum.tooSlow > 0 {
+            let text = "\(sum.tooSlow) clients were disconnected: more than --max-queue waited for them"
             reasons.append(Reason(code: "slow_client", text: text))
         }
         switch publication {
@@ -72,8 +67,8 @@ struct EmitReport: Sendable {
 
     var json: JSONValue {
         .object([
-            ("matched", .integer(matched)), ("queued", .integer(queued)),
-            ("skipped", .object([("skip_sid", .integer(skippedBySid)), ("slow_client", .integer(tooSlow))])),
+            ("matched", .integer(sum.matched)), ("queued", .integer(sum.queued)),
+            ("skipped", .object([("skip_sid", .integer(sum.skippedBySid)), ("slow_client", .integer(sum.tooSlow))])),
             ("published", .bool(subscribers != nil)), ("redis_subscribers", subscribers.map { .integer($0) } ?? .null),
             ("reasons", .list(reasons.map(\.json))),
         ])
@@ -131,10 +126,10 @@ extension Shard {
         let sockets = sockets(of: delivery)
         part.matched = sockets.count
         part.skippedBySid = sockets.count { delivery.skip.contains($0.sid) }
-        let before = counters
+        let before = sessions.counters
         perform([.deliver(delivery)])
-        part.queued = counters.packetsQueued - before.packetsQueued
-        part.tooSlow = counters.slowClientsClosed - before.slowClientsClosed
+        part.queued = sessions.counters.packetsQueued - before.packetsQueued
+        part.tooSlow = sessions.counters.slowClientsClosed - before.slowClientsClosed
         return part
     }
 

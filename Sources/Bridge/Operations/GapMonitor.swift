@@ -11,7 +11,6 @@ final class GapMonitor {
     /// Pages have not been told of the last gap yet.
     // Unchecked: read for each message, and nothing is called back meanwhile.
     @exclusivity(unchecked) private(set) var announcementIsPending = false
-    private var gaps: SubscriptionGaps
     /// The last gap waits for its explanation.
     private var isUnexplained = false
     private var timer: Scheduled<Void>?
@@ -20,35 +19,40 @@ final class GapMonitor {
     private let metrics: BridgeMetrics
     private let logger: Logger
 
-    init(
-        capacity: Int, eventLoop: any EventLoop, readiness: Readiness, metrics: BridgeMetrics, logger: Logger
-    ) {
-        gaps = SubscriptionGaps(capacity: capacity)
+    init(eventLoop: any EventLoop, readiness: Readiness, metrics: BridgeMetrics, logger: Logger) {
         self.eventLoop = eventLoop
         self.readiness = readiness
         self.metrics = metrics
         self.logger = logger
     }
 
+    private var gaps: SubscriptionGaps { readiness.current.gaps }
     var forgotten: Int { gaps.forgotten }
 
     /// The subscription is up and the gap, if there was one, is over. Its cause may become clear now that Redis can be asked.
     func subscriptionIsUp() {
-        if gaps.open != nil {
-            gaps.end(at: WallClock.millisecondsRoundedUp())
+        let isOver = gaps.open != nil
+        readiness.update { state in
+            state.isSubscribed = true
+            state.missingLoops = []
+            state.gaps.end(at: WallClock.millisecondsRoundedUp())
+        }
+        if isOver {
             isUnexplained = true
             announcementIsPending = true
             let bound = NIOLoopBound(self, eventLoop: eventLoop)
             timer = eventLoop.scheduleTask(in: BridgeLimits.gapExplanationTimeout) { bound.value.explained(nil) }
         }
-        updateReadiness { $0.isSubscribed = true }
     }
 
     /// - Parameter since: everything published before has been received.
     func subscriptionWasLost(_ cause: RedisError, since: NIODeadline) {
         explained(nil)
-        gaps.begin(from: WallClock.milliseconds(since), cause: cause)
-        updateReadiness { $0.isSubscribed = false }
+        readiness.update { state in
+            state.isSubscribed = false
+            state.missingLoops = []
+            state.gaps.begin(from: WallClock.milliseconds(since), cause: cause)
+        }
         guard let gap = gaps.open else { return }
         logger.warning(
             "the subscription is lost, messages are missed until it is back",
@@ -64,8 +68,7 @@ final class GapMonitor {
         timer?.cancel()
         guard isUnexplained else { return }
         isUnexplained = false
-        if let cause { gaps.explain(cause) }
-        updateReadiness { _ in }
+        if let cause { readiness.update { $0.gaps.explain(cause) } }
         guard let gap = gaps.closed.last, let to = gap.to else { return }
         metrics.gapEnded(gap.cause, after: .milliseconds(to - gap.from))
         logger.notice(
@@ -87,14 +90,4 @@ final class GapMonitor {
     }
 
     func shutdown() { timer?.cancel() }
-
-    private func updateReadiness(_ change: (inout sending Readiness.State) -> Void) {
-        let (closed, open) = (gaps.closed, gaps.open)
-        readiness.update { state in
-            state.gaps = closed
-            state.openGap = open
-            state.missingLoops = []
-            change(&state)
-        }
-    }
 }

@@ -24,8 +24,7 @@ final class Readiness: Sendable {
     struct State: Sendable {
         var isSubscribed = false
         var isStopping = false
-        var gaps: [SubscriptionGap] = []
-        var openGap: SubscriptionGap?
+        var gaps: SubscriptionGaps
         /// Nil while both connections to Redis are up.
         var outage: RedisOutage?
         /// The sending time and the round trip of the last canary that came back and reached every loop.
@@ -49,9 +48,10 @@ final class Readiness: Sendable {
     let canaryLimit: Duration
     let stuckLimit: Duration
     private let startedAt = NIODeadline.now()
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     init(loopCount: Int, configuration: BridgeConfiguration) {
+        state = Mutex(State(gaps: SubscriptionGaps(capacity: configuration.maxGaps)))
         heartbeats = (0..<loopCount).map { _ in Heartbeat() }
         canaryInterval = configuration.canaryInterval
         canaryLimit = configuration.canaryLimit
@@ -79,7 +79,7 @@ final class Readiness: Sendable {
             Reason(code: .loopStuck, text: "event loop \($0) has not run for more than \(stuckLimit)")
         }
         if state.isStopping { reasons.append(Reason(code: .stopping, text: "the process is stopping")) }
-        if let gap = state.openGap {
+        if let gap = state.gaps.open {
             var text = "messages are missed since \(WallClock.text(gap.from))"
             let cause = state.outage.map { "\($0.cause)" } ?? gap.detail
             if let outage = state.outage {

@@ -81,7 +81,7 @@ final class Scrape: Sendable {
 
 extension Shard {
     var numbers: Scrape.Loop {
-        var numbers = Scrape.Loop(counters: counters, sessions: sessionCount, connections: openConnections)
+        var numbers = Scrape.Loop(counters: counters, sessions: sessions.count, connections: connections.openCount)
         for namespace in registry.namespaces.values {
             numbers.sockets += namespace.sockets.count
             numbers.rooms += namespace.rooms.count

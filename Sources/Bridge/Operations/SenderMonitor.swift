@@ -75,7 +75,8 @@ final class SenderMonitor {
     }
 
     private func log(
-        _ change: SenderTable.Change, _ dialect: Dialect?, of hostID: ByteString?, _ redisChannel: UnsafeRawBufferPointer
+        _ change: SenderTable.Change, _ dialect: Dialect?, of hostID: ByteString?,
+        _ redisChannel: UnsafeRawBufferPointer
     ) {
         // Once the table is full of invented senders, a new one tells nothing.
         logger.log(

@@ -64,7 +64,7 @@ struct SenderTable {
 
     /// Counts a message.
     ///
-    /// - Returns: what is new about the sender.
+    /// - Returns: the news about the sender, if there is any.
     @discardableResult
     mutating func note(_ hostID: ByteString?, dialect: Dialect?, byteCount: Int) -> Change? {
         var change: Change? = find(hostID) ? .sender : nil

@@ -1,4 +1,4 @@
-/// A comparison that takes the same time however much of a guess is right.
+/// A comparison that takes the same time for every guess, right or wrong.
 enum ConstantTime {
     static func areEqual(_ left: some Collection<UInt8>, _ right: some Collection<UInt8>) -> Bool {
         // The length of a secret may leak; its bytes may not.

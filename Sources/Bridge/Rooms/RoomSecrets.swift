@@ -11,7 +11,7 @@ struct RoomSecrets: Sendable {
     /// The error of a key that could not be read.
     var failure: RedisError?
 
-    /// A reason why a key opens nothing, or not what its author expects.
+    /// A reason why a key opens no room-space, or needs another secret than its author expects.
     struct Problem: Sendable, Equatable {
         let code: Code
         let key: String

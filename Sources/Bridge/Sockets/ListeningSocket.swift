@@ -6,7 +6,7 @@ import NIOCore
 final class ListeningSocket<Host: ConnectionHost>: EpollSource {
     private let epollLoop: EpollLoop
     private let hosts: [NIOLoopBound<Host>]
-    private let endpoints: HTTPEndpoints
+    private let endpoints: any HTTPRequestHandler
     private var next = 0
 
     /// Connections accepted in one turn; more wait for the next.
@@ -14,7 +14,7 @@ final class ListeningSocket<Host: ConnectionHost>: EpollSource {
 
     /// - Parameter descriptor: bound, listening and non-blocking; closed in the end or when this throws.
     init(
-        _ descriptor: CInt, epollLoop: EpollLoop, hosts: [NIOLoopBound<Host>], endpoints: HTTPEndpoints
+        _ descriptor: CInt, epollLoop: EpollLoop, hosts: [NIOLoopBound<Host>], endpoints: any HTTPRequestHandler
     ) throws(IOError) {
         self.epollLoop = epollLoop
         self.hosts = hosts

@@ -1,16 +1,17 @@
 import NIOCore
-import NIOPosix
 
 /// An accepted connection whose first bytes decide its protocol: a plain websocket request is served here, anything else by
 /// NIO.
 final class UnidentifiedConnection: DirectSocketOwner, TimedConnection {
     private let host: any ConnectionHost
-    private let endpoints: HTTPEndpoints
+    private let endpoints: any HTTPRequestHandler
     private let deadline: NIODeadline
     private var socket: DirectSocket?
     var index = 0
 
-    init(_ descriptor: CInt, host: any ConnectionHost, endpoints: HTTPEndpoints, epollLoop: EpollLoop) throws(IOError) {
+    init(
+        _ descriptor: CInt, host: any ConnectionHost, endpoints: any HTTPRequestHandler, epollLoop: EpollLoop
+    ) throws(IOError) {
         self.host = host
         self.endpoints = endpoints
         deadline = .now() + TimeAmount(host.configuration.headTimeout)
@@ -19,9 +20,7 @@ final class UnidentifiedConnection: DirectSocketOwner, TimedConnection {
 
     func received(_ bytes: inout ByteBuffer) {
         guard let socket else { return }
-        if let request = WebSocketRequest(bytes, path: endpoints.transport.path),
-            endpoints.transport.opensSession(request)
-        {
+        if let request = endpoints.webSocketRequest(in: bytes) {
             host.connections.remove(self)
             bytes.moveReaderIndex(forwardBy: request.byteCount)
             let webSocket = WebSocketConnection(
@@ -36,23 +35,15 @@ final class UnidentifiedConnection: DirectSocketOwner, TimedConnection {
 
     /// Makes the connection one of NIO's, as if NIO had accepted it and read the first bytes.
     private func speakHTTP(_ descriptor: CInt, _ bytes: ByteBuffer) {
-        let bound = NIOLoopBound((host, endpoints, deadline), eventLoop: host.eventLoop)
-        ClientBootstrap(group: host.eventLoop)
-            // Nothing is read before the first bytes have been passed on.
-            .channelOption(.autoRead, value: false)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let (host, endpoints, deadline) = bound.value
-                    try HTTPConnection.install(on: channel, host: host, endpoints: endpoints, headDeadline: deadline)
-                }
-            }
-            .withConnectedSocket(descriptor)
-            // On failure NIO has closed the descriptor.
-            .whenSuccess { channel in
-                channel.pipeline.fireChannelRead(bytes)
-                channel.pipeline.fireChannelReadComplete()
-                channel.setOption(.autoRead, value: true).whenFailure { _ in channel.close(promise: nil) }
-            }
+        // Nothing is read before the first bytes have been passed on.
+        let channel = host.makeChannel(descriptor, autoRead: false) { [host, endpoints, deadline] channel in
+            try HTTPConnection.install(on: channel, host: host, endpoints: endpoints, headDeadline: deadline)
+        }
+        channel.whenSuccess { channel in
+            channel.pipeline.fireChannelRead(bytes)
+            channel.pipeline.fireChannelReadComplete()
+            channel.setOption(.autoRead, value: true).whenFailure { _ in channel.close(promise: nil) }
+        }
     }
 
     func canSendAgain() {}

@@ -1,6 +1,7 @@
 import Glibc
 import NIOCore
 import NIOPosix
+import Synchronization
 
 /// The descriptor below a channel, for system calls that NIO doesn't offer.
 enum ConnectionDescriptor {
@@ -49,5 +50,22 @@ enum ConnectionDescriptor {
         }
         if sent >= 0 { return sent }
         return errno == EAGAIN || errno == EINTR ? 0 : nil
+    }
+}
+
+/// An open descriptor on its way to its next owner, perhaps on another event loop. It is closed if nobody takes it.
+///
+/// A class, since closures that hop between event loops can't capture noncopyable values.
+final class OwnedDescriptor: Sendable {
+    private let number: Atomic<CInt>
+
+    init(_ number: CInt) { self.number = Atomic(number) }
+
+    /// Gives the descriptor to the caller, who closes it. -1 the second time.
+    func take() -> CInt { number.exchange(-1, ordering: .relaxed) }
+
+    deinit {
+        let number = take()
+        if number >= 0 { close(number) }
     }
 }

@@ -1,14 +1,13 @@
 import Logging
 import NIOCore
 
-/// What a connection needs from the event loop that serves it. `Shard` hosts those of browsers and backends, `AdminHost`
+/// The event loop that serves a connection. `Shard` hosts the connections of browsers and backends, `AdminHost`
 /// those of the listener for operators.
 ///
 ///     ListeningSocket ─▶ UnidentifiedConnection ─┬─▶ WebSocketConnection ─▶ WebSocketOwner (a session)
-///     NIO's channels  ───────────────────────────┴─▶ HTTPConnection ─▶ HTTPEndpoints
+///     NIO's channels  ───────────────────────────┴─▶ HTTPConnection ─▶ HTTPRequestHandler
 protocol ConnectionHost: AnyObject, SendableMetatype {
     var connections: ConnectionTable { get }
-    var counters: BridgeCounters { get set }
 
     /// Writes everything that was queued for clients since the last call.
     func flush()
@@ -23,16 +22,14 @@ protocol ConnectionHost: AnyObject, SendableMetatype {
 extension ConnectionHost {
     var eventLoop: any EventLoop { connections.eventLoop }
     var configuration: BridgeConfiguration { connections.configuration }
-    var openConnections: Int { connections.openCount }
-    var allConnections: OpenConnections { connections.total }
 
-    /// Whether one more connection may be opened; counts it either way.
+    /// Asks for one more connection; counts it, and counts it as refused beyond the limit.
     func mayAccept() -> Bool {
         if !connections.total.isFull, !connections.isShuttingDown {
-            counters.connectionsAccepted += 1
+            connections.counters.connectionsAccepted += 1
             return true
         }
-        counters.connectionsRefused += 1
+        connections.counters.connectionsRefused += 1
         if !connections.isShuttingDown, connections.total.isFirstRefusal() {
             connections.logger.warning(
                 "connections beyond the limit are refused (logged once): raise --max-connections or the limit on open files",
@@ -42,7 +39,7 @@ extension ConnectionHost {
     }
 
     /// Serves an accepted connection, or closes it.
-    func accept(_ descriptor: OwnedDescriptor, for endpoints: HTTPEndpoints) {
+    func accept(_ descriptor: OwnedDescriptor, for endpoints: any HTTPRequestHandler) {
         guard let epollLoop = connections.epollLoop, mayAccept() else { return }
         do throws(IOError) {
             connections.add(
@@ -54,8 +51,8 @@ extension ConnectionHost {
 
     /// Counts that the listening socket stopped accepting for a while.
     func acceptsPaused(_ error: IOError) {
-        counters.acceptsPaused += 1
-        guard counters.acceptsPaused == 1 else { return }
+        connections.counters.acceptsPaused += 1
+        guard connections.counters.acceptsPaused == 1 else { return }
         connections.logger.warning(
             "connections wait to be accepted (logged once): lower --max-connections or raise the limit on open files",
             metadata: ["cause": "\(error)"])
@@ -70,7 +67,7 @@ extension ConnectionHost {
 
     /// Closes connections whose request is overdue, and lets paused sockets accept again.
     func checkConnections() {
-        counters.requestsTimedOut += connections.closeOverdue(at: .now())
+        connections.counters.requestsTimedOut += connections.closeOverdue(at: .now())
         connections.epollLoop?.resume()
     }
 
@@ -81,7 +78,7 @@ extension ConnectionHost {
         let total = connections.total.unfinished
         for input in connections.unfinished.oldestFirst {
             guard !total.isWellBelowLimit else { break }
-            counters.unfinishedGivenUp += 1
+            connections.counters.unfinishedGivenUp += 1
             _ = connections.unfinished.note(0, of: input, total: total)
             input.giveUpUnfinished()
         }
@@ -92,7 +89,7 @@ extension ConnectionHost {
                 unfinished messages of clients fill --max-unfinished: connections whose messages began first are closed \
                 (logged once a minute)
                 """,
-                metadata: ["limit_bytes": "\(total.limit)", "closed": "\(counters.unfinishedGivenUp)"])
+                metadata: ["limit_bytes": "\(total.limit)", "closed": "\(connections.counters.unfinishedGivenUp)"])
         }
     }
 }
@@ -100,7 +97,6 @@ extension ConnectionHost {
 /// The host of the operators' connections, on an event loop of its own: no sessions, no part in delivery.
 final class AdminHost: ConnectionHost {
     let connections: ConnectionTable
-    var counters = BridgeCounters()
     private let refusalLog: ClientRefusalLog
 
     init(_ connections: ConnectionTable) {
@@ -120,7 +116,7 @@ final class AdminHost: ConnectionHost {
     func flush() {}
 
     func refused(_ refusal: ClientRefusal, by client: () -> Logger.Metadata) {
-        counters.refusals[refusal.cause] += 1
+        connections.counters.refusals[refusal.cause] += 1
         _ = refusalLog.refused(refusal, by: client)
     }
 

@@ -5,7 +5,7 @@ import NIOCore
 protocol TimedConnection: AnyObject {
     /// Position in the host's table.
     var index: Int { get set }
-    /// - Returns: whether a request was overdue.
+    /// - Returns: true if a request was overdue.
     func closeIfOverdue(at now: NIODeadline) -> Bool
     /// The server stops: closes the connection now or after the request in progress.
     func closeWhenIdle()
@@ -21,6 +21,7 @@ final class ConnectionTable {
     /// Reads and writes sockets without NIO; nil where it could not be started.
     var epollLoop: EpollLoop?
     var unfinished = UnfinishedInputs()
+    var counters = BridgeCounters()
     private(set) var openCount = 0
     private(set) var isShuttingDown = false
     private var timed: [any TimedConnection] = []
@@ -38,7 +39,11 @@ final class ConnectionTable {
     // MARK: Number
 
     /// Counts an accepted or adopted connection until it closes.
-    func opened(_ channel: any Channel) {
+    func opened(_ channel: any Channel) throws {
+        // As `childChannelOption`, but without a future for each. A channel keeps its read buffer for as long as it lives,
+        // and most have little to read.
+        try channel.syncOptions?.setOption(
+            .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65536))
         opened()
         channel.closeFuture.assumeIsolated().whenComplete { _ in self.closed() }
     }
@@ -61,7 +66,7 @@ final class ConnectionTable {
 
     // MARK: Deadlines
 
-    /// How often deadlines are checked: a fraction of the shortest interval, since a check costs one look at each session.
+    /// The interval of deadline checks: a fraction of the shortest interval, since a check costs one look at each session.
     var tick: TimeAmount {
         let shortest = min(configuration.timing.pingInterval, configuration.timing.pingTimeout)
         return TimeAmount(max(.milliseconds(20), min(.seconds(1), shortest / 10)))

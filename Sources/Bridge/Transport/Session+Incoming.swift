@@ -6,10 +6,12 @@ import SocketIOProtocol
 
 /// A GET that waits for packets; its connection may be on another event loop.
 struct PendingPoll {
-    /// Identifies the request, so that a late abort of an earlier one does no harm.
-    let id: UInt64
     let jsonpIndex: Int?
     let promise: EventLoopPromise<HTTPResponse>
+}
+
+extension ByteBuffer {
+    fileprivate static let noop = ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])
 }
 
 /// Polls, posts, websockets, and the packets that they bring.
@@ -23,10 +25,7 @@ extension Session {
         switch engine.pollArrived(hasQueuedPackets: hasSendablePackets) {
         case .hold: self.poll = poll
         case .respond:
-            let payload =
-                hasSendablePackets
-                ? takePayload()
-                : ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])
+            let payload = hasSendablePackets ? takePayload() : .noop
             poll.promise.succeed(Self.pollResponse(payload, jsonpIndex: poll.jsonpIndex))
         case .refuse(let refusal):
             refused(ClientRefusal(.invalidRequest, "a poll of a session that has its websocket"))
@@ -38,9 +37,10 @@ extension Session {
         }
     }
 
-    func pollAborted(id: UInt64) {
-        guard poll?.id == id else { return }
-        poll = nil
+    /// The connection of a poll went away; it may be one that has its response already.
+    func aborted(_ poll: PendingPoll) {
+        guard let waiting = self.poll, waiting.promise.futureResult == poll.promise.futureResult else { return }
+        self.poll = nil
         if let reason = engine.pollAborted() { close(reason) }
     }
 
@@ -59,7 +59,7 @@ extension Session {
         } catch {
             refuse(error)
         }
-        shard.flush()
+        table.flush()
         return isClosed && closedByInvalidPacket
             ? HTTPResponse(.invalidPayload)
             : HTTPResponse(.ok, contentType: "text/plain", body: ByteBuffer(string: "OK"))
@@ -83,8 +83,8 @@ extension Session {
 
     func refuse(_ error: any Error) {
         guard !isClosed else { return }
-        shard.counters.invalidPackets += 1
-        shard.logger.debug("invalid packet ends the session", metadata: ["sid": "\(sid)", "cause": "\(error)"])
+        table.counters.invalidPackets += 1
+        table.logger.debug("invalid packet ends the session", metadata: ["sid": "\(sid)", "cause": "\(error)"])
         let isFirst = !hasEverConnected
         switch error {
         case SocketIOError.unexpectedBinary where isFirst, SocketIOError.unknownType where isFirst:
@@ -96,10 +96,8 @@ extension Session {
     }
 
     func refused(_ refusal: ClientRefusal) {
-        shard.refused(refusal) { [sid, webSocket] in
-            var client: Logger.Metadata = ["sid": "\(sid)"]
-            if let address = webSocket?.peerAddress { client.merge(.address(address)) { $1 } }
-            return client
+        table.host?.refused(refusal) {
+            Logger.Metadata.address(webSocket?.peerAddress).merging(["sid": "\(sid)"]) { $1 }
         }
     }
 
@@ -115,7 +113,7 @@ extension Session {
         if engine.webSocketClosed() { close(.transportClosed) }
     }
 
-    private func dropProbe() {
+    func dropProbe() {
         let probe = webSocket
         webSocket = nil
         _ = engine.webSocketClosed()
@@ -128,16 +126,13 @@ extension Session {
         switch engine.received(packet, on: transport, at: .now) {
         case .none: break
         case .message: receivedMessage(packet)
-        case .confirmProbe(let endsPoll):
+        case .confirmProbe:
             webSocket?.writeText("3probe")
-            if endsPoll { endPoll(with: ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])) }
-        case .upgraded(let endsPoll):
-            if endsPoll { endPoll(with: ByteBuffer(bytes: [EngineIOPacketType.noop.rawValue])) }
+            endPoll(with: .noop)
+        case .upgraded:
+            endPoll(with: .noop)
             writeQueueToWebSocket()
-        case .dropWebSocket:
-            let probe = webSocket
-            webSocket = nil
-            probe?.close(.policyViolation)
+        case .dropWebSocket: dropProbe()
         case .close(let reason): close(reason)
         }
     }
@@ -145,7 +140,7 @@ extension Session {
     private func receivedMessage(_ packet: EngineIOPacket) {
         defer {
             let unfinished = isClosed ? 0 : assembler.unfinishedBytes
-            if unfinished != unfinishedBytes { shard.note(unfinishedBytes: unfinished, of: self) }
+            if unfinished != unfinishedBytes { table.host?.note(unfinishedBytes: unfinished, of: self) }
         }
         do {
             guard let message = try assembler.received(packet) else { return }
@@ -165,22 +160,22 @@ extension Session {
         case .event, .binaryEvent:
             // The first packet of a session must be CONNECT; later ones may cross our own DISCONNECT.
             guard hasEverConnected else { throw .payload }
-            if let socket { try shard.events.received(packet, from: socket) }
+            if let socket { try table.host?.received(packet, from: socket) }
         case .ack, .binaryAck:
-            if let socket { try shard.events.receivedAck(message, from: socket) }
+            if let socket { try table.host?.receivedAck(message, from: socket) }
         case .connectError: throw .payload
         }
     }
 
     private func connect(_ packet: SocketIOPacket, existing: Socket?) throws(SocketIOError) {
-        guard try shard.events.isObjectOrEmpty(packet.json) else { throw .payload }
+        guard let host = table.host, try host.isObjectOrEmpty(packet.json) else { throw .payload }
         let namespace = packet.namespace
-        let configuration = shard.configuration
+        let configuration = table.configuration
         let isAllowed = configuration.namespaces?.contains(namespace) ?? true
         guard existing == nil, isAllowed, namespace.count <= configuration.maxNameBytes,
             sockets.count < configuration.maxNamespacesPerSession
         else {
-            shard.counters.namespacesRefused += 1
+            table.counters.namespacesRefused += 1
             if !isAllowed {
                 refused(ClientRefusal(.namespaceRefused, namespace))
             } else if existing == nil, namespace.count <= configuration.maxNameBytes {
@@ -190,16 +185,16 @@ extension Session {
                     ClientRefusal(
                         .invalidPacket, "a CONNECT to a namespace that is open already or has too long a name"))
             }
-            return shard.enqueue(to: self) { SocketIOPacketWriter.writeConnectError(namespace: namespace, to: &$0) }
+            return enqueueSolicited { SocketIOPacketWriter.writeConnectError(namespace: namespace, to: &$0) }
         }
         hasEverConnected = true
         engine.namespaceConnected()
-        let socket = shard.registry.connect(self, to: namespace, sid: shard.makeSID())
+        let socket = table.registry.connect(self, to: namespace, sid: table.makeSID())
         sockets.append(socket)
-        shard.enqueue(to: self) { SocketIOPacketWriter.writeConnect(namespace: namespace, sid: socket.sid, to: &$0) }
+        enqueueSolicited { SocketIOPacketWriter.writeConnect(namespace: namespace, sid: socket.sid, to: &$0) }
         // The client may pass its sid to a backend at once, so it learns it when messages for it are routed.
         unroutableConnects += 1
-        shard.whenRoutable {
+        host.whenRoutable {
             self.unroutableConnects -= 1
             self.touch()
         }
@@ -207,8 +202,8 @@ extension Session {
 
     /// Takes a socket out of its rooms; the transport stays open.
     func remove(_ socket: Socket) {
-        shard.events.cancelJoins(of: socket)
-        shard.registry.disconnect(socket)
+        table.host?.disconnected(socket)
+        table.registry.disconnect(socket)
         sockets.removeAll { $0 === socket }
     }
 

@@ -8,18 +8,18 @@ import SocketIOProtocol
 final class Session: UnfinishedInput, WebSocketOwner {
     // Fields read by every delivery come first and fit in two cache lines: with thousands of clients each line is a cache
     // miss.
-    let shard: Shard
+    let table: SessionTable
     /// The websocket that carries the session, or probes.
-    @exclusivity(unchecked) var webSocket: WebSocketConnection?
-    @exclusivity(unchecked) var queue = OutgoingQueue()
-    @exclusivity(unchecked) private var isTouched = false
-    /// Acknowledged CONNECTs whose sockets the router doesn't know yet. Nothing leaves meanwhile: the CONNECT packet must be
-    /// the first of its namespace.
-    @exclusivity(unchecked) var unroutableConnects = 0
-    @exclusivity(unchecked) var engine: EngineIOSession
+    var webSocket: WebSocketConnection?
+    var queue = OutgoingQueue()
+    private var isTouched = false
+    /// Acknowledged CONNECTs whose sockets the router doesn't know yet. Nothing leaves until it does: the CONNECT packet must
+    /// be the first of its namespace.
+    var unroutableConnects = 0
+    var engine: EngineIOSession
 
     let sid: ByteString
-    /// Position in `shard.sessions`.
+    /// Position in the table.
     var index = 0
     var sockets: [Socket] = []
     var assembler: SocketIOPacketAssembler
@@ -30,48 +30,39 @@ final class Session: UnfinishedInput, WebSocketOwner {
     private var solicitedBytes: UInt32 = 0
     /// Bytes of the last response to a poll, which take their time on the way.
     private var payloadBytes: UInt32 = 0
-    /// Set while many bytes wait and the client takes none of them.
-    var stall: Stall?
-
-    final class Stall {
-        let since: EngineIOSession.Instant
-        /// Bytes that its websocket had not sent at that time.
-        let unsentBytes: Int
-
-        init(since: EngineIOSession.Instant, unsentBytes: Int) {
-            self.since = since
-            self.unsentBytes = unsentBytes
-        }
-    }
+    /// Set while many bytes wait and the client takes none of them; with the bytes that its websocket had not sent then.
+    var stall: (since: EngineIOSession.Instant, unsentBytes: Int)?
     var poll: PendingPoll?
 
-    init(sid: ByteString, shard: Shard, transport: EngineIORequest.Transport, at now: EngineIOSession.Instant) {
+    init(
+        sid: ByteString, table: SessionTable, transport: EngineIORequest.Transport, at now: EngineIOSession.Instant
+    ) {
         self.sid = sid
-        self.shard = shard
-        engine = EngineIOSession(transport: transport, timing: shard.configuration.timing, at: now)
-        assembler = SocketIOPacketAssembler(maximumBytes: shard.configuration.maxPayload)
+        self.table = table
+        engine = EngineIOSession(transport: transport, timing: table.configuration.timing, at: now)
+        assembler = SocketIOPacketAssembler(maximumBytes: table.configuration.maxPayload)
     }
 
     var isClosed: Bool { engine.phase == .closed }
 
     // MARK: Outgoing
 
-    /// Queues a packet; it leaves at the next `shard.flush()`.
+    /// Queues a packet; it leaves at the table's next flush.
     func enqueue(_ packet: EncodedPacket) {
         guard !isClosed else { return }
         let waiting = queue.byteCount + (webSocket?.unsentBytes ?? 0)
-        if waiting > 0, waiting + packet.byteCount > shard.queueLimit, !mayQueueBeyondLimit {
+        if waiting > 0, waiting + packet.byteCount > table.queueLimit, !mayQueueBeyondLimit {
             return closeAsTooSlow(
                 "client too slow, transport closed: raise --max-queue, or emit less", waitingBytes: waiting,
-                limit: shard.queueLimit)
+                limit: table.queueLimit)
         }
-        shard.counters.packetsQueued += 1
+        table.counters.packetsQueued += 1
         queue.append(packet)
         touch()
     }
 
     /// The default limit always admits two messages, even if their JSON is longer than the messages.
-    private var mayQueueBeyondLimit: Bool { shard.configuration.maxQueuedBytes == nil && queue.packetCount < 2 }
+    private var mayQueueBeyondLimit: Bool { table.configuration.maxQueuedBytes == nil && queue.packetCount < 2 }
 
     /// Queues a packet that the client has caused itself, such as an ack. A client that asks without reading must not fill
     /// the queue with them: thousands of small packets take many times their bytes.
@@ -79,7 +70,7 @@ final class Session: UnfinishedInput, WebSocketOwner {
         guard !isClosed else { return }
         if queue.isEmpty { solicitedBytes = 0 }
         solicitedBytes = UInt32(clamping: Int(solicitedBytes) + packet.byteCount)
-        let limit = max(BridgeLimits.solicitedBytes, shard.configuration.maxPayload)
+        let limit = max(BridgeLimits.solicitedBytes, table.configuration.maxPayload)
         if solicitedBytes > limit, queue.packetCount > 1 {
             return closeAsTooSlow(
                 "client too slow, transport closed: it asks for acks and doesn't read them",
@@ -88,9 +79,19 @@ final class Session: UnfinishedInput, WebSocketOwner {
         enqueue(packet)
     }
 
+    func enqueueSolicited(_ write: (inout JSONWriter) -> Void) { enqueueSolicited(table.packet(write)) }
+
+    /// The first packet of the session.
+    func openPacket(_ transport: EngineIORequest.Transport) -> EncodedPacket {
+        let text = EngineIOHandshake.openPacket(
+            sid: sid, transport: transport, timing: table.configuration.timing,
+            maxPayload: table.configuration.maxPayload)
+        return text.withUnsafeBytes { EncodedPacket(text: $0) }
+    }
+
     private func closeAsTooSlow(_ sentence: String, waitingBytes: Int, limit: Int) {
-        shard.counters.slowClientsClosed += 1
-        shard.logger.warning(
+        table.counters.slowClientsClosed += 1
+        table.logger.warning(
             "\(sentence)",
             metadata: ["sid": "\(sid)", "queued_bytes": "\(waitingBytes)", "limit_bytes": "\(limit)"])
         close(.slowClient)
@@ -99,13 +100,13 @@ final class Session: UnfinishedInput, WebSocketOwner {
     func touch() {
         guard !isTouched else { return }
         isTouched = true
-        shard.touch(self)
+        table.touch(self)
     }
 
     /// Sends a packet at once if none is queued, and queues it otherwise; for a batch that consists of this packet alone.
     func send(_ packet: EncodedPacket) {
         if engine.phase == .websocket, queue.isEmpty, let webSocket, webSocket.isIdle {
-            shard.counters.packetsQueued += 1
+            table.counters.packetsQueued += 1
             webSocket.write(packet.frames)
         } else {
             enqueue(packet)
@@ -127,7 +128,7 @@ final class Session: UnfinishedInput, WebSocketOwner {
     /// Writes until the websocket is full; the rest waits for `webSocketWritable`.
     func writeQueueToWebSocket() {
         guard let webSocket, hasSendablePackets else { return }
-        while webSocket.isWritable, let frames = queue.popFrames(joining: &shard.joinedFrames) {
+        while webSocket.isWritable, let frames = queue.popFrames(joining: &table.joinedFrames) {
             webSocket.write(frames)
         }
     }
@@ -137,7 +138,7 @@ final class Session: UnfinishedInput, WebSocketOwner {
     }
 
     func takePayload() -> ByteBuffer {
-        let payload = queue.popPayload(allocator: shard.allocator)
+        let payload = queue.popPayload()
         payloadBytes = UInt32(clamping: payload.readableBytes)
         return payload
     }
@@ -152,13 +153,10 @@ final class Session: UnfinishedInput, WebSocketOwner {
     func timerFired(at now: EngineIOSession.Instant) {
         switch engine.timerFired(at: now) {
         case .none: break
-        case .sendPing: enqueue(shard.pingPacket)
-        case .dropWebSocket:
-            let probe = webSocket
-            webSocket = nil
-            probe?.close(.policyViolation)
+        case .sendPing: enqueue(table.pingPacket)
+        case .dropWebSocket: dropProbe()
         case .close(let reason):
-            if reason == .pingTimeout { shard.counters.pingTimeouts += 1 }
+            if reason == .pingTimeout { table.counters.pingTimeouts += 1 }
             if reason == .noNamespace { refused(ClientRefusal(.noNamespace)) }
             close(reason)
         }
@@ -170,11 +168,11 @@ final class Session: UnfinishedInput, WebSocketOwner {
     private func checkProgress(at now: EngineIOSession.Instant) {
         let unsent = webSocket?.unsentBytes ?? 0
         guard let stall, stall.unsentBytes == unsent else {
-            stall = Stall(since: now, unsentBytes: unsent)
+            stall = (now, unsent)
             return
         }
         let download = engine.phase == .websocket ? 0 : Int(payloadBytes) / BridgeLimits.slowestBytesPerSecond
-        let patience = shard.configuration.stallTimeout + .seconds(download)
+        let patience = table.configuration.stallTimeout + .seconds(download)
         guard !isClosed, now - stall.since >= patience else { return }
         closeAsTooSlow(
             "client too slow, transport closed: it has taken nothing for longer than --stall-timeout",
@@ -185,28 +183,24 @@ final class Session: UnfinishedInput, WebSocketOwner {
 
     /// Ends the session: rooms, waiting poll, websocket. Idempotent.
     func close(_ reason: EngineIOSession.CloseReason) {
-        guard shard.remove(self) else { return }
+        guard table.remove(self) else { return }
         engine.close()
-        for socket in sockets {
-            shard.events.cancelJoins(of: socket)
-            shard.registry.disconnect(socket)
-        }
-        sockets = []
+        for socket in sockets { remove(socket) }
         // A client that closes knows it; its poll just ends, as the protocol's test suite demands.
         let lastPacket: EngineIOPacketType = reason == .clientClosed ? .noop : .close
         endPoll(with: ByteBuffer(bytes: [lastPacket.rawValue]))
         if reason == .slowClient {
-            shard.counters.packetsDroppedSlow += queue.packetCount + 1
+            table.counters.packetsDroppedSlow += queue.packetCount + 1
         } else {
-            shard.counters.packetsDroppedClosed += queue.packetCount
+            table.counters.packetsDroppedClosed += queue.packetCount
         }
-        if queue.byteCount > BridgeLimits.stallBytes { shard.allConnections.mayTrimMemory() }
+        if queue.byteCount > BridgeLimits.stallBytes { table.host?.connections.total.mayTrimMemory() }
         queue.removeAll()
         assembler = SocketIOPacketAssembler(maximumBytes: assembler.maximumBytes)
-        shard.note(unfinishedBytes: 0, of: self)
+        table.host?.note(unfinishedBytes: 0, of: self)
         let webSocket = self.webSocket
         self.webSocket = nil
         webSocket?.close(reason)
-        shard.logger.debug("session closed", metadata: ["sid": "\(sid)", "reason": "\(reason)"])
+        table.logger.debug("session closed", metadata: ["sid": "\(sid)", "reason": "\(reason)"])
     }
 }

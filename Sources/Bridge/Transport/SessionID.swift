@@ -19,13 +19,6 @@ package enum SessionID {
     package static let maximumLoops = 4096
 
     package static func make(loop: Int, instance: Instance) -> ByteString {
-        var generator = SystemRandomNumberGenerator()
-        return make(loop: loop, instance: instance, using: &generator)
-    }
-
-    static func make(
-        loop: Int, instance: Instance, using generator: inout some RandomNumberGenerator
-    ) -> ByteString {
         alphabet.withUTF8Buffer { digits in
             let bytes = [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
                 buffer[0] = digits[loop >> 6 & 63]
@@ -34,7 +27,7 @@ package enum SessionID {
                 buffer[3] = digits[instance.value & 63]
                 var random: UInt64 = 0
                 for index in 4..<length {
-                    if (index - 4) % 10 == 0 { random = generator.next() }
+                    if (index - 4) % 10 == 0 { random = .random(in: .min ... .max) }
                     buffer[index] = digits[Int(random & 63)]
                     random >>= 6
                 }
@@ -50,7 +43,7 @@ package enum SessionID {
         return parts.loop
     }
 
-    /// Whether a sid has the format of ours but was made by another process, or before a restart.
+    /// True if a sid has the format of ours but was made by another process, or before a restart.
     package static func isForeign(_ sid: ByteString, to instance: Instance) -> Bool {
         parts(of: sid).map { $0.instance != instance } ?? false
     }

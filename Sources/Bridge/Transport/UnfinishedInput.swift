@@ -25,7 +25,7 @@ final class UnfinishedTotal: Sendable {
     /// An eighth is given up at once, so that under attack not every read has to look for the oldest.
     var isWellBelowLimit: Bool { count.load(ordering: .relaxed) <= limit - limit / 8 }
 
-    /// Whether a minute has passed since any loop last wrote the line.
+    /// True if a minute has passed since any loop last wrote the line.
     func mayLog(at now: NIODeadline) -> Bool {
         let last = logged.load(ordering: .relaxed)
         guard last == .max || now.uptimeNanoseconds >= last + 60_000_000_000 else { return false }
@@ -42,7 +42,7 @@ struct UnfinishedInputs {
 
     /// Notes how many bytes `input` holds now.
     ///
-    /// - Returns: whether more are held than before and all together exceed the limit.
+    /// - Returns: true if more are held than before and all together exceed the limit.
     mutating func note(_ bytes: Int, of input: any UnfinishedInput, total: UnfinishedTotal) -> Bool {
         let (before, bytes) = (input.unfinishedBytes, UInt32(clamping: bytes))
         guard bytes != before else { return false }

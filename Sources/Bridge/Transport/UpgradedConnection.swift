@@ -32,29 +32,34 @@ extension ConnectionHost {
         _ connection: UpgradedConnection, _ webSocket: WebSocketConnection,
         for purpose: WebSocketConnection.Purpose
     ) {
-        let host: any ConnectionHost = self
-        let bound = NIOLoopBound((host: host, webSocket: webSocket, purpose: purpose), eventLoop: eventLoop)
-        ClientBootstrap(group: eventLoop)
+        let channel = makeChannel(connection.descriptor.take()) { channel in
+            try channel.pipeline.syncOperations.addHandler(WebSocketChannelLink(webSocket, for: purpose, host: self))
+        }
+        channel.assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let channel):
+                if connection.unread.readableBytes > 0 { channel.pipeline.fireChannelRead(connection.unread) }
+            case .failure(let error): self.notAdopted(error)
+            }
+        }
+    }
+
+    /// Makes a connected socket one of NIO's channels. NIO closes the descriptor if it fails.
+    ///
+    /// - Parameter autoRead: whether the channel reads at once.
+    func makeChannel(
+        _ descriptor: CInt, autoRead: Bool = true, _ addHandlers: @escaping (any Channel) throws -> Void
+    ) -> EventLoopFuture<any Channel> {
+        let bound = NIOLoopBound((table: connections, addHandlers: addHandlers), eventLoop: eventLoop)
+        return ClientBootstrap(group: eventLoop)
+            .channelOption(.autoRead, value: autoRead)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let (host, webSocket, purpose) = bound.value
-                    host.connections.opened(channel)
-                    try channel.syncOptions?.setOption(
-                        .recvAllocator,
-                        value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65536))
-                    try channel.pipeline.syncOperations.addHandler(
-                        WebSocketChannelLink(webSocket, for: purpose, host: host))
+                    try bound.value.table.opened(channel)
+                    try bound.value.addHandlers(channel)
                 }
             }
-            .withConnectedSocket(connection.descriptor.take())
-            // On failure NIO has closed the descriptor, and the client sees its websocket fail.
-            .assumeIsolated().whenComplete { result in
-                switch result {
-                case .success(let channel):
-                    if connection.unread.readableBytes > 0 { channel.pipeline.fireChannelRead(connection.unread) }
-                case .failure(let error): self.notAdopted(error)
-                }
-            }
+            .withConnectedSocket(descriptor)
     }
 
     private func notAdopted(_ error: any Error) {

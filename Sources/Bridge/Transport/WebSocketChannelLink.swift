@@ -9,9 +9,6 @@ final class WebSocketChannelLink: ChannelInboundHandler, WebSocketLink {
     private let connection: WebSocketConnection
     private let purpose: WebSocketConnection.Purpose
     private var context: ChannelHandlerContext?
-    /// Writes that the channel has not finished.
-    private var writesPending = 0
-    private var closesWhenSent = false
 
     init(_ connection: WebSocketConnection, for purpose: WebSocketConnection.Purpose, host: any ConnectionHost) {
         self.connection = connection
@@ -23,25 +20,15 @@ final class WebSocketChannelLink: ChannelInboundHandler, WebSocketLink {
 
     let openDescriptor: CInt = -1
 
-    var unsentBytes: Int {
-        writesPending == 0 ? 0 : (try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
-    }
+    var unsentBytes: Int { (try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0 }
 
     /// The channel holds less than its high watermark.
-    var isWritable: Bool { writesPending == 0 || context?.channel.isWritable ?? false }
+    var isWritable: Bool { context?.channel.isWritable ?? false }
 
-    func write(_ bytes: ByteBuffer) {
-        guard let context else { return }
-        writesPending += 1
-        context.writeAndFlush(wrapOutboundOut(bytes)).assumeIsolated().whenComplete { _ in
-            self.writesPending -= 1
-            if self.closesWhenSent, self.writesPending == 0 { self.close() }
-        }
-    }
+    func write(_ bytes: ByteBuffer) { context?.writeAndFlush(wrapOutboundOut(bytes), promise: nil) }
 
     func closeWhenSent() {
-        closesWhenSent = true
-        if writesPending == 0 { close() }
+        context?.writeAndFlush(wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete { _ in self.close() }
     }
 
     func close() { context?.close(promise: nil) }

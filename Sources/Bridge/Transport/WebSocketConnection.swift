@@ -6,7 +6,7 @@ import SocketIOProtocol
 protocol WebSocketLink: AnyObject {
     /// Bytes that wait because the client doesn't read.
     var unsentBytes: Int { get }
-    /// Whether another write is welcome.
+    /// Another write is welcome.
     var isWritable: Bool { get }
     /// A descriptor to which bytes may be sent directly; -1 while they have to go through the link.
     var openDescriptor: CInt { get }
@@ -42,13 +42,13 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
 
     // Fields that every write reads come first, in one cache line.
     /// The 101 response, until the first write sends it.
-    @exclusivity(unchecked) private var handshakeResponse: ByteBuffer?
+    private var handshakeResponse: ByteBuffer?
     /// The link's open descriptor, for the most common write.
-    @exclusivity(unchecked) private var descriptor: CInt = -1
+    private var descriptor: CInt = -1
     private var isUnreadable = false
     private var isClosing = false
 
-    @exclusivity(unchecked) private var link: (any WebSocketLink)?
+    private var link: (any WebSocketLink)?
     private let host: any ConnectionHost
     private var session: (any WebSocketOwner)?
     private var assembler: WebSocketMessageAssembler
@@ -79,10 +79,10 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
 
     // MARK: Outgoing
 
-    /// Whether nothing waits to be sent.
+    /// Nothing waits to be sent.
     var isIdle: Bool { descriptor >= 0 || unsentBytes == 0 }
 
-    /// Whether another write is welcome.
+    /// Another write is welcome.
     var isWritable: Bool { descriptor >= 0 || link?.isWritable ?? false }
 
     /// Bytes that wait because the client doesn't read.
@@ -230,9 +230,7 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
         guard let session else { return }
         let bytes = message.payload[...]
         if message.isBinary { return session.received(EngineIOPacket(binary: bytes), from: self) }
-        guard bytes.withUnsafeBytes({ WTF8.isValid($0, surrogates: false) }) else {
-            return fail(.inconsistentData, EngineIOError.invalidUTF8)
-        }
+        guard bytes.withUnsafeBytes({ WTF8.isValid($0, surrogates: false) }) else { return fail(.encoding) }
         do {
             session.received(try EngineIOPacket(text: bytes), from: self)
         } catch {
@@ -256,20 +254,15 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
     }
 
     private func fail(_ violation: WebSocketViolation) {
-        fail(violation == .tooLarge ? .messageTooLarge : .protocolError, violation)
-    }
-
-    private func fail(_ code: WebSocketCloseCode, _ error: any Error) {
         let session = self.session
-        close(code)
-        if let session {
-            host.counters.invalidPackets += 1
-            session.refused(
-                code == .messageTooLarge
-                    ? ClientRefusal(.tooLarge)
-                    : ClientRefusal(.invalidPacket, ByteString("a websocket frame: \(error)")))
-            host.connections.logger.debug("websocket closed", metadata: ["sid": "\(session.sid)", "cause": "\(error)"])
-            session.closed(self)
-        }
+        close(violation.closeCode)
+        guard let session else { return }
+        host.connections.counters.invalidPackets += 1
+        session.refused(
+            violation == .tooLarge
+                ? ClientRefusal(.tooLarge)
+                : ClientRefusal(.invalidPacket, ByteString("a websocket frame: \(violation)")))
+        host.connections.logger.debug("websocket closed", metadata: ["sid": "\(session.sid)", "cause": "\(violation)"])
+        session.closed(self)
     }
 }

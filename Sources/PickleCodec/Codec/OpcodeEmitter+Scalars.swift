@@ -15,7 +15,7 @@ extension OpcodeEmitter {
     mutating func emitInteger(_ value: Int64) {
         if version == 0 {
             emit(Int32(exactly: value) != nil ? .int : .long)
-            appendDecimal(value)
+            append { $0.appendInteger(value) }
             if Int32(exactly: value) == nil { appendByte(0x4c) }
             return appendByte(0x0a)
         }
@@ -27,7 +27,7 @@ extension OpcodeEmitter {
             emit(.binInt, word: UInt64(UInt32(bitPattern: small)), bytes: 4)
         } else if version == 1 {
             emit(.long)
-            appendDecimal(value)
+            append { $0.appendInteger(value) }
             appendByte(0x4c)
             appendByte(0x0a)
         } else {
@@ -41,10 +41,8 @@ extension OpcodeEmitter {
     /// An integer beyond 32 bits as minimal two's complement, little-endian.
     mutating func emitBigInteger(_ bytes: UnsafeRawBufferPointer) {
         if version < 2 {
-            var digits = JSONWriter(capacity: bytes.count * 3 + 8)
-            digits.appendDecimal(twosComplement: bytes)
             emit(.long)
-            digits.withUnsafeBytes { append($0) }
+            append { $0.appendDecimal(twosComplement: bytes) }
             appendByte(0x4c)
             return appendByte(0x0a)
         }
@@ -66,9 +64,7 @@ extension OpcodeEmitter {
         } else if value.isInfinite {
             if value < 0 { append("-inf") } else { append("inf") }
         } else {
-            var digits = JSONWriter(capacity: 64)
-            digits.appendFloat(value)
-            digits.withUnsafeBytes { append($0) }
+            append { $0.appendFloat(value) }
         }
         appendByte(0x0a)
     }
@@ -124,7 +120,7 @@ extension OpcodeEmitter {
         default:
             appendByte(0x5c)
             appendByte(0x78)
-            appendHex(UInt32(byte), digits: 2)
+            append { $0.appendHexadecimal(UInt32(byte), digits: 2) }
         }
     }
 
@@ -137,20 +133,13 @@ extension OpcodeEmitter {
             switch scalar {
             case 0x00, 0x0a, 0x0d, 0x1a, 0x5c, 0x100...0xffff:
                 append("\\u")
-                appendHex(scalar, digits: 4)
+                append { $0.appendHexadecimal(scalar, digits: 4) }
             case 0x10000...:
                 append("\\U")
-                appendHex(scalar, digits: 8)
+                append { $0.appendHexadecimal(scalar, digits: 8) }
             default:
                 appendByte(UInt8(scalar))
             }
-        }
-    }
-
-    private mutating func appendHex(_ value: UInt32, digits: Int) {
-        for index in (0..<digits).reversed() {
-            let digit = UInt8((value >> UInt32(index * 4)) & 0xf)
-            appendByte(digit < 10 ? 0x30 + digit : 0x57 + digit)
         }
     }
 
@@ -180,7 +169,7 @@ extension OpcodeEmitter {
             emit(.memoize)
         } else if version == 0 {
             emit(.put)
-            appendDecimal(Int64(index))
+            append { $0.appendInteger(Int64(index)) }
             appendByte(0x0a)
         } else if index < 256 {
             emit(.binPut, byte: UInt8(index))
@@ -192,7 +181,7 @@ extension OpcodeEmitter {
     mutating func emitGet(_ index: Int) {
         if version == 0 {
             emit(.get)
-            appendDecimal(Int64(index))
+            append { $0.appendInteger(Int64(index)) }
             appendByte(0x0a)
         } else if index < 256 {
             emit(.binGet, byte: UInt8(index))

@@ -2,7 +2,7 @@ import Bytes
 
 /// Writes opcodes of one protocol into a growable buffer: scalars by range, frames as CPython cuts them.
 ///
-/// Knows nothing of values or memo: `PickleWriter` and `PickleSerializer` decide what is written.
+/// Knows nothing of values or memo: `PickleWriter` and `PickleSerializer` choose the values.
 struct OpcodeEmitter: ~Copyable {
     private(set) var output: RawArray<UInt8>
     private(set) var version: Int
@@ -14,7 +14,7 @@ struct OpcodeEmitter: ~Copyable {
     private static let frameTarget = 64 * 1024
     private static let frameHeader = 9
 
-    /// A copy of what was written.
+    /// A copy of the bytes written.
     var bytes: [UInt8] { Array(UnsafeBufferPointer(start: output.base, count: output.count)) }
 
     /// - Parameters:
@@ -81,8 +81,7 @@ struct OpcodeEmitter: ~Copyable {
     }
 
     mutating func append(_ bytes: UnsafeRawBufferPointer) {
-        guard let base = bytes.baseAddress else { return }
-        output.append(from: base.assumingMemoryBound(to: UInt8.self), count: bytes.count)
+        output.append(bytes)
     }
 
     mutating func appendByte(_ byte: UInt8) {
@@ -93,16 +92,11 @@ struct OpcodeEmitter: ~Copyable {
         for index in 0..<bytes { output.append(UInt8(truncatingIfNeeded: word >> UInt64(8 * index))) }
     }
 
-    mutating func appendDecimal(_ value: Int64) {
-        if value < 0 { output.append(0x2d) }
-        var magnitude = value.magnitude
-        var divisor: UInt64 = 1
-        while magnitude / divisor >= 10 { divisor *= 10 }
-        while divisor > 0 {
-            output.append(0x30 + UInt8(magnitude / divisor))
-            magnitude %= divisor
-            divisor /= 10
-        }
+    /// Appends the text that `write` writes, such as the digits of a number.
+    mutating func append(_ write: (inout JSONWriter) -> Void) {
+        var text = JSONWriter(capacity: 64)
+        write(&text)
+        text.withUnsafeBytes { append($0) }
     }
 
     // MARK: Payloads

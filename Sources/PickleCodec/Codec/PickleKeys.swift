@@ -123,20 +123,14 @@ extension PickleMachine {
 
     private mutating func keyHash(_ index: UInt32) -> Int {
         let kind = tape.nodes[index].kind
-        if kind == .tuple || kind == .frozenset {
-            if keys.classes.isEmpty { numberClasses() }
-            return scalarHash(keys.classes[index], identity: true)
-        }
-        return scalarHash(index, identity: false)
+        guard kind == .tuple || kind == .frozenset else { return scalarHash(index) }
+        if keys.classes.isEmpty { numberClasses() }
+        return keys.classes[index].hashValue
     }
 
-    private func scalarHash(_ index: UInt32, identity: Bool) -> Int {
+    private func scalarHash(_ index: UInt32) -> Int {
         var hasher = Hasher()
         let node = tape.nodes[index]
-        if identity {
-            hasher.combine(index)
-            return hasher.finalize()
-        }
         switch node.kind {
         case .bool, .int, .float:
             switch tape.number(node) {
@@ -192,8 +186,8 @@ extension PickleMachine {
 
     // MARK: Classes
 
-    /// Numbers the equality classes of all hashable nodes in one forward pass: what a tuple or frozenset holds was
-    /// made before it.
+    /// Numbers the equality classes of all hashable nodes in one forward pass: the members of a tuple or
+    /// frozenset were made before it.
     private mutating func numberClasses() {
         let count = tape.nodes.count
         keys.classes.append(repeating: 0, count: count)
@@ -234,7 +228,7 @@ extension PickleMachine {
     }
 
     private func classHash(_ index: UInt32, _ node: TapeNode, _ members: [UInt32]) -> Int {
-        guard node.kind == .tuple || node.kind == .frozenset else { return scalarHash(index, identity: false) }
+        guard node.kind == .tuple || node.kind == .frozenset else { return scalarHash(index) }
         var hasher = Hasher()
         hasher.combine(node.kind.rawValue)
         hasher.combine(members)

@@ -5,7 +5,7 @@ extension PickleMachine {
         var flags = TapeNode.Flags(rawValue: 0)
     }
 
-    /// The largest depth among stack items and whether one of them cannot be hashed.
+    /// The largest depth among stack items, and the union of their flags.
     @inline(__always) private func traits(from: Int, to: Int) -> ItemTraits {
         precondition(from >= 0 && to <= stack.count)
         var traits = ItemTraits()

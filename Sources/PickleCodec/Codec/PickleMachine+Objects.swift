@@ -159,7 +159,7 @@ extension PickleMachine {
         }
     }
 
-    /// Counts what a reduction copies. A pickle from a pickler copies each item once; a hostile one fetches the same
+    /// Counts the items or bytes that a reduction copies. A pickle from a pickler copies each item once; a hostile one fetches the same
     /// list or text again and again, which would make time quadratic.
     mutating func charge(_ count: Int) throws(PickleFault) {
         copied += count

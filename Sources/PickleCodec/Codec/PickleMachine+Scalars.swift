@@ -65,9 +65,7 @@ extension PickleMachine {
         let buffer = buffers[nextBuffer]
         nextBuffer += 1
         let start = tape.scratch.count
-        if let base = buffer.bindMemory(to: UInt8.self).baseAddress {
-            tape.scratch.append(from: base, count: buffer.count)
-        }
+        tape.scratch.append(buffer)
         try push(try scratchNode(.bytearray, from: start))
     }
 

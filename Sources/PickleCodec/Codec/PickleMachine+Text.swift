@@ -65,7 +65,7 @@ extension PickleMachine {
             var carry: UInt64 = 0
             var scale: UInt64 = 1
             for digit in chunk {
-                carry = carry * radix + UInt64(PythonInteger.value(of: digit) ?? 0)
+                carry = carry * radix + UInt64(digit.hexadecimalValue ?? 0)
                 scale *= radix
             }
             for index in words.indices {
@@ -208,10 +208,10 @@ extension PickleMachine {
         case 0x74: tape.scratch.append(0x09)
         case 0x76: tape.scratch.append(0x0b)
         case 0x78:
-            guard at + 2 <= body.count, let high = PythonInteger.value(of: body[at]),
-                let low = PythonInteger.value(of: body[at + 1])
+            guard at + 2 <= body.count, let high = body[at].hexadecimalValue,
+                let low = body[at + 1].hexadecimalValue
             else { throw PickleFault(.invalidEscape) }
-            tape.scratch.append(UInt8(truncatingIfNeeded: high << 4 | low))
+            tape.scratch.append(high << 4 | low)
             at += 2
         case 0x30...0x37:
             var value = UInt32(letter - 0x30)
@@ -263,7 +263,7 @@ extension PickleMachine {
         guard at + digits <= line.count else { throw PickleFault(.truncatedEscape) }
         var value: UInt32 = 0
         for index in at..<(at + digits) {
-            guard let digit = PythonInteger.value(of: line[index]) else { throw PickleFault(.truncatedEscape) }
+            guard let digit = line[index].hexadecimalValue else { throw PickleFault(.truncatedEscape) }
             value = value << 4 | UInt32(digit)
         }
         guard value <= 0x10ffff else { throw PickleFault(.invalidEscape) }

@@ -4,7 +4,7 @@ extension PickleTape {
     /// The nesting of a finished value: the longest path from it that does not go back to a node on the path.
     ///
     /// Linear in nodes and references; recursion is a worklist. Needed only when a container was fetched again
-    /// (GET, DUP), because what was put into it later is not in the depths noted while parsing.
+    /// (GET, DUP), because the depths noted while parsing don't include later items.
     func depth(of root: UInt32) -> Int {
         // 0: not seen, UInt32.max: on the path, otherwise depth + 1.
         var state = RawArray<UInt32>(capacity: nodes.count)

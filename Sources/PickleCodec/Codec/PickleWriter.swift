@@ -36,7 +36,7 @@ package struct PickleWriter: ~Copyable {
         emitter.begin()
     }
 
-    /// Forgets what was written and starts a new pickle; keeps the capacity.
+    /// Starts a new pickle in the same memory.
     package mutating func removeAll() {
         open.truncate(to: 0)
         isFinished = false

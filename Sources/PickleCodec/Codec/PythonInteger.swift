@@ -1,3 +1,5 @@
+import Bytes
+
 /// An integer as Python's `int()` and C's `strtol` read text: white space around it, a sign, `_` between digits.
 struct PythonInteger {
     /// 2, 8, 10 or 16.
@@ -42,7 +44,7 @@ struct PythonInteger {
                 hasUnderscores = true
                 continue
             }
-            guard let value = Self.value(of: byte), value < base else { return nil }
+            guard let value = byte.hexadecimalValue, value < base else { return nil }
             isAfterDigit = true
             if digits.isEmpty, value == 0 { hasZeros = true } else { digits.append(byte) }
         }
@@ -56,15 +58,5 @@ struct PythonInteger {
         }
         self.radix = base
         self.digits = digits
-    }
-
-    /// The value of a digit up to `f`.
-    static func value(of digit: UInt8) -> UInt64? {
-        switch digit {
-        case 0x30...0x39: UInt64(digit - 0x30)
-        case 0x41...0x46: UInt64(digit - 0x37)
-        case 0x61...0x66: UInt64(digit - 0x57)
-        default: nil
-        }
     }
 }

@@ -20,40 +20,30 @@ enum WellKnownName: UInt8 {
     }
 
     init(module: UnsafeRawBufferPointer, name: UnsafeRawBufferPointer) {
-        self = .other
-        if equalBytes(module, "builtins") || equalBytes(module, "__builtin__") {
-            self = Self.builtin(name)
-        } else if equalBytes(module, "_codecs") {
-            if equalBytes(name, "encode") { self = .encode }
-        } else if equalBytes(module, "copyreg") || equalBytes(module, "copy_reg") {
-            if equalBytes(name, "_reconstructor") { self = .reconstructor }
-            if equalBytes(name, "__newobj__") { self = .newObj }
-        } else if equalBytes(module, "collections") {
-            if equalBytes(name, "OrderedDict") { self = .orderedDict }
-            if equalBytes(name, "defaultdict") { self = .defaultDict }
-            if equalBytes(name, "Counter") { self = .counter }
-        } else if equalBytes(module, "numpy") {
-            if equalBytes(name, "dtype") { self = .numpyType }
-        } else if equalBytes(module, "numpy.core.multiarray") || equalBytes(module, "numpy._core.multiarray") {
-            if equalBytes(name, "scalar") { self = .numpyScalar }
-            if equalBytes(name, "_reconstruct") { self = .numpyArray }
-        } else if equalBytes(module, "numpy.core.numeric") || equalBytes(module, "numpy._core.numeric") {
-            if equalBytes(name, "_frombuffer") { self = .numpyArray }
-        }
+        let names = Self.table.first { $0.modules.contains { equalBytes(module, $0) } }?.names
+        self = names?.first { equalBytes(name, $0.name) }?.meaning ?? .other
     }
 
-    private static func builtin(_ name: UnsafeRawBufferPointer) -> WellKnownName {
-        if equalBytes(name, "set") { return .set }
-        if equalBytes(name, "frozenset") { return .frozenset }
-        if equalBytes(name, "bytes") { return .bytes }
-        if equalBytes(name, "bytearray") { return .bytearray }
-        if equalBytes(name, "dict") { return .dict }
-        if equalBytes(name, "list") { return .list }
-        if equalBytes(name, "tuple") { return .tuple }
-        if equalBytes(name, "str") || equalBytes(name, "unicode") { return .text }
-        if equalBytes(name, "int") || equalBytes(name, "long") { return .integer }
-        if equalBytes(name, "float") { return .float }
-        if equalBytes(name, "getattr") { return .attribute }
-        return .other
-    }
+    private static let table: [(modules: [StaticString], names: [(name: StaticString, meaning: WellKnownName)])] = [
+        (
+            ["builtins", "__builtin__"],
+            [
+                ("set", .set), ("frozenset", .frozenset), ("bytes", .bytes), ("bytearray", .bytearray), ("dict", .dict),
+                ("list", .list), ("tuple", .tuple), ("str", .text), ("unicode", .text), ("int", .integer),
+                ("long", .integer), ("float", .float), ("getattr", .attribute),
+            ]
+        ),
+        (["_codecs"], [("encode", .encode)]),
+        (["copyreg", "copy_reg"], [("_reconstructor", .reconstructor), ("__newobj__", .newObj)]),
+        (
+            ["collections"],
+            [("OrderedDict", .orderedDict), ("defaultdict", .defaultDict), ("Counter", .counter)]
+        ),
+        (["numpy"], [("dtype", .numpyType)]),
+        (
+            ["numpy.core.multiarray", "numpy._core.multiarray"],
+            [("scalar", .numpyScalar), ("_reconstruct", .numpyArray)]
+        ),
+        (["numpy.core.numeric", "numpy._core.numeric"], [("_frombuffer", .numpyArray)]),
+    ]
 }

@@ -139,7 +139,7 @@ extension PickleDocument {
         PickleJSONError(cause, typeName(of: node), byteOffset: byteOffset(of: node), advice: advice(on: node))
     }
 
-    /// Advice on what to publish instead of a refused value; nil if there is no better advice than built-in types.
+    /// Names the value to publish instead of a refused one; nil if there is no better advice than built-in types.
     private func advice(on node: Node) -> String? {
         switch kind(of: node) {
         case .global: return "publish dicts, lists, text, numbers; of an enum member its .value"

@@ -11,10 +11,10 @@ private struct JSONFrame: BitwiseCopyable {
 extension PickleDocument {
     /// Writes a value as `json.dumps(value, separators=(",", ":"))` does, straight from the tape.
     ///
-    /// bytes and bytearrays become `{"_placeholder":true,"num":n}` and are appended to `attachments`, `n` counting from
-    /// what is in it already. Tuples become arrays. dict, list, str and int subclasses, namedtuples, OrderedDict,
-    /// defaultdict, Counter and enum members become what they hold. Cost is linear in the output. When it throws, what
-    /// was written stays in `writer`.
+    /// bytes and bytearrays become `{"_placeholder":true,"num":n}` and are appended to `attachments`; `n` counts all
+    /// attachments there. Tuples become arrays. dict, list, str and int subclasses, namedtuples, OrderedDict,
+    /// defaultdict, Counter and enum members become the value that they hold. Cost is linear in the output. After an error the
+    /// output so far stays in `writer`.
     package func writeJSON(
         _ node: Node, to writer: inout JSONWriter, attachments: inout [Node], policy: PickleJSONPolicy = .init()
     ) throws(PickleJSONError) {

@@ -5,19 +5,19 @@
 /// until the next `parse`. A node is an index and valid as long.
 ///
 /// Nothing is imported, resolved or called: names, calls and persistent ids become inert `global`, `object` and
-/// `persistentID` nodes. Values may be shared and may contain themselves; `hasSharing` says whether that can be.
+/// `persistentID` nodes. Values may be shared and may contain themselves; `hasSharing` is true if that is possible.
 package struct PickleDocument: ~Copyable {
     var machine: PickleMachine
 
     /// The value of the last pickle parsed; None before the first and after an error.
     package private(set) var root = Node(index: PickleTape.none)
-    /// Bytes of the input up to and with STOP; what follows belongs to the caller.
+    /// Bytes of the input up to and with STOP. Later bytes belong to the caller.
     package private(set) var consumedBytes = 0
 
     /// One value of the document.
     package typealias Node = PickleNode
 
-    /// - Parameter limits: bounds on what is parsed, checked before memory is spent.
+    /// - Parameter limits: bounds of a pickle, checked before memory is spent.
     package init(limits: PickleLimits = .init()) {
         machine = PickleMachine(limits: limits)
         machine.tape.reset()
@@ -45,7 +45,7 @@ package struct PickleDocument: ~Copyable {
         }
     }
 
-    /// Parses a pickle that needs what is not in it.
+    /// Parses a pickle that refers to buffers or extensions outside it.
     ///
     /// - Parameters:
     ///   - buffers: out-of-band buffers of protocol 5, in order; their bytes are copied.

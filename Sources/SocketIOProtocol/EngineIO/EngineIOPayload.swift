@@ -36,31 +36,21 @@ package enum EngineIOPayload {
     /// feeds written as `\n` because forms turn them into CR LF. Nil if this is no such form.
     package static func jsonpBody(_ body: ArraySlice<UInt8>) -> [UInt8]? {
         guard body.starts(with: [UInt8(ascii: "d"), UInt8(ascii: "=")]) else { return nil }
-        let decoded = FormEncoding.decode(body.dropFirst(2))
-        let backslash = UInt8(ascii: "\\")
+        var rest = FormEncoding.decode(body.dropFirst(2))[...]
         var result: [UInt8] = []
-        result.reserveCapacity(decoded.count)
-        var index = 0
-        while index < decoded.count {
-            let next = index + 1 < decoded.count ? decoded[index + 1] : 0
-            if decoded[index] == backslash, next == UInt8(ascii: "n") {
-                result.append(0x0A)
-                index += 2
-            } else if decoded[index] == backslash, next == backslash {
-                // An escaped backslash protects a literal `\n` in the payload.
-                let protectsLineFeed = index + 2 < decoded.count && decoded[index + 2] == UInt8(ascii: "n")
-                result.append(backslash)
-                if !protectsLineFeed { result.append(backslash) }
-                index += 2
-                if protectsLineFeed {
-                    result.append(UInt8(ascii: "n"))
-                    index += 1
-                }
-            } else {
-                result.append(decoded[index])
-                index += 1
-            }
+        result.reserveCapacity(rest.count)
+        while let backslash = rest.firstIndex(of: UInt8(ascii: "\\")) {
+            result += rest[..<backslash]
+            rest = rest[backslash...]
+            let (escape, text) = escapes.first { rest.starts(with: $0.escape.utf8) } ?? (#"\"#, #"\"#)
+            result += text.utf8
+            rest = rest.dropFirst(escape.utf8.count)
         }
-        return result
+        return result + rest
     }
+
+    /// An escaped backslash protects a literal `\n` in the payload.
+    private static let escapes: [(escape: String, text: String)] = [
+        (#"\n"#, "\n"), (#"\\n"#, #"\n"#), (#"\\"#, #"\\"#),
+    ]
 }

@@ -56,7 +56,7 @@ package struct EngineIORequest: Equatable, Sendable {
 }
 
 /// The reason for a 400 response, sent as a JSON string with the texts of python-engineio's `server.py`.
-package enum EngineIORefusal: Error, Equatable, Sendable {
+package enum EngineIORefusal: Error, Equatable, CustomStringConvertible {
     case unsupportedVersion
     case invalidTransport
     case invalidWebSocketUpgrade
@@ -72,30 +72,23 @@ package enum EngineIORefusal: Error, Equatable, Sendable {
     /// The body, quotes included.
     package var body: [UInt8] {
         var writer = JSONWriter(capacity: 128)
-        switch self {
-        case .invalidSession(let sid):
-            let text = "Invalid session \((sid ?? "None").text.prefix(64))"
-            ByteString(text).withUnsafeBytes { writer.appendString(wtf8: $0) }
-        case .foreignSession(let sid):
-            let text = """
-                Invalid session \(sid): another ws-emit opened it, or this one before a restart. Behind a load balancer, \
-                send each client to one ws-emit by a cookie, or let pages use transports: ['websocket']
-                """
-            ByteString(text).withUnsafeBytes { writer.appendString(wtf8: $0) }
-        default:
-            ByteString(text).withUnsafeBytes { writer.appendString(wtf8: $0) }
-        }
+        ByteString(description).withUnsafeBytes { writer.appendString(wtf8: $0) }
         return writer.copyBytes()
     }
 
-    private var text: String {
+    package var description: String {
         switch self {
         case .unsupportedVersion:
             "The client is using an unsupported version of the Socket.IO or Engine.IO protocols"
         case .invalidTransport: "Invalid transport"
         case .invalidWebSocketUpgrade: "Invalid websocket upgrade"
         case .invalidJSONPIndex: "Invalid JSONP index number"
-        case .invalidSession, .foreignSession: "Invalid session"
+        case .invalidSession(let sid): "Invalid session \((sid ?? "None").text.prefix(64))"
+        case .foreignSession(let sid):
+            """
+            Invalid session \(sid): another ws-emit opened it, or this one before a restart. Behind a load balancer, send \
+            each client to one ws-emit by a cookie, or let pages use transports: ['websocket']
+            """
         case .unexpectedRequest: "Unexpected HTTP request"
         case .originNotAccepted: "Not an accepted origin."
         case .overlappingPoll: "Overlapping polls end the session"

@@ -2,11 +2,11 @@
 package struct EngineIOTiming: Sendable {
     /// Time from a client's pong (or its handshake) to the next ping.
     package var pingInterval: Duration = .seconds(25)
-    /// How long a client may take to answer a ping.
+    /// The longest time to a client's pong.
     package var pingTimeout: Duration = .seconds(20)
-    /// How long a websocket may probe before it is dropped; engine.io's `upgradeTimeout`.
+    /// The longest probe of a websocket before it is dropped; engine.io's `upgradeTimeout`.
     package var upgradeTimeout: Duration = .seconds(10)
-    /// How long a client may stay without any namespace; socket.io's `connectTimeout`.
+    /// The longest time without any namespace; socket.io's `connectTimeout`.
     package var connectTimeout: Duration = .seconds(45)
 
     package init() {}
@@ -29,7 +29,7 @@ package struct EngineIOSession: Sendable {
     }
 
     package private(set) var phase: Phase
-    /// Whether a GET waits for packets.
+    /// A GET waits for packets.
     package private(set) var isPollWaiting = false
     private let timing: EngineIOTiming
     private var pingDue: Instant
@@ -72,12 +72,12 @@ package struct EngineIOSession: Sendable {
         return .hold
     }
 
-    /// Whether a POST may be read.
+    /// A POST may be read.
     package var acceptsPosts: Bool { phase == .polling || phase == .probing || phase == .probed }
 
     package enum FlushTarget: Equatable, Sendable { case nothing, waitingPoll, webSocket }
 
-    /// Where queued packets go now. A waiting poll counts as ended from then on.
+    /// The target of queued packets. A waiting poll counts as ended from then on.
     package mutating func takeFlushTarget() -> FlushTarget {
         switch phase {
         case .websocket: return .webSocket
@@ -128,9 +128,9 @@ package struct EngineIOSession: Sendable {
         /// A Socket.IO packet or attachment for the layer above.
         case message
         /// Send `3probe` on the websocket, and end the waiting poll, if any, with a noop.
-        case confirmProbe(endsPoll: Bool)
-        /// The websocket carries the session from now on.
-        case upgraded(endsPoll: Bool)
+        case confirmProbe
+        /// The websocket carries the session from now on; the waiting poll, if any, ends with a noop.
+        case upgraded
         /// The packet is not one of a probe: drop the websocket, keep the session.
         case dropWebSocket
         case close(CloseReason)
@@ -155,17 +155,16 @@ package struct EngineIOSession: Sendable {
     }
 
     private mutating func receivedOnProbe(_ packet: EngineIOPacket) -> Action {
-        let endsPoll = isPollWaiting
         switch (phase, packet.type) {
         case (.probing, .ping) where !packet.isBinary && packet.payload.elementsEqual("probe".utf8):
             phase = .probed
             isPollWaiting = false
-            return .confirmProbe(endsPoll: endsPoll)
+            return .confirmProbe
         case (.probed, .upgrade):
             phase = .websocket
             upgradeDue = nil
             isPollWaiting = false
-            return .upgraded(endsPoll: endsPoll)
+            return .upgraded
         default:
             phase = .polling
             upgradeDue = nil

@@ -1,3 +1,5 @@
+import Bytes
+
 /// `application/x-www-form-urlencoded`: query strings and JSONP bodies.
 package enum FormEncoding {
     /// Percent-decodes one value; `+` is a space. A broken escape stays as it is.
@@ -8,7 +10,7 @@ package enum FormEncoding {
         while index < text.endIndex {
             let byte = text[index]
             if byte == UInt8(ascii: "%"), index + 2 < text.endIndex,
-                let high = hexDigit(text[index + 1]), let low = hexDigit(text[index + 2])
+                let high = text[index + 1].hexadecimalValue, let low = text[index + 2].hexadecimalValue
             {
                 result.append(high << 4 | low)
                 index += 3
@@ -27,15 +29,6 @@ package enum FormEncoding {
             let equals = pair.firstIndex(of: UInt8(ascii: "=")) ?? pair.endIndex
             let value = pair[equals...].dropFirst()
             if !value.isEmpty { body(decode(pair[pair.startIndex..<equals]), decode(value)) }
-        }
-    }
-
-    private static func hexDigit(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - 48
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - 87
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - 55
-        default: nil
         }
     }
 }

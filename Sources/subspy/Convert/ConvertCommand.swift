@@ -49,7 +49,7 @@ private final class Converter {
     private let reader: RecordingReader
     private var renderer = MessageRenderer(MessageReader())
     private var messageCount = 0
-    /// Messages that stay bytes.
+    /// Messages whose payload stays as bytes.
     private var opaqueCount = 0
 
     init(path: String) throws(RecordingReader.Failure) {
@@ -58,7 +58,7 @@ private final class Converter {
 
     func convert(to path: String, overwrites: Bool) throws(CommandFailure) {
         do {
-            // Reading comes first: an input that is no recording makes no file.
+            // The input is read first: one that is no recording must not create a file.
             var line = try reader.nextLine()
             guard overwrites || path == "-" || !RecordingFile.exists(path) else {
                 throw CommandFailure(73, "\(path) is there already: --force overwrites it")
@@ -110,10 +110,10 @@ private final class Converter {
         }
     }
 
-    /// A header changes its name, so that the file tells what it is; a gap stays as it is.
+    /// Renames the first key of a header, which tells what the file is; a gap stays as it is.
     private func append(_ line: UnsafeRawBufferPointer, to writer: inout JSONWriter) {
         var document = JSONDocument()
-        // It has been parsed before.
+        // The reader has parsed it before.
         guard (try? document.parse(line)) != nil else { return }
         let names: (StaticString, StaticString) = ("subspy_recording", "subspy_messages")
         let (old, new) = reader.isText ? (names.1, names.0) : names

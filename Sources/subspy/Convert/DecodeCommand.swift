@@ -25,11 +25,7 @@ struct DecodeCommand: ParsableCommand {
 
     @OptionGroup var text: PayloadText
 
-    @Option(
-        help: ArgumentHelp(
-            "Largest payload that is read: 200, 1k, 2M (of 1024). (default: \(Defaults.payloadMebibytes)M)",
-            valueName: "bytes"),
-        transform: ByteCount.parse)
+    @Option(bytes: "Largest payload that is read: 200, 1k, 2M (of 1024). (default: \(Defaults.payloadMebibytes)M)")
     var maxSize: Int?
 
     @Flag(exclusivity: .exclusive) var format = DecodedFormat.python
@@ -74,7 +70,7 @@ struct DecodeCommand: ParsableCommand {
     }
 }
 
-/// How a decoded payload is shown.
+/// The formats in which a payload can be shown.
 enum DecodedFormat: String, EnumerableFlag {
     case python, json, opcodes, audit
 
@@ -90,17 +86,17 @@ enum DecodedFormat: String, EnumerableFlag {
 
 /// A payload as text, on the command line or on standard input.
 struct PayloadText: ParsableArguments {
-    @Option(help: ArgumentHelp("The payload in hexadecimal digits, or - to read them.", valueName: "digits"))
+    @Option(help: .init("The payload in hexadecimal digits, or - to read them.", valueName: "digits"))
     var hex: String?
 
-    @Option(help: ArgumentHelp("The payload in base64, or - to read it.", valueName: "text"))
+    @Option(help: .init("The payload in base64, or - to read it.", valueName: "text"))
     var base64: String?
 
     func validate() throws {
         if hex != nil, base64 != nil { throw ValidationError("--hex does not go with --base64") }
     }
 
-    /// nil when the payload is not given so.
+    /// nil when the payload is given in neither way.
     var payload: [UInt8]? {
         get throws {
             if let hex {
@@ -110,14 +106,14 @@ struct PayloadText: ParsableArguments {
                 return payload
             }
             guard let base64 else { return nil }
-            guard let payload = try Self.content(base64).withUnsafeBytes({ StrictBase64.decode($0) }) else {
+            guard let payload = try Self.content(base64).withUnsafeBytes({ Base64.decode($0, .strict) }) else {
                 throw ValidationError("--base64: that is no base64 with its padding")
             }
             return payload
         }
     }
 
-    /// Without spaces and line feeds.
+    /// The text without spaces and line feeds.
     private static func content(_ argument: String) throws -> [UInt8] {
         guard let content = argument == "-" ? InputFile.read("-") : Array(argument.utf8) else {
             throw ValidationError("standard input: \(SystemError.last)")

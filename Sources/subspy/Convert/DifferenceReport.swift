@@ -81,7 +81,7 @@ final class DifferenceReport {
         return missing.map { found in subject(of: found.entry).flatMap { indices[$0]?.popLast() } }
     }
 
-    /// nil for what has no method.
+    /// nil for a payload without a method.
     private func subject(of entry: RecordingReader.Entry) -> Subject? {
         let summary = entry.payload.withUnsafeBytes { renderer.reader.inspect($0).summary }
         guard summary.method != nil else { return nil }
@@ -100,25 +100,20 @@ final class DifferenceReport {
     }
 
     /// Notes the paths of values that differ: `data.time`, `data[0]`.
-    private func note(_ old: PickleValue, _ new: PickleValue, at path: String, _ paths: inout [String]) {
+    private func note(_ old: PickleValue?, _ new: PickleValue?, at path: String, _ paths: inout [String]) {
         guard old != new else { return }
         switch (old, new) {
         // Wider dicts would take too long and print too much.
-        case (.dict(let old), .dict(let new)) where max(old.count, new.count) <= Limits.comparedKeys:
+        case (.dict(let old)?, .dict(let new)?) where max(old.count, new.count) <= Limits.comparedKeys:
             let keys = old.pairs.map(\.key) + new.pairs.map(\.key).filter { old[$0] == nil }
             for key in keys {
                 let name = key.string ?? key.description(maximumBytes: 40)
                 note(old[key], new[key], at: path.isEmpty ? name : "\(path).\(name)", &paths)
             }
-        case (.list(let old), .list(let new)) where old.count == new.count,
-            (.tuple(let old), .tuple(let new)) where old.count == new.count:
+        case (.list(let old)?, .list(let new)?) where old.count == new.count,
+            (.tuple(let old)?, .tuple(let new)?) where old.count == new.count:
             for (number, pair) in zip(old, new).enumerated() { note(pair.0, pair.1, at: "\(path)[\(number)]", &paths) }
         default: paths.append(path)
         }
-    }
-
-    private func note(_ old: PickleValue?, _ new: PickleValue?, at path: String, _ paths: inout [String]) {
-        guard let old, let new else { return paths.append(path) }
-        note(old, new, at: path, &paths)
     }
 }

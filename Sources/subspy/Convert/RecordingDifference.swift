@@ -4,10 +4,10 @@ import PubSubMessages
 
 /// The differences of two sequences of messages.
 struct RecordingDifference {
-    /// Indices in the first sequence of what the second lacks, and the other way round.
+    /// Indices of the messages that only the first sequence has, and of those that only the second has.
     private(set) var missing: [Int] = []
     private(set) var added: [Int] = []
-    /// The messages of both, and those of them that stand in another order.
+    /// Counts of the messages that both have, and of those among them that stand in another order.
     private(set) var commonCount = 0
     private(set) var movedCount = 0
 
@@ -48,7 +48,7 @@ struct RecordingDifference {
     }
 }
 
-/// Reads the messages of recordings for comparison.
+/// Reads recordings for a comparison.
 final class MessageDigester {
     private let ignoresHost: Bool
     private let reader = MessageReader()
@@ -83,7 +83,7 @@ final class MessageDigester {
         return UInt64(bitPattern: Int64(hasher.finalize()))
     }
 
-    /// The part of a message that is compared; nil for a payload that can't be read.
+    /// The value of a message that is compared; nil for a payload that can't be read.
     func value(of payload: [UInt8]) -> PickleValue? {
         guard let value = try? reader.value(of: payload).value.withTextsOfPython3 else { return nil }
         guard ignoresHost, case .dict(let dict) = value else { return value }

@@ -19,7 +19,7 @@ final class MessageFilter {
         }
     }
 
-    // Copied out of the options, whose property wrappers cost more than a message.
+    // Copied from the options: their property wrappers take more time than a message.
     private let event, room, namespace, method, host: Choice
     private let grep: [ContentPattern]
     private let sizes: ClosedRange<Int>
@@ -52,7 +52,7 @@ final class MessageFilter {
         return accepts(payload, inspection) ? inspection : nil
     }
 
-    /// The same question, for which a payload is read only where that is necessary.
+    /// True when the filters accept a payload, which is read only if they need its content.
     func accepts(_ payload: UnsafeRawBufferPointer) -> Bool {
         mayAccept(payload) && (!hasPatterns && grep.isEmpty || accepts(payload, reader.inspect(payload)))
     }
@@ -74,7 +74,7 @@ final class MessageFilter {
         guard accepts(inspection.summary) else { return false }
         guard !grep.isEmpty else { return true }
         renderer.render(payload)
-        // In the printed message, or in its bytes.
+        // The text may stand in the printed message, or in its bytes.
         return renderer.withBytes { text in
             grep.contains { $0.isFound(in: text) || $0.isFound(in: payload) }
         }

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Glibc
 
-/// How messages are shown.
+/// The options for the format of printed messages.
 struct OutputOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -33,13 +33,12 @@ struct OutputOptions: ParsableArguments {
     var truncate: Int?
 
     @Option(
-        parsing: .singleValue,
         help: ArgumentHelp(
             "Show *** for the values of this key, wherever it stands (glob or /regex/); repeatable.", valueName: "key"),
         transform: Redaction.Key.init(argument:))
     var redact: [Redaction.Key] = []
 
-    @Option(help: ArgumentHelp("auto (on a terminal, unless NO_COLOR is set), always or never.", valueName: "when"))
+    @Option(help: .init("auto (on a terminal, unless NO_COLOR is set), always or never.", valueName: "when"))
     var color = Palette.Choice.auto
 
     func validate() throws {

@@ -2,7 +2,7 @@ import Bytes
 
 /// Longer texts of the channel on a terminal, and the columns that they take there.
 extension PrintableText {
-    /// Appends a text in which what can't be printed is escaped as Python does, without quotes: `\x1b`, `\u202e`, `\n`.
+    /// Appends a text without quotes; characters that can't be printed are escaped as in Python: `\x1b`, `\u202e`, `\n`.
     ///
     /// - Parameters:
     ///   - keepsLines: leaves line feeds as they are, for texts of several lines.
@@ -93,9 +93,8 @@ extension PrintableText {
     }
 
     /// The first characters of a text, all of them for nil, and whether there are more.
-    static func prefix(
-        _ text: UnsafeRawBufferPointer, characters: Int?
-    ) -> (text: UnsafeRawBufferPointer, isCut: Bool) {
+    static func prefix(_ text: UnsafeRawBufferPointer, characters: Int?) -> (text: UnsafeRawBufferPointer, isCut: Bool)
+    {
         guard let characters, text.count > characters else { return (text, false) }
         var index = 0
         for _ in 0..<characters where index < text.count { index += scalar(of: text, at: index).length }

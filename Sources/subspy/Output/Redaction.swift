@@ -5,7 +5,7 @@ import PickleCodec
 
 /// Keys whose values are hidden (`--redact`): passwords, tokens, names of people.
 struct Redaction {
-    /// A key as it stands on the command line; a pattern's own characters hide the key that is spelled so, too.
+    /// A key from the command line: a pattern, which also hides the key that is spelled exactly like it.
     struct Key {
         private let literal: ByteString
         private let pattern: TextPattern

@@ -6,7 +6,7 @@ enum SystemError {
         strerror(number).map { String(cString: $0) } ?? "error \(number)"
     }
 
-    /// Why the last call failed.
+    /// The reason why the last call failed.
     static var last: String { text(of: errno) }
 }
 
@@ -54,7 +54,7 @@ enum FileIO {
 enum InputFile {
     /// The content of a file, `-` being standard input; nil when it can't be read, with the reason in `SystemError.last`.
     ///
-    /// - Parameter maximumBytes: a longer file is read to somewhere beyond it.
+    /// - Parameter maximumBytes: reading stops soon after this many bytes.
     static func read(_ path: String, maximumBytes: Int = .max) -> [UInt8]? {
         let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }

@@ -29,14 +29,13 @@ struct Palette {
     enum Choice: String, CaseIterable, ExpressibleByArgument { case auto, always, never }
 
     enum Color {
-        case key, text, word, event, quiet, warning, heading
+        case key, text, word, quiet, warning, heading
 
         fileprivate var sequence: StaticString {
             switch self {
             case .key: "\u{1B}[36m"
             case .text: "\u{1B}[32m"
             case .word: "\u{1B}[33m"
-            case .event: "\u{1B}[1m"
             case .quiet: "\u{1B}[2m"
             case .warning: "\u{1B}[31m"
             case .heading: "\u{1B}[1m"
@@ -56,14 +55,23 @@ struct Palette {
         }
     }
 
-    func begin(_ color: Color, _ writer: inout JSONWriter) { if hasColors { writer.append(color.sequence) } }
-    func end(_ writer: inout JSONWriter) { if hasColors { writer.append("\u{1B}[0m") } }
-
-    /// Appends what `body` appends, in a colour.
-    func paint(_ color: Color, _ writer: inout JSONWriter, _ body: (inout JSONWriter) -> Void) {
-        begin(color, &writer)
+    /// Appends what `body` appends, in a colour; nil for the terminal's own.
+    func paint(_ color: Color?, _ writer: inout JSONWriter, _ body: (inout JSONWriter) -> Void) {
+        guard hasColors, let color else { return body(&writer) }
+        writer.append(color.sequence)
         body(&writer)
-        end(&writer)
+        writer.append("\u{1B}[0m")
+    }
+}
+
+extension ByteString {
+    /// The beginning of a name from outside, on one line.
+    func printable(maximumBytes: Int) -> String {
+        var writer = JSONWriter(capacity: 64)
+        withUnsafeBytes {
+            PrintableText.append(UnsafeRawBufferPointer(rebasing: $0.prefix(maximumBytes)), to: &writer)
+        }
+        return writer.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
     }
 }
 

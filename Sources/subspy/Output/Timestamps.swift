@@ -6,7 +6,7 @@ import JSONCodec
 /// The formats of `--timestamps`.
 enum TimeFormat: String, CaseIterable, ExpressibleByArgument { case iso, epoch, relative, delta }
 
-/// When messages were received: Redis doesn't tell when they were published.
+/// The times at which messages were received; Redis doesn't tell when they were published.
 ///
 /// | format | written | in JSON |
 /// |---|---|---|
@@ -102,37 +102,26 @@ extension JSONWriter {
     ///
     /// - Parameter microseconds: since 1970.
     mutating func append(utc microseconds: Int64) {
-        var seconds = time_t(microseconds / 1_000_000)
-        var date = tm()
-        gmtime_r(&seconds, &date)
-        append(Int(date.tm_year) + 1900, digits: 4)
-        append("-")
-        append(Int(date.tm_mon) + 1, digits: 2)
-        append("-")
-        append(Int(date.tm_mday), digits: 2)
-        append("T")
-        append(timeOfDay: date)
+        append(microseconds, "%Y-%m-%dT%H:%M:%S.", gmtime_r)
         append(Int(microseconds % 1_000_000), digits: 6)
         append("Z")
     }
 
     /// Appends `23:06:10.123` in local time.
     mutating func append(localTimeOfDay microseconds: Int64) {
-        var seconds = time_t(microseconds / 1_000_000)
-        var date = tm()
-        localtime_r(&seconds, &date)
-        append(timeOfDay: date)
+        append(microseconds, "%H:%M:%S.", localtime_r)
         append(Int(microseconds % 1_000_000 / 1000), digits: 3)
     }
 
-    /// Appends `23:06:10.`
-    private mutating func append(timeOfDay date: tm) {
-        append(Int(date.tm_hour), digits: 2)
-        append(":")
-        append(Int(date.tm_min), digits: 2)
-        append(":")
-        append(Int(date.tm_sec), digits: 2)
-        append(".")
+    private mutating func append(
+        _ microseconds: Int64, _ format: String,
+        _ date: (UnsafePointer<time_t>, UnsafeMutablePointer<tm>) -> UnsafeMutablePointer<tm>?
+    ) {
+        var (seconds, parts) = (time_t(microseconds / 1_000_000), tm())
+        _ = date(&seconds, &parts)
+        var text = [CChar](repeating: 0, count: 32)
+        let count = strftime(&text, text.count, format, &parts)
+        text.withUnsafeBytes { append(raw: UnsafeRawBufferPointer(rebasing: $0[..<count])) }
     }
 
     private mutating func append(_ number: Int, digits: Int) {

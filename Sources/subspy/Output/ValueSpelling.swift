@@ -1,19 +1,16 @@
+import Bytes
 import JSONCodec
 import PickleCodec
 
 /// A way to spell values: Python's repr or JSON. The values are walked here once for both.
 protocol ValueSpelling: ~Copyable {
-    /// `, ` or `,`; `: ` or `:`.
-    static var comma: StaticString { get }
-    static var colon: StaticString { get }
-    /// None, and the text in the place of a hidden value.
-    static var none: StaticString { get }
-    static var hidden: StaticString { get }
-    /// True when an object with a single key that begins with `$` has another meaning, so that a dict must not look so.
-    static var hasTags: Bool { get }
+    static var words: SpellingWords { get }
 
+    var output: JSONWriter { get set }
     /// The values to be hidden.
     var redaction: Redaction { get }
+    /// The containers around the value in hand, noted only in a pickle where one may contain itself.
+    var open: Set<PickleNode> { get set }
     /// The list of a JSON message in which base64 stands for the placeholders after the first item; nil in a pickle.
     var data: PickleNode? { get set }
     /// The attachments in it whose placeholders stand in hidden values.
@@ -21,17 +18,14 @@ protocol ValueSpelling: ~Copyable {
 
     /// - Throws: when the text has become too long.
     func checkLength() throws(TooLong)
-    mutating func append(_ literal: StaticString)
-    mutating func append(raw bytes: UnsafeRawBufferPointer)
-    mutating func append(bool value: Bool)
-    mutating func append(int value: Int64)
     /// An int beyond 64 bits, as little-endian two's complement.
     mutating func append(bigInteger bytes: UnsafeRawBufferPointer)
-    mutating func append(float value: Double)
     /// A str, given as UTF-8 in which lone surrogates may stand.
     mutating func append(text: UnsafeRawBufferPointer)
     /// The same as a key of a dict.
     mutating func append(key: UnsafeRawBufferPointer)
+    /// A quotation mark, a backslash, or a character that can't be printed.
+    mutating func appendEscape(_ scalar: UInt32, quote: UInt8)
     /// bytes, a bytearray, or a str of Python 2 that isn't ASCII.
     mutating func append(bytes: UnsafeRawBufferPointer, _ kind: PickleKind)
     /// The text before and after the items of a list, tuple, set or frozenset.
@@ -39,93 +33,125 @@ protocol ValueSpelling: ~Copyable {
     /// A container inside itself.
     mutating func appendCycle(_ kind: PickleKind)
     /// A class or function by its name, an object, or a persistent id.
-    mutating func append(
-        object node: PickleNode, of document: borrowing PickleDocument, inside open: inout Set<PickleNode>
-    ) throws(TooLong)
+    mutating func append(object node: PickleNode, of document: borrowing PickleDocument) throws(TooLong)
+}
+
+/// The fixed texts of a spelling.
+struct SpellingWords {
+    let comma, colon, none, `true`, `false`, nan, infinity, negativeInfinity: StaticString
+    /// The text in the place of a hidden value.
+    let hidden: StaticString
+    /// True when an object with a single key that begins with `$` has another meaning, so that a dict must not look so.
+    let hasTags: Bool
 }
 
 /// A text would be longer than the limit: shared values are written at each place, so that a hundred bytes could ask for a
 /// terabyte.
 struct TooLong: Error {}
 
+/// The end of the run of bytes that need no escape, whatever the spelling.
+private func unescapedEnd(of text: UnsafeRawBufferPointer, from start: Int, quote: UInt8) -> Int {
+    var end = start
+    while end < text.count, isUnescaped(text[end], quote: quote) { end += 1 }
+    return end
+}
+
+/// True for printable ASCII besides quotation mark and backslash.
+@inline(__always) func isUnescaped(_ byte: UInt8, quote: UInt8) -> Bool {
+    byte >= 0x20 && byte < 0x7F && byte != UInt8(ascii: "\\") && byte != quote
+}
+
 extension ValueSpelling where Self: ~Copyable {
-    /// Writes a value of a pickle.
-    mutating func append(_ node: PickleNode, of document: borrowing PickleDocument) throws(TooLong) {
-        var open: Set<PickleNode> = []
-        try append(node, of: document, inside: &open)
+    mutating func append(_ literal: StaticString) { output.append(literal) }
+
+    mutating func append(float value: Double) {
+        if value.isFinite { return output.appendFloat(value) }
+        append(value.isNaN ? Self.words.nan : value < 0 ? Self.words.negativeInfinity : Self.words.infinity)
     }
 
-    /// - Parameter open: the containers around the node, kept only where one may contain itself.
-    mutating func append(
-        _ node: PickleNode, of document: borrowing PickleDocument, inside open: inout Set<PickleNode>
-    ) throws(TooLong) {
+    /// Appends a text without its quotes: what can be printed stands as it is, all else as escapes.
+    mutating func append(content text: UnsafeRawBufferPointer, quote: UInt8) {
+        var index = 0
+        while index < text.count {
+            let start = index
+            index = unescapedEnd(of: text, from: start, quote: quote)
+            output.append(raw: UnsafeRawBufferPointer(rebasing: text[start..<index]))
+            guard index < text.count else { return }
+            let (scalar, length) = PrintableText.scalar(of: text, at: index)
+            if scalar >= 0x80, PrintableText.isPrintable(scalar) {
+                output.append(raw: UnsafeRawBufferPointer(rebasing: text[index..<index + length]))
+            } else {
+                appendEscape(scalar, quote: quote)
+            }
+            index += length
+        }
+    }
+
+    /// Writes a value.
+    mutating func append(_ node: PickleNode, of document: borrowing PickleDocument) throws(TooLong) {
         try checkLength()
         let kind = document.kind(of: node)
         switch kind {
-        case .none: append(Self.none)
-        case .bool: append(bool: document.bool(node) ?? false)
+        case .none: append(Self.words.none)
+        case .bool: append(document.bool(node) == true ? Self.words.true : Self.words.false)
         case .int:
             if let bytes = document.bigInteger(node) {
                 append(bigInteger: bytes)
             } else {
-                append(int: document.int64(node) ?? 0)
+                output.appendInteger(document.int64(node) ?? 0)
             }
         case .float: append(float: document.double(node) ?? 0)
         case .str, .byteString, .bytes, .bytearray:
             guard let content = document.bytes(of: node) else { return }
             // Python 3 reads a str of Python 2 as text where it is ASCII.
             if document.isText(node) { append(text: content) } else { append(bytes: content, kind) }
-        case .global, .persistentID: try append(object: node, of: document, inside: &open)
+        case .global, .persistentID: try append(object: node, of: document)
         case .list, .tuple, .set, .frozenset, .dict, .object:
             if document.hasSharing, !open.insert(node).inserted { return appendCycle(kind) }
-            try appendContainer(node, kind, of: document, inside: &open)
+            try appendContainer(node, kind, of: document)
             if document.hasSharing { open.remove(node) }
         }
     }
 
     private mutating func appendContainer(
-        _ node: PickleNode, _ kind: PickleKind, of document: borrowing PickleDocument,
-        inside open: inout Set<PickleNode>
+        _ node: PickleNode, _ kind: PickleKind, of document: borrowing PickleDocument
     ) throws(TooLong) {
         switch kind {
-        case .dict: try append(document.pairs(of: node), of: document, inside: &open)
-        case .object: try append(object: node, of: document, inside: &open)
+        case .dict: try append(document.pairs(of: node), of: document)
+        case .object: try append(object: node, of: document)
         default:
             let (opening, closing) = Self.brackets(of: kind, count: document.count(of: node))
             append(opening)
-            try append(document.elements(of: node), isData: node == data, of: document, inside: &open)
+            try append(document.elements(of: node), isData: node == data, of: document)
             append(closing)
         }
     }
 
     /// Writes items without brackets around them.
     mutating func append(
-        _ elements: PickleDocument.Cursor, isData: Bool = false, of document: borrowing PickleDocument,
-        inside open: inout Set<PickleNode>
+        _ elements: PickleDocument.Cursor, isData: Bool = false, of document: borrowing PickleDocument
     ) throws(TooLong) {
         var elements = elements
         var index = 0
         while let element = elements.next(in: document) {
-            if index > 0 { append(Self.comma) }
+            if index > 0 { append(Self.words.comma) }
             if isData, hiddenAttachments.contains(index - 1) {
-                append(Self.hidden)
+                append(Self.words.hidden)
             } else {
-                try append(element, of: document, inside: &open)
+                try append(element, of: document)
             }
             index += 1
         }
     }
 
-    mutating func append(
-        _ pairs: PickleDocument.PairCursor, of document: borrowing PickleDocument, inside open: inout Set<PickleNode>
-    ) throws(TooLong) {
-        let isTagged = Self.hasTags && needsTag(pairs, of: document)
+    mutating func append(_ pairs: PickleDocument.PairCursor, of document: borrowing PickleDocument) throws(TooLong) {
+        let isTagged = Self.words.hasTags && needsTag(pairs, of: document)
         var pairs = pairs
         var isFirst = true
         append(isTagged ? "{\"$dict\":[" : "{")
         while let pair = pairs.next(in: document) {
             appendSeparator(&isFirst)
-            try append(pair.key, pair.value, isList: isTagged, of: document, inside: &open)
+            try append(pair.key, pair.value, isList: isTagged, of: document)
         }
         append(isTagged ? "]}" : "}")
     }
@@ -145,43 +171,40 @@ extension ValueSpelling where Self: ~Copyable {
 
     /// Writes the pairs of an OrderedDict as Python 2 pickles it: a list of lists. Python's repr shows the items themselves
     /// unless a value has to be hidden.
-    mutating func append(
-        pairList items: PickleDocument.Cursor, of document: borrowing PickleDocument, inside open: inout Set<PickleNode>
-    ) throws(TooLong) {
+    mutating func append(pairList items: PickleDocument.Cursor, of document: borrowing PickleDocument) throws(TooLong) {
         var items = items
         var isFirst = true
-        append(Self.hasTags ? "{\"$dict\":[" : "[")
+        append(Self.words.hasTags ? "{\"$dict\":[" : "[")
         while let item = items.next(in: document) {
             appendSeparator(&isFirst)
             var parts = document.elements(of: item)
             if parts.remaining == 2, let key = parts.next(in: document), let value = parts.next(in: document),
-                Self.hasTags || redaction.hides(key, of: document)
+                Self.words.hasTags || redaction.hides(key, of: document)
             {
-                try append(key, value, isList: true, of: document, inside: &open)
+                try append(key, value, isList: true, of: document)
             } else {
-                try append(item, of: document, inside: &open)
+                try append(item, of: document)
             }
         }
-        append(Self.hasTags ? "]}" : "]")
+        append(Self.words.hasTags ? "]}" : "]")
     }
 
     /// - Parameter isList: writes `[key, value]`, otherwise `key: value`.
     private mutating func append(
-        _ key: PickleNode, _ value: PickleNode, isList: Bool, of document: borrowing PickleDocument,
-        inside open: inout Set<PickleNode>
+        _ key: PickleNode, _ value: PickleNode, isList: Bool, of document: borrowing PickleDocument
     ) throws(TooLong) {
         if isList { append("[") }
         if document.isText(key), let text = document.bytes(of: key) {
             append(key: text)
         } else {
-            try append(key, of: document, inside: &open)
+            try append(key, of: document)
         }
-        append(isList ? Self.comma : Self.colon)
+        append(isList ? Self.words.comma : Self.words.colon)
         if redaction.hides(key, of: document) {
-            append(Self.hidden)
+            append(Self.words.hidden)
             if data != nil { collectPlaceholders(in: value, of: document) }
         } else {
-            try append(value, of: document, inside: &open)
+            try append(value, of: document)
         }
         if isList { append("]") }
     }
@@ -200,7 +223,7 @@ extension ValueSpelling where Self: ~Copyable {
     }
 
     private mutating func appendSeparator(_ isFirst: inout Bool) {
-        if !isFirst { append(Self.comma) }
+        if !isFirst { append(Self.words.comma) }
         isFirst = false
     }
 }

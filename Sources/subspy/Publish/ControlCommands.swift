@@ -60,10 +60,10 @@ struct EnterRoom: ControlMessage {
     static let commandName = "enter-room"
     static let abstract = "Puts a client into a room."
 
-    @OptionGroup var membership: MembershipArguments
+    @OptionGroup var client: MembershipArguments
 
     func message(namespace: String, hostID: ByteString) -> OutgoingMessage {
-        membership.message(.enter, namespace: namespace, hostID: hostID)
+        .membership(.enter, sid: client.sid, room: client.room, namespace: namespace, hostID: hostID)
     }
 }
 
@@ -71,10 +71,10 @@ struct LeaveRoom: ControlMessage {
     static let commandName = "leave-room"
     static let abstract = "Takes a client out of a room."
 
-    @OptionGroup var membership: MembershipArguments
+    @OptionGroup var client: MembershipArguments
 
     func message(namespace: String, hostID: ByteString) -> OutgoingMessage {
-        membership.message(.leave, namespace: namespace, hostID: hostID)
+        .membership(.leave, sid: client.sid, room: client.room, namespace: namespace, hostID: hostID)
     }
 }
 
@@ -83,10 +83,4 @@ struct MembershipArguments: ParsableArguments {
     var sid: String
     @Argument(help: "The room.")
     var room: String
-
-    func message(
-        _ change: OutgoingMessage.Membership, namespace: String, hostID: ByteString
-    ) -> OutgoingMessage {
-        .membership(change, sid: sid, room: room, namespace: namespace, hostID: hostID)
-    }
 }

@@ -25,9 +25,7 @@ struct EmitCommand: ParsableCommand {
     @OptionGroup var publishing: PublishOptions
 
     @Option(
-        parsing: .singleValue,
-        help: ArgumentHelp(
-            "Room, or a client's sid; repeatable. (default: everybody in the namespace)", valueName: "name"))
+        help: .init("Room, or a client's sid; repeatable. (default: everybody in the namespace)", valueName: "name"))
     var room: [String] = []
 
     // The next word is the value even when it looks like an option: it may be a negative number.
@@ -38,12 +36,10 @@ struct EmitCommand: ParsableCommand {
             valueName: "json"))
     var data: String?
 
-    @Option(help: ArgumentHelp("Number of events.", valueName: "n"))
+    @Option(help: .init("Number of events.", valueName: "n"))
     var `repeat` = 1
 
-    @Option(
-        help: ArgumentHelp("Time between them: 500ms, 1s. (default: none)", valueName: "time"),
-        transform: TimeSpan.parse)
+    @Option(time: "Time between them: 500ms, 1s. (default: none)")
     var every: Duration?
 
     func validate() throws {
@@ -130,7 +126,7 @@ struct EmitCommand: ParsableCommand {
             publisher.complete()
         }
         input = lines
-        // With --every a line waits for its time instead.
+        // With --every each line waits for its time instead.
         if every == nil { publisher.wantsMore = { lines.resume() } }
         lines.start()
     }

@@ -3,12 +3,12 @@ import JSONCodec
 import PickleCodec
 import PubSubMessages
 
-/// Where and how a message of ours is published.
+/// The options for publishing a message.
 struct PublishOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Redis channel.", valueName: "name"))
+    @Option(help: .init("Redis channel.", valueName: "name"))
     var channel = Defaults.redisChannel
 
-    @Option(help: ArgumentHelp("Namespace of the clients.", valueName: "name"))
+    @Option(help: .init("Namespace of the clients.", valueName: "name"))
     var namespace = Defaults.namespace
 
     @Option(
@@ -17,34 +17,45 @@ struct PublishOptions: ParsableArguments {
             valueName: "format"))
     var `as` = PublishFormat.json
 
-    @Option(
-        name: .customLong("protocol"),
-        help: ArgumentHelp("Pickle protocol, 0 to 5. (default: \(Defaults.pickleProtocol))", valueName: "n"),
-        completion: .list((0...5).map { "\($0)" }))
-    var version: Int?
+    @OptionGroup var version: ProtocolOption
 
-    var encoding: MessageEncoding {
-        switch `as` {
-        case .json: .json
-        case .pickle: .pickle(version: version ?? Defaults.pickleProtocol)
-        }
-    }
+    var encoding: MessageEncoding { version.encoding(as: `as`) }
 
     func validate() throws {
         guard !channel.isEmpty else { throw ValidationError("--channel must not be empty") }
         guard namespace.hasPrefix("/") else {
             throw ValidationError("--namespace must begin with /: others reach nobody")
         }
+        try version.check(`as`)
+    }
+}
+
+/// The protocol of a pickle that is written.
+struct ProtocolOption: ParsableArguments {
+    @Option(
+        name: .customLong("protocol"),
+        help: .init("Pickle protocol, 0 to 5. (default: \(Defaults.pickleProtocol))", valueName: "n"),
+        completion: .list((0...5).map { "\($0)" }))
+    var version: Int?
+
+    func check(_ format: PublishFormat) throws {
         guard let version else { return }
-        guard case .pickle = `as` else { throw ValidationError("--protocol goes with --as pickle") }
+        guard format == .pickle else { throw ValidationError("--protocol goes with --as pickle") }
         guard 0...5 ~= version else { throw ValidationError("--protocol must be 0 to 5") }
+    }
+
+    func encoding(as format: PublishFormat) -> MessageEncoding {
+        switch format {
+        case .json: .json
+        case .pickle: .pickle(version: version ?? Defaults.pickleProtocol)
+        }
     }
 }
 
 /// The formats of a published message.
 enum PublishFormat: String, CaseIterable, ExpressibleByArgument { case json, pickle }
 
-/// How messages are written.
+/// The format of a message to publish.
 enum MessageEncoding: Hashable {
     /// Read by every python-socketio from 1.8.4 on.
     case json

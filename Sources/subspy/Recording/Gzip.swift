@@ -14,7 +14,7 @@ private func makeStream(_ initialize: (UnsafeMutablePointer<z_stream>) -> CInt) 
 
 /// Reads gzip (RFC 1952), one member after the other, from bytes that come in pieces.
 final class GzipReader {
-    /// Where the last member stands.
+    /// The state of the last member.
     enum State {
         /// Between members, where a file may end.
         case complete

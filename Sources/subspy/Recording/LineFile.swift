@@ -9,7 +9,7 @@ final class LineFile {
     let path: String
     private let descriptor: CInt
     private var buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 16)
-    /// The unread bytes in it, and how many of them hold no line feed.
+    /// The unread bytes in it, and the count of those known to hold no line feed.
     private var unread = 0..<0
     private var searched = 0
     private var isAtEnd = false

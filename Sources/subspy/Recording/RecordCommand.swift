@@ -26,11 +26,7 @@ struct RecordCommand: ParsableCommand {
     @OptionGroup(title: "Filters") var filter: FilterOptions
     @OptionGroup(title: "Stopping") var stopping: StopOptions
 
-    @Option(
-        help: ArgumentHelp(
-            "Size at which the next file begins: FILE, FILE.1, FILE.2, ..., or NAME.1.gz of NAME.gz.",
-            valueName: "bytes"),
-        transform: ByteCount.parse)
+    @Option(bytes: "Size at which the next file begins: FILE, FILE.1, FILE.2, ..., or NAME.1.gz of NAME.gz.")
     var rotate: Int?
 
     func validate() throws {
@@ -100,13 +96,13 @@ final class Recorder: PubSubDelegate {
             guard filter.accepts(payload) else { return }
         }
         guard filter.isSampled() else { return }
-        attempt { () throws(RecordingFile.Failure) in try recording.append(payload, on: redisChannel) }
+        attempt { try recording.append(payload, on: redisChannel) }
         progress.count(bytes: payload.count)
         condition?.shown(summary)
     }
 
     func receivedBatch() {
-        attempt { () throws(RecordingFile.Failure) in try recording.flush() }
+        attempt { try recording.flush() }
     }
 
     func subscriptionChanged(_ state: SubscriptionState) {
@@ -127,27 +123,28 @@ final class Recorder: PubSubDelegate {
     }
 
     func subscriptionLossExplained(_ loss: SubscriptionLoss) {
-        // `lost` has said it already, or it is of no interest.
+        // The cause is known already, or of no interest.
         guard gapCount > 0, loss.cause != lossCause, loss.cause != .restarted else { return }
         append(.cause("\(loss.cause)"))
     }
 
     private func append(_ event: RecordingFormat.GapEvent) {
-        attempt { () throws(RecordingFile.Failure) in try recording.append(event) }
+        attempt { try recording.append(event) }
     }
 
-    private func attempt(_ body: () throws(RecordingFile.Failure) -> Void) {
-        do throws(RecordingFile.Failure) {
+    private func attempt(_ body: () throws -> Void) {
+        do {
             try body()
         } catch {
             guard run.exitCode == nil else { return }
-            if !error.isClosedPipe { StandardError.say("\(error)") }
-            run.end(error.isClosedPipe ? 0 : 74)
+            let isClosedPipe = (error as? RecordingFile.Failure)?.isClosedPipe == true
+            if !isClosedPipe { StandardError.say("\(error)") }
+            run.end(isClosedPipe ? 0 : 74)
         }
     }
 
     private func end(_ code: Int32) {
-        attempt { () throws(RecordingFile.Failure) in try recording.close() }
+        attempt { try recording.close() }
         let gaps = gapCount == 0 ? "" : gapCount == 1 ? ", with 1 gap" : ", with \(gapCount) gaps"
         progress.finish("recorded \(progress.summary)\(gaps)")
         run.end(code)

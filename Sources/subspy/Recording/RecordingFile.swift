@@ -17,7 +17,7 @@ final class RecordingFile {
     private var part = 0
     private var sizeBytes = 0
     private var buffer = JSONWriter(capacity: 1 << 17)
-    /// When the part's header was written.
+    /// The time of the part's header.
     private var origin: Int64 = 0
 
     /// Opens the file, or its last part, and writes a header.

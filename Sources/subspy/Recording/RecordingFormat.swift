@@ -49,9 +49,7 @@ enum RecordingFormat {
     }
 
     /// The beginning of a message's line, up to the payload.
-    static func appendStart(
-        on redisChannel: UnsafeRawBufferPointer, microseconds: Int64, to writer: inout JSONWriter
-    ) {
+    static func appendStart(on redisChannel: UnsafeRawBufferPointer, microseconds: Int64, to writer: inout JSONWriter) {
         appendTime(microseconds, to: &writer)
         writer.append(",\"channel\":")
         writer.appendString(wtf8: redisChannel)
@@ -64,7 +62,7 @@ enum RecordingFormat {
             writer.appendString(wtf8: payload)
         } else {
             writer.append(",\"base64\":\"")
-            StrictBase64.append(payload, to: &writer)
+            writer.appendBase64(payload)
             writer.append("\"")
         }
     }

@@ -116,7 +116,7 @@ final class RecordingReader {
         return .message(entry(time ?? latest &- base, payload))
     }
 
-    /// Moves the messages that follow behind the earlier ones, by the time between the headers.
+    /// Shifts the messages that follow by the time between the headers, so that they come after the earlier ones.
     private func readStart(_ start: Int64) {
         if let firstStart { base = max(latest, start &- firstStart) } else { firstStart = start }
     }

@@ -3,7 +3,7 @@ import Glibc
 import Logging
 import RedisPubSub
 
-/// The server, and the behaviour when it can't be reached.
+/// The options for the Redis server, and for the behaviour when it can't be reached.
 struct ConnectionOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(

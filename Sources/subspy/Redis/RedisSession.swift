@@ -16,7 +16,7 @@ final class RedisSession {
 
     /// Connects for commands.
     ///
-    /// - Parameter isPatient: whether to wait for a server that is away at the start; otherwise the run ends with 69.
+    /// - Parameter isPatient: waits for a server that is away at the start; otherwise the run ends with 69.
     init(run: RunLoop, url: RedisURL, isPatient: Bool, logger: Logger) {
         self.run = run
         self.url = url

@@ -37,19 +37,19 @@ final class HTTPEmitter {
     }
 
     private func close() -> EventLoopFuture<Void>? {
-        connection?.channel?.close(promise: nil)
-        return connection?.channel?.closeFuture
+        connection?.channel.close(promise: nil)
+        return connection?.channel.closeFuture
     }
 
     /// Posts a body of JSON. The next one must wait for the response.
     func post(_ body: [UInt8], _ completed: @escaping (Result<Response, Failure>) -> Void) {
-        if let connection, connection.channel?.isActive == true { return send(body, on: connection, completed) }
-        let connection = HTTPEmitConnection()
-        self.connection = connection
+        if let connection, connection.channel.isActive { return send(body, on: connection, completed) }
         ClientBootstrap(group: run.eventLoop).connectTimeout(TimeAmount(Limits.connectTimeout))
             .connect(host: target.host, port: target.port).assumeIsolated().whenComplete { [self] result in
                 do {
                     let channel = try result.get()
+                    let connection = HTTPEmitConnection(channel)
+                    self.connection = connection
                     try channel.pipeline.syncOperations.addHandlers([
                         HTTPRequestEncoder(),
                         // A large body waits for 100 Continue.
@@ -57,7 +57,7 @@ final class HTTPEmitter {
                     ])
                     send(body, on: connection, completed)
                 } catch {
-                    completed(.failure(.unreachable(HTTPFailureReason.text(of: error))))
+                    completed(.failure(.unreachable(reason(of: error))))
                 }
             }
     }
@@ -89,23 +89,16 @@ final class HTTPEmitter {
 /// One connection, with the request that waits on it.
 private final class HTTPEmitConnection: ChannelInboundHandler {
     typealias InboundIn = HTTPClientResponsePart
-    typealias OutboundOut = HTTPClientRequestPart
 
-    private(set) var channel: (any Channel)?
-    private var context: ChannelHandlerContext?
+    let channel: any Channel
     private var completed: ((Result<HTTPEmitter.Response, HTTPEmitter.Failure>) -> Void)?
     private var unsentBody: ByteBuffer?
     private var status: HTTPResponseStatus?
     private var body = ByteBuffer()
     private var staysOpen = true
 
-    func handlerAdded(context: ChannelHandlerContext) {
-        self.context = context
-        channel = context.channel
-    }
-
-    func handlerRemoved(context: ChannelHandlerContext) {
-        self.context = nil
+    init(_ channel: any Channel) {
+        self.channel = channel
     }
 
     func post(
@@ -113,18 +106,17 @@ private final class HTTPEmitConnection: ChannelInboundHandler {
         _ completed: @escaping (Result<HTTPEmitter.Response, HTTPEmitter.Failure>) -> Void
     ) {
         self.completed = completed
-        guard let context else { return fail("the connection was closed") }
-        context.writeAndFlush(wrapOutboundOut(.head(head)), promise: nil)
+        channel.writeAndFlush(HTTPClientRequestPart.head(head), promise: nil)
         unsentBody = content
         if !asksFirst { sendBody() }
     }
 
     /// Sends the body if it hasn't been sent yet.
     func sendBody() {
-        guard let context, let content = unsentBody else { return }
+        guard let content = unsentBody else { return }
         unsentBody = nil
-        context.write(wrapOutboundOut(.body(.byteBuffer(content))), promise: nil)
-        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        channel.write(HTTPClientRequestPart.body(.byteBuffer(content)), promise: nil)
+        channel.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -154,7 +146,7 @@ private final class HTTPEmitConnection: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        fail(HTTPFailureReason.text(of: error))
+        fail(reason(of: error))
     }
 
     func fail(_ reason: String) {
@@ -165,22 +157,20 @@ private final class HTTPEmitConnection: ChannelInboundHandler {
     private func finish(_ result: Result<HTTPEmitter.Response, HTTPEmitter.Failure>) {
         guard let completed else { return }
         self.completed = nil
-        if !staysOpen { context?.close(promise: nil) }
+        if !staysOpen { channel.close(promise: nil) }
         completed(result)
     }
 }
 
-/// Errors of connections in the system's words.
-private enum HTTPFailureReason {
-    static func text(of error: any Error) -> String {
-        if let failure = error as? NIOConnectionError {
-            return failure.connectionErrors.last.map { text(of: $0.error) } ?? "the host name can't be resolved"
-        }
-        if let failure = error as? IOError { return SystemError.text(of: failure.errnoCode) }
-        if case ChannelError.connectTimeout = error { return "connecting took too long" }
-        if error is HTTPParserError { return "it does not speak HTTP" }
-        return "\(error)"
+/// An error of a connection in the system's words.
+private func reason(of error: any Error) -> String {
+    if let failure = error as? NIOConnectionError {
+        return failure.connectionErrors.last.map { reason(of: $0.error) } ?? "the host name can't be resolved"
     }
+    if let failure = error as? IOError { return SystemError.text(of: failure.errnoCode) }
+    if case ChannelError.connectTimeout = error { return "connecting took too long" }
+    if error is HTTPParserError { return "it does not speak HTTP" }
+    return "\(error)"
 }
 
 /// The address of a ws-emit's `POST /emit`: `http://host[:port][/path]`.

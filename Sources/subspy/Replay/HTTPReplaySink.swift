@@ -49,22 +49,17 @@ final class HTTPReplaySink: ReplaySink {
     }
 
     func take(_ entry: ReplayEntries.Entry) {
-        guard let request = request(for: entry) else { return }
-        isIdle = false
-        post(request, byteCount: entry.payload.count)
-    }
-
-    func flush() {}
-
-    private func request(for entry: ReplayEntries.Entry) -> EmitRequest? {
         do {
-            return try EmitRequest(entry.payload, secret: secret, by: reader)
+            let request = try EmitRequest(entry.payload, secret: secret, by: reader)
+            isIdle = false
+            post(request, byteCount: entry.payload.count)
         } catch {
             if leftOutCount == 0 { StandardError.say("a message can't be posted and is left out: \(error)") }
             leftOutCount += 1
-            return nil
         }
     }
+
+    func flush() {}
 
     private func post(_ request: EmitRequest, byteCount: Int) {
         emitter.post(request.body) { [self] result in

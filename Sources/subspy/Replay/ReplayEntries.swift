@@ -11,7 +11,7 @@ final class ReplayEntries {
         let payload: [UInt8]
     }
 
-    // Copied out of the options, whose property wrappers cost more than a message.
+    // Copied from the options: their property wrappers take more time than a message.
     private let path: String
     private let isLooping: Bool
     private let limit: Int
@@ -26,7 +26,7 @@ final class ReplayEntries {
     private var recordedBefore: Int64?
     private var replayedBefore: Int64 = 0
     private var hasWarned = false
-    /// Messages that could not be rewritten.
+    /// The count of messages that could not be rewritten.
     private(set) var refusedCount = 0
     private var countAtStartOfRound = 0
 

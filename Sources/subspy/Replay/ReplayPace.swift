@@ -12,7 +12,7 @@ final class ReplayPace {
     private let speed: ReplaySpeed
     private let rate: Double?
     private var startTime = NIODeadline.uptimeNanoseconds(0)
-    /// The time of the last look at the clock, which would cost more than a message if it came with each one.
+    /// The time when the clock was read last: reading it for each message would take longer than the message.
     private var now = NIODeadline.uptimeNanoseconds(0)
     private var count = 0
     private var pending: ReplayEntries.Entry?
@@ -36,7 +36,7 @@ final class ReplayPace {
     /// The next message, if it is due.
     ///
     /// - Parameters:
-    ///   - clock: the time, which is looked at where it decides.
+    ///   - clock: the time, read only where the decision depends on it.
     ///   - source: gives the messages one after the other.
     func next(
         at clock: @autoclosure () -> NIODeadline,

@@ -3,7 +3,7 @@ import JSONCodec
 import NIOCore
 import PubSubMessages
 
-/// The place that a replay's messages go to: Redis, a ws-emit, or the terminal of a dry run.
+/// The destination of a replay's messages: Redis, a ws-emit, or the terminal of a dry run.
 protocol ReplaySink: AnyObject {
     /// True when the next message can be taken. A sink without room calls `Replayer.proceed` when it has room again.
     var hasRoom: Bool { get }

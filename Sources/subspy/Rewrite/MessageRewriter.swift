@@ -59,7 +59,7 @@ final class MessageRewriter {
         }
     }
 
-    /// Writes a message as python-socketio 5.15.1 and later do. Without arguments every value stays as it is.
+    /// Writes a message as python-socketio 5.15.1 and later do. Without `arguments` every value stays as it is.
     private func json(_ message: PickleDict, _ arguments: EventArguments?) throws -> [UInt8] {
         var writer = JSONWriter()
         var none: [[UInt8]] = []
@@ -108,16 +108,15 @@ final class MessageRewriter {
 
 /// The changes to each message before it is published.
 struct RewriteOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Room of every message that can have one, broadcasts included.", valueName: "name"))
+    @Option(help: .init("Room of every message that can have one, broadcasts included.", valueName: "name"))
     var setRoom: String?
 
     @Option(
-        parsing: .singleValue,
         help: ArgumentHelp("Another name for one room; repeatable.", valueName: "old=new"),
         transform: RoomMapping.init(argument:))
     var mapRoom: [RoomMapping] = []
 
-    @Option(help: ArgumentHelp("Namespace of every message.", valueName: "name"))
+    @Option(help: .init("Namespace of every message.", valueName: "name"))
     var setNamespace: String?
 
     @Flag(help: "A new host id for each sender: a server ignores messages with its own.")

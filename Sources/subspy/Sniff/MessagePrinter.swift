@@ -11,7 +11,7 @@ struct ShownMessage {
 
     var isUndecodable: Bool { if case .undecodable = inspection.format { true } else { false } }
     var isEmit: Bool { inspection.summary.method == "emit" }
-    /// The key of what the sender sends along.
+    /// The key of the sender's values: the arguments of a callback, the data of any other message.
     var contentKey: StaticString { inspection.summary.method == "callback" ? "args" : "data" }
 }
 
@@ -233,7 +233,7 @@ final class MessagePrinter {
         }
         appendTime()
         line.append("  ")
-        palette.paint(.event, &line) { line in
+        palette.paint(.heading, &line) { line in
             if message.isUndecodable { return line.append("undecodable") }
             let name = field(message.isEmit ? "event" : "method")
             if name.count == 0 { line.append(message.isEmit ? "(no event)" : "(no method)") }

@@ -32,39 +32,30 @@ final class MessageReader {
     }
 
     /// Calls `body` with the value of the payload inspected last, or with that of one of its keys; not where there is none.
-    func withValue(
-        forKey key: StaticString? = nil, _ body: (borrowing PickleDocument, PickleNode) throws(TooLong) -> Void
-    ) throws(TooLong) {
-        let result: Result<Void, TooLong>? =
-            switch format {
-            case .undecodable, nil: nil
-            case .pickle:
-                inspector.withPickle { document in
-                    let value = key.map { document.value(forKey: $0, in: document.root) } ?? document.root
-                    return value.map { value in Result { () throws(TooLong) in try body(document, value) } }
-                }
-            case .json:
-                inspector.withJSON { document in
-                    let value = key.map { document.value(forKey: $0, in: document.root) } ?? document.root
-                    return value.map { value in Result { () throws(TooLong) in try withPickled(value, document, body) } }
+    func withValue(forKey key: StaticString? = nil, _ body: (borrowing PickleDocument, PickleNode) throws -> Void)
+        rethrows
+    {
+        switch format {
+        case .undecodable, nil: return
+        case .pickle:
+            try inspector.withPickle { document in
+                let value = key.map { document.value(forKey: $0, in: document.root) } ?? document.root
+                if let value { try body(document, value) }
+            }
+        case .json:
+            try inspector.withJSON { document in
+                let value = key.map { document.value(forKey: $0, in: document.root) } ?? document.root
+                guard let value else { return }
+                pickle.removeAll()
+                pickle.append(value, of: document)
+                pickle.finish()
+                try pickle.withUnsafeBytes { bytes in
+                    // It never fails: a pickle may hold more, and nest as deeply, as a JSON text within its limits.
+                    guard (try? pickled.parse(bytes)) != nil else { return }
+                    try body(pickled, pickled.root)
                 }
             }
-        try result?.get()
-    }
-
-    private func withPickled(
-        _ value: JSONDocument.Node, _ document: borrowing JSONDocument,
-        _ body: (borrowing PickleDocument, PickleNode) throws(TooLong) -> Void
-    ) throws(TooLong) {
-        pickle.removeAll()
-        pickle.append(value, of: document)
-        pickle.finish()
-        let result = pickle.withUnsafeBytes { bytes in
-            // A pickle may hold more, and nest as deeply, as a JSON text within its limits.
-            guard (try? pickled.parse(bytes)) != nil else { return Result<Void, TooLong>.failure(TooLong()) }
-            return Result { () throws(TooLong) in try body(pickled, pickled.root) }
         }
-        try result.get()
     }
 
     /// Reads a payload as a Python value.

@@ -57,7 +57,7 @@ struct MessageRenderer: ~Copyable {
     /// Calls `body` with what was rendered last.
     func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R { repr.output.withUnsafeBytes(body) }
 
-    /// A line that says why not, and what was there.
+    /// Renders the reason why a payload can't be shown, and its bytes.
     private mutating func renderUndecodable(_ payload: UnsafeRawBufferPointer, _ reason: String) {
         repr.removeAll()
         let unit = payload.count == 1 ? "byte" : "bytes"
@@ -67,18 +67,18 @@ struct MessageRenderer: ~Copyable {
 
     private mutating func appendBytes(_ payload: UnsafeRawBufferPointer) {
         // The values to be hidden may stand anywhere in it.
-        guard repr.redaction.isEmpty else { return repr.append(PythonRepr.hidden) }
+        guard repr.redaction.isEmpty else { return repr.append(PythonRepr.words.hidden) }
         let shown = UnsafeRawBufferPointer(rebasing: payload.prefix(Limits.undecodableBytes))
         repr.append(bytes: shown)
         if shown.count < payload.count { repr.append("...") }
     }
 
-    /// Why a message is not shown.
+    /// The reason for not showing a message.
     var tooLong: String { "its text would take more than \(repr.maximumBytes) bytes" }
 
     // MARK: JSON
 
-    /// Why the JSON written last can't be read back as the same values; nil when it can, as what was JSON always can.
+    /// The reason why the JSON written last can't be read back as the same values; nil when it can. JSON always can.
     var refusal: String? { reader.isJSON ? nil : json.refusal.map { "\($0)" } }
 
     /// Appends the message, or the value of one key, as JSON; `null` where there is none.
@@ -90,21 +90,19 @@ struct MessageRenderer: ~Copyable {
         let isComplete = Self.append(key, of: reader, to: &json)
         if !isComplete || json.output.count == 0 {
             json.removeAll()
-            json.append(JSONText.none)
+            json.append(JSONText.words.none)
         }
         json.output.withUnsafeBytes { writer.append(raw: $0) }
         return isComplete
     }
 
     /// Appends what is known of a payload that can't be decoded: `,"error":"…","payload":{"$bytes":"…"}`.
-    mutating func appendUndecodable(
-        _ payload: UnsafeRawBufferPointer, _ reason: String, to writer: inout JSONWriter
-    ) {
+    mutating func appendUndecodable(_ payload: UnsafeRawBufferPointer, _ reason: String, to writer: inout JSONWriter) {
         writer.append(",\"error\":")
         appendJSON(sentence: reason, to: &writer)
         writer.append(",\"payload\":")
         json.removeAll()
-        if json.redaction.isEmpty { json.append(bytes: payload, .bytes) } else { json.append(JSONText.hidden) }
+        if json.redaction.isEmpty { json.append(bytes: payload, .bytes) } else { json.append(JSONText.words.hidden) }
         json.output.withUnsafeBytes { writer.append(raw: $0) }
     }
 
@@ -129,9 +127,11 @@ struct MessageRenderer: ~Copyable {
         json.removeAll()
         let reader = reader
         let isHidden = json.redaction.hides(key)
-        try? reader.withValue(forKey: key) { document, node in
+        reader.withValue(forKey: key) { document, node in
             if isHidden { return json.append("***") }
-            guard [.list, .tuple].contains(document.kind(of: node)) else { return json.append(field: node, of: document) }
+            guard [.list, .tuple].contains(document.kind(of: node)) else {
+                return json.append(field: node, of: document)
+            }
             var items = document.elements(of: node)
             var isFirst = true
             while let item = items.next(in: document) {
@@ -152,8 +152,8 @@ struct MessageRenderer: ~Copyable {
         let isHidden = key.map { spelling.redaction.hides($0) } ?? false
         let isData = key.map { ByteString(stringLiteral: $0) == "data" } ?? false
         do {
-            try reader.withValue(forKey: key) { document, node throws(TooLong) in
-                if isHidden { return spelling.append(Spelling.hidden) }
+            try reader.withValue(forKey: key) { document, node in
+                if isHidden { return spelling.append(Spelling.words.hidden) }
                 spelling.data = isData ? node : key == nil ? document.value(forKey: "data", in: node) : nil
                 if !reader.isJSON { spelling.data = nil }
                 try spelling.append(node, of: document)

@@ -38,10 +38,7 @@ struct SniffCommand: ParsableCommand {
     @OptionGroup(title: "Stopping") var stopping: StopOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
-    @Option(
-        help: ArgumentHelp(
-            "Print rates and totals to standard error this often, and a summary at the end.", valueName: "time"),
-        transform: TimeSpan.parse)
+    @Option(time: "Print rates and totals to standard error this often, and a summary at the end.")
     var stats: Duration?
 
     func run() throws {
@@ -52,14 +49,10 @@ struct SniffCommand: ParsableCommand {
 
 /// The channels to listen to.
 struct ChannelOptions: ParsableArguments {
-    @Option(
-        parsing: .singleValue,
-        help: ArgumentHelp("Redis channel; repeatable. (default: \(Defaults.redisChannel))", valueName: "name"))
+    @Option(help: .init("Redis channel; repeatable. (default: \(Defaults.redisChannel))", valueName: "name"))
     var channel: [String] = []
 
-    @Option(
-        parsing: .singleValue,
-        help: ArgumentHelp("Glob of Redis channels, in Redis's own syntax; repeatable.", valueName: "glob"))
+    @Option(help: .init("Glob of Redis channels, in Redis's own syntax; repeatable.", valueName: "glob"))
     var pattern: [String] = []
 
     var channels: [String] { channel.isEmpty && pattern.isEmpty ? [Defaults.redisChannel] : channel }

@@ -4,17 +4,13 @@ import PubSubMessages
 
 /// The options that end a run.
 struct StopOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Stop after this many printed messages.", valueName: "n"))
+    @Option(help: .init("Stop after this many printed messages.", valueName: "n"))
     var count: Int?
 
-    @Option(
-        help: ArgumentHelp("Stop after this time: 500ms, 10s, 2m, 1h, or seconds.", valueName: "time"),
-        transform: TimeSpan.parse)
+    @Option(time: "Stop after this time: 500ms, 10s, 2m, 1h, or seconds.")
     var duration: Duration?
 
-    @Option(
-        help: ArgumentHelp("Stop when nothing has been printed for this long.", valueName: "time"),
-        transform: TimeSpan.parse)
+    @Option(time: "Stop when nothing has been printed for this long.")
     var idle: Duration?
 
     @Option(
@@ -24,20 +20,6 @@ struct StopOptions: ParsableArguments {
 
     func validate() throws {
         if let count, count < 1 { throw ValidationError("--count must be at least 1") }
-    }
-}
-
-/// Times as people write them.
-enum TimeSpan {
-    static func parse(_ text: String) throws -> Duration {
-        let units: [(suffix: String, seconds: Double)] = [("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600)]
-        let unit = units.first { text.hasSuffix($0.suffix) }
-        guard let number = Double(text.dropLast(unit?.suffix.count ?? 0)), number > 0 else {
-            throw ValidationError("write a time, as in 500ms, 10s, 2m or 1h")
-        }
-        let seconds = number * (unit?.seconds ?? 1)
-        guard seconds <= Limits.timeSeconds else { throw ValidationError("that is too long") }
-        return .nanoseconds(Int64(seconds * 1e9))
     }
 }
 
@@ -62,10 +44,11 @@ final class StopCondition {
         self.run = run
         self.stop = stop
         lastShown = run.eventLoop.now
-        let code: Int32 = options.until != nil || options.count != nil ? 130 : 0
+        let code: Int32 = isWaiting ? 130 : 0
         run.interrupted = { stop(code) }
     }
 
+    /// True when the run is to end with an event or a number of messages.
     private var isWaiting: Bool { options.until != nil || options.count != nil }
 
     /// Starts the clocks with the first subscription: the time before doesn't count.

@@ -9,7 +9,7 @@ import Synchronization
 final class TopScreen {
     private let run: RunLoop
     private var sources: [any DispatchSourceProtocol] = []
-    /// True while the terminal is ours: after Ctrl-Z and `fg` a frame may be due before the terminal is taken back.
+    /// True while the terminal is ours. After Ctrl-Z and `fg` a frame may be due before we have taken it back.
     private var isOpen = false
     /// One key that was pressed.
     var pressed: (Character) -> Void = { _ in }
@@ -105,7 +105,7 @@ final class TopScreen {
     }
 
     private func watch(_ number: CInt, _ body: @escaping @Sendable () -> Void) {
-        // By default WINCH and CONT do nothing; the others would end or stop the program.
+        // By default WINCH and CONT do nothing; the other signals would end or stop the program.
         signal(number, number == SIGWINCH || number == SIGCONT ? SIG_DFL : SIG_IGN)
         let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
         let loop = run.eventLoop

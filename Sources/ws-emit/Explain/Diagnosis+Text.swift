@@ -16,7 +16,8 @@ extension Diagnosis {
         }
         if findings.isEmpty {
             lines.append(
-                "Nothing stands in the way: \(Self.count(facts.members, "client", "is", "are")) in room \(question.room).")
+                "Nothing stands in the way: \(Self.count(facts.members, "client", "is", "are")) in room \(question.room)."
+            )
         } else {
             lines.append("")
             for (number, finding) in findings.enumerated() {

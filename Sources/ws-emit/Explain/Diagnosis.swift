@@ -81,7 +81,8 @@ struct Diagnosis {
             Finding(
                 reason.code, "ws-emit is not ready: \(Self.sentence(reason.text))",
                 advice: reason.code == "subscription_lost"
-                    ? "Fix Redis or --redis; ws-emit uses \(facts.redis) and keeps trying." : "See its log and /readyz.")
+                    ? "Fix Redis or --redis; ws-emit uses \(facts.redis) and keeps trying." : "See its log and /readyz."
+            )
         }
     }
 

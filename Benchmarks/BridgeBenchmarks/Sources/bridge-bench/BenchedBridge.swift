@@ -38,11 +38,13 @@ final class BenchedBridge {
     /// A socket that nothing is written to: its client polls, and hasn't.
     func makeSocket() -> Socket {
         shard.registry.connect(
-            shard.openSession(transport: .polling), to: "/", sid: SessionID.make(loop: 0, instance: .init(value: 1)))
+            shard.sessions.open(.polling), to: "/", sid: SessionID.make(loop: 0, instance: .init(value: 1)))
     }
 
     /// Websockets are read and written as in a server.
-    func start() throws -> EventLoopFuture<Void> { try shard.startEpollLoop(try EpollWaker(loopCount: 1), loopIndex: 0) }
+    func start() throws -> EventLoopFuture<Void> {
+        try shard.startEpollLoop(try EpollWaker(loopCount: 1), loopIndex: 0)
+    }
 
     /// A websocket over TCP whose client has connected to `/` and joined the room.
     func openWebSocket(in room: StaticString) {
@@ -50,7 +52,9 @@ final class BenchedBridge {
         clients.append(client)
         _ = fcntl(server, F_SETFL, O_NONBLOCK)
         shard.adopt(
-            UpgradedConnection(descriptor: OwnedDescriptor(server), handshakeResponse: ByteBuffer(), unread: ByteBuffer()), for: .newSession)
+            UpgradedConnection(
+                descriptor: OwnedDescriptor(server), handshakeResponse: ByteBuffer(), unread: ByteBuffer()),
+            for: .newSession)
         for text in ["40", "42[\"join\",{\"room\":\"\(room)\"}]"] {
             // A mask of zeros leaves the text as it is.
             let frame = [0x81, 0x80 | UInt8(text.utf8.count), 0, 0, 0, 0] + Array(text.utf8)

@@ -112,11 +112,11 @@ struct BridgeBenchmarks {
     }
 
     private static func polling(_ meter: Meter, _ bench: BenchedBridge) {
-        let session = bench.shard.openSession(transport: .polling)
+        let session = bench.shard.sessions.open(.polling)
         let packet = Array(#"42["update",1]"#.utf8).withUnsafeBytes { EncodedPacket(text: $0) }
         meter.measure("long poll: one packet queued and answered") {
             let promise = bench.shard.eventLoop.makePromise(of: HTTPResponse.self)
-            session.received(PendingPoll(id: 1, jsonpIndex: nil, promise: promise))
+            session.received(PendingPoll(jsonpIndex: nil, promise: promise))
             session.enqueue(packet)
             bench.shard.flush()
         }
