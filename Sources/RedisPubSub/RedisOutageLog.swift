@@ -3,8 +3,8 @@ import NIOCore
 
 /// Logs when Redis is away and when it is back.
 ///
-/// Both connections lead to one server, so they share an outage. Each cause is logged once a minute at most. That a server
-/// can't be reached is logged only once that has lasted for a second, since a restart takes as long.
+/// Both connections lead to one server, so they share an outage. Each cause is logged once a minute at most. An unreachable
+/// server is logged only after a second, since a restart takes as long.
 struct RedisOutageLog {
     private let logger: Logger
     /// When the present outage began, or the broker started.
@@ -80,7 +80,7 @@ struct RedisUnexplainedLoss {
             "cause": "\(loss.cause)", "from": "\(WallClock.text(WallClock.milliseconds(loss.since)))",
             "to": "\(WallClock.text(WallClock.millisecondsRoundedUp(loss.until)))",
         ]
-        // The outage log has already told of a server that was away or restarted, but not of an ended subscription.
+        // The outage log has already reported a server that was away or restarted, but not an ended subscription.
         let isNew = loss.cause == .closedByServer || better != nil && loss.cause != .restarted
         if loss.cause == .closedByServer { facts["possibly"] = "CLIENT KILL, or \(limit)" }
         logger.log(level: isNew ? .warning : .debug, "The subscription was lost", metadata: facts)

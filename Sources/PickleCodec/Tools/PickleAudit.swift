@@ -5,11 +5,11 @@
 /// for name in audit.imports { print(name) }     // os.system
 /// ```
 ///
-/// Nothing is imported or called to find out. Calls that were made and thrown away again are listed too, and so are
-/// those of every pickle that follows the first: whoever goes on loading from a file comes to them. A broken pickle is
+/// Nothing is imported or called. Calls are listed even if their results are thrown away, and so are those of every
+/// pickle that follows the first, since a program that goes on loading from the file reaches them. A broken pickle is
 /// audited up to where it breaks: Python would have made the calls before. A pickle that is refused here may still be
-/// read by one of CPython's loaders (`pickle.loads`, `pickle.load` from a file, the one in pure Python). Then names go
-/// on being collected as far as they can be told, and `isComplete` is false.
+/// read by one of CPython's loaders (`pickle.loads`, `pickle.load` from a file, the one in pure Python). Its names are
+/// then collected as far as possible, and `isComplete` is false.
 public struct PickleAudit: Sendable {
     /// A call Python would make.
     public struct Call: Hashable, Sendable {
