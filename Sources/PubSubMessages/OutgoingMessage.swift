@@ -1,20 +1,22 @@
 import Bytes
 import PickleCodec
 
-/// A message for the channel: its keys in python-socketio's order, with what stands for an emit's data left open.
+/// A message for the channel: its keys in python-socketio's order. The caller writes the data of an emit and the arguments of an ack.
 ///
 /// Wire format: python-socketio's `PubSubManager`, methods `emit`, `close_room`, `disconnect`, `enter_room`, `leave_room`.
 package struct OutgoingMessage {
     private enum Value {
-        case none
-        case text(ByteString)
-        case texts([ByteString])
-        /// What the caller writes.
+        case route(CallbackAddress.RouteValue)
+        /// Written by the caller.
         case data
+
+        static let none = Value.route(.none)
+
+        static func text(_ text: ByteString) -> Value { .route(.text(text)) }
 
         /// One text stands bare, which receivers before 5.3 need.
         static func oneOrMore(_ texts: [ByteString]) -> Value {
-            texts.isEmpty ? .none : texts.count == 1 ? .text(texts[0]) : .texts(texts)
+            texts.isEmpty ? .none : texts.count == 1 ? .text(texts[0]) : .route(.list(texts.map { .text($0) }))
         }
     }
 
@@ -65,9 +67,18 @@ package struct OutgoingMessage {
         ])
     }
 
+    /// A client's ack of an emit of another process.
+    static func callback(to address: CallbackAddress) -> OutgoingMessage {
+        OutgoingMessage(fields: [
+            ("method", .text("callback")), ("host_id", address.hostID.map { .text($0) } ?? .none),
+            ("sid", .route(address.room)), ("namespace", .route(address.namespace)), ("id", .route(address.id)),
+            ("args", .data),
+        ])
+    }
+
     /// The payload as JSON text.
     ///
-    /// - Parameter data: writes the value of `data`, and keys behind it where its form needs them.
+    /// - Parameter data: writes the value of `data` or `args`, and after it the keys that its format needs.
     package func json(data: (inout JSONWriter) -> Void = { $0.append("null") }) -> [UInt8] {
         var writer = JSONWriter()
         for (index, (key, value)) in fields.enumerated() {
@@ -75,14 +86,7 @@ package struct OutgoingMessage {
             writer.appendString(key)
             writer.append(":")
             switch value {
-            case .none: writer.append("null")
-            case .text(let text): text.withUnsafeBytes { writer.appendString(wtf8: $0) }
-            case .texts(let texts):
-                for (index, text) in texts.enumerated() {
-                    writer.append(index == 0 ? "[" : ",")
-                    text.withUnsafeBytes { writer.appendString(wtf8: $0) }
-                }
-                writer.append("]")
+            case .route(let value): writer.append(value)
             case .data: data(&writer)
             }
         }
@@ -92,24 +96,58 @@ package struct OutgoingMessage {
 
     /// The payload as a pickle of protocol 0 to 5.
     ///
-    /// - Parameter data: writes the value of `data`.
+    /// - Parameter data: writes the value of `data` or `args`.
     package func pickle(version: Int, data: (inout PickleWriter) -> Void = { $0.appendNone() }) -> [UInt8] {
         var writer = PickleWriter(version: version)
         writer.beginDict()
         for (key, value) in fields {
             writer.append(key)
             switch value {
-            case .none: writer.appendNone()
-            case .text(let text): writer.appendText(text)
-            case .texts(let texts):
-                writer.beginList()
-                for text in texts { writer.appendText(text) }
-                writer.endList()
+            case .route(let value): writer.append(value)
             case .data: data(&writer)
             }
         }
         writer.endDict()
         writer.finish()
         return writer.copyBytes()
+    }
+}
+
+extension JSONWriter {
+    fileprivate mutating func append(_ value: CallbackAddress.RouteValue) {
+        switch value {
+        case .none: append("null")
+        case .bool(let bool): if bool { append("true") } else { append("false") }
+        case .integer(let integer): appendInteger(integer)
+        case .float(let float): appendFloat(float)
+        case .text(let text): text.withUnsafeBytes { appendString(wtf8: $0) }
+        case .list(let values), .tuple(let values):
+            append("[")
+            for (index, value) in values.enumerated() {
+                if index > 0 { append(",") }
+                append(value)
+            }
+            append("]")
+        }
+    }
+}
+
+extension PickleWriter {
+    fileprivate mutating func append(_ value: CallbackAddress.RouteValue) {
+        switch value {
+        case .none: appendNone()
+        case .bool(let bool): append(bool)
+        case .integer(let integer): append(integer)
+        case .float(let float): append(float)
+        case .text(let text): appendText(text)
+        case .tuple(let values):
+            beginTuple()
+            for value in values { append(value) }
+            endTuple()
+        case .list(let values):
+            beginList()
+            for value in values { append(value) }
+            endList()
+        }
     }
 }

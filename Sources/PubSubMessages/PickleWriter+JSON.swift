@@ -71,6 +71,17 @@ extension PickleWriter {
     }
 }
 
+extension JSONDocument {
+    /// The `num` of a placeholder (an object with a truthy `_placeholder` and a `num`); nil for other objects,
+    /// Int64.min if it is no integer.
+    func placeholderNumber(_ object: Node) -> Int64? {
+        guard let mark = value(forKey: "_placeholder", in: object), isTruthy(mark),
+            let number = value(forKey: "num", in: object)
+        else { return nil }
+        return int64(number) ?? .min
+    }
+}
+
 private enum JSONContainer {
     case list(JSONDocument.Elements)
     case dict(JSONDocument.Members)

@@ -38,8 +38,8 @@ package enum PubSubMessageEncoder {
         return writer.copyBytes()
     }
 
-    /// How an emit of ours is published (`--publish`). Only the form of a list in `data` and of the whole matter: bare data
-    /// other than a list is read alike by every release.
+    /// The format of our emits (`--publish`). Only lists in `data` are written in different ways: every release reads other bare
+    /// data alike.
     package enum Format: String, CaseIterable, Sendable {
         /// JSON, a list as the one argument in 5.15.1's list of arguments.
         case json
@@ -120,12 +120,12 @@ package enum PubSubMessageEncoder {
         return writer.copyBytes()
     }
 
-    /// A client's answer to an emit of another process.
+    /// A client's ack of an emit of another process.
     ///
     /// - Parameters:
-    ///   - address: the emit's `callback`, echoed.
-    ///   - arguments: the JSON array of the answer, with placeholders where bytes stood.
-    ///   - attachments: those bytes. Only a sender that reads pickles can be sent any.
+    ///   - address: the emit's `callback`, sent back unchanged.
+    ///   - arguments: the JSON array of the ack, with placeholders for bytes.
+    ///   - attachments: the bytes. Only a sender that reads pickles can be sent any.
     package static func callback(
         to address: CallbackAddress, arguments: [UInt8], attachments: [[UInt8]] = []
     ) throws(PubSubMessageError) -> [UInt8] {
@@ -152,47 +152,26 @@ package enum PubSubMessageEncoder {
             let error = JSONError(.unexpectedByte(arguments.first ?? 0, expected: .value), at: 0)
             throw PubSubMessageError(.badArguments(error), hostID: address.hostID)
         }
-        guard !attachments.isEmpty else { return callback(to: address, arguments: document) }
+        let message = OutgoingMessage.callback(to: address)
+        guard !attachments.isEmpty else { return message.json { document.write(document.root, to: &$0) } }
         guard address.dialect == .pickle else { throw PubSubMessageError(.binaryAnswer, hostID: address.hostID) }
-        return try PickledCallback.encode(address, arguments: document, attachments: attachments)
-    }
-
-    private static func callback(to address: CallbackAddress, arguments: borrowing JSONDocument) -> [UInt8] {
-        var writer = JSONWriter()
-        writer.append("{\"method\":\"callback\",\"host_id\":")
-        write(address.hostID.map { .text($0) } ?? .none, to: &writer)
-        writer.append(",\"sid\":")
-        write(address.room, to: &writer)
-        writer.append(",\"namespace\":")
-        write(address.namespace, to: &writer)
-        writer.append(",\"id\":")
-        write(address.id, to: &writer)
-        writer.append(",\"args\":")
-        arguments.write(arguments.root, to: &writer)
-        writer.append("}")
-        return writer.copyBytes()
+        // Every emitter that reads pickles reads protocol 2, on Python 2 too. python-socketio writes arguments as a tuple.
+        var isComplete = true
+        let pickle = message.pickle(version: 2) { writer in
+            writer.beginTuple()
+            for argument in document.elements(of: document.root)
+            where !writer.append(argument, of: document, attachments: attachments) {
+                isComplete = false
+            }
+            writer.endTuple()
+        }
+        guard isComplete else { throw PubSubMessageError(.placeholderOutOfRange, hostID: address.hostID) }
+        return pickle
     }
 
     private static func write(
         _ node: JSONDocument.Node?, of document: borrowing JSONDocument, to writer: inout JSONWriter
     ) {
         if let node { document.write(node, to: &writer) } else { writer.append("null") }
-    }
-
-    private static func write(_ value: CallbackAddress.RouteValue, to writer: inout JSONWriter) {
-        switch value {
-        case .none: writer.append("null")
-        case .bool(let bool): if bool { writer.append("true") } else { writer.append("false") }
-        case .integer(let integer): writer.appendInteger(integer)
-        case .float(let float): writer.appendFloat(float)
-        case .text(let text): text.withUnsafeBytes { writer.appendString(wtf8: $0) }
-        case .list(let values), .tuple(let values):
-            writer.append("[")
-            for (index, value) in values.enumerated() {
-                if index > 0 { writer.append(",") }
-                write(value, to: &writer)
-            }
-            writer.append("]")
-        }
     }
 }

@@ -115,7 +115,8 @@ struct ReplayVerdict {
             outcome.error == nil
         else { return nil }
         #expect(outcome.packets.isEmpty == !outcome.model.raw.gets(emit), "\(record.id)")
-        return "checked: delivered, with a mistake noted: \(outcome.mistakes.all.map { "\($0)" }.joined(separator: ", "))"
+        let mistakes = outcome.mistakes.all.map { "\($0)" }.joined(separator: ", ")
+        return "checked: delivered, with a mistake noted: \(mistakes)"
     }
 
     /// Whether real packets are ours, which have null for NaN and infinities.

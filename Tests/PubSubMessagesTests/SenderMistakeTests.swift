@@ -65,7 +65,8 @@ import Testing
             ("[]", [], .skipSIDEmpty), ("true", [], .skipSIDNotText), ("5", [], .skipSIDNotText),
             (#"{"a": 1}"#, [], .skipSIDNotText), (#"["s", 5]"#, ["s"], .skipSIDNotText),
         ] as [(String, [ByteString], SenderMistake)])
-    func `who is skipped is read as far as it says`(skip: String, expected: [ByteString], mistake: SenderMistake) throws {
+    func `who is skipped is read as far as it says`(skip: String, expected: [ByteString], mistake: SenderMistake) throws
+    {
         #expect(try emit(message(("skip_sid", skip))).skip == expected)
         #expect(decoder.mistakes.all == [mistake])
     }
