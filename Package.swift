@@ -26,14 +26,16 @@ let package = Package(
     ],
     targets: [
         // Leaves: bytes in, values out. No Foundation, no NIO.
-        .target(name: "JSONCodec", swiftSettings: strict),
-        .target(name: "PickleCodec", dependencies: ["JSONCodec"], swiftSettings: strict),
+        .target(name: "Bytes", swiftSettings: strict),
+        .target(name: "JSONCodec", dependencies: ["Bytes"], swiftSettings: strict),
+        .target(name: "PickleCodec", dependencies: ["Bytes"], swiftSettings: strict),
         // Saves time where PubSubMessages decodes emits, and decides nothing.
-        .target(name: "EmitFastLane", dependencies: ["PickleCodec", "JSONCodec"], swiftSettings: strict),
+        .target(name: "EmitFastLane", dependencies: ["Bytes", "PickleCodec", "JSONCodec"], swiftSettings: strict),
         // Sans-IO protocols.
-        .target(name: "SocketIOProtocol", dependencies: ["JSONCodec"], swiftSettings: strict),
+        .target(name: "SocketIOProtocol", dependencies: ["Bytes", "JSONCodec"], swiftSettings: strict),
         .target(
-            name: "PubSubMessages", dependencies: ["PickleCodec", "JSONCodec", "EmitFastLane"], swiftSettings: strict),
+            name: "PubSubMessages", dependencies: ["Bytes", "PickleCodec", "JSONCodec", "EmitFastLane"],
+            swiftSettings: strict),
         // Input and output.
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
@@ -43,14 +45,15 @@ let package = Package(
         .target(
             name: "ChannelEmitter",
             dependencies: [
-                "PickleCodec", "JSONCodec", "PubSubMessages", "RedisPubSub", nio, nioPosix, logging,
+                "Bytes", "PickleCodec", "JSONCodec", "PubSubMessages", "RedisPubSub", nio, nioPosix, logging,
                 .product(name: "OrderedCollections", package: "swift-collections"),
             ],
             swiftSettings: strict),
         .target(
             name: "Bridge",
             dependencies: [
-                "CEpoll", "JSONCodec", "SocketIOProtocol", "PubSubMessages", "RedisPubSub", nio, nioPosix, logging,
+                "Bytes", "CEpoll", "JSONCodec", "SocketIOProtocol", "PubSubMessages", "RedisPubSub", nio, nioPosix,
+                logging,
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
@@ -59,18 +62,20 @@ let package = Package(
         .executableTarget(
             name: "ws-emit",
             dependencies: [
-                "Bridge", "JSONCodec", "PubSubMessages", "RedisPubSub", "SocketIOProtocol", nio, nioPosix, logging,
+                "Bytes", "Bridge", "JSONCodec", "PubSubMessages", "RedisPubSub", "SocketIOProtocol", nio, nioPosix,
+                logging,
                 argumentParser,
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "subspy",
             dependencies: [
-                "PubSubMessages", "PickleCodec", "JSONCodec", "RedisPubSub", "CZlib", nio, nioPosix, logging,
+                "Bytes", "PubSubMessages", "PickleCodec", "JSONCodec", "RedisPubSub", "CZlib", nio, nioPosix, logging,
                 argumentParser, .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
             swiftSettings: strict),
         // Tests, one folder per target.
+        .testTarget(name: "BytesTests", dependencies: ["Bytes"], swiftSettings: strict),
         .testTarget(name: "JSONCodecTests", dependencies: ["JSONCodec"], swiftSettings: strict),
         .testTarget(name: "PickleCodecTests", dependencies: ["PickleCodec"], swiftSettings: strict),
         .testTarget(name: "SocketIOProtocolTests", dependencies: ["SocketIOProtocol"], swiftSettings: strict),

@@ -16,19 +16,22 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     ],
     targets: [
-        .target(name: "JSONCodec", swiftSettings: strict),
-        .target(name: "PickleCodec", dependencies: ["JSONCodec"], swiftSettings: strict),
-        .target(name: "EmitFastLane", dependencies: ["PickleCodec", "JSONCodec"], swiftSettings: strict),
+        .target(name: "Bytes", swiftSettings: strict),
+        .target(name: "JSONCodec", dependencies: ["Bytes"], swiftSettings: strict),
+        .target(name: "PickleCodec", dependencies: ["Bytes"], swiftSettings: strict),
+        .target(name: "EmitFastLane", dependencies: ["Bytes", "PickleCodec", "JSONCodec"], swiftSettings: strict),
         .target(
-            name: "PubSubMessages", dependencies: ["PickleCodec", "JSONCodec", "EmitFastLane"], swiftSettings: strict),
-        .target(name: "SocketIOProtocol", dependencies: ["JSONCodec"], swiftSettings: strict),
+            name: "PubSubMessages", dependencies: ["Bytes", "PickleCodec", "JSONCodec", "EmitFastLane"],
+            swiftSettings: strict),
+        .target(name: "SocketIOProtocol", dependencies: ["Bytes", "JSONCodec"], swiftSettings: strict),
         // What stands between the bridge and a broker; the connection to Redis and its TLS would be minutes of building.
         .target(name: "RedisPubSub", dependencies: [nio, nioPosix], swiftSettings: strict),
         .systemLibrary(name: "CEpoll"),
         .target(
             name: "Bridge",
             dependencies: [
-                "CEpoll", "JSONCodec", "SocketIOProtocol", "PubSubMessages", "RedisPubSub", nio, nioPosix, logging,
+                "Bytes", "CEpoll", "JSONCodec", "SocketIOProtocol", "PubSubMessages", "RedisPubSub", nio, nioPosix,
+                logging,
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
@@ -37,7 +40,7 @@ let package = Package(
         .executableTarget(
             name: "bridge-bench",
             dependencies: [
-                "Bridge", "CAllocationCounter", "JSONCodec", "PickleCodec", "PubSubMessages", "RedisPubSub",
+                "Bridge", "Bytes", "CAllocationCounter", "JSONCodec", "PickleCodec", "PubSubMessages", "RedisPubSub",
                 "SocketIOProtocol", nio, nioPosix, logging,
             ],
             swiftSettings: strict),

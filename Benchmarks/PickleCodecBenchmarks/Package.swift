@@ -8,13 +8,16 @@ let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 let package = Package(
     name: "pickle-benchmarks",
     targets: [
-        .target(name: "JSONCodec", swiftSettings: strict),
-        .target(name: "PickleCodec", dependencies: ["JSONCodec"], swiftSettings: strict),
-        .target(name: "EmitFastLane", dependencies: ["PickleCodec", "JSONCodec"], swiftSettings: strict),
+        .target(name: "Bytes", swiftSettings: strict),
+        .target(name: "JSONCodec", dependencies: ["Bytes"], swiftSettings: strict),
+        .target(name: "PickleCodec", dependencies: ["Bytes"], swiftSettings: strict),
+        .target(name: "EmitFastLane", dependencies: ["Bytes", "PickleCodec", "JSONCodec"], swiftSettings: strict),
         .target(
-            name: "PubSubMessages", dependencies: ["PickleCodec", "JSONCodec", "EmitFastLane"], swiftSettings: strict),
+            name: "PubSubMessages", dependencies: ["Bytes", "PickleCodec", "JSONCodec", "EmitFastLane"],
+            swiftSettings: strict),
         .executableTarget(
-            name: "pickle-bench", dependencies: ["PickleCodec", "JSONCodec", "EmitFastLane", "PubSubMessages"],
+            name: "pickle-bench",
+            dependencies: ["Bytes", "PickleCodec", "JSONCodec", "EmitFastLane", "PubSubMessages"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import Logging
 import NIOCore
 import NIOHTTP1
@@ -68,9 +68,7 @@ package final class BridgeServer: Sendable {
             HTTPEndpoints(
                 purpose: purpose,
                 transport: TransportEndpoint(configuration: configuration, shards: shards),
-                emit: secret.map {
-                    EmitEndpoint(secret: $0, hostID: hostID, usesFastLane: configuration.usesFastLane)
-                },
+                emit: secret.map { EmitEndpoint(secret: $0, hostID: hostID) },
                 operations: operations, metrics: metrics, router: router, configuration: configuration)
         }
         return BridgeServer(

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import Logging
 import NIOCore
 import PubSubMessages
@@ -6,16 +6,13 @@ import RedisPubSub
 
 /// Publishes this server's own messages for the other servers on the channel: HTTP emits, acks and canaries.
 ///
-/// HTTP emits of one turn of the event loop leave in one batch, and Redis brings each of them back: those echoes are recognised
-/// here.
+/// HTTP emits of one turn of the event loop leave in one batch.
 final class LocalPublisher {
     private let broker: any PubSubBroker
     private let configuration: BridgeConfiguration
     private let logger: Logger
-    // Unchecked: touched for each message, by methods of this class that don't call back while they do.
     /// HTTP emits of this turn of the event loop.
-    @exclusivity(unchecked) private var batch: RedisPublishBatch?
-    @exclusivity(unchecked) private var echoes = EmitEchoes()
+    private var batch: RedisPublishBatch?
     /// The error reply to the last message, if there was one. An ACL that forbids PUBLISH forbids the next one too.
     private(set) var refusal: RedisError?
     private var warnings = RepeatLimit()
@@ -53,8 +50,6 @@ final class LocalPublisher {
             noteFailure(obstacle, of: 1)
             return obstacle
         }
-        // The decoder may refuse another format of a message that it has accepted in this one.
-        if format == .json, configuration.usesFastLane { echoes.expect(message) }
         redisChannel.withUTF8 { redisChannel in
             message.withUnsafeBytes { batch.append($0, to: UnsafeRawBufferPointer(redisChannel)) }
         }
@@ -71,9 +66,6 @@ final class LocalPublisher {
             }
         }
     }
-
-    /// True if a received payload is the next of this server's own emits. Redis returns them in order.
-    func takeEcho(_ payload: UnsafeRawBufferPointer) -> Bool { !echoes.isEmpty && echoes.take(payload) }
 
     // MARK: Other messages
 
@@ -123,9 +115,6 @@ final class LocalPublisher {
     /// Warnings of the last outage may be repeated in the next one.
     func subscriptionIsUp() { warnings = RepeatLimit() }
 
-    /// Messages published before may never come back.
-    func subscriptionWasLost() { echoes.removeAll() }
-
     private func noteRefusal(_ error: any Error) {
         if let error = error as? RedisError, case .refused = error { refusal = error }
     }
@@ -136,8 +125,6 @@ final class LocalPublisher {
         noteRefusal(error)
         let isQueueFull = error as? RedisError == .queueFull
         if isQueueFull { queueFullCount += messageCount }
-        // Nobody knows which of the messages under way will come back. Those that do are decoded like any other message.
-        echoes.removeAll()
         guard warnings.isDue("\(error)", at: broker.eventLoop.now) else { return }
         logger.warning(
             "messages are not published: clients of this server get them, other servers on the channel don't",

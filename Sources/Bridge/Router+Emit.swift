@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import NIOCore
 import PubSubMessages
 import RedisPubSub
@@ -9,11 +9,11 @@ extension Router {
     /// event loop: emits that arrive together leave in one write to each client and one to Redis.
     ///
     /// - Returns: why it isn't published, if that is known already, or the error reply to the one before it.
-    func emit(_ emit: OwnEmit) throws -> RedisError? {
+    func emit(_ payload: [UInt8]) throws -> RedisError? {
         counters.httpMessages += 1
-        try decoder.decoding(emit) { try route($0) }
+        try payload.withUnsafeBytes { try route(try decoder.decode($0, includingOwn: true)) }
         if !publisher.hasBatch { eventLoop.assumeIsolated().execute { self.finishEmits() } }
-        let obstacle = publisher.append(emit.payload, as: publisher.format(for: senders))
+        let obstacle = publisher.append(payload, as: publisher.format(for: senders))
         if publisher.isBatchFull { finishEmits() }
         return obstacle
     }

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import Logging
 import NIOCore
 import PubSubMessages
@@ -100,7 +100,6 @@ final class Router: PubSubDelegate {
         // Set when the decoder has asked, and somebody on this loop is in the room.
         var isLocal = false
         do throws(PubSubMessageError) {
-            if publisher.takeEcho(payload) { return try route(.ignored(.ownMessage)) }
             let message = try decoder.decode(payload) { rooms.mayReach($0, of: $1, isLocal: &isLocal) }
             senders.note(message, payload.count, decodedBy: decoder, redisChannel, counters: &counters)
             isNoted = true
@@ -122,7 +121,6 @@ final class Router: PubSubDelegate {
             gaps.subscriptionIsUp()
             sendCanary()
         case .lost(let cause, let since):
-            publisher.subscriptionWasLost()
             gaps.subscriptionWasLost(cause, since: since)
         }
     }

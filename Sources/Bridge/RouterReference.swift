@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import NIOCore
 import PubSubMessages
 import RedisPubSub
@@ -67,8 +67,9 @@ final class RouterReference: Sendable {
         case later(EventLoopFuture<RedisError?>)
     }
 
-    func emit(_ emit: OwnEmit) throws -> Emitted {
-        router.eventLoop.inEventLoop ? .now(try router.value.emit(emit)) : .later(submit { try $0.emit(emit) })
+    func emit(_ payload: [UInt8]) throws -> Emitted {
+        router.eventLoop.inEventLoop
+            ? .now(try router.value.emit(payload)) : .later(submit { try $0.emit(payload) })
     }
 
     /// As `emit`, with a report.

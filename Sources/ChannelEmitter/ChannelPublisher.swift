@@ -72,10 +72,11 @@ final class ChannelPublisher {
 }
 
 extension RedisError {
-    /// Whether the command was never sent, for a reason that may pass.
+    /// True if the command was never sent, for a reason that may pass.
     fileprivate var meansNotSent: Bool {
         switch self {
-        case .unreachable, .connectTimedOut, .notConnected, .closedUnheard, .notMaster, .noMaster, .noSentinel: true
+        case .unreachable, .connectTimedOut, .notConnected, .closedWithoutReply, .notMaster, .noMaster, .noSentinel:
+            true
         default: false
         }
     }

@@ -27,7 +27,7 @@ public struct EmitterError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The error as one sentence.
     public let description: String
 
-    /// Whether the message may have been published nevertheless, so that a second try could deliver it twice.
+    /// True if the message may have been published nevertheless, so that a second try could deliver it twice.
     public var mayHaveBeenPublished: Bool { code == .unanswered }
 
     init(_ code: Code, _ description: String) {
@@ -37,7 +37,7 @@ public struct EmitterError: Error, Hashable, Sendable, CustomStringConvertible {
 
     init(_ error: RedisError) {
         switch error {
-        case .unreachable, .connectTimedOut, .notConnected, .tls, .needsTLS, .closedUnheard, .notMaster, .noMaster,
+        case .unreachable, .connectTimedOut, .notConnected, .tls, .needsTLS, .closedWithoutReply, .notMaster, .noMaster,
             .noSentinel:
             self.init(.unreachable, "\(error)")
         case .refused: self.init(.refused, "\(error)")

@@ -50,7 +50,7 @@ public enum EventValue: Hashable, Sendable {
         }
     }
 
-    /// Whether arrays and objects are nested in more levels than that. Deeper levels aren't visited.
+    /// True if arrays and objects are nested in more levels than that. Deeper levels aren't visited.
     func isNestedDeeper(than levels: Int) -> Bool {
         switch self {
         case .array(let items): levels == 0 || items.contains { $0.isNestedDeeper(than: levels - 1) }

@@ -1,3 +1,4 @@
+import Bytes
 import JSONCodec
 import PickleCodec
 
@@ -27,8 +28,6 @@ package struct EmitFastLane: ~Copyable {
         case none
         case pickle(EmitLayout)
         case json(EmitLayout)
-        /// In an emit of this process, the data as clients get it; nil for null.
-        case own(event: UnsafeRawBufferPointer, data: UnsafeRawBufferPointer?)
     }
 
     package init(pickleLimits: PickleLimits, jsonLimits: JSONLimits) {
@@ -56,15 +55,6 @@ package struct EmitFastLane: ~Copyable {
         return LocatedEmit(layout, of: pickles, isPickle: true, dataIsList: false)
     }
 
-    /// The same for an emit of this process.
-    package mutating func locate(_ parts: OwnEmitParts, in payload: UnsafeRawBufferPointer) -> LocatedEmit {
-        func text(_ range: Range<Int>) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: payload[range]) }
-        content = .own(event: text(parts.event), data: parts.data.map(text))
-        return LocatedEmit(
-            namespace: text(parts.namespace), hostID: text(parts.hostID), room: parts.room.map(text), skipSID: nil,
-            isPickle: false, hasBinary: false, dataIsList: false)
-    }
-
     /// Writes the event of the emit located last, `["update",{"time":1}]`, as the parsers' documents would write it.
     ///
     /// - Parameter isArgumentList: a list in the data of JSON holds the arguments.
@@ -76,7 +66,6 @@ package struct EmitFastLane: ~Copyable {
             case .none: false
             case .pickle(let layout): writePickle(layout, to: &writer)
             case .json(let layout): writeJSON(layout, isArgumentList: isArgumentList, to: &writer)
-            case .own(let event, let data): Self.writeOwn(event, data, to: &writer)
             }
         if !isWritten { writer.truncate(to: start) }
         return isWritten
@@ -124,20 +113,6 @@ package struct EmitFastLane: ~Copyable {
             if isList || data.kind == .null { writer.truncate(to: start) }
             writer.append("]")
         }
-        return true
-    }
-
-    private static func writeOwn(
-        _ event: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer?, to writer: inout JSONWriter
-    ) -> Bool {
-        writer.append("[\"")
-        writer.append(raw: event)
-        writer.append("\"")
-        if let data {
-            writer.append(",")
-            writer.append(raw: data)
-        }
-        writer.append("]")
         return true
     }
 }

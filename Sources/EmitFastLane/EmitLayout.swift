@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// Locates the pairs of a message, and recognises messages that are written like one before.
 protocol MessageLocator: ~Copyable {
@@ -109,5 +109,5 @@ struct EmitLayout: BitwiseCopyable {
 
 /// Whether these are the bytes of a literal.
 @inline(__always) func hasBytes(_ bytes: UnsafeRawBufferPointer, _ literal: StaticString) -> Bool {
-    sameBytes(bytes, UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
+    equalBytes(bytes, UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
 }

@@ -1,5 +1,5 @@
+import Bytes
 import Glibc
-import JSONCodec
 
 extension JSONLocator {
     /// Every read is within the bytes.

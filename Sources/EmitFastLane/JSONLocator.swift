@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// Locates the pairs of a JSON object in one pass, without a tape.
 ///

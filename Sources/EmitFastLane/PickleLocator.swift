@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import PickleCodec
 
 /// Locates the pairs of a pickled dict in one pass, without a tape.

@@ -1,3 +1,4 @@
+import Bytes
 import Glibc
 
 /// The bytes of a pickled dict, with holes where its values differ from one message to the next.

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import PickleCodec
 
 extension PickleLocator {
@@ -231,7 +231,7 @@ extension PickleTranscoder {
                 if met & bit != 0 {
                     var other = first
                     while other < place {
-                        if self.text(of: memory.items[other]).map({ sameBytes($0, text) }) ?? true {
+                        if self.text(of: memory.items[other]).map({ equalBytes($0, text) }) ?? true {
                             return false
                         }
                         other &+= 2

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// Reads the pairs of a dict that has been located, as long as there is nothing in them that the parser could refuse:
 /// keys that are texts, values that are None, bools or texts, and PUTs with the index that comes next.
@@ -130,7 +130,7 @@ extension TrivialPairReader {
         }
         for place in 0..<count {
             for other in 0..<place where pairs[other].keyLength == pairs[place].keyLength {
-                if sameBytes(text(other), text(place)) { return false }
+                if equalBytes(text(other), text(place)) { return false }
             }
         }
         return true

@@ -1,3 +1,5 @@
+import Bytes
+
 extension JSONDocument {
     /// Finds keys that stand several times in an object just closed: the first is linked to the last value, the others
     /// are marked. Linear in the object's width; hashing is seeded per process, so keys can't be chosen to collide.
@@ -41,7 +43,8 @@ extension JSONDocument {
         var size = 32
         while size < width * 2 { size *= 2 }
         let empty = UInt32.max
-        keySlots.fill(size, with: empty)
+        keySlots.truncate(to: 0)
+        keySlots.append(repeating: empty, count: size)
         var key = first
         while key < end {
             var slot = hash(of: key) & (size - 1)
@@ -56,7 +59,7 @@ extension JSONDocument {
             if keySlots.base[slot] == empty { keySlots.base[slot] = key }
             key = nodes.base[Int(key) + 1].link
         }
-        if size > 1 << 16 { keySlots.removeAll(retaining: 64) }
+        if size > 1 << 16 { keySlots.shrink(to: 64) }
     }
 
     private func supersede(_ key: UInt32, by first: UInt32) {
@@ -80,12 +83,12 @@ extension JSONDocument {
     private mutating func sameKeys(_ left: UInt32, _ right: UInt32) -> Bool {
         let (left, right) = (nodes.base[Int(left)], nodes.base[Int(right)])
         guard left.flags.contains(.hasEscapes) || right.flags.contains(.hasEscapes) else {
-            return sameBytes(bytes(of: left), bytes(of: right))
+            return equalBytes(bytes(of: left), bytes(of: right))
         }
         keyText.removeAll()
         otherKeyText.removeAll()
         unescape(bytes(of: left), into: &keyText)
         unescape(bytes(of: right), into: &otherKeyText)
-        return keyText.withUnsafeBytes { left in otherKeyText.withUnsafeBytes { sameBytes(left, $0) } }
+        return keyText.withUnsafeBytes { left in otherKeyText.withUnsafeBytes { equalBytes(left, $0) } }
     }
 }

@@ -1,3 +1,5 @@
+import Bytes
+
 /// Encodings that `json.loads` tells apart by their first bytes.
 private enum TextEncoding {
     case utf8
@@ -36,7 +38,7 @@ extension JSONDocument {
         case .utf16(let bigEndian): try transcodeUTF16(body, bigEndian: bigEndian)
         case .utf32(let bigEndian): try transcodeUTF32(body, bigEndian: bigEndian)
         }
-        return UnsafeRawBufferPointer(start: transcoded.storage, count: transcoded.count)
+        return transcoded.withUnsafeBytes { $0 }
     }
 
     private mutating func transcodeUTF16(_ bytes: UnsafeRawBufferPointer, bigEndian: Bool) throws(JSONError) {
@@ -55,7 +57,7 @@ extension JSONDocument {
                 scalar = 0x1_0000 + (scalar & 0x3FF) << 10 + (unit(index) & 0x3FF)
                 index += 2
             }
-            appendWTF8(scalar, to: &transcoded)
+            transcoded.append(codePoint: scalar)
         }
     }
 
@@ -66,7 +68,7 @@ extension JSONDocument {
             let word = bytes.loadUnaligned(fromByteOffset: index, as: UInt32.self)
             let scalar = bigEndian ? UInt32(bigEndian: word) : UInt32(littleEndian: word)
             guard scalar <= 0x10_FFFF else { throw JSONError(.badUnicode, at: index) }
-            appendWTF8(scalar, to: &transcoded)
+            transcoded.append(codePoint: scalar)
         }
     }
 }

@@ -7,8 +7,8 @@ extension JSONDocument {
     ///
     /// - Parameter bytes: must stay valid until the next call.
     package mutating func parse(_ bytes: UnsafeRawBufferPointer) throws(JSONError) {
-        nodes.removeAll(retaining: 1 << 16)
-        openContainers.removeAll(retaining: 1 << 10)
+        nodes.shrink(to: 1 << 16)
+        openContainers.shrink(to: 1 << 10)
         let limit = min(limits.maximumBytes, Int(Int32.max))
         guard bytes.count <= limit else { throw JSONError(.tooLong(limit: limit), at: limit) }
         text = try utf8(bytes)
@@ -19,7 +19,7 @@ extension JSONDocument {
             scanner.skipWhitespace()
             guard scanner.index == text.count else { throw JSONError(.trailingData, at: scanner.index) }
         } catch {
-            nodes.removeAll(retaining: 1 << 16)
+            nodes.shrink(to: 1 << 16)
             throw error
         }
     }

@@ -1,13 +1,15 @@
+import Bytes
+
 extension JSONDocument {
     /// True if a string or key has exactly these bytes, escapes resolved.
     func content(of entry: JSONTapeNode, equals other: UnsafeRawBufferPointer) -> Bool {
         let content = bytes(of: entry)
-        guard entry.flags.contains(.hasEscapes) else { return sameBytes(content, other) }
+        guard entry.flags.contains(.hasEscapes) else { return equalBytes(content, other) }
         // An escape always takes more bytes than its character.
         guard content.count > other.count else { return false }
         var unescaped = JSONWriter(capacity: content.count)
         unescape(content, into: &unescaped)
-        return unescaped.withUnsafeBytes { sameBytes($0, other) }
+        return unescaped.withUnsafeBytes { equalBytes($0, other) }
     }
 }
 
@@ -21,7 +23,7 @@ func unescape(_ content: UnsafeRawBufferPointer, into writer: inout JSONWriter) 
         writer.append(raw: UnsafeRawBufferPointer(rebasing: content[index..<end]))
         guard end < content.count else { return }
         let (scalar, length) = escapedScalar(content, at: end)
-        appendWTF8(scalar, to: &writer)
+        writer.append(codePoint: scalar)
         index = end &+ length
     }
 }
@@ -46,45 +48,4 @@ func escapedScalar(_ content: UnsafeRawBufferPointer, at index: Int) -> (scalar:
         return (0x1_0000 + (unit & 0x3FF) << 10 + (low & 0x3FF), 12)
     default: return (UInt32(content[index &+ 1]), 2)
     }
-}
-
-/// Appends a code point as WTF-8; surrogates are written like any other of three bytes.
-func appendWTF8(_ scalar: UInt32, to writer: inout JSONWriter) {
-    func byte(_ value: UInt32) -> UInt8 { UInt8(truncatingIfNeeded: value) }
-    switch scalar {
-    case ..<0x80: writer.append(byte(scalar))
-    case ..<0x800:
-        writer.append(byte(0xC0 | scalar >> 6))
-        writer.append(byte(0x80 | scalar & 0x3F))
-    case ..<0x1_0000:
-        writer.append(byte(0xE0 | scalar >> 12))
-        writer.append(byte(0x80 | scalar >> 6 & 0x3F))
-        writer.append(byte(0x80 | scalar & 0x3F))
-    default:
-        writer.append(byte(0xF0 | scalar >> 18))
-        writer.append(byte(0x80 | scalar >> 12 & 0x3F))
-        writer.append(byte(0x80 | scalar >> 6 & 0x3F))
-        writer.append(byte(0x80 | scalar & 0x3F))
-    }
-}
-
-/// Bytewise equality.
-@inlinable public func sameBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
-    guard left.count == right.count else { return false }
-    guard let one = left.baseAddress, let other = right.baseAddress else { return true }
-    var index = 0
-    while index &+ 8 <= left.count {
-        if one.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-            != other.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-        {
-            return false
-        }
-        index &+= 8
-    }
-    while index < left.count {
-        let byte = one.load(fromByteOffset: index, as: UInt8.self)
-        if byte != other.load(fromByteOffset: index, as: UInt8.self) { return false }
-        index &+= 1
-    }
-    return true
 }

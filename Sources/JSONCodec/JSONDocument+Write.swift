@@ -1,3 +1,5 @@
+import Bytes
+
 /// Replaces objects while a document is printed.
 package protocol JSONSubstitution {
     /// Prints something else instead of the object and returns true, or prints nothing and returns false.

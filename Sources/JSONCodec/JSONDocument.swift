@@ -1,3 +1,5 @@
+import Bytes
+
 /// One JSON text parsed into a flat tape, as Python's `json.loads` accepts it.
 ///
 /// ```

@@ -1,3 +1,5 @@
+import Bytes
+
 /// Reads single tokens; every access is checked against the end of the text.
 struct JSONScanner {
     let text: UnsafeRawBufferPointer
@@ -73,8 +75,7 @@ struct JSONScanner {
             index &+= 1  // DEL, which may stand raw but isn't printed so
             return
         }
-        let (_, length) = decodeWTF8(text, at: index)
-        guard length > 1 else { throw JSONError(.badUTF8, at: index) }
+        guard let (_, length) = WTF8.scalar(in: text, at: index) else { throw JSONError(.badUTF8, at: index) }
         index &+= length
     }
 

@@ -1,3 +1,5 @@
+import Bytes
+
 extension JSONWriter {
     /// Appends a value as `JSONDocument.write` prints it, but straight from its text, of which only the white space between
     /// tokens is left out.
@@ -106,7 +108,7 @@ private struct VerbatimCopy {
         for place in first..<keyCount where keys[place].count == Int32(truncatingIfNeeded: token.length) {
             let (other, this) = (Int(keys[place].start), Int(token.offset))
             let count = Int(token.length)
-            if sameBytes(
+            if equalBytes(
                 UnsafeRawBufferPointer(rebasing: scanner.text[other..<other &+ count]),
                 UnsafeRawBufferPointer(rebasing: scanner.text[this..<this &+ count]))
             {

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// Where the answer to an emit goes: what the emitter put into `callback`, to be sent back as it was.
 ///

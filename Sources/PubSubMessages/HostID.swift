@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// The id under which a process of ours publishes: as long as python-socketio's `uuid4().hex`, and easy to tell from it.
 ///

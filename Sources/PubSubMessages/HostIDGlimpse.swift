@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// Finds who sent a message that is too large to be decoded, or can't be, by a look at its ends.
 ///

@@ -1,3 +1,4 @@
+import Bytes
 import JSONCodec
 
 /// The `data` of an emit, and behind it the key `binary` where the form needs it.
@@ -23,7 +24,7 @@ extension JSONWriter {
         append(raw: list)
         for attachment in attachments {
             append(",\"")
-            attachment.withUnsafeBytes { StrictBase64.append($0, to: &self) }
+            attachment.withUnsafeBytes { appendBase64($0) }
             append("\"")
         }
         if attachments.isEmpty { append(",\"binary\":false") } else { append("],\"binary\":true") }

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import PickleCodec
 
 /// A message for the channel: its keys in python-socketio's order, with what stands for an emit's data left open.

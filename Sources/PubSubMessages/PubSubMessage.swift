@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// One message of python-socketio's pub/sub channel, decoded as far as routing needs it.
 ///

@@ -1,3 +1,4 @@
+import Bytes
 import JSONCodec
 import PickleCodec
 
@@ -112,9 +113,9 @@ extension PubSubMessageDecoder {
     private func attachment(_ node: JSONDocument.Node) throws(PubSubMessageError) -> [UInt8] {
         let decoded: [UInt8]??
         if let content = json.unescapedContent(of: node) {
-            decoded = PythonBase64.decode(content)
+            decoded = Base64.decode(content, .python)
         } else {
-            decoded = json.byteString(node).map { text in text.withUnsafeBytes { PythonBase64.decode($0) } }
+            decoded = json.byteString(node).map { text in text.withUnsafeBytes { Base64.decode($0, .python) } }
         }
         guard let decoded else { throw PubSubMessageError(.attachmentNotText, hostID: senderHostID) }
         guard let bytes = decoded else { throw PubSubMessageError(.attachmentNotBase64, hostID: senderHostID) }

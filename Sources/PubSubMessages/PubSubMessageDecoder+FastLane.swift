@@ -1,5 +1,5 @@
+import Bytes
 import EmitFastLane
-import JSONCodec
 
 /// Emits that the fast lane has located. Without it each of them is parsed, with the same result.
 extension PubSubMessageDecoder {
@@ -10,20 +10,7 @@ extension PubSubMessageDecoder {
         guard usesFastLane, payload.count <= limits.maximumPayloadBytes, let emit = fastLane.locate(payload) else {
             return nil
         }
-        return message(emit, in: payload, includingOwn: includingOwn, mayReach: mayReach)
-    }
-
-    /// The same for an emit of this process.
-    func message(_ parts: OwnEmitParts, in payload: UnsafeRawBufferPointer) -> PubSubMessage? {
-        guard usesFastLane, payload.count <= limits.maximumPayloadBytes else { return nil }
-        return message(fastLane.locate(parts, in: payload), in: payload, includingOwn: true) { _, _ in true }
-    }
-
-    /// Makes nothing anew that the message before had too.
-    @inline(__always) private func message(
-        _ emit: LocatedEmit, in payload: UnsafeRawBufferPointer, includingOwn: Bool,
-        mayReach: (UnsafeRawBufferPointer, ByteString) -> Bool
-    ) -> PubSubMessage? {
+        // Nothing is made anew that the message before had too.
         if !lastHostID.hasBytes(emit.hostID) {
             guard emit.hostID.count <= HostID.maximumBytes else { return nil }
             lastHostID = ByteString(emit.hostID)

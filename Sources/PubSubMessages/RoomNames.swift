@@ -1,10 +1,11 @@
-import JSONCodec
+import Bytes
 
 /// The rooms that messages have named lately, so that a message for one of them takes no memory.
 ///
 /// One place per hash: whoever floods it with names costs the others an allocation each, as without it.
 struct RoomNames: ~Copyable {
     private let places: UnsafeMutablePointer<Place>
+    private let hash = KeyedHash.ofThisProcess
 
     private struct Place {
         var name: ByteString
@@ -28,30 +29,10 @@ struct RoomNames: ~Copyable {
     /// The one room of this name.
     func rooms(named bytes: UnsafeRawBufferPointer) -> PubSubMessage.Rooms {
         guard bytes.count <= Self.maximumBytes else { return .these([ByteString(bytes)]) }
-        let place = places + Self.place(of: bytes)
+        let place = places + Int(truncatingIfNeeded: hash.hash(of: bytes)) & (Self.capacity - 1)
         if place.pointee.name.hasBytes(bytes) { return place.pointee.rooms }
         let name = ByteString(bytes)
         place.pointee = Place(name: name, rooms: .these([name]))
         return place.pointee.rooms
-    }
-
-    private static func place(of bytes: UnsafeRawBufferPointer) -> Int {
-        var hash = UInt64(truncatingIfNeeded: bytes.count)
-        var index = 0
-        while index &+ 8 <= bytes.count {
-            hash = mixed(hash ^ bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
-            index &+= 8
-        }
-        var rest: UInt64 = 0
-        while index < bytes.count {
-            rest = rest << 8 | UInt64(bytes[index])
-            index &+= 1
-        }
-        return Int(truncatingIfNeeded: mixed(hash ^ rest) >> 40) & (capacity - 1)
-    }
-
-    private static func mixed(_ word: UInt64) -> UInt64 {
-        let product = word &* 0x9E37_79B9_7F4A_7C15
-        return product ^ product >> 29
     }
 }

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// Reads where a message goes: python-socketio's `PubSubManager._thread` and its `_handle_…` methods.
 struct Route {

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// Senders that are known to write `data` bare, whether their messages have a `binary` key (5.14.2 to 5.15.0) or not.
 ///

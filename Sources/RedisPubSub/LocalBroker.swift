@@ -18,10 +18,6 @@ package final class LocalBroker: PubSubBroker {
         delegate.subscriptionChanged(.subscribed)
     }
 
-    package func publish(_ payload: ByteBuffer, to redisChannel: String) -> EventLoopFuture<Int> {
-        isShutDown ? eventLoop.makeFailedFuture(RedisError.shutDown) : eventLoop.makeSucceededFuture(0)
-    }
-
     package func publish(_ batch: RedisPublishBatch) -> EventLoopFuture<Void> {
         isShutDown ? eventLoop.makeFailedFuture(RedisError.shutDown) : eventLoop.makeSucceededVoidFuture()
     }

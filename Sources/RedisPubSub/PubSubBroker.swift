@@ -15,17 +15,17 @@ package protocol PubSubBroker: AnyObject {
     /// - Parameter delegate: kept alive until `shutdown`. Call once.
     func start(delegate: any PubSubDelegate)
 
-    /// Publishes one message.
+    /// Publishes one message, as a batch of its own.
     ///
-    /// - Returns: the number of receivers that the server counted (`PUBLISH`), ours included; 0 without a server.
-    ///   Fails with a ``RedisError`` at once when the server is known to be away, within the command timeout otherwise.
-    ///   After a failure the message may or may not have been published.
+    /// - Returns: the number of receivers that the server counted (`PUBLISH`), ours included; 0 without a server. Fails as
+    ///   `publish` of a batch does.
     func publish(_ payload: ByteBuffer, to redisChannel: String) -> EventLoopFuture<Int>
 
     /// Publishes a batch in one write.
     ///
-    /// - Returns: succeeds when the server has replied to each message. Fails as `publish` of one message does; the batch's
-    ///   `replyCount` is the number of replies until then.
+    /// - Returns: succeeds when the server has replied to each message. Fails with a ``RedisError`` at once when the server is
+    ///   known to be away, within the command timeout otherwise; the batch's `replyCount` is the number of replies until then.
+    ///   After a failure, messages without a reply may or may not have been published.
     func publish(_ batch: RedisPublishBatch) -> EventLoopFuture<Void>
 
     /// The known reason why a message of so many bytes can't be published now, if there is one: no connection, a full queue, or
@@ -43,6 +43,15 @@ package protocol PubSubBroker: AnyObject {
 }
 
 extension PubSubBroker {
+    package func publish(_ payload: ByteBuffer, to redisChannel: String) -> EventLoopFuture<Int> {
+        var redisChannel = redisChannel
+        let batch = RedisPublishBatch(capacity: payload.readableBytes + redisChannel.utf8.count + 64)
+        payload.withUnsafeReadableBytes { payload in
+            redisChannel.withUTF8 { batch.append(payload, to: UnsafeRawBufferPointer($0)) }
+        }
+        return publish(batch).assumeIsolated().map { batch.receiverCount }.nonisolated()
+    }
+
     package func obstacle(toPublishing byteCount: Int) -> RedisError? { nil }
 }
 

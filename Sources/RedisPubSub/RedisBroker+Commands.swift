@@ -2,16 +2,10 @@ import NIOCore
 
 /// Commands: publishing and reading.
 extension RedisBroker {
-    package func publish(_ payload: ByteBuffer, to redisChannel: String) -> EventLoopFuture<Int> {
-        let promise = eventLoop.makePromise(of: Int.self)
-        send(.publish(promise)) { RedisCommand.publish(payload, to: redisChannel) }
-        return promise.futureResult
-    }
-
     package func publish(_ batch: RedisPublishBatch) -> EventLoopFuture<Void> {
         guard batch.messageCount > 0 else { return eventLoop.makeSucceededVoidFuture() }
         let promise = eventLoop.makePromise(of: Void.self)
-        send(.publishes(batch, promise)) { batch.commands }
+        send(.publish(batch, promise), batch.commands)
         return promise.futureResult
     }
 
@@ -28,23 +22,27 @@ extension RedisBroker {
 
     /// Reads a key, and sets it first if it doesn't exist. Needs the right to `EVAL`. Fails as `get` does.
     package func get(_ key: [UInt8], orSet value: [UInt8]) -> EventLoopFuture<ByteBuffer?> {
-        let promise = eventLoop.makePromise(of: ByteBuffer?.self)
-        send(.get(promise)) { RedisCommand.get(key, orSet: value) }
-        return promise.futureResult
+        query(.get, RedisCommand.get(key, orSet: value)).map { $0.bytes }
     }
 
     /// The channels that have subscribers at present (`PUBSUB CHANNELS`), in the server's order. Fails as `publish` does.
     ///
     /// Patterns do not count as subscriptions there.
     package func activeChannels() -> EventLoopFuture<[ByteBuffer]> {
-        let promise = eventLoop.makePromise(of: [ByteBuffer].self)
-        send(.channels(promise)) { RedisCommand.words(["PUBSUB", "CHANNELS"]) }
+        query(.channels, RedisCommand.words(["PUBSUB", "CHANNELS"])).map { reply in
+            if case .texts(let names) = reply { names } else { [] }
+        }
+    }
+
+    private func query(_ command: RedisError.Command, _ bytes: ByteBuffer) -> EventLoopFuture<RedisReply> {
+        let promise = eventLoop.makePromise(of: RedisReply.self)
+        send(.query(command, promise), bytes)
         return promise.futureResult
     }
 
-    private func send(_ command: RedisPendingCommands.Command, _ bytes: () -> ByteBuffer) {
+    private func send(_ command: RedisPendingCommands.Command, _ bytes: ByteBuffer) {
         guard !isShutDown else { return command.fail(.shutDown) }
         guard let commands else { return command.fail(.notConnected) }
-        commands.send(command, bytes())
+        commands.send(command, bytes)
     }
 }

@@ -13,11 +13,9 @@ import NIOCore
 package final class RedisBroker: PubSubBroker {
     package let eventLoop: any EventLoop
 
-    private let url: RedisURL
+    private let context: RedisContext
     private let channels: [String]
     private let patterns: [String]
-    private let configuration: RedisConfiguration
-    private let logger: Logger
     private var delegate: (any PubSubDelegate)?
     private(set) var isShutDown = false
 
@@ -33,8 +31,6 @@ package final class RedisBroker: PubSubBroker {
     private var subscriptionState: SubscriptionState?
     /// The last loss, until its cause is known.
     private var loss: RedisUnexplainedLoss?
-    /// The broker's own counts, and those of its former links.
-    private var ownCounters = RedisCounters()
 
     /// - Parameters:
     ///   - channels: the channels to subscribe to. Without any, and without patterns, the broker only sends commands.
@@ -45,28 +41,20 @@ package final class RedisBroker: PubSubBroker {
         url: RedisURL, channels: [String], patterns: [String] = [], eventLoop: any EventLoop, logger: Logger,
         configuration: RedisConfiguration = .init()
     ) {
-        self.url = url
         self.channels = channels
         self.patterns = patterns
         self.eventLoop = eventLoop
         var configuration = configuration
         configuration.apply(url.options)
         configuration.rights = RedisRights(user: url.user, channels: channels + patterns)
-        self.configuration = configuration
-        keys = RedisKeyReader(url: url, configuration: configuration, eventLoop: eventLoop)
         var logger = logger
         logger[metadataKey: "redis"] = "\(url)"
-        self.logger = logger
+        context = RedisContext(url: url, configuration: configuration, eventLoop: eventLoop, logger: logger)
+        keys = RedisKeyReader(context)
         outages = RedisOutageLog(logger: logger, start: eventLoop.now)
     }
 
-    /// The sum over all connections so far.
-    package var counters: RedisCounters {
-        let parts = [
-            subscription?.counters, commands?.counters, sentinel?.counters, formerMaster?.counters, keys.counters,
-        ]
-        return parts.compactMap { $0 }.reduce(into: ownCounters) { $0.add($1) }
-    }
+    package var counters: RedisCounters { context.counts.total }
 
     package func start(delegate: any PubSubDelegate) {
         if !isShutDown { self.delegate = delegate }
@@ -76,9 +64,10 @@ package final class RedisBroker: PubSubBroker {
     /// Connects without a delegate, for commands only.
     package func start() {
         guard !isShutDown, commands == nil else { return }
-        outages = RedisOutageLog(logger: logger, start: eventLoop.now)
-        locator = makeLocator()
-        let commands = makeLink(nil) { $0.commandsChanged($1) }
+        outages = RedisOutageLog(logger: context.logger, start: eventLoop.now)
+        let locator = makeLocator()
+        self.locator = locator
+        let commands = makeLink(nil, locator) { $0.commandsChanged($1) }
         self.commands = commands
         connectSubscription()
         commands.connect()
@@ -86,15 +75,12 @@ package final class RedisBroker: PubSubBroker {
     }
 
     private func connectSubscription() {
-        guard let delegate, let commands, !channels.isEmpty || !patterns.isEmpty else { return }
-        let subscription = makeLink(RedisSubscription(channels: channels, patterns: patterns, delegate: delegate)) {
-            $0.subscriptionChanged($1)
-        }
+        guard let delegate, let commands, let locator, !channels.isEmpty || !patterns.isEmpty else { return }
+        let subscribed = RedisSubscription(channels: channels, patterns: patterns, delegate: delegate)
+        let subscription = makeLink(subscribed, locator) { $0.subscriptionChanged($1) }
         self.subscription = subscription
         watch?.stop()
-        watch = RedisServerWatch(
-            eventLoop: eventLoop, interval: configuration.watchInterval, logger: logger, subscription: subscription,
-            commands: commands)
+        watch = RedisServerWatch(context, subscription: subscription, commands: commands)
         if commands.isReady, let endpoint = commands.target { commandsAreReady(at: endpoint) }
         subscription.connect()
     }
@@ -102,50 +88,43 @@ package final class RedisBroker: PubSubBroker {
     private var sentinel: RedisSentinel? { locator as? RedisSentinel }
 
     private func makeLocator() -> any RedisLocator {
-        guard case .sentinel(let service) = url.topology else { return RedisSeeds(url.endpoints, eventLoop: eventLoop) }
+        guard case .sentinel(let service) = context.url.topology else {
+            return RedisSeeds(context.url.endpoints, eventLoop: eventLoop)
+        }
         // As in python-socketio the channel names a service that the URL doesn't name.
         let name = service ?? channels.first ?? "flask-socketio"
-        return RedisSentinel(
-            url: url, service: name, configuration: configuration, eventLoop: eventLoop, logger: logger
-        ) {
-            [weak self] in self?.follow($0, since: $1)
-        }
+        return RedisSentinel(context, service: name) { [weak self] in self?.follow($0, since: $1) }
     }
 
     /// Goes to the new master at once, and keeps the subscription at the old one for a while.
     private func follow(_ master: RedisURL.Endpoint, since: NIODeadline) {
-        ownCounters.failovers += 1
-        logger.notice("Another master is followed", metadata: ["master": "\(master)"])
+        context.counts.total.failovers += 1
+        context.logger.notice("Another master is followed", metadata: ["master": "\(master)"])
         let cause = RedisError.failedOver(to: "\(master)")
         if commands?.target != master || commands?.isReady == false { commands?.leave(cause) }
         if formerMaster?.endpoint == master { leaveFormerMaster() }
         guard let old = subscription, old.target != master || !old.isReady else { return }
         guard old.isReady else { return old.leave(cause) }
         leaveFormerMaster()
-        formerMaster = RedisFormerMaster(
-            subscription: old, url: url, configuration: configuration, eventLoop: eventLoop,
-            ended: { [weak self] in self?.leaveFormerMaster() })
-        ownCounters.losses += 1
+        formerMaster = RedisFormerMaster(subscription: old, context) { [weak self] in self?.leaveFormerMaster() }
+        context.counts.total.losses += 1
         noteLoss(cause, since: min(since, old.provenUntilNow ?? since))
         connectSubscription()
     }
 
     private func leaveFormerMaster() {
-        guard let former = formerMaster else { return }
+        formerMaster?.leave()
         formerMaster = nil
-        former.leave()
-        ownCounters.add(former.counters)
     }
 
     /// The server's limit on the output that waits for the subscription; Redis's default until it is known.
     package var outputBufferLimit: RedisOutputBufferLimit { watch?.limit ?? RedisOutputBufferLimit() }
 
     private func makeLink(
-        _ subscription: RedisSubscription?, notify: @escaping (RedisBroker, RedisLink.Event) -> Void
+        _ subscription: RedisSubscription?, _ locator: any RedisLocator,
+        notify: @escaping (RedisBroker, RedisLink.Event) -> Void
     ) -> RedisLink {
-        RedisLink(
-            subscription: subscription, url: url, configuration: configuration, eventLoop: eventLoop, locator: locator
-        ) { [weak self] event in
+        RedisLink(context, subscription: subscription, locator: locator) { [weak self] event in
             if let self { notify(self, event) }
         }
     }
@@ -158,7 +137,6 @@ package final class RedisBroker: PubSubBroker {
         var ends = [subscription, commands].compactMap { $0?.stop() } + [keys.stop()]
         if let sentinel { ends.append(sentinel.stop()) }
         // The links retain the delegate too.
-        ownCounters = counters
         (subscription, commands, locator, watch) = (nil, nil, nil, nil)
         return EventLoopFuture.andAllComplete(ends, on: eventLoop)
     }
@@ -166,7 +144,7 @@ package final class RedisBroker: PubSubBroker {
     private func subscriptionChanged(_ event: RedisLink.Event) {
         switch event {
         case .ready:
-            ownCounters.subscriptions += 1
+            context.counts.total.subscriptions += 1
             loss?.until = eventLoop.now
             // First, so that a delegate can send commands at once.
             commands?.serverIsBack()
@@ -175,7 +153,7 @@ package final class RedisBroker: PubSubBroker {
             explainLoss()
             watch?.beginAnew()
         case .down(let cause, let wasReady):
-            if wasReady { ownCounters.losses += 1 }
+            if wasReady { context.counts.total.losses += 1 }
             noteDown(cause, wasReady: wasReady)
             // One interval for each outage: failed attempts to reconnect neither begin a new one nor change its cause.
             noteLoss(cause, since: wasReady ? subscription?.provenUntil ?? eventLoop.now : outages.since)
@@ -198,7 +176,7 @@ package final class RedisBroker: PubSubBroker {
 
     private func commandsAreReady(at endpoint: RedisURL.Endpoint) {
         watch?.commandsAreReady(at: endpoint) { [weak self] in self?.delegate?.outputBufferLimitChanged($0) }
-        guard case .cluster = url.topology, let connection = commands?.connection else { return }
+        guard case .cluster = context.url.topology, let connection = commands?.connection else { return }
         (locator as? RedisSeeds)?.learnNodes(over: connection, to: endpoint)
     }
 
@@ -241,8 +219,8 @@ package final class RedisBroker: PubSubBroker {
     }
 
     private func conclude(_ loss: RedisUnexplainedLoss, _ better: RedisError?) {
-        if case .outputBufferFull = better { ownCounters.outputBufferLosses += 1 }
-        let explained = loss.explained(by: better, at: eventLoop.now, outputBufferLimit, logger)
+        if case .outputBufferFull = better { context.counts.total.outputBufferLosses += 1 }
+        let explained = loss.explained(by: better, at: eventLoop.now, outputBufferLimit, context.logger)
         delegate?.subscriptionLossExplained(explained)
     }
 }

@@ -41,6 +41,15 @@ package struct RedisConfiguration: Sendable {
         if let interval = options.pingInterval { pingInterval = interval }
     }
 
+    /// Tightens the times for a connection to a sentinel, which is asked once a second: one that takes longer is left for the
+    /// next one.
+    mutating func limitForSentinels() {
+        connectTimeout = min(connectTimeout, .seconds(1))
+        commandTimeout = min(commandTimeout, .seconds(1))
+        backoff.maximum = min(backoff.maximum, .seconds(1))
+        backoff.afterRefusal = min(backoff.afterRefusal, .seconds(2))
+    }
+
     /// Delays between attempts to connect: doubling, capped, with jitter, so that many servers don't reconnect in step.
     package struct Backoff: Sendable {
         /// The delay before the first retry. Default 0.1 s.

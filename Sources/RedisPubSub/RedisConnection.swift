@@ -9,11 +9,9 @@ final class RedisConnection: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private let url: RedisURL
+    private let context: RedisContext
     /// The server, once it is known.
     var endpoint: RedisURL.Endpoint?
-    private let configuration: RedisConfiguration
-    private let eventLoop: any EventLoop
     /// A reference cycle until the connection ends.
     private let owner: RedisLink
     private let reader: RedisReplyReader
@@ -21,7 +19,7 @@ final class RedisConnection: ChannelInboundHandler {
     // Exclusivity is unchecked for these two: they are accessed for each message or read, and call nothing meanwhile.
     @exclusivity(unchecked) private(set) var state: RedisConnectionState
     @exclusivity(unchecked) private var hasDelivered = false
-    private var context: ChannelHandlerContext?
+    private var handlerContext: ChannelHandlerContext?
     private var isFlushScheduled = false
 
     private var handshakeTimer: Scheduled<Void>?
@@ -30,47 +28,46 @@ final class RedisConnection: ChannelInboundHandler {
 
     /// - Parameters:
     ///   - subscription: nil for a connection for commands.
-    ///   - wantsMaster: whether a server that is no master (`ROLE`) is left at once.
+    ///   - wantsMaster: true to leave a server at once if it is no master (`ROLE`).
     init(
-        subscription: RedisSubscription?, url: RedisURL, configuration: RedisConfiguration, eventLoop: any EventLoop,
-        owner: RedisLink, wantsMaster: Bool = false
+        _ context: RedisContext, subscription: RedisSubscription?, owner: RedisLink, wantsMaster: Bool = false
     ) {
-        self.url = url
-        self.configuration = configuration
-        self.eventLoop = eventLoop
+        self.context = context
         self.owner = owner
         delegate = subscription?.delegate
         state = RedisConnectionState(
-            channels: subscription?.channels ?? [], patterns: subscription?.patterns ?? [], url: url,
-            configuration: configuration, wantsMaster: wantsMaster)
-        reader = RedisReplyReader(maximumReplyBytes: configuration.maximumReplyBytes)
+            channels: subscription?.channels ?? [], patterns: subscription?.patterns ?? [], url: context.url,
+            configuration: context.configuration, wantsMaster: wantsMaster)
+        reader = RedisReplyReader(maximumReplyBytes: context.configuration.maximumReplyBytes)
         reader.keepsArrays = true
         reader.delegate = delegate
     }
 
+    private var eventLoop: any EventLoop { context.eventLoop }
+
     var isClosed: Bool { state.isClosed }
 
-    /// Whether a reply has begun and not ended.
+    /// True if a reply has begun and not ended.
     var isWithinReply: Bool { reader.isWithinReply }
 
     /// The channel that carries the connection, from connecting to the end.
-    var channel: (any Channel)? { context?.channel }
+    var channel: (any Channel)? { handlerContext?.channel }
 
     // MARK: Connecting
 
     /// Starts the timer that bounds connecting and the handshake.
     func start() {
-        let deadline = eventLoop.now + TimeAmount(configuration.connectTimeout)
+        let deadline = eventLoop.now + TimeAmount(context.configuration.connectTimeout)
         handshakeTimer = schedule(at: deadline) { $0.end($0.state.handshakeTimeout) }
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
-        self.context = context
+        handlerContext = context
         if context.channel.isActive { perform(state.connected(at: eventLoop.now)) }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        self.context = nil
+        handlerContext = nil
         end(.closedByServer)
     }
 
@@ -83,31 +80,34 @@ final class RedisConnection: ChannelInboundHandler {
 
     /// Sends a command, or holds it until the handshake is over; fails it at once when too many commands wait.
     func send(_ command: RedisPendingCommands.Command, _ bytes: ByteBuffer) {
-        let action = state.send(command, bytes, deadline: eventLoop.now + TimeAmount(configuration.commandTimeout))
+        let action = state.send(
+            command, bytes, deadline: eventLoop.now + TimeAmount(context.configuration.commandTimeout))
         switch action {
-        case .fail(_, .queueFull): owner.counters.refusedCommands += command.replyCount
+        case .fail(_, .queueFull): context.counts.total.refusedCommands += command.replyCount
         case .fail: break
         default:
-            owner.counters.commands += command.replyCount
+            context.counts.total.commands += command.replyCount
             if expiryTimer == nil { scheduleExpiry() }
         }
         perform(action)
     }
 
     /// Sends a command of our own on a ready connection: not counted, not bounded, and never expired.
-    func sendInternal(_ command: RedisPendingCommands.Command, _ bytes: ByteBuffer) {
-        perform(state.sendInternal(command, bytes))
+    func ask(_ command: RedisError.Command, _ words: [String]) -> EventLoopFuture<RedisReply> {
+        let promise = eventLoop.makePromise(of: RedisReply.self)
+        perform(state.sendInternal(.query(command, promise), RedisCommand.words(words)))
+        return promise.futureResult
     }
 
     /// Flushes once per turn of the loop: commands given together leave in one system call.
     private func write(_ buffer: ByteBuffer) {
-        guard let context, buffer.readableBytes > 0 else { return }
-        context.write(wrapOutboundOut(buffer), promise: nil)
+        guard let handlerContext, buffer.readableBytes > 0 else { return }
+        handlerContext.write(wrapOutboundOut(buffer), promise: nil)
         guard !isFlushScheduled else { return }
         isFlushScheduled = true
         eventLoop.assumeIsolated().execute { [weak self] in
             self?.isFlushScheduled = false
-            self?.context?.flush()
+            self?.handlerContext?.flush()
         }
     }
 
@@ -115,10 +115,9 @@ final class RedisConnection: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isClosed else { return }
-        var buffer = unwrapInboundIn(data)
+        let buffer = unwrapInboundIn(data)
         let firstByte = buffer.getInteger(at: buffer.readerIndex, as: UInt8.self)
         if let failure = state.received(firstByte: firstByte) { return end(failure) }
-        takeRepliesToBatches(&buffer)
         var messages = 0
         var messageBytes = 0
         var failure: RedisError?
@@ -142,19 +141,10 @@ final class RedisConnection: ChannelInboundHandler {
         }
         if messages > 0 {
             hasDelivered = true
-            owner.counters.messages += messages
-            owner.counters.messageBytes += messageBytes
+            self.context.counts.total.messages += messages
+            self.context.counts.total.messageBytes += messageBytes
         }
         if let failure { end(failure) } else if isClosed { endBatch() }
-    }
-
-    private func takeRepliesToBatches(_ buffer: inout ByteBuffer) {
-        while reader.isIdle, buffer.readableBytes > 0,
-            let (taken, action) = buffer.withUnsafeReadableBytes({ state.takeRepliesToBatch($0) })
-        {
-            buffer.moveReaderIndex(forwardBy: taken)
-            perform(action)
-        }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -174,13 +164,13 @@ final class RedisConnection: ChannelInboundHandler {
         switch action {
         case .none: break
         case .write(let bytes): write(bytes)
-        case .complete(let command, let reply): return command.complete(with: reply, configuration.rights)
+        case .complete(let command, let reply): return command.complete(with: reply, context.configuration.rights)
         case .fail(let command, let cause): command.fail(cause)
         case .close(let cause): return cause
         case .becomeReady(let held):
             handshakeTimer?.cancel()
             write(held)
-            state.becameReady(at: eventLoop.now)
+            state.liveness.becameReady(at: eventLoop.now)
             scheduleLiveness()
             owner.connectionIsReady(self)
         }
@@ -207,8 +197,8 @@ final class RedisConnection: ChannelInboundHandler {
 
     private func expireCommands() {
         let now = eventLoop.now
-        while let command = state.popExpired(now: now) {
-            owner.counters.expiredCommands += command.replyCount
+        while let command = state.pending.popExpired(now: now) {
+            context.counts.total.expiredCommands += command.replyCount
             command.fail(.commandTimedOut)
         }
         scheduleExpiry()
@@ -223,14 +213,16 @@ final class RedisConnection: ChannelInboundHandler {
     // MARK: The end
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        guard let tls = url.options.tls else { return end(state.isUnanswered ? .closedUnheard : .reading(error)) }
+        guard let tls = self.context.url.options.tls else {
+            return end(state.isUnanswered ? .closedWithoutReply : .reading(error))
+        }
         let certificate = try? context.pipeline.syncOperations.nioSSL_peerCertificate()
         let server = tls.serverName ?? endpoint?.description ?? ""
         end(RedisTLSFailure.cause(error, certificate: certificate, server: server))
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        end(state.isUnanswered ? .closedUnheard : .closedByServer)
+        end(state.isUnanswered ? .closedWithoutReply : .closedByServer)
         context.fireChannelInactive()
     }
 
@@ -242,7 +234,7 @@ final class RedisConnection: ChannelInboundHandler {
         for timer in [handshakeTimer, livenessTimer, expiryTimer] { timer?.cancel() }
         for command in commands { command.fail(cause) }
         reader.delegate = nil
-        context?.close(promise: nil)
+        handlerContext?.close(promise: nil)
         owner.connectionHasEnded(self, cause)
     }
 }

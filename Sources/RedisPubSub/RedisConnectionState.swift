@@ -32,14 +32,14 @@ struct RedisConnectionState {
     private let rights: RedisRights
     private var phase = Phase.connecting
     private var handshake: RedisHandshake
-    private(set) var liveness: RedisLiveness
-    private(set) var pending: RedisPendingCommands
+    var liveness: RedisLiveness
+    var pending: RedisPendingCommands
     /// Commands given before the handshake was over.
     private var heldCommands = ByteBuffer()
 
     /// - Parameters:
     ///   - channels: empty, as `patterns`, for a connection for commands.
-    ///   - wantsMaster: whether a server that is no master (`ROLE`) is left at once.
+    ///   - wantsMaster: true to leave a server at once if it is no master (`ROLE`).
     init(
         channels: [String], patterns: [String], url: RedisURL, configuration: RedisConfiguration,
         wantsMaster: Bool = false
@@ -56,20 +56,20 @@ struct RedisConnectionState {
             maximumCount: configuration.maximumPendingCommands, maximumBytes: configuration.maximumPendingBytes)
     }
 
-    var isClosed: Bool { if case .closed = phase { true } else { false } }
-    private var isReady: Bool { if case .ready = phase { true } else { false } }
+    var isClosed: Bool { phase == .closed }
+    private var isReady: Bool { phase == .ready }
 
     /// Of a subscription: the server's number for this connection.
     var clientID: Int64? { handshake.clientID }
 
-    /// Whether arrays are replies to commands. A subscription receives only messages and confirmations after its first replies.
+    /// True if arrays are replies to commands. A subscription receives only messages and confirmations after its first replies.
     var keepsArrays: Bool { !isSubscription || handshake.expectsReply }
 
     // MARK: Bytes
 
     /// The socket is connected.
     mutating func connected(at now: NIODeadline) -> Action {
-        guard case .connecting = phase else { return .none }
+        guard phase == .connecting else { return .none }
         phase = .handshake
         liveness.handshakeBegins(at: now)
         return .write(handshake.commands)
@@ -84,10 +84,10 @@ struct RedisConnectionState {
         return nil
     }
 
-    /// Whether the server hasn't replied to the first command yet. A TLS port then closes the connection without an alert.
-    var isUnanswered: Bool { if case .handshake = phase { isPlain && !liveness.hasReceived } else { false } }
+    /// True if the server hasn't replied to the first command yet. A TLS port then closes the connection without an alert.
+    var isUnanswered: Bool { phase == .handshake && isPlain && !liveness.hasReceived }
 
-    /// Why the handshake takes too long.
+    /// The error of a handshake that takes too long.
     var handshakeTimeout: RedisError {
         guard !isPlain, !liveness.hasReceived, phase != .connecting else { return .connectTimedOut }
         return .tls(reason: "the server did not reply to the handshake; is this its TLS port?")
@@ -97,7 +97,7 @@ struct RedisConnectionState {
 
     /// Takes any reply but a message.
     mutating func received(_ reply: RedisReply, from endpoint: RedisURL.Endpoint?) -> Action {
-        if case .handshake = phase {
+        if phase == .handshake {
             switch handshake.received(reply, from: endpoint) {
             case .wait: return .none
             case .close(let cause): return .close(cause)
@@ -109,11 +109,6 @@ struct RedisConnectionState {
         }
         guard isSubscription else { return pending.received(reply) }
         return liveness.received(reply, rights).map { .close($0) } ?? .none
-    }
-
-    /// Takes replies to a batch of messages; see ``RedisPendingCommands``.
-    mutating func takeRepliesToBatch(_ bytes: UnsafeRawBufferPointer) -> (taken: Int, action: Action)? {
-        isReady ? pending.takeRepliesToBatch(bytes) : nil
     }
 
     // MARK: Commands
@@ -136,17 +131,7 @@ struct RedisConnectionState {
         return .write(bytes)
     }
 
-    func obstacle(toSending byteCount: Int) -> RedisError? {
-        if pending.isOverdue { return .commandTimedOut }
-        return pending.mayAppend(byteCount: byteCount) ? nil : .queueFull
-    }
-
-    /// The next command whose time is over; it counts as expired from then on.
-    mutating func popExpired(now: NIODeadline) -> RedisPendingCommands.Command? { pending.popExpired(now: now) }
-
     // MARK: PINGs and the end
-
-    mutating func becameReady(at now: NIODeadline) { liveness.becameReady(at: now) }
 
     /// The deadline of `liveness` has passed.
     mutating func livenessIsDue(at now: NIODeadline) -> RedisLiveness.Action {

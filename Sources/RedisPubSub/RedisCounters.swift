@@ -1,4 +1,4 @@
-/// Counts of a ``RedisBroker`` since its start.
+/// Counts of a ``RedisBroker`` since its start, over all its connections.
 package struct RedisCounters: Sendable, Equatable {
     /// Published messages passed to the delegate, and the bytes of their payloads.
     package var messages = 0
@@ -6,7 +6,7 @@ package struct RedisCounters: Sendable, Equatable {
     /// How often the subscription was established, the first time included, and lost.
     package var subscriptions = 0
     package var losses = 0
-    /// Attempts to connect, and those that failed; both connections.
+    /// Attempts to connect, and those that failed.
     package var connectionAttempts = 0
     package var failedAttempts = 0
     /// PUBLISH and GET: sent, without a reply in time, and not sent because there was no connection or the queue was full.
@@ -17,7 +17,6 @@ package struct RedisCounters: Sendable, Equatable {
     package var oversizeReplies = 0
     package var malformedReplies = 0
     package var silentPeers = 0
-
     /// Losses caused by the server's output buffer limit.
     package var outputBufferLosses = 0
     /// How often another master was followed, and reads redirected to another node of a cluster.
@@ -25,22 +24,4 @@ package struct RedisCounters: Sendable, Equatable {
     package var redirects = 0
 
     package init() {}
-
-    mutating func add(_ other: RedisCounters) {
-        messages += other.messages
-        messageBytes += other.messageBytes
-        subscriptions += other.subscriptions
-        losses += other.losses
-        connectionAttempts += other.connectionAttempts
-        failedAttempts += other.failedAttempts
-        commands += other.commands
-        expiredCommands += other.expiredCommands
-        refusedCommands += other.refusedCommands
-        oversizeReplies += other.oversizeReplies
-        malformedReplies += other.malformedReplies
-        silentPeers += other.silentPeers
-        outputBufferLosses += other.outputBufferLosses
-        failovers += other.failovers
-        redirects += other.redirects
-    }
 }

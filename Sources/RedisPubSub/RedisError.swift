@@ -33,7 +33,7 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The server accepts TLS only, and the URL doesn't ask for it.
     case needsTLS
     /// The server closed the connection before it had sent anything, as TLS ports do with clients that don't use TLS.
-    case closedUnheard
+    case closedWithoutReply
     /// The server is a replica, although it was taken for the master.
     case notMaster(endpoint: String)
     /// The sentinels reply, and none knows a master of this name.
@@ -66,6 +66,15 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
         case configuration = "CONFIG GET"
         case cluster = "CLUSTER NODES"
         case asking = "ASKING"
+
+        /// True if a reply, which is no error, fits the command. Another one means that the server is no Redis.
+        func accepts(_ reply: RedisReply) -> Bool {
+            switch (self, reply) {
+            case (.get, .bulk), (.get, .null), (.channels, .texts): true
+            case (.get, _), (.channels, _): false
+            default: true
+            }
+        }
     }
 
     package var description: String {
@@ -86,7 +95,7 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
         case .shutDown: "the connection to Redis has been shut down"
         case .tls(let reason): "TLS with Redis failed: \(reason)"
         case .needsTLS: "the server at the Redis address speaks TLS: write rediss:// instead of redis://"
-        case .closedUnheard:
+        case .closedWithoutReply:
             "the server at the Redis address closed the connection without a reply; if that is a TLS port, write rediss:// instead of redis://"
         case .notMaster(let endpoint): "the server \(endpoint) is a replica, not the master"
         case .noMaster(let service):
@@ -106,15 +115,15 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
         if case .refused = self { true } else { false }
     }
 
-    /// Whether the server is away, as it is while it restarts.
+    /// True if the server is away, as it is while it restarts.
     var isOfServerAway: Bool {
         switch self {
-        case .unreachable, .closedByServer, .closedUnheard, .broken: true
+        case .unreachable, .closedByServer, .closedWithoutReply, .broken: true
         default: false
         }
     }
 
-    /// Whether AUTH with a user was refused by a Redis before 6, which accepts a password only.
+    /// True if AUTH with a user was refused by a Redis before 6, which accepts a password only.
     var isOfServerWithoutUsers: Bool {
         if case .refused(.auth, let message) = self { message.contains("wrong number of arguments") } else { false }
     }

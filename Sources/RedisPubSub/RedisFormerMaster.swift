@@ -10,40 +10,25 @@ final class RedisFormerMaster {
     /// then receive, from the replica, the messages published at the new master. So another client waits to be disconnected.
     private var witness: RedisLink?
     private var timer: Scheduled<Void>?
-    private let ended: () -> Void
 
     /// - Parameter ended: called when it is time to call `leave`.
-    init(
-        subscription: RedisLink, url: RedisURL, configuration: RedisConfiguration, eventLoop: any EventLoop,
-        ended: @escaping () -> Void
-    ) {
+    init(subscription: RedisLink, _ context: RedisContext, ended: @escaping () -> Void) {
         self.subscription = subscription
-        self.ended = ended
         subscription.retire()
         if let target = subscription.target {
-            let locator = RedisSeeds([target], eventLoop: eventLoop, wantsMaster: true)
-            let witness = RedisLink(url: url, configuration: configuration, eventLoop: eventLoop, locator: locator) {
-                [weak self] event in
+            let locator = RedisSeeds([target], eventLoop: context.eventLoop, wantsMaster: true)
+            witness = RedisLink(context, locator: locator) { event in
                 switch event {
-                case .down(cause: .notMaster, _), .down(_, wasReady: true): self?.ended()
+                case .down(cause: .notMaster, _), .down(_, wasReady: true): ended()
                 case .ready, .down: break
                 }
             }
-            self.witness = witness
-            witness.connect()
+            witness?.connect()
         }
-        timer = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(configuration.lingerTime)) { [weak self] in
-            self?.ended()
-        }
+        timer = context.schedule(in: context.configuration.lingerTime, ended)
     }
 
     var endpoint: RedisURL.Endpoint? { subscription.target }
-
-    var counters: RedisCounters {
-        var sum = subscription.counters
-        if let witness { sum.add(witness.counters) }
-        return sum
-    }
 
     /// Ends both connections.
     func leave() {

@@ -28,7 +28,7 @@ struct RedisHandshake {
 
     /// - Parameters:
     ///   - channels: empty, as `patterns`, for a connection for commands.
-    ///   - wantsMaster: whether a server whose reply to ROLE is not `master` is left at once.
+    ///   - wantsMaster: true to leave a server at once if its reply to ROLE is not `master`.
     init(url: RedisURL, channels: [String], patterns: [String], wantsMaster: Bool, rights: RedisRights) {
         self.url = url
         self.channels = channels
@@ -47,7 +47,7 @@ struct RedisHandshake {
         }
     }
 
-    /// Whether a command other than SUBSCRIBE and PSUBSCRIBE has no reply yet.
+    /// True if a command other than SUBSCRIBE and PSUBSCRIBE has no reply yet.
     var expectsReply: Bool { !unanswered.isEmpty }
 
     /// All commands, to be sent in one write.
@@ -55,16 +55,17 @@ struct RedisHandshake {
         var buffer = ByteBuffer()
         for command in unanswered {
             switch command {
-            case .auth: RedisCommand.auth(user: url.user, password: url.password, to: &buffer)
-            case .setName: RedisCommand.words(["CLIENT", "SETNAME", url.options.clientName ?? ""], to: &buffer)
-            case .role: RedisCommand.words(["ROLE"], to: &buffer)
-            case .clientID: RedisCommand.words(["CLIENT", "ID"], to: &buffer)
-            case .select: RedisCommand.words(["SELECT", String(url.database)], to: &buffer)
-            case .ping: RedisCommand.words(["PING"], to: &buffer)
+            // Redis knows users since release 6; every release accepts the password alone.
+            case .auth: buffer.writeCommand([Array("AUTH".utf8)] + (url.user.map { [$0] } ?? []) + [url.password ?? []])
+            case .setName: buffer.writeCommand(["CLIENT", "SETNAME", url.options.clientName ?? ""].map(\.utf8))
+            case .role: buffer.writeCommand(["ROLE".utf8])
+            case .clientID: buffer.writeCommand(["CLIENT".utf8, "ID".utf8])
+            case .select: buffer.writeCommand(["SELECT".utf8, String(url.database).utf8])
+            case .ping: buffer.writeCommand(["PING".utf8])
             }
         }
-        if !channels.isEmpty { RedisCommand.words(["SUBSCRIBE"] + channels, to: &buffer) }
-        if !patterns.isEmpty { RedisCommand.words(["PSUBSCRIBE"] + patterns, to: &buffer) }
+        if !channels.isEmpty { buffer.writeCommand((["SUBSCRIBE"] + channels).map(\.utf8)) }
+        if !patterns.isEmpty { buffer.writeCommand((["PSUBSCRIBE"] + patterns).map(\.utf8)) }
         return buffer
     }
 

@@ -25,19 +25,14 @@ final class RedisKeyReader {
     /// Connections to nodes. For another one the connection used longest ago is closed.
     static let maximumLinks = 16
 
-    private let url: RedisURL
-    private let configuration: RedisConfiguration
-    private let eventLoop: any EventLoop
+    private let context: RedisContext
     private var links: [(endpoint: RedisURL.Endpoint, link: RedisLink)] = []
-    private(set) var counters = RedisCounters()
-    /// Whether GETRANGE has not been refused since the connection for commands was made.
+    /// False if GETRANGE has been refused since the connection for commands was made.
     private var permitsRanges = true
     private var isStopped = false
 
-    init(url: RedisURL, configuration: RedisConfiguration, eventLoop: any EventLoop) {
-        self.url = url
-        self.configuration = configuration
-        self.eventLoop = eventLoop
+    init(_ context: RedisContext) {
+        self.context = context
     }
 
     /// The connection for commands is new: rights may have changed, or the server.
@@ -57,10 +52,8 @@ final class RedisKeyReader {
     }
 
     private func get(_ command: ByteBuffer, over commands: RedisLink) -> EventLoopFuture<ByteBuffer?> {
-        let promise = eventLoop.makePromise(of: ByteBuffer?.self)
-        commands.send(.get(promise), command)
-        let endpoint = commands.target ?? url.endpoint
-        return following(promise.futureResult, askedAt: endpoint, command, steps: 0)
+        let reply = commands.query(.get, command).map { $0.bytes }
+        return following(reply, askedAt: commands.target ?? context.url.endpoint, command, steps: 0)
     }
 
     /// The reply, or the one of the node that it redirects to.
@@ -77,14 +70,11 @@ final class RedisKeyReader {
     }
 
     private func get(_ command: ByteBuffer, from redirection: Redirection, steps: Int) -> EventLoopFuture<ByteBuffer?> {
-        counters.redirects += 1
+        context.counts.total.redirects += 1
         let link = link(to: redirection.endpoint)
-        if redirection.isAsk {
-            link.send(.query(.asking, eventLoop.makePromise()), RedisCommand.words(["ASKING"]))
-        }
-        let promise = eventLoop.makePromise(of: ByteBuffer?.self)
-        link.send(.get(promise), command)
-        return following(promise.futureResult, askedAt: redirection.endpoint, command, steps: steps)
+        if redirection.isAsk { _ = link.query(.asking, RedisCommand.words(["ASKING"])) }
+        let reply = link.query(.get, command).map { $0.bytes }
+        return following(reply, askedAt: redirection.endpoint, command, steps: steps)
     }
 
     private func link(to endpoint: RedisURL.Endpoint) -> RedisLink {
@@ -94,10 +84,8 @@ final class RedisKeyReader {
             return entry.link
         }
         if links.count >= Self.maximumLinks { drop(links[0].endpoint) }
-        let link = RedisLink(
-            url: url, configuration: configuration, eventLoop: eventLoop,
-            locator: RedisSeeds([endpoint], eventLoop: eventLoop)
-        ) { [weak self] event in
+        let link = RedisLink(context, locator: RedisSeeds([endpoint], eventLoop: context.eventLoop)) {
+            [weak self] event in
             // A node that is away may never come back; the next redirection names another.
             if case .down = event { self?.drop(endpoint) }
         }
@@ -108,16 +96,14 @@ final class RedisKeyReader {
 
     private func drop(_ endpoint: RedisURL.Endpoint) {
         guard let index = links.firstIndex(where: { $0.endpoint == endpoint }) else { return }
-        let link = links.remove(at: index).link
-        counters.add(link.counters)
-        _ = link.stop()
+        _ = links.remove(at: index).link.stop()
     }
 
     func stop() -> EventLoopFuture<Void> {
         isStopped = true
         let ends = links.map { $0.link.stop() }
         links.removeAll()
-        return EventLoopFuture.andAllComplete(ends, on: eventLoop)
+        return EventLoopFuture.andAllComplete(ends, on: context.eventLoop)
     }
 
     /// The nodes in a reply to `CLUSTER NODES`, without those that have no address or haven't joined yet.

@@ -10,13 +10,8 @@ final class RedisLink {
         case down(cause: RedisError, wasReady: Bool)
     }
 
-    /// The link's connections count here too.
-    var counters = RedisCounters()
-
+    private let context: RedisContext
     private let subscription: RedisSubscription?
-    private let url: RedisURL
-    private let configuration: RedisConfiguration
-    private let eventLoop: any EventLoop
     private let locator: any RedisLocator
     var notify: ((Event) -> Void)?
 
@@ -25,7 +20,7 @@ final class RedisLink {
     private(set) var target: RedisURL.Endpoint?
     /// Of the last subscription that ended: all messages published before this time have arrived.
     private(set) var provenUntil: NIODeadline?
-    /// Whether the last connection ended within a reply.
+    /// True if the last connection ended within a reply.
     private(set) var hasEndedWithinReply = false
     /// When `connection` became ready.
     private(set) var readySince: NIODeadline?
@@ -33,22 +28,18 @@ final class RedisLink {
     private var failuresInARow = 0
     private var retryTimer: Scheduled<Void>?
     private var lastCauseIsRefusal = false
+    /// True if no other connection is made.
     private var isStopped = false
-    private var isRetired = false
 
     init(
-        subscription: RedisSubscription? = nil, url: RedisURL, configuration: RedisConfiguration,
-        eventLoop: any EventLoop, locator: (any RedisLocator)? = nil, notify: ((Event) -> Void)? = nil
+        _ context: RedisContext, subscription: RedisSubscription? = nil, locator: any RedisLocator,
+        notify: ((Event) -> Void)? = nil
     ) {
+        self.context = context
         self.subscription = subscription
-        self.url = url
-        self.configuration = configuration
-        self.eventLoop = eventLoop
-        self.locator = locator ?? RedisSeeds(url.endpoints, eventLoop: eventLoop)
+        self.locator = locator
         self.notify = notify
     }
-
-    var endpointCount: Int { locator.endpointCount }
 
     var isReady: Bool { readySince != nil }
 
@@ -58,13 +49,12 @@ final class RedisLink {
     func connect(withUser: Bool = true) {
         guard !isStopped, connection == nil else { return }
         retryTimer = nil
-        counters.connectionAttempts += 1
-        var url = url
-        if !withUser { url.user = nil }
+        context.counts.total.connectionAttempts += 1
+        var context = context
+        if !withUser { context.url.user = nil }
         let connection = RedisConnection(
-            subscription: subscription, url: url, configuration: configuration, eventLoop: eventLoop, owner: self,
-            wantsMaster: locator.wantsMaster)
-        namesUser = url.user != nil
+            context, subscription: subscription, owner: self, wantsMaster: locator.wantsMaster)
+        namesUser = context.url.user != nil
         self.connection = connection
         connection.start()
         locator.locate().assumeIsolated().whenComplete { result in
@@ -88,8 +78,11 @@ final class RedisLink {
     }
 
     private func bootstrap(_ endpoint: RedisURL.Endpoint) -> EventLoopFuture<any Channel> {
-        var bootstrap = ClientBootstrap(group: eventLoop).connectTimeout(TimeAmount(configuration.connectTimeout))
-        if url.options.isKeptAlive { bootstrap = bootstrap.channelOption(.socketOption(.so_keepalive), value: 1) }
+        let timeout = TimeAmount(context.configuration.connectTimeout)
+        var bootstrap = ClientBootstrap(group: context.eventLoop).connectTimeout(timeout)
+        if context.url.options.isKeptAlive {
+            bootstrap = bootstrap.channelOption(.socketOption(.so_keepalive), value: 1)
+        }
         switch endpoint {
         case .tcp(let host, let port): return bootstrap.connect(host: host, port: port)
         case .unixSocket(let path): return bootstrap.connect(unixDomainSocketPath: path)
@@ -101,7 +94,7 @@ final class RedisLink {
     private func attach(_ connection: RedisConnection, to channel: any Channel) {
         guard !connection.isClosed else { return channel.close(promise: nil) }
         do {
-            if let tls = url.options.tls, let endpoint = connection.endpoint {
+            if let tls = context.url.options.tls, let endpoint = connection.endpoint {
                 try channel.pipeline.syncOperations.addHandler(tls.makeHandler(for: endpoint))
             }
             try channel.pipeline.syncOperations.addHandler(connection)
@@ -136,64 +129,70 @@ final class RedisLink {
     func send(_ command: RedisPendingCommands.Command, _ bytes: ByteBuffer) {
         guard !isStopped else { return command.fail(.shutDown) }
         guard let connection else {
-            counters.refusedCommands += command.replyCount
+            context.counts.total.refusedCommands += command.replyCount
             return command.fail(.notConnected)
         }
         connection.send(command, bytes)
+    }
+
+    /// Sends a command that has one reply, as `send` does.
+    func query(_ command: RedisError.Command, _ bytes: ByteBuffer) -> EventLoopFuture<RedisReply> {
+        let promise = context.eventLoop.makePromise(of: RedisReply.self)
+        send(.query(command, promise), bytes)
+        return promise.futureResult
     }
 
     /// The known reason why a command sent now would fail, if there is one. Commands wait for the first connection, but not
     /// after a loss, since the server may not come back.
     func obstacle(toSending byteCount: Int) -> RedisError? {
         guard let connection, isReady || failuresInARow == 0 else { return .notConnected }
-        return connection.state.obstacle(toSending: byteCount)
+        return connection.state.pending.obstacle(toSending: byteCount)
     }
 
     /// Keeps the connection for as long as it lasts, and makes no other one; the owner is told of nothing more.
     func retire() {
-        isRetired = true
+        isStopped = true
         notify = nil
         retryTimer?.cancel()
     }
 
     /// Ends the connection for good. The future succeeds once its socket is closed.
     func stop() -> EventLoopFuture<Void> {
-        isStopped = true
-        retryTimer?.cancel()
-        notify = nil
+        retire()
         let closed = connection?.channel?.closeFuture
         connection?.end(.shutDown)
-        return closed ?? eventLoop.makeSucceededVoidFuture()
+        return closed ?? context.eventLoop.makeSucceededVoidFuture()
     }
 
     // MARK: Called by the connection
 
     func connectionIsReady(_ connection: RedisConnection) {
-        readySince = eventLoop.now
+        readySince = context.eventLoop.now
         notify?(.ready)
     }
 
     func connectionHasEnded(_ connection: RedisConnection, _ cause: RedisError) {
-        let readyFor = readySince.map { eventLoop.now - $0 }
+        let readyFor = readySince.map { context.eventLoop.now - $0 }
         readySince = nil
         self.connection = nil
         provenUntil = connection.state.liveness.provenUntil
         hasEndedWithinReply = connection.isWithinReply
-        guard !isStopped, !isRetired else { return }
+        guard !isStopped else { return }
         // As redis-py does: Redis 5 has one password and no users.
         if namesUser, cause.isOfServerWithoutUsers { return connect(withUser: false) }
         if let endpoint = connection.endpoint {
             locator.ended(at: endpoint, cause: cause, wasReady: readyFor != nil)
         }
+        let backoff = context.configuration.backoff
         // A server that accepts a connection and closes it at once counts as failed.
-        let wasStable = readyFor.map { $0 >= TimeAmount(configuration.backoff.maximum) } ?? false
+        let wasStable = readyFor.map { $0 >= TimeAmount(backoff.maximum) } ?? false
         failuresInARow = wasStable ? 1 : failuresInARow + 1
         lastCauseIsRefusal = cause.isRefusal
         count(cause, wasReady: readyFor != nil)
-        let delay = configuration.backoff.delay(
+        let delay = backoff.delay(
             failures: failuresInARow.dividedRoundingUp(by: locator.endpointCount), refused: cause.isRefusal,
             jitter: .random(in: 0...1))
-        retryTimer = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(delay)) { [weak self] in self?.connect() }
+        retryTimer = context.schedule(in: delay) { [weak self] in self?.connect() }
         notify?(.down(cause: cause, wasReady: readyFor != nil))
     }
 
@@ -204,11 +203,11 @@ final class RedisLink {
     var clientID: Int64? { connection?.state.clientID }
 
     private func count(_ cause: RedisError, wasReady: Bool) {
-        if !wasReady { counters.failedAttempts += 1 }
+        if !wasReady { context.counts.total.failedAttempts += 1 }
         switch cause {
-        case .replyTooLarge: counters.oversizeReplies += 1
-        case .malformedReply: counters.malformedReplies += 1
-        case .silent: counters.silentPeers += 1
+        case .replyTooLarge: context.counts.total.oversizeReplies += 1
+        case .malformedReply: context.counts.total.malformedReplies += 1
+        case .silent: context.counts.total.silentPeers += 1
         default: break
         }
     }

@@ -12,7 +12,7 @@ struct RedisLiveness {
         case close(RedisError)
     }
 
-    /// Whether bytes have arrived since the last check; before the end of the handshake, whether any have.
+    /// True if bytes have arrived since the last check; before the end of the handshake, if any have.
     var hasReceived = false
     /// Of a subscription: all messages published before this time have arrived.
     private(set) var provenUntil: NIODeadline?
@@ -86,7 +86,7 @@ struct RedisLiveness {
 
     // MARK: Replies
 
-    /// Takes what a ready subscription receives besides messages.
+    /// Takes a reply that a ready subscription receives, other than a message.
     ///
     /// PING is the only command sent there, so any reply while one is unanswered is taken as its reply: servers spell it in
     /// several ways. An error proves life as well, since many servers know no PING within subscriptions; but not one about
@@ -107,9 +107,9 @@ struct RedisLiveness {
         return nil
     }
 
-    /// Whether an error in reply to PING proves on a connection for commands that the server lives: an ACL such as
-    /// `+@pubsub +get` has no PING in it, proxies may not know it, and a server that is loading its data, running a script or
-    /// cut off from its master says so.
+    /// True if an error in reply to PING proves that the server lives, on a connection for commands. An ACL such as
+    /// `+@pubsub +get` has no PING in it, proxies may not know it, and a server says so when it is loading its data, running a
+    /// script or cut off from its master.
     static func provesLife(error message: String) -> Bool {
         message.hasAnyPrefix(["NOPERM", "LOADING", "BUSY", "MASTERDOWN", "ERR unknown command"])
     }

@@ -8,11 +8,11 @@ protocol RedisLocator: AnyObject {
     func ended(at endpoint: RedisURL.Endpoint, cause: RedisError, wasReady: Bool)
     /// The number of endpoints to try before the delays grow.
     var endpointCount: Int { get }
-    /// Whether the server must say that it is a master (`ROLE`).
+    /// True if the server must say that it is a master (`ROLE`).
     var wantsMaster: Bool { get }
 }
 
-/// One server, or several of which any will do: sentinels, or nodes of a cluster. When one fails, the next one is tried.
+/// One server, or several that serve alike: sentinels, or nodes of a cluster. When one fails, the next one is tried.
 final class RedisSeeds: RedisLocator {
     private let eventLoop: any EventLoop
     private let seeds: [RedisURL.Endpoint]
@@ -44,12 +44,10 @@ final class RedisSeeds: RedisLocator {
 
     /// Asks a node of the cluster for the others.
     func learnNodes(over connection: RedisConnection, to endpoint: RedisURL.Endpoint) {
-        let promise = eventLoop.makePromise(of: RedisReply.self)
-        promise.futureResult.assumeIsolated().whenSuccess { reply in
-            guard case .bulk(let text) = reply else { return }
+        connection.ask(.cluster, ["CLUSTER", "NODES"]).assumeIsolated().whenSuccess { reply in
+            guard let text = reply.bytes else { return }
             self.learn(RedisKeyReader.nodes(in: String(buffer: text), askedAt: endpoint))
         }
-        connection.sendInternal(.query(.cluster, promise), RedisCommand.words(["CLUSTER", "NODES"]))
     }
 
     /// Adds nodes that the cluster names; the seeds of the URL stay first.

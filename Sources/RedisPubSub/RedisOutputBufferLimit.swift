@@ -6,7 +6,7 @@ package struct RedisOutputBufferLimit: Hashable, Sendable, CustomStringConvertib
     /// With more bytes for `softSeconds` the connection is closed; 0 for no limit.
     package var softBytes = 8 << 20
     package var softSeconds = 60
-    /// Whether the server has reported the limit; otherwise these are Redis's defaults, as a server may forbid CONFIG GET.
+    /// True if the server has reported the limit; otherwise these are Redis's defaults, as a server may forbid CONFIG GET.
     package var isFromServer = false
 
     package init() {}

@@ -7,26 +7,20 @@ struct RedisPendingCommands {
     /// A command that was sent, and the promise of its reply.
     enum Command {
         case ping
-        case publish(EventLoopPromise<Int>)
         /// Has one reply for each message.
-        case publishes(RedisPublishBatch, EventLoopPromise<Void>)
-        case get(EventLoopPromise<ByteBuffer?>)
-        case channels(EventLoopPromise<[ByteBuffer]>)
+        case publish(RedisPublishBatch, EventLoopPromise<Void>)
         /// Any other command; the reply is passed on as it is.
         case query(RedisError.Command, EventLoopPromise<RedisReply>)
 
         /// The number of replies to it.
         var replyCount: Int {
-            if case .publishes(let batch, _) = self { batch.messageCount } else { 1 }
+            if case .publish(let batch, _) = self { batch.messageCount } else { 1 }
         }
 
         /// Fails the promise, if there is one.
         func fail(_ error: RedisError) {
             switch self {
-            case .publish(let promise): promise.fail(error)
-            case .publishes(_, let promise): promise.fail(error)
-            case .get(let promise): promise.fail(error)
-            case .channels(let promise): promise.fail(error)
+            case .publish(_, let promise): promise.fail(error)
             case .query(_, let promise): promise.fail(error)
             case .ping: break
             }
@@ -40,23 +34,14 @@ struct RedisPendingCommands {
             case (.ping, .status), (.ping, .bulk), (.ping, .texts): break
             case (.ping, .error(let message)):
                 guard RedisLiveness.provesLife(error: message) else { return rights.refusal(of: .ping, message) }
-            case (.query(let name, let promise), .error(let message)):
-                promise.fail(RedisError.refused(command: name, message: message))
-            case (.query(_, let promise), _): promise.succeed(reply)
-            case (.publishes(let batch, let promise), _) where batch.isComplete:
+            case (.query(let name, let promise), .error(let message)): promise.fail(rights.refusal(of: name, message))
+            case (.query(let name, let promise), _) where name.accepts(reply): promise.succeed(reply)
+            case (.publish(let batch, let promise), _) where batch.isComplete:
                 if let message = batch.refusal {
                     promise.fail(rights.refusal(of: .publish, message))
                 } else {
                     promise.succeed()
                 }
-            case (.publish(let promise), .integer(let count)): promise.succeed(Int(count))
-            case (.publish(let promise), .error(let message)): promise.fail(rights.refusal(of: .publish, message))
-            case (.get(let promise), .bulk(let value)): promise.succeed(value)
-            case (.get(let promise), .null): promise.succeed(nil)
-            case (.get(let promise), .error(let message)): promise.fail(rights.refusal(of: .get, message))
-            case (.channels(let promise), .texts(let names)): promise.succeed(names)
-            case (.channels(let promise), .error(let message)):
-                promise.fail(RedisError.refused(command: .channels, message: message))
             default:
                 fail(.mismatchedReply)
                 return .mismatchedReply
@@ -69,6 +54,8 @@ struct RedisPendingCommands {
         let command: Command
         let byteCount: Int
         let deadline: NIODeadline
+        /// False for a command of our own.
+        var isBounded: Bool { deadline != .distantFuture }
     }
 
     private let maximumCount: Int
@@ -98,11 +85,12 @@ struct RedisPendingCommands {
         boundedCount == 0 || replyCount <= maximumCount - boundedCount && byteCount <= maximumBytes - self.byteCount
     }
 
-    /// Whether `append` would accept a command of this size now.
-    func mayAppend(byteCount: Int) -> Bool { mayAppend(byteCount: byteCount + Self.entryBytes, replyCount: 1) }
-
-    /// Whether a command has expired and no reply has arrived since.
-    var isOverdue: Bool { expiredCount > 0 }
+    /// The known reason why a command of this size would fail, if there is one: a command has expired and no reply has arrived
+    /// since, or a bound is reached.
+    func obstacle(toSending byteCount: Int) -> RedisError? {
+        if expiredCount > 0 { return .commandTimedOut }
+        return mayAppend(byteCount: byteCount + Self.entryBytes, replyCount: 1) ? nil : .queueFull
+    }
 
     /// Adds a command.
     ///
@@ -121,82 +109,41 @@ struct RedisPendingCommands {
 
     /// Takes the next reply.
     mutating func received(_ reply: RedisReply) -> RedisConnectionState.Action {
-        if let batch = firstBatch, batch.take(reply) {
-            return batch.isComplete ? popAnswered(reply) : .none
+        if case .publish(let batch, _)? = entries.first?.command, batch.take(reply), !batch.isComplete { return .none }
+        guard let entry = entries.popFirst() else {
+            // The server speaks first when it has too many clients.
+            if case .error(let message) = reply { return .close(.broken(reason: message)) }
+            return .close(.unexpectedReply)
         }
-        if !entries.isEmpty { return popAnswered(reply) }
-        // The server speaks first when it has too many clients.
-        if case .error(let message) = reply { return .close(.broken(reason: message)) }
-        return .close(.unexpectedReply)
-    }
-
-    /// Takes the plain integers that bytes from the server begin with, as far as they are replies to the batch at the front.
-    /// They are many and all alike, so the parser never sees them.
-    ///
-    /// - Returns: the number of bytes taken, and the action; nil when these bytes hold no further reply to a batch.
-    mutating func takeRepliesToBatch(
-        _ bytes: UnsafeRawBufferPointer
-    ) -> (taken: Int, action: RedisConnectionState.Action)? {
-        guard let batch = firstBatch else { return nil }
-        let taken = batch.takeReplies(from: bytes)
-        if batch.isComplete { return (taken, popAnswered(.status)) }
-        return taken > 0 ? (taken, .none) : nil
-    }
-
-    /// The batch that the next reply belongs to, if it is one.
-    private var firstBatch: RedisPublishBatch? {
-        if case .publishes(let batch, _)? = entries.first?.command { batch } else { nil }
-    }
-
-    private mutating func popAnswered(_ reply: RedisReply) -> RedisConnectionState.Action {
-        guard let (command, isExpired) = popFirst(), !isExpired else { return .none }
-        return .complete(command, reply)
-    }
-
-    /// Removes the command that the next reply belongs to; `isExpired` when its promise has already failed.
-    private mutating func popFirst() -> (command: Command, isExpired: Bool)? {
-        guard let entry = entries.popFirst() else { return nil }
-        let isBounded = entry.deadline != .distantFuture
-        if isBounded { boundedCount -= entry.command.replyCount }
+        if entry.isBounded { boundedCount -= entry.command.replyCount }
         byteCount -= entry.byteCount
         let isExpired = expiredCount > 0
         if isExpired { expiredCount -= 1 }
-        return (entry.command, isExpired && isBounded)
+        // The promise of an expired command has failed before.
+        return isExpired && entry.isBounded ? .none : .complete(entry.command, reply)
     }
 
     // MARK: Expiry and end
 
+    /// The offset of the next command that can expire; commands of our own are skipped.
+    private var nextOffset: Int? { (expiredCount..<entries.count).first { entries[offset: $0].isBounded } }
+
     /// When the next command expires.
-    var nextDeadline: NIODeadline? {
-        entries.dropFirst(expiredCount).first { $0.deadline != .distantFuture }?.deadline
-    }
+    var nextDeadline: NIODeadline? { nextOffset.map { entries[offset: $0].deadline } }
 
     /// The next command whose deadline has passed; it counts as expired from then on.
     mutating func popExpired(now: NIODeadline) -> Command? {
-        while expiredCount < entries.count {
-            let entry = entries[offset: expiredCount]
-            if entry.deadline == .distantFuture {
-                // A command of our own is skipped, unless nothing behind it has expired.
-                guard let next = nextDeadline, next <= now else { return nil }
-                expiredCount += 1
-                continue
-            }
-            guard entry.deadline <= now else { return nil }
-            expiredCount += 1
-            return entry.command
-        }
-        return nil
+        guard let offset = nextOffset, entries[offset: offset].deadline <= now else { return nil }
+        expiredCount = offset + 1
+        return entries[offset: offset].command
     }
 
-    /// Removes all commands and returns those whose promise hasn't been fulfilled.
+    /// Removes all commands and returns those that wait for a reply and haven't failed.
     mutating func removeAll() -> [Command] {
         // Commands of our own among the expired ones were only skipped.
-        let waiting = entries.enumerated().filter { $0.offset >= expiredCount || $0.element.deadline == .distantFuture }
+        let waiting = entries.enumerated().filter { $0.offset >= expiredCount || !$0.element.isBounded }
             .map(\.element.command)
-        entries.removeAll()
-        expiredCount = 0
-        boundedCount = 0
-        byteCount = 0
+        self = Self(maximumCount: maximumCount, maximumBytes: maximumBytes)
         return waiting
     }
 }

@@ -13,6 +13,8 @@ package final class RedisPublishBatch {
     /// The messages that Redis has replied to, and those among them that reached nobody.
     package private(set) var replyCount = 0
     package private(set) var unheardCount = 0
+    /// The receivers that Redis has counted for all messages together.
+    private(set) var receiverCount = 0
     /// The first refusal among the replies, and their number.
     private(set) var refusal: String?
     private var refusedCount = 0
@@ -34,88 +36,23 @@ package final class RedisPublishBatch {
     package func append(_ payload: UnsafeRawBufferPointer, to redisChannel: UnsafeRawBufferPointer) {
         messageCount += 1
         payloadBytes += payload.count
-        let headers = Self.command.utf8CodeUnitCount + 2 * (Self.maximumDigits + 3) + 4
-        let size = headers + redisChannel.count + payload.count
-        commands.writeWithUnsafeMutableBytes(minimumWritableBytes: size) { space in
-            var position = Self.copy(Self.command, to: space, at: 0)
-            position = Self.writeArgument(redisChannel, to: space, at: position)
-            return Self.writeArgument(payload, to: space, at: position)
-        }
-    }
-
-    private static let command: StaticString = "*3\r\n$7\r\nPUBLISH\r\n"
-    /// The digits of a count of bytes.
-    private static let maximumDigits = 20
-
-    private static func copy(_ text: StaticString, to space: UnsafeMutableRawBufferPointer, at position: Int) -> Int {
-        text.withUTF8Buffer { write(UnsafeRawBufferPointer($0), to: space, at: position) }
-    }
-
-    private static func write(
-        _ bytes: UnsafeRawBufferPointer, to space: UnsafeMutableRawBufferPointer, at position: Int
-    ) -> Int {
-        let end = position + bytes.count
-        UnsafeMutableRawBufferPointer(rebasing: space[position..<end]).copyMemory(from: bytes)
-        return end
-    }
-
-    /// `$5\r\nbytes\r\n`
-    private static func writeArgument(
-        _ argument: UnsafeRawBufferPointer, to space: UnsafeMutableRawBufferPointer, at start: Int
-    ) -> Int {
-        var position = start + 1
-        space[start] = UInt8(ascii: "$")
-        var divisor = 1
-        while argument.count / divisor >= 10 { divisor *= 10 }
-        while divisor > 0 {
-            space[position] = UInt8(ascii: "0") + UInt8(argument.count / divisor % 10)
-            position += 1
-            divisor /= 10
-        }
-        position = copy("\r\n", to: space, at: position)
-        position = write(argument, to: space, at: position)
-        return copy("\r\n", to: space, at: position)
-    }
-
-    // MARK: Replies
-
-    private func note(receivers: Int64) {
-        replyCount += 1
-        if receivers == 0 { unheardCount += 1 }
+        commands.writeStaticString("*3\r\n$7\r\nPUBLISH\r\n")
+        commands.writeArgument(redisChannel)
+        commands.writeArgument(payload)
     }
 
     /// Takes one reply; false for a reply that PUBLISH never has.
     func take(_ reply: RedisReply) -> Bool {
         switch reply {
-        case .integer(let count): note(receivers: count)
+        case .integer(let count):
+            receiverCount &+= Int(count)
+            if count == 0 { unheardCount += 1 }
         case .error(let message):
-            replyCount += 1
             refusedCount += 1
             if refusal == nil { refusal = message }
         default: return false
         }
+        replyCount += 1
         return true
-    }
-
-    /// Takes the replies `:1\r\n` at the beginning of bytes from the server, of this batch only.
-    ///
-    /// - Returns: the number of bytes taken. An incomplete reply, or any other one, is left.
-    func takeReplies(from bytes: UnsafeRawBufferPointer) -> Int {
-        var taken = 0
-        while !isComplete, taken < bytes.count, bytes[taken] == UInt8(ascii: ":") {
-            var index = taken + 1
-            var number: Int64 = 0
-            // Nine digits are enough for a count of subscribers.
-            while index < bytes.count, index - taken < 10, case let digit = bytes[index] &- 0x30, digit < 10 {
-                number = number * 10 + Int64(digit)
-                index += 1
-            }
-            guard index > taken + 1, index + 1 < bytes.count, bytes[index] == 0x0D, bytes[index + 1] == 0x0A else {
-                break
-            }
-            note(receivers: number)
-            taken = index + 2
-        }
-        return taken
     }
 }

@@ -19,4 +19,7 @@ enum RedisReply: Equatable, Sendable {
     case texts([ByteBuffer])
     /// Any other array.
     case array
+
+    /// The content of `bulk`.
+    var bytes: ByteBuffer? { if case .bulk(let bytes) = self { bytes } else { nil } }
 }

@@ -8,27 +8,25 @@ import NIOCore
 ///     bytes ──┬─ messages ──────────────────────────────────▶ delegate.received
 ///             └─ else ──▶ redisReader ──callbacks, handle──▶ every other reply, as a RedisReply
 ///
-/// A message whose spelling or size is unusual goes through the parser too. hiredis builds reply objects through a table
-/// of functions. Ours build none: they pass the payload on within the callback, while the parser's buffer doesn't move. Only
-/// the channel's name is copied, since the parser moves its buffer when a message arrives in several reads. After a thrown
-/// error the reader must not be used.
+/// A message that several reads bring, or one of unusual spelling or size, goes through the parser too. hiredis builds reply
+/// objects through a table of functions. Ours build none: they pass the payload on within the callback, while the parser's
+/// buffer doesn't move. Only the channel's name is copied, since the parser moves its buffer when a message arrives in several
+/// reads. After a thrown error the reader must not be used.
 final class RedisReplyReader {
-    // Exclusivity is unchecked for these four: they are accessed for each read. A delegate called during `read` may only set
+    // Exclusivity is unchecked for these three: they are accessed for each read. A delegate called during `read` may only set
     // `delegate` to nil.
     /// Receives the published messages.
     @exclusivity(unchecked) var delegate: (any PubSubDelegate)?
-    /// Whether arrays are replies to commands and become `.texts`; otherwise they are what a subscription receives.
+    /// True if arrays are replies to commands and become `.texts`; false if they are messages and confirmations.
     @exclusivity(unchecked) var keepsArrays = false
 
     private let reader: UnsafeMutablePointer<redisReader>
     /// hiredis keeps a pointer to the table, so it lives as long as the reader.
     private let functions: UnsafeMutablePointer<redisReplyObjectFunctions>
-    let maximumReplyBytes: Int
+    private let maximumReplyBytes: Int
     /// Bytes given to the parser since the last reply ended.
-    @exclusivity(unchecked) var unfinishedBytes = 0
+    @exclusivity(unchecked) private var unfinishedBytes = 0
     private var violation: RedisError?
-    /// The beginning of a message that the last read has not completed.
-    @exclusivity(unchecked) var cutMessage: [UInt8] = []
 
     // The reply being read.
     private var reply = RedisReply.array
@@ -41,7 +39,7 @@ final class RedisReplyReader {
 
     /// Longer than any line of RESP, error texts included; only bulk strings are longer.
     private static let maximumLineBytes = 64 << 10
-    static let maximumChannelBytes = 64 << 10
+    private static let maximumChannelBytes = 64 << 10
 
     init(maximumReplyBytes: Int) {
         self.maximumReplyBytes = maximumReplyBytes
@@ -60,11 +58,8 @@ final class RedisReplyReader {
         functions.deallocate()
     }
 
-    /// Whether the next byte begins a reply.
-    var isIdle: Bool { !isWithinReply }
-
-    /// Whether a reply has begun and not ended.
-    var isWithinReply: Bool { unfinishedBytes > 0 || !cutMessage.isEmpty }
+    /// True if a reply has begun and not ended.
+    var isWithinReply: Bool { unfinishedBytes > 0 }
 
     /// Reads bytes from the socket.
     ///
@@ -78,28 +73,51 @@ final class RedisReplyReader {
                 try parse(UnsafeRawBufferPointer(rebasing: bytes[position...]), handle)
                 return
             }
-            if unfinishedBytes == 0 {
-                guard let next = try takeMessages(from: bytes, at: position, delegate, handle) else { return }
-                position = next
-                if position == bytes.count { return }
+            if !isWithinReply, let message = message(in: bytes, at: position) {
+                delegate.received(
+                    UnsafeRawBufferPointer(rebasing: bytes[message.payload]),
+                    on: UnsafeRawBufferPointer(rebasing: bytes[message.channel]))
+                position = message.end
+                guard try handle(.message(byteCount: message.payload.count)) else { return }
+                continue
             }
             // A push of RESP3 is an array under another sign, which hiredis doesn't know.
-            if unfinishedBytes == 0, bytes[position] == UInt8(ascii: ">") {
+            if !isWithinReply, bytes[position] == UInt8(ascii: ">") {
                 let array: StaticString = "*"
                 try feed(UnsafeRawBufferPointer(start: array.utf8Start, count: 1))
                 position += 1
             }
-            // The parser gets one line at a time, so that the messages behind a reply are found again.
-            let rest = UnsafeRawBufferPointer(rebasing: bytes[position...])
-            let line = rest.firstIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? rest.count
-            guard try parse(UnsafeRawBufferPointer(rebasing: rest[..<line]), handle) else { return }
-            position += line
+            let end = Self.endOfPiece(in: bytes, from: position)
+            guard try parse(UnsafeRawBufferPointer(rebasing: bytes[position..<end]), handle) else { return }
+            position = end
         }
+    }
+
+    /// The complete message within our limits that begins here.
+    private func message(in bytes: UnsafeRawBufferPointer, at position: Int) -> RedisMessageFrame? {
+        guard let message = RedisMessageFrame(in: bytes, at: position),
+            message.end - position <= maximumReplyBytes, message.channel.count <= Self.maximumChannelBytes
+        else { return nil }
+        return message
+    }
+
+    /// Where the bytes for the parser end: at the next line that looks like the beginning of an array, so that the messages
+    /// behind a reply are found again.
+    private static func endOfPiece(in bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
+        var position = start
+        while position < bytes.count, let base = bytes.baseAddress,
+            let newline = memchr(base + position, 0x0A, bytes.count - position)
+        {
+            position = UnsafeRawPointer(newline) - base + 1
+            guard position < bytes.count else { break }
+            if bytes[position] == UInt8(ascii: "*") || bytes[position] == UInt8(ascii: ">") { return position }
+        }
+        return bytes.count
     }
 
     /// Gives bytes to the parser, and passes its replies to `handle`.
     @discardableResult
-    func parse(
+    private func parse(
         _ bytes: UnsafeRawBufferPointer, _ handle: (RedisReply) throws(RedisError) -> Bool
     ) throws(RedisError) -> Bool {
         try feed(bytes)

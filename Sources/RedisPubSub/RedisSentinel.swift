@@ -10,13 +10,12 @@ import NIOCore
 /// that has just come back may be behind.
 final class RedisSentinel: RedisLocator {
     private let service: String
-    private let eventLoop: any EventLoop
-    private let configuration: RedisConfiguration
+    private let context: RedisContext
     /// Called when the sentinels name another master than before, with the time until which no sentinel can have named it.
     private let moved: (RedisURL.Endpoint, NIODeadline) -> Void
-    private let logger: Logger
-    /// Whether no sentinel has named the master in the last round of questions.
+    /// True if no sentinel has named the master in the last round of questions.
     private var isUnknown = false
+    private let seeds: RedisSeeds
     private let link: RedisLink
     private var waitingPromises: [EventLoopPromise<RedisURL.Endpoint>] = []
     private var isAsking = false
@@ -33,27 +32,17 @@ final class RedisSentinel: RedisLocator {
     let wantsMaster = true
 
     init(
-        url: RedisURL, service: String, configuration: RedisConfiguration, eventLoop: any EventLoop, logger: Logger,
-        moved: @escaping (RedisURL.Endpoint, NIODeadline) -> Void
+        _ context: RedisContext, service: String, moved: @escaping (RedisURL.Endpoint, NIODeadline) -> Void
     ) {
+        self.context = context
         self.service = service
-        self.eventLoop = eventLoop
-        self.configuration = configuration
         self.moved = moved
-        self.logger = logger
-        var limits = configuration
-        // No PING is needed with one question a second. A sentinel that takes longer is left for the next one.
-        limits.connectTimeout = min(configuration.connectTimeout, .seconds(1))
-        limits.commandTimeout = min(configuration.commandTimeout, .seconds(1))
-        limits.backoff.maximum = min(configuration.backoff.maximum, .seconds(1))
-        limits.backoff.afterRefusal = min(configuration.backoff.afterRefusal, .seconds(2))
-        link = RedisLink(
-            url: url.forSentinels(), configuration: limits, eventLoop: eventLoop,
-            locator: RedisSeeds(url.endpoints, eventLoop: eventLoop))
+        seeds = RedisSeeds(context.url.endpoints, eventLoop: context.eventLoop)
+        var own = context
+        own.url = context.url.forSentinels()
+        own.configuration.limitForSentinels()
+        link = RedisLink(own, locator: seeds)
     }
-
-    /// Counted by the connection to a sentinel.
-    var counters: RedisCounters { link.counters }
 
     func start() {
         link.notify = { [weak self] event in self?.changed(event) }
@@ -68,8 +57,8 @@ final class RedisSentinel: RedisLocator {
     }
 
     func locate() -> EventLoopFuture<RedisURL.Endpoint> {
-        guard !isStopped else { return eventLoop.makeFailedFuture(RedisError.shutDown) }
-        let promise = eventLoop.makePromise(of: RedisURL.Endpoint.self)
+        guard !isStopped else { return context.eventLoop.makeFailedFuture(RedisError.shutDown) }
+        let promise = context.eventLoop.makePromise(of: RedisURL.Endpoint.self)
         // Their number is bounded: two links ask, each once at a time.
         waitingPromises.append(promise)
         ask()
@@ -90,11 +79,11 @@ final class RedisSentinel: RedisLocator {
             isAsking = false
             failuresInARow += 1
             // Each sentinel has been tried: the waiting links fail with the cause, and will ask again.
-            guard failuresInARow >= link.endpointCount else { return }
+            guard failuresInARow >= seeds.endpointCount else { return }
             if case .noMaster = cause { fail(cause) } else { fail(.noSentinel(reason: cause.description)) }
             // Before the first reply the connections report it.
             if !isUnknown, master != nil {
-                logger.warning(
+                context.logger.warning(
                     "No sentinel names the master, a failover would not be noticed", metadata: ["cause": "\(cause)"])
             }
             isUnknown = true
@@ -105,11 +94,11 @@ final class RedisSentinel: RedisLocator {
         guard link.isReady, !isAsking, !isStopped else { return }
         isAsking = true
         timer?.cancel()
-        let promise = eventLoop.makePromise(of: RedisReply.self)
-        let askedAt = eventLoop.now
-        promise.futureResult.assumeIsolated().whenComplete { [weak self] in self?.received($0, askedAt: askedAt) }
+        let askedAt = context.eventLoop.now
         let command = RedisCommand.words(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", service])
-        link.send(.query(.sentinel, promise), command)
+        link.query(.sentinel, command).assumeIsolated().whenComplete { [weak self] in
+            self?.received($0, askedAt: askedAt)
+        }
     }
 
     private func received(_ result: Result<RedisReply, any Error>, askedAt: NIODeadline) {
@@ -131,13 +120,11 @@ final class RedisSentinel: RedisLocator {
             if case .refused = error { link.drop(error) }
         case .failure: break
         }
-        timer = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(configuration.sentinelInterval)) { [weak self] in
-            self?.ask()
-        }
+        timer = context.schedule(in: context.configuration.sentinelInterval) { [weak self] in self?.ask() }
     }
 
     private func learn(_ endpoint: RedisURL.Endpoint, askedAt: NIODeadline) {
-        if isUnknown, master != nil { logger.notice("A sentinel replies again") }
+        if isUnknown, master != nil { context.logger.notice("A sentinel replies again") }
         isUnknown = false
         let (before, since) = (master, confirmedAt ?? askedAt)
         (master, confirmedAt) = (endpoint, askedAt)

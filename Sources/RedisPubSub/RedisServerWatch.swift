@@ -22,9 +22,7 @@ final class RedisServerWatch {
     }
 
     private(set) var limit = RedisOutputBufferLimit()
-    private let eventLoop: any EventLoop
-    private let interval: Duration
-    private let logger: Logger
+    private let context: RedisContext
     /// The link whose output is watched.
     private weak var subscription: RedisLink?
     /// The link to ask over.
@@ -41,12 +39,8 @@ final class RedisServerWatch {
     private var hasWarned = false
     private var limitChanged: (RedisOutputBufferLimit) -> Void = { _ in }
 
-    init(
-        eventLoop: any EventLoop, interval: Duration, logger: Logger, subscription: RedisLink, commands: RedisLink
-    ) {
-        self.eventLoop = eventLoop
-        self.interval = interval
-        self.logger = logger
+    init(_ context: RedisContext, subscription: RedisLink, commands: RedisLink) {
+        self.context = context
         self.subscription = subscription
         self.commands = commands
     }
@@ -83,7 +77,7 @@ final class RedisServerWatch {
 
     private func tick() {
         timer?.cancel()
-        timer = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(interval)) { [weak self] in self?.tick() }
+        timer = context.schedule(in: context.configuration.watchInterval) { [weak self] in self?.tick() }
         guard let commands, commands.isReady, let endpoint = commands.target, endpoint == subscription?.target,
             let clientID = subscription?.clientID
         else { return }
@@ -95,7 +89,7 @@ final class RedisServerWatch {
         // `ID` gives one line, from Redis 6.2 on; older servers list all subscribers.
         let selection = listsByID ? ["ID", String(clientID)] : ["TYPE", "pubsub"]
         ask(.clientList, ["CLIENT", "LIST"] + selection) { [weak self] reply in
-            guard case .bulk(let text) = reply else {
+            guard let text = reply?.bytes else {
                 if let self, self.listsByID, self.refused.remove(.clientList) != nil { self.listsByID = false }
                 return
             }
@@ -109,7 +103,7 @@ final class RedisServerWatch {
         guard let warningBytes = limit.warningBytes else { return }
         if waitingBytes >= warningBytes, !hasWarned {
             hasWarned = true
-            logger.warning(
+            context.logger.warning(
                 "Redis holds back output for the subscription, which reads more slowly than messages are published; at the limit Redis drops it",
                 metadata: ["waiting_bytes": "\(waitingBytes)", "limit": "\(limit)"])
         } else if waitingBytes < warningBytes / 2 {
@@ -176,7 +170,7 @@ final class RedisServerWatch {
 
     private func info(at endpoint: RedisURL.Endpoint, _ body: @escaping (Facts?) -> Void) {
         ask(.info, ["INFO", "all"]) { reply in
-            guard case .bulk(let buffer) = reply else { return body(nil) }
+            guard let buffer = reply?.bytes else { return body(nil) }
             body(Self.facts(in: String(buffer: buffer), endpoint: endpoint))
         }
     }
@@ -213,23 +207,22 @@ final class RedisServerWatch {
     /// Sends a command and calls `body` with the reply; with nil when it fails, is refused, or still waits for a reply.
     private func ask(_ command: RedisError.Command, _ words: [String], _ body: @escaping (RedisReply?) -> Void) {
         guard !refused.contains(command), waitingForReply.insert(command).inserted else { return body(nil) }
-        let promise = eventLoop.makePromise(of: RedisReply.self)
-        promise.futureResult.assumeIsolated().whenComplete { [weak self] result in
+        let reply =
+            commands?.connection?.ask(command, words)
+            ?? context.eventLoop.makeFailedFuture(RedisError.notConnected)
+        reply.assumeIsolated().whenComplete { [weak self] result in
             self?.waitingForReply.remove(command)
             switch result {
             case .success(let reply): body(reply)
             case .failure(let error):
                 if case RedisError.refused(_, let message) = error {
                     self?.refused.insert(command)
-                    self?.logger.debug(
+                    self?.context.logger.debug(
                         "Redis refuses a question about its state",
                         metadata: ["command": "\(command.rawValue)", "cause": "\(message)"])
                 }
                 body(nil)
             }
         }
-        let query = RedisPendingCommands.Command.query(command, promise)
-        guard let connection = commands?.connection else { return query.fail(.notConnected) }
-        connection.sendInternal(query, RedisCommand.words(words))
     }
 }

@@ -37,8 +37,8 @@ package struct RedisURL: Hashable, Sendable {
     /// If user and password are nil, no AUTH is sent.
     package private(set) var password: [UInt8]?
     /// The number of the database that `GET` reads; pub/sub has no databases.
-    package let database: Int
-    package let options: RedisURLOptions
+    package private(set) var database: Int
+    package private(set) var options: RedisURLOptions
 
     /// The same URL, with this service if it names none: python-socketio asks sentinels for a service named as the channel.
     package func namingService(_ channel: String?) -> RedisURL {
@@ -51,7 +51,7 @@ package struct RedisURL: Hashable, Sendable {
     /// The first of the endpoints.
     package var endpoint: Endpoint { endpoints[0] }
 
-    /// - Throws: ``RedisURLError``, whose sentence never repeats a part that may hold the password.
+    /// - Throws: ``RedisURLError``. Its sentence never repeats a part that may hold the password.
     package init(_ text: String) throws(RedisURLError) {
         let bytes = Array(text.utf8)
         guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")), bytes[colon...].starts(with: "://".utf8) else {
@@ -66,8 +66,10 @@ package struct RedisURL: Hashable, Sendable {
         let (location, query) = PercentEncoding.cut(server, atFirst: UInt8(ascii: "?"))
         let slash = location.firstIndex(of: UInt8(ascii: "/")) ?? location.endIndex
         let (authority, path) = (location[..<slash], location[slash...])
-        let (userInfo, hosts) = Self.splitAuthority(authority)
-        let (user, password) = Self.credentials(userInfo)
+        // At the last `@`, as Python's urlsplit does: passwords are often pasted unescaped.
+        let at = authority.lastIndex(of: UInt8(ascii: "@"))
+        let hosts = at.map { authority[($0 + 1)...] } ?? authority
+        let (user, password) = Self.credentials(authority[..<(at ?? authority.startIndex)])
         var options = try RedisURLOptions(query, scheme: scheme)
         if fragment != nil {
             options.notes.append(
@@ -104,18 +106,6 @@ package struct RedisURL: Hashable, Sendable {
         self.options = options
     }
 
-    private init(of other: RedisURL, user: [UInt8]?, password: [UInt8]?, options: RedisURLOptions) {
-        (topology, endpoints, database) = (.single, other.endpoints, 0)
-        (self.user, self.password, self.options) = (user, password, options)
-    }
-
-    /// The same server with another password.
-    package func withPassword(_ password: [UInt8]) -> RedisURL {
-        var url = self
-        url.password = password
-        return url
-    }
-
     /// The same server with the password in the first line of a file; `-` stands for standard input.
     package func withPassword(inFile path: String) throws(RedisURLError) -> RedisURL {
         guard let file = fopen(path == "-" ? "/dev/stdin" : path, "re") else {
@@ -127,31 +117,24 @@ package struct RedisURL: Hashable, Sendable {
         guard ferror(file) == 0 else { throw .passwordFile(path, String(cString: strerror(errno))) }
         let password = Array(bytes.prefix(count).prefix { $0 != 0x0A && $0 != 0x0D })
         guard !password.isEmpty else { throw .passwordFile(path, "there is no password in its first line") }
-        return withPassword(password)
+        var url = self
+        url.password = password
+        return url
     }
 
     /// The URL for connections to the sentinels, with their own login. As in redis-py, the user and password of the URL belong to
     /// the servers that the sentinels watch.
     func forSentinels() -> RedisURL {
-        var options = options
-        options.tls = self.options.sentinelTLS
-        let user = options.sentinelUser
-        return RedisURL(
-            of: self, user: user, password: options.sentinelPassword ?? user.map { _ in [] }, options: options)
+        var url = self
+        (url.topology, url.database, url.options.tls) = (.single, 0, options.sentinelTLS)
+        url.user = options.sentinelUser
+        url.password = options.sentinelPassword ?? url.user.map { _ in [] }
+        return url
     }
 
-    /// Splits at the last `@`, as Python's urlsplit does: passwords are often pasted unescaped.
-    private static func splitAuthority(
-        _ authority: ArraySlice<UInt8>
-    ) -> (userInfo: ArraySlice<UInt8>?, hosts: ArraySlice<UInt8>) {
-        guard let at = authority.lastIndex(of: UInt8(ascii: "@")) else { return (nil, authority) }
-        return (authority[..<at], authority[(at + 1)...])
-    }
-
-    private static func credentials(_ userInfo: ArraySlice<UInt8>?) -> (user: [UInt8]?, password: [UInt8]?) {
-        guard let userInfo else { return (nil, nil) }
+    private static func credentials(_ userInfo: ArraySlice<UInt8>) -> (user: [UInt8]?, password: [UInt8]?) {
         let (name, secret) = PercentEncoding.cut(userInfo, atFirst: UInt8(ascii: ":"))
-        let (user, password) = (PercentEncoding.decode(name), secret.map { PercentEncoding.decode($0) } ?? [])
+        let (user, password) = (PercentEncoding.decode(name), PercentEncoding.decode(secret ?? []))
         return (user.isEmpty ? nil : user, password.isEmpty ? nil : password)
     }
 

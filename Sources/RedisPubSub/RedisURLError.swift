@@ -53,31 +53,16 @@ package struct RedisURLError: Error, Hashable, Sendable, CustomStringConvertible
         }
         let text = String(decoding: name, as: UTF8.self)
         var sentence = "unknown option \(text) in the Redis URL"
+        // Letters that are missing or too many; a wrong letter is both.
         let near = (RedisURLOptions.names + RedisURLOptions.namesWithoutEffect.sorted()).map {
-            (distance(name, Array($0.utf8)), $0)
+            (name.prefix(64).difference(from: Array($0.utf8)).count, $0)
         }.min { $0.0 < $1.0 }
-        if let near, near.0 <= min(3, name.count / 2) {
+        if let near, near.0 <= min(4, name.count / 2) {
             sentence += ", did you mean \(near.1)?"
         } else {
             sentence += "."
         }
         sentence += " Known are \(RedisURLOptions.names.joined(separator: ", "))"
         return RedisURLError(description: sentence + " (write ? in a password as %3F)")
-    }
-
-    /// The number of edits that turn one word into the other (Levenshtein).
-    private static func distance(_ one: ArraySlice<UInt8>, _ other: [UInt8]) -> Int {
-        guard one.count <= 64 else { return .max }
-        var row = Array(0...other.count)
-        for (i, byte) in one.enumerated() {
-            var diagonal = row[0]
-            row[0] = i + 1
-            for (j, otherByte) in other.enumerated() {
-                let substituted = diagonal + (byte == otherByte ? 0 : 1)
-                diagonal = row[j + 1]
-                row[j + 1] = min(substituted, row[j] + 1, row[j + 1] + 1)
-            }
-        }
-        return row[other.count]
     }
 }

@@ -8,7 +8,7 @@ package struct RepeatLimit {
 
     package init() {}
 
-    /// Whether to log this text now; if so, it counts as logged.
+    /// True if this text is to be logged now; it counts as logged then.
     package mutating func isDue(_ text: String, at now: NIODeadline) -> Bool {
         if let last = loggedAt[text], now - last < Self.interval { return false }
         if loggedAt[text] == nil, loggedAt.count >= Self.capacity {

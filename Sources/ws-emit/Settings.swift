@@ -1,7 +1,7 @@
 import ArgumentParser
 import Bridge
+import Bytes
 import Glibc
-import JSONCodec
 import PubSubMessages
 import RedisPubSub
 import SocketIOProtocol

@@ -9,7 +9,7 @@ import Testing
 
     private static func status(_ body: String, contentType: String? = "application/json") -> (UInt, String) {
         switch endpoint.request(contentType: contentType, body: ByteBuffer(string: body)) {
-        case .success(let request): (200, String(decoding: request.emit.payload, as: UTF8.self))
+        case .success(let request): (200, String(decoding: request.payload, as: UTF8.self))
         case .failure(let answer): (answer.status.code, String(buffer: answer.body))
         }
     }

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import Logging
 import NIOCore
 import NIOEmbedded
@@ -20,8 +20,6 @@ import Testing
                 broker: broker, configuration: BridgeConfiguration(),
                 logger: Logger(label: "test") { _ in RefusalLogTests.Recorder(lines: lines) })
         }
-
-        func isEcho(_ payload: [UInt8]) -> Bool { payload.withUnsafeBytes { publisher.takeEcho($0) } }
     }
 
     private static let emit = Array(
@@ -44,24 +42,6 @@ import Testing
             count += 1
         }
         #expect((1000..<5000).contains(count))
-    }
-
-    @Test func `its own emits are known when they come back, in order and once`() {
-        let bench = Bench()
-        _ = bench.publisher.append(Self.emit, as: .json)
-        #expect(bench.isEcho(PubSubMessageEncoder.emit(Self.emit, as: .json)))
-        #expect(!bench.isEcho(PubSubMessageEncoder.emit(Self.emit, as: .json)))
-    }
-
-    @Test func `after a failure or a lost subscription no echo is awaited`() {
-        let bench = Bench()
-        bench.broker.failure = .closedByServer
-        _ = bench.publisher.append(Self.emit, as: .json)
-        bench.publisher.publishBatch()
-        #expect(!bench.isEcho(PubSubMessageEncoder.emit(Self.emit, as: .json)))
-        _ = bench.publisher.append(Self.emit, as: .json)
-        bench.publisher.subscriptionWasLost()
-        #expect(!bench.isEcho(PubSubMessageEncoder.emit(Self.emit, as: .json)))
     }
 
     @Test func `each cause is logged once, and again in the next outage`() {

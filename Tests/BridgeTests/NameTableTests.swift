@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import Testing
 
 @testable import Bridge
@@ -62,7 +62,7 @@ import Testing
                 for value in 1...255 {
                     var bytes = [UInt8](repeating: 0, count: length)
                     bytes[place] = UInt8(value)
-                    let hash = bytes.withUnsafeBytes { NameHash.ofThisProcess.hash(of: $0) }
+                    let hash = bytes.withUnsafeBytes { KeyedHash.ofThisProcess.hash(of: $0) }
                     hashes.insert(hash)
                     places.insert(hash & 255)
                 }

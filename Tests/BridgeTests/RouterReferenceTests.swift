@@ -1,3 +1,4 @@
+import Bytes
 import JSONCodec
 import NIOCore
 import Testing

@@ -1,5 +1,5 @@
+import Bytes
 import Foundation
-import JSONCodec
 import PickleCodec
 import Testing
 

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import Testing
 
 @testable import PubSubMessages
@@ -106,7 +106,7 @@ import Testing
             ("QQ==é", nil), ("-_QQ==", "A"),
         ] as [(String, String?)])
     func `base64 is read as Python reads it`(text: String, expected: String?) {
-        let decoded = Array(text.utf8).withUnsafeBytes { PythonBase64.decode($0) }
+        let decoded = Array(text.utf8).withUnsafeBytes { Base64.decode($0, .python) }
         #expect(decoded.map { String(decoding: $0, as: UTF8.self) } == expected)
     }
 

@@ -1,6 +1,6 @@
-import Foundation
+import Bytes
 import EmitFastLane
-import JSONCodec
+import Foundation
 import PickleCodec
 import Testing
 

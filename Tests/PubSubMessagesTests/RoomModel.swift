@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 @testable import PubSubMessages
 

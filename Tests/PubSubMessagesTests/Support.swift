@@ -1,3 +1,4 @@
+import Bytes
 import JSONCodec
 import PickleCodec
 import Testing

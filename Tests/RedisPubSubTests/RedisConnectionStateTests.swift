@@ -17,8 +17,8 @@ import Testing
 
     /// The command and the promise of its reply.
     private func get() -> (RedisPendingCommands.Command, EventLoopFuture<ByteBuffer?>) {
-        let promise = loop.makePromise(of: ByteBuffer?.self)
-        return (.get(promise), promise.futureResult)
+        let promise = loop.makePromise(of: RedisReply.self)
+        return (.query(.get, promise), promise.futureResult.map { $0.bytes })
     }
 
     private static func text(_ action: RedisConnectionState.Action) -> String {
@@ -58,7 +58,7 @@ import Testing
         // A message may be cut anywhere, also after a quiet interval.
         #expect(later.received(firstByte: UInt8(ascii: "+")) == nil)
         #expect(Self.text(later.received(.status, from: nil)) == "ready ")
-        later.becameReady(at: Self.start)
+        later.liveness.becameReady(at: Self.start)
         #expect(later.livenessIsDue(at: later.liveness.nextDeadline) == .none)
         #expect(later.received(firstByte: 0x15) == nil && !later.isUnanswered)
     }
@@ -77,7 +77,7 @@ import Testing
     @Test func `a PING on a connection for commands takes its reply from the queue`() throws {
         var state = try Self.connected()
         _ = state.received(.status, from: nil)
-        state.becameReady(at: Self.start)
+        state.liveness.becameReady(at: Self.start)
         #expect(state.livenessIsDue(at: Self.start + .seconds(5)) == .none)
         #expect(state.livenessIsDue(at: Self.start + .seconds(10)) == .sendPing)
         let command = get()

@@ -1,3 +1,4 @@
+import Logging
 import NIOCore
 import NIOEmbedded
 import Testing
@@ -24,6 +25,8 @@ import Testing
         let link: RedisLink
         let connection: RedisConnection
         let recorder: Recorder
+        private let counts: RedisContext.Counts
+        var counters: RedisCounters { counts.total }
         /// A command given before there is a connection.
         private(set) var early: EventLoopFuture<ByteBuffer?>?
         private let log: Log
@@ -46,19 +49,22 @@ import Testing
             adjust(&configuration)
             let log = Log()
             self.log = log
-            let url = try RedisURL(url)
-            link = RedisLink(subscription: subscription, url: url, configuration: configuration, eventLoop: loop) {
+            let context = RedisContext(
+                url: try RedisURL(url), configuration: configuration, eventLoop: loop, logger: Logger(label: "test"))
+            counts = context.counts
+            link = RedisLink(
+                context, subscription: subscription, locator: RedisSeeds(context.url.endpoints, eventLoop: loop)
+            ) {
                 log.events.append($0)
             }
-            connection = RedisConnection(
-                subscription: subscription, url: url, configuration: configuration, eventLoop: loop, owner: link)
+            connection = RedisConnection(context, subscription: subscription, owner: link)
             channel = EmbeddedChannel(loop: loop)
             connection.start()
             if getsEarly { early = get("early") }
             try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
             try channel.pipeline.syncOperations.addHandler(connection)
             // CLIENT ID, where no login goes before it.
-            if channels != nil, !url.description.contains("@") { try reply(":7\r\n") }
+            if channels != nil, !url.contains("@") { try reply(":7\r\n") }
         }
 
         /// A connection and its link hold each other until the end.
@@ -90,9 +96,9 @@ import Testing
         }
 
         func get(_ key: String) -> EventLoopFuture<ByteBuffer?> {
-            let promise = loop.makePromise(of: ByteBuffer?.self)
-            connection.send(.get(promise), RedisCommand.get(Array(key.utf8)))
-            return promise.futureResult
+            let promise = loop.makePromise(of: RedisReply.self)
+            connection.send(.query(.get, promise), RedisCommand.get(Array(key.utf8)))
+            return promise.futureResult.map { $0.bytes }
         }
     }
 
@@ -109,7 +115,7 @@ import Testing
         #expect(subject.readyCount == 1)
         #expect(subject.recorder.messages == ["m"])
         #expect(subject.recorder.batches == 1)
-        #expect(subject.link.counters.messages == 1 && subject.link.counters.messageBytes == 1)
+        #expect(subject.counters.messages == 1 && subject.counters.messageBytes == 1)
     }
 
     @Test func `commands wait for the handshake and get their replies in order`() throws {
@@ -118,13 +124,15 @@ import Testing
         #expect(try subject.sent() == "*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n")
         try subject.reply("+OK\r\n+OK\r\n")
         #expect(try subject.sent() == "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n")
-        let promise = subject.loop.makePromise(of: Int.self)
-        subject.connection.send(.publish(promise), RedisCommand.publish(ByteBuffer(string: "hi"), to: "c"))
+        let batch = RedisPublishBatchTests.batch("hi")
+        let published = subject.loop.makePromise(of: Void.self)
+        subject.connection.send(.publish(batch, published), batch.commands)
         #expect(try subject.sent() == "*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$2\r\nhi\r\n")
         let refused = subject.get("x")
         try subject.reply("$1\r\nv\r\n:2\r\n-WRONGTYPE not a string\r\n")
         #expect(try early.wait() == ByteBuffer(string: "v"))
-        #expect(try promise.futureResult.wait() == 2)
+        try published.futureResult.wait()
+        #expect(batch.receiverCount == 2)
         #expect(throws: RedisError.refused(command: .get, message: "WRONGTYPE not a string")) { try refused.wait() }
         #expect(subject.cause == nil)
     }
@@ -147,7 +155,7 @@ import Testing
         #expect(throws: RedisError.commandTimedOut) { try first.wait() }
         try subject.reply("$1\r\na\r\n$1\r\nb\r\n")
         #expect(try second.wait() == ByteBuffer(string: "b"))
-        #expect(subject.link.counters.expiredCommands == 1)
+        #expect(subject.counters.expiredCommands == 1)
         #expect(subject.cause == nil)
     }
 
@@ -181,24 +189,24 @@ import Testing
         #expect(throws: RedisError.queueFull) { try over.wait() }
         try subject.reply("+PONG\r\n$-1\r\n$-1\r\n$-1\r\n")
         for future in taken { #expect(try future.wait() == nil) }
-        #expect(subject.link.counters.refusedCommands == 1)
+        #expect(subject.counters.refusedCommands == 1)
     }
 
     @Test func `the bytes that wait are bounded, but one command is always taken`() throws {
         let subject = try Subject { $0.maximumPendingBytes = 1000 }
         try subject.reply("+OK\r\n")
-        #expect(subject.connection.state.obstacle(toSending: 10_000) == nil)
+        #expect(subject.connection.state.pending.obstacle(toSending: 10_000) == nil)
         let large = subject.get(String(repeating: "x", count: 10_000))
-        #expect(subject.connection.state.obstacle(toSending: 1) == .queueFull)
+        #expect(subject.connection.state.pending.obstacle(toSending: 1) == .queueFull)
         let refused = subject.get("x")
         #expect(throws: RedisError.queueFull) { try refused.wait() }
         try subject.reply("$-1\r\n")
         #expect(try large.wait() == nil)
         let several = (0..<5).map { _ in subject.get(String(repeating: "x", count: 30)) }
-        #expect(subject.connection.state.obstacle(toSending: 30) == .queueFull)
+        #expect(subject.connection.state.pending.obstacle(toSending: 30) == .queueFull)
         try subject.reply(String(repeating: "$-1\r\n", count: 5))
         for future in several { #expect(try future.wait() == nil) }
-        #expect(subject.connection.state.obstacle(toSending: 800) == nil)
+        #expect(subject.connection.state.pending.obstacle(toSending: 800) == nil)
     }
 
     @Test func `a server that doesn't reply to a command is an obstacle until it does`() throws {
@@ -206,12 +214,12 @@ import Testing
         try subject.reply("+OK\r\n")
         let late = subject.get("x")
         subject.loop.advanceTime(by: .seconds(1))
-        #expect(subject.connection.state.obstacle(toSending: 1) == nil)
+        #expect(subject.connection.state.pending.obstacle(toSending: 1) == nil)
         subject.loop.advanceTime(by: .seconds(1))
         #expect(throws: RedisError.commandTimedOut) { try late.wait() }
-        #expect(subject.connection.state.obstacle(toSending: 1) == .commandTimedOut)
+        #expect(subject.connection.state.pending.obstacle(toSending: 1) == .commandTimedOut)
         try subject.reply("$-1\r\n")
-        #expect(subject.connection.state.obstacle(toSending: 1) == nil)
+        #expect(subject.connection.state.pending.obstacle(toSending: 1) == nil)
     }
 
     @Test(arguments: [nil, ["c"]] as [[String]?])
@@ -230,7 +238,7 @@ import Testing
         subject.loop.advanceTime(by: .seconds(13))
         #expect(subject.cause == .silent)
         #expect(!subject.channel.isActive)
-        #expect(subject.link.counters.silentPeers == 1)
+        #expect(subject.counters.silentPeers == 1)
     }
 
     /// Garnet, older Dragonfly and proxies; RESP3, which we don't ask for; servers that know no PING within subscriptions.

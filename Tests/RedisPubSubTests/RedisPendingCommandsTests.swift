@@ -7,10 +7,10 @@ import Testing
 @Suite struct RedisPendingCommandsTests {
     @Test func `a command of our own fails at the end, though a command behind it has expired`() async throws {
         let loop = MultiThreadedEventLoopGroup.singleton.next()
-        let (question, publish) = (loop.makePromise(of: RedisReply.self), loop.makePromise(of: Int.self))
+        let (question, get) = (loop.makePromise(of: RedisReply.self), loop.makePromise(of: RedisReply.self))
         var pending = RedisPendingCommands(maximumCount: 8, maximumBytes: 1024)
         pending.appendInternal(.query(.info, question))
-        let isTaken = pending.append(.publish(publish), byteCount: 1, deadline: .uptimeNanoseconds(1))
+        let isTaken = pending.append(.query(.get, get), byteCount: 1, deadline: .uptimeNanoseconds(1))
         #expect(isTaken)
         pending.popExpired(now: .uptimeNanoseconds(2))?.fail(.commandTimedOut)
         let told = pending.removeAll()
@@ -18,7 +18,7 @@ import Testing
         #expect(told.count == 1)
         guard told.count == 1 else { return question.fail(RedisError.shutDown) }
         await #expect(throws: RedisError.closedByServer) { try await question.futureResult.get() }
-        await #expect(throws: RedisError.self) { try await publish.futureResult.get() }
+        await #expect(throws: RedisError.self) { try await get.futureResult.get() }
     }
 
     static let replies: [(RedisReply, RedisError?)] = [

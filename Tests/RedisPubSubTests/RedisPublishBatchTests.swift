@@ -8,7 +8,7 @@ import Testing
 @Suite struct RedisPublishBatchTests {
     private typealias Subject = RedisConnectionTests.Subject
 
-    private static func batch(_ payloads: String..., channel: String = "c") -> RedisPublishBatch {
+    static func batch(_ payloads: String..., channel: String = "c") -> RedisPublishBatch {
         let batch = RedisPublishBatch()
         for payload in payloads {
             Array(payload.utf8).withUnsafeBytes { payload in
@@ -20,7 +20,7 @@ import Testing
 
     private func send(_ batch: RedisPublishBatch, on subject: Subject) -> EventLoopFuture<Void> {
         let promise = subject.loop.makePromise(of: Void.self)
-        subject.connection.send(.publishes(batch, promise), batch.commands)
+        subject.connection.send(.publish(batch, promise), batch.commands)
         return promise.futureResult
     }
 
@@ -52,7 +52,7 @@ import Testing
             try subject.reply(String(decoding: replies[cut...], as: UTF8.self))
             try future.wait()
             #expect(batch.replyCount == 5 && batch.unheardCount == 2)
-            #expect(subject.cause == nil && subject.link.counters.commands == 5)
+            #expect(subject.cause == nil && subject.counters.commands == 5)
         }
     }
 
@@ -105,7 +105,7 @@ import Testing
         try subject.reply(":0\r\n:5\r\n")
         try other.wait()
         #expect(next.replyCount == 1 && next.unheardCount == 0)
-        #expect(subject.link.counters.expiredCommands == 2 && subject.cause == nil)
+        #expect(subject.counters.expiredCommands == 2 && subject.cause == nil)
     }
 
     @Test func `the bound on waiting commands counts messages`() throws {

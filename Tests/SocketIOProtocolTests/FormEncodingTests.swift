@@ -22,14 +22,4 @@ import Testing
         }
         #expect(found == pairs)
     }
-
-    @Test(
-        arguments: [
-            ([], true), ([0x41], true), ([0xC3, 0xA9], true), ([0xF0, 0x9F, 0x98, 0x80], true), ([0x80], false),
-            ([0xC3], false), ([0xC0, 0x80], false), ([0xED, 0xA0, 0x80], false), ([0xF4, 0x90, 0x80, 0x80], false),
-            ([0xF8, 0x88, 0x80, 0x80, 0x80], false), ([0xFF], false),
-        ] as [([UInt8], Bool)])
-    func `UTF-8 is judged as RFC 3629 defines it`(bytes: [UInt8], isValid: Bool) {
-        #expect(UTF8Validation.isValid(bytes) == isValid)
-    }
 }

@@ -1,3 +1,4 @@
+import NIOCore
 import Testing
 
 @testable import subspy
@@ -25,8 +26,8 @@ import Testing
             (.milliseconds(340), "0.3"), (.seconds(59), "59.0"), (.milliseconds(59_960), "1:00"),
             (.seconds(727), "12:07"),
             (.seconds(11_100), "3:05:00"), (.seconds(-1), "0.0"),
-        ] as [(Duration, String)])
-    func `times are seconds, then minutes, then hours`(time: Duration, text: String) {
+        ] as [(TimeAmount, String)])
+    func `times are seconds, then minutes, then hours`(time: TimeAmount, text: String) {
         #expect(Quantity.seconds(time) == text)
     }
 }

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import PubSubMessages
 import Testing
 
@@ -8,18 +8,14 @@ import Testing
     private func shown(_ payload: String, hiding keys: [String], key: StaticString? = nil) throws -> (
         python: String, json: String
     ) {
-        let inspector = MessageInspector()
-        var renderer = MessageRenderer(redaction: Redaction(try keys.map { try Redaction.Key(argument: $0) }))
+        var renderer = MessageRenderer(
+            MessageReader(), redaction: Redaction(try keys.map { try Redaction.Key(argument: $0) }))
         return Array(payload.utf8).withUnsafeBytes { bytes in
-            let format = inspector.inspect(bytes).format
-            if let key {
-                renderer.render(key, format, of: inspector)
-            } else {
-                renderer.render(bytes, format, of: inspector)
-            }
+            _ = renderer.reader.inspect(bytes)
+            if let key { renderer.render(key) } else { renderer.render(bytes) }
             let python = renderer.withBytes { String(decoding: $0, as: UTF8.self) }
             var json = JSONWriter()
-            renderer.appendJSON(key, format, of: inspector, to: &json)
+            renderer.appendJSON(key, to: &json)
             return (python, json.withUnsafeBytes { String(decoding: $0, as: UTF8.self) })
         }
     }

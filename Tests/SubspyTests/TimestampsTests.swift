@@ -1,5 +1,5 @@
+import Bytes
 import Glibc
-import JSONCodec
 import Testing
 
 @testable import subspy

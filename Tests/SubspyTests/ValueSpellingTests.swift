@@ -1,6 +1,7 @@
+import Bytes
 import Foundation
 import JSONCodec
-import PubSubMessages
+import PickleCodec
 import Testing
 
 @testable import subspy
@@ -19,19 +20,17 @@ import Testing
     }
 
     @Test func `values are printed as Python prints them`() throws {
-        let inspector = MessageInspector()
-        var renderer = MessageRenderer()
+        var renderer = MessageRenderer(MessageReader())
         let rows = try Self.rows().filter { $0.repr != nil }
         #expect(rows.count > 150)
         for row in rows {
-            renderer.render(Array(row.payload_b64), by: inspector)
+            renderer.inspectAndRender(Array(row.payload_b64))
             #expect(renderer.withBytes { String(decoding: $0, as: UTF8.self) } == row.repr)
         }
     }
 
     @Test func `values JSON lacks are objects with a tag`() throws {
-        let inspector = MessageInspector()
-        var renderer = MessageRenderer()
+        var renderer = MessageRenderer(MessageReader())
         let rows = try Self.rows().filter { $0.json != nil }
         #expect(rows.count > 100)
         for row in rows {
@@ -39,7 +38,8 @@ import Testing
             let text = payload.withUnsafeBytes { bytes in
                 var writer = JSONWriter()
                 renderer.prepare(for: bytes)
-                renderer.appendJSON(nil, inspector.inspect(bytes).format, of: inspector, to: &writer)
+                _ = renderer.reader.inspect(bytes)
+                renderer.appendJSON(to: &writer)
                 return writer.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
             }
             #expect(text == row.json)
@@ -47,15 +47,15 @@ import Testing
     }
 
     @Test func `JSON that can be read back is the same value`() throws {
-        let inspector = MessageInspector()
+        var renderer = MessageRenderer(MessageReader())
         for row in try Self.rows() where row.json != nil {
-            var text = MessageText()
             let payload = Array(row.payload_b64)
             // A container inside itself is no value.
-            guard let value = try? inspector.value(of: payload).value else { continue }
+            guard let value = try? renderer.reader.value(of: payload).value else { continue }
             var writer = JSONWriter()
             let refusal = payload.withUnsafeBytes { bytes in
-                text.append(bytes, inspector.inspect(bytes).format, of: inspector, to: &writer)
+                _ = renderer.reader.inspect(bytes)
+                return MessageText.append(bytes, &renderer, to: &writer)
             }
             guard refusal == nil, !writer.withUnsafeBytes({ String(decoding: $0, as: UTF8.self) }).contains("nan")
             else {
@@ -64,7 +64,7 @@ import Testing
             let back = try writer.withUnsafeBytes { bytes in
                 var document = JSONDocument()
                 try document.parse(bytes)
-                return try TaggedJSON.value(document.root, of: document)
+                return try PickleValue(document.root, of: document, hasTags: true)
             }
             #expect(back == value)
         }

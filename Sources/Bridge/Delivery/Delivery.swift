@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import PubSubMessages
 
 /// One event for the sockets of an event loop.

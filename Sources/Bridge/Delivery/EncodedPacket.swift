@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import NIOCore
 import SocketIOProtocol
 
@@ -55,7 +55,7 @@ final class EncodedPacket: Sendable {
         else { return }
         if part.isAttachment {
             payload.writeInteger(UInt8(ascii: "b"))
-            content.withUnsafeReadableBytes { bytes in Base64.encode(bytes) { payload.writeInteger($0) } }
+            content.withUnsafeReadableBytes { Base64.withEncoded($0) { _ = payload.writeBytes($0) } }
         } else {
             payload.writeImmutableBuffer(content)
         }

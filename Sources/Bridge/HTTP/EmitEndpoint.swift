@@ -1,3 +1,4 @@
+import Bytes
 import JSONCodec
 import NIOCore
 import NIOHTTP1
@@ -7,10 +8,10 @@ import PubSubMessages
 struct EmitEndpoint: Sendable {
     let secret: [UInt8]
     let hostID: ByteString
-    var usesFastLane = true
 
     struct Request: Sendable {
-        let emit: OwnEmit
+        /// The message as it is published.
+        let payload: [UInt8]
         /// `"report": true`.
         var wantsReport = false
     }
@@ -21,10 +22,6 @@ struct EmitEndpoint: Sendable {
             return .failure(.errorPage(.unsupportedMediaType, "Send the message with Content-Type: application/json."))
         }
         return body.withUnsafeReadableBytes { buffer in
-            let isSecret = { (given: UnsafeRawBufferPointer) in ConstantTime.areEqual(given, secret) }
-            if usesFastLane, let emit = OwnEmit(body: buffer, hostID: hostID, isSecret: isSecret) {
-                return .success(Request(emit: emit))
-            }
             var document = JSONDocument()
             do {
                 try document.parse(buffer)
@@ -42,7 +39,7 @@ struct EmitEndpoint: Sendable {
             do throws(EmitFields.Refusal) {
                 let fields = try EmitFields(document)
                 let payload = PubSubMessageEncoder.emit(document, room: fields.room, hostID: hostID)
-                return .success(Request(emit: OwnEmit(payload: payload), wantsReport: fields.wantsReport))
+                return .success(Request(payload: payload, wantsReport: fields.wantsReport))
             } catch {
                 return .failure(.jsonError(.badRequest, error.sentence))
             }

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import NIOCore
 import NIOHTTP1
 import RedisPubSub
@@ -152,9 +152,9 @@ final class HTTPEndpoints: Sendable {
             do {
                 if request.wantsReport {
                     return later(
-                        router.emitReporting(request.emit.payload).map { OperationsEndpoint.response(.ok, $0.json) })
+                        router.emitReporting(request.payload).map { OperationsEndpoint.response(.ok, $0.json) })
                 }
-                switch try router.emit(request.emit) {
+                switch try router.emit(request.payload) {
                 case .now(let obstacle): return .respond(counted(Self.emitted(obstacle)))
                 case .later(let emitted): return later(emitted.map { Self.emitted($0) })
                 }

@@ -1,3 +1,4 @@
+import Bytes
 /// Tells the operator about a refused Origin: how to allow it, and which allowed one it nearly matches.
 ///
 /// Clients can send any text as Origin. The options shown contain only texts in the format of an origin, since operators

@@ -1,3 +1,4 @@
+import Bytes
 import NIOCore
 import NIOHTTP1
 import SocketIOProtocol
@@ -41,7 +42,7 @@ enum WebSocketHandshake {
         response.writeStaticString(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
         let digest = SHA1.digest(of: key + Array("258EAFA5-E914-47DA-95CA-C5AB0DC85B11".utf8))
-        digest.withUnsafeBytes { bytes in Base64.encode(bytes) { response.writeInteger($0) } }
+        digest.withUnsafeBytes { Base64.withEncoded($0) { _ = response.writeBytes($0) } }
         if let subprotocol {
             response.writeStaticString("\r\nSec-WebSocket-Protocol: ")
             response.writeSubstring(subprotocol)

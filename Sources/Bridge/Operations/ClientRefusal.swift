@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import Logging
 import NIOCore
 import NIOHTTP1

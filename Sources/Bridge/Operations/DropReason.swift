@@ -1,3 +1,4 @@
+import Bytes
 import PubSubMessages
 
 /// The reason why a message on the channel reached no client: the values of the label `reason`.

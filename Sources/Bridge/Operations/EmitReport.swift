@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import RedisPubSub
 
 /// The result of a `POST /emit` with `"report": true`.

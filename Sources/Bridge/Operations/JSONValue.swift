@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// A small JSON text for operators. Messages never take this way.
 package enum JSONValue {

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// Prometheus's text exposition format, version 0.0.4.
 struct PrometheusText: Sendable {

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// The members of some rooms and, for empty ones, names that may have been meant. From one event loop, or added up over several.
 struct RoomLookup: Sendable {

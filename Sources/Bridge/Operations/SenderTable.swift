@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import NIOCore
 import PubSubMessages
 

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// Finds names that were probably meant: other case, stray blanks, a letter too many, a room-space left out. The number of compared
 /// names and their length are limited.

@@ -42,7 +42,7 @@ extension SubscriptionGap.Cause {
         case .outputBufferFull: self = .outputBufferFull
         case .failedOver: self = .failedOver
         case .notMaster, .noMaster, .noSentinel: self = .noMaster
-        case .tls, .needsTLS, .closedUnheard: self = .tls
+        case .tls, .needsTLS, .closedWithoutReply: self = .tls
         case .malformedReply, .commandTimedOut, .queueFull, .notConnected, .shutDown: self = .other
         }
     }

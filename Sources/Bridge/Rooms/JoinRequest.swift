@@ -1,3 +1,4 @@
+import Bytes
 import JSONCodec
 
 /// A checked `join` or `leave` of a client: one argument, `{"room": text, "secret": text, "gap": bool}`.

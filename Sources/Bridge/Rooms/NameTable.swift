@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// Values by name. A lookup takes the name's bytes directly from a message, without making a key of them.
 ///
@@ -18,7 +18,7 @@ final class NameTable<Value> {
     @exclusivity(unchecked) private var entries: UnsafeMutablePointer<Entry>
     @exclusivity(unchecked) private var capacity: Int
     @exclusivity(unchecked) private(set) var count = 0
-    private let seed: NameHash
+    private let seed: KeyedHash
 
     init() {
         capacity = 4
@@ -124,56 +124,5 @@ final class NameTable<Value> {
         }
         hashes[hole] = 0
         return true
-    }
-}
-
-/// A hash of short texts: 128-bit products of secret words and words of the text, folded to 64 bits.
-struct NameHash {
-    private let first: UInt64
-    private let second: UInt64
-
-    static let ofThisProcess = NameHash(first: .random(in: .min ... .max), second: .random(in: .min ... .max))
-
-    /// Never 0.
-    func hash(of bytes: UnsafeRawBufferPointer) -> UInt64 {
-        guard let base = bytes.baseAddress else { return 1 << 63 }
-        let count = bytes.count
-        var state = first ^ UInt64(truncatingIfNeeded: count)
-        var at = 0
-        while count &- at > 16 {
-            state = Self.fold(Self.word(base, at) ^ second, Self.word(base, at &+ 8) ^ state)
-            at &+= 16
-        }
-        // If fewer than sixteen bytes are left, the last words overlap the ones before.
-        let (low, high): (UInt64, UInt64)
-        if count >= 16 {
-            (low, high) = (Self.word(base, count &- 16), Self.word(base, count &- 8))
-        } else if count >= 8 {
-            (low, high) = (Self.word(base, 0), Self.word(base, count &- 8))
-        } else if count >= 4 {
-            (low, high) = (Self.half(base, 0), Self.half(base, count &- 4))
-        } else if count > 0 {
-            let middle = base.load(fromByteOffset: count / 2, as: UInt8.self)
-            let last = base.load(fromByteOffset: count &- 1, as: UInt8.self)
-            low = UInt64(base.load(as: UInt8.self)) << 16 | UInt64(middle) << 8 | UInt64(last)
-            high = 0
-        } else {
-            (low, high) = (0, 0)
-        }
-        state = Self.fold(low ^ second, high ^ state)
-        return Self.fold(state ^ first, second) | 1 << 63
-    }
-
-    private static func fold(_ left: UInt64, _ right: UInt64) -> UInt64 {
-        let product = left.multipliedFullWidth(by: right)
-        return product.high ^ product.low
-    }
-
-    private static func word(_ base: UnsafeRawPointer, _ at: Int) -> UInt64 {
-        base.loadUnaligned(fromByteOffset: at, as: UInt64.self)
-    }
-
-    private static func half(_ base: UnsafeRawPointer, _ at: Int) -> UInt64 {
-        UInt64(base.loadUnaligned(fromByteOffset: at, as: UInt32.self))
     }
 }

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// A join that waits for Redis or for another event loop.
 struct PendingJoin {

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// The sockets of one event loop that are in one room of one namespace.
 ///

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import PubSubMessages
 
 /// Tells which event loops may have members of a room. Lives on the loop that reads Redis.

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// Counts the members of rooms on the other event loops. Lives on the loop that reads Redis.
 ///

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// The sockets and rooms of one namespace on one event loop.
 final class Namespace {

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// Makes and reads sids: 20 characters of `A-Za-z0-9_-`, as python-engineio's.
 ///

@@ -1,4 +1,4 @@
-import SocketIOProtocol
+import Bytes
 
 /// Reasons for which a server closes a websocket (RFC 6455, section 7.4.1).
 enum WebSocketCloseCode: UInt16 {
@@ -18,7 +18,8 @@ enum WebSocketCloseFrame {
         if payload.isEmpty { return nil }
         let code = payload.prefix(2).reduce(0 as UInt16) { $0 << 8 | UInt16($1) }
         guard payload.count >= 2, isAllowed(code) else { return WebSocketCloseCode.protocolError.rawValue }
-        return UTF8Validation.isValid(payload.dropFirst(2)) ? code : WebSocketCloseCode.inconsistentData.rawValue
+        let isText = payload.dropFirst(2).withUnsafeBytes { WTF8.isValid($0, surrogates: false) }
+        return isText ? code : WebSocketCloseCode.inconsistentData.rawValue
     }
 
     /// 1004 to 1006 and 1015 are never sent; registered codes end at 1014, and applications use 3000 to 4999.

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import NIOCore
 import SocketIOProtocol
 
@@ -230,7 +230,7 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
         guard let session else { return }
         let bytes = message.payload[...]
         if message.isBinary { return session.received(EngineIOPacket(binary: bytes), from: self) }
-        guard UTF8Validation.isValid(bytes) else {
+        guard bytes.withUnsafeBytes({ WTF8.isValid($0, surrogates: false) }) else {
             return fail(.inconsistentData, EngineIOError.invalidUTF8)
         }
         do {

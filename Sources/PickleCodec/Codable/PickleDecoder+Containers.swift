@@ -49,7 +49,7 @@ struct KeyedValues<Key: CodingKey>: KeyedDecodingContainerProtocol {
             throw DecodingError.keyNotFound(
                 key, .init(codingPath: codingPath, debugDescription: "no key \"\(key.stringValue)\" in the dict"))
         }
-        return ValueDecoder(value, path: codingPath + [key], settings: decoder.settings)
+        return ValueDecoder(value: value, codingPath: codingPath + [key], settings: decoder.settings)
     }
 
     func decodeNil(forKey key: Key) throws -> Bool { try nested(key).decodeNil() }
@@ -67,7 +67,7 @@ struct KeyedValues<Key: CodingKey>: KeyedDecodingContainerProtocol {
 
     func superDecoder() throws -> any Decoder {
         ValueDecoder(
-            values["super"] ?? .null, path: codingPath + [PickleCodingKey(stringValue: "super")],
+            value: values["super"] ?? .null, codingPath: codingPath + [PickleCodingKey(stringValue: "super")],
             settings: decoder.settings)
     }
 
@@ -80,11 +80,6 @@ struct UnkeyedValues: UnkeyedDecodingContainer {
     let decoder: ValueDecoder
     private(set) var currentIndex = 0
 
-    init(items: [PickleValue], decoder: ValueDecoder) {
-        self.items = items
-        self.decoder = decoder
-    }
-
     var codingPath: [any CodingKey] { decoder.codingPath }
     var count: Int? { items.count }
     var isAtEnd: Bool { currentIndex >= items.count }
@@ -95,7 +90,7 @@ struct UnkeyedValues: UnkeyedDecodingContainer {
             throw DecodingError.valueNotFound(
                 type, .init(codingPath: path, debugDescription: "the sequence has \(items.count) items"))
         }
-        return ValueDecoder(items[currentIndex], path: path, settings: decoder.settings)
+        return ValueDecoder(value: items[currentIndex], codingPath: path, settings: decoder.settings)
     }
 
     mutating func decodeNil() throws -> Bool {
@@ -154,10 +149,10 @@ enum SnakeCase {
     static func snake(_ text: String) -> String {
         let characters = Array(text)
         var result = ""
-        for (place, character) in characters.enumerated() {
-            if character.isUppercase, place > 0, characters[place - 1] != "_" {
-                let followsLower = !characters[place - 1].isUppercase
-                let precedesLower = place + 1 < characters.count && characters[place + 1].isLowercase
+        for (index, character) in characters.enumerated() {
+            if character.isUppercase, index > 0, characters[index - 1] != "_" {
+                let followsLower = !characters[index - 1].isUppercase
+                let precedesLower = index + 1 < characters.count && characters[index + 1].isLowercase
                 if followsLower || precedesLower { result += "_" }
             }
             result += character.lowercased()

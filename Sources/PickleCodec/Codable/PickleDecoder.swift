@@ -45,7 +45,7 @@ public struct PickleDecoder: Sendable {
 
     /// Decodes a value of a type from a tree.
     public func decode<T: Decodable>(_ type: T.Type, from value: PickleValue) throws -> T {
-        try ValueDecoder(value, path: [], settings: self).decode(type)
+        try ValueDecoder(value: value, codingPath: [], settings: self).decode(type)
     }
 }
 
@@ -70,12 +70,6 @@ struct ValueDecoder: Decoder {
     let value: PickleValue
     let codingPath: [any CodingKey]
     let settings: PickleDecoder
-
-    init(_ value: PickleValue, path: [any CodingKey], settings: PickleDecoder) {
-        self.value = value
-        codingPath = path
-        self.settings = settings
-    }
 
     var userInfo: [CodingUserInfoKey: Any] { settings.userInfo }
 
@@ -108,50 +102,18 @@ struct ValueDecoder: Decoder {
                 debugDescription: "expected \(type), found \(value.description(maximumBytes: 80))"))
     }
 
-    func decode<T: Decodable>(_ type: T.Type) throws -> T {
-        if let value = value as? T { return value }
-        if type == [UInt8].self, let bytes = byteArray as? T { return bytes }
-        return try T(from: self)
-    }
-
-    private var byteArray: [UInt8]? {
-        switch value {
-        case .bytes(let bytes), .bytearray(let bytes), .byteString(let bytes): bytes
-        default: nil
-        }
-    }
-
     /// The integer, where the type can hold it.
-    func integer<T: FixedWidthInteger>(_ type: T.Type) throws -> T {
+    private func integer<T: FixedWidthInteger>(_ type: T.Type) throws -> T {
+        let exact: T?
         switch value {
-        case .int(let number):
-            guard let exact = T(exactly: number) else { throw lossy(type) }
-            return exact
-        case .bigInt(let number):
-            guard let exact: T = Self.exact(number.twosComplement) else { throw lossy(type) }
-            return exact
-        case .float(let number):
-            guard let exact = T(exactly: number) else { throw lossy(type) }
-            return exact
+        case .int(let number): exact = T(exactly: number)
+        // Of the ints beyond 64 bits with sign, 16 bytes hold all that fit a type of up to 128 bits with sign.
+        case .bigInt(let number): exact = number.twosComplement.count > 16 ? nil : T(exactly: number.int128)
+        case .float(let number): exact = T(exactly: number)
         default: throw mismatch(type)
         }
-    }
-
-    private static func exact<T: FixedWidthInteger>(_ bytes: [UInt8]) -> T? {
-        let isNegative = (bytes.last ?? 0) >= 0x80
-        if isNegative && !T.isSigned { return nil }
-        var result: T = isNegative ? ~0 : 0
-        let width = T.bitWidth / 8
-        for (index, byte) in bytes.enumerated() where index >= width && byte != (isNegative ? 0xff : 0) { return nil }
-        for index in (0..<width).reversed() {
-            let byte = index < bytes.count ? bytes[index] : isNegative ? 0xff : 0
-            result = result << 8 | T(truncatingIfNeeded: byte)
-        }
-        return (result < 0) == isNegative ? result : nil
-    }
-
-    private func lossy(_ type: Any.Type) -> DecodingError {
-        .dataCorrupted(
+        if let exact { return exact }
+        throw DecodingError.dataCorrupted(
             .init(
                 codingPath: codingPath, debugDescription: "\(value.description(maximumBytes: 80)) does not fit \(type)")
         )
@@ -161,30 +123,42 @@ struct ValueDecoder: Decoder {
 extension ValueDecoder: SingleValueDecodingContainer {
     func decodeNil() -> Bool { value.isNone }
 
-    func decode(_ type: Bool.Type) throws -> Bool {
-        guard case .bool(let flag) = value else { throw mismatch(type) }
-        return flag
+    /// Serves as all requirements, since the types that hold one value are told apart here.
+    func decode<T: Decodable>(_ type: T.Type) throws -> T {
+        let result: Any?
+        switch type {
+        case is PickleValue.Type: result = value
+        case is Bool.Type: result = value.bool
+        case is String.Type: result = value.string
+        case is Double.Type: result = value.double
+        case is Float.Type: result = value.double.map { Float($0) }
+        case let type as any (FixedWidthInteger & Decodable).Type: result = try integer(type)
+        default:
+            // The cast of bytes alone would succeed for an empty array of anything.
+            if T.self == [UInt8].self, let bytes = value.byteArray as? T { return bytes }
+            return try T(from: self)
+        }
+        guard let result = result as? T else { throw mismatch(type) }
+        return result
+    }
+}
+
+extension PickleValue {
+    fileprivate var bool: Bool? {
+        if case .bool(let flag) = self { flag } else { nil }
     }
 
-    func decode(_ type: String.Type) throws -> String {
-        guard let text = value.string else { throw mismatch(type) }
-        return text
+    fileprivate var byteArray: [UInt8]? {
+        switch self {
+        case .bytes(let bytes), .bytearray(let bytes), .byteString(let bytes): bytes
+        default: nil
+        }
     }
+}
 
-    func decode(_ type: Double.Type) throws -> Double {
-        guard let number = value.double else { throw mismatch(type) }
-        return number
+extension PickleBigInt {
+    /// The number, if it has 16 bytes at most.
+    fileprivate var int128: Int128 {
+        twosComplement.reversed().reduce((twosComplement.last ?? 0) < 0x80 ? 0 : -1) { $0 << 8 | Int128($1) }
     }
-
-    func decode(_ type: Float.Type) throws -> Float { Float(try decode(Double.self)) }
-    func decode(_ type: Int.Type) throws -> Int { try integer(type) }
-    func decode(_ type: Int8.Type) throws -> Int8 { try integer(type) }
-    func decode(_ type: Int16.Type) throws -> Int16 { try integer(type) }
-    func decode(_ type: Int32.Type) throws -> Int32 { try integer(type) }
-    func decode(_ type: Int64.Type) throws -> Int64 { try integer(type) }
-    func decode(_ type: UInt.Type) throws -> UInt { try integer(type) }
-    func decode(_ type: UInt8.Type) throws -> UInt8 { try integer(type) }
-    func decode(_ type: UInt16.Type) throws -> UInt16 { try integer(type) }
-    func decode(_ type: UInt32.Type) throws -> UInt32 { try integer(type) }
-    func decode(_ type: UInt64.Type) throws -> UInt64 { try integer(type) }
 }

@@ -36,54 +36,52 @@ public struct PickleEncoder: Sendable {
     /// Encodes a value as a tree.
     public func encodeValue<T: Encodable>(_ value: T) throws -> PickleValue {
         let node = EncodedNode()
-        try ValueEncoder(node, path: [], settings: self).write(value)
+        try ValueEncoder(node: node, codingPath: [], settings: self).encode(value)
         return node.value
     }
 }
 
 /// Holds the result of an encoder; a reference, because containers outlive the call that made them.
 final class EncodedNode {
-    enum Content {
-        case none
-        case value(PickleValue)
-        case pairs([(key: PickleValue, node: EncodedNode)])
-        case items([EncodedNode])
-    }
+    enum Kind { case value, dict, list }
 
-    var content = Content.none
+    private var kind = Kind.dict
+    private var single = PickleValue.null
+    /// The keys of a dict.
+    private var keys: [PickleValue] = []
+    /// The values of a dict, or the items of a list.
+    private(set) var items: [EncodedNode] = []
 
     /// The encoded value; a type that encodes nothing is an empty dict, as with `JSONEncoder`.
     var value: PickleValue {
-        switch content {
-        case .none: .dict(PickleDict())
-        case .value(let value): value
-        case .pairs(let pairs): .dict(PickleDict(pairs.map { .init(key: $0.key, value: $0.node.value) }))
-        case .items(let items): .list(items.map(\.value))
+        switch kind {
+        case .value: single
+        case .dict: .dict(PickleDict(keys: keys, values: items.map(\.value)))
+        case .list: .list(items.map(\.value))
         }
+    }
+
+    /// Begins a dict or a list, unless it has begun.
+    func begin(_ kind: Kind) {
+        if self.kind != kind { (keys, items) = ([], []) }
+        self.kind = kind
+    }
+
+    func set(_ value: PickleValue) {
+        begin(.value)
+        single = value
     }
 
     func append(_ node: EncodedNode, forKey key: PickleValue) {
-        guard case .pairs(var pairs) = content else { return }
-        content = .none
-        if let place = pairs.firstIndex(where: { $0.key == key }) {
-            pairs[place].node = node
+        if let index = keys.firstIndex(of: key) {
+            items[index] = node
         } else {
-            pairs.append((key, node))
+            keys.append(key)
+            items.append(node)
         }
-        content = .pairs(pairs)
     }
 
-    func append(_ node: EncodedNode) {
-        guard case .items(var items) = content else { return }
-        content = .none
-        items.append(node)
-        content = .items(items)
-    }
-
-    var itemCount: Int {
-        if case .items(let items) = content { return items.count }
-        return 0
-    }
+    func append(_ node: EncodedNode) { items.append(node) }
 }
 
 /// The encoder of one value.
@@ -92,64 +90,45 @@ struct ValueEncoder: Encoder {
     let codingPath: [any CodingKey]
     let settings: PickleEncoder
 
-    init(_ node: EncodedNode, path: [any CodingKey], settings: PickleEncoder) {
-        self.node = node
-        codingPath = path
-        self.settings = settings
-    }
-
     var userInfo: [CodingUserInfoKey: Any] { settings.userInfo }
 
     func container<Key: CodingKey>(keyedBy type: Key.Type) -> KeyedEncodingContainer<Key> {
-        if case .pairs = node.content {} else { node.content = .pairs([]) }
+        node.begin(.dict)
         return KeyedEncodingContainer(KeyedWriter<Key>(encoder: self))
     }
 
     func unkeyedContainer() -> any UnkeyedEncodingContainer {
-        if case .items = node.content {} else { node.content = .items([]) }
+        node.begin(.list)
         return UnkeyedWriter(encoder: self)
     }
 
     func singleValueContainer() -> any SingleValueEncodingContainer { self }
-
-    /// Writes a value; `PickleValue` and bytes need no container.
-    func write<T: Encodable>(_ value: T) throws {
-        if let value = value as? PickleValue {
-            node.content = .value(value)
-        } else if T.self == [UInt8].self, let bytes = value as? [UInt8] {
-            // The cast alone succeeds for an empty array of anything.
-            node.content = .value(.bytes(bytes))
-        } else {
-            try value.encode(to: self)
-        }
-    }
 }
 
 extension ValueEncoder: SingleValueEncodingContainer {
-    private func set(_ value: PickleValue) { node.content = .value(value) }
+    func encodeNil() { node.set(.null) }
 
-    func encodeNil() { set(.null) }
-    func encode(_ value: Bool) { set(.bool(value)) }
-    func encode(_ value: String) { set(.string(value)) }
-    func encode(_ value: Double) { set(.float(value)) }
-    func encode(_ value: Float) { set(.float(Double(value))) }
-    func encode(_ value: Int) { set(.int(value)) }
-    func encode(_ value: Int8) { set(.int(Int(value))) }
-    func encode(_ value: Int16) { set(.int(Int(value))) }
-    func encode(_ value: Int32) { set(.int(Int(value))) }
-    func encode(_ value: Int64) { set(.int(Int(value))) }
-    func encode(_ value: UInt) { encode(UInt64(value)) }
-    func encode(_ value: UInt8) { set(.int(Int(value))) }
-    func encode(_ value: UInt16) { set(.int(Int(value))) }
-    func encode(_ value: UInt32) { set(.int(Int(value))) }
-    func encode(_ value: UInt64) {
-        if let small = Int(exactly: value) { return set(.int(small)) }
-        // The ninth byte is the sign.
-        withUnsafeBytes(of: value.littleEndian) { bytes in
-            set(.bigInt(PickleBigInt(twosComplement: Array(bytes) + [0])))
+    /// Serves as all requirements, since the types that hold one value are told apart here.
+    func encode<T: Encodable>(_ value: T) throws {
+        switch value {
+        case let value as PickleValue: node.set(value)
+        case let value as Bool: node.set(.bool(value))
+        case let value as String: node.set(.string(value))
+        case let value as Double: node.set(.float(value))
+        case let value as Float: node.set(.float(Double(value)))
+        case let value as any FixedWidthInteger: node.set(Self.integer(value))
+        // The cast alone succeeds for an empty array of anything.
+        case let bytes as [UInt8] where T.self == [UInt8].self: node.set(.bytes(bytes))
+        default: try value.encode(to: self)
         }
     }
-    func encode<T: Encodable>(_ value: T) throws { try write(value) }
+
+    private static func integer<T: FixedWidthInteger>(_ value: T) -> PickleValue {
+        if let small = Int(exactly: value) { return .int(small) }
+        // A further byte for the sign.
+        let bytes = withUnsafeBytes(of: value.littleEndian) { Array($0) } + [value < 0 ? 0xff : 0]
+        return .bigInt(PickleBigInt(twosComplement: bytes))
+    }
 }
 
 /// Writes the pairs of a dict.
@@ -171,11 +150,11 @@ struct KeyedWriter<Key: CodingKey>: KeyedEncodingContainerProtocol {
         }
         let node = EncodedNode()
         encoder.node.append(node, forKey: name)
-        return ValueEncoder(node, path: path, settings: encoder.settings)
+        return ValueEncoder(node: node, codingPath: path, settings: encoder.settings)
     }
 
     mutating func encodeNil(forKey key: Key) { nested(key).encodeNil() }
-    mutating func encode<T: Encodable>(_ value: T, forKey key: Key) throws { try nested(key).write(value) }
+    mutating func encode<T: Encodable>(_ value: T, forKey key: Key) throws { try nested(key).encode(value) }
 
     mutating func nestedContainer<Inner: CodingKey>(
         keyedBy type: Inner.Type, forKey key: Key
@@ -195,17 +174,17 @@ struct KeyedWriter<Key: CodingKey>: KeyedEncodingContainerProtocol {
 struct UnkeyedWriter: UnkeyedEncodingContainer {
     let encoder: ValueEncoder
     var codingPath: [any CodingKey] { encoder.codingPath }
-    var count: Int { encoder.node.itemCount }
+    var count: Int { encoder.node.items.count }
 
     private func nested() -> ValueEncoder {
         let path = codingPath + [PickleCodingKey(intValue: count)]
         let node = EncodedNode()
         encoder.node.append(node)
-        return ValueEncoder(node, path: path, settings: encoder.settings)
+        return ValueEncoder(node: node, codingPath: path, settings: encoder.settings)
     }
 
     mutating func encodeNil() { nested().encodeNil() }
-    mutating func encode<T: Encodable>(_ value: T) throws { try nested().write(value) }
+    mutating func encode<T: Encodable>(_ value: T) throws { try nested().encode(value) }
 
     mutating func nestedContainer<Key: CodingKey>(keyedBy type: Key.Type) -> KeyedEncodingContainer<Key> {
         nested().container(keyedBy: type)

@@ -27,7 +27,7 @@ extension PickleValue: Codable {
 
     public func encode(to encoder: any Encoder) throws {
         if let encoder = encoder as? ValueEncoder {
-            encoder.node.content = .value(self)
+            encoder.node.set(self)
             return
         }
         var container = encoder.singleValueContainer()

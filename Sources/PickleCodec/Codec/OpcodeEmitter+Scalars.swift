@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 // Scalars as CPython's pickler of the same protocol writes them.
 extension OpcodeEmitter {

@@ -1,3 +1,5 @@
+import Bytes
+
 /// Writes opcodes of one protocol into a growable buffer: scalars by range, frames as CPython cuts them.
 ///
 /// Knows nothing of values or memo: `PickleWriter` and `PickleSerializer` decide what is written.

@@ -1,3 +1,5 @@
+import Bytes
+
 /// The key lists of the latest dicts with only str keys, from this pickle and earlier ones.
 ///
 /// The rows of a table and successive messages have the same keys. Keys found here are known to be distinct, and dicts
@@ -96,7 +98,7 @@ struct PickleKeyLists: ~Copyable {
                 if UInt64(littleEndian: word ^ other) &<< UInt64(64 &- 8 &* length) != 0 { return false }
             } else {
                 let text = UnsafeRawBufferPointer(start: known + 1, count: length)
-                guard equalShortBytes(tape.content(of: key), text) else { return false }
+                guard equalBytes(tape.content(of: key), text) else { return false }
             }
             known += Self.room(for: length)
             at &+= 2

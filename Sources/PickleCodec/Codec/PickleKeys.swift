@@ -1,3 +1,5 @@
+import Bytes
+
 /// Scratch of key resolution, reused between pickles.
 struct KeyScratch: ~Copyable {
     /// Open-addressed table of positions in `resolved`, plus one; 0 is free.

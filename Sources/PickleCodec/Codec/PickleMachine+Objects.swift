@@ -1,3 +1,5 @@
+import Bytes
+
 extension PickleMachine {
     // MARK: Names
 

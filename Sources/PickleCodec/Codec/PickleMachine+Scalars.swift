@@ -1,3 +1,5 @@
+import Bytes
+
 extension PickleMachine {
     @inline(__always) mutating func pushInteger(_ value: Int64) throws(PickleFault) {
         var node = TapeNode(kind: .int)

@@ -1,3 +1,5 @@
+import Bytes
+
 // The arguments that end with a line feed: protocols 0 and 1.
 extension PickleMachine {
     private func bytes(_ range: Range<Int>) -> UnsafeRawBufferPointer {

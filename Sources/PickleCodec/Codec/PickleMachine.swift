@@ -1,3 +1,4 @@
+import Bytes
 import Glibc
 
 /// The stack machine that runs a pickle, without any means to import or call.

@@ -1,3 +1,5 @@
+import Bytes
+
 /// The machine's memo: dense while indices follow each other, sparse for any other index.
 ///
 /// `LONG_BINPUT 4294967295` takes one dictionary entry. A slot is dense when its index is at most twice the number

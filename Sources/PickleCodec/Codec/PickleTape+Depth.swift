@@ -1,3 +1,5 @@
+import Bytes
+
 extension PickleTape {
     /// The nesting of a finished value: the longest path from it that does not go back to a node on the path.
     ///

@@ -1,3 +1,5 @@
+import Bytes
+
 /// One value on the tape, 16 bytes.
 ///
 /// | kind | count | first | last |

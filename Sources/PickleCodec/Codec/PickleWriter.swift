@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// Writes one pickle of built-in types call by call into a reused buffer. The default is protocol 2.
 ///

@@ -1,3 +1,5 @@
+import Bytes
+
 /// Names with a meaning for this library: those that only spell data, and those whose content JSON can show.
 ///
 /// Modules are matched in both their Python 2 and Python 3 spellings, whatever the protocol.

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 extension PickleDocument {
     @inline(__always) func tapeNode(_ node: Node) -> TapeNode { machine.tape.nodes[node.index] }

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 extension PickleDocument {
     /// The built-in value that an object holds, as far as the pickle shows it.

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// A container that is being written.
 private struct JSONFrame: BitwiseCopyable {

@@ -1,3 +1,5 @@
+import Bytes
+
 /// A decoded pickle with its sharing and cycles: a flat, immutable graph of nodes.
 ///
 /// A list that occurs twice is one node with one identity; a list can contain itself. Nothing is lost, so that

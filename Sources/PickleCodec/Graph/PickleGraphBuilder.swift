@@ -1,3 +1,5 @@
+import Bytes
+
 extension PickleGraph {
     /// Builds a `PickleGraph` node by node: the way to write values that are shared or contain themselves.
     ///
@@ -15,9 +17,7 @@ extension PickleGraph {
         /// Open-addressed table of text nodes by content; 0 is free.
         private var texts = RawArray<UInt32>()
         private var textCount = 0
-        private let key: (UInt64, UInt64)
-
-        private static let processKey = (UInt64.random(in: .min ... .max), UInt64.random(in: .min ... .max) | 1)
+        private let hash = KeyedHash.ofThisProcess
 
         /// The latest text keys, by their index in the dict.
         private var lastKeys = RawArray<UInt32>()
@@ -27,7 +27,6 @@ extension PickleGraph {
 
         /// An empty builder.
         public init() {
-            key = Self.processKey
             tape.reset()
         }
 
@@ -97,19 +96,20 @@ extension PickleGraph {
         }
 
         /// The node of the text key at an index of a dict.
-        mutating func keyNode(_ text: String, _ place: Int) -> PickleNode {
+        mutating func keyNode(_ text: String, _ index: Int) -> PickleNode {
             var text = text
             return text.withUTF8 { utf8 in
                 let bytes = UnsafeRawBufferPointer(utf8)
-                if place < lastKeys.count {
-                    let last = lastKeys[place]
-                    if equalBytes(tape.content(of: tape.nodes[last]), bytes) { return PickleNode(index: last) }
-                    let node = string(valid: bytes)
-                    lastKeys[place] = node.index
-                    return node
+                let isKnown = index < lastKeys.count
+                if isKnown, equalBytes(tape.content(of: tape.nodes[lastKeys[index]]), bytes) {
+                    return PickleNode(index: lastKeys[index])
                 }
                 let node = string(valid: bytes)
-                if place == lastKeys.count, place < 64 { lastKeys.append(node.index) }
+                if isKnown {
+                    lastKeys[index] = node.index
+                } else if index == lastKeys.count, index < 64 {
+                    lastKeys.append(node.index)
+                }
                 return node
             }
         }
@@ -128,33 +128,11 @@ extension PickleGraph {
         /// The slot of a text in the table, or the free slot for it.
         private func slot(of bytes: UnsafeRawBufferPointer) -> Int {
             let mask = texts.count - 1
-            var slot = Int(truncatingIfNeeded: hash(bytes)) & mask
+            var slot = Int(truncatingIfNeeded: hash.hash(of: bytes)) & mask
             while texts[slot] != 0, !equalBytes(tape.content(of: tape.nodes[texts[slot]]), bytes) {
                 slot = (slot + 1) & mask
             }
             return slot
-        }
-
-        /// A keyed hash by folded multiplications: a third of `Hasher`'s time on short texts. The key is random, so that
-        /// nobody can choose texts that collide.
-        private func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
-            var state = key.0 ^ UInt64(bytes.count)
-            var at = 0
-            while bytes.count - at >= 8 {
-                state = fold(state ^ bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
-                at += 8
-            }
-            var rest: UInt64 = 0
-            while at < bytes.count {
-                rest = rest << 8 | UInt64(bytes[at])
-                at += 1
-            }
-            return fold(fold(state ^ rest))
-        }
-
-        private func fold(_ word: UInt64) -> UInt64 {
-            let product = (word ^ 0x2d35_8dcc_aa6c_78a5).multipliedFullWidth(by: key.1)
-            return product.high ^ product.low ^ key.0
         }
 
         private mutating func growTexts() {

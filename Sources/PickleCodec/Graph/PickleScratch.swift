@@ -2,63 +2,44 @@ import Synchronization
 
 /// A document that decodings borrow one after the other, so that a single `PickleValue(decoding:)` reuses memory.
 ///
-/// `@unchecked Sendable`: it is taken out of the pool atomically and given back when decoding is over; in between only the
-/// borrower has it.
+/// `@unchecked Sendable`: only the borrower has it, from taking it out of the pool until giving it back.
 final class PickleScratch: @unchecked Sendable {
     // Unchecked: only the borrower has it, and a small pickle is decoded in the time of a few checks.
     @exclusivity(unchecked) var document = PickleDocument()
 
-    /// The one given back last, retained. One thread needs no other, and this is cheaper than a lock.
-    private static let latest = Atomic<Unmanaged<PickleScratch>?>(nil)
-    private static let pool = Mutex<[PickleScratch]>([])
-    /// As many as threads may decode at once; more are simply freed.
-    private static let poolSize = 16
+    private static let pool = ScratchPool<PickleScratch>()
     /// Nodes above which a document is not kept: 4 MiB.
     private static let keptNodes = 1 << 18
 
     /// Takes a document with these limits.
     static func borrow(limits: PickleLimits) -> PickleScratch {
-        let latest = latest.exchange(nil, ordering: .acquiring)?.takeRetainedValue()
-        let scratch = latest ?? pool.withLock { $0.popLast() } ?? PickleScratch()
+        let scratch = pool.take() ?? PickleScratch()
         scratch.document.machine.limits = limits
         return scratch
     }
 
-    /// Gives the document back.
+    /// Gives the document back, without the input, which is about to be freed.
     func giveBack() {
         guard document.machine.tape.nodes.capacity <= Self.keptNodes else { return }
-        document.forgetInput()
-        let own = Unmanaged.passRetained(self)
-        if Self.latest.compareExchange(expected: nil, desired: own, ordering: .releasing).exchanged { return }
-        own.release()
-        Self.pool.withLock { pool in
-            if pool.count < Self.poolSize { pool.append(self) }
-        }
+        document.machine.load(UnsafeRawBufferPointer(start: nil, count: 0))
+        Self.pool.keep(self)
     }
 }
 
 /// The same for writing: a builder and a serializer.
-///
-/// `@unchecked Sendable` for the same reason.
 final class PickleSerializerScratch: @unchecked Sendable {
     private var builder = PickleGraph.Builder()
     private var serializer = PickleSerializer()
 
-    private static let pool = Mutex<[PickleSerializerScratch]>([])
-    private static let poolSize = 16
+    private static let pool = ScratchPool<PickleSerializerScratch>()
     /// Bytes above which the memory is not kept.
     private static let keptBytes = 4 << 20
 
-    static func borrow() -> PickleSerializerScratch {
-        pool.withLock { $0.popLast() } ?? PickleSerializerScratch()
-    }
+    static func borrow() -> PickleSerializerScratch { pool.take() ?? PickleSerializerScratch() }
 
     func giveBack() {
         let builderBytes = builder.tape.nodes.capacity * 16 + builder.tape.scratch.capacity
-        guard builderBytes + serializer.heldBytes <= Self.keptBytes else { return }
-        Self.pool.withLock { pool in
-            if pool.count < Self.poolSize { pool.append(self) }
-        }
+        if builderBytes + serializer.heldBytes <= Self.keptBytes { Self.pool.keep(self) }
     }
 
     /// Writes a tree.
@@ -76,9 +57,15 @@ final class PickleSerializerScratch: @unchecked Sendable {
     }
 }
 
-extension PickleDocument {
-    /// Forgets the input, which is about to be freed.
-    mutating func forgetInput() {
-        machine.load(UnsafeRawBufferPointer(start: nil, count: 0))
+/// Objects that wait for their next borrower: as many as threads may work at once, and no more.
+private final class ScratchPool<Scratch: AnyObject & Sendable>: Sendable {
+    private let free = Mutex<[Scratch]>([])
+
+    func take() -> Scratch? { free.withLock { $0.popLast() } }
+
+    func keep(_ scratch: Scratch) {
+        free.withLock { free in
+            if free.count < 16 { free.append(scratch) }
+        }
     }
 }

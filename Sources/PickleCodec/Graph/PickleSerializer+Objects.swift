@@ -1,3 +1,5 @@
+import Bytes
+
 extension PickleSerializer {
     // MARK: bytes and bytearray
 
@@ -7,7 +9,7 @@ extension PickleSerializer {
             return put(index)
         }
         if bytes.isEmpty {
-            saveSpelling(.bytes)
+            saveBuiltin("bytes")
             emitter.emitEmpty(.emptyTuple, .tuple)
             emitter.emit(.reduce)
         } else {
@@ -22,7 +24,7 @@ extension PickleSerializer {
             return put(index)
         }
         // bytearray(bytes), and bytes spelled as the protocol can.
-        saveSpelling(.bytearray)
+        saveBuiltin("bytearray")
         if bytes.isEmpty {
             emitter.emitEmpty(.emptyTuple, .tuple)
         } else {
@@ -40,10 +42,10 @@ extension PickleSerializer {
 
     /// `_codecs.encode(text, 'latin1')`.
     private mutating func saveEncodedText(_ bytes: UnsafeRawBufferPointer) {
-        saveSpelling(.encode)
+        saveName("_codecs\nencode\n")
         if version < 2 { emitter.emit(.mark) }
         saveLatin1(bytes)
-        saveSpelling(.latin1)
+        saveText("latin1", key: "latin1\n")
         emitter.emit(version < 2 ? .tuple : .tuple2)
         putUnreachable()
         emitter.emit(.reduce)
@@ -86,38 +88,19 @@ extension PickleSerializer {
             pushSave(node.last)
             return pushSave(node.first)
         }
-        saveTranslated(other.module)
-        if other.name == tape.name(of: node).name { pushSave(node.last) } else { saveTranslated(other.name) }
-    }
-
-    /// Part of a name that is not on the tape.
-    private mutating func saveTranslated(_ part: String) {
-        emitter.valueBegins()
-        if let memo = translated[part] { return emitter.emitGet(memo) }
-        var text = part
-        text.withUTF8 { emitter.emitText(UnsafeRawBufferPointer($0)) }
-        putUnreachable()
-        translated[part] = memoCount - 1
+        saveText(other.module, key: other.module)
+        if other.name == tape.name(of: node).name { pushSave(node.last) } else { saveText(other.name, key: other.name) }
     }
 
     /// Module and name as lines.
     private mutating func appendNames(_ node: TapeNode, _ tape: borrowing PickleTape) throws(PickleWriteError) {
-        let other = tape.translatedName(of: node, to: version)
-        if let other {
-            appendNameLine(other.module)
+        if let other = tape.translatedName(of: node, to: version) {
+            appendLines(other.module + "\n")
+            if other.name != tape.name(of: node).name { return appendLines(other.name + "\n") }
         } else {
             try appendNameLine(tape.content(of: tape.nodes[node.first]))
         }
-        if let other, other.name != tape.name(of: node).name {
-            appendNameLine(other.name)
-        } else {
-            try appendNameLine(tape.content(of: tape.nodes[node.last]))
-        }
-    }
-
-    private mutating func appendNameLine(_ translated: String) {
-        for byte in translated.utf8 { emitter.appendByte(byte) }
-        emitter.appendByte(0x0a)
+        try appendNameLine(tape.content(of: tape.nodes[node.last]))
     }
 
     private mutating func appendNameLine(_ name: UnsafeRawBufferPointer) throws(PickleWriteError) {
@@ -171,7 +154,7 @@ extension PickleSerializer {
             pushSave(arguments)
             pushSave(callable)
         case .newObj:
-            saveConstructorCall("copy_reg\n__newobj__\n", index, [callable], arguments, tape)
+            saveConstructorCall(index, callable, arguments, tape)
         case .newObjEx:
             saveConstructorCallEx(index, callable, arguments, keywords, tape)
         case .inst, .obj:
@@ -187,17 +170,17 @@ extension PickleSerializer {
         }
     }
 
-    /// `function(class, *arguments)`, which replaces NEWOBJ at protocols without it.
+    /// `copy_reg.__newobj__(class, *arguments)`, which replaces NEWOBJ at protocols without it.
     private mutating func saveConstructorCall(
-        _ function: StaticString, _ index: UInt32, _ first: [UInt32], _ arguments: UInt32, _ tape: borrowing PickleTape
+        _ index: UInt32, _ callable: UInt32, _ arguments: UInt32, _ tape: borrowing PickleTape
     ) {
         emitter.emit(.global)
-        emitter.append(function)
+        emitter.append("copy_reg\n__newobj__\n")
         emitter.emit(.mark)
         work.append(Task(action: .closeObject, opcode: .reduce, node: index))
         push(.tuple)
         pushItems(tape.nodes[arguments].chain, tape)
-        for node in first.reversed() { pushSave(node) }
+        pushSave(callable)
     }
 
     /// `functools.partial(class.__new__, class, *arguments, **keywords)()`, as CPython writes NEWOBJ_EX below protocol 4.

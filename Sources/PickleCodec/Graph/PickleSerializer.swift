@@ -1,3 +1,5 @@
+import Bytes
+
 /// Writes a tape as a pickle the way CPython's C pickler does, value by value and put by put.
 ///
 /// Sharing and cycles are kept: a node seen before is fetched from the memo. A worklist replaces recursion, so depth
@@ -10,13 +12,12 @@ struct PickleSerializer: ~Copyable {
     private(set) var memoCount = 0
     /// Memo indices of the str of one latin-1 character.
     var characters: [UInt8: Int] = [:]
-    /// Memo indices of translated parts of names (see `PythonNames`).
-    var translated: [String: Int] = [:]
+    /// Memo indices of texts and names that are not on the tape: parts of translated names (see `PythonNames`), and, with a line
+    /// feed, what spells data at old protocols. When the pickle is read and written again, these are different strings too.
+    private var spelled: [String: Int] = [:]
     /// Objects in the memo that have not been given their states yet.
     var unfinished: Set<UInt32> = []
     var work = RawArray<Task>()
-    /// Memo indices of names and texts that spell data at old protocols, plus one; by `Spelling`.
-    private var spellings = RawArray<UInt32>()
 
     var version: Int { emitter.version }
 
@@ -58,10 +59,8 @@ struct PickleSerializer: ~Copyable {
         memo.truncate(to: 0)
         memo.append(repeating: 0, count: tape.nodes.count)
         memoCount = 0
-        spellings.truncate(to: 0)
-        spellings.append(repeating: 0, count: 16)
         characters.removeAll(keepingCapacity: true)
-        translated.removeAll(keepingCapacity: true)
+        spelled.removeAll(keepingCapacity: true)
         unfinished.removeAll(keepingCapacity: true)
         work.truncate(to: 0)
         emitter.begin()
@@ -242,7 +241,7 @@ struct PickleSerializer: ~Copyable {
         let chain = node.chain
         if version < 4 {
             // set([...]): the list and the tuple take memo indices but are never fetched.
-            saveSpelling(node.kind == .set ? .set : .frozenset)
+            saveBuiltin(node.kind == .set ? "set" : "frozenset")
             work.append(Task(action: .closeObject, opcode: .reduce, node: index))
             work.append(Task(action: .putUnreachable))
             push(version < 2 ? .tuple : .tuple1)
@@ -345,55 +344,47 @@ struct PickleSerializer: ~Copyable {
         return true
     }
 
-    // MARK: Names that spell data at old protocols
-
-    enum Spelling: Int {
-        case set, frozenset, bytes, bytearray, encode
-        case latin1, builtins, setName, frozensetName, bytearrayName
-
-        var text: StaticString {
-            switch self {
-            case .set, .setName: "set"
-            case .frozenset, .frozensetName: "frozenset"
-            case .bytes: "bytes"
-            case .bytearray, .bytearrayName: "bytearray"
-            case .encode: "encode"
-            case .latin1: "latin1"
-            case .builtins: "builtins"
-            }
-        }
-    }
-
     /// A put for a value that has no node.
     mutating func putUnreachable() {
         emitter.emitPut(memoCount)
         memoCount += 1
     }
 
-    /// Writes one of the fixed names or texts, or fetches it.
-    mutating func saveSpelling(_ spelling: Spelling) {
+    /// Writes a text that is not on the tape, or fetches the one that was written with this key.
+    mutating func saveText(_ text: String, key: String) {
         emitter.valueBegins()
-        if spellings[spelling.rawValue] != 0 { return emitter.emitGet(Int(spellings[spelling.rawValue]) - 1) }
-        switch spelling {
-        case .encode:
+        if let memo = spelled[key] { return emitter.emitGet(memo) }
+        var utf8 = text
+        utf8.withUTF8 { emitter.emitText(UnsafeRawBufferPointer($0)) }
+        putUnreachable()
+        spelled[key] = memoCount - 1
+    }
+
+    /// Writes the name of a class or function that spells data at old protocols, or fetches it.
+    ///
+    /// - Parameter lines: the module and the name, each with a line feed.
+    mutating func saveName(_ lines: String) {
+        emitter.valueBegins()
+        if let memo = spelled[lines] { return emitter.emitGet(memo) }
+        if version >= 4 {
+            for line in lines.split(separator: "\n") { saveText(String(line), key: line + "\n") }
+            emitter.emit(.stackGlobal)
+        } else {
             emitter.emit(.global)
-            emitter.append("_codecs\nencode\n")
-        case .latin1, .builtins, .setName, .frozensetName, .bytearrayName:
-            emitter.emitText(spelling.text)
-        case .set, .frozenset, .bytes, .bytearray:
-            if version >= 4 {
-                saveSpelling(.builtins)
-                saveSpelling(spelling == .bytearray ? .bytearrayName : spelling == .set ? .setName : .frozensetName)
-                emitter.emit(.stackGlobal)
-            } else {
-                emitter.emit(.global)
-                emitter.append(version == 3 ? "builtins\n" : "__builtin__\n")
-                emitter.append(spelling.text)
-                emitter.append("\n")
-            }
+            appendLines(lines)
         }
         putUnreachable()
-        spellings[spelling.rawValue] = UInt32(memoCount)
+        spelled[lines] = memoCount - 1
+    }
+
+    /// Appends the argument of GLOBAL or INST, or a part of it.
+    mutating func appendLines(_ lines: String) {
+        for byte in lines.utf8 { emitter.appendByte(byte) }
+    }
+
+    /// The same of a builtin name.
+    mutating func saveBuiltin(_ name: String) {
+        saveName((version >= 3 ? "builtins\n" : "__builtin__\n") + name + "\n")
     }
 }
 

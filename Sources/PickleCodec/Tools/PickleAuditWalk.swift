@@ -119,7 +119,7 @@ struct PickleAuditWalk {
         _ callable: Item, _ constructor: PickleConstructor, _ findings: inout PickleAudit.Findings
     ) {
         var name: PickleName?
-        if case .name(let place) = callable { name = names[place] }
+        if case .name(let index) = callable { name = names[index] }
         findings.insert(PickleAudit.Call(name: name, constructor: constructor))
         stack.append(.unknown)
     }

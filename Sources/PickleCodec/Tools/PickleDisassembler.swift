@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// Prints the opcodes of a pickle as Python's `pickletools.dis` does, without running them.
 ///

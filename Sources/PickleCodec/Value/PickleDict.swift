@@ -53,14 +53,14 @@ public struct PickleDict: Sendable, ExpressibleByDictionaryLiteral {
     public subscript(key: PickleValue) -> PickleValue? {
         get { keys.firstIndex(of: key).map { values[$0] } }
         set {
-            let place = keys.firstIndex(of: key)
-            switch (place, newValue) {
-            case (let place?, let value?):
-                keys[place] = key
-                values[place] = value
-            case (let place?, nil):
-                keys.remove(at: place)
-                values.remove(at: place)
+            let index = keys.firstIndex(of: key)
+            switch (index, newValue) {
+            case (let index?, let value?):
+                keys[index] = key
+                values[index] = value
+            case (let index?, nil):
+                keys.remove(at: index)
+                values.remove(at: index)
             case (nil, let value?):
                 keys.append(key)
                 values.append(value)

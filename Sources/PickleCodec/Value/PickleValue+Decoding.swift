@@ -1,3 +1,5 @@
+import Bytes
+
 extension PickleValue {
     /// Decodes the pickle at the start of some bytes.
     ///
@@ -174,10 +176,6 @@ extension PickleTape {
         return items
     }
 
-    private func treePairs(_ chain: ItemChain, _ keyLists: inout PickleKeyLists) -> [PickleDict.Pair] {
-        treeDict(chain, &keyLists).pairs
-    }
-
     private func treeObject(_ node: TapeNode, _ keyLists: inout PickleKeyLists) -> PickleObject {
         let record = Int(node.first)
         let keywords = links[record + ObjectField.keywords]
@@ -188,7 +186,7 @@ extension PickleTape {
             keywords: keywords == 0 ? nil : treeDict(nodes[keywords].chain, &keyLists))
         object.states = treeItems(chain(ObjectField.states, ofRecord: node.first), &keyLists)
         object.items = treeItems(chain(ObjectField.items, ofRecord: node.first), &keyLists)
-        object.pairs = treePairs(chain(ObjectField.pairs, ofRecord: node.first), &keyLists)
+        object.pairs = treeDict(chain(ObjectField.pairs, ofRecord: node.first), &keyLists).pairs
         object.adds = treeItems(chain(ObjectField.adds, ofRecord: node.first), &keyLists)
         return object
     }

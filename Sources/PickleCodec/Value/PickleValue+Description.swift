@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 extension PickleValue: CustomStringConvertible {
     /// The value as Python's `repr` shows it, cut off after about 64 KiB.
@@ -61,9 +61,9 @@ private struct PicklePrinter {
 
     private mutating func list(_ open: String, _ items: [PickleValue], _ close: String) {
         text += open
-        for (place, item) in items.enumerated() {
+        for (index, item) in items.enumerated() {
             if isFull { return }
-            if place > 0 { text += ", " }
+            if index > 0 { text += ", " }
             print(item)
         }
         text += close
@@ -71,9 +71,9 @@ private struct PicklePrinter {
 
     private mutating func pairs(_ pairs: [PickleDict.Pair]) {
         text += "{"
-        for (place, pair) in pairs.enumerated() {
+        for (index, pair) in pairs.enumerated() {
             if isFull { return }
-            if place > 0 { text += ", " }
+            if index > 0 { text += ", " }
             print(pair.key)
             text += ": "
             print(pair.value)

@@ -47,18 +47,18 @@ extension PickleGraph.Builder {
     }
 
     /// A key. Rows have the same text at the same index, which is found without the table of texts.
-    private mutating func addKey(_ key: PickleValue, _ place: Int) -> PickleNode {
+    private mutating func addKey(_ key: PickleValue, _ index: Int) -> PickleNode {
         guard case .string(let text) = key else { return add(key) }
-        return keyNode(text, place)
+        return keyNode(text, index)
     }
 
     /// Keys and values in turn.
     private mutating func add(_ dict: PickleDict) -> [PickleNode] {
         var nodes: [PickleNode] = []
         nodes.reserveCapacity(dict.count * 2)
-        for place in dict.keys.indices {
-            nodes.append(addKey(dict.keys[place], place))
-            nodes.append(add(dict.values[place]))
+        for index in dict.keys.indices {
+            nodes.append(addKey(dict.keys[index], index))
+            nodes.append(add(dict.values[index]))
         }
         return nodes
     }

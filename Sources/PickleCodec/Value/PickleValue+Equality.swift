@@ -61,7 +61,8 @@ struct PickleComparer {
             return areEqualSets(one, other)
         case (.dict(let one), .dict(let other)): return areEqual(one, other)
         case (.global(let one), .global(let other)): return one == other
-        case (.object(let one), .object(let other)): return areEqual(one, other)
+        case (.object(let one), .object(let other)):
+            return one.constructor == other.constructor && areEqual(one.parts, other.parts)
         case (.persistentID(let one), .persistentID(let other)): return areEqual(one, other)
         default: return false
         }
@@ -76,33 +77,17 @@ struct PickleComparer {
     private mutating func areEqualSets(_ left: [PickleValue], _ right: [PickleValue]) -> Bool {
         guard left.count == right.count else { return false }
         if left.count == 1 { return areEqual(left[0], right[0]) }
-        guard let places = match(left.map { hash($0) }, right.map { hash($0) }) else { return false }
-        for index in left.indices where !areEqual(left[index], right[places[index]]) { return false }
+        guard let matches = match(left.map { hash($0) }, right.map { hash($0) }) else { return false }
+        for index in left.indices where !areEqual(left[index], right[matches[index]]) { return false }
         return true
     }
 
     mutating func areEqual(_ left: PickleDict, _ right: PickleDict) -> Bool {
         guard left.count == right.count else { return false }
-        guard let places = match(left.keys.map { hash($0) }, right.keys.map { hash($0) }) else { return false }
+        guard let matches = match(left.keys.map { hash($0) }, right.keys.map { hash($0) }) else { return false }
         for index in left.keys.indices {
-            guard areEqual(left.keys[index], right.keys[places[index]]),
-                areEqual(left.values[index], right.values[places[index]])
-            else { return false }
-        }
-        return true
-    }
-
-    private mutating func areEqual(_ left: PickleObject, _ right: PickleObject) -> Bool {
-        guard left.constructor == right.constructor, areEqual(left.callable, right.callable),
-            areEqual(left.arguments, right.arguments), (left.keywords == nil) == (right.keywords == nil),
-            areEqual(left.keywords ?? PickleDict(), right.keywords ?? PickleDict()),
-            areEqual(left.states, right.states), areEqual(left.items, right.items), areEqual(left.adds, right.adds),
-            left.pairs.count == right.pairs.count
-        else { return false }
-        // The pairs would be set one after the other, so their order counts.
-        for index in left.pairs.indices {
-            guard areEqual(left.pairs[index].key, right.pairs[index].key),
-                areEqual(left.pairs[index].value, right.pairs[index].value)
+            guard areEqual(left.keys[index], right.keys[matches[index]]),
+                areEqual(left.values[index], right.values[matches[index]])
             else { return false }
         }
         return true
@@ -112,13 +97,13 @@ struct PickleComparer {
     /// Values with equal hashes (64 bits, keyed) are compared afterwards.
     private func match(_ left: [Int], _ right: [Int]) -> [Int]? {
         if left == right { return Array(left.indices) }
-        var places: [Int: [Int]] = [:]
-        for (place, hash) in right.enumerated().reversed() { places[hash, default: []].append(place) }
+        var indices: [Int: [Int]] = [:]
+        for (index, hash) in right.enumerated().reversed() { indices[hash, default: []].append(index) }
         var result: [Int] = []
         result.reserveCapacity(left.count)
         for hash in left {
-            guard let place = places[hash]?.popLast() else { return nil }
-            result.append(place)
+            guard let index = indices[hash]?.popLast() else { return nil }
+            result.append(index)
         }
         return result
     }
@@ -141,7 +126,9 @@ struct PickleComparer {
         case .set(let items), .frozenset(let items): return hash(unordered: items)
         case .dict(let dict): return hash(dict)
         case .global(let name): hasher.combine(name)
-        case .object(let object): combine(object, &hasher)
+        case .object(let object):
+            hasher.combine(object.constructor)
+            combine(object.parts, UInt8(ascii: "o"), &hasher)
         case .persistentID(let id): hasher.combine(hash(id))
         }
         return hasher.finalize()
@@ -151,20 +138,6 @@ struct PickleComparer {
         hasher.combine(kind)
         hasher.combine(items.count)
         for item in items { hasher.combine(hash(item)) }
-    }
-
-    private mutating func combine(_ object: PickleObject, _ hasher: inout Hasher) {
-        hasher.combine(object.constructor)
-        hasher.combine(hash(object.callable))
-        combine(object.arguments, UInt8(ascii: "a"), &hasher)
-        hasher.combine(hash(object.keywords ?? PickleDict()))
-        combine(object.states, UInt8(ascii: "s"), &hasher)
-        combine(object.items, UInt8(ascii: "i"), &hasher)
-        combine(object.adds, UInt8(ascii: "e"), &hasher)
-        for pair in object.pairs {
-            hasher.combine(hash(pair.key))
-            hasher.combine(hash(pair.value))
-        }
     }
 
     private mutating func hash(unordered items: [PickleValue]) -> Int {
@@ -188,5 +161,16 @@ struct PickleComparer {
         }
         if let storage { hashes[storage] = sum }
         return sum
+    }
+}
+
+extension PickleObject {
+    /// All that decides about equality, but the constructor. The order of pairs counts, since they would be set one after the
+    /// other.
+    fileprivate var parts: [PickleValue] {
+        [
+            callable, .tuple(arguments), keywords.map { .dict($0) } ?? .null, .list(states), .list(items), .list(adds),
+            .list(pairs.flatMap { [$0.key, $0.value] }),
+        ]
     }
 }

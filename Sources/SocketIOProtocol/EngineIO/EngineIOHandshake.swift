@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// The OPEN packet, the first that a server sends.
 ///

@@ -1,3 +1,5 @@
+import Bytes
+
 /// Several packets in one HTTP body: joined by 0x1E, an attachment as `b` and base64.
 ///
 /// Source: Engine.IO protocol v4, section "Encoding" of HTTP long-polling.
@@ -23,10 +25,10 @@ package enum EngineIOPayload {
 
     private static func decodePacket(_ part: ArraySlice<UInt8>) throws(EngineIOError) -> EngineIOPacket {
         guard part.first == UInt8(ascii: "b") else {
-            guard UTF8Validation.isValid(part) else { throw .invalidUTF8 }
+            guard part.withUnsafeBytes({ WTF8.isValid($0, surrogates: false) }) else { throw .invalidUTF8 }
             return try EngineIOPacket(text: part)
         }
-        guard let bytes = Base64.decode(part.dropFirst()) else { throw .invalidBase64 }
+        guard let bytes = part.dropFirst().withUnsafeBytes({ Base64.decode($0, .unpadded) }) else { throw .invalidBase64 }
         return EngineIOPacket(binary: bytes[...])
     }
 

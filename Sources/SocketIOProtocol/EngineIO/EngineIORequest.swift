@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// The query of a request below the Engine.IO path, checked as python-engineio's `handle_request` does.
 package struct EngineIORequest: Equatable, Sendable {

@@ -39,12 +39,3 @@ package enum FormEncoding {
         }
     }
 }
-
-/// Whether bytes are UTF-8, as RFC 6455 asks of every text frame.
-package enum UTF8Validation {
-    package static func isValid(_ bytes: some Collection<UInt8>) -> Bool {
-        // Contiguous bytes are validated much faster.
-        bytes.withContiguousStorageIfAvailable { String(validating: $0, as: UTF8.self) != nil }
-            ?? (String(validating: bytes, as: UTF8.self) != nil)
-    }
-}

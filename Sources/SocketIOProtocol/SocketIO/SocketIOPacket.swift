@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// The packet types of Socket.IO v5; the raw value is the digit on the wire.
 package enum SocketIOPacketType: UInt8, Sendable {

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// Writes Socket.IO v5 packets with their Engine.IO prefix: `4`, type, attachments, namespace, ack id, JSON.
 package enum SocketIOPacketWriter {

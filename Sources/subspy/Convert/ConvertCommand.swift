@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bytes
 import Glibc
 import JSONCodec
 import PubSubMessages
@@ -46,8 +47,7 @@ struct ConvertCommand: ParsableCommand {
 /// One conversion.
 private final class Converter {
     private let reader: RecordingReader
-    private let inspector = MessageInspector()
-    private var text = MessageText()
+    private var renderer = MessageRenderer(MessageReader())
     private var messageCount = 0
     /// Messages that stay bytes.
     private var opaqueCount = 0
@@ -101,7 +101,7 @@ private final class Converter {
                 RecordingFormat.appendStart(on: channel, microseconds: entry.ownMicroseconds, to: &writer)
                 if reader.isText {
                     RecordingFormat.appendPayload(payload, to: &writer)
-                } else if !text.appendKeys(for: payload, by: inspector, to: &writer) {
+                } else if !MessageText.appendKeys(for: payload, &renderer, to: &writer) {
                     opaqueCount += 1
                     RecordingFormat.appendPayload(payload, to: &writer)
                 }

@@ -1,3 +1,4 @@
+import Bytes
 import ArgumentParser
 import JSONCodec
 import PickleCodec
@@ -24,11 +25,7 @@ struct DecodeCommand: ParsableCommand {
 
     @OptionGroup var text: PayloadText
 
-    @Option(
-        help: ArgumentHelp(
-            "Largest payload that is read: 200, 1k, 2M (of 1024). (default: \(Defaults.payloadMebibytes)M)",
-            valueName: "bytes"),
-        transform: ByteCount.parse)
+    @Option(bytes: "Largest payload that is read: 200, 1k, 2M (of 1024). (default: \(Defaults.payloadMebibytes)M)")
     var maxSize: Int?
 
     @Flag(exclusivity: .exclusive) var format = DecodedFormat.python
@@ -42,33 +39,30 @@ struct DecodeCommand: ParsableCommand {
             throw CommandFailure(
                 65, "the payload is longer than \(limits.maximumPayloadBytes) bytes: --max-size reads more")
         }
-        let inspector = MessageInspector(limits: limits)
+        var renderer = MessageRenderer(MessageReader(limits: limits))
         let output = LineOutput()
         let error: String? = try payload.withUnsafeBytes { bytes in
-            let format = inspector.inspect(bytes).format
-            var error: String?
-            if case .undecodable(let cause) = format { error = "\(cause)" }
+            let wireFormat = renderer.reader.inspect(bytes).format
+            var error = renderer.reader.error.map { "\($0)" }
             switch format {
             case .python:
-                var renderer = MessageRenderer()
-                renderer.render(bytes, format, of: inspector)
+                renderer.render(bytes)
                 renderer.withBytes { output.append(spelled: $0) }
             case .json:
-                if case .undecodable = format { break }
-                var text = MessageText()
+                // A payload that can't be read has no line.
+                if error != nil { return error }
                 var writer = JSONWriter()
-                if let refusal = text.append(bytes, format, of: inspector, to: &writer) {
-                    throw CommandFailure(65, refusal)
-                }
+                if let refusal = MessageText.append(bytes, &renderer, to: &writer) { throw CommandFailure(65, refusal) }
                 writer.withUnsafeBytes { output.append(spelled: $0) }
-            case .opcodes: output.append(lines: PickleReport.opcodes(of: bytes, format))
+            case .opcodes:
+                output.append(lines: PickleReport.opcodes(of: bytes, wireFormat))
+                return error
             case .audit:
-                let audit = PickleReport.audit(of: bytes, format)
+                let audit = PickleReport.audit(of: bytes, wireFormat)
                 output.append(audit.line)
                 if audit.isPickle { error = audit.warning }
             }
-            let isEmpty = format == .json && error != nil
-            if format != .opcodes, !isEmpty { output.endLine() }
+            output.endLine()
             return error
         }
         output.flush()
@@ -92,10 +86,10 @@ enum DecodedFormat: String, EnumerableFlag {
 
 /// A payload as text, on the command line or on standard input.
 struct PayloadText: ParsableArguments {
-    @Option(help: ArgumentHelp("The payload in hexadecimal digits, or - to read them.", valueName: "digits"))
+    @Option(help: .init("The payload in hexadecimal digits, or - to read them.", valueName: "digits"))
     var hex: String?
 
-    @Option(help: ArgumentHelp("The payload in base64, or - to read it.", valueName: "text"))
+    @Option(help: .init("The payload in base64, or - to read it.", valueName: "text"))
     var base64: String?
 
     func validate() throws {
@@ -112,7 +106,7 @@ struct PayloadText: ParsableArguments {
                 return payload
             }
             guard let base64 else { return nil }
-            guard let payload = try Self.content(base64).withUnsafeBytes({ StrictBase64.decode($0) }) else {
+            guard let payload = try Self.content(base64).withUnsafeBytes({ Base64.decode($0, .strict) }) else {
                 throw ValidationError("--base64: that is no base64 with its padding")
             }
             return payload
@@ -132,26 +126,13 @@ struct PayloadText: ParsableArguments {
 enum Hexadecimal {
     /// nil for anything else than pairs of digits.
     static func decode(_ digits: [UInt8]) -> [UInt8]? {
-        guard digits.count % 2 == 0 else { return nil }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(digits.count / 2)
-        for index in stride(from: 0, to: digits.count, by: 2) {
-            guard let high = value(of: digits[index]), let low = value(of: digits[index + 1]) else { return nil }
-            bytes.append(high << 4 | low)
-        }
-        return bytes
-    }
-
-    private static func value(of digit: UInt8) -> UInt8? {
-        switch digit {
-        case 0x30...0x39: digit - 0x30
-        case 0x41...0x46: digit - 0x41 + 10
-        case 0x61...0x66: digit - 0x61 + 10
-        default: nil
+        guard digits.count % 2 == 0, digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }) else { return nil }
+        return stride(from: 0, to: digits.count, by: 2).compactMap { index in
+            UInt8(String(decoding: digits[index..<index + 2], as: UTF8.self), radix: 16)
         }
     }
 
-    static func encode(_ bytes: [UInt8]) -> String {
+    static func encode<Bytes: Sequence<UInt8>>(_ bytes: Bytes) -> String {
         let digits = Array("0123456789abcdef".utf8)
         return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
     }

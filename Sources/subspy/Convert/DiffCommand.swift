@@ -33,7 +33,7 @@ struct DiffCommand: ParsableCommand {
     @Flag(help: "Ignore the order of the messages.")
     var ignoreOrder = false
 
-    @Option(help: ArgumentHelp("Differences to show; all of them are counted.", valueName: "n"))
+    @Option(help: .init("Differences to show; all of them are counted.", valueName: "n"))
     var limit = Defaults.differences
 
     @Flag(name: .shortAndLong, help: "Print nothing; use the exit code.")

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import PickleCodec
 import PubSubMessages
 
@@ -10,8 +10,7 @@ final class DifferenceReport {
     private let limit: Int
     private let digester: MessageDigester
     private let output = LineOutput()
-    private let inspector = MessageInspector()
-    private var renderer = MessageRenderer()
+    private var renderer = MessageRenderer(MessageReader())
 
     init(_ difference: RecordingDifference, limit: Int, digester: MessageDigester) {
         self.difference = difference
@@ -61,7 +60,7 @@ final class DifferenceReport {
 
     private func printLine(_ start: String, _ entry: RecordingReader.Entry) {
         output.append(start)
-        output.append(entry.redisChannel, entry.payload, by: inspector, &renderer)
+        output.append(entry.redisChannel, entry.payload, &renderer)
     }
 
     // MARK: Changed messages
@@ -84,7 +83,7 @@ final class DifferenceReport {
 
     /// nil for what has no method.
     private func subject(of entry: RecordingReader.Entry) -> Subject? {
-        let summary = entry.payload.withUnsafeBytes { inspector.inspect($0).summary }
+        let summary = entry.payload.withUnsafeBytes { renderer.reader.inspect($0).summary }
         guard summary.method != nil else { return nil }
         return Subject(
             redisChannel: entry.redisChannel, method: summary.method, event: summary.event,

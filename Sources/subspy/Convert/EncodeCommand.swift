@@ -1,6 +1,8 @@
 import ArgumentParser
+import Bytes
 import Glibc
 import JSONCodec
+import PickleCodec
 import PubSubMessages
 
 /// Writes one payload.
@@ -20,14 +22,10 @@ struct EncodeCommand: ParsableCommand {
     @Argument(help: "JSON, @file with JSON, or - for standard input.")
     var value = "-"
 
-    @Option(help: ArgumentHelp("pickle or json.", valueName: "format"))
+    @Option(help: .init("pickle or json.", valueName: "format"))
     var `as` = PublishFormat.pickle
 
-    @Option(
-        name: .customLong("protocol"),
-        help: ArgumentHelp("Pickle protocol, 0 to 5. (default: \(Defaults.pickleProtocol))", valueName: "n"),
-        completion: .list((0...5).map { "\($0)" }))
-    var version: Int?
+    @OptionGroup var version: ProtocolOption
 
     @Flag(help: "Print hexadecimal digits.")
     var hex = false
@@ -37,19 +35,13 @@ struct EncodeCommand: ParsableCommand {
 
     func validate() throws {
         if hex, base64 { throw ValidationError("--hex does not go with --base64") }
-        guard let version else { return }
-        guard case .pickle = `as` else { throw ValidationError("--protocol goes with --as pickle") }
-        guard 0...5 ~= version else { throw ValidationError("--protocol must be 0 to 5") }
-    }
-
-    private func checkTerminal() throws {
-        if `as` == .pickle, !hex, !base64, isatty(STDOUT_FILENO) == 1 {
-            throw ValidationError("a pickle on a terminal could make it do anything; use --hex or --base64, or pipe it")
-        }
+        try version.check(`as`)
     }
 
     func run() throws {
-        try checkTerminal()
+        if `as` == .pickle, !hex, !base64, isatty(STDOUT_FILENO) == 1 {
+            throw ValidationError("a pickle on a terminal could make it do anything; use --hex or --base64, or pipe it")
+        }
         let text = try text()
         let payload: [UInt8]
         do { payload = try encoded(text) } catch { throw CommandFailure(65, "\(error)") }
@@ -59,7 +51,7 @@ struct EncodeCommand: ParsableCommand {
             output.endLine()
         } else if base64 {
             var writer = JSONWriter()
-            payload.withUnsafeBytes { StrictBase64.append($0, to: &writer) }
+            payload.withUnsafeBytes { writer.appendBase64($0) }
             writer.withUnsafeBytes { output.append(spelled: $0) }
             output.endLine()
         } else {
@@ -78,9 +70,8 @@ struct EncodeCommand: ParsableCommand {
         try text.withUnsafeBytes { bytes in
             var document = JSONDocument()
             try document.parse(bytes)
-            let value = try TaggedJSON.value(document.root, of: document)
-            return try MessageText.payload(
-                of: value, as: `as` == .json ? .json : .pickle(version: version ?? Defaults.pickleProtocol))
+            let value = try PickleValue(document.root, of: document, hasTags: true)
+            return try MessageText.payload(of: value, as: version.encoding(as: `as`))
         }
     }
 }

@@ -1,3 +1,7 @@
+import JSONCodec
+import PickleCodec
+import PubSubMessages
+
 /// The differences of two sequences of messages.
 struct RecordingDifference {
     /// Indices in the first sequence of what the second lacks, and the other way round.
@@ -41,5 +45,90 @@ struct RecordingDifference {
             if low == ends.count { ends.append(index) } else { ends[low] = index }
         }
         return ends.count
+    }
+}
+
+/// Reads the messages of recordings for comparison.
+final class MessageDigester {
+    private let ignoresHost: Bool
+    private let reader = MessageReader()
+
+    init(ignoresHost: Bool) {
+        self.ignoresHost = ignoresHost
+    }
+
+    /// One number for each message; the same one for the same message.
+    func digests(of path: String) throws(RecordingReader.Failure) -> [UInt64] {
+        let reader = try RecordingReader(path: path)
+        var digests: [UInt64] = []
+        while let entry = try reader.next() {
+            guard digests.count < Limits.comparedMessages else {
+                throw RecordingReader.Failure(
+                    description: "\(path) has more than \(Limits.comparedMessages) messages: compare it in parts")
+            }
+            digests.append(digest(of: entry))
+        }
+        if let damage = reader.damage { StandardError.say(damage) }
+        return digests
+    }
+
+    private func digest(of entry: RecordingReader.Entry) -> UInt64 {
+        var hasher = Hasher()
+        hasher.combine(entry.redisChannel)
+        if let value = value(of: entry.payload) {
+            hasher.combine(value)
+        } else {
+            entry.payload.withUnsafeBytes { hasher.combine(bytes: $0) }
+        }
+        return UInt64(bitPattern: Int64(hasher.finalize()))
+    }
+
+    /// The part of a message that is compared; nil for a payload that can't be read.
+    func value(of payload: [UInt8]) -> PickleValue? {
+        guard let value = try? reader.value(of: payload).value.withTextsOfPython3 else { return nil }
+        guard ignoresHost, case .dict(let dict) = value else { return value }
+        return .dict(PickleDict(dict.pairs.filter { !$0.key.isText("host_id") }))
+    }
+
+    /// The messages at some indices, in order.
+    ///
+    /// - Parameter indices: ascending.
+    func entries(
+        at indices: ArraySlice<Int>, of path: String
+    ) throws(RecordingReader.Failure) -> [(index: Int, entry: RecordingReader.Entry)] {
+        var entries: [(index: Int, entry: RecordingReader.Entry)] = []
+        guard !indices.isEmpty else { return [] }
+        let reader = try RecordingReader(path: path)
+        var index = 0
+        var rest = indices
+        while let wanted = rest.first, let entry = try reader.next() {
+            if index == wanted {
+                entries.append((index, entry))
+                rest.removeFirst()
+            }
+            index += 1
+        }
+        return entries
+    }
+}
+
+extension PickleValue {
+    /// The value with each ASCII str of Python 2 as the text that Python 3 makes of it.
+    fileprivate var withTextsOfPython3: PickleValue {
+        switch self {
+        case .byteString(let bytes) where bytes.allSatisfy({ $0 < 0x80 }):
+            .string(String(decoding: bytes, as: UTF8.self))
+        case .list(let items): .list(items.map(\.withTextsOfPython3))
+        case .tuple(let items): .tuple(items.map(\.withTextsOfPython3))
+        case .set(let items): .set(items.map(\.withTextsOfPython3))
+        case .frozenset(let items): .frozenset(items.map(\.withTextsOfPython3))
+        case .dict(let dict):
+            .dict(
+                PickleDict(
+                    dict.pairs.map {
+                        PickleDict.Pair(key: $0.key.withTextsOfPython3, value: $0.value.withTextsOfPython3)
+                    }))
+        default: self
+        }
     }
 }

@@ -1,24 +1,36 @@
+import Bytes
 import JSONCodec
 import PickleCodec
 import PubSubMessages
 
-/// The Python values of JSON with tags, as ``JSONText`` writes it.
-enum TaggedJSON {
-    /// The Python value that a JSON value with tags stands for.
-    static func value(
-        _ node: JSONDocument.Node, of document: borrowing JSONDocument
-    ) throws(Refusal) -> PickleValue {
+extension PickleValue {
+    /// The Python value of a JSON value.
+    ///
+    /// - Parameter hasTags: reads the tags that ``JSONText`` writes. Without them it is the value that `json.loads` makes.
+    init(_ node: JSONDocument.Node, of document: borrowing JSONDocument, hasTags: Bool = false) throws(Refusal) {
         switch document.kind(of: node) {
-        case .array: return .list(try items(of: node, document))
+        case .null: self = .null
+        case .bool: self = .bool(document.bool(node) ?? false)
+        case .integer:
+            if let value = document.int64(node) {
+                self = .int(Int(value))
+            } else {
+                self = .bigInt(PickleBigInt(twosComplement: DecimalInteger.twosComplement(document.source(of: node))))
+            }
+        case .float: self = .float(document.double(node) ?? 0)
+        case .string: self = .text(document.byteString(node) ?? "")
+        case .array: self = .list(try Self.items(of: node, document, hasTags: hasTags))
         case .object:
-            if let tag = tag(of: node, document) { return try tagged(tag.name, tag.content, document) }
+            if hasTags, let (name, content) = Self.tag(of: node, document) {
+                self = try Self.tagged(name, content, document)
+                return
+            }
             var pairs: [PickleDict.Pair] = []
             for (key, value) in document.members(of: node) {
-                let text = PickleValue.text(document.byteString(key) ?? "")
-                pairs.append(PickleDict.Pair(key: text, value: try Self.value(value, of: document)))
+                let value = try PickleValue(value, of: document, hasTags: hasTags)
+                pairs.append(PickleDict.Pair(key: .text(document.byteString(key) ?? ""), value: value))
             }
-            return .dict(PickleDict(pairs))
-        default: return PickleValue(node, of: document)
+            self = .dict(PickleDict(pairs))
         }
     }
 
@@ -27,7 +39,8 @@ enum TaggedJSON {
         of object: JSONDocument.Node, _ document: borrowing JSONDocument
     ) -> (name: String, content: JSONDocument.Node)? {
         var members = document.members(of: object)
-        guard document.looksLikeTag(object), let (key, content) = members.next(), let name = document.byteString(key)
+        guard let (key, content) = members.next(), members.next() == nil, let name = document.byteString(key),
+            name.bytes.first == UInt8(ascii: "$")
         else { return nil }
         return (name.text, content)
     }
@@ -36,9 +49,9 @@ enum TaggedJSON {
         _ name: String, _ content: JSONDocument.Node, _ document: borrowing JSONDocument
     ) throws(Refusal) -> PickleValue {
         switch name {
-        case "$tuple": return .tuple(try items(of: content, document))
-        case "$set": return .set(try items(of: content, document))
-        case "$frozenset": return .frozenset(try items(of: content, document))
+        case "$tuple": return .tuple(try items(of: content, document, hasTags: true))
+        case "$set": return .set(try items(of: content, document, hasTags: true))
+        case "$frozenset": return .frozenset(try items(of: content, document, hasTags: true))
         case "$bytes": return .bytes(try bytes(of: content, document))
         case "$bytearray": return .bytearray(try bytes(of: content, document))
         case "$str2": return .byteString(try bytes(of: content, document))
@@ -51,7 +64,7 @@ enum TaggedJSON {
             }
         case "$dict":
             var pairs: [PickleDict.Pair] = []
-            for item in try items(of: content, document) {
+            for item in try items(of: content, document, hasTags: true) {
                 guard case .list(let pair) = item, pair.count == 2 else {
                     throw Refusal("$dict is a list of pairs")
                 }
@@ -65,18 +78,20 @@ enum TaggedJSON {
     }
 
     private static func items(
-        of node: JSONDocument.Node, _ document: borrowing JSONDocument
+        of node: JSONDocument.Node, _ document: borrowing JSONDocument, hasTags: Bool
     ) throws(Refusal) -> [PickleValue] {
         guard document.kind(of: node) == .array else { throw Refusal("a tag for items takes a list") }
         var items: [PickleValue] = []
-        for element in document.elements(of: node) { items.append(try value(element, of: document)) }
+        for element in document.elements(of: node) {
+            items.append(try PickleValue(element, of: document, hasTags: hasTags))
+        }
         return items
     }
 
     private static func bytes(
         of node: JSONDocument.Node, _ document: borrowing JSONDocument
     ) throws(Refusal) -> [UInt8] {
-        guard let text = document.byteString(node), let bytes = text.withUnsafeBytes({ StrictBase64.decode($0) }) else {
+        guard let text = document.byteString(node), let bytes = text.withUnsafeBytes({ Base64.decode($0, .strict) }) else {
             throw Refusal("a tag for bytes takes base64")
         }
         return bytes

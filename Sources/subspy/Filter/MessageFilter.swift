@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import PubSubMessages
 
 /// Reads messages and decides which ones pass. A payload that can't be read has no event, room or sender: it passes only
@@ -26,9 +26,9 @@ final class MessageFilter {
     private let share: Double?
     private let hasPatterns: Bool
     private let hidesCanaries: Bool
-    let inspector = MessageInspector()
+    let reader = MessageReader()
     /// Renders messages for `--grep`.
-    private var renderer = MessageRenderer()
+    private var renderer: MessageRenderer
 
     init(_ options: FilterOptions) {
         event = Choice(wanted: options.event, unwanted: options.notEvent)
@@ -42,18 +42,19 @@ final class MessageFilter {
         let minimum = options.minSize ?? 0
         sizes = minimum...max(minimum, options.maxSize ?? Int.max)
         share = options.sample
+        renderer = MessageRenderer(reader)
     }
 
     /// Reads a payload; nil when the filters exclude it.
     func inspect(_ payload: UnsafeRawBufferPointer) -> MessageInspector.Inspection? {
         guard mayAccept(payload) else { return nil }
-        let inspection = inspector.inspect(payload)
+        let inspection = reader.inspect(payload)
         return accepts(payload, inspection) ? inspection : nil
     }
 
     /// The same question, for which a payload is read only where that is necessary.
     func accepts(_ payload: UnsafeRawBufferPointer) -> Bool {
-        mayAccept(payload) && (!hasPatterns && grep.isEmpty || accepts(payload, inspector.inspect(payload)))
+        mayAccept(payload) && (!hasPatterns && grep.isEmpty || accepts(payload, reader.inspect(payload)))
     }
 
     /// By the payload's size and its first bytes.
@@ -72,7 +73,7 @@ final class MessageFilter {
     private func accepts(_ payload: UnsafeRawBufferPointer, _ inspection: MessageInspector.Inspection) -> Bool {
         guard accepts(inspection.summary) else { return false }
         guard !grep.isEmpty else { return true }
-        renderer.render(payload, inspection.format, of: inspector)
+        renderer.render(payload)
         // In the printed message, or in its bytes.
         return renderer.withBytes { text in
             grep.contains { $0.isFound(in: text) || $0.isFound(in: payload) }

@@ -1,5 +1,5 @@
 import ArgumentParser
-import JSONCodec
+import Bytes
 
 /// A pattern for texts: a glob, or a regular expression between slashes.
 enum TextPattern {
@@ -61,5 +61,93 @@ enum ContentPattern {
             if text[start..<start + bytes.count].elementsEqual(bytes) { return true }
         }
         return false
+    }
+}
+
+/// A shell pattern over bytes: `*`, `?` (one character of UTF-8), `[a-z]`, `[!a-z]`, and `\` before a character that means
+/// itself.
+struct GlobPattern: Hashable, Sendable {
+    private enum Part: Hashable {
+        case byte(UInt8)
+        case anyCharacter, anything
+        case set(ranges: [ClosedRange<UInt8>], isNegated: Bool)
+    }
+
+    private let parts: [Part]
+
+    init(_ text: String) {
+        var parts: [Part] = []
+        var rest = ArraySlice(text.utf8)
+        while let byte = rest.popFirst() {
+            switch byte {
+            case UInt8(ascii: "*"): if parts.last != .anything { parts.append(.anything) }
+            case UInt8(ascii: "?"): parts.append(.anyCharacter)
+            case UInt8(ascii: "\\"): parts.append(.byte(rest.popFirst() ?? byte))
+            case UInt8(ascii: "["):
+                // A bracket that nothing closes is itself.
+                if let set = Self.set(&rest) { parts.append(set) } else { parts.append(.byte(byte)) }
+            default: parts.append(.byte(byte))
+            }
+        }
+        self.parts = parts
+    }
+
+    private static func set(_ rest: inout ArraySlice<UInt8>) -> Part? {
+        var body = rest
+        let isNegated = body.first == UInt8(ascii: "!") || body.first == UInt8(ascii: "^")
+        if isNegated { body.removeFirst() }
+        var ranges: [ClosedRange<UInt8>] = []
+        while let low = body.popFirst() {
+            if low == UInt8(ascii: "]"), !ranges.isEmpty {
+                rest = body
+                return .set(ranges: ranges, isNegated: isNegated)
+            }
+            if body.first == UInt8(ascii: "-"), let high = body.dropFirst().first, high != UInt8(ascii: "]"),
+                high >= low
+            {
+                ranges.append(low...high)
+                body = body.dropFirst(2)
+            } else {
+                ranges.append(low...low)
+            }
+        }
+        return nil
+    }
+
+    /// Compares the pattern with the whole text. At worst the time is proportional to the product of both lengths.
+    func matches(_ text: UnsafeRawBufferPointer) -> Bool {
+        var (part, index) = (0, 0)
+        // The place to try again from when the parts after the last `*` don't fit: one byte further.
+        var retry: (part: Int, index: Int)?
+        while part < parts.count || index < text.count {
+            if part < parts.count, parts[part] == .anything {
+                retry = (part, index)
+                part += 1
+            } else if part < parts.count, let length = length(of: parts[part], in: text, at: index) {
+                part += 1
+                index += length
+            } else if let (retryPart, retryIndex) = retry, retryIndex < text.count {
+                retry = (retryPart, retryIndex + 1)
+                (part, index) = (retryPart + 1, retryIndex + 1)
+            } else {
+                return false
+            }
+        }
+        return true
+    }
+
+    /// Bytes that a part takes at a place, nil if it doesn't fit.
+    private func length(of part: Part, in text: UnsafeRawBufferPointer, at index: Int) -> Int? {
+        guard index < text.count else { return nil }
+        switch part {
+        case .byte(let byte): return text[index] == byte ? 1 : nil
+        case .set(let ranges, let isNegated):
+            return ranges.contains { $0.contains(text[index]) } != isNegated ? 1 : nil
+        case .anyCharacter:
+            var end = index + 1
+            while end < text.count, text[end] & 0xC0 == 0x80 { end += 1 }
+            return end - index
+        case .anything: return nil
+        }
     }
 }

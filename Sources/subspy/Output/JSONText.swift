@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import PickleCodec
 import PubSubMessages
 
@@ -30,6 +30,9 @@ struct JSONText: ~Copyable, ValueSpelling {
     static let comma: StaticString = ","
     static let colon: StaticString = ":"
     static let none: StaticString = "null"
+    static let nan: StaticString = "{\"$float\":\"nan\"}"
+    static let infinity: StaticString = "{\"$float\":\"inf\"}"
+    static let negativeInfinity: StaticString = "{\"$float\":\"-inf\"}"
     static let hidden: StaticString = "\"***\""
     static let hasTags = true
 
@@ -40,6 +43,8 @@ struct JSONText: ~Copyable, ValueSpelling {
     /// Characters shown of each text, bytes of each bytes value.
     let maximumTextLength: Int?
     /// As in ``PythonRepr``.
+    var open: Set<PickleNode> = []
+    var data: PickleNode?
     var hiddenAttachments: Set<Int> = []
     /// The reason why the text can't be read back; nil when it can.
     var refusal: StaticString?
@@ -52,6 +57,7 @@ struct JSONText: ~Copyable, ValueSpelling {
 
     mutating func removeAll() {
         output.removeAll()
+        open.removeAll()
         hiddenAttachments.removeAll()
         refusal = nil
     }
@@ -60,22 +66,7 @@ struct JSONText: ~Copyable, ValueSpelling {
         if output.count > repr.maximumBytes { throw TooLong() }
     }
 
-    mutating func append(_ literal: StaticString) { output.append(literal) }
-    mutating func append(raw bytes: UnsafeRawBufferPointer) { output.append(raw: bytes) }
-    mutating func append(int value: Int64) { output.appendInteger(value) }
-
-    mutating func append(bool value: Bool) {
-        if value { append("true") } else { append("false") }
-    }
-
-    mutating func append(float value: Double) {
-        guard value.isFinite else {
-            if value.isNaN { return append("{\"$float\":\"nan\"}") }
-            if value < 0 { append("{\"$float\":\"-inf\"}") } else { append("{\"$float\":\"inf\"}") }
-            return
-        }
-        output.appendFloat(value)
-    }
+    static func word(_ value: Bool) -> StaticString { value ? "true" : "false" }
 
     /// An int beyond 64 bits; as a text in hexadecimal where Python doesn't print it either.
     mutating func append(bigInteger bytes: UnsafeRawBufferPointer) {
@@ -91,7 +82,7 @@ struct JSONText: ~Copyable, ValueSpelling {
     mutating func append(bytes: UnsafeRawBufferPointer, _ kind: PickleKind) {
         append(kind == .bytes ? "{\"$bytes\":\"" : kind == .bytearray ? "{\"$bytearray\":\"" : "{\"$str2\":\"")
         let shown = UnsafeRawBufferPointer(rebasing: bytes.prefix(maximumTextLength ?? bytes.count))
-        StrictBase64.append(shown, to: &output)
+        output.appendBase64(shown)
         append(shown.count < bytes.count ? "…\"}" : "\"}")
     }
 
@@ -99,45 +90,18 @@ struct JSONText: ~Copyable, ValueSpelling {
     mutating func append(text: UnsafeRawBufferPointer) {
         let (shown, isCut) = PrintableText.prefix(text, characters: maximumTextLength)
         append("\"")
-        append(content: shown)
+        append(content: shown, quote: UInt8(ascii: "\""))
         append(isCut ? "…\"" : "\"")
     }
 
     /// A text in quotes that is never cut: a key, or a sentence of ours.
     mutating func append(key: UnsafeRawBufferPointer) {
         append("\"")
-        append(content: key)
+        append(content: key, quote: UInt8(ascii: "\""))
         append("\"")
     }
 
-    /// A text of ours in quotes.
-    mutating func append(sentence text: String) {
-        var text = text
-        text.withUTF8 { append(key: UnsafeRawBufferPointer($0)) }
-    }
-
-    private mutating func append(content text: UnsafeRawBufferPointer) {
-        var index = 0
-        while index < text.count {
-            let start = index
-            while index < text.count, Self.isPlain(text[index]) { index += 1 }
-            output.append(raw: UnsafeRawBufferPointer(rebasing: text[start..<index]))
-            guard index < text.count else { return }
-            let (scalar, length) = PrintableText.scalar(of: text, at: index)
-            if scalar >= 0x80, PrintableText.isPrintable(scalar) {
-                output.append(raw: UnsafeRawBufferPointer(rebasing: text[index..<index + length]))
-            } else {
-                appendEscape(scalar)
-            }
-            index += length
-        }
-    }
-
-    @inline(__always) private static func isPlain(_ byte: UInt8) -> Bool {
-        byte >= 0x20 && byte < 0x7F && byte != UInt8(ascii: "\\") && byte != UInt8(ascii: "\"")
-    }
-
-    private mutating func appendEscape(_ scalar: UInt32) {
+    mutating func appendEscape(_ scalar: UInt32, quote: UInt8) {
         switch scalar {
         case 0x22: append("\\\"")
         case 0x5C: append("\\\\")
@@ -174,18 +138,16 @@ struct JSONText: ~Copyable, ValueSpelling {
     }
 
     /// Writes the builtin value that an object holds; otherwise Python's repr of it in a tag.
-    mutating func append(
-        object node: PickleNode, of document: borrowing PickleDocument, inside open: inout Set<PickleNode>
-    ) throws(TooLong) {
+    mutating func append(object node: PickleNode, of document: borrowing PickleDocument) throws(TooLong) {
         refusal = "JSON can't express an object of a class"
         switch document.builtinContent(of: node) {
-        case .node(let content): return try append(content, of: document, inside: &open)
+        case .node(let content): return try append(content, of: document)
         case .items(let items):
             append("[")
-            try append(items, of: document, inside: &open)
+            try append(items, of: document)
             return append("]")
-        case .pairs(let pairs): return try append(pairs, of: document, inside: &open)
-        case .pairList(let items): return try append(pairList: items, of: document, inside: &open)
+        case .pairs(let pairs): return try append(pairs, of: document)
+        case .pairList(let items): return try append(pairList: items, of: document)
         case nil: break
         }
         repr.removeAll()

@@ -1,3 +1,4 @@
+import Bytes
 import ArgumentParser
 
 /// A user's own format of a message (`--format`): text, escapes, and fields that begin with `%`.

@@ -1,5 +1,5 @@
+import Bytes
 import Glibc
-import JSONCodec
 import PubSubMessages
 
 /// Standard output, written in whole lines at the end of each burst of messages.
@@ -23,13 +23,10 @@ final class LineOutput {
     func append(name: ByteString) { name.withUnsafeBytes { PrintableText.append($0, to: &buffer) } }
 
     /// Appends the rest of a line: a channel and the message that was published there.
-    func append(
-        _ redisChannel: ByteString, _ payload: [UInt8], by inspector: MessageInspector,
-        _ renderer: inout MessageRenderer
-    ) {
+    func append(_ redisChannel: ByteString, _ payload: [UInt8], _ renderer: inout MessageRenderer) {
         append(name: redisChannel)
         append(" ")
-        renderer.render(payload, by: inspector)
+        renderer.inspectAndRender(payload)
         renderer.withBytes { append(spelled: $0) }
         endLine()
     }

@@ -33,13 +33,12 @@ struct OutputOptions: ParsableArguments {
     var truncate: Int?
 
     @Option(
-        parsing: .singleValue,
         help: ArgumentHelp(
             "Show *** for the values of this key, wherever it stands (glob or /regex/); repeatable.", valueName: "key"),
         transform: Redaction.Key.init(argument:))
     var redact: [Redaction.Key] = []
 
-    @Option(help: ArgumentHelp("auto (on a terminal, unless NO_COLOR is set), always or never.", valueName: "when"))
+    @Option(help: .init("auto (on a terminal, unless NO_COLOR is set), always or never.", valueName: "when"))
     var color = Palette.Choice.auto
 
     func validate() throws {
@@ -66,13 +65,7 @@ struct OutputOptions: ParsableArguments {
     var mode: OutputMode {
         if let payload { return .payload(payload) }
         if let format { return .format(format) }
-        switch output {
-        case .python: return .python
-        case .pretty: return .pretty
-        case .json: return .json
-        case .table: return .table
-        case nil: return isatty(STDOUT_FILENO) == 1 ? .pretty : .python
-        }
+        return .value(output ?? (isatty(STDOUT_FILENO) == 1 ? .pretty : .python))
     }
 }
 
@@ -81,7 +74,7 @@ enum OutputFormat: String, CaseIterable, ExpressibleByArgument { case python, pr
 
 /// The text that is printed for a message.
 enum OutputMode {
-    case python, pretty, json, table
+    case value(OutputFormat)
     case format(LineFormat)
     case payload(PayloadFormat)
 }

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// Longer texts of the channel on a terminal, and the columns that they take there.
 extension PrintableText {
@@ -93,9 +93,8 @@ extension PrintableText {
     }
 
     /// The first characters of a text, all of them for nil, and whether there are more.
-    static func prefix(
-        _ text: UnsafeRawBufferPointer, characters: Int?
-    ) -> (text: UnsafeRawBufferPointer, isCut: Bool) {
+    static func prefix(_ text: UnsafeRawBufferPointer, characters: Int?) -> (text: UnsafeRawBufferPointer, isCut: Bool)
+    {
         guard let characters, text.count > characters else { return (text, false) }
         var index = 0
         for _ in 0..<characters where index < text.count { index += scalar(of: text, at: index).length }

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import PickleCodec
 
 /// Writes values as Python's `repr` does, into a buffer that is reused.
@@ -16,6 +16,9 @@ struct PythonRepr: ~Copyable, ValueSpelling {
     static let comma: StaticString = ", "
     static let colon: StaticString = ": "
     static let none: StaticString = "None"
+    static let nan: StaticString = "nan"
+    static let infinity: StaticString = "inf"
+    static let negativeInfinity: StaticString = "-inf"
     static let hidden: StaticString = "'***'"
     static let hasTags = false
 
@@ -23,6 +26,8 @@ struct PythonRepr: ~Copyable, ValueSpelling {
     /// Longest text.
     var maximumBytes: Int
     let redaction: Redaction
+    var open: Set<PickleNode> = []
+    var data: PickleNode?
     var hiddenAttachments: Set<Int> = []
 
     init(maximumBytes: Int = Limits.leastTextBytes, redaction: Redaction = .none) {
@@ -33,6 +38,7 @@ struct PythonRepr: ~Copyable, ValueSpelling {
     /// Forgets what was written; keeps the capacity.
     mutating func removeAll() {
         output.removeAll()
+        open.removeAll()
         hiddenAttachments.removeAll()
     }
 
@@ -42,22 +48,7 @@ struct PythonRepr: ~Copyable, ValueSpelling {
 
     // MARK: Scalars
 
-    mutating func append(_ literal: StaticString) { output.append(literal) }
-    mutating func append(raw bytes: UnsafeRawBufferPointer) { output.append(raw: bytes) }
-    mutating func append(int value: Int64) { output.appendInteger(value) }
-
-    mutating func append(bool value: Bool) {
-        if value { append("True") } else { append("False") }
-    }
-
-    mutating func append(float value: Double) {
-        if value.isNaN { return append("nan") }
-        if value.isInfinite {
-            if value < 0 { append("-inf") } else { append("inf") }
-            return
-        }
-        output.appendFloat(value)
-    }
+    static func word(_ value: Bool) -> StaticString { value ? "True" : "False" }
 
     mutating func append(bigInteger bytes: UnsafeRawBufferPointer) {
         guard bytes.count > Limits.decimalIntegerBytes else { return output.appendDecimal(twosComplement: bytes) }
@@ -69,12 +60,8 @@ struct PythonRepr: ~Copyable, ValueSpelling {
         for index in bytes.indices.reversed() {
             var byte = bytes[index]
             if isNegative { byte = index > firstSet ? ~byte : 0 &- byte }
-            append(hexadecimal: UInt32(byte), digits: 2)
+            PrintableText.append(hexadecimal: UInt32(byte), digits: 2, to: &output)
         }
-    }
-
-    mutating func append(hexadecimal value: UInt32, digits: Int) {
-        PrintableText.append(hexadecimal: value, digits: digits, to: &output)
     }
 
     // MARK: Text
@@ -83,20 +70,7 @@ struct PythonRepr: ~Copyable, ValueSpelling {
     mutating func append(text: UnsafeRawBufferPointer) {
         let quote = Self.quote(for: text)
         output.append(quote)
-        var index = 0
-        while index < text.count {
-            let start = index
-            while index < text.count, Self.isPlain(text[index], quote: quote) { index += 1 }
-            output.append(raw: UnsafeRawBufferPointer(rebasing: text[start..<index]))
-            guard index < text.count else { break }
-            let (scalar, length) = PrintableText.scalar(of: text, at: index)
-            if scalar < 0x80 || !PrintableText.isPrintable(scalar) {
-                appendEscape(scalar, quote: quote)
-            } else {
-                output.append(raw: UnsafeRawBufferPointer(rebasing: text[index..<index + length]))
-            }
-            index += length
-        }
+        append(content: text, quote: quote)
         output.append(quote)
     }
 
@@ -111,7 +85,7 @@ struct PythonRepr: ~Copyable, ValueSpelling {
         append("b")
         output.append(quote)
         for byte in bytes {
-            if Self.isPlain(byte, quote: escaped) {
+            if isUnescaped(byte, quote: escaped) {
                 output.append(byte)
             } else {
                 appendEscape(UInt32(byte), quote: escaped)
@@ -125,11 +99,7 @@ struct PythonRepr: ~Copyable, ValueSpelling {
         text.contains(UInt8(ascii: "'")) && !text.contains(UInt8(ascii: "\"")) ? UInt8(ascii: "\"") : UInt8(ascii: "'")
     }
 
-    @inline(__always) private static func isPlain(_ byte: UInt8, quote: UInt8) -> Bool {
-        byte >= 0x20 && byte < 0x7F && byte != UInt8(ascii: "\\") && byte != quote
-    }
-
-    private mutating func appendEscape(_ scalar: UInt32, quote: UInt8) {
+    mutating func appendEscape(_ scalar: UInt32, quote: UInt8) {
         guard scalar == UInt32(quote) || scalar == 0x5C else {
             return PrintableText.appendEscape(of: scalar, to: &output)
         }
@@ -169,16 +139,14 @@ struct PythonRepr: ~Copyable, ValueSpelling {
 
     /// Writes `<module.name>`, `<persistent id …>`, or the object that unpickling would make:
     /// `<module.Class(arguments) state={…} items=[…] pairs={…}>`.
-    mutating func append(
-        object node: PickleNode, of document: borrowing PickleDocument, inside open: inout Set<PickleNode>
-    ) throws(TooLong) {
+    mutating func append(object node: PickleNode, of document: borrowing PickleDocument) throws(TooLong) {
         append("<")
         defer { append(">") }
         switch document.kind(of: node) {
         case .global: return appendName(node, of: document)
         case .persistentID:
             append("persistent id ")
-            if let id = document.persistentID(node) { try append(id, of: document, inside: &open) }
+            if let id = document.persistentID(node) { try append(id, of: document) }
             return
         default: break
         }
@@ -186,38 +154,38 @@ struct PythonRepr: ~Copyable, ValueSpelling {
         if document.kind(of: object.callable) == .global {
             appendName(object.callable, of: document)
         } else {
-            try append(object.callable, of: document, inside: &open)
+            try append(object.callable, of: document)
         }
         append("(")
         if !redaction.isEmpty, case .pairList(let items)? = document.builtinContent(of: node) {
-            try append(pairList: items, of: document, inside: &open)
+            try append(pairList: items, of: document)
         } else {
-            try append(document.elements(of: object.arguments), of: document, inside: &open)
+            try append(document.elements(of: object.arguments), of: document)
         }
         if let keywords = object.keywords {
             if document.count(of: object.arguments) > 0 { append(", ") }
             append("**")
-            try append(keywords, of: document, inside: &open)
+            try append(keywords, of: document)
         }
         append(")")
         var states = object.states
         while let state = states.next(in: document) {
             append(" state=")
-            try append(state, of: document, inside: &open)
+            try append(state, of: document)
         }
         if object.items.remaining > 0 {
             append(" items=[")
-            try append(object.items, of: document, inside: &open)
+            try append(object.items, of: document)
             append("]")
         }
         var pairs = object.pairs
         if pairs.next(in: document) != nil {
             append(" pairs=")
-            try append(object.pairs, of: document, inside: &open)
+            try append(object.pairs, of: document)
         }
         if object.adds.remaining > 0 {
             append(" adds={")
-            try append(object.adds, of: document, inside: &open)
+            try append(object.adds, of: document)
             append("}")
         }
     }

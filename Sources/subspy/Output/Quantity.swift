@@ -1,3 +1,5 @@
+import NIOCore
+
 /// Numbers as people read them.
 enum Quantity {
     /// `178 B`, `1.8 kB`, `22 MB`: units of a thousand.
@@ -11,8 +13,8 @@ enum Quantity {
     static func rate(_ value: Double) -> String { value < 9.95 ? tenths(value) : grouped(Int(value.rounded())) }
 
     /// `0.3`, `59.9`, `12:07`, `3:05:00`: seconds, minutes and hours.
-    static func seconds(_ duration: Duration) -> String {
-        let value = max(Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18, 0)
+    static func seconds(_ time: TimeAmount) -> String {
+        let value = max(Double(time.nanoseconds) / 1e9, 0)
         if value < 59.95 { return tenths(value) }
         let whole = Int(value.rounded())
         func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }

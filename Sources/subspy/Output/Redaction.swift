@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bytes
 import JSONCodec
 import PickleCodec
 
@@ -39,26 +40,5 @@ struct Redaction {
         return hides(ByteString(bytes))
     }
 
-    /// True when the value of a key is to be hidden.
-    func hides(_ key: JSONDocument.Node, of document: borrowing JSONDocument) -> Bool {
-        guard !isEmpty, let text = document.byteString(key) else { return false }
-        return hides(text)
-    }
-}
-
-extension JSONDocument {
-    /// Collects the numbers of the attachments that a value's placeholders stand for.
-    func collectPlaceholders(in node: Node, into numbers: inout Set<Int>) {
-        switch kind(of: node) {
-        case .array: for element in elements(of: node) { collectPlaceholders(in: element, into: &numbers) }
-        case .object:
-            if value(forKey: "_placeholder", in: node) != nil, let number = value(forKey: "num", in: node),
-                let index = int64(number)
-            {
-                numbers.insert(Int(index))
-            }
-            for (_, value) in members(of: node) { collectPlaceholders(in: value, into: &numbers) }
-        default: break
-        }
-    }
+    func hides(_ key: StaticString) -> Bool { !isEmpty && hides(ByteString(stringLiteral: key)) }
 }

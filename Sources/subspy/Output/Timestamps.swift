@@ -1,4 +1,6 @@
+import Bytes
 import ArgumentParser
+import Glibc
 import JSONCodec
 
 /// The formats of `--timestamps`.
@@ -69,6 +71,65 @@ struct Timestamps {
         case .iso: 27
         case .epoch: 17
         case .relative, .delta, nil: 12
+        }
+    }
+}
+
+/// The system's clocks.
+enum SystemClock {
+    /// Microseconds since 1970.
+    static var realtime: Int64 { microseconds(of: CLOCK_REALTIME) }
+
+    /// Microseconds of the clock that is never set.
+    static var monotonic: Int64 { microseconds(of: CLOCK_MONOTONIC) }
+
+    private static func microseconds(of clock: clockid_t) -> Int64 {
+        var time = timespec()
+        clock_gettime(clock, &time)
+        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
+    }
+}
+
+extension JSONWriter {
+    /// Appends `12.345678`.
+    mutating func append(seconds microseconds: Int64) {
+        appendInteger(microseconds / 1_000_000)
+        append(UInt8(ascii: "."))
+        append(Int(microseconds % 1_000_000), digits: 6)
+    }
+
+    /// Appends `2026-11-23T21:30:00.123456Z`.
+    ///
+    /// - Parameter microseconds: since 1970.
+    mutating func append(utc microseconds: Int64) {
+        append(microseconds, "%Y-%m-%dT%H:%M:%S.", gmtime_r)
+        append(Int(microseconds % 1_000_000), digits: 6)
+        append("Z")
+    }
+
+    /// Appends `23:06:10.123` in local time.
+    mutating func append(localTimeOfDay microseconds: Int64) {
+        append(microseconds, "%H:%M:%S.", localtime_r)
+        append(Int(microseconds % 1_000_000 / 1000), digits: 3)
+    }
+
+    private mutating func append(
+        _ microseconds: Int64, _ format: String,
+        _ date: (UnsafePointer<time_t>, UnsafeMutablePointer<tm>) -> UnsafeMutablePointer<tm>?
+    ) {
+        var (seconds, parts) = (time_t(microseconds / 1_000_000), tm())
+        _ = date(&seconds, &parts)
+        var text = [CChar](repeating: 0, count: 32)
+        let count = strftime(&text, text.count, format, &parts)
+        text.withUnsafeBytes { append(raw: UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+    }
+
+    private mutating func append(_ number: Int, digits: Int) {
+        var divisor = 1
+        for _ in 1..<digits { divisor *= 10 }
+        while divisor > 0 {
+            append(UInt8(0x30 + number / divisor % 10))
+            divisor /= 10
         }
     }
 }

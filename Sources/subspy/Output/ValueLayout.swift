@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 
 /// Colours a value's text, Python's repr or JSON, and breaks it into lines where it is too wide.
 ///
@@ -78,9 +78,7 @@ struct ValueLayout {
             case .word: .word
             case .open, .close, .comma, .colon: nil
             }
-        if let color { palette.begin(color, &writer) }
-        writer.append(raw: text)
-        if color != nil { palette.end(&writer) }
+        palette.paint(color, &writer) { $0.append(raw: text) }
     }
 
     private static func tokens(of text: UnsafeRawBufferPointer) -> [Token] {

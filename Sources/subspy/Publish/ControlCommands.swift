@@ -1,5 +1,5 @@
 import ArgumentParser
-import JSONCodec
+import Bytes
 import PubSubMessages
 
 /// A message without data, with the arguments that it takes.
@@ -84,9 +84,7 @@ struct MembershipArguments: ParsableArguments {
     @Argument(help: "The room.")
     var room: String
 
-    func message(
-        _ change: OutgoingMessage.Membership, namespace: String, hostID: ByteString
-    ) -> OutgoingMessage {
+    func message(_ change: OutgoingMessage.Membership, namespace: String, hostID: ByteString) -> OutgoingMessage {
         .membership(change, sid: sid, room: room, namespace: namespace, hostID: hostID)
     }
 }

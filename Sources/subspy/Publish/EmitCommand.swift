@@ -1,5 +1,5 @@
 import ArgumentParser
-import JSONCodec
+import Bytes
 import PubSubMessages
 
 /// Publishes events.
@@ -25,9 +25,7 @@ struct EmitCommand: ParsableCommand {
     @OptionGroup var publishing: PublishOptions
 
     @Option(
-        parsing: .singleValue,
-        help: ArgumentHelp(
-            "Room, or a client's sid; repeatable. (default: everybody in the namespace)", valueName: "name"))
+        help: .init("Room, or a client's sid; repeatable. (default: everybody in the namespace)", valueName: "name"))
     var room: [String] = []
 
     // The next word is the value even when it looks like an option: it may be a negative number.
@@ -38,12 +36,10 @@ struct EmitCommand: ParsableCommand {
             valueName: "json"))
     var data: String?
 
-    @Option(help: ArgumentHelp("Number of events.", valueName: "n"))
+    @Option(help: .init("Number of events.", valueName: "n"))
     var `repeat` = 1
 
-    @Option(
-        help: ArgumentHelp("Time between them: 500ms, 1s. (default: none)", valueName: "time"),
-        transform: TimeSpan.parse)
+    @Option(time: "Time between them: 500ms, 1s. (default: none)")
     var every: Duration?
 
     func validate() throws {
@@ -133,5 +129,73 @@ struct EmitCommand: ParsableCommand {
         // With --every a line waits for its time instead.
         if every == nil { publisher.wantsMore = { lines.resume() } }
         lines.start()
+    }
+}
+
+@preconcurrency import Dispatch
+import Glibc
+import NIOCore
+
+/// Standard input line by line, read on a thread of its own and handed over on the loop.
+final class LineInput {
+    private let run: RunLoop
+    private let gate = DispatchSemaphore(value: 1)
+    /// One line without its line feed.
+    private let line: ([UInt8]) -> Void
+    private let end: () -> Void
+    private var rest: [UInt8] = []
+    private var isPaused = false
+    private var hasEnded = false
+
+    init(_ run: RunLoop, line: @escaping ([UInt8]) -> Void, end: @escaping () -> Void) {
+        self.run = run
+        self.line = line
+        self.end = end
+    }
+
+    func start() {
+        let (gate, loop, bound) = (gate, run.eventLoop, NIOLoopBound(self, eventLoop: run.eventLoop))
+        DispatchQueue.global().async {
+            var chunk = [UInt8](repeating: 0, count: 1 << 16)
+            while true {
+                // Signalled when all lines of the last chunk have been handed over.
+                gate.wait()
+                let count = chunk.withUnsafeMutableBytes { FileIO.read(STDIN_FILENO, into: $0) } ?? 0
+                let bytes = Array(chunk[..<count])
+                loop.execute { bound.value.take(bytes) }
+                if count == 0 { return }
+            }
+        }
+    }
+
+    /// Hands over no more lines until `resume`; may be called from within a line.
+    func pause() { isPaused = true }
+
+    func resume() {
+        guard isPaused else { return }
+        isPaused = false
+        drain()
+    }
+
+    private func take(_ bytes: [UInt8]) {
+        if bytes.isEmpty { hasEnded = true } else { rest += bytes }
+        drain()
+    }
+
+    private func drain() {
+        guard run.exitCode == nil else { return }
+        var start = 0
+        while !isPaused, let feed = rest[start...].firstIndex(of: 0x0A) {
+            line(Array(rest[start..<feed]))
+            start = feed + 1
+        }
+        rest.removeFirst(start)
+        guard !isPaused else { return }
+        guard hasEnded else {
+            gate.signal()
+            return
+        }
+        if !rest.isEmpty { line(rest) }
+        end()
     }
 }

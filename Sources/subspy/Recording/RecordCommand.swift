@@ -1,4 +1,6 @@
 import ArgumentParser
+import PubSubMessages
+import RedisPubSub
 
 /// Keeps every message in a file.
 struct RecordCommand: ParsableCommand {
@@ -24,11 +26,7 @@ struct RecordCommand: ParsableCommand {
     @OptionGroup(title: "Filters") var filter: FilterOptions
     @OptionGroup(title: "Stopping") var stopping: StopOptions
 
-    @Option(
-        help: ArgumentHelp(
-            "Size at which the next file begins: FILE, FILE.1, FILE.2, ..., or NAME.1.gz of NAME.gz.",
-            valueName: "bytes"),
-        transform: ByteCount.parse)
+    @Option(bytes: "Size at which the next file begins: FILE, FILE.1, FILE.2, ..., or NAME.1.gz of NAME.gz.")
     var rotate: Int?
 
     func validate() throws {
@@ -51,5 +49,103 @@ struct RecordCommand: ParsableCommand {
             throw CommandFailure(73, "\(error)")
         }
         try connection.run(url) { Recorder(run: $0.run, recording: recording, options: self).start($0) }
+    }
+}
+
+/// Writes the messages on the channels into a recording.
+final class Recorder: PubSubDelegate {
+    private let run: RunLoop
+    private let recording: RecordingFile
+    private let channels: [String]
+    private let patterns: [String]
+    private let filter: MessageFilter
+    private let needsSummary: Bool
+    private let progress: Progress
+    private var condition: StopCondition?
+    private var gapCount = 0
+    private var isInGap = false
+    /// The recorded cause of the last gap.
+    private var lossCause: RedisError?
+
+    init(run: RunLoop, recording: RecordingFile, options: RecordCommand) {
+        self.run = run
+        self.recording = recording
+        channels = options.source.channels
+        patterns = options.source.pattern
+        filter = MessageFilter(options.filter)
+        needsSummary = options.stopping.until != nil
+        progress = Progress(run)
+        condition = StopCondition(options.stopping, run: run) { [weak self] code in self?.end(code) }
+    }
+
+    func start(_ session: RedisSession) {
+        session.whenConnected { [self] in
+            session.listen(channels: channels, patterns: patterns, delegate: self)
+        }
+    }
+
+    // MARK: PubSubDelegate
+
+    func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
+        guard run.exitCode == nil else { return }
+        var summary = MessageSummary()
+        if needsSummary {
+            guard let inspection = filter.inspect(payload) else { return }
+            summary = inspection.summary
+        } else {
+            guard filter.accepts(payload) else { return }
+        }
+        guard filter.isSampled() else { return }
+        attempt { () throws(RecordingFile.Failure) in try recording.append(payload, on: redisChannel) }
+        progress.count(bytes: payload.count)
+        condition?.shown(summary)
+    }
+
+    func receivedBatch() {
+        attempt { () throws(RecordingFile.Failure) in try recording.flush() }
+    }
+
+    func subscriptionChanged(_ state: SubscriptionState) {
+        switch state {
+        case .subscribed:
+            if isInGap { append(.subscribed) }
+            isInGap = false
+            condition?.subscribed()
+        case .lost(let cause, _):
+            guard progress.hasStarted else { return }
+            isInGap = true
+            lossCause = cause
+            gapCount += 1
+            StandardError.say("messages are being missed until Redis is back: \(cause)")
+            append(.lost("\(cause)"))
+        }
+        progress.start()
+    }
+
+    func subscriptionLossExplained(_ loss: SubscriptionLoss) {
+        // `lost` has said it already, or it is of no interest.
+        guard gapCount > 0, loss.cause != lossCause, loss.cause != .restarted else { return }
+        append(.cause("\(loss.cause)"))
+    }
+
+    private func append(_ event: RecordingFormat.GapEvent) {
+        attempt { () throws(RecordingFile.Failure) in try recording.append(event) }
+    }
+
+    private func attempt(_ body: () throws(RecordingFile.Failure) -> Void) {
+        do throws(RecordingFile.Failure) {
+            try body()
+        } catch {
+            guard run.exitCode == nil else { return }
+            if !error.isClosedPipe { StandardError.say("\(error)") }
+            run.end(error.isClosedPipe ? 0 : 74)
+        }
+    }
+
+    private func end(_ code: Int32) {
+        attempt { () throws(RecordingFile.Failure) in try recording.close() }
+        let gaps = gapCount == 0 ? "" : gapCount == 1 ? ", with 1 gap" : ", with \(gapCount) gaps"
+        progress.finish("recorded \(progress.summary)\(gaps)")
+        run.end(code)
     }
 }

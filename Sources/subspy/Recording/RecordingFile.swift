@@ -1,5 +1,5 @@
+import Bytes
 import Glibc
-import JSONCodec
 
 /// A recording being written: appended to what is there, rotated by size, compressed by gzip if its name ends so.
 final class RecordingFile {

@@ -1,5 +1,6 @@
-import PubSubMessages
+import Bytes
 import JSONCodec
+import PubSubMessages
 
 /// Reads a recording line by line, compressed or not, without ever holding the whole file.
 ///
@@ -57,10 +58,6 @@ final class RecordingReader {
         while let text = try file.next() {
             lineNumber += 1
             if text.isEmpty { continue }
-            if hasHeader, let line = RecordedLine(text) {
-                if !redisChannel.hasBytes(line.redisChannel) { redisChannel = ByteString(line.redisChannel) }
-                return .message(entry(line.microseconds, line.payload))
-            }
             if let line = try read(text) { return line }
             if damagedLines == 0 { firstDamagedLine = lineNumber }
             damagedLines += 1
@@ -129,6 +126,6 @@ final class RecordingReader {
         if let text = document.value(forKey: "text", in: root) { return document.byteString(text)?.bytes }
         guard let text = document.value(forKey: "base64", in: root), let content = document.unescapedContent(of: text)
         else { return nil }
-        return StrictBase64.decode(content)
+        return Base64.decode(content, .strict)
     }
 }

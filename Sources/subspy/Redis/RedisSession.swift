@@ -95,7 +95,7 @@ final class RedisSession {
         case .closedByServer, .broken, .silent, .commandTimedOut, .malformedReply, .replyTooLarge, .failedOver,
             .restarted, .outputBufferFull, .killed, .evicted:
             if hasReplied { return body(.failure(error)) }
-        case .unreachable, .connectTimedOut, .notConnected, .queueFull, .refused, .tls, .needsTLS, .closedUnheard,
+        case .unreachable, .connectTimedOut, .notConnected, .queueFull, .refused, .tls, .needsTLS, .closedWithoutReply,
             .notMaster, .noMaster, .noSentinel:
             break
         }

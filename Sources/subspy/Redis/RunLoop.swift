@@ -29,9 +29,9 @@ final class RunLoop {
         MultiThreadedEventLoopGroup.withCurrentThreadAsEventLoop { loop in
             let run = RunLoop(loop)
             run.interrupted = { [weak run] in run?.end(0) }
-            let signals = Signals(NIOLoopBound(run, eventLoop: loop))
+            let signals = watchSignals(NIOLoopBound(run, eventLoop: loop))
             run.atEnd.append { [weak run] in
-                signals.cancel()
+                for source in signals { source.cancel() }
                 code = run?.exitCode ?? code
                 return loop.makeSucceededVoidFuture()
             }
@@ -62,20 +62,17 @@ final class RunLoop {
             if self?.exitCode == nil { body() }
         }
     }
-}
 
-/// SIGINT and SIGTERM, brought to the loop.
-private final class Signals: Sendable {
-    private let sources: [any DispatchSourceSignal]
+    private static let signalCount = Atomic(0)
 
-    init(_ run: NIOLoopBound<RunLoop>) {
+    /// Brings SIGINT and SIGTERM to the loop.
+    private static func watchSignals(_ run: NIOLoopBound<RunLoop>) -> [any DispatchSourceSignal] {
         let registered = DispatchSemaphore(value: 0)
-        sources = [SIGINT, SIGTERM].map { number in
+        return [SIGINT, SIGTERM].map { number in
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            let count = SignalCount()
             source.setEventHandler {
                 // The loop may be blocked in a write to a pipe that nobody reads.
-                if count.next() > 1 {
+                if signalCount.add(1, ordering: .relaxed).newValue > 1 {
                     TerminalMode.leave()
                     _exit(128 + number)
                 }
@@ -88,15 +85,4 @@ private final class Signals: Sendable {
             return source
         }
     }
-
-    func cancel() {
-        for source in sources { source.cancel() }
-    }
-}
-
-/// How often a signal has come.
-private final class SignalCount: Sendable {
-    private let count = Atomic(0)
-
-    func next() -> Int { count.add(1, ordering: .relaxed).newValue }
 }

@@ -1,3 +1,4 @@
+import ArgumentParser
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -36,19 +37,19 @@ final class HTTPEmitter {
     }
 
     private func close() -> EventLoopFuture<Void>? {
-        connection?.channel?.close(promise: nil)
-        return connection?.channel?.closeFuture
+        connection?.channel.close(promise: nil)
+        return connection?.channel.closeFuture
     }
 
     /// Posts a body of JSON. The next one must wait for the response.
     func post(_ body: [UInt8], _ completed: @escaping (Result<Response, Failure>) -> Void) {
-        if let connection, connection.channel?.isActive == true { return send(body, on: connection, completed) }
-        let connection = HTTPEmitConnection()
-        self.connection = connection
+        if let connection, connection.channel.isActive { return send(body, on: connection, completed) }
         ClientBootstrap(group: run.eventLoop).connectTimeout(TimeAmount(Limits.connectTimeout))
             .connect(host: target.host, port: target.port).assumeIsolated().whenComplete { [self] result in
                 do {
                     let channel = try result.get()
+                    let connection = HTTPEmitConnection(channel)
+                    self.connection = connection
                     try channel.pipeline.syncOperations.addHandlers([
                         HTTPRequestEncoder(),
                         // A large body waits for 100 Continue.
@@ -56,7 +57,7 @@ final class HTTPEmitter {
                     ])
                     send(body, on: connection, completed)
                 } catch {
-                    completed(.failure(.unreachable(HTTPFailureReason.text(of: error))))
+                    completed(.failure(.unreachable(reason(of: error))))
                 }
             }
     }
@@ -88,23 +89,16 @@ final class HTTPEmitter {
 /// One connection, with the request that waits on it.
 private final class HTTPEmitConnection: ChannelInboundHandler {
     typealias InboundIn = HTTPClientResponsePart
-    typealias OutboundOut = HTTPClientRequestPart
 
-    private(set) var channel: (any Channel)?
-    private var context: ChannelHandlerContext?
+    let channel: any Channel
     private var completed: ((Result<HTTPEmitter.Response, HTTPEmitter.Failure>) -> Void)?
     private var unsentBody: ByteBuffer?
     private var status: HTTPResponseStatus?
     private var body = ByteBuffer()
     private var staysOpen = true
 
-    func handlerAdded(context: ChannelHandlerContext) {
-        self.context = context
-        channel = context.channel
-    }
-
-    func handlerRemoved(context: ChannelHandlerContext) {
-        self.context = nil
+    init(_ channel: any Channel) {
+        self.channel = channel
     }
 
     func post(
@@ -112,18 +106,17 @@ private final class HTTPEmitConnection: ChannelInboundHandler {
         _ completed: @escaping (Result<HTTPEmitter.Response, HTTPEmitter.Failure>) -> Void
     ) {
         self.completed = completed
-        guard let context else { return fail("the connection was closed") }
-        context.writeAndFlush(wrapOutboundOut(.head(head)), promise: nil)
+        channel.writeAndFlush(HTTPClientRequestPart.head(head), promise: nil)
         unsentBody = content
         if !asksFirst { sendBody() }
     }
 
     /// Sends the body if it hasn't been sent yet.
     func sendBody() {
-        guard let context, let content = unsentBody else { return }
+        guard let content = unsentBody else { return }
         unsentBody = nil
-        context.write(wrapOutboundOut(.body(.byteBuffer(content))), promise: nil)
-        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        channel.write(HTTPClientRequestPart.body(.byteBuffer(content)), promise: nil)
+        channel.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -153,7 +146,7 @@ private final class HTTPEmitConnection: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        fail(HTTPFailureReason.text(of: error))
+        fail(reason(of: error))
     }
 
     func fail(_ reason: String) {
@@ -164,20 +157,86 @@ private final class HTTPEmitConnection: ChannelInboundHandler {
     private func finish(_ result: Result<HTTPEmitter.Response, HTTPEmitter.Failure>) {
         guard let completed else { return }
         self.completed = nil
-        if !staysOpen { context?.close(promise: nil) }
+        if !staysOpen { channel.close(promise: nil) }
         completed(result)
     }
 }
 
-/// Errors of connections in the system's words.
-private enum HTTPFailureReason {
-    static func text(of error: any Error) -> String {
-        if let failure = error as? NIOConnectionError {
-            return failure.connectionErrors.last.map { text(of: $0.error) } ?? "the host name can't be resolved"
+/// An error of a connection in the system's words.
+private func reason(of error: any Error) -> String {
+    if let failure = error as? NIOConnectionError {
+        return failure.connectionErrors.last.map { reason(of: $0.error) } ?? "the host name can't be resolved"
+    }
+    if let failure = error as? IOError { return SystemError.text(of: failure.errnoCode) }
+    if case ChannelError.connectTimeout = error { return "connecting took too long" }
+    if error is HTTPParserError { return "it does not speak HTTP" }
+    return "\(error)"
+}
+
+/// The address of a ws-emit's `POST /emit`: `http://host[:port][/path]`.
+struct HTTPTarget: CustomStringConvertible {
+    let host: String
+    let port: Int
+    /// `/emit` where the URL has none.
+    let path: String
+
+    /// - Throws: a `ValidationError` that repeats nothing of the text, in which a password may stand.
+    init(_ argument: String) throws {
+        guard let colon = argument.firstIndex(of: ":"), argument[colon...].hasPrefix("://") else {
+            throw ValidationError("write http://host:port/emit")
         }
-        if let failure = error as? IOError { return SystemError.text(of: failure.errnoCode) }
-        if case ChannelError.connectTimeout = error { return "connecting took too long" }
-        if error is HTTPParserError { return "it does not speak HTTP" }
-        return "\(error)"
+        switch argument[..<colon].lowercased() {
+        case "http": break
+        case "https":
+            throw ValidationError("https is not spoken here: name the address of ws-emit itself, with http://")
+        default: throw ValidationError("write http://host:port/emit")
+        }
+        let rest = argument[argument.index(colon, offsetBy: 3)...]
+        let slash = rest.firstIndex { $0 == "/" || $0 == "?" || $0 == "#" } ?? rest.endIndex
+        let authority = rest[..<slash]
+        // Not repeated: it may hold a password.
+        guard !authority.contains("@") else { throw ValidationError("the URL of /emit has no user and password") }
+        (host, port) = try Self.split(authority)
+        let path = rest[slash...]
+        guard path.utf8.allSatisfy({ 0x21..<0x7F ~= $0 && $0 != UInt8(ascii: "#") }), path.first != "?" else {
+            throw ValidationError("the path of the URL must be percent-encoded, without # and with a / first")
+        }
+        self.path = path.isEmpty || path == "/" ? "/emit" : String(path)
+    }
+
+    private static func split(_ authority: Substring) throws -> (host: String, port: Int) {
+        var (host, port) = (authority, Substring())
+        if authority.hasPrefix("[") {
+            guard let end = authority.firstIndex(of: "]") else { throw ValidationError("an IPv6 address ends with ]") }
+            host = authority[authority.index(after: authority.startIndex)..<end]
+            port = authority[authority.index(after: end)...]
+        } else if let colon = authority.firstIndex(of: ":") {
+            (host, port) = (authority[..<colon], authority[colon...])
+        }
+        guard !host.isEmpty, host.utf8.allSatisfy({ 0x21..<0x7F ~= $0 }) else {
+            throw ValidationError("the URL names no host")
+        }
+        if port.isEmpty { return (String(host), 80) }
+        guard port.first == ":", let number = UInt16(port.dropFirst()), number > 0 else {
+            throw ValidationError("the port of the URL is no number from 1 to 65535")
+        }
+        return (String(host), Int(number))
+    }
+
+    /// As the Host header names it.
+    var authority: String { (host.contains(":") ? "[\(host)]" : host) + (port == 80 ? "" : ":\(port)") }
+
+    var description: String { "http://\(authority)\(path)" }
+
+    /// True when the address as it is written certainly is this machine's.
+    var isOnThisMachine: Bool { LoopbackHost.isCertain(host) }
+}
+
+/// Names of this machine.
+enum LoopbackHost {
+    static func isCertain(_ host: String) -> Bool {
+        host == "localhost" || host == "::1"
+            || host.hasPrefix("127.")
+                && host.utf8.allSatisfy { $0 == UInt8(ascii: ".") || 0x30..<0x3A ~= $0 }
     }
 }

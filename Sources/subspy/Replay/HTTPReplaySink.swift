@@ -1,6 +1,7 @@
-import JSONCodec
+import Bytes
 import NIOCore
 import NIOHTTP1
+import PickleCodec
 import PubSubMessages
 
 /// Posts the emits of a replay to a ws-emit's `/emit`.
@@ -14,7 +15,7 @@ final class HTTPReplaySink: ReplaySink {
     private let secret: ByteString
     private let isPatient: Bool
     private var replayer: Replayer?
-    private let inspector = MessageInspector()
+    private let reader = MessageReader()
     private var simplifiedCount = 0
     private var leftOutCount = 0
     private var refusedCount = 0
@@ -48,22 +49,17 @@ final class HTTPReplaySink: ReplaySink {
     }
 
     func take(_ entry: ReplayEntries.Entry) {
-        guard let request = request(for: entry) else { return }
-        isIdle = false
-        post(request, byteCount: entry.payload.count)
-    }
-
-    func flush() {}
-
-    private func request(for entry: ReplayEntries.Entry) -> EmitRequest? {
         do {
-            return try EmitRequest(entry.payload, secret: secret, by: inspector)
+            let request = try EmitRequest(entry.payload, secret: secret, by: reader)
+            isIdle = false
+            post(request, byteCount: entry.payload.count)
         } catch {
             if leftOutCount == 0 { StandardError.say("a message can't be posted and is left out: \(error)") }
             leftOutCount += 1
-            return nil
         }
     }
+
+    func flush() {}
 
     private func post(_ request: EmitRequest, byteCount: Int) {
         emitter.post(request.body) { [self] result in
@@ -135,5 +131,43 @@ final class HTTPReplaySink: ReplaySink {
             return "\(status): \(PrintableText.line(sentence, maximumCharacters: Limits.responseCharacters))"
         }
         return status
+    }
+}
+
+/// The body of `POST /emit` for a recorded message: `event`, `data`, `room`, `namespace` and `secret`.
+struct EmitRequest {
+    let body: [UInt8]
+    /// True when the message had a callback or a skip_sid, which the request has no key for.
+    let isSimplified: Bool
+
+    /// - Throws: for a message that the request can't express.
+    init(_ payload: [UInt8], secret: ByteString, by reader: MessageReader) throws {
+        let (inspection, message) = try reader.dict(of: payload)
+        let arguments = try EventArguments(of: message, writtenAs: inspection)
+        guard let method = message["method"], method.isText("emit"), let event = message["event"], let arguments else {
+            throw Refusal("only emits can be posted")
+        }
+        guard let namespace = message["namespace"], let name = namespace.textContent, !name.isEmpty else {
+            // In the request a missing namespace is the main one.
+            throw Refusal("a message without namespace reaches nobody")
+        }
+        guard arguments.values.count <= 1 else { throw Refusal("an event has several arguments") }
+        if case .null? = arguments.values.first { throw Refusal("None is an argument of its own") }
+        isSimplified = ["callback", "skip_sid"].contains { key in message[key].map { !$0.isNone } ?? false }
+        var writer = JSONWriter()
+        var attachments: [[UInt8]] = []
+        let fields: [(key: StaticString, value: PickleValue)] = [
+            ("event", event), ("data", arguments.values.first ?? .null), ("room", message["room"] ?? .null),
+            ("namespace", namespace), ("secret", .text(secret)),
+        ]
+        for (index, field) in fields.enumerated() {
+            writer.append(index == 0 ? "{" : ",")
+            writer.appendString(field.key)
+            writer.append(":")
+            try field.value.json(attachments: &attachments).withUnsafeBytes { writer.append(raw: $0) }
+        }
+        writer.append("}")
+        guard attachments.isEmpty else { throw Refusal("bytes are among the data") }
+        body = writer.copyBytes()
     }
 }

@@ -1,6 +1,6 @@
 import ArgumentParser
+import Bytes
 import Glibc
-import JSONCodec
 import RedisPubSub
 
 /// Publishes a recording again.
@@ -27,7 +27,7 @@ struct ReplayCommand: ParsableCommand {
 
     @OptionGroup var connection: ConnectionOptions
 
-    @Option(help: ArgumentHelp("Redis channel for all messages. (default: each message's own)", valueName: "name"))
+    @Option(help: .init("Redis channel for all messages. (default: each message's own)", valueName: "name"))
     var channel: String?
 
     @Option(
@@ -41,21 +41,19 @@ struct ReplayCommand: ParsableCommand {
         transform: ReplaySpeed.rate)
     var rate: Double?
 
-    @Option(help: ArgumentHelp("Longest pause between two messages.", valueName: "time"), transform: TimeSpan.parse)
+    @Option(time: "Longest pause between two messages.")
     var maxGap: Duration?
 
     @Flag(help: "Start over at the end, until interrupted or --limit is reached.")
     var loop = false
 
-    @Option(
-        help: ArgumentHelp("Skip what was recorded before this time after the start: 90s, 5m.", valueName: "time"),
-        transform: TimeSpan.parse)
+    @Option(time: "Skip what was recorded before this time after the start: 90s, 5m.")
     var from: Duration?
 
-    @Option(help: ArgumentHelp("Stop before this time after the start.", valueName: "time"), transform: TimeSpan.parse)
+    @Option(time: "Stop before this time after the start.")
     var to: Duration?
 
-    @Option(help: ArgumentHelp("Stop after this many published messages.", valueName: "n"))
+    @Option(help: .init("Stop after this many published messages.", valueName: "n"))
     var limit: Int?
 
     @OptionGroup(title: "Filters") var filter: FilterOptions
@@ -71,9 +69,7 @@ struct ReplayCommand: ParsableCommand {
             valueName: "url"))
     var toHttp: String?
 
-    @Option(
-        help: ArgumentHelp("File whose first line is the secret of /emit.", valueName: "path"),
-        completion: .file())
+    @Option(help: .init("File whose first line is the secret of /emit.", valueName: "path"), completion: .file())
     var secretFile: String?
 
     @Flag(help: "Publish on another machine.")

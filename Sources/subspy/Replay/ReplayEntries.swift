@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import PubSubMessages
 
 /// The messages of a recording that a replay publishes, each with its time after the start of the replay.

@@ -1,4 +1,7 @@
+import Bytes
+import JSONCodec
 import NIOCore
+import PubSubMessages
 
 /// The place that a replay's messages go to: Redis, a ws-emit, or the terminal of a dry run.
 protocol ReplaySink: AnyObject {
@@ -111,4 +114,32 @@ final class Replayer {
             + (hours > 0 ? "\(hours) h \(minutes) min" : minutes > 0 ? "\(minutes) min \(whole % 60) s" : "\(whole) s")
             + " left"
     }
+}
+
+/// Prints the messages of a replay: time after its start in seconds, channel, message.
+final class DryRunSink: ReplaySink {
+    private let output: LineOutput
+    private var renderer = MessageRenderer(MessageReader())
+
+    let hasRoom = true
+    let isIdle = true
+    let exitCode: Int32 = 0
+    let remarks: String? = nil
+
+    init(_ run: RunLoop) {
+        output = LineOutput(run)
+    }
+
+    func start(_ replayer: Replayer, _ ready: @escaping () -> Void) { ready() }
+
+    func take(_ entry: ReplayEntries.Entry) {
+        var time = JSONWriter(capacity: 32)
+        time.append("+")
+        time.append(seconds: entry.microseconds)
+        time.append(" ")
+        time.withUnsafeBytes { output.append(spelled: $0) }
+        output.append(entry.redisChannel, entry.payload, &renderer)
+    }
+
+    func flush() { output.flush() }
 }

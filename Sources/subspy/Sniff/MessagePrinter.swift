@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import PubSubMessages
 
 /// One message on its way to the output. The bytes are valid during the call that hands it over.
@@ -9,54 +9,54 @@ struct ShownMessage {
     /// From 1, among those that are shown.
     let number: Int
 
-    var format: MessageInspector.Format { inspection.format }
+    var isUndecodable: Bool { if case .undecodable = inspection.format { true } else { false } }
+    var isEmit: Bool { inspection.summary.method == "emit" }
+    /// The key of what the sender sends along.
+    var contentKey: StaticString { inspection.summary.method == "callback" ? "args" : "data" }
 }
 
 /// Prints messages: a line each, as the original `subspy.py` does, or another format.
 final class MessagePrinter {
     private let output: LineOutput
-    let inspector: MessageInspector
     private let mode: OutputMode
     private let palette: Palette
-    let truncation: Int?
+    private let truncation: Int?
     /// True when the time stands before each message, because the format has no place for it.
     private let prefixesTime: Bool
     private let showsChannel: Bool
-    private(set) var timestamps: Timestamps
-    var renderer: MessageRenderer
+    private var timestamps: Timestamps
+    private var renderer: MessageRenderer
     /// The text of one message before it is printed.
-    var line = JSONWriter(capacity: 4096)
+    private var line = JSONWriter(capacity: 4096)
     private var table: MessageTable?
 
     /// - Parameter showsChannel: shows people the Redis channel, because there are several.
-    init(output: LineOutput, inspector: MessageInspector, options: OutputOptions, showsChannel: Bool) {
+    init(output: LineOutput, reader: MessageReader, options: OutputOptions, showsChannel: Bool) {
         self.output = output
-        self.inspector = inspector
         self.showsChannel = showsChannel
         mode = options.mode
         palette = Palette(options.color)
         truncation = options.truncate
-        var isJSON = false
+        var textLength: Int?
         var timeFormat = options.timestamps
-        var hasOwnPlace = false
+        var hasOwnPlace = true
         switch mode {
-        case .json: (isJSON, hasOwnPlace) = (true, true)
-        case .pretty, .table: hasOwnPlace = true
+        case .value(.json): textLength = options.truncate
+        case .value(.pretty), .value(.table): break
         case .format(let format):
             hasOwnPlace = format.contains(.time)
             timeFormat = timeFormat ?? .iso
-        case .python, .payload: break
+        case .value(.python), .payload: hasOwnPlace = false
         }
         prefixesTime = options.timestamps != nil && !hasOwnPlace
         timestamps = Timestamps(timeFormat)
-        renderer = MessageRenderer(
-            redaction: Redaction(options.redact), maximumTextLength: isJSON ? options.truncate : nil)
-        if case .table = mode { table = MessageTable(palette: palette, timeColumns: timestamps.columns) }
+        renderer = MessageRenderer(reader, redaction: Redaction(options.redact), maximumTextLength: textLength)
+        if case .value(.table) = mode { table = MessageTable(palette: palette, timeColumns: timestamps.columns) }
     }
 
     /// True when lines about the subscription are printed as the original does; the other formats are for other programs.
     var printsSubscriptions: Bool {
-        if case .python = mode { true } else { false }
+        if case .value(.python) = mode { true } else { false }
     }
 
     /// Prints the line above the messages.
@@ -69,37 +69,34 @@ final class MessagePrinter {
         timestamps.advance()
         renderer.prepare(for: message.payload)
         if prefixesTime {
-            palette.begin(.quiet, &line)
-            timestamps.append(to: &line)
-            palette.end(&line)
+            appendTime()
             line.append(" ")
         }
         switch mode {
-        case .python:
-            renderer.render(message.payload, message.format, of: inspector)
+        case .value(.python):
+            renderer.render(message.payload)
             appendValue(width: nil)
-            endLine()
-        case .pretty: appendPretty(message)
-        case .json:
-            appendJSON(message)
-            endLine()
-        case .table:
-            table?.append(message, of: inspector, timestamps, &renderer, truncation: truncation, to: &line)
-            endLine()
-        case .format(let format): append(message, as: format)
-        case .payload(let format):
+        case .value(.pretty): appendPretty(message)
+        case .value(.json): appendJSON(message)
+        case .value(.table): table?.append(message, timestamps, &renderer, truncation: truncation, to: &line)
+        case .payload(let format): append(message, as: format)
+        case .format(let format):
             append(message, as: format)
-            endLine()
+            // The format has its own line feeds.
+            return flushLine()
         }
+        line.append(0x0A)
         flushLine()
     }
-
-    private func endLine() { line.append(0x0A) }
 
     private func flushLine() {
         line.withUnsafeBytes { output.append(spelled: $0) }
         line.removeAll()
         output.writeIfFull()
+    }
+
+    private func appendTime() {
+        palette.paint(.quiet, &line) { timestamps.append(to: &$0) }
     }
 
     /// Appends what was rendered last, cut and coloured.
@@ -117,19 +114,58 @@ final class MessagePrinter {
     private func append(_ message: ShownMessage, as format: PayloadFormat) {
         switch format {
         case .raw: line.append(raw: message.payload)
-        case .hex:
-            renderer.renderHexadecimal(message.payload)
-            appendPlain(renderer.withBytes { Array($0) })
-        case .opcodes: appendPlain(Array(PickleReport.opcodes(of: message.payload, message.format).utf8))
-        case .audit: appendPlain(Array(PickleReport.audit(of: message.payload, message.format).line.utf8))
+        case .hex: appendCut(Hexadecimal.encode(message.payload))
+        case .opcodes: appendCut(PickleReport.opcodes(of: message.payload, message.inspection.format))
+        case .audit: appendCut(PickleReport.audit(of: message.payload, message.inspection.format).line)
         }
     }
 
-    private func appendPlain(_ text: [UInt8]) {
-        text.withUnsafeBytes { text in
-            let (shown, isCut) = PrintableText.prefix(text, characters: truncation)
+    private func appendCut(_ text: String) {
+        var text = text
+        text.withUTF8 { text in
+            let (shown, isCut) = PrintableText.prefix(UnsafeRawBufferPointer(text), characters: truncation)
             PrintableText.append(shown, to: &line, keepsLines: true, escapesBackslashes: false)
             if isCut { line.append("…") }
+        }
+    }
+
+    // MARK: A format of the user's own
+
+    private func append(_ message: ShownMessage, as format: LineFormat) {
+        for part in format.parts {
+            switch part {
+            case .literal(let bytes): bytes.withUnsafeBytes { line.append(raw: $0) }
+            case .field(let field):
+                var text = JSONWriter(capacity: 256)
+                append(field, of: message, to: &text)
+                text.withUnsafeBytes { PrintableText.append($0, characters: truncation, to: &line) }
+            }
+        }
+    }
+
+    private func append(_ field: LineFormat.Field, of message: ShownMessage, to text: inout JSONWriter) {
+        switch field {
+        case .time: timestamps.append(to: &text)
+        case .method: renderer.appendField("method", to: &text)
+        case .event: renderer.appendField("event", to: &text)
+        case .room: renderer.appendField("room", to: &text)
+        case .namespace: renderer.appendField("namespace", to: &text)
+        case .skipSID: renderer.appendField("skip_sid", to: &text)
+        case .sid: renderer.appendField("sid", to: &text)
+        case .host: renderer.appendField("host_id", to: &text)
+        case .data: renderer.appendJSON(message.contentKey, to: &text)
+        case .pythonData:
+            renderer.render(message.contentKey)
+            renderer.withBytes { text.append(raw: $0) }
+        case .message: renderer.appendJSON(to: &text)
+        case .pythonMessage:
+            renderer.render(message.payload)
+            renderer.withBytes { text.append(raw: $0) }
+        case .size: text.appendInteger(Int64(message.payload.count))
+        case .wireFormat: text.append(text: message.inspection.wireFormat.description)
+        case .redisChannel: PrintableText.append(message.redisChannel, to: &text)
+        case .number: text.appendInteger(Int64(message.number))
+        case .dropReason: text.append(text: message.inspection.dropReason ?? "")
         }
     }
 
@@ -146,7 +182,7 @@ final class MessagePrinter {
         json.append(",\"format\":\"")
         json.append(text: message.inspection.wireFormat.description)
         json.append("\"")
-        if case .undecodable(let error) = message.format {
+        if case .undecodable(let error) = message.inspection.format {
             renderer.appendUndecodable(message.payload, "\(error)", to: &json)
         } else {
             let start = json.count
@@ -155,7 +191,7 @@ final class MessagePrinter {
                 renderer.appendJSON(sentence: reason, to: &json)
             }
             json.append(",\"message\":")
-            if !renderer.appendJSON(nil, message.format, of: inspector, to: &json) {
+            if !renderer.appendJSON(to: &json) {
                 json.truncate(to: start)
                 renderer.appendUndecodable(message.payload, renderer.tooLong, to: &json)
             }
@@ -167,32 +203,62 @@ final class MessagePrinter {
 
     // MARK: For people
 
+    /// A heading, the reason why receivers drop the message, and its data.
     private func appendPretty(_ message: ShownMessage) {
-        let format = message.format
-        let fields = PrettyHeading(palette: palette)
-        fields.appendTime(timestamps, to: &line)
-        fields.append(message, of: inspector, &renderer, channel: showsChannel, to: &line)
-        endLine()
-        let (width, indent) = (Terminal.columns, 2)
+        appendHeading(message)
         if let reason = message.inspection.dropReason {
-            palette.append("  \(reason)", .warning, to: &line)
-            endLine()
-        }
-        // A message that receivers drop is shown whole; so are the parts that have no place in the heading.
-        if message.inspection.dropReason != nil {
-            if case .undecodable = format {
-                renderer.renderBytes(message.payload)
-            } else {
-                renderer.render(message.payload, format, of: inspector)
-            }
-        } else if message.inspection.summary.method == "callback" {
-            renderer.render("args", format, of: inspector)
+            line.append("\n")
+            palette.paint(.warning, &line) { $0.append(text: "  \(reason)") }
+            // The heading has no place for all parts of such a message: it is shown whole.
+            if message.isUndecodable { renderer.renderBytes(message.payload) } else { renderer.render(message.payload) }
         } else {
-            renderer.render("data", format, of: inspector)
+            renderer.render(message.contentKey)
         }
         guard renderer.withBytes({ !$0.isEmpty }) else { return }
+        line.append("\n  ")
+        appendValue(width: Terminal.columns, indent: 2)
+    }
+
+    /// `23:06:10.123  update → time  178 bytes, pickle 4, from ce56fbc1`.
+    private func appendHeading(_ message: ShownMessage) {
+        func field(_ key: StaticString) -> JSONWriter {
+            var text = JSONWriter(capacity: 64)
+            renderer.appendField(key, to: &text)
+            return text
+        }
+        func append(_ label: StaticString, _ text: borrowing JSONWriter) {
+            guard text.count > 0 else { return }
+            line.append(label)
+            text.withUnsafeBytes { line.append(raw: $0) }
+        }
+        appendTime()
         line.append("  ")
-        appendValue(width: width, indent: indent)
-        endLine()
+        palette.paint(.event, &line) { line in
+            if message.isUndecodable { return line.append("undecodable") }
+            let name = field(message.isEmit ? "event" : "method")
+            if name.count == 0 { line.append(message.isEmit ? "(no event)" : "(no method)") }
+            name.withUnsafeBytes { line.append(raw: $0) }
+        }
+        append(" ", field("sid"))
+        let room = field("room")
+        if message.isEmit, room.count == 0 { line.append(" → everyone") } else { append(" → ", room) }
+        if message.inspection.summary.namespace != "/" { append("  namespace ", field("namespace")) }
+        append("  skips ", field("skip_sid"))
+        if message.isEmit, field("callback").count > 0 { line.append("  wants an ack") }
+        palette.paint(.quiet, &line) { line in
+            line.append("  ")
+            line.appendInteger(Int64(message.payload.count))
+            line.append(message.payload.count == 1 ? " byte" : " bytes")
+            if !message.isUndecodable { line.append(text: ", \(message.inspection.wireFormat)") }
+            let host = field("host_id")
+            if host.count > 0 {
+                line.append(", from ")
+                host.withUnsafeBytes { _ = PrintableText.append($0, cutTo: 9, to: &line) }
+            }
+            if showsChannel {
+                line.append(", on ")
+                PrintableText.append(message.redisChannel, to: &line)
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-import JSONCodec
+import Bytes
 import PubSubMessages
 
 /// Messages as rows of a table, as wide as the terminal; into a pipe as wide as they are, unless `COLUMNS` is set.
@@ -33,62 +33,52 @@ struct MessageTable {
     }
 
     func appendHeading(to line: inout JSONWriter) {
-        palette.begin(.heading, &line)
-        var row = Row(limit: width)
-        for column in columns { row.append(column.title, column.width, isNumber: column.isNumber, to: &line) }
-        row.append("DATA", nil, isNumber: false, to: &line)
-        palette.end(&line)
+        palette.paint(.heading, &line) { line in
+            var row = Row(limit: width)
+            for column in columns { row.append(column.title, column.width, isNumber: column.isNumber, to: &line) }
+            row.append("DATA", nil, to: &line)
+        }
         line.append(0x0A)
     }
 
     /// Appends a row. Brackets mark other methods than emit in the place of the event, and `(everyone)`, which is no room.
     mutating func append(
-        _ message: ShownMessage, of inspector: MessageInspector, _ timestamps: Timestamps,
-        _ renderer: inout MessageRenderer, truncation: Int?, to line: inout JSONWriter
+        _ message: ShownMessage, _ timestamps: Timestamps, _ renderer: inout MessageRenderer, truncation: Int?,
+        to line: inout JSONWriter
     ) {
         if let current = Terminal.columns, current != width {
             layOut(width: current)
             appendHeading(to: &line)
         }
-        let format = message.format
-        let isBroadcast = message.inspection.dropReason == nil && message.inspection.summary.method == "emit"
         var row = Row(limit: width)
         var cell = JSONWriter(capacity: 256)
         for (index, column) in columns.enumerated() {
             cell.removeAll()
             switch index {
             case 0: timestamps.append(to: &cell)
-            case 1: appendName(message, of: inspector, &renderer, to: &cell)
+            case 1 where message.isUndecodable: break
+            case 1 where message.isEmit: renderer.appendField("event", to: &cell)
+            case 1:
+                cell.append("(")
+                renderer.appendField("method", to: &cell)
+                cell.append(")")
             case 2:
-                renderer.appendField("room", format, of: inspector, to: &cell)
-                if cell.count == 0, isBroadcast { cell.append("(everyone)") }
-            case 3: renderer.appendField("namespace", format, of: inspector, to: &cell)
+                renderer.appendField("room", to: &cell)
+                if cell.count == 0, message.isEmit, message.inspection.dropReason == nil { cell.append("(everyone)") }
+            case 3: renderer.appendField("namespace", to: &cell)
             case 4: cell.appendInteger(Int64(message.payload.count))
             default: cell.append(text: message.inspection.wireFormat.description)
             }
             cell.withUnsafeBytes { row.append($0, column.width, isNumber: column.isNumber, to: &line) }
         }
-        if message.inspection.dropReason != nil {
-            renderer.render(message.payload, format, of: inspector)
+        if message.inspection.dropReason == nil {
+            renderer.render(message.contentKey)
         } else {
-            renderer.render(message.inspection.summary.method == "callback" ? "args" : "data", format, of: inspector)
+            renderer.render(message.payload)
         }
         cell.removeAll()
         renderer.withBytes { PrintableText.append($0, characters: truncation, to: &cell) }
-        cell.withUnsafeBytes { row.append($0, nil, isNumber: false, to: &line) }
-    }
-
-    private func appendName(
-        _ message: ShownMessage, of inspector: MessageInspector, _ renderer: inout MessageRenderer,
-        to cell: inout JSONWriter
-    ) {
-        if case .undecodable = message.format { return }
-        if message.inspection.summary.method == "emit" {
-            return renderer.appendField("event", message.format, of: inspector, to: &cell)
-        }
-        cell.append("(")
-        renderer.appendField("method", message.format, of: inspector, to: &cell)
-        cell.append(")")
+        cell.withUnsafeBytes { row.append($0, nil, to: &line) }
     }
 }
 
@@ -100,7 +90,7 @@ struct Row {
 
     init(limit: Int?) { left = limit }
 
-    mutating func append(_ text: String, _ width: Int?, isNumber: Bool, to line: inout JSONWriter) {
+    mutating func append(_ text: String, _ width: Int?, isNumber: Bool = false, to line: inout JSONWriter) {
         var cell = JSONWriter(capacity: 64)
         cell.append(text: text)
         cell.withUnsafeBytes { append($0, width, isNumber: isNumber, to: &line) }
@@ -109,7 +99,9 @@ struct Row {
     /// Appends a cell.
     ///
     /// - Parameter width: nil for the last cell, which takes what is left and isn't filled up. Numbers stand on the right.
-    mutating func append(_ text: UnsafeRawBufferPointer, _ width: Int?, isNumber: Bool, to line: inout JSONWriter) {
+    mutating func append(
+        _ text: UnsafeRawBufferPointer, _ width: Int?, isNumber: Bool = false, to line: inout JSONWriter
+    ) {
         if !isFirst {
             guard left != 0 else { return }
             line.append(" ")

@@ -1,4 +1,8 @@
 import ArgumentParser
+import Glibc
+import JSONCodec
+import PubSubMessages
+import RedisPubSub
 
 /// Prints the channel; the default command.
 struct SniffCommand: ParsableCommand {
@@ -34,10 +38,7 @@ struct SniffCommand: ParsableCommand {
     @OptionGroup(title: "Stopping") var stopping: StopOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
-    @Option(
-        help: ArgumentHelp(
-            "Print rates and totals to standard error this often, and a summary at the end.", valueName: "time"),
-        transform: TimeSpan.parse)
+    @Option(time: "Print rates and totals to standard error this often, and a summary at the end.")
     var stats: Duration?
 
     func run() throws {
@@ -48,14 +49,10 @@ struct SniffCommand: ParsableCommand {
 
 /// The channels to listen to.
 struct ChannelOptions: ParsableArguments {
-    @Option(
-        parsing: .singleValue,
-        help: ArgumentHelp("Redis channel; repeatable. (default: \(Defaults.redisChannel))", valueName: "name"))
+    @Option(help: .init("Redis channel; repeatable. (default: \(Defaults.redisChannel))", valueName: "name"))
     var channel: [String] = []
 
-    @Option(
-        parsing: .singleValue,
-        help: ArgumentHelp("Glob of Redis channels, in Redis's own syntax; repeatable.", valueName: "glob"))
+    @Option(help: .init("Glob of Redis channels, in Redis's own syntax; repeatable.", valueName: "glob"))
     var pattern: [String] = []
 
     var channels: [String] { channel.isEmpty && pattern.isEmpty ? [Defaults.redisChannel] : channel }
@@ -63,5 +60,94 @@ struct ChannelOptions: ParsableArguments {
     func validate() throws {
         guard !channel.contains("") else { throw ValidationError("--channel must not be empty") }
         guard !pattern.contains("") else { throw ValidationError("--pattern must not be empty") }
+    }
+}
+
+/// Prints the messages on the channels, from the first subscription to the end of the run.
+final class Sniffer: PubSubDelegate {
+    private let run: RunLoop
+    private let session: RedisSession
+    private let channels: [String]
+    private let patterns: [String]
+    private let filter: MessageFilter
+    private let output: LineOutput
+    private let printer: MessagePrinter
+    private let statistics: TrafficReport
+    private var condition: StopCondition?
+    private var shownCount = 0
+
+    init(session: RedisSession, options: SniffCommand) {
+        self.session = session
+        let run = session.run
+        self.run = run
+        channels = options.source.channels
+        patterns = options.source.pattern
+        filter = MessageFilter(options.filter)
+        output = LineOutput(run)
+        printer = MessagePrinter(
+            output: output, reader: filter.reader, options: options.output,
+            showsChannel: channels.count + patterns.count > 1 || !patterns.isEmpty)
+        statistics = TrafficReport(run, every: options.stats)
+        condition = StopCondition(options.stopping, run: run) { [output, statistics] code in
+            output.flush()
+            // Nothing is said when flushing has found the pipe closed.
+            if run.exitCode == nil { statistics.summarize() }
+            run.end(code)
+        }
+        output.watchReader()
+    }
+
+    /// Prints the channels with subscribers, then subscribes: the order of the original.
+    func start() {
+        printer.printHeading()
+        output.flush()
+        guard printer.printsSubscriptions else {
+            return session.isPatient ? listen() : session.whenConnected { [self] in listen() }
+        }
+        session.activeChannels { [self] names in
+            var repr = PythonRepr()
+            repr.append("All channels: [")
+            for (index, name) in names.enumerated() {
+                if index > 0 { repr.append(", ") }
+                name.withUnsafeBytes { repr.append(bytes: $0) }
+            }
+            repr.append("]")
+            repr.output.withUnsafeBytes { output.append(spelled: $0) }
+            output.endLine()
+            output.flush()
+            listen()
+        }
+    }
+
+    private func listen() {
+        session.listen(channels: channels, patterns: patterns, delegate: self)
+    }
+
+    // MARK: PubSubDelegate
+
+    func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
+        guard run.exitCode == nil, let inspection = filter.inspect(payload) else { return }
+        statistics.count(inspection, bytes: payload.count)
+        guard filter.isSampled() else { return }
+        shownCount += 1
+        printer.print(
+            ShownMessage(payload: payload, redisChannel: redisChannel, inspection: inspection, number: shownCount))
+        condition?.shown(inspection.summary)
+    }
+
+    func receivedBatch() { output.flush() }
+
+    /// Redis confirms each subscription with its number, which the original prints, also after reconnecting.
+    func subscriptionChanged(_ state: SubscriptionState) {
+        statistics.subscriptionChanged(state)
+        guard state == .subscribed else { return }
+        if printer.printsSubscriptions {
+            for number in 1...max(channels.count + patterns.count, 1) {
+                output.append("INT: \(number)")
+                output.endLine()
+            }
+            output.flush()
+        }
+        condition?.subscribed()
     }
 }

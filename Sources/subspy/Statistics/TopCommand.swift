@@ -1,5 +1,5 @@
 import ArgumentParser
-import JSONCodec
+import Bytes
 import NIOCore
 import PubSubMessages
 import RedisPubSub
@@ -28,7 +28,7 @@ struct TopCommand: ParsableCommand {
     @OptionGroup var source: ChannelOptions
     @OptionGroup(title: "Filters") var filter: FilterOptions
 
-    @Option(help: ArgumentHelp("Meaning of a row: room, event, sender (its host id) or namespace.", valueName: "key"))
+    @Option(help: .init("Meaning of a row: room, event, sender (its host id) or namespace.", valueName: "key"))
     var by = Grouping.room
 
     @Option(
@@ -41,19 +41,16 @@ struct TopCommand: ParsableCommand {
         transform: TimeSpan.parse)
     var every: Duration = .seconds(Defaults.tableInterval)
 
-    @Option(help: ArgumentHelp("Print this many tables, then stop.", valueName: "n"))
+    @Option(help: .init("Print this many tables, then stop.", valueName: "n"))
     var count: Int?
 
     @Flag(help: "Print one table, then stop.")
     var once = false
 
-    @Option(
-        help: ArgumentHelp(
-            "Most rows that are kept; all others are added up as (others).",
-            valueName: "n"))
+    @Option(help: .init("Most rows that are kept; all others are added up as (others).", valueName: "n"))
     var maxRows = Defaults.tableRows
 
-    @Option(help: ArgumentHelp("auto (on a terminal, unless NO_COLOR is set), always or never.", valueName: "when"))
+    @Option(help: .init("auto (on a terminal, unless NO_COLOR is set), always or never.", valueName: "when"))
     var color = Palette.Choice.auto
 
     /// The meaning of a row.
@@ -92,9 +89,7 @@ final class TopSession: PubSubDelegate {
     private var screen: TopScreen?
     private var table: TrafficTable
     private var counts = TrafficCounts()
-    private var outages = Outages()
     private var order: TrafficOrder
-    private var start: NIODeadline?
     private var printedTables = 0
 
     init(run: RunLoop, options: TopCommand) {
@@ -149,11 +144,8 @@ final class TopSession: PubSubDelegate {
 
     func subscriptionChanged(_ state: SubscriptionState) {
         let now = run.eventLoop.now
-        outages.note(state, at: now)
-        if state == .subscribed, start == nil {
-            start = now
+        if counts.subscriptionChanged(state, at: now) {
             table.refresh(at: now)
-            counts.refresh(at: now)
             if screen == nil { tick() }
         }
         if screen != nil { draw() }
@@ -187,8 +179,7 @@ final class TopSession: PubSubDelegate {
             palette: palette, grouping: grouping, order: order, columns: size?.columns ?? Terminal.columns)
         let now = run.eventLoop.now
         var writer = JSONWriter(capacity: 8192)
-        frame.appendHeading(
-            counts, duration: start.map { now - $0 }, outages: outages, at: now, isLive: screen != nil, to: &writer)
+        frame.appendHeading(counts, at: now, isLive: screen != nil, to: &writer)
         // Three lines are above the rows, and one below.
         let room = size.map { max($0.rows - 5, 0) } ?? Int.max
         frame.append(table, rows: room, at: now, to: &writer)

@@ -1,6 +1,7 @@
-import JSONCodec
+import Bytes
 import NIOCore
 import PubSubMessages
+import RedisPubSub
 
 /// Messages and bytes, in all and per second.
 struct Tally {
@@ -26,6 +27,16 @@ struct Tally {
         before = (messages, bytes)
     }
 
+    /// `5,078 messages/s, 1.4 MB/s`.
+    var rates: String { "\(Quantity.rate(messagesPerSecond)) messages/s, \(Quantity.bytes(bytesPerSecond))/s" }
+
+    /// The same numbers as if all had come in one interval, whose rates `refresh` then computes.
+    var total: Tally {
+        var total = self
+        total.before = (0, 0)
+        return total
+    }
+
     /// Adds what was counted earlier: it doesn't change the rates.
     mutating func absorb(_ other: Tally) {
         messages += other.messages
@@ -35,8 +46,11 @@ struct Tally {
     }
 }
 
-/// Counts of all messages. Time is an argument.
+/// Counts of all messages since the first subscription, and its losses. Time is an argument.
 struct TrafficCounts {
+    /// The time of the first subscription.
+    private(set) var start: NIODeadline?
+    private(set) var outages = Outages()
     private(set) var tally = Tally()
     private(set) var undecodable = 0
     private var lastRefresh: NIODeadline?
@@ -52,6 +66,15 @@ struct TrafficCounts {
         methods[method, default: 0] += 1
     }
 
+    /// - Returns: true for the first subscription, which starts the clock.
+    mutating func subscriptionChanged(_ state: SubscriptionState, at now: NIODeadline) -> Bool {
+        outages.note(state, at: now)
+        guard state == .subscribed, start == nil else { return false }
+        start = now
+        refresh(at: now)
+        return true
+    }
+
     /// Computes the rates since the last call; the first one starts the clock.
     mutating func refresh(at now: NIODeadline) {
         tally.refresh(after: lastRefresh.map { now - $0 })
@@ -59,7 +82,7 @@ struct TrafficCounts {
     }
 
     /// `emit 12, close_room 1`, the largest first.
-    var methodList: String { Self.list(methods.map { (Self.name($0.key), $0.value) }) }
+    var methodList: String { Self.list(methods.map { ($0.key.printable(maximumBytes: Limits.methodBytes), $0.value) }) }
 
     /// `pickle 4: 12, JSON 5.15.1+: 1`, the largest first, without undecodable messages.
     var formatList: String {
@@ -70,13 +93,35 @@ struct TrafficCounts {
         counts.sorted { ($1.count, $0.name) < ($0.count, $1.name) }.map { "\($0.name) \($0.count)" }
             .joined(separator: ", ")
     }
+}
 
-    private static func name(_ method: ByteString) -> String {
-        var writer = JSONWriter(capacity: 64)
-        method.withUnsafeBytes {
-            PrintableText.append(UnsafeRawBufferPointer(rebasing: $0.prefix(Limits.methodBytes)), to: &writer)
+/// The times without a subscription after the first one: messages published then are not known.
+struct Outages {
+    private(set) var count = 0
+    private var total: TimeAmount = .zero
+    private(set) var since: NIODeadline?
+    private var hasBegun = false
+
+    mutating func note(_ state: SubscriptionState, at now: NIODeadline) {
+        switch state {
+        case .subscribed:
+            if let since { total = total + (now - since) }
+            since = nil
+            hasBegun = true
+        case .lost(_, let loss):
+            guard hasBegun, since == nil else { return }
+            count += 1
+            since = loss
         }
-        return writer.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// `the subscription was lost once, for 3.1 s`; nil if it never was.
+    func sentence(at now: NIODeadline) -> String? {
+        guard count > 0 else { return nil }
+        let sum = since.map { total + (now - $0) } ?? total
+        let times = count == 1 ? "once" : "\(count) times"
+        return "the subscription was lost \(times), for \(Quantity.seconds(sum)) s: "
+            + "what was published then is missing"
     }
 }
 
@@ -188,39 +233,29 @@ struct TrafficTable {
 enum TrafficOrder: String, CaseIterable {
     case messages, bytes, average, maximum, total, last, gap, name
 
-    /// The key that chooses it.
-    var letter: Character {
-        switch self {
-        case .messages: "m"
-        case .bytes: "b"
-        case .average: "a"
-        case .maximum: "x"
-        case .total: "t"
-        case .last: "l"
-        case .gap: "g"
-        case .name: "n"
-        }
-    }
+    /// The key that chooses it: its first letter, which `messages` has taken from `maximum`.
+    var letter: Character? { self == .maximum ? "x" : rawValue.first }
 
     fileprivate func precedes(_ left: TrafficTable.Row, _ right: TrafficTable.Row, at now: NIODeadline) -> Bool {
-        func larger<Value: Comparable>(_ value: (TrafficTable.Row) -> Value) -> Bool? {
-            value(left) == value(right) ? nil : value(left) > value(right)
-        }
-        let first: Bool? =
-            switch self {
-            case .messages: larger { $0.tally.messagesPerSecond }
-            case .bytes: larger { $0.tally.bytesPerSecond }
-            case .average: larger { $0.averageBytes }
-            case .maximum: larger { $0.maximumBytes }
-            case .total: nil
-            case .last: larger { $0.lastSeen }
-            case .gap: larger { $0.gap(at: now) }
-            case .name: nil
-            }
-        if let first { return first }
+        let (first, second) = (value(of: left, at: now), value(of: right, at: now))
+        if first != second { return first > second }
         // Rows with the same rate keep their order from frame to frame.
-        if self != .name, let total = larger({ $0.tally.messages }) { return total }
+        if self != .name, left.tally.messages != right.tally.messages {
+            return left.tally.messages > right.tally.messages
+        }
         return Self.bytes(left.key).lexicographicallyPrecedes(Self.bytes(right.key))
+    }
+
+    private func value(of row: TrafficTable.Row, at now: NIODeadline) -> Double {
+        switch self {
+        case .messages: row.tally.messagesPerSecond
+        case .bytes: row.tally.bytesPerSecond
+        case .average: Double(row.averageBytes)
+        case .maximum: Double(row.maximumBytes)
+        case .last: Double(row.lastSeen.uptimeNanoseconds)
+        case .gap: Double(row.gap(at: now).nanoseconds)
+        case .total, .name: 0
+        }
     }
 
     private static func bytes(_ key: TrafficTable.Key) -> [UInt8] {

@@ -1,5 +1,5 @@
 import Bridge
-import JSONCodec
+import Bytes
 
 extension Diagnosis {
     /// The printed text: findings first, then notes.

@@ -1,5 +1,5 @@
 import Bridge
-import JSONCodec
+import Bytes
 
 /// Finds the reasons why nothing arrives, from the facts of the running ws-emit and from Redis. The most certain reason
 /// comes first. No I/O.

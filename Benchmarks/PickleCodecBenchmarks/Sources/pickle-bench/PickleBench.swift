@@ -1,3 +1,4 @@
+import Bytes
 import EmitFastLane
 import Glibc
 import JSONCodec

@@ -1,0 +1,1 @@
+../../../../Sources/RedisPubSub/RedisCommand.swift

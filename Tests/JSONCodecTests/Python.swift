@@ -1,0 +1,1 @@
+../BytesTests/Python.swift
