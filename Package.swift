@@ -1,7 +1,9 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error), .strictMemorySafety()]
+// The macros of swift-testing lose the marks of unsafe expressions.
+let testSettings: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
@@ -76,18 +78,19 @@ let package = Package(
             ],
             swiftSettings: strict),
         // Tests, one folder per target.
-        .testTarget(name: "BytesTests", dependencies: ["Bytes"], swiftSettings: strict),
-        .testTarget(name: "JSONCodecTests", dependencies: ["JSONCodec"], swiftSettings: strict),
-        .testTarget(name: "PickleCodecTests", dependencies: ["PickleCodec"], swiftSettings: strict),
-        .testTarget(name: "SocketIOProtocolTests", dependencies: ["SocketIOProtocol"], swiftSettings: strict),
-        .testTarget(name: "EmitFastLaneTests", dependencies: ["EmitFastLane", "PickleCodec"], swiftSettings: strict),
-        .testTarget(name: "PubSubMessagesTests", dependencies: ["PubSubMessages"], swiftSettings: strict),
-        .testTarget(name: "RedisPubSubTests", dependencies: ["RedisPubSub", nioEmbedded], swiftSettings: strict),
+        .testTarget(name: "BytesTests", dependencies: ["Bytes"], swiftSettings: testSettings),
+        .testTarget(name: "JSONCodecTests", dependencies: ["JSONCodec"], swiftSettings: testSettings),
+        .testTarget(name: "PickleCodecTests", dependencies: ["PickleCodec"], swiftSettings: testSettings),
+        .testTarget(name: "SocketIOProtocolTests", dependencies: ["SocketIOProtocol"], swiftSettings: testSettings),
         .testTarget(
-            name: "ChannelEmitterTests", dependencies: ["ChannelEmitter", "RedisPubSub"], swiftSettings: strict),
-        .testTarget(name: "WSEmitTests", dependencies: ["ws-emit", "JSONCodec", logging], swiftSettings: strict),
-        .testTarget(name: "SubspyTests", dependencies: ["subspy", nioEmbedded], swiftSettings: strict),
-        .testTarget(name: "BridgeTests", dependencies: ["Bridge", nioEmbedded], swiftSettings: strict),
+            name: "EmitFastLaneTests", dependencies: ["EmitFastLane", "PickleCodec"], swiftSettings: testSettings),
+        .testTarget(name: "PubSubMessagesTests", dependencies: ["PubSubMessages"], swiftSettings: testSettings),
+        .testTarget(name: "RedisPubSubTests", dependencies: ["RedisPubSub", nioEmbedded], swiftSettings: testSettings),
+        .testTarget(
+            name: "ChannelEmitterTests", dependencies: ["ChannelEmitter", "RedisPubSub"], swiftSettings: testSettings),
+        .testTarget(name: "WSEmitTests", dependencies: ["ws-emit", "JSONCodec", logging], swiftSettings: testSettings),
+        .testTarget(name: "SubspyTests", dependencies: ["subspy", nioEmbedded], swiftSettings: testSettings),
+        .testTarget(name: "BridgeTests", dependencies: ["Bridge", nioEmbedded], swiftSettings: testSettings),
     ],
     swiftLanguageModes: [.v6]
 )

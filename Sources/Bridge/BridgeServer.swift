@@ -85,7 +85,7 @@ package struct BridgeServer: Sendable {
         of hosts: [NIOLoopBound<Host>], _ logger: Logger, willStart: (Int) throws -> Void = { _ in }
     ) async {
         do {
-            let waker = try EpollWaker(loopCount: hosts.count)
+            let waker = try unsafe EpollWaker(loopCount: hosts.count)
             for (index, host) in hosts.enumerated() {
                 try willStart(index)
                 try await host.eventLoop.flatSubmit {

@@ -228,9 +228,9 @@ final class ClientEvents {
     ) throws(SocketIOError) -> R {
         var result: R?
         if json.count > BridgeLimits.keptDocumentBytes { hasLargeDocument = true }
-        json.withUnsafeBytes { bytes in
+        unsafe json.withUnsafeBytes { bytes in
             do {
-                try document.parse(bytes)
+                try unsafe document.parse(bytes)
                 result = body(document)
             } catch {
                 result = nil

@@ -51,7 +51,7 @@ final class LocalPublisher {
             return obstacle
         }
         redisChannel.withUTF8 { redisChannel in
-            message.withUnsafeBytes { batch.append($0, to: UnsafeRawBufferPointer(redisChannel)) }
+            unsafe message.withUnsafeBytes { unsafe batch.append($0, to: UnsafeRawBufferPointer(redisChannel)) }
         }
         return refusal
     }

@@ -26,7 +26,7 @@ struct RefusalLog {
                 : "malformed message delivered as intended: fix its sender"
             warn(of: "\(mistake)", by: hostID, "\(sentence) (logged once per sender and cause)") {
                 $0["cause"] = "\(mistake.advice)"
-                $0["redis_channel"] = "\(PrintableText.line(redisChannel))"
+                $0["redis_channel"] = unsafe "\(PrintableText.line(redisChannel))"
                 if mistake == .manyAttachments { $0["attachments"] = "\(attachmentCount)" }
             }
         }
@@ -46,7 +46,7 @@ struct RefusalLog {
     mutating func log(_ error: PubSubMessageError, redisChannel: UnsafeRawBufferPointer) {
         warn(of: error.causeName, by: error.hostID, "unusable message dropped (logged once per sender and cause)") {
             $0["cause"] = "\(error)"
-            $0["redis_channel"] = "\(PrintableText.line(redisChannel))"
+            $0["redis_channel"] = unsafe "\(PrintableText.line(redisChannel))"
         }
     }
 

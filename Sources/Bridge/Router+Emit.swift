@@ -10,8 +10,8 @@ extension Router {
     ///
     /// - Returns: why it isn't published, if that is known already, or the error reply to the one before it.
     func emit(_ payload: [UInt8]) throws -> RedisError? {
-        counters.httpMessages += 1
-        try payload.withUnsafeBytes { try route(try decoder.decode($0, includingOwn: true)) }
+        unsafe counters.httpMessages += 1
+        try unsafe payload.withUnsafeBytes { try unsafe route(try decoder.decode($0, includingOwn: true)) }
         if !publisher.hasBatch { eventLoop.assumeIsolated().execute { self.finishEmits() } }
         let obstacle = publisher.append(payload, as: publisher.format(for: senders))
         if publisher.isBatchFull { finishEmits() }
@@ -25,14 +25,14 @@ extension Router {
 
     /// Delivers and publishes an HTTP emit as `emit` does, and reports the result.
     func emitReporting(_ payload: [UInt8]) throws -> EventLoopFuture<EmitReport> {
-        counters.httpMessages += 1
-        let (emit, packet) = try payload.withUnsafeBytes { bytes in
-            guard case .emit(let emit) = try decoder.decode(bytes, includingOwn: true) else {
+        unsafe counters.httpMessages += 1
+        let (emit, packet) = try unsafe payload.withUnsafeBytes { bytes in
+            guard case .emit(let emit) = try unsafe decoder.decode(bytes, includingOwn: true) else {
                 throw PubSubMessageError.notAnEmit
             }
             return (emit, outbox.packet(of: try decoder.encodeEventInPlace(), namespace: emit.namespace))
         }
-        if gaps.announcementIsPending { announceGap() }
+        if unsafe gaps.announcementIsPending { announceGap() }
         finishEmits()
         let delivery = Delivery(namespace: emit.namespace, rooms: emit.rooms, skip: emit.skip, content: .packet(packet))
         let parts = EventLoopFuture.whenAllSucceed(shards.map { deliver(delivery, on: $0) }, on: eventLoop)
@@ -41,10 +41,10 @@ extension Router {
             let report = EmitReport(
                 parts, namespace: emit.namespace, allowed: self.configuration.namespaces, publication: publication)
             if report.sum.matched > 0 {
-                self.counters.messagesDelivered += 1
+                unsafe self.counters.messagesDelivered += 1
             } else {
-                self.counters.messagesForNobody += 1
-                self.counters.drops[report.hasClients ? .nobodyInRoom : .noSuchNamespace] += 1
+                unsafe self.counters.messagesForNobody += 1
+                unsafe self.counters.drops[report.hasClients ? .nobodyInRoom : .noSuchNamespace] += 1
             }
             return report
         }.nonisolated()

@@ -94,26 +94,26 @@ final class Router: PubSubDelegate {
     // MARK: PubSubDelegate
 
     func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
-        counters.messagesReceived += 1
-        if payload.count > BridgeLimits.keptScratchBytes { hasLargeScratch = true }
+        unsafe counters.messagesReceived += 1
+        if payload.count > BridgeLimits.keptScratchBytes { unsafe hasLargeScratch = true }
         var isNoted = false
         // Set when the decoder has asked, and somebody on this loop is in the room.
         var isLocal = false
         do throws(PubSubMessageError) {
-            let message = try decoder.decode(payload) { rooms.mayReach($0, of: $1, isLocal: &isLocal) }
-            senders.note(message, payload.count, decodedBy: decoder, redisChannel, counters: &counters)
+            let message = try unsafe decoder.decode(payload) { unsafe rooms.mayReach($0, of: $1, isLocal: &isLocal) }
+            unsafe senders.note(message, payload.count, decodedBy: decoder, redisChannel, counters: &counters)
             isNoted = true
             try route(message, isLocal: isLocal)
-            if !decoder.mistakes.isEmpty { senders.noteMistakes(of: decoder, redisChannel, counters: &counters) }
+            if !decoder.mistakes.isEmpty { unsafe senders.noteMistakes(of: decoder, redisChannel, counters: &counters) }
         } catch {
-            senders.noteRefusal(error, payload.count, isNoted: isNoted, redisChannel, counters: &counters)
+            unsafe senders.noteRefusal(error, payload.count, isNoted: isNoted, redisChannel, counters: &counters)
         }
     }
 
     func receivedBatch() { outbox.flush() }
 
     func subscriptionChanged(_ state: SubscriptionState) {
-        counters.subscriptionChanges += 1
+        unsafe counters.subscriptionChanges += 1
         canaries.removeAll()
         switch state {
         case .subscribed:
@@ -136,8 +136,8 @@ final class Router: PubSubDelegate {
         switch message {
         case .emit(let emit): try route(emit, isLocal: isLocal)
         case .emitForNobody:
-            counters.messagesForNobody += 1
-            counters.drops[.nobodyInRoom] += 1
+            unsafe counters.messagesForNobody += 1
+            unsafe counters.drops[.nobodyInRoom] += 1
         case .disconnect(let sid, let namespace):
             send(.disconnect(sid: sid, namespace: namespace), toOwnerOf: sid)
         case .enterRoom(let sid, let room, let namespace):
@@ -151,30 +151,30 @@ final class Router: PubSubDelegate {
             // Also to loops without members: a join may be under way there.
             outbox.appendToAll(.closeRoom(room: room, namespace: namespace))
         case .canary(let id): if canaries.arrived(id) { outbox.appendToAll(.canary(id: id)) }
-        case .callback: counters.messagesIgnored += 1
+        case .callback: unsafe counters.messagesIgnored += 1
         case .ignored(let reason):
-            counters.messagesIgnored += 1
-            if let reason = DropReason(reason) { counters.drops[reason] += 1 }
+            unsafe counters.messagesIgnored += 1
+            if let reason = DropReason(reason) { unsafe counters.drops[reason] += 1 }
         }
     }
 
     private func route(_ emit: PubSubMessage.Emit, isLocal: Bool) throws(PubSubMessageError) {
         if outbox.canJoin(emit) {
             outbox.join(try decoder.encodeEventInPlace(), namespace: emit.namespace)
-            counters.messagesDelivered += 1
+            unsafe counters.messagesDelivered += 1
             return
         }
         let isLocal = isLocal || rooms.isAnyoneLocal(in: emit.rooms, of: emit.namespace)
         let others = rooms.otherLoops(with: emit.rooms, of: emit.namespace)
         guard isLocal || !others.isEmpty else {
-            counters.messagesForNobody += 1
-            counters.drops[rooms.isKnown(emit.namespace) ? .nobodyInRoom : .noSuchNamespace] += 1
+            unsafe counters.messagesForNobody += 1
+            unsafe counters.drops[rooms.isKnown(emit.namespace) ? .nobodyInRoom : .noSuchNamespace] += 1
             return
         }
-        if gaps.announcementIsPending { announceGap() }
+        if unsafe gaps.announcementIsPending { announceGap() }
         // Only now is the message's data looked at.
         let event = try decoder.encodeEventInPlace()
-        counters.messagesDelivered += 1
+        unsafe counters.messagesDelivered += 1
         outbox.deliver(event, of: emit, isLocal: isLocal, others: others)
     }
 
@@ -182,7 +182,7 @@ final class Router: PubSubDelegate {
     @discardableResult
     private func send(_ command: ShardCommand, toOwnerOf sid: ByteString) -> Int? {
         guard let loop = SessionID.loop(of: sid, loopCount: loopCount) else {
-            counters.drops[.unknownSid] += 1
+            unsafe counters.drops[.unknownSid] += 1
             return nil
         }
         outbox.append(command, loop: loop)
@@ -209,7 +209,7 @@ final class Router: PubSubDelegate {
     func sendCanary() -> Int64? {
         guard let (id, payload) = canaries.next() else { return nil }
         if broker is LocalBroker {
-            payload.withUnsafeBytes { received($0, on: UnsafeRawBufferPointer(start: nil, count: 0)) }
+            unsafe payload.withUnsafeBytes { unsafe received($0, on: UnsafeRawBufferPointer(start: nil, count: 0)) }
             receivedBatch()
         } else {
             canaries.publish(payload)
@@ -220,22 +220,22 @@ final class Router: PubSubDelegate {
     /// Everything that was counted here.
     func numbers() -> RouterNumbers {
         senders.tick(at: .now())
-        counters.publishFailures = publisher.failureCount
-        counters.publishQueueFull = publisher.queueFullCount
-        counters.secretsUnusable = secrets.unusableCount
-        counters.canariesSent = canaries.sentCount
-        counters.canariesReturned = canaries.returnedCount
-        counters.sendersForgotten = senders.forgotten
-        counters.explanationsForgotten = senders.refusalsForgotten
-        counters.gapsForgotten = gaps.forgotten
-        return RouterNumbers(counters: counters, redis: broker.counters, senders: senders.entries)
+        unsafe counters.publishFailures = publisher.failureCount
+        unsafe counters.publishQueueFull = publisher.queueFullCount
+        unsafe counters.secretsUnusable = secrets.unusableCount
+        unsafe counters.canariesSent = canaries.sentCount
+        unsafe counters.canariesReturned = canaries.returnedCount
+        unsafe counters.sendersForgotten = senders.forgotten
+        unsafe counters.explanationsForgotten = senders.refusalsForgotten
+        unsafe counters.gapsForgotten = gaps.forgotten
+        return unsafe RouterNumbers(counters: counters, redis: broker.counters, senders: senders.entries)
     }
 
     /// Gives back the memory that large messages took: some time later, since they come in bursts.
     private func giveMemoryBack() {
-        let hasFreedMuch = rooms.localLoop >= 0 && shards[rooms.localLoop].value.connections.total.takeTrim()
-        if hasLargeScratch || decoder.writerBytes > BridgeLimits.keptScratchBytes {
-            hasLargeScratch = false
+        let hasFreedMuch = unsafe rooms.localLoop >= 0 && shards[rooms.localLoop].value.connections.total.takeTrim()
+        if unsafe hasLargeScratch || decoder.writerBytes > BridgeLimits.keptScratchBytes {
+            unsafe hasLargeScratch = false
             decoder.releaseScratch()
         } else if !hasFreedMuch {
             return

@@ -23,9 +23,9 @@ package enum Base64 {
 
     /// Calls `body` with the encoded text, valid only during the call.
     package static func withEncoded<R>(_ bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> R) -> R {
-        withUnsafeTemporaryAllocation(byteCount: (bytes.count + 2) / 3 * 4, alignment: 4) { text in
-            digits.withUnsafeBufferPointer { encode(bytes, by: $0, into: text) }
-            return body(UnsafeRawBufferPointer(text))
+        unsafe withUnsafeTemporaryAllocation(byteCount: (bytes.count + 2) / 3 * 4, alignment: 4) { text in
+            unsafe digits.withUnsafeBufferPointer { unsafe encode(bytes, by: $0, into: text) }
+            return unsafe body(UnsafeRawBufferPointer(text))
         }
     }
 
@@ -36,45 +36,45 @@ package enum Base64 {
         var position = 0
         for start in stride(from: 0, to: bytes.count, by: 3) {
             let count = min(3, bytes.count - start)
-            var group = Int(bytes[start]) << 16
-            if count > 1 { group |= Int(bytes[start + 1]) << 8 }
-            if count > 2 { group |= Int(bytes[start + 2]) }
-            text[position] = digits[group >> 18]
-            text[position + 1] = digits[group >> 12 & 63]
-            text[position + 2] = count > 1 ? digits[group >> 6 & 63] : UInt8(ascii: "=")
-            text[position + 3] = count > 2 ? digits[group & 63] : UInt8(ascii: "=")
+            var group = unsafe Int(bytes[start]) << 16
+            if count > 1 { unsafe group |= Int(bytes[start + 1]) << 8 }
+            if count > 2 { unsafe group |= Int(bytes[start + 2]) }
+            unsafe text[position] = unsafe digits[group >> 18]
+            unsafe text[position + 1] = unsafe digits[group >> 12 & 63]
+            unsafe text[position + 2] = unsafe count > 1 ? digits[group >> 6 & 63] : UInt8(ascii: "=")
+            unsafe text[position + 3] = unsafe count > 2 ? digits[group & 63] : UInt8(ascii: "=")
             position += 4
         }
     }
 
     /// The bytes; nil if the text breaks the rules. A byte that isn't ASCII breaks all of them.
     package static func decode(_ text: UnsafeRawBufferPointer, _ rules: Rules) -> [UInt8]? {
-        var bytes = [UInt8](unsafeUninitializedCapacity: text.count / 4 * 3 + 3) { space, count in
-            count = decodeGroups(text, into: space)
+        var bytes = unsafe [UInt8](unsafeUninitializedCapacity: text.count / 4 * 3 + 3) { space, count in
+            count = unsafe decodeGroups(text, into: space)
         }
-        let rest = UnsafeRawBufferPointer(rebasing: text[(bytes.count / 3 * 4)...])
-        if rules == .strict, !rest.isEmpty, !isLastGroup(rest) { return nil }
-        return decodeRest(rest, to: &bytes, isPadded: rules != .unpadded) ? bytes : nil
+        let rest = unsafe UnsafeRawBufferPointer(rebasing: text[(bytes.count / 3 * 4)...])
+        if rules == .strict, unsafe !rest.isEmpty, unsafe !isLastGroup(rest) { return nil }
+        return unsafe decodeRest(rest, to: &bytes, isPadded: rules != .unpadded) ? bytes : nil
     }
 
     /// Decodes the groups of four digits with which the text begins; returns the number of bytes.
     private static func decodeGroups(
         _ text: UnsafeRawBufferPointer, into space: UnsafeMutableBufferPointer<UInt8>
     ) -> Int {
-        values.withUnsafeBufferPointer { values in
+        unsafe values.withUnsafeBufferPointer { values in
             var target = 0
             for start in stride(from: 0, to: text.count - 3, by: 4) {
                 var group = 0
                 var seen: UInt8 = 0
                 for offset in start..<start + 4 {
-                    let value = values[Int(text[offset])]
+                    let value = unsafe values[Int(text[offset])]
                     seen |= value
                     group = group << 6 | Int(value & 63)
                 }
                 if seen > 63 { break }
-                space[target] = UInt8(truncatingIfNeeded: group >> 16)
-                space[target + 1] = UInt8(truncatingIfNeeded: group >> 8)
-                space[target + 2] = UInt8(truncatingIfNeeded: group)
+                unsafe space[target] = UInt8(truncatingIfNeeded: group >> 16)
+                unsafe space[target + 1] = UInt8(truncatingIfNeeded: group >> 8)
+                unsafe space[target + 2] = UInt8(truncatingIfNeeded: group)
                 target += 3
             }
             return target
@@ -83,7 +83,7 @@ package enum Base64 {
 
     /// True for two or three digits and their padding.
     private static func isLastGroup(_ text: UnsafeRawBufferPointer) -> Bool {
-        text.count == 4 && isDigit(text[0]) && isDigit(text[1])
+        unsafe text.count == 4 && isDigit(text[0]) && isDigit(text[1])
             && (isDigit(text[2]) || text[2] == UInt8(ascii: "=")) && text[3] == UInt8(ascii: "=")
     }
 
@@ -93,11 +93,11 @@ package enum Base64 {
     ) -> Bool {
         var group: UInt32 = 0
         var (digits, padding) = (0, 0)
-        for (index, byte) in text.enumerated() {
+        for unsafe(index, byte) in unsafe text.enumerated() {
             if byte == UInt8(ascii: "=") {
                 padding += 1
                 // The last group is full: the rest isn't read, but must be ASCII.
-                if digits >= 2, digits + padding >= 4 { return text[index...].allSatisfy { $0 < 0x80 } }
+                if digits >= 2, digits + padding >= 4 { return unsafe text[index...].allSatisfy { $0 < 0x80 } }
                 continue
             }
             let value = values[Int(byte)]
@@ -125,6 +125,6 @@ package enum Base64 {
 extension JSONWriter {
     /// Appends bytes as base64, without quotes.
     package mutating func appendBase64(_ bytes: UnsafeRawBufferPointer) {
-        Base64.withEncoded(bytes) { append(raw: $0) }
+        unsafe Base64.withEncoded(bytes) { unsafe append(raw: $0) }
     }
 }

@@ -9,7 +9,7 @@ public struct ByteString: Hashable, Sendable, ExpressibleByStringLiteral, Custom
 
     /// Copies the bytes; they aren't checked.
     @inlinable public init(_ bytes: UnsafeRawBufferPointer) {
-        storage = Array(bytes)
+        storage = unsafe Array(bytes)
     }
 
     /// The UTF-8 of a text.
@@ -23,7 +23,7 @@ public struct ByteString: Hashable, Sendable, ExpressibleByStringLiteral, Custom
     }
 
     @inlinable public init(stringLiteral value: StaticString) {
-        storage = value.withUTF8Buffer { Array($0) }
+        storage = value.withUTF8Buffer { unsafe Array($0) }
     }
 
     /// Length in bytes.
@@ -37,16 +37,16 @@ public struct ByteString: Hashable, Sendable, ExpressibleByStringLiteral, Custom
 
     /// Calls `body` with the bytes, which are valid only during the call.
     @inlinable public func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
-        try storage.withUnsafeBytes(body)
+        try unsafe storage.withUnsafeBytes(body)
     }
 
     /// True if these are the same bytes.
     @inlinable public func hasBytes(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        storage.count == bytes.count && storage.withUnsafeBytes { equalBytes($0, bytes) }
+        unsafe storage.count == bytes.count && storage.withUnsafeBytes { unsafe equalBytes($0, bytes) }
     }
 
     @inlinable public func hash(into hasher: inout Hasher) {
-        storage.withUnsafeBytes { hasher.combine(bytes: $0) }
+        unsafe storage.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
     }
 
     @inlinable public static func == (left: ByteString, right: ByteString) -> Bool {
@@ -56,7 +56,7 @@ public struct ByteString: Hashable, Sendable, ExpressibleByStringLiteral, Custom
     /// The text on one line, for logs and messages (``PrintableText``): escaped where it can't be printed, cut where it
     /// is long.
     public var description: String {
-        withUnsafeBytes { PrintableText.line($0) }
+        unsafe withUnsafeBytes { unsafe PrintableText.line($0) }
     }
 
     /// The whole text, for programs: invalid UTF-8 becomes U+FFFD.
@@ -73,18 +73,18 @@ public struct ByteString: Hashable, Sendable, ExpressibleByStringLiteral, Custom
     guard let one = left.baseAddress, let other = right.baseAddress else { return true }
     var index = 0
     while count &- index >= 8 {
-        let word = one.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-        if word != other.loadUnaligned(fromByteOffset: index, as: UInt64.self) { return false }
+        let word = unsafe one.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+        if unsafe word != other.loadUnaligned(fromByteOffset: index, as: UInt64.self) { return false }
         index &+= 8
     }
     if count &- index >= 4 {
-        let word = one.loadUnaligned(fromByteOffset: index, as: UInt32.self)
-        if word != other.loadUnaligned(fromByteOffset: index, as: UInt32.self) { return false }
+        let word = unsafe one.loadUnaligned(fromByteOffset: index, as: UInt32.self)
+        if unsafe word != other.loadUnaligned(fromByteOffset: index, as: UInt32.self) { return false }
         index &+= 4
     }
     while index < count {
-        let byte = one.load(fromByteOffset: index, as: UInt8.self)
-        if byte != other.load(fromByteOffset: index, as: UInt8.self) { return false }
+        let byte = unsafe one.load(fromByteOffset: index, as: UInt8.self)
+        if unsafe byte != other.load(fromByteOffset: index, as: UInt8.self) { return false }
         index &+= 1
     }
     return true
@@ -92,5 +92,5 @@ public struct ByteString: Hashable, Sendable, ExpressibleByStringLiteral, Custom
 
 /// True if bytes are those of a literal.
 @inlinable public func equalBytes(_ left: UnsafeRawBufferPointer, _ literal: StaticString) -> Bool {
-    equalBytes(left, UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
+    unsafe equalBytes(left, UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
 }

@@ -23,8 +23,8 @@ extension JSONWriter {
     ///
     /// Takes time quadratic in the length: the caller bounds it.
     public mutating func appendDecimal(twosComplement bytes: UnsafeRawBufferPointer) {
-        let isNegative = (bytes.last ?? 0) & 0x80 != 0
-        var limbs = magnitudeLimbs(bytes, isNegative: isNegative)
+        let isNegative = unsafe (bytes.last ?? 0) & 0x80 != 0
+        var limbs = unsafe magnitudeLimbs(bytes, isNegative: isNegative)
         if isNegative { append(UInt8(ascii: "-")) }
         // Base 10^19 is the largest power of ten in a word: one division pass yields 19 digits.
         let base: UInt64 = 10_000_000_000_000_000_000
@@ -56,20 +56,20 @@ extension JSONWriter {
         reserve(20)
         var digits = count
         var rest = value
-        var place = end + digits
+        var place = unsafe end + digits
         buffer.used &+= digits
         // Two digits with each division.
         while digits >= 2 {
             let (quotient, pair) = rest.quotientAndRemainder(dividingBy: 100)
-            place -= 2
+            unsafe place -= 2
             digits &-= 2
             let tens = (UInt16(truncatingIfNeeded: pair) &* 103) >> 10
             let ones = UInt16(truncatingIfNeeded: pair) &- tens &* 10
-            place.storeBytes(of: ((ones << 8 | tens) &+ 0x3030).littleEndian, as: UInt16.self)
+            unsafe place.storeBytes(of: ((ones << 8 | tens) &+ 0x3030).littleEndian, as: UInt16.self)
             rest = quotient
         }
         if digits == 1 {
-            (place - 1).storeBytes(of: UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest), as: UInt8.self)
+            unsafe (place - 1).storeBytes(of: UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest), as: UInt8.self)
         }
     }
 }
@@ -83,7 +83,7 @@ private func magnitudeLimbs(_ bytes: UnsafeRawBufferPointer, isNegative: Bool) -
         var limb: UInt64 = isNegative ? .max : 0
         for index in start..<min(start + 8, bytes.count) {
             let shift = UInt64(index - start) * 8
-            limb = limb & ~(0xFF << shift) | UInt64(bytes[index]) << shift
+            limb = unsafe limb & ~(0xFF << shift) | UInt64(bytes[index]) << shift
         }
         if isNegative {
             // Negation is complement plus one; the one travels while the complement overflows.
@@ -114,7 +114,7 @@ extension JSONWriter {
             return append(".0")
         }
         reserve(FloatText.capacity)
-        var text = FloatText(target: end)
+        var text = unsafe FloatText(target: end)
         value.write(to: &text)
         buffer.used &+= text.count
     }
@@ -151,7 +151,7 @@ extension JSONWriter {
 
 /// Takes a number's digits without a `String` on the heap: the standard library hands ASCII to `_writeASCII` when a
 /// stream has it, and to `write` otherwise.
-private struct FloatText: TextOutputStream {
+@safe private struct FloatText: TextOutputStream {
     /// The longest double takes 24 characters.
     static let capacity = 32
     /// Memory with room for that many.
@@ -159,17 +159,17 @@ private struct FloatText: TextOutputStream {
     var count = 0
 
     mutating func _writeASCII(_ buffer: UnsafeBufferPointer<UInt8>) {
-        put(UnsafeRawBufferPointer(buffer))
+        unsafe put(UnsafeRawBufferPointer(buffer))
     }
 
     mutating func write(_ string: String) {
         var string = string
-        string.withUTF8 { put(UnsafeRawBufferPointer($0)) }
+        string.withUTF8 { unsafe put(UnsafeRawBufferPointer($0)) }
     }
 
     private mutating func put(_ bytes: UnsafeRawBufferPointer) {
         guard let source = bytes.baseAddress, count + bytes.count <= Self.capacity else { return }
-        (target + count).copyMemory(from: source, byteCount: bytes.count)
+        unsafe (target + count).copyMemory(from: source, byteCount: bytes.count)
         count &+= bytes.count
     }
 }

@@ -5,9 +5,9 @@ extension JSONWriter {
     /// surrogate pair, lone surrogates stay lone; `\" \\ \n \r \t \b \f` are short. A byte that isn't WTF-8 becomes
     /// `\ufffd`.
     public mutating func appendString(wtf8 text: UnsafeRawBufferPointer) {
-        if appendUnescapedString(text) { return }
+        if unsafe appendUnescapedString(text) { return }
         append(UInt8(ascii: "\""))
-        appendEscaped(wtf8: text)
+        unsafe appendEscaped(wtf8: text)
         append(UInt8(ascii: "\""))
     }
 
@@ -15,10 +15,10 @@ extension JSONWriter {
     ///
     /// - Returns: false, with nothing appended, if something does.
     public mutating func appendUnescapedString(_ text: UnsafeRawBufferPointer) -> Bool {
-        guard unescapedRunLength(text, from: 0) == text.count else { return false }
+        guard unsafe unescapedRunLength(text, from: 0) == text.count else { return false }
         reserve(text.count &+ 2)
         append(UInt8(ascii: "\""))
-        append(raw: text)
+        unsafe append(raw: text)
         append(UInt8(ascii: "\""))
         return true
     }
@@ -27,24 +27,24 @@ extension JSONWriter {
     package mutating func appendEscaped(wtf8 text: UnsafeRawBufferPointer) {
         var index = 0
         while index < text.count {
-            let plain = unescapedRunLength(text, from: index)
+            let plain = unsafe unescapedRunLength(text, from: index)
             if plain > 0 {
-                append(raw: UnsafeRawBufferPointer(rebasing: text[index..<index &+ plain]))
+                unsafe append(raw: UnsafeRawBufferPointer(rebasing: text[index..<index &+ plain]))
                 index &+= plain
                 if index == text.count { break }
             }
             // Characters that need an escape come in runs too: nearly all of a text in Greek or Chinese.
             repeat {
-                let (scalar, length) = WTF8.decode(text, at: index)
+                let (scalar, length) = unsafe WTF8.decode(text, at: index)
                 appendScalar(scalar)
                 index &+= length
-            } while index < text.count && text[index] >= 0x80
+            } while unsafe index < text.count && text[index] >= 0x80
         }
     }
 
     /// Appends a literal in quotes, escaped.
     public mutating func appendString(_ literal: StaticString) {
-        literal.withUTF8Buffer { appendString(wtf8: UnsafeRawBufferPointer($0)) }
+        literal.withUTF8Buffer { unsafe appendString(wtf8: UnsafeRawBufferPointer($0)) }
     }
 
     /// Appends one code point, escaped if it has to be.
@@ -74,7 +74,7 @@ extension JSONWriter {
         let letters = (nibbles &+ 0x0606_0606) >> 4 & 0x0101_0101
         let digits = nibbles &+ 0x3030_3030 &+ letters &* 0x27
         let word = UInt64(digits) << 16 | 0x755C
-        end.storeBytes(of: word.littleEndian, as: UInt64.self)
+        unsafe end.storeBytes(of: word.littleEndian, as: UInt64.self)
         buffer.used &+= 6
     }
 }
@@ -85,19 +85,19 @@ public func unescapedRunLength(_ text: UnsafeRawBufferPointer, from start: Int) 
     guard let base = text.baseAddress else { return 0 }
     var index = start
     while text.count &- index >= 8 {
-        let special = specialBytes(of: base.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+        let special = unsafe specialBytes(of: base.loadUnaligned(fromByteOffset: index, as: UInt64.self))
         if special != 0 { return index &+ special.trailingZeroBitCount / 8 &- start }
         index &+= 8
     }
     let left = text.count &- index
     if left >= 4, text.count >= 8 {
         // The rest as one word with bytes that have been looked at, or stand before the start.
-        let word = base.loadUnaligned(fromByteOffset: text.count &- 8, as: UInt64.self)
+        let word = unsafe base.loadUnaligned(fromByteOffset: text.count &- 8, as: UInt64.self)
         let special = specialBytes(of: word) >> UInt64(truncatingIfNeeded: (8 &- left) &* 8)
         return index &+ (special == 0 ? left : special.trailingZeroBitCount / 8) &- start
     }
     while index < text.count {
-        let byte = base.load(fromByteOffset: index, as: UInt8.self)
+        let byte = unsafe base.load(fromByteOffset: index, as: UInt8.self)
         if byte < 0x20 || byte > 0x7E || byte == 0x22 || byte == 0x5C { break }
         index &+= 1
     }

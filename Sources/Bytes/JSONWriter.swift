@@ -19,7 +19,7 @@ public struct JSONWriter: ~Copyable {
     package var reservedBytes: Int { buffer.capacity }
 
     /// Where the next byte goes.
-    var end: UnsafeMutableRawPointer { UnsafeMutableRawPointer(buffer.base + buffer.count) }
+    var end: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(buffer.base + buffer.count) }
 
     /// Removes all bytes and keeps the capacity.
     @inlinable public mutating func removeAll() {
@@ -39,7 +39,7 @@ public struct JSONWriter: ~Copyable {
     /// True if the bytes from `start` on are these.
     @inlinable public func ends(with literal: StaticString, from start: Int) -> Bool {
         precondition(start >= 0 && start <= count)
-        return equalBytes(UnsafeRawBufferPointer(start: buffer.base + start, count: count &- start), literal)
+        return unsafe equalBytes(UnsafeRawBufferPointer(start: buffer.base + start, count: count &- start), literal)
     }
 
     /// Appends one byte as is.
@@ -49,12 +49,12 @@ public struct JSONWriter: ~Copyable {
 
     /// Appends the bytes of a literal as they are.
     @inlinable @inline(__always) public mutating func append(_ literal: StaticString) {
-        literal.withUTF8Buffer { append(raw: UnsafeRawBufferPointer($0)) }
+        literal.withUTF8Buffer { unsafe append(raw: UnsafeRawBufferPointer($0)) }
     }
 
     /// Appends bytes as they are.
     @inlinable public mutating func append(raw bytes: UnsafeRawBufferPointer) {
-        buffer.append(bytes)
+        unsafe buffer.append(bytes)
     }
 
     /// Appends a code point as WTF-8, surrogates included.
@@ -64,12 +64,12 @@ public struct JSONWriter: ~Copyable {
 
     /// Calls `body` with the bytes written, which are valid only during the call.
     @inlinable public func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
-        try body(UnsafeRawBufferPointer(start: buffer.base, count: count))
+        try unsafe body(UnsafeRawBufferPointer(start: buffer.base, count: count))
     }
 
     /// A copy of the bytes written.
     public func copyBytes() -> [UInt8] {
-        withUnsafeBytes { Array($0) }
+        unsafe withUnsafeBytes { unsafe Array($0) }
     }
 
     /// Makes room for `additional` more bytes.

@@ -19,21 +19,21 @@ public struct KeyedHash: Sendable {
         var state = first ^ UInt64(truncatingIfNeeded: count)
         var at = 0
         while count &- at > 16 {
-            state = Self.fold(Self.word(base, at) ^ second, Self.word(base, at &+ 8) ^ state)
+            state = unsafe Self.fold(Self.word(base, at) ^ second, Self.word(base, at &+ 8) ^ state)
             at &+= 16
         }
         // If fewer than sixteen bytes are left, the last words overlap the ones before.
         let (low, high): (UInt64, UInt64)
         if count >= 16 {
-            (low, high) = (Self.word(base, count &- 16), Self.word(base, count &- 8))
+            (low, high) = unsafe (Self.word(base, count &- 16), Self.word(base, count &- 8))
         } else if count >= 8 {
-            (low, high) = (Self.word(base, 0), Self.word(base, count &- 8))
+            (low, high) = unsafe (Self.word(base, 0), Self.word(base, count &- 8))
         } else if count >= 4 {
-            (low, high) = (Self.half(base, 0), Self.half(base, count &- 4))
+            (low, high) = unsafe (Self.half(base, 0), Self.half(base, count &- 4))
         } else if count > 0 {
-            let middle = base.load(fromByteOffset: count / 2, as: UInt8.self)
-            let last = base.load(fromByteOffset: count &- 1, as: UInt8.self)
-            low = UInt64(base.load(as: UInt8.self)) << 16 | UInt64(middle) << 8 | UInt64(last)
+            let middle = unsafe base.load(fromByteOffset: count / 2, as: UInt8.self)
+            let last = unsafe base.load(fromByteOffset: count &- 1, as: UInt8.self)
+            low = unsafe UInt64(base.load(as: UInt8.self)) << 16 | UInt64(middle) << 8 | UInt64(last)
             high = 0
         } else {
             (low, high) = (0, 0)
@@ -48,10 +48,10 @@ public struct KeyedHash: Sendable {
     }
 
     private static func word(_ base: UnsafeRawPointer, _ at: Int) -> UInt64 {
-        base.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+        unsafe base.loadUnaligned(fromByteOffset: at, as: UInt64.self)
     }
 
     private static func half(_ base: UnsafeRawPointer, _ at: Int) -> UInt64 {
-        UInt64(base.loadUnaligned(fromByteOffset: at, as: UInt32.self))
+        unsafe UInt64(base.loadUnaligned(fromByteOffset: at, as: UInt32.self))
     }
 }

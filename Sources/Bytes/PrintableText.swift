@@ -12,19 +12,19 @@ package enum PrintableText {
     /// - Parameter maximumCharacters: of the result, escapes and the `…` included.
     package static func line(_ text: UnsafeRawBufferPointer, maximumCharacters: Int = maximumCharacters) -> String {
         // A character has at most 4 bytes, so everything after these is cut in any case.
-        let beginning = text.prefix(4 * maximumCharacters + 4)
-        let part = UnsafeRawBufferPointer(rebasing: beginning)
+        let beginning = unsafe text.prefix(4 * maximumCharacters + 4)
+        let part = unsafe UnsafeRawBufferPointer(rebasing: beginning)
         var writer = JSONWriter(capacity: part.count + 4)
         var (count, index) = (0, 0)
         // Where to cut if the rest doesn't fit: before the last character.
         var cut = 0
         while index < part.count {
-            let (scalar, length) = scalar(of: part, at: index)
+            let (scalar, length) = unsafe scalar(of: part, at: index)
             let isPlain = isPrintable(scalar) && !isInvisible(scalar)
             count += isPlain ? 1 : escapeLength(of: scalar)
             if count > maximumCharacters { break }
             if isPlain {
-                writer.append(raw: UnsafeRawBufferPointer(rebasing: part[index..<index + length]))
+                unsafe writer.append(raw: UnsafeRawBufferPointer(rebasing: part[index..<index + length]))
             } else {
                 appendEscape(of: scalar, to: &writer)
             }
@@ -32,14 +32,14 @@ package enum PrintableText {
             if count < maximumCharacters { cut = writer.count }
         }
         let isWhole = index == part.count && part.count == text.count
-        return writer.withUnsafeBytes { String(decoding: isWhole ? $0[...] : $0[..<cut], as: UTF8.self) }
+        return unsafe writer.withUnsafeBytes { unsafe String(decoding: isWhole ? $0[...] : $0[..<cut], as: UTF8.self) }
             + (isWhole ? "" : "…")
     }
 
     /// The same of a string.
     package static func line(_ text: String, maximumCharacters: Int = maximumCharacters) -> String {
         var text = text
-        return text.withUTF8 { line(UnsafeRawBufferPointer($0), maximumCharacters: maximumCharacters) }
+        return text.withUTF8 { unsafe line(UnsafeRawBufferPointer($0), maximumCharacters: maximumCharacters) }
     }
 
     /// Invisible letters and marks, with which two different names could look the same.
@@ -52,7 +52,7 @@ package enum PrintableText {
     @inlinable package static func scalar(
         of text: UnsafeRawBufferPointer, at index: Int
     ) -> (scalar: UInt32, length: Int) {
-        WTF8.scalar(in: text, at: index) ?? (0xDC00 | UInt32(text[index]), 1)
+        unsafe WTF8.scalar(in: text, at: index) ?? (0xDC00 | UInt32(text[index]), 1)
     }
 
     /// `str.isprintable`: everything but control, format, surrogate, private, unassigned and separators.

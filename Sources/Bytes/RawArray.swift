@@ -2,13 +2,13 @@
 ///
 /// An `Array` here would cost a uniqueness check per write and a retain per read on the hot path. Every access
 /// through the subscript is checked; growth at least doubles.
-public struct RawArray<Element: BitwiseCopyable>: ~Copyable {
+@safe public struct RawArray<Element: BitwiseCopyable>: ~Copyable {
     @usableFromInline var storage: UnsafeMutablePointer<Element>
     @usableFromInline var used = 0
     @usableFromInline var reserved: Int
 
     /// The first element; valid until the array grows.
-    @inlinable @inline(__always) public var base: UnsafeMutablePointer<Element> { storage }
+    @inlinable @inline(__always) public var base: UnsafeMutablePointer<Element> { unsafe storage }
     @inlinable @inline(__always) public var count: Int { used }
     /// Elements that fit without growing.
     @inlinable @inline(__always) public var capacity: Int { reserved }
@@ -16,16 +16,16 @@ public struct RawArray<Element: BitwiseCopyable>: ~Copyable {
     /// - Parameter capacity: elements reserved at once; none are with 0, which costs no allocation.
     @inlinable public init(capacity: Int = 0) {
         reserved = capacity
-        storage = capacity > 0 ? .allocate(capacity: capacity) : Self.nowhere
+        unsafe storage = unsafe capacity > 0 ? .allocate(capacity: capacity) : Self.nowhere
     }
 
     @inlinable deinit {
-        if reserved > 0 { storage.deallocate() }
+        if reserved > 0 { unsafe storage.deallocate() }
     }
 
     /// An address that is never read or written.
     @inlinable @inline(__always) static var nowhere: UnsafeMutablePointer<Element> {
-        UnsafeMutablePointer(bitPattern: 64) ?? .allocate(capacity: 1)
+        unsafe UnsafeMutablePointer(bitPattern: 64) ?? .allocate(capacity: 1)
     }
 
     @inlinable @inline(__always) public var isEmpty: Bool { count == 0 }
@@ -33,11 +33,11 @@ public struct RawArray<Element: BitwiseCopyable>: ~Copyable {
     @inlinable @inline(__always) public subscript(index: Int) -> Element {
         get {
             precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
-            return storage[index]
+            return unsafe storage[index]
         }
         set {
             precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
-            storage[index] = newValue
+            unsafe storage[index] = newValue
         }
     }
 
@@ -48,28 +48,28 @@ public struct RawArray<Element: BitwiseCopyable>: ~Copyable {
 
     @inlinable @inline(__always) public mutating func append(_ element: Element) {
         if count == capacity { reserve(1) }
-        storage[count] = element
+        unsafe storage[count] = element
         used &+= 1
     }
 
     /// Appends `more` copies of an element.
     @inlinable public mutating func append(repeating element: Element, count more: Int) {
         reserve(more)
-        (storage + count).initialize(repeating: element, count: more)
+        unsafe (storage + count).initialize(repeating: element, count: more)
         used += more
     }
 
     /// Appends elements that lie outside this array.
     @inlinable public mutating func append(from source: UnsafePointer<Element>, count more: Int) {
         reserve(more)
-        (storage + count).update(from: source, count: more)
+        unsafe (storage + count).update(from: source, count: more)
         used += more
     }
 
     @inlinable @inline(__always) public mutating func removeLast() -> Element {
         precondition(count > 0)
         used &-= 1
-        return storage[count]
+        return unsafe storage[count]
     }
 
     @inlinable @inline(__always) public mutating func truncate(to newCount: Int) {
@@ -84,9 +84,9 @@ public struct RawArray<Element: BitwiseCopyable>: ~Copyable {
     @inlinable @inline(never) mutating func grow(_ more: Int) {
         let wanted = max(capacity * 2, count + more, 16)
         let larger = UnsafeMutablePointer<Element>.allocate(capacity: wanted)
-        larger.update(from: storage, count: count)
-        if capacity > 0 { storage.deallocate() }
-        storage = larger
+        unsafe larger.update(from: storage, count: count)
+        if capacity > 0 { unsafe storage.deallocate() }
+        unsafe storage = unsafe larger
         reserved = wanted
     }
 
@@ -97,8 +97,8 @@ public struct RawArray<Element: BitwiseCopyable>: ~Copyable {
     }
 
     @inlinable @inline(never) mutating func release() {
-        storage.deallocate()
+        unsafe storage.deallocate()
         reserved = 0
-        storage = Self.nowhere
+        unsafe storage = unsafe Self.nowhere
     }
 }

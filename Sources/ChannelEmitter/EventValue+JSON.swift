@@ -7,8 +7,8 @@ extension EventValue {
     /// - Throws: ``EmitterError`` with code `invalidMessage`, which names the wrong byte.
     public init(json: String) throws(EmitterError) {
         var document = JSONDocument(limits: JSONLimits(maximumDepth: Emitter.maximumDepth))
-        let result: Result<EventValue, JSONError> = Array(json.utf8).withUnsafeBytes { bytes in
-            do throws(JSONError) { try document.parse(bytes) } catch { return .failure(error) }
+        let result: Result<EventValue, JSONError> = unsafe Array(json.utf8).withUnsafeBytes { bytes in
+            do throws(JSONError) { try unsafe document.parse(bytes) } catch { return .failure(error) }
             return .success(EventValue(document.root, of: document))
         }
         switch result {

@@ -11,11 +11,11 @@ extension OutgoingMessage {
             var list = JSONWriter()
             list.append(.array(arguments), attachments: &attachments)
             let isBare = arguments.count == 1 && !arguments[0].isArray && attachments.isEmpty
-            list.withUnsafeBytes { list in
+            unsafe list.withUnsafeBytes { list in
                 if isBare {
-                    writer.append(raw: UnsafeRawBufferPointer(rebasing: list.dropFirst().dropLast()))
+                    unsafe writer.append(raw: UnsafeRawBufferPointer(rebasing: list.dropFirst().dropLast()))
                 } else {
-                    writer.appendData(list: list, attachments: attachments)
+                    unsafe writer.appendData(list: list, attachments: attachments)
                 }
             }
         }
@@ -67,7 +67,7 @@ extension JSONWriter {
 
     private mutating func append(text: String) {
         var text = text
-        text.withUTF8 { appendString(wtf8: UnsafeRawBufferPointer($0)) }
+        text.withUTF8 { unsafe appendString(wtf8: UnsafeRawBufferPointer($0)) }
     }
 }
 
@@ -80,7 +80,7 @@ extension PickleWriter {
         case .int(let value): append(Int64(value))
         case .double(let value): if value.isFinite { append(value) } else { appendNone() }
         case .string(let text): appendText(ByteString(text))
-        case .data(let bytes): bytes.withUnsafeBytes { appendBytes($0) }
+        case .data(let bytes): unsafe bytes.withUnsafeBytes { unsafe appendBytes($0) }
         case .array(let items):
             beginList()
             for item in items { append(item) }

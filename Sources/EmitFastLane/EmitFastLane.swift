@@ -37,12 +37,12 @@ package struct EmitFastLane: ~Copyable {
     /// - Parameter payload: must stay valid until the next `locate`, because `writeEvent` reads from it.
     package mutating func locate(_ payload: UnsafeRawBufferPointer) -> LocatedEmit? {
         content = .none
-        if payload.first == UInt8(ascii: "{") {
-            guard let layout = objects.locateEmit(payload) else { return nil }
+        if unsafe payload.first == UInt8(ascii: "{") {
+            guard let layout = unsafe objects.locateEmit(payload) else { return nil }
             content = .json(layout)
             return LocatedEmit(layout, of: objects)
         }
-        guard let layout = pickles.locateEmit(payload) else { return nil }
+        guard let layout = unsafe pickles.locateEmit(payload) else { return nil }
         content = .pickle(layout)
         return LocatedEmit(layout, of: pickles)
     }
@@ -74,18 +74,20 @@ package struct EmitFastLane: ~Copyable {
     }
 
     private func writeJSON(_ layout: EmitLayout, isArgumentList: Bool, to writer: inout JSONWriter) -> Bool {
-        guard let event = objects.text(at: Int(layout.event)), objects.isTrivial(except: Int(layout.data)) else {
+        guard let event = unsafe objects.text(at: Int(layout.event)), objects.isTrivial(except: Int(layout.data)) else {
             return false
         }
         let data = objects[Int(layout.data)]
         writer.append("[\"")
-        writer.append(raw: event)
+        unsafe writer.append(raw: event)
         writer.append("\"")
         let start = writer.count
         let isList = isArgumentList && data.kind == .list
         if !isList { writer.append(",") }
         if isList || data.kind != .none {
-            guard writer.appendVerbatim(data.value.bytes(of: objects.input), limits: jsonLimits) else { return false }
+            guard unsafe writer.appendVerbatim(data.value.bytes(of: objects.input), limits: jsonLimits) else {
+                return false
+            }
         }
         if isList, !writer.ends(with: "[]", from: start), !writer.ends(with: "[null]", from: start) {
             // The brackets of the list are replaced: its members follow the name.
@@ -102,7 +104,7 @@ package struct EmitFastLane: ~Copyable {
 ///
 /// An emit whose route is text only: one room or everybody, at most one sid to skip, no callback, and nothing that its
 /// sender should correct.
-package struct LocatedEmit {
+@safe package struct LocatedEmit {
     /// Begins with a slash.
     package let namespace: UnsafeRawBufferPointer
     package let hostID: UnsafeRawBufferPointer
@@ -119,12 +121,12 @@ package struct LocatedEmit {
 extension LocatedEmit {
     @inline(__always)
     fileprivate init?<Walk: MessageWalk>(_ layout: EmitLayout, of locator: borrowing MessageLocator<Walk>) {
-        guard let namespace = locator.namespace(layout), let host = locator.text(at: Int(layout.hostID))
+        guard let namespace = unsafe locator.namespace(layout), let host = unsafe locator.text(at: Int(layout.hostID))
         else { return nil }
-        self.namespace = namespace
-        hostID = host
-        room = layout.room < 0 ? nil : locator.text(at: Int(layout.room))
-        skipSID = layout.skipSID < 0 ? nil : locator.text(at: Int(layout.skipSID))
+        unsafe self.namespace = unsafe namespace
+        unsafe hostID = unsafe host
+        unsafe room = unsafe layout.room < 0 ? nil : locator.text(at: Int(layout.room))
+        unsafe skipSID = unsafe layout.skipSID < 0 ? nil : locator.text(at: Int(layout.skipSID))
         isPickle = !Walk.isJSON
         hasBinary = layout.hasBinary
         dataIsList = Walk.isJSON && locator[Int(layout.data)].kind == .list

@@ -15,21 +15,22 @@ struct EmitLayout: BitwiseCopyable {
     init?<Walk: MessageWalk>(_ locator: borrowing MessageLocator<Walk>) {
         var seen: UInt16 = 0
         for index in 0..<locator.count {
-            guard let key = Key(locator.keyText(at: index)) else { continue }
+            guard let key = unsafe Key(locator.keyText(at: index)) else { continue }
             guard seen & key.rawValue == 0 else { return nil }
             seen |= key.rawValue
             let pair = locator[index]
             let isText = pair.kind == .text
             let position = Int8(truncatingIfNeeded: index)
             switch key {
-            case .method: guard let method = locator.text(at: index), hasBytes(method, "emit") else { return nil }
+            case .method:
+                guard let method = unsafe locator.text(at: index), unsafe hasBytes(method, "emit") else { return nil }
             case .event:
                 guard isText else { return nil }
                 event = position
             case .data: data = position
             case .namespace:
                 // A namespace without its slash is the sender's mistake.
-                guard locator.text(at: index)?.first == UInt8(ascii: "/") else { return nil }
+                guard unsafe locator.text(at: index)?.first == UInt8(ascii: "/") else { return nil }
                 namespace = position
             case .hostID:
                 guard isText else { return nil }
@@ -74,15 +75,15 @@ struct EmitLayout: BitwiseCopyable {
 
         init?(_ name: UnsafeRawBufferPointer) {
             switch name.count {
-            case 4 where hasBytes(name, "data"): self = .data
-            case 4 where hasBytes(name, "room"): self = .room
-            case 5 where hasBytes(name, "event"): self = .event
-            case 6 where hasBytes(name, "method"): self = .method
-            case 6 where hasBytes(name, "binary"): self = .binary
-            case 7 where hasBytes(name, "host_id"): self = .hostID
-            case 8 where hasBytes(name, "skip_sid"): self = .skipSID
-            case 8 where hasBytes(name, "callback"): self = .callback
-            case 9 where hasBytes(name, "namespace"): self = .namespace
+            case 4 where unsafe hasBytes(name, "data"): self = .data
+            case 4 where unsafe hasBytes(name, "room"): self = .room
+            case 5 where unsafe hasBytes(name, "event"): self = .event
+            case 6 where unsafe hasBytes(name, "method"): self = .method
+            case 6 where unsafe hasBytes(name, "binary"): self = .binary
+            case 7 where unsafe hasBytes(name, "host_id"): self = .hostID
+            case 8 where unsafe hasBytes(name, "skip_sid"): self = .skipSID
+            case 8 where unsafe hasBytes(name, "callback"): self = .callback
+            case 9 where unsafe hasBytes(name, "namespace"): self = .namespace
             default: return nil
             }
         }
@@ -91,9 +92,9 @@ struct EmitLayout: BitwiseCopyable {
 
 /// These are the bytes of a literal with 4 to 12 bytes. Compared as words, since every message has eight keys or more.
 @inline(__always) func hasBytes(_ bytes: UnsafeRawBufferPointer, _ literal: StaticString) -> Bool {
-    let other = UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount)
+    let other = unsafe UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount)
     func areSame(_ offset: Int) -> Bool {
-        bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+        unsafe bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
             == other.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
     }
     return bytes.count == other.count && areSame(0) && areSame(other.count &- 4) && (other.count <= 8 || areSame(4))

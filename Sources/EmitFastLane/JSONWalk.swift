@@ -8,7 +8,7 @@ typealias JSONLocator = MessageLocator<JSONWalk>
 ///
 /// Texts in other encodings than UTF-8, keys with escapes, numbers below zero and `NaN` as values of the outermost object
 /// are left to the parser.
-struct JSONWalk: MessageWalk {
+@safe struct JSONWalk: MessageWalk {
     private let bytes: UnsafeRawBufferPointer
     private var at = 0
 
@@ -19,10 +19,10 @@ struct JSONWalk: MessageWalk {
     static var hasValidTexts: Bool { true }
     static var isJSON: Bool { true }
     var position: UInt32 { UInt32(truncatingIfNeeded: at) }
-    var isAtEnd: Bool { at == bytes.count }
+    var isAtEnd: Bool { unsafe at == bytes.count }
     var isPlain: Bool { true }
 
-    init(_ bytes: UnsafeRawBufferPointer, _: Memory) { self.bytes = bytes }
+    init(_ bytes: UnsafeRawBufferPointer, _: Memory) { unsafe self.bytes = unsafe bytes }
 
     @inline(__always) func enter() -> Bool { true }
 
@@ -36,9 +36,9 @@ struct JSONWalk: MessageWalk {
             guard take(UInt8(ascii: ":")) else { return nil }
             skipWhitespace()
             var pair = LocatedPair(key: key, value: Extent())
-            guard passValue(of: &pair, 0, before: bytes) else { return nil }
+            guard unsafe passValue(of: &pair, 0, before: bytes) else { return nil }
             skipWhitespace()
-            pairs[count] = pair
+            unsafe pairs[count] = pair
             count &+= 1
         } while take(UInt8(ascii: ","))
         guard take(UInt8(ascii: "}")) else { return nil }
@@ -47,8 +47,9 @@ struct JSONWalk: MessageWalk {
     }
 
     @inline(__always) mutating func pass(_ other: UnsafeRawBufferPointer) -> Bool {
-        guard let base = bytes.baseAddress, let otherBase = other.baseAddress, bytes.count &- at >= other.count,
-            memcmp(base + at, otherBase, other.count) == 0
+        guard let base = unsafe bytes.baseAddress, let otherBase = other.baseAddress,
+            unsafe bytes.count &- at >= other.count,
+            unsafe memcmp(base + at, otherBase, other.count) == 0
         else { return false }
         at &+= other.count
         return true
@@ -57,7 +58,7 @@ struct JSONWalk: MessageWalk {
     @inline(__always) mutating func passText() -> Extent? {
         guard take(UInt8(ascii: "\"")) else { return nil }
         let start = position
-        at &+= unescapedRunLength(bytes, from: at)
+        unsafe at &+= unescapedRunLength(bytes, from: at)
         return Extent(start: start, end: position)
     }
 
@@ -65,11 +66,11 @@ struct JSONWalk: MessageWalk {
 
     @inline(__always)
     mutating func passValue(of pair: inout LocatedPair, _: Int, before _: UnsafeRawBufferPointer) -> Bool {
-        guard at < bytes.count else { return false }
+        guard unsafe at < bytes.count else { return false }
         let start = position
         let kind: LocatedPair.Kind
         let isPassed: Bool
-        switch bytes[at] {
+        switch unsafe bytes[at] {
         case UInt8(ascii: "\""):
             if let text = passText(), take(UInt8(ascii: "\"")) {
                 kind = .text
@@ -97,7 +98,7 @@ struct JSONWalk: MessageWalk {
             isPassed = skipWord("false")
         case UInt8(ascii: "0")...UInt8(ascii: "9"):
             kind = .other
-            while at < bytes.count, Self.isOfNumber(bytes[at]) { at &+= 1 }
+            while unsafe at < bytes.count, unsafe Self.isOfNumber(bytes[at]) { at &+= 1 }
             isPassed = true
         default: return false
         }
@@ -111,14 +112,14 @@ struct JSONWalk: MessageWalk {
 
 extension JSONWalk {
     @inline(__always) private mutating func take(_ byte: UInt8) -> Bool {
-        guard at < bytes.count, bytes[at] == byte else { return false }
+        guard unsafe at < bytes.count, unsafe bytes[at] == byte else { return false }
         at &+= 1
         return true
     }
 
     @inline(__always) private mutating func skipWhitespace() {
-        while at < bytes.count {
-            let byte = bytes[at]
+        while unsafe at < bytes.count {
+            let byte = unsafe bytes[at]
             guard byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 else { return }
             at &+= 1
         }
@@ -130,19 +131,19 @@ extension JSONWalk {
     }
 
     private mutating func skipWord(_ word: StaticString) -> Bool {
-        pass(UnsafeRawBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount))
+        unsafe pass(UnsafeRawBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount))
     }
 
     /// Passes a text, whatever it contains, up to the first quote with an even number of backslashes before it.
     private mutating func skipText() -> Bool {
-        guard let base = bytes.baseAddress else { return false }
+        guard let base = unsafe bytes.baseAddress else { return false }
         at &+= 1
         let start = at
-        while at < bytes.count, let found = memchr(base + at, 0x22, bytes.count &- at) {
-            let quote = UnsafeRawPointer(found) - base
+        while unsafe at < bytes.count, let found = unsafe memchr(base + at, 0x22, bytes.count &- at) {
+            let quote = unsafe UnsafeRawPointer(found) - base
             at = quote &+ 1
             var escapes = quote
-            while escapes > start, bytes[escapes &- 1] == UInt8(ascii: "\\") { escapes &-= 1 }
+            while escapes > start, unsafe bytes[escapes &- 1] == UInt8(ascii: "\\") { escapes &-= 1 }
             if (quote &- escapes) & 1 == 0 { return true }
         }
         return false
@@ -151,8 +152,8 @@ extension JSONWalk {
     /// Passes an array or object with everything in it.
     private mutating func skipContainer() -> Bool {
         var depth = 0
-        while at < bytes.count {
-            switch bytes[at] {
+        while unsafe at < bytes.count {
+            switch unsafe bytes[at] {
             case UInt8(ascii: "\""):
                 guard skipText() else { return false }
                 continue
@@ -175,10 +176,10 @@ extension JSONWalk {
 
     /// Passes bytes that are neither quotes nor brackets, eight at a time; some of them may be left.
     @inline(__always) private mutating func skipOther() {
-        guard let base = bytes.baseAddress else { return }
+        guard let base = unsafe bytes.baseAddress else { return }
         let ones: UInt64 = 0x0101_0101_0101_0101
-        while bytes.count &- at >= 8 {
-            let word = UInt64(littleEndian: base.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+        while unsafe bytes.count &- at >= 8 {
+            let word = unsafe UInt64(littleEndian: base.loadUnaligned(fromByteOffset: at, as: UInt64.self))
             let quote = word ^ (ones &* 0x22)
             // The four brackets, and four more bytes, differ in these bits only.
             let bracket = (word & (ones &* 0xD9)) ^ (ones &* 0x59)

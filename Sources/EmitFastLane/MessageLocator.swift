@@ -31,7 +31,7 @@ struct Extent: BitwiseCopyable {
     @inline(__always) func moved(by distance: UInt32) -> Self { Self(start: start &+ distance, end: end &+ distance) }
 
     @inline(__always) func bytes(of input: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(rebasing: input[Int(start)..<Int(end)])
+        unsafe UnsafeRawBufferPointer(rebasing: input[Int(start)..<Int(end)])
     }
 }
 
@@ -81,8 +81,8 @@ protocol WalkMemory {
 ///
 /// It finds the same pairs as the parser, but doesn't look into all of a value: the parser may still refuse bytes that it
 /// accepts, because of something inside a value. The bytes must stay valid and unchanged until the next `locate`.
-struct MessageLocator<Walk: MessageWalk>: ~Copyable {
-    private(set) var input = UnsafeRawBufferPointer(start: nil, count: 0)
+@safe struct MessageLocator<Walk: MessageWalk>: ~Copyable {
+    private(set) var input = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
     private let pairs = UnsafeMutablePointer<LocatedPair>.allocate(capacity: maximumPairs)
     let memory = Walk.Memory()
     /// Pairs found by the last `locate`; 0 if it gave up, or if the message matches the template: then only the values that
@@ -99,23 +99,23 @@ struct MessageLocator<Walk: MessageWalk>: ~Copyable {
     private(set) var matchesTemplate = false
 
     deinit {
-        pairs.deallocate()
+        unsafe pairs.deallocate()
         memory.deallocate()
     }
 
     /// Locates the pairs of the dict in the bytes; false if it has to be parsed.
     mutating func locate(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        input = bytes
+        unsafe input = unsafe bytes
         count = 0
         matchesTemplate = false
         guard bytes.count <= Int(UInt32.max) else { return false }
-        var walk = Walk(bytes, memory)
+        var walk = unsafe Walk(bytes, memory)
         guard walk.enter() else { return false }
         start = walk.position
-        matchesTemplate = template.matches(&walk, pairs)
+        matchesTemplate = unsafe template.matches(&walk, pairs)
         if !matchesTemplate {
-            walk = Walk(bytes, memory)
-            guard walk.enter(), let found = walk.readPairs(pairs) else { return false }
+            walk = unsafe Walk(bytes, memory)
+            guard walk.enter(), let found = unsafe walk.readPairs(pairs) else { return false }
             count = found
         }
         isPlain = walk.isPlain
@@ -126,13 +126,15 @@ struct MessageLocator<Walk: MessageWalk>: ~Copyable {
     ///
     /// If messages alternate between templates, learning each one costs more than it saves: every eighth is learnt.
     @inline(__always) mutating func locateEmit(_ bytes: UnsafeRawBufferPointer) -> EmitLayout? {
-        guard locate(bytes) else { return nil }
+        guard unsafe locate(bytes) else { return nil }
         if matchesTemplate { return templateLayout }
         guard let layout = EmitLayout(self) else { return nil }
         mismatchCount &+= 1
         guard mismatchCount & 7 == 1, isTrivial(except: Int(layout.data)) else { return layout }
-        let memoCount = Walk.memoCount(at: pairs[Int(layout.data)].value.start, of: bytes, memory)
-        if nextTemplate.learn(bytes, from: start, UnsafeBufferPointer(start: pairs, count: count), layout, memoCount) {
+        let memoCount = unsafe Walk.memoCount(at: pairs[Int(layout.data)].value.start, of: bytes, memory)
+        if unsafe nextTemplate.learn(
+            bytes, from: start, UnsafeBufferPointer(start: pairs, count: count), layout, memoCount)
+        {
             matchesTemplate = true
             templateLayout = layout
             swap(&template, &nextTemplate)
@@ -142,9 +144,9 @@ struct MessageLocator<Walk: MessageWalk>: ~Copyable {
 
     /// The parser could refuse nothing in the dict but one value: the others are None, bools and valid texts.
     func isTrivial(except value: Int) -> Bool {
-        if matchesTemplate { return Walk.hasValidTexts || template.allTexts { isValid(pairs[$0].text) } }
+        if matchesTemplate { return Walk.hasValidTexts || template.allTexts { unsafe isValid(pairs[$0].text) } }
         for index in 0..<count {
-            let pair = pairs[index]
+            let pair = unsafe pairs[index]
             guard isValid(pair.key) else { return false }
             guard index != value else { continue }
             switch pair.kind {
@@ -158,26 +160,26 @@ struct MessageLocator<Walk: MessageWalk>: ~Copyable {
 
     /// Most texts are printable ASCII, which is seen without a call.
     @inline(__always) private func isValid(_ text: Extent) -> Bool {
-        let bytes = text.bytes(of: input)
-        return Walk.hasValidTexts || unescapedRunLength(bytes, from: 0) == bytes.count || WTF8.isValid(bytes)
+        let bytes = unsafe text.bytes(of: input)
+        return unsafe Walk.hasValidTexts || unescapedRunLength(bytes, from: 0) == bytes.count || WTF8.isValid(bytes)
     }
 
     subscript(index: Int) -> LocatedPair {
         precondition(index >= 0 && index < Self.maximumPairs)
-        return pairs[index]
+        return unsafe pairs[index]
     }
 
-    func keyText(at index: Int) -> UnsafeRawBufferPointer { self[index].key.bytes(of: input) }
+    func keyText(at index: Int) -> UnsafeRawBufferPointer { unsafe self[index].key.bytes(of: input) }
 
     /// The content of a text; nil for other values.
     func text(at index: Int) -> UnsafeRawBufferPointer? {
         let pair = self[index]
-        return pair.kind == .text ? pair.text.bytes(of: input) : nil
+        return unsafe pair.kind == .text ? pair.text.bytes(of: input) : nil
     }
 
     /// The namespace of an emit.
     func namespace(_ layout: EmitLayout) -> UnsafeRawBufferPointer? {
-        matchesTemplate ? template.namespace : text(at: Int(layout.namespace))
+        unsafe matchesTemplate ? template.namespace : text(at: Int(layout.namespace))
     }
 
     static var maximumPairs: Int { 32 }

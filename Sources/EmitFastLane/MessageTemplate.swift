@@ -5,7 +5,7 @@ import Bytes
 ///
 /// A walk depends on nothing but its state and the bytes that come: if the bytes around the holes are the same, and each
 /// hole holds one value, it finds the same keys and values as it did then. So only the holes have to be read.
-struct MessageTemplate: ~Copyable {
+@safe struct MessageTemplate: ~Copyable {
     /// The bytes between the holes, one after the other.
     private let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: 512, alignment: 1)
     private var byteCount = 0
@@ -29,45 +29,46 @@ struct MessageTemplate: ~Copyable {
     }
 
     deinit {
-        bytes.deallocate()
-        holes.deallocate()
+        unsafe bytes.deallocate()
+        unsafe holes.deallocate()
     }
 
     /// The namespace of all messages with this template.
-    var namespace: UnsafeRawBufferPointer { namespaceExtent.bytes(of: UnsafeRawBufferPointer(bytes)) }
+    var namespace: UnsafeRawBufferPointer { unsafe namespaceExtent.bytes(of: UnsafeRawBufferPointer(bytes)) }
 
     /// Reads a message that may have this template, and notes the values in its holes; false if it has another one.
     func matches<Walk: MessageWalk>(_ walk: inout Walk, _ found: UnsafeMutablePointer<LocatedPair>) -> Bool {
         guard holeCount > 0 else { return false }
         var bytesStart = 0
         for number in 0..<holeCount {
-            let hole = holes[number]
-            guard walk.pass(fixed(bytesStart..<hole.bytesEnd)) else { return false }
+            let hole = unsafe holes[number]
+            guard unsafe walk.pass(fixed(bytesStart..<hole.bytesEnd)) else { return false }
             bytesStart = hole.bytesEnd
             if hole.isText {
                 guard let text = walk.passText() else { return false }
-                found[hole.pair].kind = .text
-                found[hole.pair].text = text
+                unsafe found[hole.pair].kind = .text
+                unsafe found[hole.pair].text = text
             } else {
-                let next = number &+ 1 < holeCount ? holes[number &+ 1].bytesEnd : byteCount
-                guard walk.passValue(of: &found[hole.pair], hole.memoCount, before: fixed(bytesStart..<next)) else {
+                let next = unsafe number &+ 1 < holeCount ? holes[number &+ 1].bytesEnd : byteCount
+                guard unsafe walk.passValue(of: &found[hole.pair], hole.memoCount, before: fixed(bytesStart..<next))
+                else {
                     return false
                 }
             }
         }
-        return walk.pass(fixed(bytesStart..<byteCount)) && walk.isAtEnd
+        return unsafe walk.pass(fixed(bytesStart..<byteCount)) && walk.isAtEnd
     }
 
     /// Calls `body` with the index of each pair whose value is a text that may differ.
     @inline(__always) func allTexts(_ body: (Int) -> Bool) -> Bool {
-        for number in 0..<holeCount where holes[number].isText {
-            if !body(holes[number].pair) { return false }
+        for number in 0..<holeCount where unsafe holes[number].isText {
+            if unsafe !body(holes[number].pair) { return false }
         }
         return true
     }
 
     @inline(__always) private func fixed(_ range: Range<Int>) -> UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(start: bytes.baseAddress.map { $0 + range.lowerBound }, count: range.count)
+        unsafe UnsafeRawBufferPointer(start: bytes.baseAddress.map { unsafe $0 + range.lowerBound }, count: range.count)
     }
 
     /// Learns the template of an emit that has been located and is trivial but for its data.
@@ -86,7 +87,7 @@ struct MessageTemplate: ~Copyable {
         var holes = 0
         var start = start
         var previousEnd = start
-        for (index, pair) in pairs.enumerated() {
+        for unsafe(index, pair) in unsafe pairs.enumerated() {
             let isData = index == Int(layout.data)
             guard pair.key.start >= previousEnd, isData || pair.kind != .text || pair.text.start >= pair.value.start
             else { return false }
@@ -94,23 +95,25 @@ struct MessageTemplate: ~Copyable {
             if index == Int(layout.namespace) { namespaceExtent = pair.text.moved(by: UInt32(byteCount) &- start) }
             let isText = layout.texts & 1 << UInt32(truncatingIfNeeded: index) != 0
             guard isText || isData else { continue }
-            guard holes < Self.maximumHoles, append(input[Int(start)..<Int(pair.value.start)]) else {
+            guard holes < Self.maximumHoles, unsafe append(input[Int(start)..<Int(pair.value.start)]) else {
                 return false
             }
-            self.holes[holes] = Hole(pair: index, bytesEnd: byteCount, isText: isText, memoCount: memoCount)
+            unsafe self.holes[holes] = Hole(pair: index, bytesEnd: byteCount, isText: isText, memoCount: memoCount)
             holes += 1
             start = isText ? pair.text.end : pair.value.end
         }
-        guard append(input[Int(start)...]) else { return false }
+        guard unsafe append(input[Int(start)...]) else { return false }
         holeCount = holes
         return true
     }
 
     /// Only the parser compares frames with what is in them; none begins in the bytes of a template.
     private mutating func append(_ part: Slice<UnsafeRawBufferPointer>) -> Bool {
-        guard part.count <= bytes.count - byteCount, !part.contains(Opcode.frame.rawValue) else { return false }
-        UnsafeMutableRawBufferPointer(rebasing: bytes[byteCount...]).copyBytes(from: part)
-        byteCount += part.count
+        guard unsafe part.count <= bytes.count - byteCount, unsafe !part.contains(Opcode.frame.rawValue) else {
+            return false
+        }
+        unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[byteCount...]).copyBytes(from: part)
+        unsafe byteCount += part.count
         return true
     }
 }

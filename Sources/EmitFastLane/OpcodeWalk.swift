@@ -16,7 +16,7 @@ typealias PickleLocator = MessageLocator<OpcodeWalk>
 /// and closes after it.
 ///
 ///     ](K\x01K\x02\x86K\x03e     [ [ 1 , 2 ] , 3 ]     tokens: [, 1 opening a tuple, 2 closing it, 3 closing the list
-struct OpcodeWalk: MessageWalk {
+@safe struct OpcodeWalk: MessageWalk {
     private let base: UnsafeRawPointer
     private let end: Int
     private let memory: Memory
@@ -35,7 +35,7 @@ struct OpcodeWalk: MessageWalk {
     /// All values can be written from their tokens, and there is no frame but one around everything.
     private(set) var isPlain = true
     /// Bytes at which the walk over one value ends.
-    private var follower = UnsafeRawBufferPointer(start: nil, count: 0)
+    private var follower = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
 
     /// CPython gives items to a list or dict in batches of 1000.
     private static let stackCapacity = 4096
@@ -71,7 +71,7 @@ struct OpcodeWalk: MessageWalk {
         var isFilled = false
     }
 
-    struct Memory: WalkMemory {
+    @safe struct Memory: WalkMemory {
         let items = UnsafeMutablePointer<Item>.allocate(capacity: stackCapacity)
         let memo = UnsafeMutablePointer<UInt32>.allocate(capacity: memoCapacity)
         let marks = UnsafeMutablePointer<Mark>.allocate(capacity: markCapacity)
@@ -83,21 +83,21 @@ struct OpcodeWalk: MessageWalk {
 
         /// The first token of an item.
         @inline(__always) fileprivate func token(of item: Item) -> UnsafeMutablePointer<Token> {
-            tokens + Int(item.token & ~Item.compound)
+            unsafe tokens + Int(item.token & ~Item.compound)
         }
 
         func deallocate() {
-            items.deallocate()
-            memo.deallocate()
-            marks.deallocate()
-            tokens.deallocate()
-            keys.deallocate()
-            openKeys.deallocate()
+            unsafe items.deallocate()
+            unsafe memo.deallocate()
+            unsafe marks.deallocate()
+            unsafe tokens.deallocate()
+            unsafe keys.deallocate()
+            unsafe openKeys.deallocate()
         }
     }
 
     init(_ bytes: UnsafeRawBufferPointer, _ memory: Memory) {
-        base = bytes.baseAddress ?? UnsafeRawPointer(memory.tokens)
+        unsafe base = unsafe bytes.baseAddress ?? UnsafeRawPointer(memory.tokens)
         end = bytes.count
         self.memory = memory
     }
@@ -115,7 +115,7 @@ extension OpcodeWalk {
     @inline(__always) mutating func enter() -> Bool {
         if end >= 12, byte(0) == Opcode.proto.rawValue, byte(1) <= 5 { at = 2 }
         if end &- at >= 10, byte(at) == Opcode.frame.rawValue {
-            let length = base.loadUnaligned(fromByteOffset: at &+ 1, as: UInt64.self)
+            let length = unsafe base.loadUnaligned(fromByteOffset: at &+ 1, as: UInt64.self)
             at &+= 9
             isPlain = UInt64(littleEndian: length) == UInt64(truncatingIfNeeded: end &- at)
         }
@@ -132,17 +132,17 @@ extension OpcodeWalk {
         default: break
         }
         fence = 1
-        return execute(pairs) ? pairCount : nil
+        return unsafe execute(pairs) ? pairCount : nil
     }
 
     @inline(__always) mutating func pass(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        guard hasBytes(bytes) else { return false }
+        guard unsafe hasBytes(bytes) else { return false }
         at &+= bytes.count
         return true
     }
 
     @inline(__always) mutating func passText() -> Extent? {
-        guard end &- at > 5, let text = Self.text(at: position, base), Int(text.end) < end else { return nil }
+        guard end &- at > 5, let text = unsafe Self.text(at: position, base), Int(text.end) < end else { return nil }
         at = Int(text.end)
         return text
     }
@@ -156,29 +156,29 @@ extension OpcodeWalk {
         tokenCount = 0
         self.memoCount = memoCount
         memoFloor = memoCount
-        self.follower = follower
-        guard execute(nil) else { return false }
-        Self.describe(Self.maker(of: memory.items[0], memory), base, &pair)
+        unsafe self.follower = unsafe follower
+        guard unsafe execute(nil) else { return false }
+        unsafe Self.describe(Self.maker(of: memory.items[0], memory), base, &pair)
         pair.tokens = Extent(start: 0, end: UInt32(truncatingIfNeeded: tokenCount))
         return true
     }
 
     /// A walk over the bytes before the position ends there, after it has made the same tokens again.
     static func memoCount(at position: UInt32, of bytes: UnsafeRawBufferPointer, _ memory: Memory) -> Int {
-        var walk = OpcodeWalk(UnsafeRawBufferPointer(rebasing: bytes[...Int(position)]), memory)
+        var walk = unsafe OpcodeWalk(UnsafeRawBufferPointer(rebasing: bytes[...Int(position)]), memory)
         let pairs = UnsafeMutablePointer<LocatedPair>.allocate(capacity: PickleLocator.maximumPairs)
-        defer { pairs.deallocate() }
-        if walk.enter() { _ = walk.readPairs(pairs) }
+        defer { unsafe pairs.deallocate() }
+        if walk.enter() { _ = unsafe walk.readPairs(pairs) }
         return walk.memoCount
     }
 
     /// The walk over one value has come to what follows it.
-    @inline(__always) private func isAtFollower() -> Bool { height == 1 && markCount == 0 && hasBytes(follower) }
+    @inline(__always) private func isAtFollower() -> Bool { unsafe height == 1 && markCount == 0 && hasBytes(follower) }
 
     /// These bytes come next; false for none.
     @inline(__always) private func hasBytes(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard let other = bytes.baseAddress, end &- at >= bytes.count else { return false }
-        return memcmp(base + at, other, bytes.count) == 0
+        return unsafe memcmp(base + at, other, bytes.count) == 0
     }
 
     /// Notes the items above the dict as pairs.
@@ -192,17 +192,17 @@ extension OpcodeWalk {
         var count = count
         var index = 1
         while index < height {
-            let (key, value) = (memory.items[index], memory.items[index &+ 1])
-            guard let maker = maker(of: key, memory), let text = text(at: maker, base) else { return -1 }
+            let (key, value) = unsafe (memory.items[index], memory.items[index &+ 1])
+            guard let maker = maker(of: key, memory), let text = unsafe text(at: maker, base) else { return -1 }
             index &+= 2
             let isLast = index == height
-            let valueEnd = isLast ? position : memory.items[index].start
-            let tokensEnd = isLast ? tokenCount : memory.items[index].token
+            let valueEnd = unsafe isLast ? position : memory.items[index].start
+            let tokensEnd = unsafe isLast ? tokenCount : memory.items[index].token
             var pair = LocatedPair(
                 key: text, value: Extent(start: value.start, end: valueEnd),
                 tokens: Extent(start: value.token & ~Item.compound, end: tokensEnd))
-            describe(Self.maker(of: value, memory), base, &pair)
-            pairs[count] = pair
+            unsafe describe(Self.maker(of: value, memory), base, &pair)
+            unsafe pairs[count] = pair
             count &+= 1
         }
         return count
@@ -215,12 +215,12 @@ extension OpcodeWalk {
             pair.kind = .other
             return
         }
-        switch base.load(fromByteOffset: Int(maker), as: UInt8.self) {
+        switch unsafe base.load(fromByteOffset: Int(maker), as: UInt8.self) {
         case Opcode.none.rawValue: pair.kind = .none
         case Opcode.newTrue.rawValue: pair.kind = .true
         case Opcode.newFalse.rawValue: pair.kind = .false
         default:
-            let text = text(at: maker, base)
+            let text = unsafe text(at: maker, base)
             pair.kind = text == nil ? .other : .text
             pair.text = text ?? Extent()
         }
@@ -229,12 +229,12 @@ extension OpcodeWalk {
     /// The content of a text made by an opcode; nil if it makes something else.
     @inline(__always) static func text(at position: UInt32, _ base: UnsafeRawPointer) -> Extent? {
         let offset = Int(position)
-        switch base.load(fromByteOffset: offset, as: UInt8.self) {
+        switch unsafe base.load(fromByteOffset: offset, as: UInt8.self) {
         case Opcode.shortBinUnicode.rawValue:
-            let length = base.load(fromByteOffset: offset &+ 1, as: UInt8.self)
+            let length = unsafe base.load(fromByteOffset: offset &+ 1, as: UInt8.self)
             return Extent(start: position &+ 2, end: position &+ 2 &+ UInt32(length))
         case Opcode.binUnicode.rawValue:
-            let length = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: offset &+ 1, as: UInt32.self))
+            let length = unsafe UInt32(littleEndian: base.loadUnaligned(fromByteOffset: offset &+ 1, as: UInt32.self))
             return Extent(start: position &+ 5, end: position &+ 5 &+ length)
         default: return nil
         }
@@ -244,11 +244,13 @@ extension OpcodeWalk {
 // MARK: Steps: false ends the walk
 
 extension OpcodeWalk {
-    @inline(__always) private func byte(_ offset: Int) -> UInt8 { base.load(fromByteOffset: offset, as: UInt8.self) }
+    @inline(__always) private func byte(_ offset: Int) -> UInt8 {
+        unsafe base.load(fromByteOffset: offset, as: UInt8.self)
+    }
 
     /// The four bytes after the opcode.
     @inline(__always) private func word32() -> Int {
-        Int(UInt32(littleEndian: base.loadUnaligned(fromByteOffset: at &+ 1, as: UInt32.self)))
+        unsafe Int(UInt32(littleEndian: base.loadUnaligned(fromByteOffset: at &+ 1, as: UInt32.self)))
     }
 
     /// Passes some bytes. At least one, STOP, must follow.
@@ -263,8 +265,8 @@ extension OpcodeWalk {
 
     @inline(__always) private mutating func push(_ maker: UInt32, skipping count: Int) -> Bool {
         if end &- at <= count || height == Self.stackCapacity || tokenCount == Self.tokenCapacity { return false }
-        memory.tokens[tokenCount] = Token(maker: maker)
-        memory.items[height] = Item(start: position, token: UInt32(truncatingIfNeeded: tokenCount))
+        unsafe memory.tokens[tokenCount] = Token(maker: maker)
+        unsafe memory.items[height] = Item(start: position, token: UInt32(truncatingIfNeeded: tokenCount))
         height &+= 1
         tokenCount &+= 1
         at &+= count
@@ -276,19 +278,19 @@ extension OpcodeWalk {
     private mutating func push<T: FixedWidthInteger & BitwiseCopyable>(lengthOf _: T.Type) -> Bool {
         let size = 1 &+ MemoryLayout<T>.size
         if end &- at <= size { return false }
-        let length = T(littleEndian: base.loadUnaligned(fromByteOffset: at &+ 1, as: T.self))
+        let length = unsafe T(littleEndian: base.loadUnaligned(fromByteOffset: at &+ 1, as: T.self))
         return push(skipping: size &+ Int(truncatingIfNeeded: length))
     }
 
     /// Replaces the values from a height on by the tuple that the opcode makes of them.
     @inline(__always) private mutating func makeTuple(from first: Int) -> Bool {
         if first < fence || first >= height { return false }
-        let (opening, closing) = (memory.token(of: memory.items[first]), memory.tokens + (tokenCount &- 1))
-        if opening.pointee.opens == .max || closing.pointee.closes == .max { isPlain = false }
-        opening.pointee.opens &+= 1
-        closing.pointee.closes &+= 1
+        let (opening, closing) = unsafe (memory.token(of: memory.items[first]), memory.tokens + (tokenCount &- 1))
+        if unsafe opening.pointee.opens == .max || closing.pointee.closes == .max { isPlain = false }
+        unsafe opening.pointee.opens &+= 1
+        unsafe closing.pointee.closes &+= 1
         height = first &+ 1
-        memory.items[first].token |= Item.compound
+        unsafe memory.items[first].token |= Item.compound
         return skip(1)
     }
 
@@ -297,22 +299,22 @@ extension OpcodeWalk {
         if first < fence || first >= height { return false }
         isPlain = false
         height = first &+ 1
-        memory.items[first].token |= Item.compound
+        unsafe memory.items[first].token |= Item.compound
         return skip(1)
     }
 
     /// Gives the values from a height on to the list or dict below them, which has none yet.
     @inline(__always) private mutating func fill(_ opcode: Opcode, from first: Int) -> Bool {
         if first <= fence || first > height { return false }
-        let item = memory.items[first &- 1]
-        let (opening, closing) = (memory.token(of: item), memory.tokens + (tokenCount &- 1))
-        if first == height || item.token & Item.compound != 0 || opening.pointee.isFilled
+        let item = unsafe memory.items[first &- 1]
+        let (opening, closing) = unsafe (memory.token(of: item), memory.tokens + (tokenCount &- 1))
+        if unsafe first == height || item.token & Item.compound != 0 || opening.pointee.isFilled
             || byte(Int(opening.pointee.maker)) != opcode.rawValue || closing.pointee.closes == .max
         {
             return give(from: first)
         }
-        opening.pointee.isFilled = true
-        closing.pointee.closes &+= 1
+        unsafe opening.pointee.isFilled = true
+        unsafe closing.pointee.closes &+= 1
         height = first
         return skip(1)
     }
@@ -321,14 +323,14 @@ extension OpcodeWalk {
     @inline(__always) private mutating func give(from first: Int) -> Bool {
         if first <= fence || first > height { return false }
         isPlain = false
-        memory.items[first &- 1].token |= Item.compound
+        unsafe memory.items[first &- 1].token |= Item.compound
         height = first
         return skip(1)
     }
 
     /// Gives everything above the dict to it.
     @inline(__always) private mutating func giveToDict(_ pairs: UnsafeMutablePointer<LocatedPair>) -> Bool {
-        pairCount = Self.takePairs(
+        pairCount = unsafe Self.takePairs(
             pairs, pairCount, base, memory, height, UInt32(truncatingIfNeeded: tokenCount), at: position)
         height = 1
         return pairCount >= 0 && skip(1)
@@ -336,7 +338,7 @@ extension OpcodeWalk {
 
     @inline(__always) private mutating func pushMark() -> Bool {
         if markCount == Self.markCapacity { return false }
-        memory.marks[markCount] = Mark(fence: UInt32(truncatingIfNeeded: fence), start: position)
+        unsafe memory.marks[markCount] = Mark(fence: UInt32(truncatingIfNeeded: fence), start: position)
         markCount &+= 1
         fence = height
         return skip(1)
@@ -347,32 +349,33 @@ extension OpcodeWalk {
         if markCount == 0 { return -1 }
         let height = fence
         markCount &-= 1
-        fence = Int(memory.marks[markCount].fence)
+        fence = unsafe Int(memory.marks[markCount].fence)
         return height
     }
 
     /// The position of the opcode that made a value; nil for a compound one.
     @inline(__always) private static func maker(of item: Item, _ memory: Memory) -> UInt32? {
-        item.token & Item.compound == 0 ? memory.token(of: item).pointee.maker : nil
+        unsafe item.token & Item.compound == 0 ? memory.token(of: item).pointee.maker : nil
     }
 
     /// Stores the topmost value in the memo. Indices that don't follow each other are for the parser.
     @inline(__always) private mutating func store(_ maker: UInt32, at index: Int) -> Bool {
         if index > memoCount { return false }
-        if index < Self.memoCapacity { memory.memo[index] = maker }
+        if index < Self.memoCapacity { unsafe memory.memo[index] = maker }
         if index == memoCount { memoCount &+= 1 }
         return true
     }
 
     @inline(__always) private mutating func put(_ index: Int, skipping count: Int) -> Bool {
         // The position of the PUT stands for a compound value: no text, and nothing else that could be written.
-        height > fence && store(Self.maker(of: memory.items[height &- 1], memory) ?? position, at: index) && skip(count)
+        unsafe height > fence && store(Self.maker(of: memory.items[height &- 1], memory) ?? position, at: index)
+            && skip(count)
     }
 
     /// Puts a value from the memo on the stack; not the dict itself, which could then be changed out of sight.
     @inline(__always) private mutating func fetch(at index: Int, skipping count: Int) -> Bool {
         if index >= memoCount || index >= Self.memoCapacity || index < memoFloor { return false }
-        let maker = memory.memo[index]
+        let maker = unsafe memory.memo[index]
         if maker == dict { return false }
         let isText =
             byte(Int(maker)) == Opcode.shortBinUnicode.rawValue || byte(Int(maker)) == Opcode.binUnicode.rawValue
@@ -434,14 +437,14 @@ extension OpcodeWalk {
             case Opcode.setItems.rawValue:
                 if isAtFollower() { return true }
                 let first = popMark()
-                if let pairs, markCount == 0, first == 1 {
-                    goesOn = giveToDict(pairs)
+                if let pairs = unsafe pairs, markCount == 0, first == 1 {
+                    goesOn = unsafe giveToDict(pairs)
                 } else {
                     goesOn = (height &- first) & 1 == 0 && fill(.emptyDict, from: first)
                 }
             case Opcode.setItem.rawValue:
-                if let pairs, markCount == 0, height == 3 {
-                    goesOn = giveToDict(pairs)
+                if let pairs = unsafe pairs, markCount == 0, height == 3 {
+                    goesOn = unsafe giveToDict(pairs)
                 } else {
                     goesOn = fill(.emptyDict, from: height &- 2)
                 }
@@ -463,7 +466,7 @@ extension OpcodeWalk {
                 isPlain = false
                 goesOn = skip(9)
             case Opcode.stop.rawValue:
-                return pairs != nil && height == 1 && markCount == 0
+                return unsafe pairs != nil && height == 1 && markCount == 0
             default:
                 return false
             }
@@ -478,7 +481,7 @@ extension OpcodeWalk {
             first == height
             ? push(skipping: 1)
             : byte(at) == Opcode.tuple.rawValue ? makeTuple(from: first) : makeOther(from: first)
-        if isMade { memory.items[first].start = memory.marks[markCount].start }
+        if isMade { unsafe memory.items[first].start = unsafe memory.marks[markCount].start }
         return isMade
     }
 }

@@ -10,20 +10,20 @@ extension MessageLocator where Walk == OpcodeWalk {
     ///   texts, or the arguments aren't plain data as CPython writes it, with texts as keys.
     func appendEvent(name: Int, arguments: Int, to writer: inout JSONWriter, limits: PickleLimits) -> Bool {
         guard isPlain, limits.maximumDepth >= PickleEventWriter.maximumDepth + 2,
-            input.count <= min(limits.maximumNodes, limits.maximumMemoEntries, limits.maximumInputBytes),
-            isTrivial(except: arguments), let base = input.baseAddress, let name = text(at: name)
+            unsafe input.count <= min(limits.maximumNodes, limits.maximumMemoEntries, limits.maximumInputBytes),
+            isTrivial(except: arguments), let base = unsafe input.baseAddress, let name = unsafe text(at: name)
         else { return false }
         let tokens = self[arguments].tokens
         let start = writer.count
-        writer.appendString(wtf8: name)
+        unsafe writer.appendString(wtf8: name)
         // Texts repeated by the memo could make gigabytes.
-        var event = PickleEventWriter(base: base, memory: memory, limit: start + 8 * input.count)
+        var event = unsafe PickleEventWriter(base: base, memory: memory, limit: start + 8 * input.count)
         return event.write(Int(tokens.start)..<Int(tokens.end), to: &writer)
     }
 }
 
 /// Writes the arguments of an event as JSON from the tokens of a walk.
-struct PickleEventWriter {
+@safe struct PickleEventWriter {
     private let base: UnsafeRawPointer
     private let memory: OpcodeWalk.Memory
     /// Most bytes in the writer.
@@ -52,20 +52,20 @@ struct PickleEventWriter {
     }
 
     fileprivate init(base: UnsafeRawPointer, memory: OpcodeWalk.Memory, limit: Int) {
-        self.base = base
+        unsafe self.base = unsafe base
         self.memory = memory
         self.limit = limit
     }
 
     /// Writes the values with a comma before them; false if one can't be written, or the writer exceeds its limit.
     fileprivate mutating func write(_ tokens: Range<Int>, to writer: inout JSONWriter) -> Bool {
-        let first = memory.tokens[tokens.lowerBound]
+        let first = unsafe memory.tokens[tokens.lowerBound]
         isSpread = first.opens > 0
         if !isSpread, tokens.count == 1, isWithoutArguments(first) { return true }
         writer.append(UInt8(ascii: ","))
         var index = tokens.lowerBound
         while index < tokens.upperBound {
-            let token = memory.tokens[index]
+            let token = unsafe memory.tokens[index]
             let isKey = keys & 1 == 1
             if token.opens > 0 {
                 guard !isKey, open(tuples: Int(token.opens), isFirst: index == tokens.lowerBound, &writer) else {
@@ -117,7 +117,7 @@ struct PickleEventWriter {
     }
 
     @inline(__always) private mutating func push(isDict: UInt64) {
-        memory.openKeys[depth] = Keys(start: keyCount)
+        unsafe memory.openKeys[depth] = Keys(start: keyCount)
         (dicts, keys, depth) = (dicts &<< 1 | isDict, keys &<< 1 | isDict, depth &+ 1)
     }
 
@@ -128,67 +128,71 @@ struct PickleEventWriter {
             isSpread = false
         }
         (dicts, keys, depth) = (dicts &>> 1, keys &>> 1, depth &- 1)
-        keyCount = memory.openKeys[depth].start
+        keyCount = unsafe memory.openKeys[depth].start
     }
 
     /// Notes a key: a text that its dict doesn't have yet.
     @inline(__always) private mutating func passKey(_ token: OpcodeWalk.Token) -> Bool {
-        let open = memory.openKeys + (depth &- 1)
-        let start = open.pointee.start
-        guard let text = text(token.maker), keyCount < Self.maximumKeys, keyCount &- start < Self.maximumKeysOfDict
+        let open = unsafe memory.openKeys + (depth &- 1)
+        let start = unsafe open.pointee.start
+        guard let text = unsafe text(token.maker), keyCount < Self.maximumKeys,
+            keyCount &- start < Self.maximumKeysOfDict
         else { return false }
-        let mixed = (text.first.map { Int($0) &* 3 } ?? 0) &+ (text.last.map { Int($0) } ?? 0) &+ text.count &* 17
+        let mixed =
+            unsafe (text.first.map { Int($0) &* 3 } ?? 0) &+ (text.last.map { Int($0) } ?? 0) &+ text.count &* 17
         let bit = UInt64(1) &<< UInt64(truncatingIfNeeded: mixed)
-        if open.pointee.seen & bit != 0 {
+        if unsafe open.pointee.seen & bit != 0 {
             for index in start..<keyCount {
-                guard let other = self.text(memory.keys[index]), !equalBytes(other, text) else { return false }
+                guard let other = unsafe self.text(memory.keys[index]), unsafe !equalBytes(other, text) else {
+                    return false
+                }
             }
         }
-        open.pointee.seen |= bit
-        memory.keys[keyCount] = token.maker
+        unsafe open.pointee.seen |= bit
+        unsafe memory.keys[keyCount] = token.maker
         keyCount &+= 1
         return true
     }
 
     /// The content of a text that an opcode makes.
     @inline(__always) private func text(_ maker: UInt32) -> UnsafeRawBufferPointer? {
-        OpcodeWalk.text(at: maker, base).map {
-            UnsafeRawBufferPointer(start: base + Int($0.start), count: Int($0.end &- $0.start))
+        unsafe OpcodeWalk.text(at: maker, base).map {
+            unsafe UnsafeRawBufferPointer(start: base + Int($0.start), count: Int($0.end &- $0.start))
         }
     }
 
     @inline(__always) private func byte(_ position: Int) -> UInt8 {
-        base.load(fromByteOffset: position, as: UInt8.self)
+        unsafe base.load(fromByteOffset: position, as: UInt8.self)
     }
 
     @inline(__always) private func word32(_ position: Int) -> UInt32 {
-        UInt32(littleEndian: base.loadUnaligned(fromByteOffset: position, as: UInt32.self))
+        unsafe UInt32(littleEndian: base.loadUnaligned(fromByteOffset: position, as: UInt32.self))
     }
 
     @inline(__always) private func write(_ token: OpcodeWalk.Token, to writer: inout JSONWriter) -> Bool {
         let position = Int(token.maker)
         switch byte(position) {
         case Opcode.shortBinUnicode.rawValue, Opcode.binUnicode.rawValue:
-            guard let text = text(token.maker) else { return false }
-            if writer.appendUnescapedString(text) { return true }
-            guard WTF8.isValid(text) else { return false }
-            writer.appendString(wtf8: text)
+            guard let text = unsafe text(token.maker) else { return false }
+            if unsafe writer.appendUnescapedString(text) { return true }
+            guard unsafe WTF8.isValid(text) else { return false }
+            unsafe writer.appendString(wtf8: text)
         case Opcode.none.rawValue: writer.append("null")
         case Opcode.newTrue.rawValue: writer.append("true")
         case Opcode.newFalse.rawValue: writer.append("false")
         case Opcode.binInt1.rawValue: writer.appendInteger(UInt64(byte(position &+ 1)))
         case Opcode.binInt2.rawValue:
-            let value = base.loadUnaligned(fromByteOffset: position &+ 1, as: UInt16.self)
+            let value = unsafe base.loadUnaligned(fromByteOffset: position &+ 1, as: UInt16.self)
             writer.appendInteger(UInt64(UInt16(littleEndian: value)))
         case Opcode.binInt.rawValue:
             writer.appendInteger(Int64(Int32(bitPattern: word32(position &+ 1))))
         case Opcode.long1.rawValue:
             let length = Int(byte(position &+ 1))
             guard length <= 8 else { return false }
-            let bytes = UnsafeRawBufferPointer(start: base + (position &+ 2), count: length)
-            writer.appendInteger(Int64(bitPattern: TwosComplement.word(bytes, length: length)))
+            let bytes = unsafe UnsafeRawBufferPointer(start: base + (position &+ 2), count: length)
+            unsafe writer.appendInteger(Int64(bitPattern: TwosComplement.word(bytes, length: length)))
         case Opcode.binFloat.rawValue:
-            let bits = base.loadUnaligned(fromByteOffset: position &+ 1, as: UInt64.self)
+            let bits = unsafe base.loadUnaligned(fromByteOffset: position &+ 1, as: UInt64.self)
             writer.appendFloat(Double(bitPattern: UInt64(bigEndian: bits)))
         case Opcode.emptyList.rawValue, Opcode.emptyTuple.rawValue: writer.append("[]")
         case Opcode.emptyDict.rawValue: writer.append("{}")

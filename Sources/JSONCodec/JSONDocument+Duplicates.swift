@@ -4,12 +4,12 @@ extension JSONDocument {
     /// Finds keys that stand several times in an object just closed: the first is linked to the last value, the others
     /// are marked. Linear in the object's width; the hash is seeded for each process, so that keys can't be chosen to collide.
     mutating func resolveDuplicates(in object: UInt32) {
-        let end = nodes.base[Int(object)].link
+        let end = unsafe nodes.base[Int(object)].link
         var width = 0
         var key = object + 1
         while key < end {
             width += 1
-            key = nodes.base[Int(key) + 1].link
+            key = unsafe nodes.base[Int(key) + 1].link
         }
         guard width > 1 else { return }
         var size = 32
@@ -20,44 +20,46 @@ extension JSONDocument {
         key = object + 1
         while key < end {
             var slot = hash(of: key) & (size - 1)
-            while keySlots.base[slot] != empty {
-                let earlier = keySlots.base[slot]
+            while unsafe keySlots.base[slot] != empty {
+                let earlier = unsafe keySlots.base[slot]
                 if hasSameText(earlier, key) {
                     supersede(key, by: earlier)
                     break
                 }
                 slot = (slot + 1) & (size - 1)
             }
-            if keySlots.base[slot] == empty { keySlots.base[slot] = key }
-            key = nodes.base[Int(key) + 1].link
+            if unsafe keySlots.base[slot] == empty { unsafe keySlots.base[slot] = key }
+            key = unsafe nodes.base[Int(key) + 1].link
         }
         if size > 1 << 16 { keySlots.shrink(to: 64) }
     }
 
     private func supersede(_ key: UInt32, by first: UInt32) {
-        nodes.base[Int(first)].link = key + 1
-        nodes.base[Int(key)].flags.insert(.isSuperseded)
+        unsafe nodes.base[Int(first)].link = key + 1
+        unsafe nodes.base[Int(key)].flags.insert(.isSuperseded)
     }
 
     private mutating func hash(of key: UInt32) -> Int {
-        let entry = nodes.base[Int(key)]
+        let entry = unsafe nodes.base[Int(key)]
         guard entry.flags.contains(.hasEscapes) else {
-            return Int(truncatingIfNeeded: keyHash.hash(of: bytes(of: entry)))
+            return unsafe Int(truncatingIfNeeded: keyHash.hash(of: bytes(of: entry)))
         }
         keyText.removeAll()
-        unescape(bytes(of: entry), into: &keyText)
-        return keyText.withUnsafeBytes { Int(truncatingIfNeeded: keyHash.hash(of: $0)) }
+        unsafe unescape(bytes(of: entry), into: &keyText)
+        return unsafe keyText.withUnsafeBytes { unsafe Int(truncatingIfNeeded: keyHash.hash(of: $0)) }
     }
 
     private mutating func hasSameText(_ left: UInt32, _ right: UInt32) -> Bool {
-        let (left, right) = (nodes.base[Int(left)], nodes.base[Int(right)])
+        let (left, right) = unsafe (nodes.base[Int(left)], nodes.base[Int(right)])
         guard left.flags.contains(.hasEscapes) || right.flags.contains(.hasEscapes) else {
-            return equalBytes(bytes(of: left), bytes(of: right))
+            return unsafe equalBytes(bytes(of: left), bytes(of: right))
         }
         keyText.removeAll()
         otherKeyText.removeAll()
-        unescape(bytes(of: left), into: &keyText)
-        unescape(bytes(of: right), into: &otherKeyText)
-        return keyText.withUnsafeBytes { left in otherKeyText.withUnsafeBytes { equalBytes(left, $0) } }
+        unsafe unescape(bytes(of: left), into: &keyText)
+        unsafe unescape(bytes(of: right), into: &otherKeyText)
+        return unsafe keyText.withUnsafeBytes { left in
+            unsafe otherKeyText.withUnsafeBytes { unsafe equalBytes(left, $0) }
+        }
     }
 }

@@ -11,13 +11,13 @@ extension JSONDocument {
         openContainers.shrink(to: 1 << 10)
         let limit = min(limits.maximumBytes, Int(Int32.max))
         guard bytes.count <= limit else { throw JSONError(.tooLong(limit: limit), at: limit) }
-        text = try utf8(bytes)
-        var scanner = JSONScanner(text: text, maximumIntegerCharacters: limits.maximumIntegerDigits)
+        unsafe text = try unsafe utf8(bytes)
+        var scanner = unsafe JSONScanner(text: text, maximumIntegerCharacters: limits.maximumIntegerDigits)
         do throws(JSONError) {
             let depth = try parseValues(&scanner)
             openContainers.reserve(depth * 2)
             scanner.skipWhitespace()
-            guard scanner.index == text.count else { throw JSONError(.trailingData, at: scanner.index) }
+            guard unsafe scanner.index == text.count else { throw JSONError(.trailingData, at: scanner.index) }
         } catch {
             nodes.shrink(to: 1 << 16)
             throw error
@@ -35,10 +35,10 @@ extension JSONDocument {
             scanner.skipWhitespace()
             let index = UInt32(truncatingIfNeeded: nodes.count)
             try append(try scanner.scanValue(index: index))
-            let kind = nodes.base[Int(index)].kind
+            let kind = unsafe nodes.base[Int(index)].kind
             var isComplete = true
             if kind == .array || kind == .object {
-                nodes.base[Int(index)].link = open
+                unsafe nodes.base[Int(index)].link = open
                 open = index
                 depth += 1
                 greatestDepth = max(greatestDepth, depth)
@@ -59,7 +59,7 @@ extension JSONDocument {
             while isComplete {
                 guard open != none else { return greatestDepth }
                 scanner.skipWhitespace()
-                let isArray = nodes.base[Int(open)].kind == .array
+                let isArray = unsafe nodes.base[Int(open)].kind == .array
                 let byte = scanner.peek()
                 if byte == UInt8(ascii: ",") {
                     scanner.index += 1
@@ -96,11 +96,11 @@ extension JSONDocument {
 
     /// Ends a container before the byte `end` and returns its parent.
     private mutating func close(_ container: UInt32, at end: Int) -> UInt32 {
-        let entry = nodes.base + Int(container)
-        let parent = entry.pointee.link
-        entry.pointee.link = UInt32(truncatingIfNeeded: nodes.count)
-        entry.pointee.length = UInt32(truncatingIfNeeded: end) - entry.pointee.offset
-        if entry.pointee.kind == .object { resolveDuplicates(in: container) }
+        let entry = unsafe nodes.base + Int(container)
+        let parent = unsafe entry.pointee.link
+        unsafe entry.pointee.link = UInt32(truncatingIfNeeded: nodes.count)
+        unsafe entry.pointee.length = unsafe UInt32(truncatingIfNeeded: end) - entry.pointee.offset
+        if unsafe entry.pointee.kind == .object { resolveDuplicates(in: container) }
         return parent
     }
 }

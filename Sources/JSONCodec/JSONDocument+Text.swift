@@ -3,13 +3,13 @@ import Bytes
 extension JSONDocument {
     /// True if a string or key has exactly these bytes, escapes resolved.
     func content(of entry: JSONTapeNode, equals other: UnsafeRawBufferPointer) -> Bool {
-        let content = bytes(of: entry)
-        guard entry.flags.contains(.hasEscapes) else { return equalBytes(content, other) }
+        let content = unsafe bytes(of: entry)
+        guard entry.flags.contains(.hasEscapes) else { return unsafe equalBytes(content, other) }
         // An escape always takes more bytes than its character.
         guard content.count > other.count else { return false }
         var unescaped = JSONWriter(capacity: content.count)
-        unescape(content, into: &unescaped)
-        return unescaped.withUnsafeBytes { equalBytes($0, other) }
+        unsafe unescape(content, into: &unescaped)
+        return unsafe unescaped.withUnsafeBytes { unsafe equalBytes($0, other) }
     }
 }
 
@@ -21,11 +21,11 @@ func unescape(_ content: UnsafeRawBufferPointer, into writer: inout JSONWriter, 
     var index = 0
     while index < content.count {
         var end = index
-        while end < content.count, content[end] != UInt8(ascii: "\\") { end &+= 1 }
-        let plain = UnsafeRawBufferPointer(rebasing: content[index..<end])
-        if isRespelled { writer.appendEscaped(wtf8: plain) } else { writer.append(raw: plain) }
+        while end < content.count, unsafe content[end] != UInt8(ascii: "\\") { end &+= 1 }
+        let plain = unsafe UnsafeRawBufferPointer(rebasing: content[index..<end])
+        if isRespelled { unsafe writer.appendEscaped(wtf8: plain) } else { unsafe writer.append(raw: plain) }
         guard end < content.count else { return }
-        let (scalar, length) = escapedScalar(content, at: end)
+        let (scalar, length) = unsafe escapedScalar(content, at: end)
         if isRespelled { writer.appendScalar(scalar) } else { writer.append(codePoint: scalar) }
         index = end &+ length
     }
@@ -34,21 +34,21 @@ func unescape(_ content: UnsafeRawBufferPointer, into writer: inout JSONWriter, 
 /// The code point of the escape at `index` and the escape's length. The scanner has checked that it is whole.
 func escapedScalar(_ content: UnsafeRawBufferPointer, at index: Int) -> (scalar: UInt32, length: Int) {
     guard index &+ 1 < content.count else { return (0xFFFD, 1) }
-    switch content[index &+ 1] {
+    switch unsafe content[index &+ 1] {
     case UInt8(ascii: "n"): return (0x0A, 2)
     case UInt8(ascii: "r"): return (0x0D, 2)
     case UInt8(ascii: "t"): return (0x09, 2)
     case UInt8(ascii: "b"): return (0x08, 2)
     case UInt8(ascii: "f"): return (0x0C, 2)
     case UInt8(ascii: "u"):
-        guard index &+ 6 <= content.count, let unit = hexadecimalUnit(content, at: index &+ 2) else {
+        guard index &+ 6 <= content.count, let unit = unsafe hexadecimalUnit(content, at: index &+ 2) else {
             return (0xFFFD, 2)
         }
-        guard unit & 0xFC00 == 0xD800, index &+ 12 <= content.count, content[index &+ 6] == UInt8(ascii: "\\"),
-            content[index &+ 7] == UInt8(ascii: "u"), let low = hexadecimalUnit(content, at: index &+ 8),
+        guard unit & 0xFC00 == 0xD800, index &+ 12 <= content.count, unsafe content[index &+ 6] == UInt8(ascii: "\\"),
+            unsafe content[index &+ 7] == UInt8(ascii: "u"), let low = unsafe hexadecimalUnit(content, at: index &+ 8),
             low & 0xFC00 == 0xDC00
         else { return (unit, 6) }
         return (0x1_0000 + (unit & 0x3FF) << 10 + (low & 0x3FF), 12)
-    default: return (UInt32(content[index &+ 1]), 2)
+    default: return unsafe (UInt32(content[index &+ 1]), 2)
     }
 }

@@ -33,24 +33,24 @@ extension JSONDocument {
         precondition(node.index < nodes.count, "a node of another text")
         // Pairs: an open container and, if it is an object, the key of the value that is being printed. `parse` has made
         // room for the deepest nesting.
-        let stack = openContainers.base
+        let stack = unsafe openContainers.base
         var depth = 0
         var current = node.index
         values: while true {
-            let entry = nodes.base[Int(current)]
+            let entry = unsafe nodes.base[Int(current)]
             let isEmpty = entry.link == current + 1
             switch entry.kind {
             case .array where !isEmpty:
                 writer.append(UInt8(ascii: "["))
-                stack[depth * 2] = current
+                unsafe stack[depth * 2] = current
                 depth += 1
                 current += 1
                 continue values
             case .object where !isEmpty && substitution.substitute(Node(index: current), in: self, to: &writer): break
             case .object where !isEmpty:
                 writer.append(UInt8(ascii: "{"))
-                stack[depth * 2] = current
-                stack[depth * 2 + 1] = current + 1
+                unsafe stack[depth * 2] = current
+                unsafe stack[depth * 2 + 1] = current + 1
                 depth += 1
                 current = writeKey(current + 1, to: &writer)
                 continue values
@@ -60,10 +60,10 @@ extension JSONDocument {
             }
             // The value is complete: go on with the next one, or close the containers that end with it.
             while depth > 0 {
-                let container = stack[depth * 2 - 2]
-                let end = nodes.base[Int(container)].link
-                if nodes.base[Int(container)].kind == .array {
-                    let next = nodes.base[Int(current)].link
+                let container = unsafe stack[depth * 2 - 2]
+                let end = unsafe nodes.base[Int(container)].link
+                if unsafe nodes.base[Int(container)].kind == .array {
+                    let next = unsafe nodes.base[Int(current)].link
                     if next < end {
                         writer.append(UInt8(ascii: ","))
                         current = next
@@ -71,10 +71,10 @@ extension JSONDocument {
                     }
                     writer.append(UInt8(ascii: "]"))
                 } else {
-                    let key = followingKey(stack[depth * 2 - 1], end: end)
+                    let key = unsafe followingKey(stack[depth * 2 - 1], end: end)
                     if key < end {
                         writer.append(UInt8(ascii: ","))
-                        stack[depth * 2 - 1] = key
+                        unsafe stack[depth * 2 - 1] = key
                         current = writeKey(key, to: &writer)
                         continue values
                     }
@@ -89,35 +89,37 @@ extension JSONDocument {
 
     /// Prints a key and its colon, returns the value's node.
     private func writeKey(_ key: UInt32, to writer: inout JSONWriter) -> UInt32 {
-        let entry = nodes.base[Int(key)]
+        let entry = unsafe nodes.base[Int(key)]
         writeString(entry, to: &writer)
         writer.append(UInt8(ascii: ":"))
         return entry.link
     }
 
     private func followingKey(_ key: UInt32, end: UInt32) -> UInt32 {
-        var next = nodes.base[Int(key) + 1].link
-        while next < end, nodes.base[Int(next)].flags.contains(.isSuperseded) { next = nodes.base[Int(next) + 1].link }
+        var next = unsafe nodes.base[Int(key) + 1].link
+        while next < end, unsafe nodes.base[Int(next)].flags.contains(.isSuperseded) {
+            next = unsafe nodes.base[Int(next) + 1].link
+        }
         return next
     }
 
     private func writeScalar(_ entry: JSONTapeNode, to writer: inout JSONWriter) {
         switch entry.kind {
         case .string: writeString(entry, to: &writer)
-        case _ where entry.flags.contains(.isCanonical): writer.append(raw: bytes(of: entry))
+        case _ where entry.flags.contains(.isCanonical): unsafe writer.append(raw: bytes(of: entry))
         case .integer: writer.append(UInt8(ascii: "0"))  // only -0 isn't spelled as Python would
-        default: writer.appendFloat(Double(json: bytes(of: entry)))
+        default: unsafe writer.appendFloat(Double(json: bytes(of: entry)))
         }
     }
 
     private func writeString(_ entry: JSONTapeNode, to writer: inout JSONWriter) {
-        let content = bytes(of: entry)
+        let content = unsafe bytes(of: entry)
         writer.reserve(content.count &+ 2)
         writer.append(UInt8(ascii: "\""))
         if entry.flags.contains(.isCanonical) {
-            writer.append(raw: content)
+            unsafe writer.append(raw: content)
         } else {
-            unescape(content, into: &writer, isRespelled: true)
+            unsafe unescape(content, into: &writer, isRespelled: true)
         }
         writer.append(UInt8(ascii: "\""))
     }

@@ -11,7 +11,7 @@ import Bytes
 ///
 /// The scratch memory is reused: one document per event loop serves all messages. Strings and numbers stay in the
 /// input, which must stay valid until the next `parse`. Nodes are valid as long.
-package struct JSONDocument: ~Copyable {
+@safe package struct JSONDocument: ~Copyable {
     /// The kind of a value. `NaN`, `Infinity` and `-Infinity` are floats.
     package enum Kind: UInt8, Sendable, BitwiseCopyable {
         case null, bool, integer, float, string, array, object
@@ -34,7 +34,7 @@ package struct JSONDocument: ~Copyable {
     var keyText = JSONWriter(capacity: 64)
     var otherKeyText = JSONWriter(capacity: 64)
     var transcoded = JSONWriter(capacity: 64)
-    var text = UnsafeRawBufferPointer(start: nil, count: 0)
+    var text = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
 
     package init(limits: JSONLimits = .init()) {
         self.limits = limits
@@ -55,37 +55,37 @@ package struct JSONDocument: ~Copyable {
     /// The value of an integer within 64 bits, nil otherwise. `-0` is 0.
     package func int64(_ node: Node) -> Int64? {
         let entry = self[node]
-        return entry.kind == .integer ? Int64(decimal: bytes(of: entry)) : nil
+        return unsafe entry.kind == .integer ? Int64(decimal: bytes(of: entry)) : nil
     }
 
     /// The value of a float or an integer, nil for other kinds. Beyond the range it is infinite, as in Python.
     package func double(_ node: Node) -> Double? {
         let entry = self[node]
         guard entry.kind == .float || entry.kind == .integer else { return nil }
-        return Double(json: bytes(of: entry))
+        return unsafe Double(json: bytes(of: entry))
     }
 
     /// A string's content as WTF-8, escapes resolved; nil for other kinds.
     package func byteString(_ node: Node) -> ByteString? {
         let entry = self[node]
         guard entry.kind == .string else { return nil }
-        if !entry.flags.contains(.hasEscapes) { return ByteString(bytes(of: entry)) }
+        if !entry.flags.contains(.hasEscapes) { return unsafe ByteString(bytes(of: entry)) }
         var content = JSONWriter(capacity: Int(entry.length))
-        unescape(bytes(of: entry), into: &content)
-        return content.withUnsafeBytes { ByteString($0) }
+        unsafe unescape(bytes(of: entry), into: &content)
+        return unsafe content.withUnsafeBytes { unsafe ByteString($0) }
     }
 
     /// A string's content in the input, if it has no escapes; nil otherwise.
     package func unescapedContent(of node: Node) -> UnsafeRawBufferPointer? {
         let entry = self[node]
-        return entry.kind == .string && !entry.flags.contains(.hasEscapes) ? bytes(of: entry) : nil
+        return unsafe entry.kind == .string && !entry.flags.contains(.hasEscapes) ? bytes(of: entry) : nil
     }
 
     /// True if the value is a string with exactly these bytes.
     package func isString(_ node: Node, equalTo literal: StaticString) -> Bool {
         let entry = self[node]
         return entry.kind == .string
-            && literal.withUTF8Buffer { content(of: entry, equals: UnsafeRawBufferPointer($0)) }
+            && literal.withUTF8Buffer { unsafe content(of: entry, equals: UnsafeRawBufferPointer($0)) }
     }
 
     /// Elements of an array, or members of an object, duplicates resolved; 0 for scalars. Takes linear time.
@@ -102,20 +102,20 @@ package struct JSONDocument: ~Copyable {
     /// The value's extent in the input (in its UTF-8 transcoding, if the input was UTF-16 or UTF-32), quotes included.
     package func source(of node: Node) -> UnsafeRawBufferPointer {
         let entry = self[node]
-        let bytes = bytes(of: entry)
-        guard entry.kind == .string else { return bytes }
+        let bytes = unsafe bytes(of: entry)
+        guard entry.kind == .string else { return unsafe bytes }
         let start = Int(entry.offset) - 1
-        return UnsafeRawBufferPointer(rebasing: text[start..<start + Int(entry.length) + 2])
+        return unsafe UnsafeRawBufferPointer(rebasing: text[start..<start + Int(entry.length) + 2])
     }
 
     subscript(node: Node) -> JSONTapeNode {
         precondition(node.index < nodes.count, "a node of another text")
-        return nodes.base[Int(node.index)]
+        return unsafe nodes.base[Int(node.index)]
     }
 
     func bytes(of entry: JSONTapeNode) -> UnsafeRawBufferPointer {
         let start = Int(entry.offset)
-        return UnsafeRawBufferPointer(rebasing: text[start..<start + Int(entry.length)])
+        return unsafe UnsafeRawBufferPointer(rebasing: text[start..<start + Int(entry.length)])
     }
 }
 

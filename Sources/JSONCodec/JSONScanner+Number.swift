@@ -8,11 +8,11 @@ extension JSONScanner {
     /// A number: `-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?`.
     mutating func scanNumber(index node: UInt32) throws(JSONError) -> JSONTapeNode {
         let start = index
-        if text[index] == UInt8(ascii: "-") { index &+= 1 }
+        if unsafe text[index] == UInt8(ascii: "-") { index &+= 1 }
         let firstDigit = index
         let integerDigits = skipDigits()
         guard integerDigits > 0 else { throw unexpected(.digit) }
-        if text[firstDigit] == UInt8(ascii: "0") { index = firstDigit &+ 1 }
+        if unsafe text[firstDigit] == UInt8(ascii: "0") { index = firstDigit &+ 1 }
         let next = peek()
         guard next == UInt8(ascii: ".") || next | 0x20 == UInt8(ascii: "e") else {
             return try integer(from: start, firstDigit: firstDigit, node: node)
@@ -32,9 +32,9 @@ extension JSONScanner {
         }
         // Up to 15 digits without an exponent or trailing zeros are the shortest spelling already, so they are copied.
         // A whole part of zero might need an exponent; those are rare enough to be printed anew.
-        let lastDigit = text[fractionEnd &- 1]
+        let lastDigit = unsafe text[fractionEnd &- 1]
         isPlain =
-            isPlain && fractionEnd &- firstDigit <= 16
+            unsafe isPlain && fractionEnd &- firstDigit <= 16
             && (lastDigit != UInt8(ascii: "0") || fractionEnd &- fractionStart == 1)
             && (text[firstDigit] != UInt8(ascii: "0") || fractionEnd &- fractionStart <= 3)
         return makeNode(
@@ -46,17 +46,19 @@ extension JSONScanner {
         guard length <= maximumIntegerCharacters else {
             throw JSONError(.integerTooLong(characters: length, limit: maximumIntegerCharacters), at: start)
         }
-        let isNegativeZero = start != firstDigit && text[firstDigit] == UInt8(ascii: "0")
+        let isNegativeZero = unsafe start != firstDigit && text[firstDigit] == UInt8(ascii: "0")
         return makeNode(
             .integer, isNegativeZero ? [] : [.isCanonical], link: node &+ 1, from: start, length: length)
     }
 
     private mutating func skipDigits() -> Int {
         let start = index
-        while text.count &- index >= 8, Self.areDigits(text.loadUnaligned(fromByteOffset: index, as: UInt64.self)) {
+        while unsafe text.count &- index >= 8,
+            unsafe Self.areDigits(text.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+        {
             index &+= 8
         }
-        while index < text.count, text[index] &- UInt8(ascii: "0") < 10 { index &+= 1 }
+        while unsafe index < text.count, unsafe text[index] &- UInt8(ascii: "0") < 10 { index &+= 1 }
         return index &- start
     }
 
@@ -70,9 +72,9 @@ extension JSONScanner {
 extension Int64 {
     /// A decimal integer as the scanner passed it, nil if it doesn't fit.
     init?(decimal text: UnsafeRawBufferPointer) {
-        let isNegative = text.first == UInt8(ascii: "-")
+        let isNegative = unsafe text.first == UInt8(ascii: "-")
         var value: Int64 = 0
-        for byte in text[(isNegative ? 1 : 0)...] {
+        for unsafebyte in unsafe text[(isNegative ? 1 : 0)...] {
             let digit = Int64(byte &- UInt8(ascii: "0"))
             let (product, first) = value.multipliedReportingOverflow(by: 10)
             let (sum, second) = product.addingReportingOverflow(isNegative ? -digit : digit)
@@ -86,14 +88,14 @@ extension Int64 {
 extension Double {
     /// A number as the scanner passed it, correctly rounded.
     init(json text: UnsafeRawBufferPointer) {
-        if let exact = Double(shortJSON: text) {
+        if let exact = unsafe Double(shortJSON: text) {
             self = exact
         } else {
-            self = withUnsafeTemporaryAllocation(of: CChar.self, capacity: text.count + 1) { copy in
-                for index in text.indices { copy[index] = CChar(bitPattern: text[index]) }
-                copy[text.count] = 0
+            self = unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: text.count + 1) { copy in
+                for index in text.indices { unsafe copy[index] = unsafe CChar(bitPattern: text[index]) }
+                unsafe copy[text.count] = 0
                 // Reads NaN and Infinity too. The process never calls setlocale, so the point is a point.
-                return copy.baseAddress.map { strtod($0, nil) } ?? .nan
+                return unsafe copy.baseAddress.map { unsafe strtod($0, nil) } ?? .nan
             }
         }
     }
@@ -104,7 +106,7 @@ extension Double {
         var digits = 0
         var scale = 0
         var isFraction = false
-        for byte in text {
+        for unsafebyte in unsafe text {
             switch byte {
             case UInt8(ascii: "0")...UInt8(ascii: "9"):
                 mantissa = mantissa &* 10 &+ UInt64(byte &- UInt8(ascii: "0"))
@@ -119,6 +121,6 @@ extension Double {
         var power = 1.0
         for _ in 0..<scale { power *= 10 }
         let magnitude = Double(mantissa) / power
-        self = text.first == UInt8(ascii: "-") ? -magnitude : magnitude
+        self = unsafe text.first == UInt8(ascii: "-") ? -magnitude : magnitude
     }
 }

@@ -1,17 +1,17 @@
 import Bytes
 
 /// Reads single tokens; every access is checked against the end of the text.
-struct JSONScanner {
+@safe struct JSONScanner {
     let text: UnsafeRawBufferPointer
     let maximumIntegerCharacters: Int
     var index = 0
 
     /// The byte at the cursor; 0, which starts no token, at the end.
-    func peek() -> UInt8 { index < text.count ? text[index] : 0 }
+    func peek() -> UInt8 { unsafe index < text.count ? text[index] : 0 }
 
     mutating func skipWhitespace() {
-        while index < text.count {
-            let byte = text[index]
+        while unsafe index < text.count {
+            let byte = unsafe text[index]
             guard byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 else { return }
             index &+= 1
         }
@@ -19,7 +19,7 @@ struct JSONScanner {
 
     /// The error for a byte that the grammar doesn't allow here.
     func unexpected(_ expected: JSONError.Expectation) -> JSONError {
-        index < text.count
+        unsafe index < text.count
             ? JSONError(.unexpectedByte(text[index], expected: expected), at: index) : JSONError(.endOfText, at: index)
     }
 
@@ -35,7 +35,7 @@ struct JSONScanner {
         case UInt8(ascii: "N"): return try scanWord("NaN", .float, [], index: node)
         case UInt8(ascii: "I"): return try scanWord("Infinity", .float, [], index: node)
         case UInt8(ascii: "-"):
-            if index + 1 < text.count, text[index + 1] == UInt8(ascii: "I") {
+            if unsafe index + 1 < text.count, unsafe text[index + 1] == UInt8(ascii: "I") {
                 return try scanWord("-Infinity", .float, [], index: node)
             }
             return try scanNumber(index: node)
@@ -50,9 +50,9 @@ struct JSONScanner {
         let start = index
         var flags: JSONTapeNode.Flags = [.isCanonical]
         while true {
-            index &+= unescapedRunLength(text, from: index)
-            guard index < text.count else { throw JSONError(.endOfText, at: index) }
-            let byte = text[index]
+            unsafe index &+= unescapedRunLength(text, from: index)
+            guard unsafe index < text.count else { throw JSONError(.endOfText, at: index) }
+            let byte = unsafe text[index]
             switch byte {
             case UInt8(ascii: "\""):
                 let length = index &- start
@@ -75,14 +75,14 @@ struct JSONScanner {
             index &+= 1  // DEL, which may stand raw but isn't printed so
             return
         }
-        guard let (_, length) = WTF8.scalar(in: text, at: index) else { throw JSONError(.badUTF8, at: index) }
+        guard let (_, length) = unsafe WTF8.scalar(in: text, at: index) else { throw JSONError(.badUTF8, at: index) }
         index &+= length
     }
 
     /// Passes an escape. Returns true if Python would print the character so.
     private mutating func scanEscape() throws(JSONError) -> Bool {
-        guard index &+ 1 < text.count else { throw JSONError(.endOfText, at: text.count) }
-        switch text[index &+ 1] {
+        guard unsafe index &+ 1 < text.count else { throw unsafe JSONError(.endOfText, at: text.count) }
+        switch unsafe text[index &+ 1] {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "n"), UInt8(ascii: "r"), UInt8(ascii: "t"),
             UInt8(ascii: "b"), UInt8(ascii: "f"):
             index &+= 2
@@ -91,10 +91,14 @@ struct JSONScanner {
             index &+= 2
             return false
         case UInt8(ascii: "u"):
-            guard index &+ 6 <= text.count else { throw JSONError(.endOfText, at: text.count) }
-            guard let unit = hexadecimalUnit(text, at: index &+ 2) else { throw JSONError(.badEscape, at: index) }
+            guard unsafe index &+ 6 <= text.count else { throw unsafe JSONError(.endOfText, at: text.count) }
+            guard let unit = unsafe hexadecimalUnit(text, at: index &+ 2) else {
+                throw JSONError(.badEscape, at: index)
+            }
             var isCanonical = !(0x20...0x7E).contains(unit) && !(0x08...0x0D).contains(unit) || unit == 0x0B
-            for position in index &+ 2..<index &+ 6 where (0x41...0x46).contains(text[position]) { isCanonical = false }
+            for position in index &+ 2..<index &+ 6 where unsafe (0x41...0x46).contains(text[position]) {
+                isCanonical = false
+            }
             index &+= 6
             return isCanonical
         default: throw JSONError(.badEscape, at: index)
@@ -112,11 +116,11 @@ struct JSONScanner {
         let start = index
         let length = word.utf8CodeUnitCount
         let mismatch = word.withUTF8Buffer { word -> Int? in
-            word.indices.first { start + $0 >= text.count || text[start + $0] != word[$0] }
+            word.indices.first { unsafe start + $0 >= text.count || text[start + $0] != word[$0] }
         }
         if let mismatch {
             index = start + mismatch
-            if index < text.count { index = start }
+            if unsafe index < text.count { index = start }
             throw unexpected(.value)
         }
         index += length
@@ -136,7 +140,7 @@ struct JSONScanner {
 func hexadecimalUnit(_ text: UnsafeRawBufferPointer, at index: Int) -> UInt32? {
     var unit: UInt32 = 0
     for position in index..<index &+ 4 {
-        guard let digit = text[position].hexadecimalValue else { return nil }
+        guard let digit = unsafe text[position].hexadecimalValue else { return nil }
         unit = unit << 4 | UInt32(digit)
     }
     return unit

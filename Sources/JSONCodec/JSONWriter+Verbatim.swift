@@ -12,10 +12,12 @@ extension JSONWriter {
         guard text.count < min(limits.maximumNodes, Int(Int32.max)) else { return false }
         let start = count
         reserve(text.count)
-        let isCopied = withUnsafeTemporaryAllocation(of: VerbatimCopy.Key.self, capacity: VerbatimCopy.maximumKeys) {
+        let isCopied = unsafe withUnsafeTemporaryAllocation(
+            of: VerbatimCopy.Key.self, capacity: VerbatimCopy.maximumKeys
+        ) {
             keys in
-            withUnsafeTemporaryAllocation(of: Int32.self, capacity: VerbatimCopy.maximumDepth) { open in
-                var copy = VerbatimCopy(text: text, limits: limits, keys: keys, open: open)
+            unsafe withUnsafeTemporaryAllocation(of: Int32.self, capacity: VerbatimCopy.maximumDepth) { open in
+                var copy = unsafe VerbatimCopy(text: text, limits: limits, keys: keys, open: open)
                 return copy.copyValue(to: &self)
             }
         }
@@ -25,7 +27,7 @@ extension JSONWriter {
 }
 
 /// Copies one value, token by token.
-private struct VerbatimCopy {
+@safe private struct VerbatimCopy {
     struct Key {
         let start: Int32
         let count: Int32
@@ -51,9 +53,9 @@ private struct VerbatimCopy {
         text: UnsafeRawBufferPointer, limits: JSONLimits, keys: UnsafeMutableBufferPointer<Key>,
         open: UnsafeMutableBufferPointer<Int32>
     ) {
-        scanner = JSONScanner(text: text, maximumIntegerCharacters: limits.maximumIntegerDigits)
-        self.keys = keys
-        self.open = open
+        scanner = unsafe JSONScanner(text: text, maximumIntegerCharacters: limits.maximumIntegerDigits)
+        unsafe self.keys = unsafe keys
+        unsafe self.open = unsafe open
         // The value is part of an object.
         maximumDepth = min(Self.maximumDepth, limits.maximumDepth - 1)
     }
@@ -66,7 +68,7 @@ private struct VerbatimCopy {
             case .array, .object:
                 let isObject = token.kind == .object
                 guard depth < maximumDepth else { return false }
-                open[depth] = isObject ? Int32(truncatingIfNeeded: keyCount) : -1
+                unsafe open[depth] = isObject ? Int32(truncatingIfNeeded: keyCount) : -1
                 depth &+= 1
                 skipSpace(&writer)
                 if scanner.peek() == (isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) { break }
@@ -79,9 +81,9 @@ private struct VerbatimCopy {
                 skipSpace(&writer)
                 guard depth > 0 else {
                     copy(to: &writer)
-                    return scanner.index == scanner.text.count
+                    return unsafe scanner.index == scanner.text.count
                 }
-                let isObject = open[depth &- 1] >= 0
+                let isObject = unsafe open[depth &- 1] >= 0
                 let next = scanner.peek()
                 if next == UInt8(ascii: ",") {
                     // Not behind an opening bracket, which is followed by a value, a key or its like.
@@ -91,7 +93,7 @@ private struct VerbatimCopy {
                 }
                 guard next == (isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) else { return false }
                 scanner.index &+= 1
-                if isObject { keyCount = Int(open[depth &- 1]) }
+                if isObject { keyCount = unsafe Int(open[depth &- 1]) }
                 depth &-= 1
             }
         }
@@ -103,19 +105,19 @@ private struct VerbatimCopy {
         guard scanner.peek() == UInt8(ascii: "\""), let token = try? scanner.scanString(index: 0),
             token.flags.contains(.isCanonical), keyCount < Self.maximumKeys
         else { return false }
-        let first = Int(open[depth &- 1])
+        let first = unsafe Int(open[depth &- 1])
         guard keyCount &- first < Self.maximumKeysOfObject else { return false }
-        for place in first..<keyCount where keys[place].count == Int32(truncatingIfNeeded: token.length) {
-            let (other, this) = (Int(keys[place].start), Int(token.offset))
+        for place in first..<keyCount where unsafe keys[place].count == Int32(truncatingIfNeeded: token.length) {
+            let (other, this) = unsafe (Int(keys[place].start), Int(token.offset))
             let count = Int(token.length)
-            if equalBytes(
+            if unsafe equalBytes(
                 UnsafeRawBufferPointer(rebasing: scanner.text[other..<other &+ count]),
                 UnsafeRawBufferPointer(rebasing: scanner.text[this..<this &+ count]))
             {
                 return false
             }
         }
-        keys[keyCount] = Key(
+        unsafe keys[keyCount] = Key(
             start: Int32(truncatingIfNeeded: token.offset), count: Int32(truncatingIfNeeded: token.length))
         keyCount &+= 1
         skipSpace(&writer)
@@ -133,7 +135,7 @@ private struct VerbatimCopy {
     }
 
     private mutating func copy(to writer: inout JSONWriter) {
-        writer.append(raw: UnsafeRawBufferPointer(rebasing: scanner.text[unwritten..<scanner.index]))
+        unsafe writer.append(raw: UnsafeRawBufferPointer(rebasing: scanner.text[unwritten..<scanner.index]))
         unwritten = scanner.index
     }
 }

@@ -12,15 +12,15 @@ enum HostIDFinder {
 
     /// The 32 hexadecimal digits that follow `host_id`, in a pickle of any protocol or in JSON; nil without them.
     static func hostID(in payload: UnsafeRawBufferPointer) -> ByteString? {
-        hostID(in: payload.suffix(reach)) ?? hostID(in: payload.prefix(reach))
+        unsafe hostID(in: payload.suffix(reach)) ?? hostID(in: payload.prefix(reach))
     }
 
     private static func hostID(in part: Slice<UnsafeRawBufferPointer>) -> ByteString? {
-        guard part.count >= key.count else { return nil }
-        var start = part.endIndex - key.count
-        while start >= part.startIndex {
-            if part[start..<start + key.count].elementsEqual(key) {
-                if let digits = digits(in: part[(start + key.count)...].prefix(64)) { return digits }
+        guard unsafe part.count >= key.count else { return nil }
+        var start = unsafe part.endIndex - key.count
+        while unsafe start >= part.startIndex {
+            if unsafe part[start..<start + key.count].elementsEqual(key) {
+                if let digits = unsafe digits(in: part[(start + key.count)...].prefix(64)) { return digits }
             }
             start -= 1
         }
@@ -30,7 +30,7 @@ enum HostIDFinder {
     /// The first run of that many digits, without an opcode before it whose letter is a digit too.
     private static func digits(in part: Slice<UnsafeRawBufferPointer>) -> ByteString? {
         var run: [UInt8] = []
-        for byte in part {
+        for unsafebyte in unsafe part {
             if isHexadecimal(byte) {
                 run.append(byte)
             } else if run.count >= digitCount {

@@ -22,10 +22,10 @@ extension JSONWriter {
     ///   - attachments: the bytes, in the order of the placeholders' numbers.
     package mutating func appendData(list: UnsafeRawBufferPointer, attachments: [[UInt8]]) {
         if !attachments.isEmpty { append("[") }
-        append(raw: list)
+        unsafe append(raw: list)
         for attachment in attachments {
             append(",\"")
-            attachment.withUnsafeBytes { appendBase64($0) }
+            unsafe attachment.withUnsafeBytes { unsafe appendBase64($0) }
             append("\"")
         }
         if attachments.isEmpty { append(",\"binary\":false") } else { append("],\"binary\":true") }

@@ -49,10 +49,10 @@ enum MessageKey {
     init?(_ bytes: UnsafeRawBufferPointer) {
         // Every message has nine keys: words instead of bytes, after the length has been compared.
         func matches(_ literal: StaticString) -> Bool {
-            let key = UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount)
+            let key = unsafe UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount)
             guard key.count == bytes.count else { return false }
-            guard key.count >= 4 else { return key.elementsEqual(bytes) }
-            return Self.word(key, 0) == Self.word(bytes, 0)
+            guard key.count >= 4 else { return unsafe key.elementsEqual(bytes) }
+            return unsafe Self.word(key, 0) == Self.word(bytes, 0)
                 && Self.word(key, key.count &- 4) == Self.word(bytes, key.count &- 4)
                 && (key.count <= 8 || Self.word(key, 4) == Self.word(bytes, 4))
         }
@@ -74,7 +74,7 @@ enum MessageKey {
     }
 
     private static func word(_ bytes: UnsafeRawBufferPointer, _ offset: Int) -> UInt32 {
-        bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+        unsafe bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
     }
 }
 
@@ -131,16 +131,16 @@ extension JSONDocument: MessageDocument {
 
     func text(_ node: Node) -> ByteString? { byteString(node) }
 
-    func unescapedText(_ node: Node) -> UnsafeRawBufferPointer? { unescapedContent(of: node) }
+    func unescapedText(_ node: Node) -> UnsafeRawBufferPointer? { unsafe unescapedContent(of: node) }
 
     func isText(_ node: Node, equalTo bytes: ByteString) -> Bool {
-        guard let content = unescapedContent(of: node) else { return byteString(node) == bytes }
-        return bytes.hasBytes(content)
+        guard let content = unsafe unescapedContent(of: node) else { return byteString(node) == bytes }
+        return unsafe bytes.hasBytes(content)
     }
 
     func key(_ node: Node) -> MessageKey? {
-        if let content = unescapedContent(of: node) { return MessageKey(content) }
-        return byteString(node)?.withUnsafeBytes { MessageKey($0) }
+        if let content = unsafe unescapedContent(of: node) { return unsafe MessageKey(content) }
+        return unsafe byteString(node)?.withUnsafeBytes { unsafe MessageKey($0) }
     }
 
     func items(of node: Node) -> Elements { elements(of: node) }
@@ -154,7 +154,7 @@ extension JSONDocument: MessageDocument {
         case .null: return false
         case .bool: return bool(node) == true
         case .integer, .float: return double(node) != 0
-        case .string: return source(of: node).count > 2
+        case .string: return unsafe source(of: node).count > 2
         case .array:
             var items = elements(of: node)
             return items.next() != nil
@@ -195,25 +195,31 @@ extension PickleDocument: MessageDocument {
     /// A str, or a Python 2 str whatever its bytes: rooms are compared bytewise, so what isn't UTF-8 matches nobody.
     func text(_ node: Node) -> ByteString? {
         let node = content(of: node)
-        guard kind(of: node) == .str || kind(of: node) == .byteString, let bytes = bytes(of: node) else { return nil }
-        return ByteString(bytes)
+        guard kind(of: node) == .str || kind(of: node) == .byteString, let bytes = unsafe bytes(of: node) else {
+            return nil
+        }
+        return unsafe ByteString(bytes)
     }
 
     func unescapedText(_ node: Node) -> UnsafeRawBufferPointer? {
         let node = content(of: node)
         guard kind(of: node) == .str || kind(of: node) == .byteString else { return nil }
-        return bytes(of: node)
+        return unsafe bytes(of: node)
     }
 
     func isText(_ node: Node, equalTo other: ByteString) -> Bool {
         let node = content(of: node)
-        guard kind(of: node) == .str || kind(of: node) == .byteString, let bytes = bytes(of: node) else { return false }
-        return other.hasBytes(bytes)
+        guard kind(of: node) == .str || kind(of: node) == .byteString, let bytes = unsafe bytes(of: node) else {
+            return false
+        }
+        return unsafe other.hasBytes(bytes)
     }
 
     func key(_ node: Node) -> MessageKey? {
-        guard kind(of: node) == .str || kind(of: node) == .byteString, let bytes = bytes(of: node) else { return nil }
-        return MessageKey(bytes)
+        guard kind(of: node) == .str || kind(of: node) == .byteString, let bytes = unsafe bytes(of: node) else {
+            return nil
+        }
+        return unsafe MessageKey(bytes)
     }
 
     func items(of node: Node) -> Cursor { tupleElements(of: node) ?? elements(of: content(of: node)) }

@@ -37,11 +37,11 @@ package final class MessageInspector {
 
     /// Reads a payload, whose bytes must stay valid until the next call.
     package func inspect(_ payload: UnsafeRawBufferPointer) -> Inspection {
-        let isJSON = payload.first.map { PubSubMessageDecoder.isJSON($0) } ?? false
+        let isJSON = unsafe payload.first.map { PubSubMessageDecoder.isJSON($0) } ?? false
         var dialect: Dialect? = isJSON ? nil : .pickle
         var dropReason: String?
         do throws(PubSubMessageError) {
-            switch try decoder.decodeWhole(payload, includingOwn: true) {
+            switch try unsafe decoder.decodeWhole(payload, includingOwn: true) {
             case .emit(let emit): dialect = emit.dialect
             case .ignored(let reason) where reason != .callbackOfAnotherHost && reason != .canaryOfAnotherHost:
                 dropReason = reason.rawValue
@@ -56,9 +56,9 @@ package final class MessageInspector {
             default: dropReason = error.description
             }
         }
-        var summary = isJSON ? MessageSummary(of: decoder.json) : MessageSummary(of: decoder.pickle)
+        var summary = unsafe isJSON ? MessageSummary(of: decoder.json) : MessageSummary(of: decoder.pickle)
         summary.dialect = dialect
-        return Inspection(
+        return unsafe Inspection(
             format: isJSON ? .json : .pickle,
             wireFormat: isJSON ? .json(dialect) : .pickle(protocolVersion: Self.protocolVersion(of: payload)),
             summary: summary, dropReason: dropReason, mistakes: decoder.mistakes)
@@ -67,18 +67,20 @@ package final class MessageInspector {
     /// The protocol of a pickle: what PROTO says, which protocols 0 and 1 don't have. Those two are told apart by their
     /// first opcode: protocol 0 builds a message with MARK and DICT, protocol 1 with EMPTY_DICT.
     private static func protocolVersion(of payload: UnsafeRawBufferPointer) -> Int {
-        guard payload.count > 1, payload[0] == 0x80 else { return payload.first == UInt8(ascii: "}") ? 1 : 0 }
-        return Int(payload[1])
+        guard payload.count > 1, unsafe payload[0] == 0x80 else {
+            return unsafe payload.first == UInt8(ascii: "}") ? 1 : 0
+        }
+        return unsafe Int(payload[1])
     }
 
     /// Calls `body` with the pickle inspected last.
     package func withPickle<R>(_ body: (borrowing PickleDocument) throws -> R) rethrows -> R {
-        try body(decoder.pickle)
+        try unsafe body(decoder.pickle)
     }
 
     /// Calls `body` with the JSON text inspected last.
     package func withJSON<R>(_ body: (borrowing JSONDocument) throws -> R) rethrows -> R {
-        try body(decoder.json)
+        try unsafe body(decoder.json)
     }
 }
 

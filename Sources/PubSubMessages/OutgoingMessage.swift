@@ -120,7 +120,7 @@ extension JSONWriter {
         case .bool(let bool): if bool { append("true") } else { append("false") }
         case .integer(let integer): appendInteger(integer)
         case .float(let float): appendFloat(float)
-        case .text(let text): text.withUnsafeBytes { appendString(wtf8: $0) }
+        case .text(let text): unsafe text.withUnsafeBytes { unsafe appendString(wtf8: $0) }
         case .list(let values), .tuple(let values):
             append("[")
             for (index, value) in values.enumerated() {

@@ -46,8 +46,8 @@ extension PickleWriter {
             if let integer = document.int64(node) {
                 append(integer)
             } else {
-                DecimalInteger.twosComplement(document.source(of: node)).withUnsafeBytes {
-                    appendInteger(twosComplement: $0)
+                unsafe DecimalInteger.twosComplement(document.source(of: node)).withUnsafeBytes {
+                    unsafe appendInteger(twosComplement: $0)
                 }
             }
         case .float: append(document.double(node) ?? .nan)
@@ -61,7 +61,7 @@ extension PickleWriter {
                 return .dict(document.members(of: node))
             }
             if number >= 0, number < attachments.count {
-                attachments[Int(number)].withUnsafeBytes { appendBytes($0) }
+                unsafe attachments[Int(number)].withUnsafeBytes { unsafe appendBytes($0) }
             } else {
                 isComplete = false
                 appendNone()
@@ -109,9 +109,9 @@ private enum JSONContainer {
 package enum DecimalInteger {
     /// Minimal little-endian two's complement. Quadratic; the JSON parser bounds the digits.
     package static func twosComplement(_ text: UnsafeRawBufferPointer) -> [UInt8] {
-        let isNegative = text.first == UInt8(ascii: "-")
+        let isNegative = unsafe text.first == UInt8(ascii: "-")
         var bytes: [UInt8] = [0]
-        for digit in text[(isNegative ? 1 : 0)...] {
+        for unsafedigit in unsafe text[(isNegative ? 1 : 0)...] {
             var carry = UInt32(digit &- UInt8(ascii: "0"))
             for index in bytes.indices {
                 carry += UInt32(bytes[index]) * 10

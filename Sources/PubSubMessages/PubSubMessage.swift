@@ -98,16 +98,16 @@ package struct EventBody: Hashable, Sendable {
     }
 
     package init(_ event: EncodedEvent) {
-        self.init(json: Array(event.json), attachments: event.attachments)
+        unsafe self.init(json: Array(event.json), attachments: event.attachments)
     }
 
     package func withEncodedEvent<R>(_ body: (EncodedEvent) -> R) -> R {
-        json.withUnsafeBytes { body(EncodedEvent(json: $0, attachments: attachments)) }
+        unsafe json.withUnsafeBytes { unsafe body(EncodedEvent(json: $0, attachments: attachments)) }
     }
 }
 
 /// An `EventBody` whose JSON stands where its decoder wrote it, until that decoder is used again.
-package struct EncodedEvent {
+@safe package struct EncodedEvent {
     package let json: UnsafeRawBufferPointer
     package let attachments: [[UInt8]]
 }

@@ -20,15 +20,15 @@ extension PubSubMessageDecoder {
 
     /// The same, without a copy of what was written.
     package func encodeEventInPlace() throws(PubSubMessageError) -> EncodedEvent {
-        writer.removeAll()
-        switch content {
+        unsafe writer.removeAll()
+        switch unsafe content {
         case .none: throw PubSubMessageError(.nothingDecoded)
         case .located(let payload, let isArgumentList):
-            if fastLane.writeEvent(isArgumentList: isArgumentList, to: &writer) {
-                return EncodedEvent(json: writer.withUnsafeBytes { $0 }, attachments: [])
+            if unsafe fastLane.writeEvent(isArgumentList: isArgumentList, to: &writer) {
+                return unsafe EncodedEvent(json: writer.withUnsafeBytes { unsafe $0 }, attachments: [])
             }
             let sender = senderHostID
-            do throws(PubSubMessageError) { _ = try decodeWhole(payload, includingOwn: true) } catch {
+            do throws(PubSubMessageError) { _ = try unsafe decodeWhole(payload, includingOwn: true) } catch {
                 throw PubSubMessageError(error.cause, hostID: error.hostID ?? sender)
             }
             return try encodeEventInPlace()
@@ -48,25 +48,25 @@ extension PubSubMessageDecoder {
         // text; what isn't is an error, since any guess would deliver garbage.
         policy.python2Text = .utf8
         do throws(PickleJSONError) {
-            writer.append(UInt8(ascii: "["))
-            try pickle.writeJSON(event, to: &writer, attachments: &attachments, policy: policy)
-            if var arguments = pickle.tupleElements(of: data) {
-                while let argument = arguments.next(in: pickle) {
-                    writer.append(UInt8(ascii: ","))
-                    try pickle.writeJSON(argument, to: &writer, attachments: &attachments, policy: policy)
+            unsafe writer.append(UInt8(ascii: "["))
+            try unsafe pickle.writeJSON(event, to: &writer, attachments: &attachments, policy: policy)
+            if var arguments = unsafe pickle.tupleElements(of: data) {
+                while let argument = unsafe arguments.next(in: pickle) {
+                    unsafe writer.append(UInt8(ascii: ","))
+                    try unsafe pickle.writeJSON(argument, to: &writer, attachments: &attachments, policy: policy)
                 }
-            } else if pickle.kind(of: data) != .none {
-                writer.append(UInt8(ascii: ","))
-                try pickle.writeJSON(data, to: &writer, attachments: &attachments, policy: policy)
+            } else if unsafe pickle.kind(of: data) != .none {
+                unsafe writer.append(UInt8(ascii: ","))
+                try unsafe pickle.writeJSON(data, to: &writer, attachments: &attachments, policy: policy)
             }
-            writer.append(UInt8(ascii: "]"))
+            unsafe writer.append(UInt8(ascii: "]"))
         } catch {
             throw PubSubMessageError(.unserializable(error), hostID: senderHostID)
         }
         note(attachments: attachments.count)
-        return EncodedEvent(
-            json: writer.withUnsafeBytes { $0 },
-            attachments: attachments.map { node in pickle.bytes(of: node).map(Array.init) ?? [] })
+        return unsafe EncodedEvent(
+            json: writer.withUnsafeBytes { unsafe $0 },
+            attachments: attachments.map { node in unsafe pickle.bytes(of: node).map(Array.init) ?? [] })
     }
 
     private func encodeJSON(
@@ -75,7 +75,7 @@ extension PubSubMessageDecoder {
         var structure = data
         var received: [[UInt8]] = []
         if isBinary {
-            var elements = json.elements(of: data)
+            var elements = unsafe json.elements(of: data)
             guard let first = elements.next() else {
                 throw PubSubMessageError(.binaryWithoutAttachments, hostID: senderHostID)
             }
@@ -83,39 +83,41 @@ extension PubSubMessageDecoder {
             while let element = elements.next() { received.append(try attachment(element)) }
         }
         var placeholders = PlaceholderWriter(received: received)
-        writer.append(UInt8(ascii: "["))
-        json.write(event, to: &writer)
+        unsafe writer.append(UInt8(ascii: "["))
+        unsafe json.write(event, to: &writer)
         for argument in arguments(of: structure, isArgumentList: isArgumentList) {
-            writer.append(UInt8(ascii: ","))
+            unsafe writer.append(UInt8(ascii: ","))
             if isBinary {
-                json.write(argument, to: &writer, substituting: &placeholders)
+                unsafe json.write(argument, to: &writer, substituting: &placeholders)
             } else {
-                json.write(argument, to: &writer)
+                unsafe json.write(argument, to: &writer)
             }
         }
-        writer.append(UInt8(ascii: "]"))
+        unsafe writer.append(UInt8(ascii: "]"))
         note(attachments: placeholders.sent.count)
         if placeholders.isOutOfRange { throw PubSubMessageError(.placeholderOutOfRange, hostID: senderHostID) }
-        return EncodedEvent(json: writer.withUnsafeBytes { $0 }, attachments: placeholders.sent)
+        return unsafe EncodedEvent(json: writer.withUnsafeBytes { unsafe $0 }, attachments: placeholders.sent)
     }
 
     private func arguments(of data: JSONDocument.Node, isArgumentList: Bool) -> JSONArguments {
-        if isArgumentList, json.kind(of: data) == .array {
-            var elements = json.elements(of: data)
+        if isArgumentList, unsafe json.kind(of: data) == .array {
+            var elements = unsafe json.elements(of: data)
             if let only = elements.next(), elements.next() == nil {
-                return json.kind(of: only) == .null ? .none : .one(only)
+                return unsafe json.kind(of: only) == .null ? .none : .one(only)
             }
-            return .these(json.elements(of: data))
+            return unsafe .these(json.elements(of: data))
         }
-        return json.kind(of: data) == .null ? .none : .one(data)
+        return unsafe json.kind(of: data) == .null ? .none : .one(data)
     }
 
     private func attachment(_ node: JSONDocument.Node) throws(PubSubMessageError) -> [UInt8] {
         let decoded: [UInt8]??
-        if let content = json.unescapedContent(of: node) {
-            decoded = Base64.decode(content, .python)
+        if let content = unsafe json.unescapedContent(of: node) {
+            decoded = unsafe Base64.decode(content, .python)
         } else {
-            decoded = json.byteString(node).map { text in text.withUnsafeBytes { Base64.decode($0, .python) } }
+            decoded = unsafe json.byteString(node).map { text in
+                unsafe text.withUnsafeBytes { unsafe Base64.decode($0, .python) }
+            }
         }
         guard let decoded else { throw PubSubMessageError(.attachmentNotText, hostID: senderHostID) }
         guard let bytes = decoded else { throw PubSubMessageError(.attachmentNotBase64, hostID: senderHostID) }

@@ -7,26 +7,28 @@ extension PubSubMessageDecoder {
     @inline(__always) func decodeFast(
         _ payload: UnsafeRawBufferPointer, includingOwn: Bool, mayReach: (UnsafeRawBufferPointer, ByteString) -> Bool
     ) -> PubSubMessage? {
-        guard usesFastLane, payload.count <= limits.maximumPayloadBytes, let emit = fastLane.locate(payload) else {
+        guard usesFastLane, payload.count <= limits.maximumPayloadBytes, let emit = unsafe fastLane.locate(payload)
+        else {
             return nil
         }
         // Texts that the message before had too are shared.
-        if !lastHostID.hasBytes(emit.hostID) {
-            guard emit.hostID.count <= HostID.maximumBytes else { return nil }
-            lastHostID = ByteString(emit.hostID)
-            isLastHostOwn = lastHostID == hostID
+        if unsafe !lastHostID.hasBytes(emit.hostID) {
+            guard unsafe emit.hostID.count <= HostID.maximumBytes else { return nil }
+            unsafe lastHostID = unsafe ByteString(emit.hostID)
+            unsafe isLastHostOwn = unsafe lastHostID == hostID
         }
         beginMessage(hasSender: true)
-        if isLastHostOwn, !includingOwn { return .ignored(.ownMessage) }
-        if !lastNamespace.hasBytes(emit.namespace) { lastNamespace = ByteString(emit.namespace) }
+        if unsafe isLastHostOwn, !includingOwn { return .ignored(.ownMessage) }
+        if unsafe !lastNamespace.hasBytes(emit.namespace) { unsafe lastNamespace = unsafe ByteString(emit.namespace) }
         let dialect =
-            emit.isPickle
+            unsafe emit.isPickle
             ? .pickle : dialect(Dialect(hasBinary: emit.hasBinary, isList: emit.dataIsList), of: lastHostID)
-        if let room = emit.room, !mayReach(room, lastNamespace) { return .emitForNobody(dialect) }
-        content = .located(payload, isArgumentList: dialect == .json5_15_1)
-        return .emit(
+        if let room = unsafe emit.room, unsafe !mayReach(room, lastNamespace) { return .emitForNobody(dialect) }
+        unsafe content = unsafe .located(payload, isArgumentList: dialect == .json5_15_1)
+        return unsafe .emit(
             PubSubMessage.Emit(
-                namespace: lastNamespace, rooms: emit.room.map { roomNames.rooms(named: $0) } ?? .everyone,
-                skip: emit.skipSID.map { [ByteString($0)] } ?? [], callback: nil, hostID: lastHostID, dialect: dialect))
+                namespace: lastNamespace, rooms: emit.room.map { unsafe roomNames.rooms(named: $0) } ?? .everyone,
+                skip: unsafe emit.skipSID.map { unsafe [ByteString($0)] } ?? [], callback: nil,
+                hostID: unsafe lastHostID, dialect: dialect))
     }
 }

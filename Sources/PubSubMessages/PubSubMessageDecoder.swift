@@ -28,7 +28,7 @@ package final class PubSubMessageDecoder {
     @exclusivity(unchecked) var content = EmitContent.none
     @exclusivity(unchecked) var senders: BareDataSenders
     /// The mistakes in the last message, which leave its meaning clear.
-    package var mistakes: SenderMistakes { found }
+    package var mistakes: SenderMistakes { unsafe found }
     /// Attachments of the last event that had more than ``SenderMistake/usualAttachments``.
     package private(set) var attachmentCount = 0
     // Behind a getter: of a stored property another module checks the access for each message.
@@ -45,7 +45,7 @@ package final class PubSubMessageDecoder {
         case arguments = "5.15.1"
     }
     /// The sender of the current message; nil if it doesn't say.
-    package var senderHostID: ByteString? { hasSender ? lastHostID : nil }
+    package var senderHostID: ByteString? { unsafe hasSender ? lastHostID : nil }
     /// The current message names its sender, `lastHostID`.
     @exclusivity(unchecked) private var hasSender = false
     /// The last sender and namespace seen; their bytes rarely change from message to message.
@@ -54,7 +54,7 @@ package final class PubSubMessageDecoder {
     @exclusivity(unchecked) var isLastHostOwn = false
 
     /// Event and data of the last emit.
-    enum EmitContent {
+    @safe enum EmitContent {
         case none
         /// In a payload that only the fast lane has read.
         case located(UnsafeRawBufferPointer, isArgumentList: Bool)
@@ -73,24 +73,24 @@ package final class PubSubMessageDecoder {
         pickleLimits.maximumDepth = limits.maximumDepth
         pickleLimits.maximumNodes = limits.maximumNodes
         self.pickleLimits = pickleLimits
-        pickle = PickleDocument(limits: pickleLimits)
-        json = JSONDocument(limits: JSONLimits(limits))
-        fastLane = EmitFastLane(pickleLimits: pickleLimits, jsonLimits: JSONLimits(limits))
+        unsafe pickle = PickleDocument(limits: pickleLimits)
+        unsafe json = JSONDocument(limits: JSONLimits(limits))
+        unsafe fastLane = EmitFastLane(pickleLimits: pickleLimits, jsonLimits: JSONLimits(limits))
         self.usesFastLane = usesFastLane
-        senders = BareDataSenders(capacity: limits.maximumSenders)
+        unsafe senders = BareDataSenders(capacity: limits.maximumSenders)
     }
 
     /// Frees the memory that large messages took; the current message can't be encoded afterwards.
     package func releaseScratch() {
-        content = .none
-        pickle = PickleDocument(limits: pickleLimits)
-        json = JSONDocument(limits: JSONLimits(limits))
-        fastLane = EmitFastLane(pickleLimits: pickleLimits, jsonLimits: JSONLimits(limits))
-        writer = JSONWriter(capacity: 4096)
+        unsafe content = .none
+        unsafe pickle = PickleDocument(limits: pickleLimits)
+        unsafe json = JSONDocument(limits: JSONLimits(limits))
+        unsafe fastLane = EmitFastLane(pickleLimits: pickleLimits, jsonLimits: JSONLimits(limits))
+        unsafe writer = JSONWriter(capacity: 4096)
     }
 
     /// Bytes of memory kept for the JSON of events: a small pickle can have a long one.
-    package var writerBytes: Int { writer.reservedBytes }
+    package var writerBytes: Int { unsafe writer.reservedBytes }
 
     /// Reads where a message goes.
     ///
@@ -105,8 +105,8 @@ package final class PubSubMessageDecoder {
         _ payload: UnsafeRawBufferPointer, includingOwn: Bool = false,
         mayReach: (UnsafeRawBufferPointer, ByteString) -> Bool = { _, _ in true }
     ) throws(PubSubMessageError) -> PubSubMessage {
-        if let message = decodeFast(payload, includingOwn: includingOwn, mayReach: mayReach) { return message }
-        return try decodeWhole(payload, includingOwn: includingOwn)
+        if let message = unsafe decodeFast(payload, includingOwn: includingOwn, mayReach: mayReach) { return message }
+        return try unsafe decodeWhole(payload, includingOwn: includingOwn)
     }
 
     /// Parses the whole payload.
@@ -114,21 +114,21 @@ package final class PubSubMessageDecoder {
         _ payload: UnsafeRawBufferPointer, includingOwn: Bool
     ) throws(PubSubMessageError) -> PubSubMessage {
         beginMessage(hasSender: false)
-        guard let first = payload.first else { throw PubSubMessageError(.empty) }
+        guard let first = unsafe payload.first else { throw PubSubMessageError(.empty) }
         guard payload.count <= limits.maximumPayloadBytes else {
-            throw PubSubMessageError(
+            throw unsafe PubSubMessageError(
                 .tooLong(byteCount: payload.count, limit: limits.maximumPayloadBytes),
                 hostID: HostIDFinder.hostID(in: payload))
         }
         if Self.isJSON(first) {
-            do throws(JSONError) { try json.parse(payload) } catch {
-                throw PubSubMessageError(.json(error), hostID: HostIDFinder.hostID(in: payload))
+            do throws(JSONError) { try unsafe json.parse(payload) } catch {
+                throw unsafe PubSubMessageError(.json(error), hostID: HostIDFinder.hostID(in: payload))
             }
-            noteEncoding(payload)
+            unsafe noteEncoding(payload)
             return try decodeJSON(includingOwn: includingOwn)
         }
-        do throws(PickleError) { try pickle.parse(payload) } catch {
-            throw PubSubMessageError(.pickle(error), hostID: HostIDFinder.hostID(in: payload))
+        do throws(PickleError) { try unsafe pickle.parse(payload) } catch {
+            throw unsafe PubSubMessageError(.pickle(error), hostID: HostIDFinder.hostID(in: payload))
         }
         return try decodePickle(includingOwn: includingOwn)
     }
@@ -147,45 +147,45 @@ package final class PubSubMessageDecoder {
     }
 
     private func decodePickle(includingOwn: Bool) throws(PubSubMessageError) -> PubSubMessage {
-        guard pickle.shape(of: pickle.root) == .dictionary else {
-            if pickle.isEmptyValue(pickle.root) { return .ignored(.notAMessage) }
+        guard unsafe pickle.shape(of: pickle.root) == .dictionary else {
+            if unsafe pickle.isEmptyValue(pickle.root) { return .ignored(.notAMessage) }
             throw PubSubMessageError(.notADictionary)
         }
-        let fields = MessageFields(of: pickle)
-        var route = Route(hostID: hostID, senderHostID: lastHostID, namespace: lastNamespace, dialect: .pickle)
-        let message = try route.read(fields, of: pickle, roomNames: roomNames, includingOwn: includingOwn)
+        let fields = unsafe MessageFields(of: pickle)
+        var route = unsafe Route(hostID: hostID, senderHostID: lastHostID, namespace: lastNamespace, dialect: .pickle)
+        let message = try unsafe route.read(fields, of: pickle, roomNames: roomNames, includingOwn: includingOwn)
         remember(route)
         if case .emit = message {
             // Both are there, or reading the route had thrown.
             guard let event = fields.event, let data = fields.data else { return message }
-            content = .pickle(event: event, data: data)
+            unsafe content = .pickle(event: event, data: data)
         }
         return message
     }
 
     private func decodeJSON(includingOwn: Bool) throws(PubSubMessageError) -> PubSubMessage {
-        guard json.kind(of: json.root) == .object else {
-            if !json.isTruthy(json.root) { return .ignored(.notAMessage) }
+        guard unsafe json.kind(of: json.root) == .object else {
+            if unsafe !json.isTruthy(json.root) { return .ignored(.notAMessage) }
             throw PubSubMessageError(.notADictionary)
         }
-        let fields = MessageFields(of: json)
-        let isList = fields.data.map { json.kind(of: $0) == .array } ?? false
-        var route = Route(
+        let fields = unsafe MessageFields(of: json)
+        let isList = fields.data.map { unsafe json.kind(of: $0) == .array } ?? false
+        var route = unsafe Route(
             hostID: hostID, senderHostID: lastHostID, namespace: lastNamespace,
             dialect: Dialect(hasBinary: fields.binary != nil, isList: isList))
-        var message = try route.read(fields, of: json, roomNames: roomNames, includingOwn: includingOwn)
+        var message = try unsafe route.read(fields, of: json, roomNames: roomNames, includingOwn: includingOwn)
         remember(route)
         if case .emit(var emit) = message {
             guard let event = fields.event, let data = fields.data else { return message }
-            var isBinary = fields.binary.map { json.isTruthy($0) } ?? false
+            var isBinary = fields.binary.map { unsafe json.isTruthy($0) } ?? false
             if isBinary, !isList {
                 isBinary = false
-                found.insert(.binaryWithoutList)
+                unsafe found.insert(.binaryWithoutList)
             }
             if isBinary { emit.dialect = Dialect(hasBinary: true, isList: hasListBesideAttachments(data)) }
             emit.dialect = dialect(emit.dialect, of: emit.hostID)
             emit.callback?.dialect = emit.dialect
-            content = .json(
+            unsafe content = .json(
                 event: event, data: data, isBinary: isBinary, isArgumentList: emit.dialect == .json5_15_1)
             message = .emit(emit)
         }
@@ -194,56 +194,56 @@ package final class PubSubMessageDecoder {
 
     /// The first element, which is the data if attachments follow it, is a list.
     private func hasListBesideAttachments(_ data: JSONDocument.Node) -> Bool {
-        var elements = json.elements(of: data)
-        return elements.next().map { json.kind(of: $0) == .array } ?? true
+        var elements = unsafe json.elements(of: data)
+        return elements.next().map { unsafe json.kind(of: $0) == .array } ?? true
     }
 
     /// The dialect of an emit, learnt from this message and the sender's earlier ones.
     ///
     /// - Parameter written: the dialect that the message alone shows.
     func dialect(_ written: Dialect, of hostID: ByteString?) -> Dialect {
-        switch listConvention {
+        switch unsafe listConvention {
         case .arguments: return .json5_15_1
         case .oneArgument: return written == .json5_14_0 ? .json5_14_0 : .json5_14_2
         case .learned: break
         }
         guard let hostID else { return written }
         guard written == .json5_15_1 else {
-            senders.noteBareData(hostID)
+            unsafe senders.noteBareData(hostID)
             return written
         }
-        return !senders.isEmpty && senders.writesBareData(hostID) ? .json5_14_2 : .json5_15_1
+        return unsafe !senders.isEmpty && senders.writesBareData(hostID) ? .json5_14_2 : .json5_15_1
     }
 
     /// `json.loads` reads all encodings, but other receivers may not.
     private func noteEncoding(_ payload: UnsafeRawBufferPointer) {
-        let (first, second) = (payload[0], payload.count > 1 ? payload[1] : 1)
-        if first == 0xEF { found.insert(.byteOrderMark) }
-        if first == 0xFE || first == 0xFF || first == 0 || second == 0 { found.insert(.notUTF8) }
+        let (first, second) = unsafe (payload[0], payload.count > 1 ? payload[1] : 1)
+        if first == 0xEF { unsafe found.insert(.byteOrderMark) }
+        if first == 0xFE || first == 0xFF || first == 0 || second == 0 { unsafe found.insert(.notUTF8) }
     }
 
     /// Notes a number of attachments that some clients refuse.
     func note(attachments count: Int) {
         guard count > SenderMistake.usualAttachments else { return }
         attachmentCount = count
-        found.insert(.manyAttachments)
+        unsafe found.insert(.manyAttachments)
     }
 
     /// Forgets the message before.
     func beginMessage(hasSender: Bool) {
-        content = .none
-        self.hasSender = hasSender
-        found = SenderMistakes()
+        unsafe content = .none
+        unsafe self.hasSender = hasSender
+        unsafe found = SenderMistakes()
     }
 
     func remember(_ route: Route) {
-        hasSender = route.hostID != nil
-        found.formUnion(route.mistakes)
+        unsafe hasSender = route.hostID != nil
+        unsafe found.formUnion(route.mistakes)
         if let host = route.hostID {
-            lastHostID = host
-            isLastHostOwn = host == hostID
+            unsafe lastHostID = host
+            unsafe isLastHostOwn = host == hostID
         }
-        lastNamespace = route.namespace
+        unsafe lastNamespace = route.namespace
     }
 }
 
@@ -254,7 +254,7 @@ extension PickleDocument {
         case .none: true
         case .bool, .int: int64(node) == 0
         case .float: double(node) == 0
-        case .str, .byteString, .bytes, .bytearray: bytes(of: node)?.isEmpty ?? false
+        case .str, .byteString, .bytes, .bytearray: unsafe bytes(of: node)?.isEmpty ?? false
         case .tuple, .list, .set, .frozenset, .dict: count(of: node) == 0
         case .global, .object, .persistentID: false
         }

@@ -33,7 +33,7 @@ package enum PubSubMessageEncoder {
         writer.append(",\"room\":")
         write(room, of: document, to: &writer)
         writer.append(",\"skip_sid\":null,\"callback\":null,\"host_id\":")
-        hostID.withUnsafeBytes { writer.appendString(wtf8: $0) }
+        unsafe hostID.withUnsafeBytes { unsafe writer.appendString(wtf8: $0) }
         writer.append("}")
         return writer.copyBytes()
     }
@@ -54,10 +54,10 @@ package enum PubSubMessageEncoder {
     /// - Parameter payload: what `emit` has made.
     package static func emit(_ payload: [UInt8], as format: Format) -> [UInt8] {
         guard format != .json else { return payload }
-        return payload.withUnsafeBytes { bytes in
+        return unsafe payload.withUnsafeBytes { bytes in
             var document = JSONDocument()
             // What we have written ourselves can be read.
-            guard (try? document.parse(bytes)) != nil else { return payload }
+            guard unsafe (try? document.parse(bytes)) != nil else { return payload }
             return format == .pickle ? pickled(document) : bare(document) ?? payload
         }
     }
@@ -102,7 +102,7 @@ package enum PubSubMessageEncoder {
 
     /// Whether a payload is a sign of life of some ws-emit, told by how `canary` begins.
     package static func isCanary(_ payload: UnsafeRawBufferPointer) -> Bool {
-        canaryStart.withUTF8Buffer { payload.starts(with: $0) }
+        canaryStart.withUTF8Buffer { unsafe payload.starts(with: $0) }
     }
 
     private static let canaryStart: StaticString = "{\"method\":\"ws-emit-canary\","
@@ -111,11 +111,11 @@ package enum PubSubMessageEncoder {
     package static func canary(id: Int64, hostID: ByteString) -> [UInt8] {
         var writer = JSONWriter()
         writer.append("{\"method\":")
-        ByteString(PubSubMessage.canaryMethod).withUnsafeBytes { writer.appendString(wtf8: $0) }
+        unsafe ByteString(PubSubMessage.canaryMethod).withUnsafeBytes { unsafe writer.appendString(wtf8: $0) }
         writer.append(",\"id\":")
         writer.appendInteger(id)
         writer.append(",\"host_id\":")
-        hostID.withUnsafeBytes { writer.appendString(wtf8: $0) }
+        unsafe hostID.withUnsafeBytes { unsafe writer.appendString(wtf8: $0) }
         writer.append("}")
         return writer.copyBytes()
     }
@@ -129,9 +129,9 @@ package enum PubSubMessageEncoder {
     package static func callback(
         to address: CallbackAddress, arguments: [UInt8], attachments: [[UInt8]] = []
     ) throws(PubSubMessageError) -> [UInt8] {
-        let result: Result<[UInt8], PubSubMessageError> = arguments.withUnsafeBytes { bytes in
+        let result: Result<[UInt8], PubSubMessageError> = unsafe arguments.withUnsafeBytes { bytes in
             do throws(PubSubMessageError) {
-                return .success(try callback(to: address, arguments: bytes, attachments: attachments))
+                return unsafe .success(try callback(to: address, arguments: bytes, attachments: attachments))
             } catch {
                 return .failure(error)
             }
@@ -144,12 +144,12 @@ package enum PubSubMessageEncoder {
     ) throws(PubSubMessageError) -> [UInt8] {
         var document = JSONDocument()
         do throws(JSONError) {
-            try document.parse(arguments)
+            try unsafe document.parse(arguments)
         } catch {
             throw PubSubMessageError(.badArguments(error), hostID: address.hostID)
         }
         guard document.kind(of: document.root) == .array else {
-            let error = JSONError(.unexpectedByte(arguments.first ?? 0, expected: .value), at: 0)
+            let error = unsafe JSONError(.unexpectedByte(arguments.first ?? 0, expected: .value), at: 0)
             throw PubSubMessageError(.badArguments(error), hostID: address.hostID)
         }
         let message = OutgoingMessage.callback(to: address)

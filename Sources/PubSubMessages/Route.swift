@@ -151,7 +151,7 @@ struct Route {
         _ node: Document.Node?, of document: borrowing Document, _ roomNames: borrowing RoomNames
     ) throws(PubSubMessageError) -> PubSubMessage.Rooms {
         guard let node else { return .everyone }
-        if let name = document.unescapedText(node) { return roomNames.rooms(named: name) }
+        if let name = unsafe document.unescapedText(node) { return unsafe roomNames.rooms(named: name) }
         noteNumber(document.shape(of: node))
         switch document.shape(of: node) {
         case .none: return .everyone

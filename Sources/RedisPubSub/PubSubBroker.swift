@@ -46,8 +46,8 @@ extension PubSubBroker {
     package func publish(_ payload: ByteBuffer, to redisChannel: String) -> EventLoopFuture<Int> {
         var redisChannel = redisChannel
         let batch = RedisPublishBatch(capacity: payload.readableBytes + redisChannel.utf8.count + 64)
-        payload.withUnsafeReadableBytes { payload in
-            redisChannel.withUTF8 { batch.append(payload, to: UnsafeRawBufferPointer($0)) }
+        unsafe payload.withUnsafeReadableBytes { payload in
+            redisChannel.withUTF8 { unsafe batch.append(payload, to: UnsafeRawBufferPointer($0)) }
         }
         return publish(batch).assumeIsolated().map { batch.receiverCount }.nonisolated()
     }

@@ -3,9 +3,9 @@ import NIOCore
 /// Commands: publishing and reading.
 extension RedisBroker {
     package func publish(_ batch: RedisPublishBatch) -> EventLoopFuture<Void> {
-        guard batch.messageCount > 0 else { return eventLoop.makeSucceededVoidFuture() }
+        guard unsafe batch.messageCount > 0 else { return eventLoop.makeSucceededVoidFuture() }
         let promise = eventLoop.makePromise(of: Void.self)
-        send(.publish(batch, promise), batch.commands)
+        unsafe send(.publish(batch, promise), batch.commands)
         return promise.futureResult
     }
 

@@ -35,17 +35,17 @@ final class RedisConnection: ChannelInboundHandler {
         self.context = context
         self.owner = owner
         delegate = subscription?.delegate
-        state = RedisConnectionState(
+        unsafe state = RedisConnectionState(
             channels: subscription?.channels ?? [], patterns: subscription?.patterns ?? [], url: context.url,
             configuration: context.configuration, wantsMaster: wantsMaster)
         reader = RedisReplyReader(maximumReplyBytes: context.configuration.maximumReplyBytes)
-        reader.keepsArrays = true
-        reader.delegate = delegate
+        unsafe reader.keepsArrays = true
+        unsafe reader.delegate = delegate
     }
 
     private var eventLoop: any EventLoop { context.eventLoop }
 
-    var isClosed: Bool { state.isClosed }
+    var isClosed: Bool { unsafe state.isClosed }
 
     /// True if a reply has begun and not ended.
     var isWithinReply: Bool { reader.isWithinReply }
@@ -58,12 +58,12 @@ final class RedisConnection: ChannelInboundHandler {
     /// Starts the timer that bounds connecting and the handshake.
     func start() {
         let deadline = eventLoop.now + TimeAmount(context.configuration.connectTimeout)
-        handshakeTimer = schedule(at: deadline) { $0.end($0.state.handshakeTimeout) }
+        handshakeTimer = schedule(at: deadline) { unsafe $0.end($0.state.handshakeTimeout) }
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
         handlerContext = context
-        if context.channel.isActive { perform(state.connected(at: eventLoop.now)) }
+        if context.channel.isActive { unsafe perform(state.connected(at: eventLoop.now)) }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
@@ -72,7 +72,7 @@ final class RedisConnection: ChannelInboundHandler {
     }
 
     func channelActive(context: ChannelHandlerContext) {
-        perform(state.connected(at: eventLoop.now))
+        unsafe perform(state.connected(at: eventLoop.now))
         context.fireChannelActive()
     }
 
@@ -80,7 +80,7 @@ final class RedisConnection: ChannelInboundHandler {
 
     /// Sends a command, or holds it until the handshake is over; fails it at once when too many commands wait.
     func send(_ command: RedisPendingCommands.Command, _ bytes: ByteBuffer) {
-        let action = state.send(
+        let action = unsafe state.send(
             command, bytes, deadline: eventLoop.now + TimeAmount(context.configuration.commandTimeout))
         switch action {
         case .fail(_, .queueFull): context.counts.total.refusedCommands += command.replyCount
@@ -95,7 +95,7 @@ final class RedisConnection: ChannelInboundHandler {
     /// Sends a command of our own on a ready connection: not counted, not bounded, and never expired.
     func ask(_ command: RedisError.Command, _ words: [String]) -> EventLoopFuture<RedisReply> {
         let promise = eventLoop.makePromise(of: RedisReply.self)
-        perform(state.sendInternal(.query(command, promise), RedisCommand.words(words)))
+        unsafe perform(state.sendInternal(.query(command, promise), RedisCommand.words(words)))
         return promise.futureResult
     }
 
@@ -117,19 +117,19 @@ final class RedisConnection: ChannelInboundHandler {
         guard !isClosed else { return }
         let buffer = unwrapInboundIn(data)
         let firstByte = buffer.getInteger(at: buffer.readerIndex, as: UInt8.self)
-        if let failure = state.received(firstByte: firstByte) { return end(failure) }
+        if let failure = unsafe state.received(firstByte: firstByte) { return end(failure) }
         var messages = 0
         var messageBytes = 0
         var failure: RedisError?
-        buffer.withUnsafeReadableBytes { bytes in
+        unsafe buffer.withUnsafeReadableBytes { bytes in
             do throws(RedisError) {
-                try reader.read(bytes) { reply throws(RedisError) in
+                try unsafe reader.read(bytes) { reply throws(RedisError) in
                     if case .message(let byteCount) = reply {
                         messages += 1
                         messageBytes += byteCount
                     } else {
-                        let action = state.received(reply, from: endpoint)
-                        reader.keepsArrays = state.keepsArrays
+                        let action = unsafe state.received(reply, from: endpoint)
+                        unsafe reader.keepsArrays = unsafe state.keepsArrays
                         if let cause = perform(action) { throw cause }
                     }
                     // A delegate may shut the broker down from within a message.
@@ -140,7 +140,7 @@ final class RedisConnection: ChannelInboundHandler {
             }
         }
         if messages > 0 {
-            hasDelivered = true
+            unsafe hasDelivered = true
             self.context.counts.total.messages += messages
             self.context.counts.total.messageBytes += messageBytes
         }
@@ -153,8 +153,8 @@ final class RedisConnection: ChannelInboundHandler {
     }
 
     private func endBatch() {
-        guard hasDelivered else { return }
-        hasDelivered = false
+        guard unsafe hasDelivered else { return }
+        unsafe hasDelivered = false
         delegate?.receivedBatch()
     }
 
@@ -170,7 +170,7 @@ final class RedisConnection: ChannelInboundHandler {
         case .becomeReady(let held):
             handshakeTimer?.cancel()
             write(held)
-            state.liveness.becameReady(at: eventLoop.now)
+            unsafe state.liveness.becameReady(at: eventLoop.now)
             scheduleLiveness()
             owner.connectionIsReady(self)
         }
@@ -180,8 +180,8 @@ final class RedisConnection: ChannelInboundHandler {
     // MARK: Timers
 
     private func scheduleLiveness() {
-        livenessTimer = schedule(at: state.liveness.nextDeadline) { connection in
-            switch connection.state.livenessIsDue(at: connection.eventLoop.now) {
+        livenessTimer = unsafe schedule(at: state.liveness.nextDeadline) { connection in
+            switch unsafe connection.state.livenessIsDue(at: connection.eventLoop.now) {
             case .none: break
             case .sendPing: connection.write(RedisCommand.ping)
             case .close(let cause): return connection.end(cause)
@@ -192,12 +192,12 @@ final class RedisConnection: ChannelInboundHandler {
 
     /// One timer for all commands, since they expire in the order in which they were sent.
     private func scheduleExpiry() {
-        expiryTimer = state.pending.nextDeadline.map { schedule(at: $0) { $0.expireCommands() } }
+        expiryTimer = unsafe state.pending.nextDeadline.map { schedule(at: $0) { $0.expireCommands() } }
     }
 
     private func expireCommands() {
         let now = eventLoop.now
-        while let command = state.pending.popExpired(now: now) {
+        while let command = unsafe state.pending.popExpired(now: now) {
             context.counts.total.expiredCommands += command.replyCount
             command.fail(.commandTimedOut)
         }
@@ -214,7 +214,7 @@ final class RedisConnection: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard let tls = self.context.url.options.tls else {
-            return end(state.isUnanswered ? .closedWithoutReply : .reading(error))
+            return unsafe end(state.isUnanswered ? .closedWithoutReply : .reading(error))
         }
         let certificate = try? context.pipeline.syncOperations.nioSSL_peerCertificate()
         let server = tls.serverName ?? endpoint?.description ?? ""
@@ -222,18 +222,18 @@ final class RedisConnection: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        end(state.isUnanswered ? .closedWithoutReply : .closedByServer)
+        unsafe end(state.isUnanswered ? .closedWithoutReply : .closedByServer)
         context.fireChannelInactive()
     }
 
     /// Ends the connection for this cause, unless it has ended before: fails what waits, closes, tells the owner.
     func end(_ cause: RedisError) {
         guard !isClosed else { return }
-        let commands = state.close()
+        let commands = unsafe state.close()
         endBatch()
         for timer in [handshakeTimer, livenessTimer, expiryTimer] { timer?.cancel() }
         for command in commands { command.fail(cause) }
-        reader.delegate = nil
+        unsafe reader.delegate = nil
         handlerContext?.close(promise: nil)
         owner.connectionHasEnded(self, cause)
     }

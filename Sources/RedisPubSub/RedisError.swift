@@ -153,6 +153,6 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
 
     private static func reason(of error: any Error) -> String {
         guard let failure = error as? IOError else { return "\(error)" }
-        return strerror(failure.errnoCode).map { String(cString: $0) } ?? "errno \(failure.errnoCode)"
+        return unsafe strerror(failure.errnoCode).map { unsafe String(cString: $0) } ?? "errno \(failure.errnoCode)"
     }
 }

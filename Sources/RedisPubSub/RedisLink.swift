@@ -146,7 +146,7 @@ final class RedisLink {
     /// after a loss, since the server may not come back.
     func obstacle(toSending byteCount: Int) -> RedisError? {
         guard let connection, isReady || failuresInARow == 0 else { return .notConnected }
-        return connection.state.pending.obstacle(toSending: byteCount)
+        return unsafe connection.state.pending.obstacle(toSending: byteCount)
     }
 
     /// Keeps the connection for as long as it lasts, and makes no other one; the owner is told of nothing more.
@@ -175,7 +175,7 @@ final class RedisLink {
         let readyFor = readySince.map { context.eventLoop.now - $0 }
         readySince = nil
         self.connection = nil
-        provenUntil = connection.state.liveness.provenUntil
+        provenUntil = unsafe connection.state.liveness.provenUntil
         hasEndedWithinReply = connection.isWithinReply
         guard !isStopped else { return }
         // As redis-py does: Redis 5 has one password and no users.
@@ -197,10 +197,10 @@ final class RedisLink {
     }
 
     /// Of a ready subscription: all messages published before this time have arrived.
-    var provenUntilNow: NIODeadline? { connection?.state.liveness.provenUntil }
+    var provenUntilNow: NIODeadline? { unsafe connection?.state.liveness.provenUntil }
 
     /// Of a ready subscription: the server's number for it.
-    var clientID: Int64? { connection?.state.clientID }
+    var clientID: Int64? { unsafe connection?.state.clientID }
 
     private func count(_ cause: RedisError, wasReady: Bool) {
         if !wasReady { context.counts.total.failedAttempts += 1 }

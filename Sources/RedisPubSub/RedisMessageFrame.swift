@@ -10,7 +10,7 @@ struct RedisMessageFrame {
 
     /// The message that begins at `start`; nil if it is cut, or if there is another reply or another spelling.
     init?(in bytes: UnsafeRawBufferPointer, at start: Int) {
-        var cursor = Cursor(bytes: bytes, position: start)
+        var cursor = unsafe Cursor(bytes: bytes, position: start)
         if !cursor.pass("*3\r\n$7\r\nmessage\r\n") {
             guard cursor.pass("*4\r\n$8\r\npmessage\r\n"), cursor.argument() != nil else { return nil }
         }
@@ -21,14 +21,14 @@ struct RedisMessageFrame {
     }
 
     /// A position in the bytes, which stays where it is when the bytes there end or differ.
-    private struct Cursor {
+    @safe private struct Cursor {
         let bytes: UnsafeRawBufferPointer
         var position: Int
 
         @inline(__always) mutating func pass(_ literal: StaticString) -> Bool {
             let count = literal.utf8CodeUnitCount
-            guard let base = bytes.baseAddress, count <= bytes.count &- position,
-                memcmp(base + position, literal.utf8Start, count) == 0
+            guard let base = unsafe bytes.baseAddress, unsafe count <= bytes.count &- position,
+                unsafe memcmp(base + position, literal.utf8Start, count) == 0
             else { return false }
             position &+= count
             return true
@@ -39,15 +39,16 @@ struct RedisMessageFrame {
             guard pass("$") else { return nil }
             var length = 0
             let first = position
-            while position < bytes.count, case let digit = bytes[position] &- UInt8(ascii: "0"), digit < 10,
+            while unsafe position < bytes.count, case let digit = unsafe bytes[position] &- UInt8(ascii: "0"),
+                digit < 10,
                 position &- first < 9
             {
                 length = length &* 10 &+ Int(digit)
                 position &+= 1
             }
             // hiredis judges a length without digits or with a leading zero.
-            guard position > first, position &- first == 1 || bytes[first] != UInt8(ascii: "0"), pass("\r\n"),
-                length <= bytes.count &- position
+            guard position > first, unsafe position &- first == 1 || bytes[first] != UInt8(ascii: "0"), pass("\r\n"),
+                unsafe length <= bytes.count &- position
             else { return nil }
             let range = position..<position &+ length
             position &+= length

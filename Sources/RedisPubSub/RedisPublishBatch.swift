@@ -21,24 +21,24 @@ package final class RedisPublishBatch {
 
     /// - Parameter capacity: bytes of commands to allocate at once.
     package init(capacity: Int = 1024) {
-        commands.reserveCapacity(capacity)
+        unsafe commands.reserveCapacity(capacity)
     }
 
     /// The bytes of all commands so far.
-    package var byteCount: Int { commands.readableBytes }
+    package var byteCount: Int { unsafe commands.readableBytes }
 
-    var isComplete: Bool { replyCount == messageCount }
+    var isComplete: Bool { unsafe replyCount == messageCount }
 
     /// The messages that Redis has refused or not replied to.
-    package var failureCount: Int { messageCount - replyCount + refusedCount }
+    package var failureCount: Int { unsafe messageCount - replyCount + refusedCount }
 
     /// Adds one message; not after the batch has been given to a broker.
     package func append(_ payload: UnsafeRawBufferPointer, to redisChannel: UnsafeRawBufferPointer) {
-        messageCount += 1
-        payloadBytes += payload.count
-        commands.writeStaticString("*3\r\n$7\r\nPUBLISH\r\n")
-        commands.writeArgument(redisChannel)
-        commands.writeArgument(payload)
+        unsafe messageCount += 1
+        unsafe payloadBytes += payload.count
+        unsafe commands.writeStaticString("*3\r\n$7\r\nPUBLISH\r\n")
+        unsafe commands.writeArgument(redisChannel)
+        unsafe commands.writeArgument(payload)
     }
 
     /// Takes one reply; false for a reply that PUBLISH never has.

@@ -12,7 +12,7 @@ import NIOCore
 /// objects through a table of functions. Ours build none: they pass the payload on within the callback, while the parser's
 /// buffer doesn't move. Only the channel's name is copied, since the parser moves its buffer when a message arrives in several
 /// reads. After a thrown error the reader must not be used.
-final class RedisReplyReader {
+@safe final class RedisReplyReader {
     // Exclusivity is unchecked for these three: they are accessed for each read. A delegate called during `read` may only set
     // `delegate` to nil.
     /// Receives the published messages.
@@ -43,23 +43,23 @@ final class RedisReplyReader {
 
     init(maximumReplyBytes: Int) {
         self.maximumReplyBytes = maximumReplyBytes
-        functions = .allocate(capacity: 1)
-        functions.initialize(to: Self.makeFunctions())
+        unsafe functions = .allocate(capacity: 1)
+        unsafe functions.initialize(to: Self.makeFunctions())
         // This fails only when malloc does, before anything has been received.
-        guard let reader = redisReaderCreateWithFunctions(functions) else { fatalError("out of memory") }
-        self.reader = reader
+        guard let reader = unsafe redisReaderCreateWithFunctions(functions) else { fatalError("out of memory") }
+        unsafe self.reader = unsafe reader
         // Unretained, since self owns the reader and frees it.
-        reader.pointee.privdata = Unmanaged.passUnretained(self).toOpaque()
+        unsafe reader.pointee.privdata = unsafe Unmanaged.passUnretained(self).toOpaque()
     }
 
     deinit {
-        redisReaderFree(reader)
-        functions.deinitialize(count: 1)
-        functions.deallocate()
+        unsafe redisReaderFree(reader)
+        unsafe functions.deinitialize(count: 1)
+        unsafe functions.deallocate()
     }
 
     /// True if a reply has begun and not ended.
-    var isWithinReply: Bool { unfinishedBytes > 0 }
+    var isWithinReply: Bool { unsafe unfinishedBytes > 0 }
 
     /// Reads bytes from the socket.
     ///
@@ -69,12 +69,12 @@ final class RedisReplyReader {
     ) throws(RedisError) {
         var position = 0
         while position < bytes.count {
-            guard !keepsArrays, let delegate else {
-                try parse(UnsafeRawBufferPointer(rebasing: bytes[position...]), handle)
+            guard unsafe !keepsArrays, let delegate = unsafe delegate else {
+                try unsafe parse(UnsafeRawBufferPointer(rebasing: bytes[position...]), handle)
                 return
             }
-            if !isWithinReply, let message = message(in: bytes, at: position) {
-                delegate.received(
+            if !isWithinReply, let message = unsafe message(in: bytes, at: position) {
+                unsafe delegate.received(
                     UnsafeRawBufferPointer(rebasing: bytes[message.payload]),
                     on: UnsafeRawBufferPointer(rebasing: bytes[message.channel]))
                 position = message.end
@@ -82,20 +82,20 @@ final class RedisReplyReader {
                 continue
             }
             // A push of RESP3 is an array under another sign, which hiredis doesn't know.
-            if !isWithinReply, bytes[position] == UInt8(ascii: ">") {
+            if !isWithinReply, unsafe bytes[position] == UInt8(ascii: ">") {
                 let array: StaticString = "*"
-                try feed(UnsafeRawBufferPointer(start: array.utf8Start, count: 1))
+                try unsafe feed(UnsafeRawBufferPointer(start: array.utf8Start, count: 1))
                 position += 1
             }
-            let end = Self.endOfPiece(in: bytes, from: position)
-            guard try parse(UnsafeRawBufferPointer(rebasing: bytes[position..<end]), handle) else { return }
+            let end = unsafe Self.endOfPiece(in: bytes, from: position)
+            guard try unsafe parse(UnsafeRawBufferPointer(rebasing: bytes[position..<end]), handle) else { return }
             position = end
         }
     }
 
     /// The complete message within our limits that begins here.
     private func message(in bytes: UnsafeRawBufferPointer, at position: Int) -> RedisMessageFrame? {
-        guard let message = RedisMessageFrame(in: bytes, at: position),
+        guard let message = unsafe RedisMessageFrame(in: bytes, at: position),
             message.end - position <= maximumReplyBytes, message.channel.count <= Self.maximumChannelBytes
         else { return nil }
         return message
@@ -106,11 +106,11 @@ final class RedisReplyReader {
     private static func endOfPiece(in bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
         var position = start
         while position < bytes.count, let base = bytes.baseAddress,
-            let newline = memchr(base + position, 0x0A, bytes.count - position)
+            let newline = unsafe memchr(base + position, 0x0A, bytes.count - position)
         {
-            position = UnsafeRawPointer(newline) - base + 1
+            position = unsafe UnsafeRawPointer(newline) - base + 1
             guard position < bytes.count else { break }
-            if bytes[position] == UInt8(ascii: "*") || bytes[position] == UInt8(ascii: ">") { return position }
+            if unsafe bytes[position] == UInt8(ascii: "*") || bytes[position] == UInt8(ascii: ">") { return position }
         }
         return bytes.count
     }
@@ -120,7 +120,7 @@ final class RedisReplyReader {
     private func parse(
         _ bytes: UnsafeRawBufferPointer, _ handle: (RedisReply) throws(RedisError) -> Bool
     ) throws(RedisError) -> Bool {
-        try feed(bytes)
+        try unsafe feed(bytes)
         while let reply = try next() {
             guard try handle(reply) else { return false }
         }
@@ -128,38 +128,40 @@ final class RedisReplyReader {
     }
 
     private func feed(_ bytes: UnsafeRawBufferPointer) throws(RedisError) {
-        unfinishedBytes += bytes.count
-        guard redisReaderFeed(reader, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count) == REDIS_OK
+        unsafe unfinishedBytes += bytes.count
+        guard
+            unsafe redisReaderFeed(reader, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
+                == REDIS_OK
         else { throw .malformedReply(reason: errorText) }
     }
 
     /// The next complete reply, or nil when more bytes are needed.
     private func next() throws(RedisError) -> RedisReply? {
         var object: UnsafeMutableRawPointer?
-        let status = redisReaderGetReply(reader, &object)
+        let status = unsafe redisReaderGetReply(reader, &object)
         if let violation { throw violation }
         guard status == REDIS_OK else { throw .malformedReply(reason: errorText) }
-        guard object != nil else {
+        guard unsafe object != nil else {
             try checkUnfinished()
             return nil
         }
-        unfinishedBytes = reader.pointee.len - reader.pointee.pos
-        return keepsArrays && reply == .array ? .texts(texts) : reply
+        unsafe unfinishedBytes = unsafe reader.pointee.len - reader.pointee.pos
+        return unsafe keepsArrays && reply == .array ? .texts(texts) : reply
     }
 
     /// hiredis has no limits. We bound a reply as a whole, and a line much lower: with each feed hiredis searches an unfinished
     /// line for its end from the start, which takes quadratic time if the server never ends it.
     private func checkUnfinished() throws(RedisError) {
-        guard unfinishedBytes <= maximumReplyBytes else { throw .replyTooLarge(limit: maximumReplyBytes) }
-        let unread = reader.pointee.len - reader.pointee.pos
-        guard unread > Self.maximumLineBytes, let buffer = reader.pointee.buf else { return }
+        guard unsafe unfinishedBytes <= maximumReplyBytes else { throw .replyTooLarge(limit: maximumReplyBytes) }
+        let unread = unsafe reader.pointee.len - reader.pointee.pos
+        guard unread > Self.maximumLineBytes, let buffer = unsafe reader.pointee.buf else { return }
         // The header of a bulk string ends within its first bytes.
-        let start = UnsafeRawBufferPointer(start: buffer + reader.pointee.pos, count: Self.maximumLineBytes)
-        guard start.contains(UInt8(ascii: "\n")) else { throw .malformedReply(reason: "a line without an end") }
+        let start = unsafe UnsafeRawBufferPointer(start: buffer + reader.pointee.pos, count: Self.maximumLineBytes)
+        guard unsafe start.contains(UInt8(ascii: "\n")) else { throw .malformedReply(reason: "a line without an end") }
     }
 
     private var errorText: String {
-        withUnsafeBytes(of: reader.pointee.errstr) { RedisErrorText.printable($0.prefix { $0 != 0 }) }
+        unsafe withUnsafeBytes(of: reader.pointee.errstr) { unsafe RedisErrorText.printable($0.prefix { $0 != 0 }) }
     }
 }
 
@@ -167,37 +169,39 @@ final class RedisReplyReader {
 
 extension RedisReplyReader {
     /// Stands for every reply object: hiredis only passes it on, and takes nil for "out of memory".
-    private static var object: UnsafeMutableRawPointer? { UnsafeMutableRawPointer(bitPattern: 1) }
+    private static var object: UnsafeMutableRawPointer? { unsafe UnsafeMutableRawPointer(bitPattern: 1) }
 
     private static func makeFunctions() -> redisReplyObjectFunctions {
         var functions = redisReplyObjectFunctions()
-        functions.createString = { task, bytes, count in
-            guard let task else { return nil }
-            RedisReplyReader.with(task) { $0.readString(task, UnsafeRawBufferPointer(start: bytes, count: count)) }
-            return RedisReplyReader.object
+        unsafe functions.createString = { task, bytes, count in
+            guard let task = unsafe task else { return nil }
+            unsafe RedisReplyReader.with(task) {
+                unsafe $0.readString(task, UnsafeRawBufferPointer(start: bytes, count: count))
+            }
+            return unsafe RedisReplyReader.object
         }
-        functions.createArray = { task, _ in
-            guard let task else { return nil }
-            if task.pointee.parent == nil { RedisReplyReader.with(task) { $0.beginArray() } }
-            return RedisReplyReader.object
+        unsafe functions.createArray = { task, _ in
+            guard let task = unsafe task else { return nil }
+            if unsafe task.pointee.parent == nil { unsafe RedisReplyReader.with(task) { $0.beginArray() } }
+            return unsafe RedisReplyReader.object
         }
-        functions.createInteger = { task, value in
-            guard let task else { return nil }
-            if task.pointee.parent == nil { RedisReplyReader.with(task) { $0.reply = .integer(value) } }
-            return RedisReplyReader.object
+        unsafe functions.createInteger = { task, value in
+            guard let task = unsafe task else { return nil }
+            if unsafe task.pointee.parent == nil { unsafe RedisReplyReader.with(task) { $0.reply = .integer(value) } }
+            return unsafe RedisReplyReader.object
         }
-        functions.createNil = { task in
-            guard let task else { return nil }
-            if task.pointee.parent == nil { RedisReplyReader.with(task) { $0.reply = .null } }
-            return RedisReplyReader.object
+        unsafe functions.createNil = { task in
+            guard let task = unsafe task else { return nil }
+            if unsafe task.pointee.parent == nil { unsafe RedisReplyReader.with(task) { $0.reply = .null } }
+            return unsafe RedisReplyReader.object
         }
-        functions.freeObject = { _ in }
+        unsafe functions.freeObject = { _ in }
         return functions
     }
 
     private static func with(_ task: UnsafePointer<redisReadTask>, _ body: (RedisReplyReader) -> Void) {
-        guard let pointer = task.pointee.privdata else { return }
-        Unmanaged<RedisReplyReader>.fromOpaque(pointer)._withUnsafeGuaranteedRef(body)
+        guard let pointer = unsafe task.pointee.privdata else { return }
+        unsafe Unmanaged<RedisReplyReader>.fromOpaque(pointer)._withUnsafeGuaranteedRef(body)
     }
 
     private func beginArray() {
@@ -212,54 +216,56 @@ extension RedisReplyReader {
             violation = .replyTooLarge(limit: maximumReplyBytes)
             return
         }
-        guard let array = task.pointee.parent else { return readScalar(type: task.pointee.type, bytes) }
-        guard array.pointee.parent == nil, task.pointee.type == REDIS_REPLY_STRING || task.pointee.idx == 0 else {
+        guard let array = unsafe task.pointee.parent else { return unsafe readScalar(type: task.pointee.type, bytes) }
+        guard unsafe array.pointee.parent == nil,
+            unsafe task.pointee.type == REDIS_REPLY_STRING || task.pointee.idx == 0
+        else {
             return
         }
-        if keepsArrays {
-            return texts.append(ByteBuffer(bytes: bytes))
+        if unsafe keepsArrays {
+            return unsafe texts.append(ByteBuffer(bytes: bytes))
         }
-        switch task.pointee.idx {
-        case 0: readFirstWord(bytes, elementCount: Int(array.pointee.elements))
-        case 1 where word == .message, 2 where word == .patternMessage: readChannel(bytes)
-        case 2 where word == .message, 3 where word == .patternMessage: deliver(bytes)
+        switch unsafe task.pointee.idx {
+        case 0: unsafe readFirstWord(bytes, elementCount: Int(array.pointee.elements))
+        case 1 where word == .message, 2 where word == .patternMessage: unsafe readChannel(bytes)
+        case 2 where word == .message, 3 where word == .patternMessage: unsafe deliver(bytes)
         default: break
         }
     }
 
     private func readScalar(type: CInt, _ bytes: UnsafeRawBufferPointer) {
         switch type {
-        case REDIS_REPLY_ERROR: reply = .error(RedisErrorText.printable(bytes))
-        case _ where !keepsArrays && Self.isPong(bytes): reply = .pong
-        case REDIS_REPLY_STRING: reply = .bulk(ByteBuffer(bytes: bytes))
+        case REDIS_REPLY_ERROR: reply = unsafe .error(RedisErrorText.printable(bytes))
+        case _ where unsafe !keepsArrays && Self.isPong(bytes): reply = .pong
+        case REDIS_REPLY_STRING: reply = unsafe .bulk(ByteBuffer(bytes: bytes))
         default: reply = .status
         }
     }
 
     private func readFirstWord(_ bytes: UnsafeRawBufferPointer, elementCount: Int) {
         switch (bytes.count, elementCount) {
-        case (7, 3) where Self.equal(bytes, "message"):
+        case (7, 3) where unsafe Self.equal(bytes, "message"):
             word = .message
             channel.clear()
-        case (8, 4) where Self.equal(bytes, "pmessage"):
+        case (8, 4) where unsafe Self.equal(bytes, "pmessage"):
             word = .patternMessage
             channel.clear()
-        case (9, 3) where Self.equal(bytes, "subscribe"), (10, 3) where Self.equal(bytes, "psubscribe"):
+        case (9, 3) where unsafe Self.equal(bytes, "subscribe"), (10, 3) where unsafe Self.equal(bytes, "psubscribe"):
             word = .subscribe
             reply = .subscribed
-        case (4, _) where Self.isPong(bytes): reply = .pong
+        case (4, _) where unsafe Self.isPong(bytes): reply = .pong
         default: break
         }
     }
 
     /// Redis replies `pong` within subscriptions and `PONG` elsewhere; other servers reply `PONG` everywhere.
     private static func isPong(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        equal(bytes, "pong") || equal(bytes, "PONG")
+        unsafe equal(bytes, "pong") || equal(bytes, "PONG")
     }
 
     private static func equal(_ bytes: UnsafeRawBufferPointer, _ word: StaticString) -> Bool {
         guard let start = bytes.baseAddress, bytes.count == word.utf8CodeUnitCount else { return false }
-        return memcmp(start, word.utf8Start, bytes.count) == 0
+        return unsafe memcmp(start, word.utf8Start, bytes.count) == 0
     }
 
     private func readChannel(_ bytes: UnsafeRawBufferPointer) {
@@ -267,12 +273,12 @@ extension RedisReplyReader {
             violation = .malformedReply(reason: "a channel's name of \(bytes.count) bytes")
             return
         }
-        channel.writeBytes(bytes)
+        unsafe channel.writeBytes(bytes)
     }
 
     private func deliver(_ payload: UnsafeRawBufferPointer) {
         reply = .message(byteCount: payload.count)
-        channel.withUnsafeReadableBytes { name in delegate?.received(payload, on: name) }
+        unsafe channel.withUnsafeReadableBytes { name in unsafe delegate?.received(payload, on: name) }
     }
 }
 

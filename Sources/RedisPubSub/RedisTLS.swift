@@ -134,15 +134,16 @@ package struct RedisTLS: Hashable, Sendable {
     private static func read(
         _ option: String, _ path: String, _ problem: String, _ body: () throws -> Void
     ) throws(RedisURLError) {
-        guard access(path, R_OK) == 0 else {
-            throw .unreadable(option, path, strerror(errno).map { String(cString: $0) } ?? "can't be read")
+        guard unsafe access(path, R_OK) == 0 else {
+            throw unsafe .unreadable(
+                option, path, strerror(errno).map { unsafe String(cString: $0) } ?? "can't be read")
         }
         do { try body() } catch { throw .unreadable(option, path, problem) }
     }
 
     private static func isFolder(_ path: String) -> Bool {
         var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+        return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 }
 

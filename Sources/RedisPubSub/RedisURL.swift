@@ -108,13 +108,13 @@ package struct RedisURL: Hashable, Sendable {
 
     /// The same server with the password in the first line of a file; `-` stands for standard input.
     package func withPassword(inFile path: String) throws(RedisURLError) -> RedisURL {
-        guard let file = fopen(path == "-" ? "/dev/stdin" : path, "re") else {
-            throw .passwordFile(path, String(cString: strerror(errno)))
+        guard let file = unsafe fopen(path == "-" ? "/dev/stdin" : path, "re") else {
+            throw unsafe .passwordFile(path, String(cString: strerror(errno)))
         }
-        defer { fclose(file) }
+        defer { unsafe fclose(file) }
         var bytes = [UInt8](repeating: 0, count: 4096)
-        let count = fread(&bytes, 1, bytes.count, file)
-        guard ferror(file) == 0 else { throw .passwordFile(path, String(cString: strerror(errno))) }
+        let count = unsafe fread(&bytes, 1, bytes.count, file)
+        guard unsafe ferror(file) == 0 else { throw unsafe .passwordFile(path, String(cString: strerror(errno))) }
         let password = Array(bytes.prefix(count).prefix { $0 != 0x0A && $0 != 0x0D })
         guard !password.isEmpty else { throw .passwordFile(path, "there is no password in its first line") }
         var url = self

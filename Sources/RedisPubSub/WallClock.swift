@@ -18,17 +18,17 @@ package enum WallClock {
 
     private static var nanoseconds: Int64 {
         var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
+        unsafe clock_gettime(CLOCK_REALTIME, &time)
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
     }
 
     /// `2026-11-28T14:29:25.123Z` (ISO 8601) of milliseconds since 1970.
     package static func text(_ milliseconds: Int64) -> String {
         var seconds = time_t(milliseconds / 1000)
-        var date = tm()
-        gmtime_r(&seconds, &date)
-        let day = "\(date.tm_year + 1900)-\(padded(date.tm_mon + 1))-\(padded(date.tm_mday))"
-        let time = "\(padded(date.tm_hour)):\(padded(date.tm_min)):\(padded(date.tm_sec))"
+        var date = unsafe tm()
+        unsafe gmtime_r(&seconds, &date)
+        let day = unsafe "\(date.tm_year + 1900)-\(padded(date.tm_mon + 1))-\(padded(date.tm_mday))"
+        let time = unsafe "\(padded(date.tm_hour)):\(padded(date.tm_min)):\(padded(date.tm_sec))"
         return "\(day)T\(time).\(padded(CInt(milliseconds % 1000), 3))Z"
     }
 

@@ -30,9 +30,9 @@ struct DescriptorBudget {
     /// Raises the soft limit to the hard limit, and opens descriptors to count the free ones, since some may be open.
     static func freeDescriptors(loopsWanted: Int) -> Int {
         var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
+        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
         limit.rlim_cur = limit.rlim_max
-        _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         // Enough for the wanted number of loops.
         let enough = ownDescriptors + 4 * perLoop * loopsWanted
         var opened: [CInt] = []
@@ -55,25 +55,25 @@ enum ThreadLimit {
     /// - Returns: the number of threads that could be started, at most `count`.
     static func startable(_ count: Int) -> Int {
         let gate = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-        defer { gate.deallocate() }
-        pthread_mutex_init(gate, nil)
-        defer { pthread_mutex_destroy(gate) }
-        pthread_mutex_lock(gate)
+        defer { unsafe gate.deallocate() }
+        unsafe pthread_mutex_init(gate, nil)
+        defer { unsafe pthread_mutex_destroy(gate) }
+        unsafe pthread_mutex_lock(gate)
         var threads: [pthread_t] = []
         while threads.count < count {
             var thread = pthread_t()
-            let error = pthread_create(
+            let error = unsafe pthread_create(
                 &thread, nil,
                 { gate in
-                    guard let gate = gate?.assumingMemoryBound(to: pthread_mutex_t.self) else { return nil }
-                    pthread_mutex_lock(gate)
-                    pthread_mutex_unlock(gate)
+                    guard let gate = unsafe gate?.assumingMemoryBound(to: pthread_mutex_t.self) else { return nil }
+                    unsafe pthread_mutex_lock(gate)
+                    unsafe pthread_mutex_unlock(gate)
                     return nil
-                }, gate)
+                }, unsafe gate)
             guard error == 0 else { break }
             threads.append(thread)
         }
-        pthread_mutex_unlock(gate)
+        unsafe pthread_mutex_unlock(gate)
         for thread in threads { pthread_join(thread, nil) }
         return threads.count
     }

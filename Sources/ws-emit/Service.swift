@@ -60,7 +60,7 @@ struct Service {
         do {
             return try await bind(host, port)
         } catch {
-            let cause = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
+            let cause = (error as? IOError).map { unsafe String(cString: strerror($0.errnoCode)) } ?? "\(error)"
             printError("can't listen on \(host):\(port): \(cause); choose another one with \(option)")
             throw ExitCode(1)
         }
@@ -84,7 +84,7 @@ struct Service {
     /// Descriptors that the process may open, including those of connections.
     private static var openFilesLimit: Int {
         var limit = rlimit()
-        _ = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        _ = unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         return Int(clamping: limit.rlim_cur)
     }
 

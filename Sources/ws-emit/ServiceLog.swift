@@ -60,7 +60,7 @@ enum StandardError {
     /// and inode (systemd.exec(5)).
     private static let isJournal: Bool = {
         var status = stat()
-        guard let stream = Environment().value("JOURNAL_STREAM"), fstat(STDERR_FILENO, &status) == 0 else {
+        guard let stream = Environment().value("JOURNAL_STREAM"), unsafe fstat(STDERR_FILENO, &status) == 0 else {
             return false
         }
         return stream == "\(status.st_dev):\(status.st_ino)"
@@ -87,7 +87,9 @@ enum StandardError {
         lock.withLock { _ in
             var written = 0
             while written < bytes.count {
-                let count = bytes[written...].withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+                let count = unsafe bytes[written...].withUnsafeBytes {
+                    unsafe Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count)
+                }
                 guard count > 0 || errno == EINTR else { return }
                 written += max(0, count)
             }

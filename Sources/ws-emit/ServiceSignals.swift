@@ -1,4 +1,4 @@
-@preconcurrency import Dispatch
+@preconcurrency @unsafe import Dispatch
 import Glibc
 
 /// A stream of SIGTERM and SIGINT, which end the service, and of signals that must not end it. Creating it disables their
@@ -22,8 +22,8 @@ struct ServiceSignals {
         let (stream, continuation) = AsyncStream.makeStream(of: CInt.self)
         self.stream = stream
         var ends: [CInt] = [-1, -1]
-        guard pipe(&ends) == 0 else {
-            printError("no pipe can be made: \(String(cString: strerror(errno)))")
+        guard unsafe pipe(&ends) == 0 else {
+            printError(unsafe "no pipe can be made: \(String(cString: strerror(errno)))")
             exit(71)
         }
         for end in ends {
@@ -31,11 +31,11 @@ struct ServiceSignals {
             _ = fcntl(end, F_SETFL, O_NONBLOCK)
         }
         let reading = ends[0]
-        signalPipe = ends[1]
+        unsafe signalPipe = ends[1]
         source = DispatchSource.makeReadSource(fileDescriptor: reading, queue: .global())
         source.setEventHandler {
             var number: UInt8 = 0
-            while read(reading, &number, 1) == 1 { continuation.yield(CInt(number)) }
+            while unsafe read(reading, &number, 1) == 1 { continuation.yield(CInt(number)) }
         }
         source.resume()
         // A log reader that goes away, or a full log file, must not end the clients' connections.
@@ -45,7 +45,7 @@ struct ServiceSignals {
                 // Only functions that are safe in a handler may be called here (signal-safety(7)).
                 let error = errno
                 var byte = UInt8(truncatingIfNeeded: number)
-                _ = write(signalPipe, &byte, 1)
+                _ = unsafe write(signalPipe, &byte, 1)
                 errno = error
             }
         }

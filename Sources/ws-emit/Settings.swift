@@ -15,7 +15,7 @@ struct SettingsError: Error, CustomStringConvertible {
 
 /// Environment variables; an empty one counts as unset, as in the original.
 struct Environment {
-    var lookUp: (String) -> String? = { name in getenv(name).map { String(cString: $0) } }
+    var lookUp: (String) -> String? = { name in unsafe getenv(name).map { unsafe String(cString: $0) } }
 
     func value(_ name: String) -> String? { lookUp(name).flatMap { $0.isEmpty ? nil : $0 } }
 

@@ -33,13 +33,13 @@ final class EncodedPacket: Sendable {
     /// One text packet.
     convenience init(text: UnsafeRawBufferPointer) {
         var frames = ByteBufferAllocator().buffer(capacity: text.count + 10)
-        let part = PacketBuilder.appendFrame(text, to: &frames)
+        let part = unsafe PacketBuilder.appendFrame(text, to: &frames)
         self.init(frames: frames, firstPart: part, furtherParts: [])
     }
 
     /// `2`, `6` and `1`: an Engine.IO packet without payload.
     static func bare(_ type: EngineIOPacketType) -> EncodedPacket {
-        withUnsafeBytes(of: type.rawValue) { EncodedPacket(text: $0) }
+        unsafe withUnsafeBytes(of: type.rawValue) { unsafe EncodedPacket(text: $0) }
     }
 
     private func part(_ index: Int) -> Part? {
@@ -55,7 +55,9 @@ final class EncodedPacket: Sendable {
         else { return }
         if part.isAttachment {
             payload.writeInteger(UInt8(ascii: "b"))
-            content.withUnsafeReadableBytes { Base64.withEncoded($0) { _ = payload.writeBytes($0) } }
+            unsafe content.withUnsafeReadableBytes {
+                unsafe Base64.withEncoded($0) { _ = unsafe payload.writeBytes($0) }
+            }
         } else {
             payload.writeImmutableBuffer(content)
         }

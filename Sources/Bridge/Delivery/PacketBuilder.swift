@@ -14,7 +14,7 @@ struct PacketBuilder {
     /// Starts with an event of a namespace. An ack id makes it a packet for one client.
     init(_ event: EncodedEvent, namespace: ByteString, ackID: Int? = nil, scratch: inout JSONWriter) {
         Self.writeHead(of: event, namespace: namespace, ackID: ackID, to: &scratch)
-        frames = ByteBufferAllocator().buffer(
+        frames = unsafe ByteBufferAllocator().buffer(
             capacity: scratch.count + event.json.count
                 + event.attachments.reduce(WebSocketFrameHeader.maximumBytes) { $0 + $1.count + 10 })
         firstPart = Self.appendText(event, head: scratch, to: &frames)
@@ -44,13 +44,13 @@ struct PacketBuilder {
     private static func appendText(
         _ event: EncodedEvent, head: borrowing JSONWriter, to frames: inout ByteBuffer
     ) -> EncodedPacket.Part {
-        head.withUnsafeBytes { appendFrame($0, event.json, to: &frames) }
+        unsafe head.withUnsafeBytes { unsafe appendFrame($0, event.json, to: &frames) }
     }
 
     private mutating func appendAttachments(of event: EncodedEvent) {
         for attachment in event.attachments {
-            furtherParts.append(
-                attachment.withUnsafeBytes { Self.appendFrame($0, isAttachment: true, to: &frames) })
+            unsafe furtherParts.append(
+                attachment.withUnsafeBytes { unsafe Self.appendFrame($0, isAttachment: true, to: &frames) })
         }
     }
 
@@ -59,16 +59,18 @@ struct PacketBuilder {
         to frames: inout ByteBuffer
     ) -> EncodedPacket.Part {
         let frameStart = frames.writerIndex
-        let count = head.count + (tail?.count ?? 0)
+        let count = unsafe head.count + (tail?.count ?? 0)
         var start = frameStart
         // A single write: each write checks whether the buffer is shared.
-        frames.writeWithUnsafeMutableBytes(minimumWritableBytes: WebSocketFrameHeader.maximumBytes + count) { target in
-            let headerBytes = WebSocketFrameHeader.write(
+        unsafe frames.writeWithUnsafeMutableBytes(minimumWritableBytes: WebSocketFrameHeader.maximumBytes + count) {
+            target in
+            let headerBytes = unsafe WebSocketFrameHeader.write(
                 isAttachment ? .binary : .text, payloadBytes: count, to: target)
             start += headerBytes
-            UnsafeMutableRawBufferPointer(rebasing: target[headerBytes...]).copyMemory(from: head)
-            if let tail {
-                UnsafeMutableRawBufferPointer(rebasing: target[(headerBytes + head.count)...]).copyMemory(from: tail)
+            unsafe UnsafeMutableRawBufferPointer(rebasing: target[headerBytes...]).copyMemory(from: head)
+            if let tail = unsafe tail {
+                unsafe UnsafeMutableRawBufferPointer(rebasing: target[(headerBytes + head.count)...]).copyMemory(
+                    from: tail)
             }
             return headerBytes + count
         }

@@ -25,36 +25,40 @@ final class ShardOutbox {
     private let joinLimitBytes: Int
 
     init(loopCount: Int, joinLimitBytes: Int) {
-        batches = Array(repeating: [], count: loopCount)
+        unsafe batches = Array(repeating: [], count: loopCount)
         self.joinLimitBytes = joinLimitBytes
     }
 
     func start(shards: [NIOLoopBound<Shard>], local: (shard: Shard, loop: Int)?) {
-        self.shards = shards
+        unsafe self.shards = shards
         guard let local else { return }
-        localShard = local.shard
-        localLoop = local.loop
+        unsafe localShard = local.shard
+        unsafe localLoop = local.loop
     }
 
     func append(_ command: ShardCommand, loop: Int) {
         flushPending()
-        if loop == localLoop { localShard?.perform(command) } else { batches[loop].append(command) }
+        if unsafe loop == localLoop {
+            unsafe localShard?.perform(command)
+        } else {
+            unsafe batches[loop].append(command)
+        }
     }
 
     func appendToAll(_ command: ShardCommand) {
-        for loop in batches.indices { append(command, loop: loop) }
+        for loop in unsafe batches.indices { append(command, loop: loop) }
     }
 
     /// True if an emit can join the pending packet.
     func canJoin(_ emit: PubSubMessage.Emit) -> Bool {
-        guard let byteCount = pendingPacket?.byteCount, byteCount < joinLimitBytes else { return false }
-        return emit.callback == nil && emit.skip.isEmpty && emit.rooms == pendingRooms
+        guard let byteCount = unsafe pendingPacket?.byteCount, byteCount < joinLimitBytes else { return false }
+        return unsafe emit.callback == nil && emit.skip.isEmpty && emit.rooms == pendingRooms
             && emit.namespace == pendingNamespace
     }
 
     /// Adds the event of an emit that can join the pending packet.
     func join(_ event: EncodedEvent, namespace: ByteString) {
-        pendingPacket?.append(event, namespace: namespace, scratch: &scratch)
+        unsafe pendingPacket?.append(event, namespace: namespace, scratch: &scratch)
     }
 
     /// Delivers an event. One packet for all waits for more events of the same rooms; an event that asks for acks doesn't.
@@ -63,11 +67,11 @@ final class ShardOutbox {
     func deliver(_ event: EncodedEvent, of emit: PubSubMessage.Emit, isLocal: Bool, others: [Int]) {
         flushPending()
         if emit.callback == nil, emit.skip.isEmpty {
-            pendingNamespace = emit.namespace
-            pendingRooms = emit.rooms
-            pendingIsLocal = isLocal
-            pendingOthers = others
-            pendingPacket = PacketBuilder(event, namespace: emit.namespace, scratch: &scratch)
+            unsafe pendingNamespace = emit.namespace
+            unsafe pendingRooms = emit.rooms
+            unsafe pendingIsLocal = isLocal
+            unsafe pendingOthers = others
+            unsafe pendingPacket = unsafe PacketBuilder(event, namespace: emit.namespace, scratch: &scratch)
             return
         }
         let content: Delivery.Content =
@@ -83,33 +87,33 @@ final class ShardOutbox {
 
     /// A packet of one event.
     func packet(of event: EncodedEvent, namespace: ByteString) -> EncodedPacket {
-        PacketBuilder(event, namespace: namespace, scratch: &scratch).build()
+        unsafe PacketBuilder(event, namespace: namespace, scratch: &scratch).build()
     }
 
     /// Hands everything collected to the loops, at the end of a read.
     func flush() {
         flushPending(isLast: true)
-        for loop in batches.indices where !batches[loop].isEmpty {
-            let commands = batches[loop]
-            batches[loop].removeAll(keepingCapacity: true)
-            let shard = shards[loop]
+        for loop in unsafe batches.indices where unsafe !batches[loop].isEmpty {
+            let commands = unsafe batches[loop]
+            unsafe batches[loop].removeAll(keepingCapacity: true)
+            let shard = unsafe shards[loop]
             shard.eventLoop.execute { shard.value.perform(commands) }
         }
-        localShard?.flush()
+        unsafe localShard?.flush()
     }
 
     /// Hands the pending packet to its loops.
     ///
     /// - Parameter isLast: nothing follows in this read.
     private func flushPending(isLast: Bool = false) {
-        guard let packet = pendingPacket.take() else { return }
-        let delivery = Delivery(
+        guard let packet = unsafe pendingPacket.take() else { return }
+        let delivery = unsafe Delivery(
             namespace: pendingNamespace, rooms: pendingRooms, skip: [], content: .packet(packet.build()))
-        deliver(delivery, isLocal: pendingIsLocal, others: pendingOthers, isLast: isLast)
+        unsafe deliver(delivery, isLocal: pendingIsLocal, others: pendingOthers, isLast: isLast)
     }
 
     private func deliver(_ delivery: Delivery, isLocal: Bool, others: [Int], isLast: Bool = false) {
-        for loop in others { batches[loop].append(.deliver(delivery)) }
-        if isLocal { localShard?.deliver(delivery, isLast: isLast) }
+        for loop in others { unsafe batches[loop].append(.deliver(delivery)) }
+        if isLocal { unsafe localShard?.deliver(delivery, isLast: isLast) }
     }
 }

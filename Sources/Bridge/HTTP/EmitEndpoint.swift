@@ -21,10 +21,10 @@ struct EmitEndpoint: Sendable {
         guard Self.isJSON(contentType) else {
             return .failure(.errorPage(.unsupportedMediaType, "Send the message with Content-Type: application/json."))
         }
-        return body.withUnsafeReadableBytes { buffer in
+        return unsafe body.withUnsafeReadableBytes { buffer in
             var document = JSONDocument()
             do {
-                try document.parse(buffer)
+                try unsafe document.parse(buffer)
             } catch {
                 return .failure(.jsonError(.badRequest, "The body can't be read: \(error)."))
             }

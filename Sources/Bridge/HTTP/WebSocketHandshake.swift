@@ -42,7 +42,7 @@ enum WebSocketHandshake {
         response.writeStaticString(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
         let digest = SHA1.digest(of: key + Array("258EAFA5-E914-47DA-95CA-C5AB0DC85B11".utf8))
-        digest.withUnsafeBytes { Base64.withEncoded($0) { _ = response.writeBytes($0) } }
+        unsafe digest.withUnsafeBytes { unsafe Base64.withEncoded($0) { _ = unsafe response.writeBytes($0) } }
         if let subprotocol {
             response.writeStaticString("\r\nSec-WebSocket-Protocol: ")
             response.writeSubstring(subprotocol)

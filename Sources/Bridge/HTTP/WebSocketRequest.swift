@@ -27,8 +27,8 @@ struct WebSocketRequest {
     /// - Parameter path: the Engine.IO path, with slashes at both ends.
     init?(_ bytes: ByteBuffer, path: [UInt8]) {
         var rest =
-            bytes.readableBytesView.withContiguousStorageIfAvailable {
-                Array($0.prefix(BridgeLimits.webSocketHeadBytes))
+            unsafe bytes.readableBytesView.withContiguousStorageIfAvailable {
+                unsafe Array($0.prefix(BridgeLimits.webSocketHeadBytes))
             }?[...] ?? []
         let length = rest.count
         guard rest.skip("GET "), rest.starts(with: path) else { return nil }
@@ -103,7 +103,7 @@ extension ArraySlice<UInt8> {
     /// Skips a text if it comes next.
     fileprivate mutating func skip(_ text: StaticString) -> Bool {
         text.withUTF8Buffer { text in
-            guard starts(with: text) else { return false }
+            guard unsafe starts(with: text) else { return false }
             self = dropFirst(text.count)
             return true
         }
@@ -118,6 +118,6 @@ extension ArraySlice<UInt8> {
 
     /// True if this equals a lower-case text, ignoring case.
     fileprivate func equals(_ text: StaticString) -> Bool {
-        text.withUTF8Buffer { text in elementsEqual(text) { $0 == $1 || $0 | 0x20 == $1 && $1 > 0x60 } }
+        text.withUTF8Buffer { text in unsafe elementsEqual(text) { $0 == $1 || $0 | 0x20 == $1 && $1 > 0x60 } }
     }
 }

@@ -39,7 +39,7 @@ final class GapMonitor {
         }
         if isOver {
             isUnexplained = true
-            announcementIsPending = true
+            unsafe announcementIsPending = true
             let bound = NIOLoopBound(self, eventLoop: eventLoop)
             timer = eventLoop.scheduleTask(in: BridgeLimits.gapExplanationTimeout) { bound.value.explained(nil) }
         }
@@ -77,13 +77,13 @@ final class GapMonitor {
                 "from": "\(WallClock.text(gap.from))", "to": "\(WallClock.text(to))", "cause": "\(gap.cause.rawValue)",
                 "detail": "\(gap.detail)",
             ])
-        if announcementIsPending { announce() }
+        if unsafe announcementIsPending { announce() }
     }
 
     /// The event that tells pages of the last gap; nil when they have been told.
     func takeAnnouncement() -> EventBody? {
-        guard announcementIsPending else { return nil }
-        announcementIsPending = false
+        guard unsafe announcementIsPending else { return nil }
+        unsafe announcementIsPending = false
         guard let gap = gaps.closed.last, let to = gap.to else { return nil }
         return EventBody(
             json: Array(#"["ws-emit:gap",{"from":\#(gap.from),"to":\#(to),"cause":"\#(gap.cause.rawValue)"}]"#.utf8))

@@ -17,7 +17,7 @@ package enum JSONValue {
         var writer = JSONWriter()
         write(to: &writer)
         writer.append("\n")
-        return writer.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        return unsafe writer.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
     }
 
     private func write(to writer: inout JSONWriter) {
@@ -26,7 +26,7 @@ package enum JSONValue {
         case .bool(let value): if value { writer.append("true") } else { writer.append("false") }
         case .integer(let value): writer.appendInteger(Int64(value))
         case .number(let value): writer.appendFloat(value)
-        case .text(let text): ByteString(text).withUnsafeBytes { writer.appendString(wtf8: $0) }
+        case .text(let text): unsafe ByteString(text).withUnsafeBytes { unsafe writer.appendString(wtf8: $0) }
         case .list(let values):
             writer.append("[")
             for (index, value) in values.enumerated() {

@@ -14,19 +14,19 @@ final class SenderMonitor {
     private let largeBytes: Int
 
     init(configuration: BridgeConfiguration, logger: Logger, now: NIODeadline) {
-        table = SenderTable(capacity: configuration.maxSenders, now: now)
+        unsafe table = SenderTable(capacity: configuration.maxSenders, now: now)
         refusals = RefusalLog(logger: logger)
         self.logger = logger
         maxMessageBytes = configuration.maxMessageBytes
         largeBytes = min(configuration.maxMessageBytes, BridgeLimits.redisOutputBytes) / 4
     }
 
-    var entries: [SenderTable.Entry] { table.entries }
-    var forgotten: Int { table.forgotten }
+    var entries: [SenderTable.Entry] { unsafe table.entries }
+    var forgotten: Int { unsafe table.forgotten }
     var refusalsForgotten: Int { refusals.forgotten }
-    var areAllBefore5_15_1: Bool { table.areAllBefore5_15_1 }
+    var areAllBefore5_15_1: Bool { unsafe table.areAllBefore5_15_1 }
 
-    func tick(at now: NIODeadline) { table.tick(at: now) }
+    func tick(at now: NIODeadline) { unsafe table.tick(at: now) }
 
     /// Accounts for a message that was decoded.
     func note(
@@ -41,8 +41,8 @@ final class SenderMonitor {
         default: hostID = decoder.senderHostID
         }
         if let dialect { counters.emits[dialect] += 1 }
-        if let change = table.note(hostID, dialect: dialect, byteCount: byteCount) {
-            log(change, dialect, of: hostID, redisChannel)
+        if let change = unsafe table.note(hostID, dialect: dialect, byteCount: byteCount) {
+            unsafe log(change, dialect, of: hostID, redisChannel)
         }
         guard byteCount > largeBytes else { return }
         counters.messagesLarge += 1
@@ -56,8 +56,8 @@ final class SenderMonitor {
         let mistakes = decoder.mistakes
         counters.messagesCorrected += 1
         if mistakes.contains(.manyAttachments) { counters.messagesManyAttachments += 1 }
-        table.noteMistakes(decoder.senderHostID, mistakes)
-        refusals.log(
+        unsafe table.noteMistakes(decoder.senderHostID, mistakes)
+        unsafe refusals.log(
             mistakes, of: decoder.senderHostID, redisChannel: redisChannel, attachmentCount: decoder.attachmentCount)
     }
 
@@ -70,8 +70,8 @@ final class SenderMonitor {
     ) {
         counters.messagesRefused += 1
         counters.drops[DropReason(error)] += 1
-        table.noteRefusal(error.hostID, "\(error)", byteCount: isNoted ? nil : byteCount)
-        refusals.log(error, redisChannel: redisChannel)
+        unsafe table.noteRefusal(error.hostID, "\(error)", byteCount: isNoted ? nil : byteCount)
+        unsafe refusals.log(error, redisChannel: redisChannel)
     }
 
     private func log(
@@ -79,12 +79,12 @@ final class SenderMonitor {
         _ redisChannel: UnsafeRawBufferPointer
     ) {
         // Once the table is full of invented senders, a new one tells nothing.
-        logger.log(
+        unsafe logger.log(
             level: table.forgotten == 0 ? .info : .debug,
             change == .sender ? "a sender is new on the channel" : "a sender writes in another format than before",
             metadata: [
                 "host_id": "\(hostID?.description ?? "none")", "dialect": "\(dialect?.label ?? "unknown")",
-                "channel": "\(PrintableText.line(redisChannel))",
+                "channel": unsafe "\(PrintableText.line(redisChannel))",
             ])
     }
 }

@@ -21,29 +21,29 @@ final class Room {
     init(name: ByteString) { self.name = name }
 
     func append(_ socket: Socket) {
-        socket.memberships.append(.init(room: self, index: members.count))
-        members.append(Member(socket: socket, session: socket.session, slot: socket.memberships.count - 1))
+        unsafe socket.memberships.append(.init(room: self, index: members.count))
+        unsafe members.append(Member(socket: socket, session: socket.session, slot: socket.memberships.count - 1))
     }
 
     /// Removes the socket with the membership at `slot`.
     func remove(_ socket: Socket, slot: Int) {
         let index = socket.memberships[slot].index
-        members.swapRemove(at: index)
-        if index < members.count {
-            let moved = members[index]
+        unsafe members.swapRemove(at: index)
+        if unsafe index < members.count {
+            let moved = unsafe members[index]
             moved.socket.memberships[moved.slot].index = index
         }
         socket.memberships.swapRemove(at: slot)
         if slot < socket.memberships.count {
             let moved = socket.memberships[slot]
-            moved.room.members[moved.index].slot = slot
+            unsafe moved.room.members[moved.index].slot = slot
         }
     }
 
     /// The slot of this room in the socket's list; nil if the socket is no member. Searches the shorter of both lists.
     func slot(of socket: Socket) -> Int? {
-        if members.count < socket.memberships.count {
-            return members.first { $0.socket === socket }?.slot
+        if unsafe members.count < socket.memberships.count {
+            return unsafe members.first { $0.socket === socket }?.slot
         }
         return socket.memberships.firstIndex { $0.room === self }
     }

@@ -14,17 +14,17 @@ final class RoomDirectory {
 
     init(loopCount: Int) {
         self.loopCount = loopCount
-        interest = RoomInterest(loopCount: loopCount)
+        unsafe interest = RoomInterest(loopCount: loopCount)
     }
 
     func setLocal(_ rooms: RoomRegistry, loop: Int) {
-        localRooms = rooms
-        localLoop = loop
+        unsafe localRooms = rooms
+        unsafe localLoop = loop
     }
 
     /// Adds reported or expected members of a room on another loop; `amount` may be negative.
     func add(_ amount: Int, namespace: ByteString, room: ByteString?, loop: Int) {
-        if loop != localLoop { interest.add(amount, namespace: namespace, room: room, loop: loop) }
+        if unsafe loop != localLoop { unsafe interest.add(amount, namespace: namespace, room: room, loop: loop) }
     }
 
     /// True if an emit for a room may reach anybody, and also for an unknown namespace: `route` then counts it under another
@@ -32,13 +32,13 @@ final class RoomDirectory {
     ///
     /// - Parameter isLocal: set when the room has members on this loop.
     func mayReach(_ room: UnsafeRawBufferPointer, of namespace: ByteString, isLocal: inout Bool) -> Bool {
-        let local = localRooms?.namespaces[namespace]
-        if let local, local.isAnyone(in: room) {
+        let local = unsafe localRooms?.namespaces[namespace]
+        if let local, unsafe local.isAnyone(in: room) {
             isLocal = true
             return true
         }
         if loopCount == 1 { return local == nil }
-        return room.count == SessionID.length || interest.isInterested(namespace: namespace, room: room)
+        return unsafe room.count == SessionID.length || interest.isInterested(namespace: namespace, room: room)
             || local == nil && !isKnown(namespace)
     }
 
@@ -48,30 +48,30 @@ final class RoomDirectory {
     }
 
     func isAnyone(in rooms: PubSubMessage.Rooms, of namespace: ByteString, loop: Int) -> Bool {
-        if loop == localLoop { return isAnyoneLocal(in: rooms, of: namespace) }
-        guard interest.isInterested(loop: loop, namespace: namespace, room: nil) else { return false }
+        if unsafe loop == localLoop { return isAnyoneLocal(in: rooms, of: namespace) }
+        guard unsafe interest.isInterested(loop: loop, namespace: namespace, room: nil) else { return false }
         switch rooms {
         case .everyone: return true
         case .these(let names):
             return names.contains {
-                SessionID.loop(of: $0, loopCount: loopCount) == loop
+                unsafe SessionID.loop(of: $0, loopCount: loopCount) == loop
                     || interest.isInterested(loop: loop, namespace: namespace, room: $0)
             }
         }
     }
 
     func isAnyoneLocal(in rooms: PubSubMessage.Rooms, of namespace: ByteString) -> Bool {
-        guard let local = localRooms?.namespaces[namespace] else { return false }
+        guard let local = unsafe localRooms?.namespaces[namespace] else { return false }
         switch rooms {
         case .everyone: return true
-        case .these(let names): return names.contains { $0.withUnsafeBytes { local.isAnyone(in: $0) } }
+        case .these(let names): return names.contains { unsafe $0.withUnsafeBytes { unsafe local.isAnyone(in: $0) } }
         }
     }
 
     /// The other loops that may have members of the rooms.
     func otherLoops(with rooms: PubSubMessage.Rooms, of namespace: ByteString) -> [Int] {
         var loops: [Int] = []
-        for loop in 0..<loopCount where loop != localLoop && isAnyone(in: rooms, of: namespace, loop: loop) {
+        for loop in 0..<loopCount where unsafe loop != localLoop && isAnyone(in: rooms, of: namespace, loop: loop) {
             loops.append(loop)
         }
         return loops

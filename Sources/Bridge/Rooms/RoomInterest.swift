@@ -41,6 +41,6 @@ struct RoomInterest {
 
     /// True if any loop is interested in a room.
     func isInterested(namespace name: ByteString, room: UnsafeRawBufferPointer) -> Bool {
-        namespaces[name]?.rooms[bytes: room].map { $0.contains { $0 > 0 } } ?? false
+        unsafe namespaces[name]?.rooms[bytes: room].map { $0.contains { $0 > 0 } } ?? false
     }
 }

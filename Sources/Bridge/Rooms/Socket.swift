@@ -58,7 +58,7 @@ extension Socket {
         guard let id else { return }
         acknowledge(id) { packet in
             packet.append(#"[{"ok":false,"error":"#)
-            ByteString(refusal.rawValue).withUnsafeBytes { packet.appendString(wtf8: $0) }
+            unsafe ByteString(refusal.rawValue).withUnsafeBytes { unsafe packet.appendString(wtf8: $0) }
             packet.append("}]")
         }
     }

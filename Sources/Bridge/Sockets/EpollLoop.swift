@@ -28,7 +28,7 @@ class EpollSource {
 ///
 /// HTTP goes over NIO's channels; websockets don't, since a channel takes 2.8 kB and a `DirectSocket` some hundred bytes.
 /// The time spent per turn is bounded, so that ten thousand clients that send at once don't delay messages for others.
-final class EpollLoop {
+@safe final class EpollLoop {
     unowned let host: any ConnectionHost
     unowned let connections: ConnectionTable
     private let waker: EpollWaker
@@ -55,7 +55,7 @@ final class EpollLoop {
 
     deinit {
         if epoll >= 0 { close(epoll) }
-        events.deallocate()
+        unsafe events.deallocate()
     }
 
     /// Serves sockets whenever the waker wakes this loop, until `stop`.
@@ -104,11 +104,11 @@ final class EpollLoop {
     private func turn() {
         let end = NIODeadline.now() + BridgeLimits.socketTurn
         repeat {
-            let count = Int(epoll_wait(epoll, events.baseAddress, CInt(events.count), 0))
+            let count = unsafe Int(epoll_wait(epoll, events.baseAddress, CInt(events.count), 0))
             guard count > 0 else { return arm() }
-            for event in events.prefix(count) {
+            for unsafeevent in unsafe events.prefix(count) {
                 // A source that an earlier event closed leaves its slot empty, or to a new source that finds nothing to read.
-                sources[Int(event.data.u64)]?.ready(canSend: event.events & EPOLLOUT.rawValue != 0)
+                unsafe sources[Int(event.data.u64)]?.ready(canSend: event.events & EPOLLOUT.rawValue != 0)
             }
             host.flush()
         } while NIODeadline.now() < end
@@ -162,10 +162,10 @@ final class EpollLoop {
     }
 
     private func control(_ operation: CInt, _ source: EpollSource, _ interest: UInt32) -> Bool {
-        var event = epoll_event()
-        event.events = interest
-        event.data.u64 = UInt64(source.slot)
-        return epoll_ctl(epoll, operation, source.descriptor, &event) == 0
+        var event = unsafe epoll_event()
+        unsafe event.events = interest
+        unsafe event.data.u64 = UInt64(source.slot)
+        return unsafe epoll_ctl(epoll, operation, source.descriptor, &event) == 0
     }
 
     /// - Returns: the bytes received; nil if there are none, empty at the end of the stream. The next read reuses the
@@ -173,8 +173,9 @@ final class EpollLoop {
     func receive(from socket: DirectSocket) throws(IOError) -> ByteBuffer? {
         received.clear()
         var error: CInt = 0
-        let count = received.writeWithUnsafeMutableBytes(minimumWritableBytes: BridgeLimits.socketReadBytes) { bytes in
-            let count = recv(socket.descriptor, bytes.baseAddress, bytes.count, CInt(MSG_DONTWAIT))
+        let count = unsafe received.writeWithUnsafeMutableBytes(minimumWritableBytes: BridgeLimits.socketReadBytes) {
+            bytes in
+            let count = unsafe recv(socket.descriptor, bytes.baseAddress, bytes.count, CInt(MSG_DONTWAIT))
             error = count < 0 ? errno : 0
             return max(0, count)
         }

@@ -11,9 +11,9 @@ final class EpollWaker: Sendable {
     private let thread: WakerThread
 
     /// - Parameter startThread: starts the thread; a test fails here.
-    init(loopCount: Int, startThread: ThreadStarter = startDetachedThread) throws(IOError) {
+    init(loopCount: Int, startThread: ThreadStarter = unsafe startDetachedThread) throws(IOError) {
         thread = try WakerThread(loopCount: loopCount)
-        try thread.startThread(startThread)
+        try unsafe thread.startThread(startThread)
     }
 
     typealias ThreadFunction = @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer?
@@ -22,7 +22,7 @@ final class EpollWaker: Sendable {
 
     static func startDetachedThread(_ function: ThreadFunction, _ argument: UnsafeMutableRawPointer) -> CInt {
         var thread = pthread_t()
-        let error = pthread_create(&thread, nil, function, argument)
+        let error = unsafe pthread_create(&thread, nil, function, argument)
         if error == 0 { pthread_detach(thread) }
         return error
     }
@@ -76,21 +76,23 @@ private final class WakerThread: Sendable {
     }
 
     func control(_ operation: CInt, _ descriptor: CInt, loop index: Int? = nil, events: UInt32) -> Bool {
-        var event = epoll_event()
-        event.events = events
-        event.data.fd = index.map { wakeups[$0] } ?? stopping
-        return epoll_ctl(epoll, operation, descriptor, &event) == 0
+        var event = unsafe epoll_event()
+        unsafe event.events = events
+        unsafe event.data.fd = index.map { wakeups[$0] } ?? stopping
+        return unsafe epoll_ctl(epoll, operation, descriptor, &event) == 0
     }
 
     func startThread(_ start: EpollWaker.ThreadStarter) throws(IOError) {
-        let thread = Unmanaged.passRetained(self)
-        let error = start(
+        let thread = unsafe Unmanaged.passRetained(self)
+        let error = unsafe start(
             { thread in
-                if let thread { Unmanaged<WakerThread>.fromOpaque(thread).takeRetainedValue().serve() }
+                if let thread = unsafe thread {
+                    unsafe Unmanaged<WakerThread>.fromOpaque(thread).takeRetainedValue().serve()
+                }
                 return nil
-            }, thread.toOpaque())
+            }, unsafe thread.toOpaque())
         guard error == 0 else {
-            thread.release()
+            unsafe thread.release()
             throw IOError(errnoCode: error, reason: "starting the waker's thread")
         }
     }
@@ -98,11 +100,11 @@ private final class WakerThread: Sendable {
     func stop() { eventfd_write(stopping, 1) }
 
     private func serve() {
-        var event = epoll_event()
+        var event = unsafe epoll_event()
         while true {
-            guard epoll_wait(epoll, &event, 1, -1) > 0 else { continue }
-            if event.data.fd == stopping { return }
-            eventfd_write(event.data.fd, 1)
+            guard unsafe epoll_wait(epoll, &event, 1, -1) > 0 else { continue }
+            if unsafe event.data.fd == stopping { return }
+            unsafe eventfd_write(event.data.fd, 1)
         }
     }
 }

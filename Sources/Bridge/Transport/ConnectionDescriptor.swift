@@ -14,13 +14,13 @@ enum ConnectionDescriptor {
     static func peer(of descriptor: CInt) -> SocketAddress? {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        return withUnsafeMutableBytes(of: &storage) { bytes in
+        return unsafe withUnsafeMutableBytes(of: &storage) { bytes in
             guard let address = bytes.baseAddress,
-                getpeername(descriptor, address.assumingMemoryBound(to: sockaddr.self), &length) == 0
+                unsafe getpeername(descriptor, address.assumingMemoryBound(to: sockaddr.self), &length) == 0
             else { return nil }
-            switch CInt(address.load(as: sockaddr.self).sa_family) {
-            case AF_INET: return SocketAddress(address.load(as: sockaddr_in.self))
-            case AF_INET6: return SocketAddress(address.load(as: sockaddr_in6.self))
+            switch unsafe CInt(address.load(as: sockaddr.self).sa_family) {
+            case AF_INET: return unsafe SocketAddress(address.load(as: sockaddr_in.self))
+            case AF_INET6: return unsafe SocketAddress(address.load(as: sockaddr_in6.self))
             default: return nil
             }
         }
@@ -45,8 +45,8 @@ enum ConnectionDescriptor {
     ///
     /// - Returns: the number of bytes that the kernel has taken; nil when the connection is broken.
     static func send(_ bytes: ByteBuffer, over descriptor: CInt) -> Int? {
-        let sent = bytes.withUnsafeReadableBytes { bytes in
-            Glibc.send(descriptor, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL | MSG_DONTWAIT))
+        let sent = unsafe bytes.withUnsafeReadableBytes { bytes in
+            unsafe Glibc.send(descriptor, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL | MSG_DONTWAIT))
         }
         if sent >= 0 { return sent }
         return errno == EAGAIN || errno == EINTR ? 0 : nil

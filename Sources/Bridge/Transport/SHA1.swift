@@ -19,17 +19,17 @@ enum SHA1 {
     private typealias State = (UInt32, UInt32, UInt32, UInt32, UInt32)
 
     private static func absorb(_ block: ArraySlice<UInt8>, into state: inout State) {
-        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 80) { schedule in
+        unsafe withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 80) { schedule in
             for index in 0..<16 {
                 let start = block.startIndex + 4 * index
-                schedule[index] = block[start..<start + 4].reduce(0) { $0 << 8 | UInt32($1) }
+                unsafe schedule[index] = block[start..<start + 4].reduce(0) { $0 << 8 | UInt32($1) }
             }
             for index in 16..<80 {
-                schedule[index] = rotated(
+                unsafe schedule[index] = unsafe rotated(
                     schedule[index - 3] ^ schedule[index - 8] ^ schedule[index - 14] ^ schedule[index - 16], by: 1)
             }
             var (a, b, c, d, e) = state
-            for (index, word) in schedule.enumerated() {
+            for unsafe(index, word) in unsafe schedule.enumerated() {
                 let (mixed, constant): (UInt32, UInt32) =
                     switch index {
                     case ..<20: (b & c | ~b & d, 0x5A82_7999)

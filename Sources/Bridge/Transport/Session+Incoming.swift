@@ -210,9 +210,9 @@ extension Session {
     static func pollResponse(_ payload: ByteBuffer, jsonpIndex: Int?) -> HTTPResponse {
         guard let jsonpIndex else { return HTTPResponse(.ok, contentType: HTTPResponse.plainText, body: payload) }
         var writer = JSONWriter(capacity: payload.readableBytes + 64)
-        payload.withUnsafeReadableBytes { writer.appendString(wtf8: $0) }
+        unsafe payload.withUnsafeReadableBytes { unsafe writer.appendString(wtf8: $0) }
         var body = ByteBuffer(string: "___eio[\(jsonpIndex)](")
-        writer.withUnsafeBytes { _ = body.writeBytes($0) }
+        unsafe writer.withUnsafeBytes { _ = unsafe body.writeBytes($0) }
         body.writeString(");")
         return HTTPResponse(.ok, contentType: "text/javascript; charset=UTF-8", body: body)
     }

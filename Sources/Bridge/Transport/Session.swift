@@ -86,7 +86,7 @@ final class Session: UnfinishedInput, WebSocketOwner {
         let text = EngineIOHandshake.openPacket(
             sid: sid, transport: transport, timing: table.configuration.timing,
             maxPayload: table.configuration.maxPayload)
-        return text.withUnsafeBytes { EncodedPacket(text: $0) }
+        return unsafe text.withUnsafeBytes { unsafe EncodedPacket(text: $0) }
     }
 
     private func closeAsTooSlow(_ sentence: String, waitingBytes: Int, limit: Int) {

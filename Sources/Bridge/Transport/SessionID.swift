@@ -20,15 +20,15 @@ package enum SessionID {
 
     package static func make(loop: Int, instance: Instance) -> ByteString {
         alphabet.withUTF8Buffer { digits in
-            let bytes = [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
-                buffer[0] = digits[loop >> 6 & 63]
-                buffer[1] = digits[loop & 63]
-                buffer[2] = digits[instance.value >> 6 & 63]
-                buffer[3] = digits[instance.value & 63]
+            let bytes = unsafe [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
+                unsafe buffer[0] = unsafe digits[loop >> 6 & 63]
+                unsafe buffer[1] = unsafe digits[loop & 63]
+                unsafe buffer[2] = unsafe digits[instance.value >> 6 & 63]
+                unsafe buffer[3] = unsafe digits[instance.value & 63]
                 var random: UInt64 = 0
                 for index in 4..<length {
                     if (index - 4) % 10 == 0 { random = .random(in: .min ... .max) }
-                    buffer[index] = digits[Int(random & 63)]
+                    unsafe buffer[index] = unsafe digits[Int(random & 63)]
                     random >>= 6
                 }
                 count = length
@@ -50,10 +50,10 @@ package enum SessionID {
 
     private static func parts(of sid: ByteString) -> (loop: Int, instance: Instance)? {
         guard sid.count == length else { return nil }
-        return sid.withUnsafeBytes { bytes in
+        return unsafe sid.withUnsafeBytes { bytes in
             var head = 0
             for index in 0..<length {
-                guard let value = value(of: bytes[index]) else { return nil }
+                guard let value = unsafe value(of: bytes[index]) else { return nil }
                 if index < 4 { head = head << 6 | value }
             }
             return (head >> 12, Instance(value: head))

@@ -98,7 +98,7 @@ final class SessionTable {
     func packet(_ write: (inout JSONWriter) -> Void) -> EncodedPacket {
         scratch.removeAll()
         write(&scratch)
-        return scratch.withUnsafeBytes { EncodedPacket(text: $0) }
+        return unsafe scratch.withUnsafeBytes { unsafe EncodedPacket(text: $0) }
     }
 
     // MARK: Deadlines

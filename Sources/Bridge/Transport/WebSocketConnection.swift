@@ -230,7 +230,9 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
         guard let session else { return }
         let bytes = message.payload[...]
         if message.isBinary { return session.received(EngineIOPacket(binary: bytes), from: self) }
-        guard bytes.withUnsafeBytes({ WTF8.isValid($0, surrogates: false) }) else { return fail(.encoding) }
+        guard unsafe bytes.withUnsafeBytes({ unsafe WTF8.isValid($0, surrogates: false) }) else {
+            return fail(.encoding)
+        }
         do {
             session.received(try EngineIOPacket(text: bytes), from: self)
         } catch {

@@ -88,16 +88,16 @@ struct WebSocketFrameParser {
 
     /// - Parameter key: the masking key as it lies in memory.
     private static func unmask(_ payload: inout [UInt8], _ key: UInt32) {
-        payload.withUnsafeMutableBytes { bytes in
+        unsafe payload.withUnsafeMutableBytes { bytes in
             let wideKey = UInt64(key) << 32 | UInt64(key)
             var index = 0
             while index + 8 <= bytes.count {
-                let word = bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self).littleEndian ^ wideKey
-                bytes.storeBytes(of: word.littleEndian, toByteOffset: index, as: UInt64.self)
+                let word = unsafe bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self).littleEndian ^ wideKey
+                unsafe bytes.storeBytes(of: word.littleEndian, toByteOffset: index, as: UInt64.self)
                 index += 8
             }
             while index < bytes.count {
-                bytes[index] ^= UInt8(truncatingIfNeeded: key >> (8 * UInt32(index & 3)))
+                unsafe bytes[index] ^= UInt8(truncatingIfNeeded: key >> (8 * UInt32(index & 3)))
                 index += 1
             }
         }
@@ -107,8 +107,8 @@ struct WebSocketFrameParser {
 /// The header of an unmasked, unfragmented frame from server to client (RFC 6455, section 5.2).
 enum WebSocketFrameHeader {
     static func write(_ opcode: WebSocketFrame.Opcode, payloadBytes: Int, to buffer: inout ByteBuffer) {
-        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: maximumBytes) {
-            write(opcode, payloadBytes: payloadBytes, to: $0)
+        unsafe buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: maximumBytes) {
+            unsafe write(opcode, payloadBytes: payloadBytes, to: $0)
         }
     }
 
@@ -122,18 +122,18 @@ enum WebSocketFrameHeader {
         _ opcode: WebSocketFrame.Opcode, payloadBytes: Int, to target: UnsafeMutableRawBufferPointer
     ) -> Int {
         precondition(target.count >= maximumBytes)
-        target[0] = 0x80 | opcode.rawValue
+        unsafe target[0] = 0x80 | opcode.rawValue
         switch payloadBytes {
         case ..<126:
-            target[1] = UInt8(payloadBytes)
+            unsafe target[1] = UInt8(payloadBytes)
             return 2
         case ..<65536:
-            target[1] = 126
-            target.storeBytes(of: UInt16(payloadBytes).bigEndian, toByteOffset: 2, as: UInt16.self)
+            unsafe target[1] = 126
+            unsafe target.storeBytes(of: UInt16(payloadBytes).bigEndian, toByteOffset: 2, as: UInt16.self)
             return 4
         default:
-            target[1] = 127
-            target.storeBytes(of: UInt64(payloadBytes).bigEndian, toByteOffset: 2, as: UInt64.self)
+            unsafe target[1] = 127
+            unsafe target.storeBytes(of: UInt64(payloadBytes).bigEndian, toByteOffset: 2, as: UInt64.self)
             return 10
         }
     }
@@ -191,7 +191,7 @@ enum WebSocketCloseFrame {
         if payload.isEmpty { return nil }
         let code = payload.prefix(2).reduce(0 as UInt16) { $0 << 8 | UInt16($1) }
         guard payload.count >= 2, isAllowed(code) else { return WebSocketCloseCode.protocolError.rawValue }
-        let isText = payload.dropFirst(2).withUnsafeBytes { WTF8.isValid($0, surrogates: false) }
+        let isText = unsafe payload.dropFirst(2).withUnsafeBytes { unsafe WTF8.isValid($0, surrogates: false) }
         return isText ? code : WebSocketCloseCode.inconsistentData.rawValue
     }
 

@@ -126,7 +126,7 @@ extension ValueEncoder: SingleValueEncodingContainer {
     private static func integer<T: FixedWidthInteger>(_ value: T) -> PickleValue {
         if let small = Int(exactly: value) { return .int(small) }
         // A further byte for the sign.
-        let bytes = withUnsafeBytes(of: value.littleEndian) { Array($0) } + [value < 0 ? 0xff : 0]
+        let bytes = unsafe withUnsafeBytes(of: value.littleEndian) { unsafe Array($0) } + [value < 0 ? 0xff : 0]
         return .bigInt(PickleBigInt(twosComplement: bytes))
     }
 }

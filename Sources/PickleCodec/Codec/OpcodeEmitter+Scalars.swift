@@ -31,9 +31,9 @@ extension OpcodeEmitter {
             appendByte(0x4c)
             appendByte(0x0a)
         } else {
-            withUnsafeBytes(of: value.littleEndian) { bytes in
-                let length = TwosComplement.minimalLength(bytes)
-                emitBigInteger(UnsafeRawBufferPointer(rebasing: bytes[..<length]))
+            unsafe withUnsafeBytes(of: value.littleEndian) { bytes in
+                let length = unsafe TwosComplement.minimalLength(bytes)
+                unsafe emitBigInteger(UnsafeRawBufferPointer(rebasing: bytes[..<length]))
             }
         }
     }
@@ -42,15 +42,15 @@ extension OpcodeEmitter {
     mutating func emitBigInteger(_ bytes: UnsafeRawBufferPointer) {
         if version < 2 {
             emit(.long)
-            append { $0.appendDecimal(twosComplement: bytes) }
+            append { unsafe $0.appendDecimal(twosComplement: bytes) }
             appendByte(0x4c)
             return appendByte(0x0a)
         }
         if bytes.count < 256 {
-            emit(.long1, lengthBytes: 1, payload: bytes)
+            unsafe emit(.long1, lengthBytes: 1, payload: bytes)
         } else {
             emit(.long4, word: UInt64(bytes.count), bytes: 4)
-            append(bytes)
+            unsafe append(bytes)
         }
     }
 
@@ -73,25 +73,25 @@ extension OpcodeEmitter {
     mutating func emitText(_ bytes: UnsafeRawBufferPointer) {
         if version == 0 {
             emit(.unicode)
-            appendRawUnicodeEscape(bytes)
+            unsafe appendRawUnicodeEscape(bytes)
             appendByte(0x0a)
         } else if version >= 4, bytes.count < 256 {
-            emit(.shortBinUnicode, lengthBytes: 1, payload: bytes)
+            unsafe emit(.shortBinUnicode, lengthBytes: 1, payload: bytes)
         } else if bytes.count <= Int(UInt32.max) {
-            emit(.binUnicode, lengthBytes: 4, payload: bytes)
+            unsafe emit(.binUnicode, lengthBytes: 4, payload: bytes)
         } else {
-            emit(.binUnicode8, lengthBytes: 8, payload: bytes)
+            unsafe emit(.binUnicode8, lengthBytes: 8, payload: bytes)
         }
     }
 
     /// bytes at protocols 3 to 5.
     mutating func emitBytes(_ bytes: UnsafeRawBufferPointer) {
         if bytes.count < 256 {
-            emit(.shortBinBytes, lengthBytes: 1, payload: bytes)
+            unsafe emit(.shortBinBytes, lengthBytes: 1, payload: bytes)
         } else if version >= 4, bytes.count > Int(UInt32.max) {
-            emit(.binBytes8, lengthBytes: 8, payload: bytes)
+            unsafe emit(.binBytes8, lengthBytes: 8, payload: bytes)
         } else {
-            emit(.binBytes, lengthBytes: 4, payload: bytes)
+            unsafe emit(.binBytes, lengthBytes: 4, payload: bytes)
         }
     }
 
@@ -100,13 +100,13 @@ extension OpcodeEmitter {
         if version == 0 {
             emit(.string)
             appendByte(0x27)
-            for byte in bytes { appendStringEscape(byte) }
+            for unsafebyte in unsafe bytes { appendStringEscape(byte) }
             appendByte(0x27)
             appendByte(0x0a)
         } else if bytes.count < 256 {
-            emit(.shortBinString, lengthBytes: 1, payload: bytes)
+            unsafe emit(.shortBinString, lengthBytes: 1, payload: bytes)
         } else {
-            emit(.binString, lengthBytes: 4, payload: bytes)
+            unsafe emit(.binString, lengthBytes: 4, payload: bytes)
         }
     }
 
@@ -128,7 +128,7 @@ extension OpcodeEmitter {
     private mutating func appendRawUnicodeEscape(_ bytes: UnsafeRawBufferPointer) {
         var at = 0
         while at < bytes.count {
-            let (scalar, length) = WTF8.decode(bytes, at: at)
+            let (scalar, length) = unsafe WTF8.decode(bytes, at: at)
             at += length
             switch scalar {
             case 0x00, 0x0a, 0x0d, 0x1a, 0x5c, 0x100...0xffff:
@@ -145,14 +145,14 @@ extension OpcodeEmitter {
 
     /// A literal as str.
     mutating func emitText(_ literal: StaticString) {
-        emitText(UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
+        unsafe emitText(UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
     }
 
     /// Latin-1 bytes as str.
     mutating func emitText(latin1 bytes: UnsafeRawBufferPointer) {
         var text = RawArray<UInt8>(capacity: bytes.count * 2)
-        for byte in bytes { text.append(codePoint: UInt32(byte)) }
-        emitText(UnsafeRawBufferPointer(start: text.base, count: text.count))
+        for unsafebyte in unsafe bytes { text.append(codePoint: UInt32(byte)) }
+        unsafe emitText(UnsafeRawBufferPointer(start: text.base, count: text.count))
     }
 
     /// An empty tuple, list or dict. Protocol 0 writes MARK and the opcode that takes all items above it.

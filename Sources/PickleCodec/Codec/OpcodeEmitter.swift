@@ -15,7 +15,7 @@ struct OpcodeEmitter: ~Copyable {
     private static let frameHeader = 9
 
     /// A copy of the bytes written.
-    var bytes: [UInt8] { Array(UnsafeBufferPointer(start: output.base, count: output.count)) }
+    var bytes: [UInt8] { unsafe Array(UnsafeBufferPointer(start: output.base, count: output.count)) }
 
     /// - Parameters:
     ///   - version: protocol, 0 to 5.
@@ -77,11 +77,11 @@ struct OpcodeEmitter: ~Copyable {
     }
 
     mutating func append(_ text: StaticString) {
-        output.append(from: text.utf8Start, count: text.utf8CodeUnitCount)
+        unsafe output.append(from: text.utf8Start, count: text.utf8CodeUnitCount)
     }
 
     mutating func append(_ bytes: UnsafeRawBufferPointer) {
-        output.append(bytes)
+        unsafe output.append(bytes)
     }
 
     mutating func appendByte(_ byte: UInt8) {
@@ -96,7 +96,7 @@ struct OpcodeEmitter: ~Copyable {
     mutating func append(_ write: (inout JSONWriter) -> Void) {
         var text = JSONWriter(capacity: 64)
         write(&text)
-        text.withUnsafeBytes { append($0) }
+        unsafe text.withUnsafeBytes { unsafe append($0) }
     }
 
     // MARK: Payloads
@@ -111,7 +111,7 @@ struct OpcodeEmitter: ~Copyable {
             emit(opcode)
         }
         append(UInt64(payload.count), bytes: lengthBytes)
-        append(payload)
+        unsafe append(payload)
     }
 
     // MARK: Frames

@@ -66,7 +66,7 @@ struct PickleKeyLists: ~Copyable {
     /// The slot of a list with these keys; nil if the first key is no text.
     private func slot(_ first: Int, _ count: Int, _ tape: borrowing PickleTape) -> Int? {
         let key = tape.nodes[tape.links[first]]
-        guard key.kind == .str, let byte = tape.content(of: key).first else { return nil }
+        guard key.kind == .str, let byte = unsafe tape.content(of: key).first else { return nil }
         return (Int(key.count) &+ Int(byte) &+ count &* 5) & (Self.capacity - 1)
     }
 
@@ -82,25 +82,25 @@ struct PickleKeyLists: ~Copyable {
 
     private func hasTexts(of slot: Int, _ first: Int, _ count: Int, in tape: borrowing PickleTape) -> Bool {
         precondition(first >= 0 && first &+ 2 &* count <= tape.links.count)
-        guard let input = tape.input.baseAddress else { return false }
-        let lastWord = tape.input.count &- 8
-        var known = UnsafeRawPointer(texts.base + slot &* Self.textCapacity)
+        guard let input = unsafe tape.input.baseAddress else { return false }
+        let lastWord = unsafe tape.input.count &- 8
+        var known = unsafe UnsafeRawPointer(texts.base + slot &* Self.textCapacity)
         var at = first
         while at < first &+ 2 &* count {
             // Every link is a node of the tape.
-            let key = tape.nodes.base[Int(tape.links.base[at])]
-            let length = Int(known.load(as: UInt8.self))
+            let key = unsafe tape.nodes.base[Int(tape.links.base[at])]
+            let length = unsafe Int(known.load(as: UInt8.self))
             guard key.kind == .str, key.count == UInt32(truncatingIfNeeded: length) else { return false }
             // Most keys fit into one word; the bytes after the key are shifted out.
             if length <= 8, Int(key.first) <= lastWord, !key.flags.contains(.inScratch) {
-                let word = input.loadUnaligned(fromByteOffset: Int(key.first), as: UInt64.self)
-                let other = known.loadUnaligned(fromByteOffset: 1, as: UInt64.self)
+                let word = unsafe input.loadUnaligned(fromByteOffset: Int(key.first), as: UInt64.self)
+                let other = unsafe known.loadUnaligned(fromByteOffset: 1, as: UInt64.self)
                 if UInt64(littleEndian: word ^ other) &<< UInt64(64 &- 8 &* length) != 0 { return false }
             } else {
-                let text = UnsafeRawBufferPointer(start: known + 1, count: length)
-                guard equalBytes(tape.content(of: key), text) else { return false }
+                let text = unsafe UnsafeRawBufferPointer(start: known + 1, count: length)
+                guard unsafe equalBytes(tape.content(of: key), text) else { return false }
             }
-            known += Self.room(for: length)
+            unsafe known += Self.room(for: length)
             at &+= 2
         }
         return true
@@ -119,7 +119,7 @@ struct PickleKeyLists: ~Copyable {
             let room = Self.room(for: Int(key.count))
             guard key.kind == .str, key.count < 256, place + room <= end else { return false }
             texts[place] = UInt8(key.count)
-            for (offset, byte) in tape.content(of: key).enumerated() { texts[place + 1 + offset] = byte }
+            for unsafe(offset, byte) in unsafe tape.content(of: key).enumerated() { texts[place + 1 + offset] = byte }
             place += room
             at += 2
         }

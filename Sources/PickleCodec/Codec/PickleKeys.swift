@@ -48,16 +48,16 @@ extension PickleMachine {
         while at < count {
             let key = tape.nodes[tape.links[base + at]]
             guard key.kind == .str else { return false }
-            let bytes = tape.content(of: key)
-            if let first = bytes.first, let last = bytes.last {
+            let bytes = unsafe tape.content(of: key)
+            if let first = unsafe bytes.first, let last = unsafe bytes.last {
                 let mixed =
                     UInt32(first) &* 0x9e37 ^ UInt32(last) &* 0x85eb ^ UInt32(truncatingIfNeeded: bytes.count) &* 0xc2b3
                 let place = (mixed &* 0x9e37_79b1) >> 25
                 let bit = UInt64(1) &<< UInt64(place & 63)
                 let isMet = place < 64 ? seenLow & bit != 0 : seenHigh & bit != 0
-                if isMet, hasEqualText(bytes, before: at, base) { return false }
+                if isMet, unsafe hasEqualText(bytes, before: at, base) { return false }
                 if place < 64 { seenLow |= bit } else { seenHigh |= bit }
-            } else if hasEqualText(bytes, before: at, base) {
+            } else if unsafe hasEqualText(bytes, before: at, base) {
                 return false
             }
             at += 2
@@ -68,7 +68,7 @@ extension PickleMachine {
     private func hasEqualText(_ bytes: UnsafeRawBufferPointer, before end: Int, _ base: Int) -> Bool {
         var at = 0
         while at < end {
-            if equalBytes(tape.content(of: tape.nodes[tape.links[base + at]]), bytes) { return true }
+            if unsafe equalBytes(tape.content(of: tape.nodes[tape.links[base + at]]), bytes) { return true }
             at += 2
         }
         return false
@@ -95,7 +95,7 @@ extension PickleMachine {
         guard keys.resolved.count < Int(node.count) else { return }
         var chain = ItemChain()
         // Fewer items than before: the bound on `links` was checked for more.
-        try? tape.extend(&chain, from: UnsafePointer(keys.resolved.base), count: keys.resolved.count)
+        try? unsafe tape.extend(&chain, from: UnsafePointer(keys.resolved.base), count: keys.resolved.count)
         tape.nodes[container].chain = chain
     }
 
@@ -135,18 +135,19 @@ extension PickleMachine {
         case .bool, .int, .float:
             switch tape.number(node) {
             case .small(let value): hasher.combine(value)
-            case .big(let bytes): hasher.combine(bytes: bytes)
-            case .bigFloat(let bits): PickleNumber.bytes(ofFloat: bits).withUnsafeBytes { hasher.combine(bytes: $0) }
+            case .big(let bytes): unsafe hasher.combine(bytes: bytes)
+            case .bigFloat(let bits):
+                unsafe PickleNumber.bytes(ofFloat: bits).withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
             case .fraction(let bits): hasher.combine(bits)
             case .nan: hasher.combine(index)
             }
         case .str, .bytes, .byteString:
             hasher.combine(node.kind.rawValue)
-            hasher.combine(bytes: tape.content(of: node))
+            unsafe hasher.combine(bytes: tape.content(of: node))
         case .global:
-            hasher.combine(bytes: tape.content(of: tape.nodes[node.first]))
+            unsafe hasher.combine(bytes: tape.content(of: tape.nodes[node.first]))
             hasher.combine(0x00 as UInt8)
-            hasher.combine(bytes: tape.content(of: tape.nodes[node.last]))
+            unsafe hasher.combine(bytes: tape.content(of: tape.nodes[node.last]))
         default:
             hasher.combine(index)
         }
@@ -162,9 +163,9 @@ extension PickleMachine {
             (.float, .bool), (.float, .int), (.float, .float):
             return areEqual(tape.number(one), tape.number(other))
         case (.str, .str), (.bytes, .bytes), (.byteString, .byteString):
-            return equalBytes(tape.content(of: one), tape.content(of: other))
+            return unsafe equalBytes(tape.content(of: one), tape.content(of: other))
         case (.global, .global):
-            return equalBytes(tape.content(of: tape.nodes[one.first]), tape.content(of: tape.nodes[other.first]))
+            return unsafe equalBytes(tape.content(of: tape.nodes[one.first]), tape.content(of: tape.nodes[other.first]))
                 && equalBytes(tape.content(of: tape.nodes[one.last]), tape.content(of: tape.nodes[other.last]))
         case (.tuple, .tuple), (.frozenset, .frozenset):
             return !keys.classes.isEmpty && keys.classes[left] == keys.classes[right]
@@ -176,10 +177,10 @@ extension PickleMachine {
     private func areEqual(_ one: PickleNumber, _ other: PickleNumber) -> Bool {
         switch (one, other) {
         case (.small(let left), .small(let right)): left == right
-        case (.big(let left), .big(let right)): equalBytes(left, right)
+        case (.big(let left), .big(let right)): unsafe equalBytes(left, right)
         case (.bigFloat(let left), .bigFloat(let right)), (.fraction(let left), .fraction(let right)): left == right
         case (.big(let bytes), .bigFloat(let bits)), (.bigFloat(let bits), .big(let bytes)):
-            PickleNumber.bytes(ofFloat: bits).withUnsafeBytes { equalBytes($0, bytes) }
+            unsafe PickleNumber.bytes(ofFloat: bits).withUnsafeBytes { unsafe equalBytes($0, bytes) }
         default: false
         }
     }

@@ -12,7 +12,7 @@ extension PickleMachine {
         var at = from
         while at < to {
             // Every stack item is a node of the tape.
-            let node = tape.nodes.base[Int(stack.base[at])]
+            let node = unsafe tape.nodes.base[Int(stack.base[at])]
             if node.depth > traits.depth { traits.depth = node.depth }
             traits.flags.formUnion(node.flags)
             at &+= 1
@@ -23,7 +23,7 @@ extension PickleMachine {
     /// Moves the stack items from a height on into a chain and takes them off the stack.
     @inline(__always)
     private mutating func moveItems(from height: Int, to chain: inout ItemChain) throws(PickleFault) {
-        try tape.extend(&chain, from: UnsafePointer(stack.base + height), count: stack.count - height)
+        try unsafe tape.extend(&chain, from: UnsafePointer(stack.base + height), count: stack.count - height)
         stack.truncate(to: height)
     }
 
@@ -69,7 +69,9 @@ extension PickleMachine {
         precondition(height >= 0)
         var at = height
         while at < stack.count {
-            if tape.nodes.base[Int(stack.base[at])].flags.contains(.unhashable) { throw PickleFault(.unhashable) }
+            if unsafe tape.nodes.base[Int(stack.base[at])].flags.contains(.unhashable) {
+                throw PickleFault(.unhashable)
+            }
             at &+= step
         }
     }

@@ -12,7 +12,7 @@ extension PickleMachine {
     /// A module or name of GLOBAL and INST: strict UTF-8 and not empty.
     private mutating func addName(_ range: Range<Int>) throws(PickleFault) -> UInt32 {
         guard !range.isEmpty else { throw PickleFault(.emptyName) }
-        guard WTF8.isValid(UnsafeRawBufferPointer(rebasing: tape.input[range]), surrogates: false) else {
+        guard unsafe WTF8.isValid(UnsafeRawBufferPointer(rebasing: tape.input[range]), surrogates: false) else {
             throw PickleFault(.invalidText)
         }
         return try add(TapeNode(kind: .str, count: UInt32(range.count), first: UInt32(range.lowerBound)))
@@ -164,7 +164,7 @@ extension PickleMachine {
     mutating func charge(_ count: Int) throws(PickleFault) {
         copied += count
         // A latin-1 text of protocol 0 has two bytes in UTF-8 for one in the pickle.
-        let limit = 2 * tape.input.count + 1024
+        let limit = unsafe 2 * tape.input.count + 1024
         if copied > limit { throw PickleFault(.tooManyNodes, UInt64(limit)) }
     }
 
@@ -172,7 +172,7 @@ extension PickleMachine {
         var segment = Int(chain.first)
         while segment != 0 {
             let count = Int(tape.links[segment + 1])
-            stack.append(from: UnsafePointer(tape.links.base + segment + 2), count: count)
+            unsafe stack.append(from: UnsafePointer(tape.links.base + segment + 2), count: count)
             segment = Int(tape.links[segment])
         }
     }
@@ -198,8 +198,8 @@ extension PickleMachine {
 
     private func isLatin1(_ node: TapeNode) -> Bool {
         guard node.kind == .str || node.kind == .byteString else { return false }
-        let name = tape.content(of: node)
-        return equalBytes(name, "latin1") || equalBytes(name, "latin-1") || equalBytes(name, "iso-8859-1")
+        let name = unsafe tape.content(of: node)
+        return unsafe equalBytes(name, "latin1") || equalBytes(name, "latin-1") || equalBytes(name, "iso-8859-1")
     }
 
     /// The latin-1 bytes of a text; an ASCII text keeps its own bytes.
@@ -207,15 +207,15 @@ extension PickleMachine {
         var node = text
         node.kind = kind
         if kind == .bytearray { node.flags.insert(.unhashable) }
-        if WTF8.isASCII(tape.content(of: text)) { return try push(node) }
+        if unsafe WTF8.isASCII(tape.content(of: text)) { return try push(node) }
         try charge(Int(text.count))
         let start = tape.scratch.count
         // Reserved first: the text itself may lie in scratch, which must not move while it is read.
         tape.scratch.reserve(Int(text.count))
-        let bytes = tape.content(of: text)
+        let bytes = unsafe tape.content(of: text)
         var at = 0
         while at < bytes.count {
-            let (scalar, length) = WTF8.decode(bytes, at: at)
+            let (scalar, length) = unsafe WTF8.decode(bytes, at: at)
             guard scalar <= 0xff else { throw PickleFault(.notLatin1) }
             tape.scratch.append(UInt8(scalar))
             at += length

@@ -6,11 +6,11 @@ extension PickleMachine {
         while true {
             if at == end {
                 isInFrame = false
-                end = tape.input.count
+                end = unsafe tape.input.count
             }
             opcodeOffset = at
             if at >= end { throw PickleFault(.truncated) }
-            let byte = tape.input.loadUnaligned(fromByteOffset: at, as: UInt8.self)
+            let byte = unsafe tape.input.loadUnaligned(fromByteOffset: at, as: UInt8.self)
             at &+= 1
             switch byte {
             case PickleOpcode.shortBinUnicode:
@@ -179,7 +179,9 @@ extension PickleMachine {
 
     /// If this opcode comes next in the frame, begins it and returns true.
     @inline(__always) private mutating func isNext(_ opcode: PickleOpcode) -> Bool {
-        guard at < end, opcode ~= tape.input.loadUnaligned(fromByteOffset: at, as: UInt8.self) else { return false }
+        guard at < end, unsafe opcode ~= tape.input.loadUnaligned(fromByteOffset: at, as: UInt8.self) else {
+            return false
+        }
         opcodeOffset = at
         at &+= 1
         return true

@@ -19,8 +19,8 @@ extension PickleMachine {
         if length > limits.maximumIntegerBytes {
             throw PickleFault(.integerTooLong, UInt64(limits.maximumIntegerBytes))
         }
-        let bytes = UnsafeRawBufferPointer(rebasing: tape.input[offset..<(offset + length)])
-        try push(try integerNode(bytes, offset: offset, flags: []))
+        let bytes = unsafe UnsafeRawBufferPointer(rebasing: tape.input[offset..<(offset + length)])
+        try unsafe push(try integerNode(bytes, offset: offset, flags: []))
     }
 
     /// A node for two's complement bytes: a 64-bit value where it fits, else the bytes without padding.
@@ -28,10 +28,10 @@ extension PickleMachine {
         _ bytes: UnsafeRawBufferPointer, offset: Int, flags: TapeNode.Flags
     ) throws(PickleFault) -> TapeNode {
         guard offset <= Int(UInt32.max) else { throw PickleFault(.inputTooLong, UInt64(offset)) }
-        let length = TwosComplement.minimalLength(bytes)
+        let length = unsafe TwosComplement.minimalLength(bytes)
         var node = TapeNode(kind: .int)
         if length <= 8 {
-            node.word = TwosComplement.word(bytes, length: length)
+            node.word = unsafe TwosComplement.word(bytes, length: length)
         } else {
             node.flags = flags.union(.big)
             node.count = UInt32(length)
@@ -43,9 +43,9 @@ extension PickleMachine {
     /// str of the binary opcodes: checked and not copied.
     @inline(__always) mutating func pushText(length: Int) throws(PickleFault) {
         let offset = try take(length)
-        let bytes = UnsafeRawBufferPointer(rebasing: tape.input[offset..<(offset + length)])
-        let isASCII = WTF8.isASCII(bytes)
-        if !isASCII, !WTF8.isValidBeyondASCII(bytes) { throw PickleFault(.invalidText) }
+        let bytes = unsafe UnsafeRawBufferPointer(rebasing: tape.input[offset..<(offset + length)])
+        let isASCII = unsafe WTF8.isASCII(bytes)
+        if !isASCII, unsafe !WTF8.isValidBeyondASCII(bytes) { throw PickleFault(.invalidText) }
         try push(
             TapeNode(
                 kind: .str, flags: TapeNode.Flags(rawValue: isASCII ? TapeNode.Flags.ascii.rawValue : 0),
@@ -61,11 +61,11 @@ extension PickleMachine {
 
     /// NEXT_BUFFER: the caller's next out-of-band buffer, writable until READONLY_BUFFER says otherwise.
     mutating func pushNextBuffer() throws(PickleFault) {
-        guard nextBuffer < buffers.count else { throw PickleFault(.noBuffer) }
-        let buffer = buffers[nextBuffer]
+        guard unsafe nextBuffer < buffers.count else { throw PickleFault(.noBuffer) }
+        let buffer = unsafe buffers[nextBuffer]
         nextBuffer += 1
         let start = tape.scratch.count
-        tape.scratch.append(buffer)
+        unsafe tape.scratch.append(buffer)
         try push(try scratchNode(.bytearray, from: start))
     }
 
@@ -101,8 +101,8 @@ package enum TwosComplement {
     static func minimalLength(_ bytes: UnsafeRawBufferPointer) -> Int {
         var length = bytes.count
         while length > 0 {
-            let byte = bytes[length - 1]
-            let below = length > 1 ? bytes[length - 2] : 0
+            let byte = unsafe bytes[length - 1]
+            let below = unsafe length > 1 ? bytes[length - 2] : 0
             if byte == 0, below < 0x80 {
                 length -= 1
             } else if byte == 0xff, length > 1, below >= 0x80 {
@@ -117,8 +117,8 @@ package enum TwosComplement {
     /// The value of at most 8 bytes, sign-extended.
     package static func word(_ bytes: UnsafeRawBufferPointer, length: Int) -> UInt64 {
         guard length > 0 else { return 0 }
-        var word: UInt64 = bytes[length - 1] >= 0x80 ? .max : 0
-        for index in stride(from: length - 1, through: 0, by: -1) { word = word << 8 | UInt64(bytes[index]) }
+        var word: UInt64 = unsafe bytes[length - 1] >= 0x80 ? .max : 0
+        for index in stride(from: length - 1, through: 0, by: -1) { word = unsafe word << 8 | UInt64(bytes[index]) }
         return word
     }
 }

@@ -3,37 +3,41 @@ import Bytes
 // The arguments that end with a line feed: protocols 0 and 1.
 extension PickleMachine {
     private func bytes(_ range: Range<Int>) -> UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(rebasing: tape.input[range])
+        unsafe UnsafeRawBufferPointer(rebasing: tape.input[range])
     }
 
     /// INT and LONG as CPython's C loader reads them. An INT of two characters that `strtol` reads as 0 or 1 is a bool: `00`
     /// and `01`, but `+1` as well. LONG may end in `L`.
     mutating func pushIntegerLine(isLong: Bool) throws(PickleFault) {
-        let whole = bytes(try takeLine())
-        let line = isLong && whole.last == 0x4c ? UnsafeRawBufferPointer(rebasing: whole.dropLast()) : whole
-        let isNegative = line.first == 0x2d
-        let digits = UnsafeRawBufferPointer(rebasing: isNegative ? line.dropFirst() : line[...])
-        if digits.isEmpty || digits[0] == 0x30 && digits.count > 1 || !digits.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) {
-            return try pushPythonInteger(line, isLong: isLong)
+        let whole = unsafe bytes(try takeLine())
+        let line = unsafe isLong && whole.last == 0x4c ? UnsafeRawBufferPointer(rebasing: whole.dropLast()) : whole
+        let isNegative = unsafe line.first == 0x2d
+        let digits = unsafe UnsafeRawBufferPointer(rebasing: isNegative ? line.dropFirst() : line[...])
+        if unsafe digits.isEmpty || digits[0] == 0x30 && digits.count > 1
+            || !digits.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 })
+        {
+            return try unsafe pushPythonInteger(line, isLong: isLong)
         }
         if digits.count <= min(18, limits.maximumDecimalDigits) {
             var value: Int64 = 0
-            for digit in digits { value = value &* 10 &+ Int64(digit &- 0x30) }
+            for unsafedigit in unsafe digits { value = value &* 10 &+ Int64(digit &- 0x30) }
             if !isLong, isNegative, value == 0 {
                 stack.append(PickleTape.false)
                 return
             }
             return try pushInteger(isNegative ? -value : value)
         }
-        try pushInteger(digits: digits, radix: 10, isNegative: isNegative)
+        try unsafe pushInteger(digits: digits, radix: 10, isNegative: isNegative)
     }
 
     /// An integer that isn't spelled as Python writes it.
     private mutating func pushPythonInteger(_ line: UnsafeRawBufferPointer, isLong: Bool) throws(PickleFault) {
-        guard let number = PythonInteger(line, radix: 0, isOctal: !isLong) else { throw PickleFault(.invalidInteger) }
+        guard let number = unsafe PythonInteger(line, radix: 0, isOctal: !isLong) else {
+            throw PickleFault(.invalidInteger)
+        }
         // Two characters and 0 or 1: `00`, `01`, `+1`, ` 0`. `1 ` is left to Python's own reading, which makes no bool.
-        if !isLong, line.count == 2, line[1] == 0x30 || line[1] == 0x31 {
-            stack.append(line[1] == 0x30 ? PickleTape.false : PickleTape.true)
+        if !isLong, line.count == 2, unsafe line[1] == 0x30 || line[1] == 0x31 {
+            unsafe stack.append(line[1] == 0x30 ? PickleTape.false : PickleTape.true)
             return
         }
         try pushInteger(digits: number.digits, radix: number.radix, isNegative: number.isNegative)
@@ -48,8 +52,8 @@ extension PickleMachine {
         }
         let start = tape.scratch.count
         appendBinary(digits, radix: radix, isNegative: isNegative)
-        let written = UnsafeRawBufferPointer(start: tape.scratch.base + start, count: tape.scratch.count - start)
-        try push(try integerNode(written, offset: start, flags: .inScratch))
+        let written = unsafe UnsafeRawBufferPointer(start: tape.scratch.base + start, count: tape.scratch.count - start)
+        try unsafe push(try integerNode(written, offset: start, flags: .inScratch))
     }
 
     /// Writes digits to `scratch` as two's complement. Quadratic, hence the limit on digits.
@@ -92,8 +96,9 @@ extension PickleMachine {
     /// FLOAT as CPython's C loader reads it: a sign, `inf`, `infinity` and `nan` in any case, `.5` and `3.`; a NUL ends it.
     /// A number that is too large is an error.
     mutating func pushFloatLine() throws(PickleFault) {
-        let line = bytes(try takeLine())
-        guard line.count <= 4300, let value = Self.float(of: UnsafeRawBufferPointer(rebasing: line.prefix { $0 != 0 }))
+        let line = unsafe bytes(try takeLine())
+        guard line.count <= 4300,
+            let value = unsafe Self.float(of: UnsafeRawBufferPointer(rebasing: line.prefix { $0 != 0 }))
         else { throw PickleFault(.invalidFloat) }
         try pushFloat(bits: value.bitPattern)
     }
@@ -101,23 +106,25 @@ extension PickleMachine {
     /// `float(text)`: white space around it and `_` between digits, and no limit.
     static func pythonFloat(of text: UnsafeRawBufferPointer) -> Double? {
         func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || 0x09...0x0d ~= byte }
-        var trimmed = text.drop(while: isSpace)
-        while let last = trimmed.last, isSpace(last) { trimmed.removeLast() }
+        var trimmed = unsafe text.drop(while: isSpace)
+        while let last = unsafe trimmed.last, isSpace(last) { unsafe trimmed.removeLast() }
         var bytes: [UInt8] = []
-        for index in trimmed.indices {
-            func isDigit(_ index: Int) -> Bool { trimmed.indices.contains(index) && 0x30...0x39 ~= trimmed[index] }
-            if trimmed[index] == 0x5f, isDigit(index - 1), isDigit(index + 1) { continue }
-            bytes.append(trimmed[index])
+        for index in unsafe trimmed.indices {
+            func isDigit(_ index: Int) -> Bool {
+                unsafe trimmed.indices.contains(index) && 0x30...0x39 ~= trimmed[index]
+            }
+            if unsafe trimmed[index] == 0x5f, isDigit(index - 1), isDigit(index + 1) { continue }
+            unsafe bytes.append(trimmed[index])
         }
-        return bytes.withUnsafeBytes { float(of: $0, isBounded: false) }
+        return unsafe bytes.withUnsafeBytes { unsafe float(of: $0, isBounded: false) }
     }
 
     static func float(of text: UnsafeRawBufferPointer, isBounded: Bool = true) -> Double? {
-        let isSigned = text.first == 0x2d || text.first == 0x2b
-        let unsigned = UnsafeRawBufferPointer(rebasing: text.dropFirst(isSigned ? 1 : 0))
+        let isSigned = unsafe text.first == 0x2d || text.first == 0x2b
+        let unsigned = unsafe UnsafeRawBufferPointer(rebasing: text.dropFirst(isSigned ? 1 : 0))
         func spells(_ word: StaticString) -> Bool {
             unsigned.count == word.utf8CodeUnitCount
-                && unsigned.indices.allSatisfy { unsigned[$0] | 0x20 == word.utf8Start[$0] }
+                && unsigned.indices.allSatisfy { unsafe unsigned[$0] | 0x20 == word.utf8Start[$0] }
         }
         let magnitude: Double
         if spells("inf") || spells("infinity") {
@@ -125,30 +132,30 @@ extension PickleMachine {
         } else if spells("nan") {
             magnitude = .nan
         } else {
-            guard isDecimalFloat(unsigned), let value = Double(String(decoding: unsigned, as: UTF8.self)),
+            guard unsafe isDecimalFloat(unsigned), let value = unsafe Double(String(decoding: unsigned, as: UTF8.self)),
                 value.isFinite || !isBounded
             else { return nil }
             magnitude = value
         }
-        return text.first == 0x2d ? -magnitude : magnitude
+        return unsafe text.first == 0x2d ? -magnitude : magnitude
     }
 
     private static func isDecimalFloat(_ line: UnsafeRawBufferPointer) -> Bool {
         var at = 0
         func skipDigits() -> Int {
             let start = at
-            while at < line.count, line[at] >= 0x30, line[at] <= 0x39 { at += 1 }
+            while at < line.count, unsafe line[at] >= 0x30, unsafe line[at] <= 0x39 { at += 1 }
             return at - start
         }
         var digits = skipDigits()
-        if at < line.count, line[at] == 0x2e {
+        if at < line.count, unsafe line[at] == 0x2e {
             at += 1
             digits += skipDigits()
         }
         guard digits > 0 else { return false }
-        if at < line.count, line[at] | 0x20 == 0x65 {
+        if at < line.count, unsafe line[at] | 0x20 == 0x65 {
             at += 1
-            if at < line.count, line[at] == 0x2b || line[at] == 0x2d { at += 1 }
+            if at < line.count, unsafe line[at] == 0x2b || line[at] == 0x2d { at += 1 }
             guard skipDigits() > 0 else { return false }
         }
         return at == line.count
@@ -156,8 +163,8 @@ extension PickleMachine {
 
     /// The index of PUT and GET: decimal, so that `p007` and `p7` are one slot. A number beyond 64 bits is the largest one.
     mutating func takeMemoIndex() throws(PickleFault) -> UInt64 {
-        let line = bytes(try takeLine())
-        guard let number = PythonInteger(line, radix: 10), !number.isNegative || number.digits.isEmpty else {
+        let line = unsafe bytes(try takeLine())
+        guard let number = unsafe PythonInteger(line, radix: 10), !number.isNegative || number.digits.isEmpty else {
             throw PickleFault(.invalidInteger)
         }
         var value: UInt64 = 0
@@ -172,22 +179,23 @@ extension PickleMachine {
     /// STRING: a Python 2 str as `repr` prints it.
     mutating func pushStringLine() throws(PickleFault) {
         let range = try takeLine()
-        let line = bytes(range)
-        guard line.count >= 2, let quote = line.first, quote == 0x27 || quote == 0x22, line.last == quote else {
+        let line = unsafe bytes(range)
+        guard line.count >= 2, let quote = unsafe line.first, quote == 0x27 || quote == 0x22, unsafe line.last == quote
+        else {
             throw PickleFault(.unquotedString)
         }
-        let body = UnsafeRawBufferPointer(rebasing: line[1..<(line.count - 1)])
-        guard body.contains(0x5c) else {
+        let body = unsafe UnsafeRawBufferPointer(rebasing: line[1..<(line.count - 1)])
+        guard unsafe body.contains(0x5c) else {
             return try push(
                 TapeNode(kind: .byteString, count: UInt32(body.count), first: UInt32(range.lowerBound + 1)))
         }
         let start = tape.scratch.count
         var at = 0
         while at < body.count {
-            if body[at] == 0x5c {
-                try appendEscape(body, &at)
+            if unsafe body[at] == 0x5c {
+                try unsafe appendEscape(body, &at)
             } else {
-                tape.scratch.append(body[at])
+                unsafe tape.scratch.append(body[at])
                 at += 1
             }
         }
@@ -196,7 +204,7 @@ extension PickleMachine {
 
     private mutating func appendEscape(_ body: UnsafeRawBufferPointer, _ at: inout Int) throws(PickleFault) {
         guard at + 1 < body.count else { throw PickleFault(.invalidEscape) }
-        let letter = body[at + 1]
+        let letter = unsafe body[at + 1]
         at += 2
         switch letter {
         case 0x5c, 0x27, 0x22: tape.scratch.append(letter)
@@ -208,16 +216,16 @@ extension PickleMachine {
         case 0x74: tape.scratch.append(0x09)
         case 0x76: tape.scratch.append(0x0b)
         case 0x78:
-            guard at + 2 <= body.count, let high = body[at].hexadecimalValue,
-                let low = body[at + 1].hexadecimalValue
+            guard at + 2 <= body.count, let high = unsafe body[at].hexadecimalValue,
+                let low = unsafe body[at + 1].hexadecimalValue
             else { throw PickleFault(.invalidEscape) }
             tape.scratch.append(high << 4 | low)
             at += 2
         case 0x30...0x37:
             var value = UInt32(letter - 0x30)
             var digits = 1
-            while digits < 3, at < body.count, body[at] >= 0x30, body[at] <= 0x37 {
-                value = value << 3 | UInt32(body[at] - 0x30)
+            while digits < 3, at < body.count, unsafe body[at] >= 0x30, unsafe body[at] <= 0x37 {
+                value = unsafe value << 3 | UInt32(body[at] - 0x30)
                 at += 1
                 digits += 1
             }
@@ -231,23 +239,23 @@ extension PickleMachine {
     /// UNICODE: raw-unicode-escape. Bytes are latin-1; `\u` and `\U` count only after an odd run of backslashes.
     mutating func pushUnicodeLine() throws(PickleFault) {
         let range = try takeLine()
-        let line = bytes(range)
-        if WTF8.isASCII(line), !line.contains(0x5c) {
+        let line = unsafe bytes(range)
+        if unsafe WTF8.isASCII(line), unsafe !line.contains(0x5c) {
             return try push(TapeNode(kind: .str, count: UInt32(line.count), first: UInt32(range.lowerBound)))
         }
         let start = tape.scratch.count
         var at = 0
         while at < line.count {
-            let byte = line[at]
+            let byte = unsafe line[at]
             guard byte == 0x5c, at + 1 < line.count else {
                 tape.scratch.append(codePoint: UInt32(byte))
                 at += 1
                 continue
             }
-            let letter = line[at + 1]
+            let letter = unsafe line[at + 1]
             if letter == 0x75 || letter == 0x55 {
                 let digits = letter == 0x75 ? 4 : 8
-                tape.scratch.append(codePoint: try codePoint(line, at + 2, digits: digits))
+                unsafe tape.scratch.append(codePoint: try codePoint(line, at + 2, digits: digits))
                 at += 2 + digits
             } else {
                 // A backslash also passes over the next character, so that `\\u0041` stays text.
@@ -263,7 +271,7 @@ extension PickleMachine {
         guard at + digits <= line.count else { throw PickleFault(.truncatedEscape) }
         var value: UInt32 = 0
         for index in at..<(at + digits) {
-            guard let digit = line[index].hexadecimalValue else { throw PickleFault(.truncatedEscape) }
+            guard let digit = unsafe line[index].hexadecimalValue else { throw PickleFault(.truncatedEscape) }
             value = value << 4 | UInt32(digit)
         }
         guard value <= 0x10ffff else { throw PickleFault(.invalidEscape) }
@@ -273,7 +281,7 @@ extension PickleMachine {
     /// PERSID: the id as ASCII text.
     mutating func pushPersistentIDLine() throws(PickleFault) {
         let range = try takeLine()
-        guard WTF8.isASCII(bytes(range)) else { throw PickleFault(.invalidPersistentID) }
+        guard unsafe WTF8.isASCII(bytes(range)) else { throw PickleFault(.invalidPersistentID) }
         let id = try add(TapeNode(kind: .str, count: UInt32(range.count), first: UInt32(range.lowerBound)))
         try push(TapeNode(kind: .persistentID, depth: 1, first: id))
     }

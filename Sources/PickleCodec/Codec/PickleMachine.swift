@@ -5,7 +5,7 @@ import Glibc
 ///
 /// Values become nodes on the tape; stack and memo hold node numbers, so that a list changed after it was memoized
 /// has changed everywhere. The opcodes are in `PickleMachine+Run.swift`.
-struct PickleMachine: ~Copyable {
+@safe struct PickleMachine: ~Copyable {
     var tape = PickleTape()
     var stack = RawArray<UInt32>()
     /// Stack heights at which a MARK lies; kept apart, so that the topmost is found without a scan.
@@ -36,7 +36,7 @@ struct PickleMachine: ~Copyable {
     /// Items and bytes that reductions have copied.
     var copied = 0
 
-    var buffers: [UnsafeRawBufferPointer] = []
+    var buffers: [UnsafeRawBufferPointer] = unsafe []
     var nextBuffer = 0
     var extensions = PickleExtensionRegistry()
 
@@ -46,7 +46,7 @@ struct PickleMachine: ~Copyable {
 
     /// Forgets the previous pickle and takes a new one.
     mutating func load(_ bytes: UnsafeRawBufferPointer) {
-        tape.input = bytes
+        unsafe tape.input = unsafe bytes
         tape.reset()
         stack.shrink(to: 1 << 21)
         marks.shrink(to: 1 << 20)
@@ -80,22 +80,22 @@ extension PickleMachine {
     /// Leaves a frame that ends before an argument: only an argument that is partly in the frame is refused, as CPython's
     /// readers from a file do.
     @inline(never) private mutating func leaveFrame(for count: Int) throws(PickleFault) {
-        guard tape.input.count - at >= count else { throw PickleFault(.truncated) }
+        guard unsafe tape.input.count - at >= count else { throw PickleFault(.truncated) }
         guard isInFrame, at == end else { throw PickleFault(.crossesFrame) }
         isInFrame = false
-        end = tape.input.count
+        end = unsafe tape.input.count
     }
 
     @inline(__always)
     mutating func takeInteger<T: FixedWidthInteger & BitwiseCopyable>(_: T.Type) throws(PickleFault) -> T {
         let offset = try take(MemoryLayout<T>.size)
-        return T(littleEndian: tape.input.loadUnaligned(fromByteOffset: offset, as: T.self))
+        return unsafe T(littleEndian: tape.input.loadUnaligned(fromByteOffset: offset, as: T.self))
     }
 
     /// A length of 8 bytes, checked against the input before it becomes an `Int`.
     mutating func takeLength8() throws(PickleFault) -> Int {
         let length = try takeInteger(UInt64.self)
-        guard length <= UInt64(tape.input.count) else { throw PickleFault(.truncated, nil) }
+        guard unsafe length <= UInt64(tape.input.count) else { throw PickleFault(.truncated, nil) }
         return Int(length)
     }
 
@@ -108,13 +108,13 @@ extension PickleMachine {
 
     /// A line without its line feed, as offsets into the input.
     mutating func takeLine() throws(PickleFault) -> Range<Int> {
-        if at == end, at < tape.input.count { try leaveFrame(for: 1) }
-        guard at < end, let base = tape.input.baseAddress else { throw PickleFault(.truncatedLine) }
-        guard let found = memchr(base + at, 0x0a, end - at) else {
-            let beyond = end < tape.input.count && memchr(base + end, 0x0a, tape.input.count - end) != nil
+        if at == end, unsafe at < tape.input.count { try leaveFrame(for: 1) }
+        guard at < end, let base = unsafe tape.input.baseAddress else { throw PickleFault(.truncatedLine) }
+        guard let found = unsafe memchr(base + at, 0x0a, end - at) else {
+            let beyond = unsafe end < tape.input.count && memchr(base + end, 0x0a, tape.input.count - end) != nil
             throw PickleFault(beyond ? .crossesFrame : .truncatedLine)
         }
-        let range = at..<(UnsafeRawPointer(found) - base)
+        let range = unsafe at..<(UnsafeRawPointer(found) - base)
         at = range.upperBound + 1
         return range
     }
@@ -124,7 +124,7 @@ extension PickleMachine {
         let length = try takeInteger(UInt64.self)
         // A frame may begin where the previous one ends, even if its own header was inside that one.
         guard !isInFrame || at == end else { throw PickleFault(.frameInFrame) }
-        guard length <= UInt64(tape.input.count - at) else { throw PickleFault(.frameTooLong, length) }
+        guard unsafe length <= UInt64(tape.input.count - at) else { throw PickleFault(.frameTooLong, length) }
         end = at + Int(length)
         isInFrame = true
     }

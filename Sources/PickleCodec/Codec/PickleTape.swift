@@ -119,11 +119,11 @@ enum ObjectField {
 }
 
 /// The decoded values: nodes, their child lists, and bytes that are not in the input as such.
-struct PickleTape: ~Copyable {
+@safe struct PickleTape: ~Copyable {
     var nodes = RawArray<TapeNode>()
     var links = RawArray<UInt32>()
     var scratch = RawArray<UInt8>()
-    var input = UnsafeRawBufferPointer(start: nil, count: 0)
+    var input = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
 
     /// The nodes of None, False and True: values without identity need only one.
     static let none: UInt32 = 0
@@ -147,8 +147,8 @@ struct PickleTape: ~Copyable {
         nodes.shrink(to: 1 << 21)
         links.shrink(to: 1 << 22)
         // A byte makes at most one node; texts take several. Growing costs a copy, so a short pickle starts with enough.
-        nodes.reserve(min(input.count, 1024) / 4 + 8)
-        links.reserve(min(input.count, 1024) / 4 + 8)
+        unsafe nodes.reserve(min(input.count, 1024) / 4 + 8)
+        unsafe links.reserve(min(input.count, 1024) / 4 + 8)
         nodes.append(TapeNode(kind: .none))
         nodes.append(TapeNode(kind: .bool, first: 0))
         nodes.append(TapeNode(kind: .bool, first: 1))
@@ -161,10 +161,10 @@ struct PickleTape: ~Copyable {
         let offset = Int(node.first)
         if node.flags.contains(.inScratch) {
             precondition(offset + length <= scratch.count)
-            return UnsafeRawBufferPointer(start: scratch.base + offset, count: length)
+            return unsafe UnsafeRawBufferPointer(start: scratch.base + offset, count: length)
         }
-        precondition(offset + length <= input.count)
-        return UnsafeRawBufferPointer(rebasing: input[offset..<(offset + length)])
+        unsafe precondition(offset + length <= input.count)
+        return unsafe UnsafeRawBufferPointer(rebasing: input[offset..<(offset + length)])
     }
 
     /// One of an object's four chains.
@@ -197,7 +197,7 @@ struct PickleTape: ~Copyable {
             links.append(UInt32(count))
             chain.last = segment
         }
-        links.append(from: items, count: count)
+        unsafe links.append(from: items, count: count)
         chain.count += UInt32(count)
     }
 
@@ -243,7 +243,7 @@ struct PickleTape: ~Copyable {
 extension PickleTape {
     /// A new node for a name, whose two texts are on the tape.
     func global(module: UInt32, name: UInt32, _ flags: TapeNode.Flags) -> TapeNode {
-        let known = WellKnownName(module: content(of: nodes[module]), name: content(of: nodes[name]))
+        let known = unsafe WellKnownName(module: content(of: nodes[module]), name: content(of: nodes[name]))
         return TapeNode(kind: .global, flags: flags, count: UInt32(known.rawValue), first: module, last: name)
     }
 
@@ -268,7 +268,7 @@ extension PickleTape {
 
     /// Module and name of a global node.
     func name(of node: TapeNode) -> PickleName {
-        var name = PickleName(
+        var name = unsafe PickleName(
             module: String(decoding: content(of: nodes[node.first]), as: UTF8.self),
             name: String(decoding: content(of: nodes[node.last]), as: UTF8.self))
         if node.flags.contains(.upToProtocol2) { name.origin = .upToProtocol2 }

@@ -53,12 +53,12 @@ package struct PickleWriter: ~Copyable {
     /// Calls `body` with the finished pickle, valid only during the call.
     package func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
         precondition(isFinished)
-        return try body(UnsafeRawBufferPointer(start: emitter.output.base, count: emitter.output.count))
+        return try unsafe body(UnsafeRawBufferPointer(start: emitter.output.base, count: emitter.output.count))
     }
 
     /// A copy of the finished pickle.
     package func copyBytes() -> [UInt8] {
-        withUnsafeBytes { Array($0) }
+        unsafe withUnsafeBytes { unsafe Array($0) }
     }
 
     // MARK: Scalars
@@ -74,20 +74,20 @@ package struct PickleWriter: ~Copyable {
 
     /// Writes an int given as little-endian two's complement of any length.
     package mutating func appendInteger(twosComplement bytes: UnsafeRawBufferPointer) {
-        let length = TwosComplement.minimalLength(bytes)
-        if length <= 8 { return append(Int64(bitPattern: TwosComplement.word(bytes, length: length))) }
-        write { $0.emitBigInteger(UnsafeRawBufferPointer(rebasing: bytes[..<length])) }
+        let length = unsafe TwosComplement.minimalLength(bytes)
+        if length <= 8 { return unsafe append(Int64(bitPattern: TwosComplement.word(bytes, length: length))) }
+        write { unsafe $0.emitBigInteger(UnsafeRawBufferPointer(rebasing: bytes[..<length])) }
     }
 
     /// Writes a float.
     package mutating func append(_ value: Double) { write { $0.emitFloat(value) } }
 
     /// Writes a str, given as UTF-8 in which lone surrogates may stand.
-    package mutating func appendString(wtf8 bytes: UnsafeRawBufferPointer) { write { $0.emitText(bytes) } }
+    package mutating func appendString(wtf8 bytes: UnsafeRawBufferPointer) { write { unsafe $0.emitText(bytes) } }
 
     /// Writes a str.
     package mutating func appendText(_ value: ByteString) {
-        value.withUnsafeBytes { appendString(wtf8: $0) }
+        unsafe value.withUnsafeBytes { unsafe appendString(wtf8: $0) }
     }
 
     /// Writes a str.
@@ -98,13 +98,13 @@ package struct PickleWriter: ~Copyable {
     /// Writes bytes.
     package mutating func appendBytes(_ bytes: UnsafeRawBufferPointer) {
         valueBegins()
-        if emitter.version >= 3 { emitter.emitBytes(bytes) } else { emitLatin1Call(bytes) }
+        if emitter.version >= 3 { unsafe emitter.emitBytes(bytes) } else { unsafe emitLatin1Call(bytes) }
         valueEnded()
     }
 
     /// `_codecs.encode(text, 'latin1')`, or `bytes()` for none.
     private mutating func emitLatin1Call(_ bytes: UnsafeRawBufferPointer) {
-        if bytes.isEmpty {
+        if unsafe bytes.isEmpty {
             emitter.emit(.global)
             emitter.append("__builtin__\nbytes\n")
             emitter.emitEmpty(.emptyTuple, .tuple)
@@ -112,7 +112,7 @@ package struct PickleWriter: ~Copyable {
             emitter.emit(.global)
             emitter.append("_codecs\nencode\n")
             emitter.emit(.mark)
-            emitter.emitText(latin1: bytes)
+            unsafe emitter.emitText(latin1: bytes)
             emitter.emitText("latin1")
             emitter.emit(.tuple)
         }

@@ -16,13 +16,13 @@ struct PythonInteger {
     init?(_ line: UnsafeRawBufferPointer, radix: Int, isOctal: Bool = false) {
         func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || 0x09...0x0d ~= byte }
         // C's readers stop at a NUL.
-        var text = line.prefix { $0 != 0 }.drop(while: isSpace)
-        while let last = text.last, isSpace(last) { text.removeLast() }
-        let isWhole = text.endIndex == line.endIndex
-        isNegative = text.first == 0x2d
-        if isNegative || text.first == 0x2b { text.removeFirst() }
+        var text = unsafe line.prefix { $0 != 0 }.drop(while: isSpace)
+        while let last = unsafe text.last, isSpace(last) { unsafe text.removeLast() }
+        let isWhole = unsafe text.endIndex == line.endIndex
+        isNegative = unsafe text.first == 0x2d
+        if unsafe isNegative || text.first == 0x2b { unsafe text.removeFirst() }
         var base: UInt64 = 10
-        if radix == 0, text.first == 0x30, let letter = text.dropFirst().first {
+        if radix == 0, unsafe text.first == 0x30, let letter = unsafe text.dropFirst().first {
             switch letter | 0x20 {
             case 0x78: base = 16
             case 0x6f: base = 8
@@ -30,15 +30,15 @@ struct PythonInteger {
             default: break
             }
             if base != 10 {
-                text.removeFirst(2)
-                if text.first == 0x5f { text.removeFirst() }
+                unsafe text.removeFirst(2)
+                if unsafe text.first == 0x5f { unsafe text.removeFirst() }
             }
         }
         var digits: [UInt8] = []
         var hasZeros = false
         var isAfterDigit = false
         var hasUnderscores = false
-        for byte in text {
+        for unsafebyte in unsafe text {
             if byte == 0x5f, isAfterDigit {
                 isAfterDigit = false
                 hasUnderscores = true

@@ -20,8 +20,8 @@ enum WellKnownName: UInt8 {
     }
 
     init(module: UnsafeRawBufferPointer, name: UnsafeRawBufferPointer) {
-        let names = Self.table.first { $0.modules.contains { equalBytes(module, $0) } }?.names
-        self = names?.first { equalBytes(name, $0.name) }?.meaning ?? .other
+        let names = Self.table.first { $0.modules.contains { unsafe equalBytes(module, $0) } }?.names
+        self = names?.first { unsafe equalBytes(name, $0.name) }?.meaning ?? .other
     }
 
     private static let table: [(modules: [StaticString], names: [(name: StaticString, meaning: WellKnownName)])] = [

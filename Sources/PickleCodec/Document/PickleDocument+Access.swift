@@ -20,7 +20,7 @@ extension PickleDocument {
     package func bigInteger(_ node: Node) -> UnsafeRawBufferPointer? {
         let value = tapeNode(node)
         guard value.kind == .int, value.flags.contains(.big) else { return nil }
-        return machine.tape.content(of: value)
+        return unsafe machine.tape.content(of: value)
     }
 
     /// The value of a float, bit for bit; nil for other kinds.
@@ -39,7 +39,7 @@ extension PickleDocument {
     package func bytes(of node: Node) -> UnsafeRawBufferPointer? {
         let value = tapeNode(node)
         switch value.kind {
-        case .str, .byteString, .bytes, .bytearray: return machine.tape.content(of: value)
+        case .str, .byteString, .bytes, .bytearray: return unsafe machine.tape.content(of: value)
         default: return nil
         }
     }
@@ -47,14 +47,14 @@ extension PickleDocument {
     /// The content of a str as a text that compares bytewise; also of a Python 2 str that is ASCII.
     package func byteString(_ node: Node) -> ByteString? {
         guard isText(tapeNode(node)) else { return nil }
-        return ByteString(machine.tape.content(of: tapeNode(node)))
+        return unsafe ByteString(machine.tape.content(of: tapeNode(node)))
     }
 
     /// True if a node is a str, or a Python 2 str that is ASCII, which CPython 3 reads as one.
     package func isText(_ node: Node) -> Bool { isText(tapeNode(node)) }
 
     func isText(_ value: TapeNode) -> Bool {
-        value.kind == .str || value.kind == .byteString && WTF8.isASCII(machine.tape.content(of: value))
+        unsafe value.kind == .str || value.kind == .byteString && WTF8.isASCII(machine.tape.content(of: value))
     }
 
     /// Items of a tuple, list, set or frozenset, pairs of a dict; 0 for other kinds.
@@ -77,7 +77,7 @@ extension PickleDocument {
         var pairs = PairCursor(items: Cursor(node.chain))
         while let pair = pairs.next(in: self) {
             let name = tapeNode(pair.key)
-            if name.kind == .str || name.kind == .byteString, equalBytes(machine.tape.content(of: name), key) {
+            if name.kind == .str || name.kind == .byteString, unsafe equalBytes(machine.tape.content(of: name), key) {
                 found = pair.value
             }
         }
@@ -88,7 +88,7 @@ extension PickleDocument {
     package func global(_ node: Node) -> (module: UnsafeRawBufferPointer, name: UnsafeRawBufferPointer)? {
         let value = tapeNode(node)
         guard value.kind == .global else { return nil }
-        return (
+        return unsafe (
             machine.tape.content(of: machine.tape.nodes[value.first]),
             machine.tape.content(of: machine.tape.nodes[value.last])
         )

@@ -95,12 +95,12 @@ extension PickleDocument {
             guard let parts = object(node) else { break }
             var arguments = elements(of: parts.arguments)
             guard WellKnownName(tapeNode(parts.callable)) == .attribute, let owner = arguments.next(in: self),
-                let name = arguments.next(in: self).flatMap({ bytes(of: $0) })?.first,
+                let name = unsafe arguments.next(in: self).flatMap({ unsafe bytes(of: $0) })?.first,
                 (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(name)
             else { return nil }
             node = owner
         }
-        return global(node)?.module
+        return unsafe global(node)?.module
     }
 
     /// `Class(value)` with one number or text and nothing else: an enum member.
@@ -108,7 +108,7 @@ extension PickleDocument {
         var arguments = arguments
         guard arguments.remaining == 1, let value = arguments.next(in: self), parts.states.remaining == 0,
             parts.items.remaining == 0, parts.pairs.items.remaining == 0, parts.adds.remaining == 0,
-            let module = module(ofClass: parts.callable), !LibraryModule.contains(module)
+            let module = unsafe module(ofClass: parts.callable), unsafe !LibraryModule.contains(module)
         else { return nil }
         switch tapeNode(value).kind {
         case .int, .str, .float, .byteString: return .node(value)
@@ -168,9 +168,9 @@ extension PickleDocument {
     private func byteOffset(of node: Node) -> Int? {
         switch kind(of: node) {
         case .global:
-            let input = machine.tape.input
-            guard let start = input.baseAddress, let name = global(node)?.module.baseAddress else { return nil }
-            let offset = name - start
+            let input = unsafe machine.tape.input
+            guard let start = input.baseAddress, let name = unsafe global(node)?.module.baseAddress else { return nil }
+            let offset = unsafe name - start
             return (0..<input.count).contains(offset) ? offset : nil
         case .object: return object(node).flatMap { byteOffset(of: $0.callable) }
         default: return nil
@@ -184,8 +184,8 @@ extension PickleDocument {
         case .byteString: return "Python 2 str"
         case .persistentID: return "persistent id"
         case .global:
-            guard let name = global(node) else { return "name" }
-            return PrintableText.line(name.module, maximumCharacters: 80) + "."
+            guard let name = unsafe global(node) else { return "name" }
+            return unsafe PrintableText.line(name.module, maximumCharacters: 80) + "."
                 + PrintableText.line(name.name, maximumCharacters: 80)
         case .object:
             guard let parts = object(node), kind(of: parts.callable) == .global else { return "object" }
@@ -195,9 +195,9 @@ extension PickleDocument {
             case .attribute:
                 var arguments = elements(of: parts.arguments)
                 guard let owner = arguments.next(in: self), kind(of: owner) == .global,
-                    let name = arguments.next(in: self).flatMap({ bytes(of: $0) })
+                    let name = unsafe arguments.next(in: self).flatMap({ unsafe bytes(of: $0) })
                 else { return typeName(of: parts.callable) }
-                return typeName(of: owner) + "." + PrintableText.line(name, maximumCharacters: 80)
+                return unsafe typeName(of: owner) + "." + PrintableText.line(name, maximumCharacters: 80)
             default: return typeName(of: parts.callable)
             }
         default:
@@ -210,8 +210,10 @@ extension PickleDocument {
 enum LibraryModule {
     /// True if the package a module belongs to is one of them.
     static func contains(_ module: UnsafeRawBufferPointer) -> Bool {
-        let top = module.firstIndex(of: 0x2e).map { UnsafeRawBufferPointer(rebasing: module[..<$0]) } ?? module
-        for name in names where equalBytes(top, name) { return true }
+        let top =
+            unsafe module.firstIndex(of: 0x2e).map { unsafe UnsafeRawBufferPointer(rebasing: module[..<$0]) }
+            ?? module
+        for name in names where unsafe equalBytes(top, name) { return true }
         return false
     }
 

@@ -18,7 +18,7 @@ extension PickleDocument {
     package func writeJSON(
         _ node: Node, to writer: inout JSONWriter, attachments: inout [Node], policy: PickleJSONPolicy = .init()
     ) throws(PickleJSONError) {
-        let limit = writer.count + max(policy.maximumOutputBytes, 8 * machine.tape.input.count)
+        let limit = unsafe writer.count + max(policy.maximumOutputBytes, 8 * machine.tape.input.count)
         guard var frame = try writeValue(node, to: &writer, &attachments, policy) else { return }
         // The containers around `frame`. No recursion: nesting costs no stack.
         var outer = RawArray<JSONFrame>()
@@ -63,7 +63,7 @@ extension PickleDocument {
         case .bool: if value.first != 0 { writer.append("true") } else { writer.append("false") }
         case .int: try writeInteger(value, to: &writer, policy)
         case .float: writer.appendFloat(Double(bitPattern: value.word))
-        case .str: writer.appendString(wtf8: machine.tape.content(of: value))
+        case .str: unsafe writer.appendString(wtf8: machine.tape.content(of: value))
         case .byteString: try writePython2Text(value, to: &writer, policy)
         case .bytes, .bytearray:
             writer.append("{\"_placeholder\":true,\"num\":")
@@ -88,12 +88,12 @@ extension PickleDocument {
         _ value: TapeNode, to writer: inout JSONWriter, _ policy: PickleJSONPolicy
     ) throws(PickleJSONError) {
         guard value.flags.contains(.big) else { return writer.appendInteger(Int64(bitPattern: value.word)) }
-        let bytes = machine.tape.content(of: value)
+        let bytes = unsafe machine.tape.content(of: value)
         let before = writer.count
         // 2.408 digits a byte: checked before the quadratic conversion, and exactly after it.
         guard bytes.count / 3 < policy.maximumIntegerDigits / 7 + 8 else { throw PickleJSONError(.integerTooLong) }
-        writer.appendDecimal(twosComplement: bytes)
-        let sign = (bytes.last ?? 0) >= 0x80 ? 1 : 0
+        unsafe writer.appendDecimal(twosComplement: bytes)
+        let sign = unsafe (bytes.last ?? 0) >= 0x80 ? 1 : 0
         guard writer.count - before - sign <= policy.maximumIntegerDigits else {
             throw PickleJSONError(.integerTooLong)
         }
@@ -102,14 +102,14 @@ extension PickleDocument {
     private func writePython2Text(
         _ value: TapeNode, to writer: inout JSONWriter, _ policy: PickleJSONPolicy
     ) throws(PickleJSONError) {
-        let bytes = machine.tape.content(of: value)
-        if WTF8.isASCII(bytes) || policy.python2Text == .utf8 && WTF8.isValid(bytes, surrogates: false) {
-            return writer.appendString(wtf8: bytes)
+        let bytes = unsafe machine.tape.content(of: value)
+        if unsafe WTF8.isASCII(bytes) || policy.python2Text == .utf8 && WTF8.isValid(bytes, surrogates: false) {
+            return unsafe writer.appendString(wtf8: bytes)
         }
         guard policy.python2Text == .latin1 else { throw PickleJSONError(.undecodableText) }
         var text = RawArray<UInt8>(capacity: bytes.count * 2)
-        for byte in bytes { text.append(codePoint: UInt32(byte)) }
-        writer.appendString(wtf8: UnsafeRawBufferPointer(start: text.base, count: text.count))
+        for unsafebyte in unsafe bytes { text.append(codePoint: UInt32(byte)) }
+        unsafe writer.appendString(wtf8: UnsafeRawBufferPointer(start: text.base, count: text.count))
     }
 
     /// A key as `json.dumps` spells it: text as it is, None, bools and numbers as text.
@@ -118,7 +118,7 @@ extension PickleDocument {
         _ node: Node, to writer: inout JSONWriter, _ policy: PickleJSONPolicy
     ) throws(PickleJSONError) {
         let value = tapeNode(node)
-        if value.kind == .str { return writer.appendString(wtf8: machine.tape.content(of: value)) }
+        if value.kind == .str { return unsafe writer.appendString(wtf8: machine.tape.content(of: value)) }
         try writeOtherKey(node, value, to: &writer, policy)
     }
 
@@ -150,7 +150,7 @@ extension PickleDocument {
                 throw refusal(.invalidKey, node)
             }
             switch tapeNode(content).kind {
-            case .str: writer.appendString(wtf8: machine.tape.content(of: tapeNode(content)))
+            case .str: unsafe writer.appendString(wtf8: machine.tape.content(of: tapeNode(content)))
             case .byteString, .int, .float: try writeOtherKey(content, tapeNode(content), to: &writer, policy)
             default: throw refusal(.invalidKey, node)
             }

@@ -35,13 +35,13 @@ package struct PickleDocument: ~Copyable {
     package mutating func parse(_ bytes: UnsafeRawBufferPointer) throws(PickleError) {
         root = Node(index: PickleTape.none)
         consumedBytes = 0
-        machine.load(bytes)
+        unsafe machine.load(bytes)
         do throws(PickleFault) {
             root = try machine.parse()
             consumedBytes = machine.at
         } catch {
             let offset = machine.opcodeOffset
-            throw PickleError(error, byteOffset: offset, opcodeByte: offset < bytes.count ? bytes[offset] : nil)
+            throw unsafe PickleError(error, byteOffset: offset, opcodeByte: offset < bytes.count ? bytes[offset] : nil)
         }
     }
 
@@ -53,13 +53,13 @@ package struct PickleDocument: ~Copyable {
     package mutating func parse(
         _ bytes: UnsafeRawBufferPointer, buffers: [UnsafeRawBufferPointer], extensions: PickleExtensionRegistry
     ) throws(PickleError) {
-        machine.buffers = buffers
+        unsafe machine.buffers = unsafe buffers
         machine.extensions = extensions
         defer {
-            machine.buffers = []
+            unsafe machine.buffers = unsafe []
             machine.extensions = .init()
         }
-        try parse(bytes)
+        try unsafe parse(bytes)
     }
 
     /// Parses bytes held in arrays and makes something of the document while they are there.
@@ -68,15 +68,15 @@ package struct PickleDocument: ~Copyable {
         _ body: (inout PickleDocument) throws(PickleError) -> Output
     ) throws(PickleError) -> Output {
         let joined = buffers.flatMap { $0 }
-        return try bytes.withUnsafeBytes { bytes in
-            joined.withUnsafeBytes { joined in
+        return try unsafe bytes.withUnsafeBytes { bytes in
+            unsafe joined.withUnsafeBytes { joined in
                 Result { () throws(PickleError) in
-                    var rest = joined[...]
-                    let pieces = buffers.map { buffer in
-                        defer { rest.removeFirst(buffer.count) }
-                        return UnsafeRawBufferPointer(rebasing: rest.prefix(buffer.count))
+                    var rest = unsafe joined[...]
+                    let pieces = unsafe buffers.map { buffer in
+                        defer { unsafe rest.removeFirst(buffer.count) }
+                        return unsafe UnsafeRawBufferPointer(rebasing: rest.prefix(buffer.count))
                     }
-                    try parse(bytes, buffers: pieces, extensions: extensions)
+                    try unsafe parse(bytes, buffers: pieces, extensions: extensions)
                     return try body(&self)
                 }
             }

@@ -35,19 +35,21 @@ extension PickleGraph {
     /// An int of any size as minimal two's complement, little-endian; nil for other kinds.
     public func integerBytes(_ node: PickleNode) -> [UInt8]? {
         guard kind(of: node) == .int else { return nil }
-        if let bytes = storage.document.bigInteger(node) { return Array(bytes) }
-        return withUnsafeBytes(of: storage.document.tapeNode(node).word.littleEndian) { bytes in
-            Array(bytes.prefix(TwosComplement.minimalLength(bytes)))
+        if let bytes = unsafe storage.document.bigInteger(node) { return unsafe Array(bytes) }
+        return unsafe withUnsafeBytes(of: storage.document.tapeNode(node).word.littleEndian) { bytes in
+            unsafe Array(bytes.prefix(TwosComplement.minimalLength(bytes)))
         }
     }
 
     /// The bytes of a str (UTF-8 in which surrogates may stand), Python 2 str, bytes or bytearray; nil for other kinds.
-    public func bytes(_ node: PickleNode) -> [UInt8]? { storage.document.bytes(of: node).map { Array($0) } }
+    public func bytes(_ node: PickleNode) -> [UInt8]? {
+        unsafe storage.document.bytes(of: node).map { unsafe Array($0) }
+    }
 
     /// The text of a str; nil for other kinds and where a lone surrogate stands in it.
     public func string(_ node: PickleNode) -> String? {
-        guard kind(of: node) == .str, let bytes = storage.document.bytes(of: node) else { return nil }
-        return String(validating: bytes, as: UTF8.self)
+        guard kind(of: node) == .str, let bytes = unsafe storage.document.bytes(of: node) else { return nil }
+        return unsafe String(validating: bytes, as: UTF8.self)
     }
 
     /// Module and name of a global; nil for other kinds.

@@ -41,7 +41,7 @@ public struct PickleGraph: Sendable {
     ) throws(PickleError) {
         let scratch = PickleScratch.borrow(limits: limits)
         defer { scratch.giveBack() }
-        self = try scratch.document.decode(bytes, buffers: buffers, extensions: extensions) { document in
+        self = try unsafe scratch.document.decode(bytes, buffers: buffers, extensions: extensions) { document in
             PickleGraph(document.machine.tape.frozen(), root: document.root)
         }
     }
@@ -63,12 +63,12 @@ extension PickleTape {
     borrowing func frozen() -> PickleTape {
         var copy = PickleTape()
         let base = scratch.count
-        copy.nodes.append(from: nodes.base, count: nodes.count)
-        copy.links.append(from: links.base, count: links.count)
-        copy.scratch.reserve(base + input.count)
-        copy.scratch.append(from: scratch.base, count: base)
-        if let bytes = input.bindMemory(to: UInt8.self).baseAddress {
-            copy.scratch.append(from: bytes, count: input.count)
+        unsafe copy.nodes.append(from: nodes.base, count: nodes.count)
+        unsafe copy.links.append(from: links.base, count: links.count)
+        unsafe copy.scratch.reserve(base + input.count)
+        unsafe copy.scratch.append(from: scratch.base, count: base)
+        if let bytes = unsafe input.bindMemory(to: UInt8.self).baseAddress {
+            unsafe copy.scratch.append(from: bytes, count: input.count)
         }
         for index in 0..<copy.nodes.count {
             var node = copy.nodes[index]

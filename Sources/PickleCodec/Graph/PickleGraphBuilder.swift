@@ -65,9 +65,10 @@ extension PickleGraph {
 
         /// An int of any size, two's complement, little-endian.
         public mutating func int(twosComplement bytes: [UInt8]) -> PickleNode {
-            let length = bytes.withUnsafeBytes { TwosComplement.minimalLength($0) }
+            let length = unsafe bytes.withUnsafeBytes { unsafe TwosComplement.minimalLength($0) }
             if length <= 8 {
-                return int(Int(truncatingIfNeeded: bytes.withUnsafeBytes { TwosComplement.word($0, length: length) }))
+                return unsafe int(
+                    Int(truncatingIfNeeded: bytes.withUnsafeBytes { unsafe TwosComplement.word($0, length: length) }))
             }
             var node = bytesNode(.int, Array(bytes[..<length]))
             node.flags.insert(.big)
@@ -84,15 +85,15 @@ extension PickleGraph {
         /// A str.
         public mutating func string(_ text: String) -> PickleNode {
             var text = text
-            return text.withUTF8 { string(valid: UnsafeRawBufferPointer($0)) }
+            return text.withUTF8 { unsafe string(valid: UnsafeRawBufferPointer($0)) }
         }
 
         /// A str as UTF-8 in which surrogates may stand; other bytes that are not UTF-8 become U+FFFD.
         public mutating func string(wtf8 bytes: [UInt8]) -> PickleNode {
-            guard bytes.withUnsafeBytes({ WTF8.isValid($0) }) else {
+            guard unsafe bytes.withUnsafeBytes({ unsafe WTF8.isValid($0) }) else {
                 return string(String(decoding: bytes, as: UTF8.self))
             }
-            return bytes.withUnsafeBytes { string(valid: $0) }
+            return unsafe bytes.withUnsafeBytes { unsafe string(valid: $0) }
         }
 
         /// The node of the text key at an index of a dict.
@@ -101,10 +102,10 @@ extension PickleGraph {
             return text.withUTF8 { utf8 in
                 let bytes = UnsafeRawBufferPointer(utf8)
                 let isKnown = index < lastKeys.count
-                if isKnown, equalBytes(tape.content(of: tape.nodes[lastKeys[index]]), bytes) {
+                if isKnown, unsafe equalBytes(tape.content(of: tape.nodes[lastKeys[index]]), bytes) {
                     return PickleNode(index: lastKeys[index])
                 }
-                let node = string(valid: bytes)
+                let node = unsafe string(valid: bytes)
                 if isKnown {
                     lastKeys[index] = node.index
                 } else if index == lastKeys.count, index < 64 {
@@ -115,11 +116,11 @@ extension PickleGraph {
         }
 
         private mutating func string(valid bytes: UnsafeRawBufferPointer) -> PickleNode {
-            guard bytes.count <= Self.longestShared else { return add(bytesNode(.str, bytes)) }
+            guard bytes.count <= Self.longestShared else { return unsafe add(bytesNode(.str, bytes)) }
             if textCount * 2 >= texts.count { growTexts() }
-            let slot = slot(of: bytes)
+            let slot = unsafe slot(of: bytes)
             if texts[slot] != 0 { return PickleNode(index: texts[slot]) }
-            let node = add(bytesNode(.str, bytes))
+            let node = unsafe add(bytesNode(.str, bytes))
             texts[slot] = node.index
             textCount += 1
             return node
@@ -128,8 +129,8 @@ extension PickleGraph {
         /// The slot of a text in the table, or the free slot for it.
         private func slot(of bytes: UnsafeRawBufferPointer) -> Int {
             let mask = texts.count - 1
-            var slot = Int(truncatingIfNeeded: hash.hash(of: bytes)) & mask
-            while texts[slot] != 0, !equalBytes(tape.content(of: tape.nodes[texts[slot]]), bytes) {
+            var slot = unsafe Int(truncatingIfNeeded: hash.hash(of: bytes)) & mask
+            while texts[slot] != 0, unsafe !equalBytes(tape.content(of: tape.nodes[texts[slot]]), bytes) {
                 slot = (slot + 1) & mask
             }
             return slot
@@ -141,7 +142,9 @@ extension PickleGraph {
             let size = max(64, texts.count * 2)
             texts.truncate(to: 0)
             texts.append(repeating: 0, count: size)
-            for place in 0..<known.count { texts[slot(of: tape.content(of: tape.nodes[known[place]]))] = known[place] }
+            for place in 0..<known.count {
+                unsafe texts[slot(of: tape.content(of: tape.nodes[known[place]]))] = known[place]
+            }
         }
 
         /// A Python 2 str.
@@ -245,13 +248,13 @@ extension PickleGraph {
         }
 
         private mutating func bytesNode(_ kind: PickleKind, _ bytes: [UInt8]) -> TapeNode {
-            bytes.withUnsafeBytes { bytesNode(kind, $0) }
+            unsafe bytes.withUnsafeBytes { unsafe bytesNode(kind, $0) }
         }
 
         private mutating func bytesNode(_ kind: PickleKind, _ bytes: UnsafeRawBufferPointer) -> TapeNode {
             let start = tape.scratch.count
-            if let base = bytes.bindMemory(to: UInt8.self).baseAddress {
-                tape.scratch.append(from: base, count: bytes.count)
+            if let base = unsafe bytes.bindMemory(to: UInt8.self).baseAddress {
+                unsafe tape.scratch.append(from: base, count: bytes.count)
             }
             return TapeNode(kind: kind, flags: .inScratch, count: UInt32(bytes.count), first: UInt32(start))
         }
@@ -278,10 +281,10 @@ extension PickleGraph {
 
         private mutating func extend(_ chain: inout ItemChain, _ items: [PickleNode]) {
             // A node is its index, four bytes.
-            items.withUnsafeBytes { bytes in
+            unsafe items.withUnsafeBytes { bytes in
                 // Four billion links would need 16 GB first; memory ends before.
-                if let base = bytes.bindMemory(to: UInt32.self).baseAddress {
-                    try? tape.extend(&chain, from: base, count: items.count)
+                if let base = unsafe bytes.bindMemory(to: UInt32.self).baseAddress {
+                    try? unsafe tape.extend(&chain, from: base, count: items.count)
                 }
             }
         }

@@ -14,14 +14,14 @@ final class PickleScratch: @unchecked Sendable {
     /// Takes a document with these limits.
     static func borrow(limits: PickleLimits) -> PickleScratch {
         let scratch = pool.take() ?? PickleScratch()
-        scratch.document.machine.limits = limits
+        unsafe scratch.document.machine.limits = limits
         return scratch
     }
 
     /// Gives the document back, without the input, which is about to be freed.
     func giveBack() {
-        guard document.machine.tape.nodes.capacity <= Self.keptNodes else { return }
-        document.machine.load(UnsafeRawBufferPointer(start: nil, count: 0))
+        guard unsafe document.machine.tape.nodes.capacity <= Self.keptNodes else { return }
+        unsafe document.machine.load(UnsafeRawBufferPointer(start: nil, count: 0))
         Self.pool.keep(self)
     }
 }

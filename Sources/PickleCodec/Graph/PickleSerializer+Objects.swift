@@ -5,33 +5,33 @@ extension PickleSerializer {
 
     mutating func saveBytes(_ index: UInt32, _ bytes: UnsafeRawBufferPointer) {
         if version >= 3 {
-            emitter.emitBytes(bytes)
+            unsafe emitter.emitBytes(bytes)
             return put(index)
         }
-        if bytes.isEmpty {
+        if unsafe bytes.isEmpty {
             saveBuiltin("bytes")
             emitter.emitEmpty(.emptyTuple, .tuple)
             emitter.emit(.reduce)
         } else {
-            saveEncodedText(bytes)
+            unsafe saveEncodedText(bytes)
         }
         put(index)
     }
 
     mutating func saveByteArray(_ index: UInt32, _ bytes: UnsafeRawBufferPointer) {
         if version >= 5 {
-            emitter.emit(.byteArray8, lengthBytes: 8, payload: bytes)
+            unsafe emitter.emit(.byteArray8, lengthBytes: 8, payload: bytes)
             return put(index)
         }
         // bytearray(bytes), and bytes spelled as the protocol can.
         saveBuiltin("bytearray")
-        if bytes.isEmpty {
+        if unsafe bytes.isEmpty {
             emitter.emitEmpty(.emptyTuple, .tuple)
         } else {
             if version < 2 { emitter.emit(.mark) }
             emitter.valueBegins()
             emitter.valueBegins()
-            if version >= 3 { emitter.emitBytes(bytes) } else { saveEncodedText(bytes) }
+            if version >= 3 { unsafe emitter.emitBytes(bytes) } else { unsafe saveEncodedText(bytes) }
             putUnreachable()
             emitter.emit(version < 2 ? .tuple : .tuple1)
             putUnreachable()
@@ -44,7 +44,7 @@ extension PickleSerializer {
     private mutating func saveEncodedText(_ bytes: UnsafeRawBufferPointer) {
         saveName("_codecs\nencode\n")
         if version < 2 { emitter.emit(.mark) }
-        saveLatin1(bytes)
+        unsafe saveLatin1(bytes)
         saveText("latin1", key: "latin1\n")
         emitter.emit(version < 2 ? .tuple : .tuple2)
         putUnreachable()
@@ -52,22 +52,22 @@ extension PickleSerializer {
     }
 
     mutating func saveLatin1(_ bytes: UnsafeRawBufferPointer) {
-        if bytes.count == 1, let memo = characters[bytes[0]] { return emitter.emitGet(memo) }
-        emitter.emitText(latin1: bytes)
+        if bytes.count == 1, let memo = unsafe characters[bytes[0]] { return emitter.emitGet(memo) }
+        unsafe emitter.emitText(latin1: bytes)
         putUnreachable()
-        if bytes.count == 1 { characters[bytes[0]] = memoCount - 1 }
+        if bytes.count == 1 { unsafe characters[bytes[0]] = memoCount - 1 }
     }
 
     /// A str. CPython has only one object for each str of one latin-1 character.
     mutating func saveText(_ index: UInt32, _ text: UnsafeRawBufferPointer) {
-        guard text.count == 1 || text.count == 2, WTF8.decode(text, at: 0).length == text.count,
-            let character = UInt8(exactly: WTF8.decode(text, at: 0).scalar)
+        guard text.count == 1 || text.count == 2, unsafe WTF8.decode(text, at: 0).length == text.count,
+            let character = unsafe UInt8(exactly: WTF8.decode(text, at: 0).scalar)
         else {
-            emitter.emitText(text)
+            unsafe emitter.emitText(text)
             return put(index)
         }
         if let memo = characters[character] { return emitter.emitGet(memo) }
-        emitter.emitText(text)
+        unsafe emitter.emitText(text)
         put(index)
         characters[character] = memoCount - 1
     }
@@ -98,16 +98,16 @@ extension PickleSerializer {
             appendLines(other.module + "\n")
             if other.name != tape.name(of: node).name { return appendLines(other.name + "\n") }
         } else {
-            try appendNameLine(tape.content(of: tape.nodes[node.first]))
+            try unsafe appendNameLine(tape.content(of: tape.nodes[node.first]))
         }
-        try appendNameLine(tape.content(of: tape.nodes[node.last]))
+        try unsafe appendNameLine(tape.content(of: tape.nodes[node.last]))
     }
 
     private mutating func appendNameLine(_ name: UnsafeRawBufferPointer) throws(PickleWriteError) {
-        guard !name.isEmpty, !name.contains(0x0a), WTF8.isValid(name, surrogates: false) else {
+        guard unsafe !name.isEmpty, unsafe !name.contains(0x0a), unsafe WTF8.isValid(name, surrogates: false) else {
             throw PickleWriteError.unwritableName
         }
-        emitter.append(name)
+        unsafe emitter.append(name)
         emitter.appendByte(0x0a)
     }
 
@@ -117,11 +117,12 @@ extension PickleSerializer {
             return pushSave(node.first)
         }
         let id = tape.nodes[node.first]
-        guard id.kind == .str, !tape.content(of: id).contains(0x0a), WTF8.isASCII(tape.content(of: id)) else {
+        guard id.kind == .str, unsafe !tape.content(of: id).contains(0x0a), unsafe WTF8.isASCII(tape.content(of: id))
+        else {
             throw PickleWriteError.unwritablePersistentID
         }
         emitter.emit(.persID)
-        emitter.append(tape.content(of: id))
+        unsafe emitter.append(tape.content(of: id))
         emitter.appendByte(0x0a)
     }
 

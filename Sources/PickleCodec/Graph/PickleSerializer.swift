@@ -128,19 +128,19 @@ struct PickleSerializer: ~Copyable {
         case .int:
             guard node.flags.contains(.big) else { return emitter.emitInteger(Int64(bitPattern: node.word)) }
             guard node.count <= UInt32(Int32.max) else { throw PickleWriteError.tooLong }
-            return emitter.emitBigInteger(tape.content(of: node))
+            return unsafe emitter.emitBigInteger(tape.content(of: node))
         case .float: return emitter.emitFloat(Double(bitPattern: node.word))
         default: break
         }
         if isInMemo(index) { return get(index) }
         switch node.kind {
-        case .str: saveText(index, tape.content(of: node))
+        case .str: unsafe saveText(index, tape.content(of: node))
         case .byteString:
             guard node.count <= UInt32(Int32.max) else { throw PickleWriteError.tooLong }
-            emitter.emitByteString(tape.content(of: node))
+            unsafe emitter.emitByteString(tape.content(of: node))
             put(index)
-        case .bytes: saveBytes(index, tape.content(of: node))
-        case .bytearray: saveByteArray(index, tape.content(of: node))
+        case .bytes: unsafe saveBytes(index, tape.content(of: node))
+        case .bytearray: unsafe saveByteArray(index, tape.content(of: node))
         case .tuple: try saveTuple(index, node, tape)
         case .list: saveList(index, node)
         case .dict: try saveDict(index, node, tape)
@@ -355,7 +355,7 @@ struct PickleSerializer: ~Copyable {
         emitter.valueBegins()
         if let memo = spelled[key] { return emitter.emitGet(memo) }
         var utf8 = text
-        utf8.withUTF8 { emitter.emitText(UnsafeRawBufferPointer($0)) }
+        utf8.withUTF8 { unsafe emitter.emitText(UnsafeRawBufferPointer($0)) }
         putUnreachable()
         spelled[key] = memoCount - 1
     }

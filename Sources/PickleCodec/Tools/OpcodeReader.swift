@@ -1,7 +1,7 @@
 import Glibc
 
 /// Cuts a pickle into opcodes and arguments, without stack or memo.
-struct OpcodeReader {
+@safe struct OpcodeReader {
     private let bytes: UnsafeRawBufferPointer
     private(set) var position = 0
     /// Where the opcode read last begins.
@@ -18,7 +18,7 @@ struct OpcodeReader {
         /// The index of an opcode that stores in the memo or fetches from it; nil where it is no number.
         func memoIndex(in bytes: UnsafeRawBufferPointer) -> UInt64? {
             if case .number(let value) = argument { return UInt64(exactly: value) }
-            guard let number = PythonInteger(UnsafeRawBufferPointer(rebasing: bytes[content]), radix: 10) else {
+            guard let number = unsafe PythonInteger(UnsafeRawBufferPointer(rebasing: bytes[content]), radix: 10) else {
                 return nil
             }
             return number.digits.isEmpty ? 0 : UInt64(String(decoding: number.digits, as: UTF8.self))
@@ -36,14 +36,14 @@ struct OpcodeReader {
     }
 
     init(_ bytes: UnsafeRawBufferPointer) {
-        self.bytes = bytes
+        unsafe self.bytes = unsafe bytes
     }
 
     /// The next opcode; nil at the end of the bytes.
     mutating func next() throws(PickleFault) -> Step? {
         opcodeOffset = position
-        guard position < bytes.count else { return nil }
-        guard let opcode = PickleOpcode(rawValue: bytes[position]) else { throw PickleFault(.unknownOpcode) }
+        guard unsafe position < bytes.count else { return nil }
+        guard let opcode = unsafe PickleOpcode(rawValue: bytes[position]) else { throw PickleFault(.unknownOpcode) }
         position += 1
         let (argument, content) = try argument(of: opcode)
         return Step(opcode: opcode, offset: opcodeOffset, argument: argument, content: content)
@@ -67,7 +67,7 @@ struct OpcodeReader {
         case .frame: return try unsigned(8)
         case .binFloat:
             let range = try take(8)
-            let bits = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: range.lowerBound, as: UInt64.self))
+            let bits = unsafe UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: range.lowerBound, as: UInt64.self))
             return (.double(Double(bitPattern: bits)), range)
         case .long1: return (.integer, try take(try length(1)))
         case .long4: return (.integer, try take(try signedLength()))
@@ -85,20 +85,20 @@ struct OpcodeReader {
     }
 
     private mutating func take(_ count: Int) throws(PickleFault) -> Range<Int> {
-        guard count <= bytes.count - position else { throw PickleFault(.truncated) }
+        guard unsafe count <= bytes.count - position else { throw PickleFault(.truncated) }
         defer { position += count }
         return position..<(position + count)
     }
 
     private mutating func word(_ count: Int) throws(PickleFault) -> UInt64 {
         var value: UInt64 = 0
-        for index in try take(count).reversed() { value = value << 8 | UInt64(bytes[index]) }
+        for index in try take(count).reversed() { value = unsafe value << 8 | UInt64(bytes[index]) }
         return value
     }
 
     private mutating func length(_ count: Int) throws(PickleFault) -> Int {
         let value = try word(count)
-        guard value <= UInt64(bytes.count) else { throw PickleFault(.truncated) }
+        guard unsafe value <= UInt64(bytes.count) else { throw PickleFault(.truncated) }
         return Int(value)
     }
 
@@ -118,10 +118,10 @@ struct OpcodeReader {
     }
 
     private mutating func line() throws(PickleFault) -> Range<Int> {
-        guard position < bytes.count, let base = bytes.baseAddress,
-            let found = memchr(base + position, 0x0a, bytes.count - position)
+        guard unsafe position < bytes.count, let base = unsafe bytes.baseAddress,
+            let found = unsafe memchr(base + position, 0x0a, bytes.count - position)
         else { throw PickleFault(.truncatedLine) }
-        let range = position..<(UnsafeRawPointer(found) - base)
+        let range = unsafe position..<(UnsafeRawPointer(found) - base)
         position = range.upperBound + 1
         return range
     }

@@ -49,14 +49,14 @@ public struct PickleAudit: Sendable {
         var start = 0
         // CPython's loaders disagree on where the next pickle begins if STOP is inside a frame.
         var beginsInFrame = false
-        bytes.withUnsafeBytes { bytes in
+        unsafe bytes.withUnsafeBytes { bytes in
             repeat {
-                let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
+                let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[start...])
                 let known = findings.count
                 beginsInFrame =
                     beginsInFrame || document.machine.isInFrame && document.machine.at < document.machine.end
                 do throws(PickleError) {
-                    try document.parse(rest)
+                    try unsafe document.parse(rest)
                 } catch {
                     self.error = error.moved(by: start)
                 }
@@ -66,11 +66,11 @@ public struct PickleAudit: Sendable {
                 if start > 0, findings.count > known || error != nil { isFirstOnly = false }
                 if error != nil { break }
                 start += document.consumedBytes
-            } while !bytes[start...].allSatisfy { $0 == 0x0a || $0 == 0x0d }
+            } while unsafe !bytes[start...].allSatisfy { $0 == 0x0a || $0 == 0x0d }
             // An `Unpickler` keeps its memo from pickle to pickle, so later pickles may mean something else to it.
             let isRefused = error.map { !$0.isCertain } ?? false
             guard isRefused || pickleCount > 1 else { return }
-            var walk = PickleAuditWalk(bytes)
+            var walk = unsafe PickleAuditWalk(bytes)
             let known = findings.count
             walk.run(&findings)
             if pickleCount > 1, findings.count > known { isFirstOnly = false }

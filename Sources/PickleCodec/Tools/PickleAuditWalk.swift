@@ -2,7 +2,7 @@
 ///
 /// It executes opcodes without frames and without checks that could stop it: a missing value or one of an unexpected
 /// kind is unknown. So it gets at least as far as CPython, up to a byte that is no opcode or a missing argument.
-struct PickleAuditWalk {
+@safe struct PickleAuditWalk {
     private let bytes: UnsafeRawBufferPointer
     private var reader: OpcodeReader
     private var stack: [Item] = []
@@ -26,8 +26,8 @@ struct PickleAuditWalk {
     }
 
     init(_ bytes: UnsafeRawBufferPointer) {
-        self.bytes = bytes
-        reader = OpcodeReader(bytes)
+        unsafe self.bytes = unsafe bytes
+        reader = unsafe OpcodeReader(bytes)
     }
 
     mutating func run(_ findings: inout PickleAudit.Findings) {
@@ -53,9 +53,9 @@ struct PickleAuditWalk {
         case .pop: if marks.last == stack.count { _ = marks.popLast() } else { _ = pop() }
         case .popMark: popToMark()
         case .dup: stack.append(stack.last ?? .unknown)
-        case .put, .binPut, .longBinPut: store(step.memoIndex(in: bytes))
+        case .put, .binPut, .longBinPut: unsafe store(step.memoIndex(in: bytes))
         case .memoize: store(UInt64(memo.count))
-        case .get, .binGet, .longBinGet: stack.append(step.memoIndex(in: bytes).flatMap { memo[$0] } ?? .unknown)
+        case .get, .binGet, .longBinGet: unsafe stack.append(step.memoIndex(in: bytes).flatMap { memo[$0] } ?? .unknown)
         case .list, .tuple, .dict, .frozenSet:
             popToMark()
             stack.append(.data)
@@ -135,19 +135,19 @@ struct PickleAuditWalk {
 
     /// The two lines of GLOBAL and INST.
     private func lines(_ step: OpcodeReader.Step) -> (module: String, name: String) {
-        let lines = bytes[step.content].split(separator: 0x0a, maxSplits: 1, omittingEmptySubsequences: false)
-        let texts = lines.map { String(decoding: $0, as: UTF8.self) }
+        let lines = unsafe bytes[step.content].split(separator: 0x0a, maxSplits: 1, omittingEmptySubsequences: false)
+        let texts = unsafe lines.map { unsafe String(decoding: $0, as: UTF8.self) }
         return (texts[0], texts.count > 1 ? texts[1] : "")
     }
 
     private func text(_ item: Item) -> String? {
         guard case .text(let range, let form) = item else { return nil }
         switch form {
-        case .text, .latin1: return String(decoding: bytes[range], as: UTF8.self)
+        case .text, .latin1: return unsafe String(decoding: bytes[range], as: UTF8.self)
         default:
             // The machine reads its escapes.
             let end = [UInt8(ascii: "\n"), PickleOpcode.stop.rawValue]
-            let line = bytes[range.lowerBound - 1..<range.upperBound] + end
+            let line = unsafe bytes[range.lowerBound - 1..<range.upperBound] + end
             let graph = try? PickleGraph(decoding: Array(line))
             return graph.flatMap { graph in graph.bytes(graph.root) }.map { String(decoding: $0, as: UTF8.self) }
         }

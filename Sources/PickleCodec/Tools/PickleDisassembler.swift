@@ -21,12 +21,12 @@ public struct PickleDisassembler: Sendable {
 
     /// The listing, a line per opcode.
     public func disassemble(_ bytes: [UInt8]) -> String {
-        bytes.withUnsafeBytes { disassemble($0) }
+        unsafe bytes.withUnsafeBytes { unsafe disassemble($0) }
     }
 
     /// The listing, a line per opcode.
     public func disassemble(_ bytes: UnsafeRawBufferPointer) -> String {
-        var reader = OpcodeReader(bytes)
+        var reader = unsafe OpcodeReader(bytes)
         var state = DisassemblyState()
         var text = ""
         var highest = 0
@@ -36,8 +36,8 @@ public struct PickleDisassembler: Sendable {
                 highest = max(highest, step.opcode.minimumProtocol)
                 // As in pickletools, an opcode that ends a marked stretch is still indented with it.
                 let indentation = state.indentation
-                let argument = try argumentText(step, bytes)
-                let note = try state.apply(step, bytes)
+                let argument = try unsafe argumentText(step, bytes)
+                let note = try unsafe state.apply(step, bytes)
                 append(step, argument, indentation: indentation, note, to: &text)
                 state.enter(step)
                 if step.opcode == .stop {
@@ -45,7 +45,7 @@ public struct PickleDisassembler: Sendable {
                 }
             } catch {
                 let offset = min(reader.opcodeOffset, bytes.count)
-                let error = PickleError(
+                let error = unsafe PickleError(
                     error, byteOffset: offset, opcodeByte: offset < bytes.count ? bytes[offset] : nil)
                 return text + "\(error)\n"
             }
@@ -75,52 +75,54 @@ public struct PickleDisassembler: Sendable {
     private func argumentText(
         _ step: OpcodeReader.Step, _ bytes: UnsafeRawBufferPointer
     ) throws(PickleFault) -> String? {
-        let content = UnsafeRawBufferPointer(rebasing: bytes[step.content])
+        let content = unsafe UnsafeRawBufferPointer(rebasing: bytes[step.content])
         switch step.argument {
         case .none: return nil
         case .number(let value): return String(value)
         case .double(let value): return PickleValue.float(value).description
-        case .integer: return PickleBigInt(content).description
-        case .decimal: return try Self.integer(content, step.opcode)
+        case .integer: return unsafe PickleBigInt(content).description
+        case .decimal: return unsafe try Self.integer(content, step.opcode)
         case .float:
-            guard let value = PickleMachine.pythonFloat(of: content) else { throw PickleFault(.invalidFloat) }
+            guard let value = unsafe PickleMachine.pythonFloat(of: content) else { throw PickleFault(.invalidFloat) }
             return PickleValue.float(value).description
-        case .text: return PythonText.quoted(content, limit: maximumArgumentBytes)
-        case .latin1 where step.opcode == .persID: return quoted(try Self.unescaped(content))
-        case .latin1: return PythonText.quotedLatin1(content, limit: maximumArgumentBytes, prefix: "")
-        case .rawUnicode: return quoted(try Self.value(of: [step.opcode.rawValue] + content))
-        case .bytes: return PythonText.quotedLatin1(content, limit: maximumArgumentBytes, prefix: "b")
+        case .text: return unsafe PythonText.quoted(content, limit: maximumArgumentBytes)
+        case .latin1 where step.opcode == .persID: return unsafe quoted(try Self.unescaped(content))
+        case .latin1: return unsafe PythonText.quotedLatin1(content, limit: maximumArgumentBytes, prefix: "")
+        case .rawUnicode: return unsafe quoted(try Self.value(of: [step.opcode.rawValue] + content))
+        case .bytes: return unsafe PythonText.quotedLatin1(content, limit: maximumArgumentBytes, prefix: "b")
         case .bytearray:
-            let text = PythonText.quotedLatin1(content, limit: maximumArgumentBytes, prefix: "b")
+            let text = unsafe PythonText.quotedLatin1(content, limit: maximumArgumentBytes, prefix: "b")
             // The repr of a bytearray escapes single quotes within double ones too.
             return "bytearray(" + (text.hasPrefix("b\"") ? text.replacing("'", with: "\\'") : text) + ")"
-        case .quoted: return quoted(try Self.ascii(try Self.value(of: [step.opcode.rawValue] + content)))
+        case .quoted: return unsafe quoted(try Self.ascii(try Self.value(of: [step.opcode.rawValue] + content)))
         case .names:
-            let lines = content.split(separator: 0x0a, maxSplits: 1, omittingEmptySubsequences: false)
+            let lines = unsafe content.split(separator: 0x0a, maxSplits: 1, omittingEmptySubsequences: false)
             var joined: [UInt8] = []
-            for line in lines {
+            for unsafeline in unsafe lines {
                 if !joined.isEmpty { joined.append(0x20) }
-                joined += try Self.unescaped(UnsafeRawBufferPointer(rebasing: line))
+                unsafe joined += try Self.unescaped(UnsafeRawBufferPointer(rebasing: line))
             }
             return quoted(joined)
         }
     }
 
     private func quoted(_ text: [UInt8]) -> String {
-        text.withUnsafeBytes { PythonText.quoted($0, limit: maximumArgumentBytes) }
+        unsafe text.withUnsafeBytes { unsafe PythonText.quoted($0, limit: maximumArgumentBytes) }
     }
 
     /// `int(text)`; `00` and `01` are bools, in INT and also for indices of the memo.
     private static func integer(
         _ content: UnsafeRawBufferPointer, _ opcode: PickleOpcode
     ) throws(PickleFault) -> String {
-        var line = content[...]
+        var line = unsafe content[...]
         if opcode == .long {
-            if line.last == 0x4c { line.removeLast() }
-        } else if line.count == 2, line[0] == 0x30, line[1] == 0x30 || line[1] == 0x31 {
-            return line[1] == 0x30 ? "False" : "True"
+            if unsafe line.last == 0x4c { unsafe line.removeLast() }
+        } else if unsafe line.count == 2, unsafe line[0] == 0x30, unsafe line[1] == 0x30 || line[1] == 0x31 {
+            return unsafe line[1] == 0x30 ? "False" : "True"
         }
-        guard !line.contains(0), let number = PythonInteger(UnsafeRawBufferPointer(rebasing: line), radix: 10) else {
+        guard unsafe !line.contains(0),
+            let number = unsafe PythonInteger(UnsafeRawBufferPointer(rebasing: line), radix: 10)
+        else {
             throw PickleFault(.invalidInteger)
         }
         if number.digits.isEmpty { return "0" }
@@ -139,8 +141,8 @@ public struct PickleDisassembler: Sendable {
 
     /// A line with the escapes of a Python 2 str resolved, as `pickletools` does here but CPython's readers don't.
     private static func unescaped(_ line: UnsafeRawBufferPointer) throws(PickleFault) -> [UInt8] {
-        guard line.contains(0x5c) else { return try ascii(Array(line)) }
-        return try ascii(try value(of: [PickleOpcode.string.rawValue, 0x27] + line + [0x27]))
+        guard unsafe line.contains(0x5c) else { return try unsafe ascii(Array(line)) }
+        return try unsafe ascii(try value(of: [PickleOpcode.string.rawValue, 0x27] + line + [0x27]))
     }
 
     private static func ascii(_ bytes: [UInt8]) throws(PickleFault) -> [UInt8] {
@@ -173,7 +175,7 @@ private struct DisassemblyState {
             memoized.insert(index)
             return "(as \(index))"
         case .put, .binPut, .longBinPut:
-            if let index = step.memoIndex(in: bytes) { memoized.insert(index) }
+            if let index = unsafe step.memoIndex(in: bytes) { memoized.insert(index) }
             return nil
         default: return nil
         }
@@ -201,14 +203,14 @@ enum PythonText {
     static func quoted(_ bytes: UnsafeRawBufferPointer, limit: Int) -> String {
         var text = ""
         var at = 0
-        let isValid = WTF8.isValid(bytes)
+        let isValid = unsafe WTF8.isValid(bytes)
         while at < bytes.count, at < limit {
             // A run of printable ASCII in one piece.
             let start = at
-            while at < bytes.count, at < limit, 0x20..<0x7f ~= bytes[at], bytes[at] != 0x5c { at += 1 }
-            if at > start { text += String(decoding: bytes[start..<at], as: UTF8.self) }
+            while at < bytes.count, at < limit, unsafe 0x20..<0x7f ~= bytes[at], unsafe bytes[at] != 0x5c { at += 1 }
+            if at > start { unsafe text += String(decoding: bytes[start..<at], as: UTF8.self) }
             guard at < bytes.count, at < limit else { break }
-            let (scalar, length) = isValid ? WTF8.decode(bytes, at: at) : (UInt32(bytes[at]), 1)
+            let (scalar, length) = unsafe isValid ? WTF8.decode(bytes, at: at) : (UInt32(bytes[at]), 1)
             append(scalar, to: &text)
             at += length
         }
@@ -218,7 +220,7 @@ enum PythonText {
     /// Bytes in quotes.
     static func quotedLatin1(_ bytes: UnsafeRawBufferPointer, limit: Int, prefix: String) -> String {
         var text = ""
-        for byte in bytes.prefix(limit) {
+        for unsafebyte in unsafe bytes.prefix(limit) {
             if prefix.isEmpty || byte < 0x80 {
                 append(UInt32(byte), to: &text)
             } else {

@@ -19,12 +19,12 @@ struct NumPyType {
         guard callable.kind == .global, WellKnownName(callable) == .numpyType, let name = tape.item(0, of: arguments),
             name.kind == .str || name.kind == .byteString
         else { return nil }
-        var code = tape.content(of: name)[...]
-        let order = code.first.flatMap { Self.orders.contains($0) ? $0 : nil }
-        if order != nil { code = code.dropFirst() }
-        guard let letter = code.popFirst(), code.count <= 9 else { return nil }
+        var code = unsafe tape.content(of: name)[...]
+        let order = unsafe code.first.flatMap { Self.orders.contains($0) ? $0 : nil }
+        if order != nil { unsafe code = unsafe code.dropFirst() }
+        guard let letter = unsafe code.popFirst(), unsafe code.count <= 9 else { return nil }
         var number = 0
-        for byte in code {
+        for unsafebyte in unsafe code {
             guard (0x30...0x39).contains(byte) else { return nil }
             number = number * 10 + Int(byte) - 0x30
         }
@@ -37,7 +37,7 @@ struct NumPyType {
         guard states.count == 1, let order = tape.item(1, of: state), let length = tape.item(5, of: state),
             order.kind == .str || order.kind == .byteString, order.count == 1, length.kind == .int
         else { return nil }
-        isBigEndian = tape.content(of: order).first == UInt8(ascii: ">")
+        isBigEndian = unsafe tape.content(of: order).first == UInt8(ascii: ">")
         if isText || letter == UInt8(ascii: "S") {
             guard !length.flags.contains(.big), let length = Int(exactly: length.word) else { return nil }
             byteCount = length
@@ -85,7 +85,7 @@ extension PickleMachine {
         let length = type.byteCount
         switch (type.letter, type.number) {
         case (UInt8(ascii: "f"), 8):
-            let word = tape.content(of: data).loadUnaligned(as: UInt64.self)
+            let word = unsafe tape.content(of: data).loadUnaligned(as: UInt64.self)
             var node = TapeNode(kind: .float)
             node.word = type.isBigEndian ? UInt64(bigEndian: word) : UInt64(littleEndian: word)
             return try add(node)
@@ -93,18 +93,18 @@ extension PickleMachine {
             var node = data
             node.kind = .bytes
             // numpy pads with zeros, which are not part of the value.
-            node.count = UInt32(tape.content(of: data).prefix(length).lastIndex { $0 != 0 }.map { $0 + 1 } ?? 0)
+            node.count = unsafe UInt32(tape.content(of: data).prefix(length).lastIndex { $0 != 0 }.map { $0 + 1 } ?? 0)
             return try add(node)
         case (UInt8(ascii: "U"), _) where length % 4 == 0:
             try charge(length)
             let start = tape.scratch.count
             // Reserved first: the bytes themselves may lie in scratch, which must not move while they are read.
             tape.scratch.reserve(length)
-            let words = tape.content(of: data)
+            let words = unsafe tape.content(of: data)
             var end = length
-            while end > 0, words.loadUnaligned(fromByteOffset: end - 4, as: UInt32.self) == 0 { end -= 4 }
+            while end > 0, unsafe words.loadUnaligned(fromByteOffset: end - 4, as: UInt32.self) == 0 { end -= 4 }
             for offset in stride(from: 0, to: end, by: 4) {
-                let word = words.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+                let word = unsafe words.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
                 let scalar = type.isBigEndian ? UInt32(bigEndian: word) : UInt32(littleEndian: word)
                 guard scalar <= 0x10_FFFF else { return 0 }
                 tape.scratch.append(codePoint: scalar)

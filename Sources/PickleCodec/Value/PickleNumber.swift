@@ -1,5 +1,5 @@
 /// A number as Python compares it with numbers of other types: exactly.
-enum PickleNumber {
+@safe enum PickleNumber {
     /// An int, bool or integral float of 64 bits.
     case small(Int64)
     /// An int beyond 64 bits, as a node's bytes.
@@ -43,7 +43,7 @@ enum PickleNumber {
                 carry = sum >> 8
             }
         }
-        let length = bytes.withUnsafeBytes { TwosComplement.minimalLength($0) }
+        let length = unsafe bytes.withUnsafeBytes { unsafe TwosComplement.minimalLength($0) }
         return Array(bytes[..<length])
     }
 }
@@ -54,7 +54,7 @@ extension PickleTape {
         switch node.kind {
         case .float: PickleNumber(float: Double(bitPattern: node.word))
         case .bool: .small(Int64(node.first))
-        default: node.flags.contains(.big) ? .big(content(of: node)) : .small(Int64(bitPattern: node.word))
+        default: unsafe node.flags.contains(.big) ? .big(content(of: node)) : .small(Int64(bitPattern: node.word))
         }
     }
 }

@@ -95,7 +95,7 @@ extension PickleValue {
         guard let object = parts, object.constructor == .reduce, let name = object.name, object.arguments.count == 1,
             object.states.isEmpty, object.items.isEmpty, object.pairs.isEmpty, object.adds.isEmpty
         else { return nil }
-        let isLibrary = Array(name.module.utf8).withUnsafeBytes { LibraryModule.contains($0) }
+        let isLibrary = unsafe Array(name.module.utf8).withUnsafeBytes { unsafe LibraryModule.contains($0) }
         return isLibrary ? nil : (name, object.arguments[0])
     }
 }

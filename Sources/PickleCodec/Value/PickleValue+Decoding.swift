@@ -16,7 +16,7 @@ extension PickleValue {
     ) throws(PickleError) {
         let scratch = PickleScratch.borrow(limits: limits)
         defer { scratch.giveBack() }
-        self = try scratch.document.decode(bytes, buffers: buffers, extensions: extensions) {
+        self = try unsafe scratch.document.decode(bytes, buffers: buffers, extensions: extensions) {
             (document) throws(PickleError) in try document.tree(of: document.root)
         }
     }
@@ -108,13 +108,13 @@ extension PickleTape {
         case .none: return .null
         case .bool: return .bool(node.first != 0)
         case .int:
-            if node.flags.contains(.big) { return .bigInt(PickleBigInt(content(of: node))) }
+            if node.flags.contains(.big) { return unsafe .bigInt(PickleBigInt(content(of: node))) }
             return .int(Int(truncatingIfNeeded: Int64(bitPattern: node.word)))
         case .float: return .float(Double(bitPattern: node.word))
         case .str: return text(node)
-        case .byteString: return .byteString(Array(content(of: node)))
-        case .bytes: return .bytes(Array(content(of: node)))
-        case .bytearray: return .bytearray(Array(content(of: node)))
+        case .byteString: return unsafe .byteString(Array(content(of: node)))
+        case .bytes: return unsafe .bytes(Array(content(of: node)))
+        case .bytearray: return unsafe .bytearray(Array(content(of: node)))
         case .tuple: return .tuple(treeItems(node.chain, &keyLists))
         case .list: return .list(treeItems(node.chain, &keyLists))
         case .set: return .set(treeItems(node.chain, &keyLists))
@@ -128,9 +128,11 @@ extension PickleTape {
 
     /// Checked bytes as text: a Swift string unless they hold surrogates.
     private func text(_ node: TapeNode) -> PickleValue {
-        let bytes = content(of: node)
-        if !node.flags.contains(.ascii), WTF8.hasSurrogates(bytes) { return .surrogateString(Array(bytes)) }
-        return .string(String(decoding: bytes.bindMemory(to: UInt8.self), as: UTF8.self))
+        let bytes = unsafe content(of: node)
+        if !node.flags.contains(.ascii), unsafe WTF8.hasSurrogates(bytes) {
+            return unsafe .surrogateString(Array(bytes))
+        }
+        return unsafe .string(String(decoding: bytes.bindMemory(to: UInt8.self), as: UTF8.self))
     }
 
     private func treeItems(_ chain: ItemChain, _ keyLists: inout PickleKeyLists) -> [PickleValue] {
@@ -167,7 +169,7 @@ extension PickleTape {
             precondition(end <= links.count)
             var at = segment + 2 + skipped
             while at < end {
-                items.append(treeValue(links.base[at], &keyLists))
+                unsafe items.append(treeValue(links.base[at], &keyLists))
                 at &+= step
             }
             skipped = at - end

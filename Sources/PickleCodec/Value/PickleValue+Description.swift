@@ -110,7 +110,7 @@ private struct PicklePrinter {
 
     private mutating func quote(_ bytes: [UInt8], prefix: String) {
         var writer = JSONWriter(capacity: min(bytes.count, limit) + 16)
-        bytes.prefix(limit).withUnsafeBytes { writer.appendString(wtf8: $0) }
+        unsafe bytes.prefix(limit).withUnsafeBytes { unsafe writer.appendString(wtf8: $0) }
         text += prefix + String(decoding: writer.copyBytes(), as: UTF8.self)
     }
 
@@ -132,7 +132,7 @@ extension PickleBigInt: CustomStringConvertible {
     public var description: String {
         guard twosComplement.count <= 1786 else { return "<int of \(twosComplement.count) bytes>" }
         var writer = JSONWriter()
-        twosComplement.withUnsafeBytes { writer.appendDecimal(twosComplement: $0) }
+        unsafe twosComplement.withUnsafeBytes { unsafe writer.appendDecimal(twosComplement: $0) }
         return String(decoding: writer.copyBytes(), as: UTF8.self)
     }
 }

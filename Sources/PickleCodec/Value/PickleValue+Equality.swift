@@ -33,13 +33,18 @@ struct PickleComparer {
 
     /// The address of the items of a set, or of the keys and values of a dict.
     private struct Storage: Hashable {
-        let keys: UnsafeRawPointer
-        let values: UnsafeRawPointer?
+        let keys: UInt
+        /// Zero for a set.
+        let values: UInt
 
-        init?(_ keys: [PickleValue], _ values: [PickleValue]? = nil) {
-            guard !keys.isEmpty, let address = keys.withUnsafeBytes({ $0.baseAddress }) else { return nil }
-            self.keys = address
-            self.values = values.flatMap { values in values.withUnsafeBytes { $0.baseAddress } }
+        init?(_ keys: [PickleValue], _ values: [PickleValue] = []) {
+            guard !keys.isEmpty else { return nil }
+            self.keys = Self.address(of: keys)
+            self.values = Self.address(of: values)
+        }
+
+        private static func address(of items: [PickleValue]) -> UInt {
+            unsafe items.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) }
         }
     }
 
@@ -118,7 +123,7 @@ struct PickleComparer {
         case .int(let value): hasher.combine(value)
         case .bigInt(let value): hasher.combine(value)
         case .float(let value): hasher.combine(value.bitPattern)
-        case .string(var text): text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+        case .string(var text): text.withUTF8 { unsafe hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
         case .surrogateString(let bytes), .byteString(let bytes), .bytes(let bytes), .bytearray(let bytes):
             hasher.combine(bytes)
         case .tuple(let items): combine(items, UInt8(ascii: "t"), &hasher)

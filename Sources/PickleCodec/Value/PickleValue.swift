@@ -70,12 +70,12 @@ public struct PickleBigInt: Hashable, Sendable {
     public let twosComplement: [UInt8]
 
     init(_ bytes: UnsafeRawBufferPointer) {
-        twosComplement = Array(bytes)
+        twosComplement = unsafe Array(bytes)
     }
 
     /// An int by its two's complement, little-endian; padding is dropped. Use `.int` for a number that fits 64 bits.
     public init(twosComplement bytes: [UInt8]) {
-        let length = bytes.withUnsafeBytes { TwosComplement.minimalLength($0) }
+        let length = unsafe bytes.withUnsafeBytes { unsafe TwosComplement.minimalLength($0) }
         twosComplement = Array(bytes[..<length])
     }
 }

@@ -11,7 +11,7 @@ package enum EngineIOHandshake {
         var writer = JSONWriter(capacity: 160)
         writer.append(EngineIOPacketType.open.rawValue)
         writer.append("{\"sid\":")
-        sid.withUnsafeBytes { writer.appendString(wtf8: $0) }
+        unsafe sid.withUnsafeBytes { unsafe writer.appendString(wtf8: $0) }
         writer.append(transport == .polling ? ",\"upgrades\":[\"websocket\"]" : ",\"upgrades\":[]")
         writer.append(",\"pingTimeout\":")
         writer.appendInteger(timing.pingTimeout.milliseconds)

@@ -25,10 +25,12 @@ package enum EngineIOPayload {
 
     private static func decodePacket(_ part: ArraySlice<UInt8>) throws(EngineIOError) -> EngineIOPacket {
         guard part.first == UInt8(ascii: "b") else {
-            guard part.withUnsafeBytes({ WTF8.isValid($0, surrogates: false) }) else { throw .invalidUTF8 }
+            guard unsafe part.withUnsafeBytes({ unsafe WTF8.isValid($0, surrogates: false) }) else {
+                throw .invalidUTF8
+            }
             return try EngineIOPacket(text: part)
         }
-        let bytes = part.dropFirst().withUnsafeBytes { Base64.decode($0, .unpadded) }
+        let bytes = unsafe part.dropFirst().withUnsafeBytes { unsafe Base64.decode($0, .unpadded) }
         guard let bytes else { throw .invalidBase64 }
         return EngineIOPacket(binary: bytes[...])
     }

@@ -72,7 +72,7 @@ package enum EngineIORefusal: Error, Equatable, CustomStringConvertible {
     /// The body, quotes included.
     package var body: [UInt8] {
         var writer = JSONWriter(capacity: 128)
-        ByteString(description).withUnsafeBytes { writer.appendString(wtf8: $0) }
+        unsafe ByteString(description).withUnsafeBytes { unsafe writer.appendString(wtf8: $0) }
         return writer.copyBytes()
     }
 

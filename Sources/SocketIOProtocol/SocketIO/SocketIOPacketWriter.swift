@@ -14,7 +14,7 @@ package enum SocketIOPacketWriter {
             writer.append(UInt8(ascii: "-"))
         }
         if namespace != SocketIOPacket.root {
-            namespace.withUnsafeBytes { writer.append(raw: $0) }
+            unsafe namespace.withUnsafeBytes { unsafe writer.append(raw: $0) }
             writer.append(UInt8(ascii: ","))
         }
         if let ackID { writer.appendInteger(Int64(ackID)) }
@@ -24,7 +24,7 @@ package enum SocketIOPacketWriter {
     package static func writeConnect(namespace: ByteString, sid: ByteString, to writer: inout JSONWriter) {
         writeHead(.connect, namespace: namespace, to: &writer)
         writer.append("{\"sid\":")
-        sid.withUnsafeBytes { writer.appendString(wtf8: $0) }
+        unsafe sid.withUnsafeBytes { unsafe writer.appendString(wtf8: $0) }
         writer.append("}")
     }
 

@@ -91,19 +91,19 @@ private final class Converter {
         case .message(let entry):
             messageCount += 1
             append(entry, to: &writer)
-        case .other(let text): append(text, to: &writer)
+        case .other(let text): unsafe append(text, to: &writer)
         }
     }
 
     private func append(_ entry: RecordingReader.Entry, to writer: inout JSONWriter) {
-        entry.redisChannel.withUnsafeBytes { channel in
-            entry.payload.withUnsafeBytes { payload in
-                RecordingFormat.appendStart(on: channel, microseconds: entry.ownMicroseconds, to: &writer)
+        unsafe entry.redisChannel.withUnsafeBytes { channel in
+            unsafe entry.payload.withUnsafeBytes { payload in
+                unsafe RecordingFormat.appendStart(on: channel, microseconds: entry.ownMicroseconds, to: &writer)
                 if reader.isText {
-                    RecordingFormat.appendPayload(payload, to: &writer)
-                } else if !MessageText.appendKeys(for: payload, &renderer, to: &writer) {
+                    unsafe RecordingFormat.appendPayload(payload, to: &writer)
+                } else if unsafe !MessageText.appendKeys(for: payload, &renderer, to: &writer) {
                     opaqueCount += 1
-                    RecordingFormat.appendPayload(payload, to: &writer)
+                    unsafe RecordingFormat.appendPayload(payload, to: &writer)
                 }
                 writer.append("}\n")
             }
@@ -114,7 +114,7 @@ private final class Converter {
     private func append(_ line: UnsafeRawBufferPointer, to writer: inout JSONWriter) {
         var document = JSONDocument()
         // The reader has parsed it before.
-        guard (try? document.parse(line)) != nil else { return }
+        guard unsafe (try? document.parse(line)) != nil else { return }
         let names: (StaticString, StaticString) = ("subspy_recording", "subspy_messages")
         let (old, new) = reader.isText ? (names.1, names.0) : names
         var isFirst = true

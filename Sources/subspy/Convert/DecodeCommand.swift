@@ -41,24 +41,26 @@ struct DecodeCommand: ParsableCommand {
         }
         var renderer = MessageRenderer(MessageReader(limits: limits))
         let output = LineOutput()
-        let error: String? = try payload.withUnsafeBytes { bytes in
-            let wireFormat = renderer.reader.inspect(bytes).format
+        let error: String? = try unsafe payload.withUnsafeBytes { bytes in
+            let wireFormat = unsafe renderer.reader.inspect(bytes).format
             var error = renderer.reader.error.map { "\($0)" }
             switch format {
             case .python:
-                renderer.render(bytes)
-                renderer.withBytes { output.append(spelled: $0) }
+                unsafe renderer.render(bytes)
+                unsafe renderer.withBytes { unsafe output.append(spelled: $0) }
             case .json:
                 // A payload that can't be read has no line.
                 if error != nil { return error }
                 var writer = JSONWriter()
-                if let refusal = MessageText.append(bytes, &renderer, to: &writer) { throw CommandFailure(65, refusal) }
-                writer.withUnsafeBytes { output.append(spelled: $0) }
+                if let refusal = unsafe MessageText.append(bytes, &renderer, to: &writer) {
+                    throw CommandFailure(65, refusal)
+                }
+                unsafe writer.withUnsafeBytes { unsafe output.append(spelled: $0) }
             case .opcodes:
-                output.append(lines: PickleReport.opcodes(of: bytes, wireFormat))
+                unsafe output.append(lines: PickleReport.opcodes(of: bytes, wireFormat))
                 return error
             case .audit:
-                let audit = PickleReport.audit(of: bytes, wireFormat)
+                let audit = unsafe PickleReport.audit(of: bytes, wireFormat)
                 output.append(audit.line)
                 if audit.isPickle { error = audit.warning }
             }
@@ -106,7 +108,8 @@ struct PayloadText: ParsableArguments {
                 return payload
             }
             guard let base64 else { return nil }
-            guard let payload = try Self.content(base64).withUnsafeBytes({ Base64.decode($0, .strict) }) else {
+            guard let payload = try unsafe Self.content(base64).withUnsafeBytes({ unsafe Base64.decode($0, .strict) })
+            else {
                 throw ValidationError("--base64: that is no base64 with its padding")
             }
             return payload

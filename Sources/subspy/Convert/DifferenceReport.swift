@@ -83,7 +83,7 @@ final class DifferenceReport {
 
     /// nil for a payload without a method.
     private func subject(of entry: RecordingReader.Entry) -> Subject? {
-        let summary = entry.payload.withUnsafeBytes { renderer.reader.inspect($0).summary }
+        let summary = unsafe entry.payload.withUnsafeBytes { unsafe renderer.reader.inspect($0).summary }
         guard summary.method != nil else { return nil }
         return Subject(
             redisChannel: entry.redisChannel, method: summary.method, event: summary.event,

@@ -51,11 +51,11 @@ struct EncodeCommand: ParsableCommand {
             output.endLine()
         } else if base64 {
             var writer = JSONWriter()
-            payload.withUnsafeBytes { writer.appendBase64($0) }
-            writer.withUnsafeBytes { output.append(spelled: $0) }
+            unsafe payload.withUnsafeBytes { unsafe writer.appendBase64($0) }
+            unsafe writer.withUnsafeBytes { unsafe output.append(spelled: $0) }
             output.endLine()
         } else {
-            payload.withUnsafeBytes { output.append(spelled: $0) }
+            unsafe payload.withUnsafeBytes { unsafe output.append(spelled: $0) }
         }
         output.flush()
     }
@@ -67,9 +67,9 @@ struct EncodeCommand: ParsableCommand {
     }
 
     private func encoded(_ text: [UInt8]) throws -> [UInt8] {
-        try text.withUnsafeBytes { bytes in
+        try unsafe text.withUnsafeBytes { bytes in
             var document = JSONDocument()
-            try document.parse(bytes)
+            try unsafe document.parse(bytes)
             let value = try PickleValue(document.root, of: document, hasTags: true)
             return try MessageText.payload(of: value, as: version.encoding(as: `as`))
         }

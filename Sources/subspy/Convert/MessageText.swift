@@ -13,15 +13,15 @@ enum MessageText {
         for payload: UnsafeRawBufferPointer, _ renderer: inout MessageRenderer, to writer: inout JSONWriter
     ) -> Bool {
         let before = writer.count
-        switch renderer.reader.inspect(payload).format {
+        switch unsafe renderer.reader.inspect(payload).format {
         case .json: writer.append(",\"format\":\"json\"")
         case .pickle:
             writer.append(",\"format\":\"pickle\",\"protocol\":")
-            writer.appendInteger(Int64(PickleValue.protocolVersion(of: payload)))
+            unsafe writer.appendInteger(Int64(PickleValue.protocolVersion(of: payload)))
         case .undecodable: return false
         }
         writer.append(",\"message\":")
-        guard append(payload, &renderer, to: &writer) == nil else {
+        guard unsafe append(payload, &renderer, to: &writer) == nil else {
             writer.truncate(to: before)
             return false
         }
@@ -34,7 +34,7 @@ enum MessageText {
     static func append(
         _ payload: UnsafeRawBufferPointer, _ renderer: inout MessageRenderer, to writer: inout JSONWriter
     ) -> String? {
-        renderer.prepare(for: payload)
+        unsafe renderer.prepare(for: payload)
         return renderer.appendJSON(to: &writer) ? renderer.refusal : renderer.tooLong
     }
 
@@ -78,7 +78,8 @@ enum PythonJSON {
         case .null: writer.append("null")
         case .bool(let value): writer.append(value ? "true" : "false")
         case .int(let value): writer.appendInteger(Int64(value))
-        case .bigInt(let value): value.twosComplement.withUnsafeBytes { writer.appendDecimal(twosComplement: $0) }
+        case .bigInt(let value):
+            unsafe value.twosComplement.withUnsafeBytes { unsafe writer.appendDecimal(twosComplement: $0) }
         case .float(let value): append(value, to: &writer)
         case .string, .surrogateString, .byteString: append(text: value.textContent ?? "", to: &writer)
         case .list(let items):
@@ -106,7 +107,7 @@ enum PythonJSON {
     }
 
     private static func append(text: ByteString, to writer: inout JSONWriter) {
-        text.withUnsafeBytes { writer.appendString(wtf8: $0) }
+        unsafe text.withUnsafeBytes { unsafe writer.appendString(wtf8: $0) }
     }
 
     private static func append(_ dict: PickleDict, to writer: inout JSONWriter) throws(Refusal) {

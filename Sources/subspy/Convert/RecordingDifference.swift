@@ -78,7 +78,7 @@ final class MessageDigester {
         if let value = value(of: entry.payload) {
             hasher.combine(value)
         } else {
-            entry.payload.withUnsafeBytes { hasher.combine(bytes: $0) }
+            unsafe entry.payload.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
         }
         return UInt64(bitPattern: Int64(hasher.finalize()))
     }

@@ -15,7 +15,8 @@ extension PickleValue {
             if let value = document.int64(node) {
                 self = .int(Int(value))
             } else {
-                self = .bigInt(PickleBigInt(twosComplement: DecimalInteger.twosComplement(document.source(of: node))))
+                self = unsafe .bigInt(
+                    PickleBigInt(twosComplement: DecimalInteger.twosComplement(document.source(of: node))))
             }
         case .float: self = .float(document.double(node) ?? 0)
         case .string: self = .text(document.byteString(node) ?? "")
@@ -91,7 +92,9 @@ extension PickleValue {
     private static func bytes(
         of node: JSONDocument.Node, _ document: borrowing JSONDocument
     ) throws(Refusal) -> [UInt8] {
-        guard let text = document.byteString(node), let bytes = text.withUnsafeBytes({ Base64.decode($0, .strict) }) else {
+        guard let text = document.byteString(node),
+            let bytes = unsafe text.withUnsafeBytes({ unsafe Base64.decode($0, .strict) })
+        else {
             throw Refusal("a tag for bytes takes base64")
         }
         return bytes

@@ -47,19 +47,19 @@ final class MessageFilter {
 
     /// Reads a payload; nil when the filters exclude it.
     func inspect(_ payload: UnsafeRawBufferPointer) -> MessageInspector.Inspection? {
-        guard mayAccept(payload) else { return nil }
-        let inspection = reader.inspect(payload)
-        return accepts(payload, inspection) ? inspection : nil
+        guard unsafe mayAccept(payload) else { return nil }
+        let inspection = unsafe reader.inspect(payload)
+        return unsafe accepts(payload, inspection) ? inspection : nil
     }
 
     /// True when the filters accept a payload, which is read only if they need its content.
     func accepts(_ payload: UnsafeRawBufferPointer) -> Bool {
-        mayAccept(payload) && (!hasPatterns && grep.isEmpty || accepts(payload, reader.inspect(payload)))
+        unsafe mayAccept(payload) && (!hasPatterns && grep.isEmpty || accepts(payload, reader.inspect(payload)))
     }
 
     /// By the payload's size and its first bytes.
     private func mayAccept(_ payload: UnsafeRawBufferPointer) -> Bool {
-        sizes.contains(payload.count) && !(hidesCanaries && PubSubMessageEncoder.isCanary(payload))
+        unsafe sizes.contains(payload.count) && !(hidesCanaries && PubSubMessageEncoder.isCanary(payload))
     }
 
     private func accepts(_ summary: MessageSummary) -> Bool {
@@ -73,10 +73,10 @@ final class MessageFilter {
     private func accepts(_ payload: UnsafeRawBufferPointer, _ inspection: MessageInspector.Inspection) -> Bool {
         guard accepts(inspection.summary) else { return false }
         guard !grep.isEmpty else { return true }
-        renderer.render(payload)
+        unsafe renderer.render(payload)
         // The text may stand in the printed message, or in its bytes.
-        return renderer.withBytes { text in
-            grep.contains { $0.isFound(in: text) || $0.isFound(in: payload) }
+        return unsafe renderer.withBytes { text in
+            grep.contains { unsafe $0.isFound(in: text) || $0.isFound(in: payload) }
         }
     }
 

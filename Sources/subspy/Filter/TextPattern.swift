@@ -28,7 +28,7 @@ enum TextPattern {
     /// A glob must match the whole text, a regular expression a part of it.
     func matches(_ text: ByteString) -> Bool {
         switch self {
-        case .glob(let glob): text.withUnsafeBytes { glob.matches($0) }
+        case .glob(let glob): unsafe text.withUnsafeBytes { unsafe glob.matches($0) }
         case .regex(let regex): text.text.contains(regex)
         }
     }
@@ -49,16 +49,16 @@ enum ContentPattern {
 
     func isFound(in text: UnsafeRawBufferPointer) -> Bool {
         switch self {
-        case .bytes(let bytes): Self.find(bytes, in: text)
-        case .regex(let regex): String(decoding: text, as: UTF8.self).contains(regex)
+        case .bytes(let bytes): unsafe Self.find(bytes, in: text)
+        case .regex(let regex): unsafe String(decoding: text, as: UTF8.self).contains(regex)
         }
     }
 
     private static func find(_ bytes: [UInt8], in text: UnsafeRawBufferPointer) -> Bool {
         guard let first = bytes.first else { return true }
         guard bytes.count <= text.count else { return false }
-        for start in 0...(text.count - bytes.count) where text[start] == first {
-            if text[start..<start + bytes.count].elementsEqual(bytes) { return true }
+        for start in 0...(text.count - bytes.count) where unsafe text[start] == first {
+            if unsafe text[start..<start + bytes.count].elementsEqual(bytes) { return true }
         }
         return false
     }
@@ -123,7 +123,7 @@ struct GlobPattern: Hashable, Sendable {
             if part < parts.count, parts[part] == .anything {
                 retry = (part, index)
                 part += 1
-            } else if part < parts.count, let length = length(of: parts[part], in: text, at: index) {
+            } else if part < parts.count, let length = unsafe length(of: parts[part], in: text, at: index) {
                 part += 1
                 index += length
             } else if let (retryPart, retryIndex) = retry, retryIndex < text.count {
@@ -140,12 +140,12 @@ struct GlobPattern: Hashable, Sendable {
     private func length(of part: Part, in text: UnsafeRawBufferPointer, at index: Int) -> Int? {
         guard index < text.count else { return nil }
         switch part {
-        case .byte(let byte): return text[index] == byte ? 1 : nil
+        case .byte(let byte): return unsafe text[index] == byte ? 1 : nil
         case .set(let ranges, let isNegated):
-            return ranges.contains { $0.contains(text[index]) } != isNegated ? 1 : nil
+            return ranges.contains { unsafe $0.contains(text[index]) } != isNegated ? 1 : nil
         case .anyCharacter:
             var end = index + 1
-            while end < text.count, text[end] & 0xC0 == 0x80 { end += 1 }
+            while end < text.count, unsafe text[end] & 0xC0 == 0x80 { end += 1 }
             return end - index
         case .anything: return nil
         }

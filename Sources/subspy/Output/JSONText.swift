@@ -65,32 +65,32 @@ struct JSONText: ~Copyable, ValueSpelling {
     mutating func append(bigInteger bytes: UnsafeRawBufferPointer) {
         if bytes.count > Limits.readableIntegerBytes { refusal = "an int of more than 98 digits is not read back" }
         repr.removeAll()
-        repr.append(bigInteger: bytes)
-        let isDecimal = repr.output.withUnsafeBytes { !$0.contains(UInt8(ascii: "x")) }
+        unsafe repr.append(bigInteger: bytes)
+        let isDecimal = unsafe repr.output.withUnsafeBytes { unsafe !$0.contains(UInt8(ascii: "x")) }
         if !isDecimal { append("\"") }
-        repr.output.withUnsafeBytes { output.append(raw: $0) }
+        unsafe repr.output.withUnsafeBytes { unsafe output.append(raw: $0) }
         if !isDecimal { append("\"") }
     }
 
     mutating func append(bytes: UnsafeRawBufferPointer, _ kind: PickleKind) {
         append(kind == .bytes ? "{\"$bytes\":\"" : kind == .bytearray ? "{\"$bytearray\":\"" : "{\"$str2\":\"")
-        let shown = UnsafeRawBufferPointer(rebasing: bytes.prefix(maximumTextLength ?? bytes.count))
-        output.appendBase64(shown)
+        let shown = unsafe UnsafeRawBufferPointer(rebasing: bytes.prefix(maximumTextLength ?? bytes.count))
+        unsafe output.appendBase64(shown)
         append(shown.count < bytes.count ? "…\"}" : "\"}")
     }
 
     /// A text in quotes, cut where that was asked for.
     mutating func append(text: UnsafeRawBufferPointer) {
-        let (shown, isCut) = PrintableText.prefix(text, characters: maximumTextLength)
+        let (shown, isCut) = unsafe PrintableText.prefix(text, characters: maximumTextLength)
         append("\"")
-        append(content: shown, quote: UInt8(ascii: "\""))
+        unsafe append(content: shown, quote: UInt8(ascii: "\""))
         append(isCut ? "…\"" : "\"")
     }
 
     /// A text in quotes that is never cut: a key, or a sentence of ours.
     mutating func append(key: UnsafeRawBufferPointer) {
         append("\"")
-        append(content: key, quote: UInt8(ascii: "\""))
+        unsafe append(content: key, quote: UInt8(ascii: "\""))
         append("\"")
     }
 
@@ -147,7 +147,7 @@ struct JSONText: ~Copyable, ValueSpelling {
         try repr.append(node, of: document)
         append("{\"$object\":")
         let text = repr.output.copyBytes()
-        text.withUnsafeBytes { append(key: $0) }
+        unsafe text.withUnsafeBytes { unsafe append(key: $0) }
         append("}")
     }
 }

@@ -14,20 +14,20 @@ final class LineOutput {
     }
 
     /// Appends the output of a renderer or a table, in which every text from outside is printable, and payloads for `--raw`.
-    func append(spelled bytes: UnsafeRawBufferPointer) { buffer.append(raw: bytes) }
+    func append(spelled bytes: UnsafeRawBufferPointer) { unsafe buffer.append(raw: bytes) }
 
     /// Appends a text from anywhere: unprintable characters are escaped, line feeds too.
     func append(_ text: String) { buffer.append(text: text) }
 
     /// Appends a name from outside.
-    func append(name: ByteString) { name.withUnsafeBytes { PrintableText.append($0, to: &buffer) } }
+    func append(name: ByteString) { unsafe name.withUnsafeBytes { unsafe PrintableText.append($0, to: &buffer) } }
 
     /// Appends the rest of a line: a channel and the message that was published there.
     func append(_ redisChannel: ByteString, _ payload: [UInt8], _ renderer: inout MessageRenderer) {
         append(name: redisChannel)
         append(" ")
         renderer.inspectAndRender(payload)
-        renderer.withBytes { append(spelled: $0) }
+        unsafe renderer.withBytes { unsafe append(spelled: $0) }
         endLine()
     }
 
@@ -35,7 +35,7 @@ final class LineOutput {
     func append(lines text: String) {
         var text = text
         text.withUTF8 {
-            PrintableText.append(
+            unsafe PrintableText.append(
                 UnsafeRawBufferPointer($0), to: &buffer, keepsLines: true, escapesBackslashes: false)
         }
     }
@@ -54,7 +54,7 @@ final class LineOutput {
     func flush() {
         defer { buffer.removeAll() }
         guard !hasEnded else { return }
-        let isWritten = buffer.withUnsafeBytes { FileIO.write($0, to: STDOUT_FILENO) }
+        let isWritten = unsafe buffer.withUnsafeBytes { unsafe FileIO.write($0, to: STDOUT_FILENO) }
         if !isWritten { end(errno) }
     }
 
@@ -70,7 +70,7 @@ final class LineOutput {
     func watchReader() {
         run?.after(Limits.refreshInterval) { [self] in
             var entry = pollfd(fd: STDOUT_FILENO, events: 0, revents: 0)
-            if poll(&entry, 1, 0) > 0, entry.revents & Int16(POLLERR) != 0 { return end(EPIPE) }
+            if unsafe poll(&entry, 1, 0) > 0, entry.revents & Int16(POLLERR) != 0 { return end(EPIPE) }
             watchReader()
         }
     }

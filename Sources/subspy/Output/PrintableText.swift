@@ -13,14 +13,14 @@ extension PrintableText {
     ) {
         var index = 0
         while index < text.count {
-            let (scalar, length) = scalar(of: text, at: index)
+            let (scalar, length) = unsafe scalar(of: text, at: index)
             if keepsLines, scalar == 0x0A {
                 writer.append(0x0A)
             } else if scalar == UInt32(UInt8(ascii: "\\")) {
                 writer.append("\\")
                 if escapesBackslashes { writer.append("\\") }
             } else if isPrintable(scalar) {
-                writer.append(raw: UnsafeRawBufferPointer(rebasing: text[index..<index + length]))
+                unsafe writer.append(raw: UnsafeRawBufferPointer(rebasing: text[index..<index + length]))
             } else {
                 appendEscape(of: scalar, to: &writer)
             }
@@ -53,7 +53,7 @@ extension PrintableText {
     static func columns(of text: UnsafeRawBufferPointer) -> Int {
         var (columns, index) = (0, 0)
         while index < text.count {
-            let (scalar, length) = scalar(of: text, at: index)
+            let (scalar, length) = unsafe scalar(of: text, at: index)
             columns += self.columns(of: scalar)
             index += length
         }
@@ -69,10 +69,10 @@ extension PrintableText {
         // The place to cut if the rest doesn't fit: before the last column.
         var (cut, columnsBeforeCut) = (0, 0)
         while index < text.count {
-            let (scalar, length) = scalar(of: text, at: index)
+            let (scalar, length) = unsafe scalar(of: text, at: index)
             let next = columns + self.columns(of: scalar)
             if next > width {
-                writer.append(raw: UnsafeRawBufferPointer(rebasing: text[..<cut]))
+                unsafe writer.append(raw: UnsafeRawBufferPointer(rebasing: text[..<cut]))
                 guard width > 0 else { return 0 }
                 writer.append("…")
                 return columnsBeforeCut + 1
@@ -81,23 +81,23 @@ extension PrintableText {
             index += length
             if columns < width { (cut, columnsBeforeCut) = (index, columns) }
         }
-        writer.append(raw: text)
+        unsafe writer.append(raw: text)
         return columns
     }
 
     /// Appends the first characters of a printable text, all of them for nil, and `…` where there are more.
     static func append(_ text: UnsafeRawBufferPointer, characters: Int?, to writer: inout JSONWriter) {
-        let (shown, isCut) = prefix(text, characters: characters)
-        writer.append(raw: shown)
+        let (shown, isCut) = unsafe prefix(text, characters: characters)
+        unsafe writer.append(raw: shown)
         if isCut { writer.append("…") }
     }
 
     /// The first characters of a text, all of them for nil, and whether there are more.
     static func prefix(_ text: UnsafeRawBufferPointer, characters: Int?) -> (text: UnsafeRawBufferPointer, isCut: Bool)
     {
-        guard let characters, text.count > characters else { return (text, false) }
+        guard let characters, text.count > characters else { return unsafe (text, false) }
         var index = 0
-        for _ in 0..<characters where index < text.count { index += scalar(of: text, at: index).length }
-        return (UnsafeRawBufferPointer(rebasing: text[..<index]), index < text.count)
+        for _ in 0..<characters where index < text.count { unsafe index += scalar(of: text, at: index).length }
+        return unsafe (UnsafeRawBufferPointer(rebasing: text[..<index]), index < text.count)
     }
 }

@@ -44,14 +44,16 @@ struct PythonRepr: ~Copyable, ValueSpelling {
     // MARK: Scalars
 
     mutating func append(bigInteger bytes: UnsafeRawBufferPointer) {
-        guard bytes.count > Limits.decimalIntegerBytes else { return output.appendDecimal(twosComplement: bytes) }
-        let isNegative = bytes.last.map { $0 >= 0x80 } ?? false
+        guard bytes.count > Limits.decimalIntegerBytes else {
+            return unsafe output.appendDecimal(twosComplement: bytes)
+        }
+        let isNegative = unsafe bytes.last.map { $0 >= 0x80 } ?? false
         if isNegative { append("-") }
         append("0x")
         // The lowest byte that isn't zero ends the carry of a negation.
-        let firstSet = bytes.firstIndex { $0 != 0 } ?? 0
+        let firstSet = unsafe bytes.firstIndex { $0 != 0 } ?? 0
         for index in bytes.indices.reversed() {
-            var byte = bytes[index]
+            var byte = unsafe bytes[index]
             if isNegative { byte = index > firstSet ? ~byte : 0 &- byte }
             output.appendHexadecimal(UInt32(byte), digits: 2)
         }
@@ -61,23 +63,23 @@ struct PythonRepr: ~Copyable, ValueSpelling {
 
     /// A str, given as UTF-8 in which lone surrogates may stand.
     mutating func append(text: UnsafeRawBufferPointer) {
-        let quote = Self.quote(for: text)
+        let quote = unsafe Self.quote(for: text)
         output.append(quote)
-        append(content: text, quote: quote)
+        unsafe append(content: text, quote: quote)
         output.append(quote)
     }
 
-    mutating func append(key: UnsafeRawBufferPointer) { append(text: key) }
+    mutating func append(key: UnsafeRawBufferPointer) { unsafe append(text: key) }
 
     /// bytes, or a Python 2 str that isn't ASCII.
     ///
     /// - Parameter escapesApostrophes: also between double quotes, as CPython does in a bytearray.
     mutating func append(bytes: UnsafeRawBufferPointer, escapesApostrophes: Bool = false) {
-        let quote = Self.quote(for: bytes)
+        let quote = unsafe Self.quote(for: bytes)
         let escaped = escapesApostrophes ? UInt8(ascii: "'") : quote
         append("b")
         output.append(quote)
-        for byte in bytes {
+        for unsafebyte in unsafe bytes {
             if isUnescaped(byte, quote: escaped) {
                 output.append(byte)
             } else {
@@ -89,7 +91,8 @@ struct PythonRepr: ~Copyable, ValueSpelling {
 
     /// Double quotes only where that spares escapes.
     private static func quote(for text: UnsafeRawBufferPointer) -> UInt8 {
-        text.contains(UInt8(ascii: "'")) && !text.contains(UInt8(ascii: "\"")) ? UInt8(ascii: "\"") : UInt8(ascii: "'")
+        unsafe text.contains(UInt8(ascii: "'")) && !text.contains(UInt8(ascii: "\""))
+            ? UInt8(ascii: "\"") : UInt8(ascii: "'")
     }
 
     mutating func appendEscape(_ scalar: UInt32, quote: UInt8) {
@@ -104,9 +107,9 @@ struct PythonRepr: ~Copyable, ValueSpelling {
 
     /// - Parameter kind: CPython escapes apostrophes between double quotes too in a bytearray.
     mutating func append(bytes: UnsafeRawBufferPointer, _ kind: PickleKind) {
-        guard kind == .bytearray else { return append(bytes: bytes) }
+        guard kind == .bytearray else { return unsafe append(bytes: bytes) }
         append("bytearray(")
-        append(bytes: bytes, escapesApostrophes: true)
+        unsafe append(bytes: bytes, escapesApostrophes: true)
         append(")")
     }
 
@@ -185,10 +188,14 @@ struct PythonRepr: ~Copyable, ValueSpelling {
 
     /// `module.name`; quoted like a text where that isn't a plain name.
     private mutating func appendName(_ node: PickleNode, of document: borrowing PickleDocument) {
-        guard let name = document.global(node) else { return }
-        for (index, part) in [name.module, name.name].enumerated() {
+        guard let name = unsafe document.global(node) else { return }
+        for unsafe(index, part) in unsafe [name.module, name.name].enumerated() {
             if index > 0 { append(".") }
-            if part.allSatisfy(Self.isNameByte) { output.append(raw: part) } else { append(text: part) }
+            if unsafe part.allSatisfy(Self.isNameByte) {
+                unsafe output.append(raw: part)
+            } else {
+                unsafe append(text: part)
+            }
         }
     }
 

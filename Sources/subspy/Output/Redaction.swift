@@ -36,8 +36,8 @@ struct Redaction {
         if document.kind(of: key) == .object, case .node(let text)? = document.builtinContent(of: key) {
             content = text
         }
-        guard let bytes = document.bytes(of: content) else { return false }
-        return hides(ByteString(bytes))
+        guard let bytes = unsafe document.bytes(of: content) else { return false }
+        return unsafe hides(ByteString(bytes))
     }
 
     func hides(_ key: StaticString) -> Bool { !isEmpty && hides(ByteString(stringLiteral: key)) }

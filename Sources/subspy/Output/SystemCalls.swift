@@ -3,7 +3,7 @@ import Glibc
 /// Errors of system calls in the system's words.
 enum SystemError {
     static func text(of number: CInt) -> String {
-        strerror(number).map { String(cString: $0) } ?? "error \(number)"
+        unsafe strerror(number).map { unsafe String(cString: $0) } ?? "error \(number)"
     }
 
     /// The reason why the last call failed.
@@ -17,7 +17,7 @@ enum FileIO {
     /// - Returns: the count of bytes, 0 at the end; nil on failure, with the reason in `errno`.
     static func read(_ descriptor: CInt, into space: UnsafeMutableRawBufferPointer) -> Int? {
         while true {
-            let count = Glibc.read(descriptor, space.baseAddress, space.count)
+            let count = unsafe Glibc.read(descriptor, space.baseAddress, space.count)
             if count >= 0 { return count }
             guard errno == EINTR else { return nil }
         }
@@ -27,15 +27,15 @@ enum FileIO {
     ///
     /// - Parameter waits: goes on when a pipe that doesn't block has room again.
     static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: CInt, waits: Bool = true) -> Bool {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let slice = UnsafeRawBufferPointer(rebasing: rest)
-            let count = Glibc.write(descriptor, slice.baseAddress, slice.count)
+        var rest = unsafe bytes[...]
+        while unsafe !rest.isEmpty {
+            let slice = unsafe UnsafeRawBufferPointer(rebasing: rest)
+            let count = unsafe Glibc.write(descriptor, slice.baseAddress, slice.count)
             if count >= 0 {
-                rest = rest.dropFirst(count)
+                unsafe rest = unsafe rest.dropFirst(count)
             } else if errno == EAGAIN, waits {
                 var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                _ = poll(&entry, 1, -1)
+                _ = unsafe poll(&entry, 1, -1)
             } else if errno != EINTR {
                 return false
             }
@@ -46,7 +46,7 @@ enum FileIO {
     /// Writes a text once, for messages that nobody has to see.
     static func write(_ text: String, to descriptor: CInt) {
         var text = text
-        _ = text.withUTF8 { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+        _ = text.withUTF8 { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
     }
 }
 
@@ -56,13 +56,15 @@ enum InputFile {
     ///
     /// - Parameter maximumBytes: reading stops soon after this many bytes.
     static func read(_ path: String, maximumBytes: Int = .max) -> [UInt8]? {
-        let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = unsafe path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { if descriptor != STDIN_FILENO { close(descriptor) } }
         var content: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 1 << 16)
         while content.count <= maximumBytes {
-            guard let count = chunk.withUnsafeMutableBytes({ FileIO.read(descriptor, into: $0) }) else { return nil }
+            guard let count = unsafe chunk.withUnsafeMutableBytes({ unsafe FileIO.read(descriptor, into: $0) }) else {
+                return nil
+            }
             if count == 0 { break }
             content.append(contentsOf: chunk[..<count])
         }

@@ -8,18 +8,21 @@ enum Terminal {
     /// Rows and columns; nil when standard output is no terminal or doesn't know.
     static var size: (rows: Int, columns: Int)? {
         var size = winsize()
-        guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else { return nil }
+        guard unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else {
+            return nil
+        }
         return (Int(size.ws_row), Int(size.ws_col))
     }
 
     /// True when standard output is a terminal with colours and cursor movement.
     static var isCapable: Bool {
-        isatty(STDOUT_FILENO) == 1 && getenv("TERM").map { strcmp($0, "dumb") != 0 } ?? false
+        unsafe isatty(STDOUT_FILENO) == 1 && getenv("TERM").map { unsafe strcmp($0, "dumb") != 0 } ?? false
     }
 
     /// Columns to write into: the terminal's, or what `COLUMNS` says; nil for a pipe without it.
     static var columns: Int? {
-        size?.columns ?? getenv("COLUMNS").flatMap { Int(String(cString: $0)) }.flatMap { $0 > 0 ? $0 : nil }
+        unsafe size?.columns
+            ?? getenv("COLUMNS").flatMap { unsafe Int(String(cString: $0)) }.flatMap { $0 > 0 ? $0 : nil }
     }
 }
 
@@ -51,7 +54,7 @@ struct Palette {
         case .always: hasColors = true
         case .never: hasColors = false
         case .auto:
-            hasColors = Terminal.isCapable && getenv("NO_COLOR").map { $0.pointee == 0 } ?? true
+            hasColors = unsafe Terminal.isCapable && getenv("NO_COLOR").map { unsafe $0.pointee == 0 } ?? true
         }
     }
 
@@ -68,10 +71,10 @@ extension ByteString {
     /// The beginning of a name from outside, on one line.
     func printable(maximumBytes: Int) -> String {
         var writer = JSONWriter(capacity: 64)
-        withUnsafeBytes {
-            PrintableText.append(UnsafeRawBufferPointer(rebasing: $0.prefix(maximumBytes)), to: &writer)
+        unsafe withUnsafeBytes {
+            unsafe PrintableText.append(UnsafeRawBufferPointer(rebasing: $0.prefix(maximumBytes)), to: &writer)
         }
-        return writer.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        return unsafe writer.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
     }
 }
 
@@ -79,6 +82,6 @@ extension JSONWriter {
     /// Appends a text on one line: what can't be printed is escaped, because parts of it may be from outside.
     mutating func append(text: String) {
         var text = text
-        text.withUTF8 { PrintableText.append(UnsafeRawBufferPointer($0), to: &self, escapesBackslashes: false) }
+        text.withUTF8 { unsafe PrintableText.append(UnsafeRawBufferPointer($0), to: &self, escapesBackslashes: false) }
     }
 }

@@ -85,7 +85,7 @@ enum SystemClock {
 
     private static func microseconds(of clock: clockid_t) -> Int64 {
         var time = timespec()
-        clock_gettime(clock, &time)
+        unsafe clock_gettime(clock, &time)
         return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
     }
 }
@@ -102,14 +102,14 @@ extension JSONWriter {
     ///
     /// - Parameter microseconds: since 1970.
     mutating func append(utc microseconds: Int64) {
-        append(microseconds, "%Y-%m-%dT%H:%M:%S.", gmtime_r)
+        unsafe append(microseconds, "%Y-%m-%dT%H:%M:%S.", gmtime_r)
         append(Int(microseconds % 1_000_000), digits: 6)
         append("Z")
     }
 
     /// Appends `23:06:10.123` in local time.
     mutating func append(localTimeOfDay microseconds: Int64) {
-        append(microseconds, "%H:%M:%S.", localtime_r)
+        unsafe append(microseconds, "%H:%M:%S.", localtime_r)
         append(Int(microseconds % 1_000_000 / 1000), digits: 3)
     }
 
@@ -117,11 +117,11 @@ extension JSONWriter {
         _ microseconds: Int64, _ format: String,
         _ date: (UnsafePointer<time_t>, UnsafeMutablePointer<tm>) -> UnsafeMutablePointer<tm>?
     ) {
-        var (seconds, parts) = (time_t(microseconds / 1_000_000), tm())
-        _ = date(&seconds, &parts)
+        var (seconds, parts) = unsafe (time_t(microseconds / 1_000_000), tm())
+        _ = unsafe date(&seconds, &parts)
         var text = [CChar](repeating: 0, count: 32)
-        let count = strftime(&text, text.count, format, &parts)
-        text.withUnsafeBytes { append(raw: UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+        let count = unsafe strftime(&text, text.count, format, &parts)
+        unsafe text.withUnsafeBytes { unsafe append(raw: UnsafeRawBufferPointer(rebasing: $0[..<count])) }
     }
 
     private mutating func append(_ number: Int, digits: Int) {

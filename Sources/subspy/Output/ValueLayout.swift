@@ -30,9 +30,9 @@ struct ValueLayout {
 
     func append(_ text: UnsafeRawBufferPointer, indent: Int = 0, to writer: inout JSONWriter) {
         guard text.count <= Limits.layoutBytes, palette.hasColors || width != nil else {
-            return writer.append(raw: text)
+            return unsafe writer.append(raw: text)
         }
-        let tokens = Self.tokens(of: text)
+        let tokens = unsafe Self.tokens(of: text)
         var groups: [Group] = []
         var column = indent
         func newLine(_ indent: Int) {
@@ -59,7 +59,7 @@ struct ValueLayout {
                 }
                 continue
             }
-            append(UnsafeRawBufferPointer(rebasing: text[token.range]), token.kind, to: &writer)
+            unsafe append(UnsafeRawBufferPointer(rebasing: text[token.range]), token.kind, to: &writer)
             column += next - token.start
             guard token.kind == .open else { continue }
             let end = token.partner < tokens.count ? tokens[token.partner].start + 1 : Int.max / 2
@@ -78,7 +78,7 @@ struct ValueLayout {
             case .word: .word
             case .open, .close, .comma, .colon: nil
             }
-        palette.paint(color, &writer) { $0.append(raw: text) }
+        palette.paint(color, &writer) { unsafe $0.append(raw: text) }
     }
 
     private static func tokens(of text: UnsafeRawBufferPointer) -> [Token] {
@@ -86,7 +86,7 @@ struct ValueLayout {
         var open: [Int] = []
         var (index, column) = (0, 0)
         while index < text.count {
-            let (kind, end) = token(of: text, at: index)
+            let (kind, end) = unsafe token(of: text, at: index)
             var token = Token(kind: kind, range: index..<end, start: column)
             switch kind {
             case .open:
@@ -98,26 +98,26 @@ struct ValueLayout {
             default: break
             }
             tokens.append(token)
-            column += PrintableText.columns(of: UnsafeRawBufferPointer(rebasing: text[index..<end]))
+            unsafe column += PrintableText.columns(of: UnsafeRawBufferPointer(rebasing: text[index..<end]))
             index = end
         }
         return tokens
     }
 
     private static func token(of text: UnsafeRawBufferPointer, at start: Int) -> (Kind, end: Int) {
-        func isSpace(_ index: Int) -> Bool { index < text.count && text[index] == 0x20 }
-        switch text[start] {
+        func isSpace(_ index: Int) -> Bool { unsafe index < text.count && text[index] == 0x20 }
+        switch unsafe text[start] {
         case UInt8(ascii: "("), UInt8(ascii: "["), UInt8(ascii: "{"): return (.open, start + 1)
         case UInt8(ascii: ")"), UInt8(ascii: "]"), UInt8(ascii: "}"): return (.close, start + 1)
         case UInt8(ascii: ","): return (.comma, isSpace(start + 1) ? start + 2 : start + 1)
         case UInt8(ascii: ":"): return (.colon, isSpace(start + 1) ? start + 2 : start + 1)
-        case UInt8(ascii: "'"), UInt8(ascii: "\""): return string(of: text, from: start, quoteAt: start)
+        case UInt8(ascii: "'"), UInt8(ascii: "\""): return unsafe string(of: text, from: start, quoteAt: start)
         default:
             var end = start + 1
-            while end < text.count, !isSpecial(text[end]) { end += 1 }
+            while end < text.count, unsafe !isSpecial(text[end]) { end += 1 }
             // The b of bytes belongs to them.
-            if end == start + 1, text[start] == UInt8(ascii: "b"), end < text.count, isQuote(text[end]) {
-                return string(of: text, from: start, quoteAt: end)
+            if end == start + 1, unsafe text[start] == UInt8(ascii: "b"), end < text.count, unsafe isQuote(text[end]) {
+                return unsafe string(of: text, from: start, quoteAt: end)
             }
             return (.word, end)
         }
@@ -125,9 +125,11 @@ struct ValueLayout {
 
     private static func string(of text: UnsafeRawBufferPointer, from start: Int, quoteAt: Int) -> (Kind, end: Int) {
         var end = quoteAt + 1
-        while end < text.count, text[end] != text[quoteAt] { end += text[end] == UInt8(ascii: "\\") ? 2 : 1 }
+        while end < text.count, unsafe text[end] != text[quoteAt] {
+            unsafe end += text[end] == UInt8(ascii: "\\") ? 2 : 1
+        }
         end = min(end + 1, text.count)
-        return (end < text.count && text[end] == UInt8(ascii: ":") ? .key : .text, end)
+        return unsafe (end < text.count && text[end] == UInt8(ascii: ":") ? .key : .text, end)
     }
 
     private static func isQuote(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "'") || byte == UInt8(ascii: "\"") }

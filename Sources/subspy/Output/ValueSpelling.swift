@@ -52,7 +52,7 @@ struct TooLong: Error {}
 /// The end of the run of bytes that need no escape, whatever the spelling.
 private func unescapedEnd(of text: UnsafeRawBufferPointer, from start: Int, quote: UInt8) -> Int {
     var end = start
-    while end < text.count, isUnescaped(text[end], quote: quote) { end += 1 }
+    while end < text.count, unsafe isUnescaped(text[end], quote: quote) { end += 1 }
     return end
 }
 
@@ -74,12 +74,12 @@ extension ValueSpelling where Self: ~Copyable {
         var index = 0
         while index < text.count {
             let start = index
-            index = unescapedEnd(of: text, from: start, quote: quote)
-            output.append(raw: UnsafeRawBufferPointer(rebasing: text[start..<index]))
+            index = unsafe unescapedEnd(of: text, from: start, quote: quote)
+            unsafe output.append(raw: UnsafeRawBufferPointer(rebasing: text[start..<index]))
             guard index < text.count else { return }
-            let (scalar, length) = PrintableText.scalar(of: text, at: index)
+            let (scalar, length) = unsafe PrintableText.scalar(of: text, at: index)
             if scalar >= 0x80, PrintableText.isPrintable(scalar) {
-                output.append(raw: UnsafeRawBufferPointer(rebasing: text[index..<index + length]))
+                unsafe output.append(raw: UnsafeRawBufferPointer(rebasing: text[index..<index + length]))
             } else {
                 appendEscape(scalar, quote: quote)
             }
@@ -95,16 +95,16 @@ extension ValueSpelling where Self: ~Copyable {
         case .none: append(Self.words.none)
         case .bool: append(document.bool(node) == true ? Self.words.true : Self.words.false)
         case .int:
-            if let bytes = document.bigInteger(node) {
-                append(bigInteger: bytes)
+            if let bytes = unsafe document.bigInteger(node) {
+                unsafe append(bigInteger: bytes)
             } else {
                 output.appendInteger(document.int64(node) ?? 0)
             }
         case .float: append(float: document.double(node) ?? 0)
         case .str, .byteString, .bytes, .bytearray:
-            guard let content = document.bytes(of: node) else { return }
+            guard let content = unsafe document.bytes(of: node) else { return }
             // Python 3 reads a str of Python 2 as text where it is ASCII.
-            if document.isText(node) { append(text: content) } else { append(bytes: content, kind) }
+            if document.isText(node) { unsafe append(text: content) } else { unsafe append(bytes: content, kind) }
         case .global, .persistentID: try append(object: node, of: document)
         case .list, .tuple, .set, .frozenset, .dict, .object:
             if document.hasSharing, !open.insert(node).inserted { return appendCycle(kind) }
@@ -164,7 +164,7 @@ extension ValueSpelling where Self: ~Copyable {
         while let (key, _) = pairs.next(in: document) {
             guard document.isText(key) else { return true }
             count += 1
-            hasTag = document.bytes(of: key)?.first == UInt8(ascii: "$")
+            hasTag = unsafe document.bytes(of: key)?.first == UInt8(ascii: "$")
         }
         return count == 1 && hasTag
     }
@@ -194,8 +194,8 @@ extension ValueSpelling where Self: ~Copyable {
         _ key: PickleNode, _ value: PickleNode, isList: Bool, of document: borrowing PickleDocument
     ) throws(TooLong) {
         if isList { append("[") }
-        if document.isText(key), let text = document.bytes(of: key) {
-            append(key: text)
+        if document.isText(key), let text = unsafe document.bytes(of: key) {
+            unsafe append(key: text)
         } else {
             try append(key, of: document)
         }

@@ -1,5 +1,8 @@
 import ArgumentParser
 import Bytes
+@preconcurrency @unsafe import Dispatch
+import Glibc
+import NIOCore
 import PubSubMessages
 
 /// Publishes events.
@@ -132,10 +135,6 @@ struct EmitCommand: ParsableCommand {
     }
 }
 
-@preconcurrency import Dispatch
-import Glibc
-import NIOCore
-
 /// Standard input line by line, read on a thread of its own and handed over on the loop.
 final class LineInput {
     private let run: RunLoop
@@ -160,7 +159,7 @@ final class LineInput {
             while true {
                 // Signalled when all lines of the last chunk have been handed over.
                 gate.wait()
-                let count = chunk.withUnsafeMutableBytes { FileIO.read(STDIN_FILENO, into: $0) } ?? 0
+                let count = unsafe chunk.withUnsafeMutableBytes { unsafe FileIO.read(STDIN_FILENO, into: $0) } ?? 0
                 let bytes = Array(chunk[..<count])
                 loop.execute { bound.value.take(bytes) }
                 if count == 0 { return }

@@ -70,8 +70,8 @@ extension OutgoingMessage {
     func encoded(as encoding: MessageEncoding, data: [UInt8] = []) throws(JSONError) -> [UInt8] {
         var document = JSONDocument()
         let text = data.isEmpty ? Array("null".utf8) : data
-        let result: Result<[UInt8], JSONError> = text.withUnsafeBytes { bytes in
-            do throws(JSONError) { try document.parse(bytes) } catch { return .failure(error) }
+        let result: Result<[UInt8], JSONError> = unsafe text.withUnsafeBytes { bytes in
+            do throws(JSONError) { try unsafe document.parse(bytes) } catch { return .failure(error) }
             switch encoding {
             case .json: return .success(json { $0.appendData(document.root, of: document) })
             case .pickle(let version):

@@ -6,14 +6,14 @@ private let gzipWindow: CInt = 15 + 16
 
 private func makeStream(_ initialize: (UnsafeMutablePointer<z_stream>) -> CInt) -> UnsafeMutablePointer<z_stream> {
     let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
-    stream.initialize(to: z_stream())
+    unsafe stream.initialize(to: z_stream())
     // It fails only when malloc does.
-    guard initialize(stream) == Z_OK else { fatalError("out of memory") }
-    return stream
+    guard unsafe initialize(stream) == Z_OK else { fatalError("out of memory") }
+    return unsafe stream
 }
 
 /// Reads gzip (RFC 1952), one member after the other, from bytes that come in pieces.
-final class GzipReader {
+@safe final class GzipReader {
     /// The state of the last member.
     enum State {
         /// Between members, where a file may end.
@@ -27,12 +27,14 @@ final class GzipReader {
     private(set) var state = State.complete
 
     init() {
-        stream = makeStream { inflateInit2_($0, gzipWindow, ZLIB_VERSION, CInt(MemoryLayout<z_stream>.size)) }
+        unsafe stream = unsafe makeStream {
+            unsafe inflateInit2_($0, gzipWindow, ZLIB_VERSION, CInt(MemoryLayout<z_stream>.size))
+        }
     }
 
     deinit {
-        inflateEnd(stream)
-        stream.deallocate()
+        unsafe inflateEnd(stream)
+        unsafe stream.deallocate()
     }
 
     /// Decompresses `input` into `output`.
@@ -43,65 +45,66 @@ final class GzipReader {
         _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer, stopsAtBlocks: Bool = false
     ) -> (taken: Int, written: Int) {
         guard state != .damaged, let source = input.baseAddress, let target = output.baseAddress else { return (0, 0) }
-        stream.pointee.next_in = UnsafeMutableRawPointer(mutating: source).assumingMemoryBound(to: UInt8.self)
-        stream.pointee.avail_in = UInt32(input.count)
-        stream.pointee.next_out = target.assumingMemoryBound(to: UInt8.self)
-        stream.pointee.avail_out = UInt32(output.count)
+        unsafe stream.pointee.next_in = unsafe UnsafeMutableRawPointer(mutating: source).assumingMemoryBound(
+            to: UInt8.self)
+        unsafe stream.pointee.avail_in = UInt32(input.count)
+        unsafe stream.pointee.next_out = unsafe target.assumingMemoryBound(to: UInt8.self)
+        unsafe stream.pointee.avail_out = UInt32(output.count)
         if input.count > 0 { state = .inMember }
-        switch inflate(stream, stopsAtBlocks ? Z_BLOCK : Z_NO_FLUSH) {
+        switch unsafe inflate(stream, stopsAtBlocks ? Z_BLOCK : Z_NO_FLUSH) {
         case Z_STREAM_END:
             state = .complete
-            inflateReset(stream)
+            unsafe inflateReset(stream)
         case Z_OK, Z_BUF_ERROR: break
         default: state = .damaged
         }
-        return (input.count - Int(stream.pointee.avail_in), output.count - Int(stream.pointee.avail_out))
+        return unsafe (input.count - Int(stream.pointee.avail_in), output.count - Int(stream.pointee.avail_out))
     }
 
     /// True at the end of a block that ends at the end of a byte: after a flush.
     var isAtFlush: Bool {
         // zlib.h: 128 after a block, the low bits count the unread bits of the last byte, 64 in the last block.
-        state == .inMember && stream.pointee.data_type & 0b1100_0111 == 128
+        unsafe state == .inMember && stream.pointee.data_type & 0b1100_0111 == 128
     }
 }
 
 /// Writes gzip (RFC 1952): one member, from which everything up to the last flush can be read at any time.
-final class GzipWriter {
+@safe final class GzipWriter {
     private let stream: UnsafeMutablePointer<z_stream>
     private var space = [UInt8](repeating: 0, count: 1 << 16)
 
     init() {
         // The fastest level: recordings compress well, and the recorder has to keep up. 8 is zlib's default for memory.
-        stream = makeStream {
-            deflateInit2_(
+        unsafe stream = unsafe makeStream {
+            unsafe deflateInit2_(
                 $0, Z_BEST_SPEED, Z_DEFLATED, gzipWindow, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION,
                 CInt(MemoryLayout<z_stream>.size))
         }
     }
 
     deinit {
-        deflateEnd(stream)
-        stream.deallocate()
+        unsafe deflateEnd(stream)
+        unsafe stream.deallocate()
     }
 
     /// Compresses bytes and hands over all output in pieces, so that a reader gets every byte.
     ///
     /// - Parameter isLast: ends the member; the next write begins another.
     func write(_ bytes: UnsafeRawBufferPointer, isLast: Bool, _ body: (UnsafeRawBufferPointer) -> Void) {
-        stream.pointee.next_in = bytes.baseAddress.map {
-            UnsafeMutableRawPointer(mutating: $0).assumingMemoryBound(to: UInt8.self)
+        unsafe stream.pointee.next_in = unsafe bytes.baseAddress.map {
+            unsafe UnsafeMutableRawPointer(mutating: $0).assumingMemoryBound(to: UInt8.self)
         }
-        stream.pointee.avail_in = UInt32(bytes.count)
+        unsafe stream.pointee.avail_in = UInt32(bytes.count)
         repeat {
-            let count = space.withUnsafeMutableBufferPointer { space in
-                stream.pointee.next_out = space.baseAddress
-                stream.pointee.avail_out = UInt32(space.count)
-                _ = deflate(stream, isLast ? Z_FINISH : Z_SYNC_FLUSH)
-                return space.count - Int(stream.pointee.avail_out)
+            let count = unsafe space.withUnsafeMutableBufferPointer { space in
+                unsafe stream.pointee.next_out = space.baseAddress
+                unsafe stream.pointee.avail_out = UInt32(space.count)
+                _ = unsafe deflate(stream, isLast ? Z_FINISH : Z_SYNC_FLUSH)
+                return unsafe space.count - Int(stream.pointee.avail_out)
             }
-            space.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
-        } while stream.pointee.avail_out == 0
-        if isLast { deflateReset(stream) }
+            unsafe space.withUnsafeBytes { unsafe body(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+        } while unsafe stream.pointee.avail_out == 0
+        if isLast { unsafe deflateReset(stream) }
     }
 }
 
@@ -126,20 +129,25 @@ struct GzipTail {
         var last: UInt8 = 0x0A
         while reader.state != .damaged {
             if unread.isEmpty {
-                let count = input.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, position) }
+                let count = unsafe input.withUnsafeMutableBytes {
+                    unsafe pread(descriptor, $0.baseAddress, $0.count, position)
+                }
                 if count < 0, errno == EINTR { continue }
                 guard count >= 0 else { return nil }
                 if count == 0 { break }
                 unread = 0..<count
             }
-            let (taken, written) = input.withUnsafeBytes { input in
-                output.withUnsafeMutableBytes { output in
-                    reader.read(UnsafeRawBufferPointer(rebasing: input[unread]), into: output, stopsAtBlocks: true)
+            let (taken, written) = unsafe input.withUnsafeBytes { input in
+                unsafe output.withUnsafeMutableBytes { output in
+                    unsafe reader.read(
+                        UnsafeRawBufferPointer(rebasing: input[unread]), into: output, stopsAtBlocks: true)
                 }
             }
             unread = unread.dropFirst(taken)
             position += taken
-            memberChecksum = output.withUnsafeBufferPointer { crc32(memberChecksum, $0.baseAddress, UInt32(written)) }
+            memberChecksum = unsafe output.withUnsafeBufferPointer {
+                unsafe crc32(memberChecksum, $0.baseAddress, UInt32(written))
+            }
             memberBytes &+= UInt32(written)
             if written > 0 { last = output[written - 1] }
             if reader.state == .complete {

@@ -1,7 +1,7 @@
 import Glibc
 
 /// A file read line by line, compressed by gzip or not, without ever holding the whole of it.
-final class LineFile {
+@safe final class LineFile {
     struct Failure: Error, CustomStringConvertible {
         let description: String
     }
@@ -23,13 +23,13 @@ final class LineFile {
     /// - Parameter path: `-` is standard input.
     init(path: String) throws(Failure) {
         self.path = path
-        descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
+        descriptor = unsafe path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw Failure(description: "\(path): \(SystemError.last)") }
     }
 
     deinit {
         if descriptor > STDIN_FILENO { close(descriptor) }
-        buffer.deallocate()
+        unsafe buffer.deallocate()
     }
 
     /// True when compressed data broke off or could not be read to its end.
@@ -38,24 +38,24 @@ final class LineFile {
     /// The file's size in bytes; nil for a pipe.
     var size: Int? {
         var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+        guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
         return Int(status.st_size)
     }
 
     /// The next line without its line feed, valid until the next call; nil at the end.
     func next() throws(Failure) -> UnsafeRawBufferPointer? {
         while true {
-            let bytes = UnsafeRawBufferPointer(rebasing: buffer[unread])
-            if let start = bytes.baseAddress, let feed = memchr(start + searched, 0x0A, bytes.count - searched) {
-                let count = start.distance(to: UnsafeRawPointer(feed))
+            let bytes = unsafe UnsafeRawBufferPointer(rebasing: buffer[unread])
+            if let start = bytes.baseAddress, let feed = unsafe memchr(start + searched, 0x0A, bytes.count - searched) {
+                let count = unsafe start.distance(to: UnsafeRawPointer(feed))
                 unread = unread.lowerBound + count + 1..<unread.upperBound
                 searched = 0
-                return UnsafeRawBufferPointer(rebasing: bytes[..<count])
+                return unsafe UnsafeRawBufferPointer(rebasing: bytes[..<count])
             }
             if isAtEnd {
                 unread = unread.upperBound..<unread.upperBound
                 searched = 0
-                return bytes.isEmpty ? nil : bytes
+                return unsafe bytes.isEmpty ? nil : bytes
             }
             searched = bytes.count
             try fill()
@@ -63,21 +63,21 @@ final class LineFile {
     }
 
     private func fill() throws(Failure) {
-        if unread.upperBound == buffer.count { try makeRoom() }
-        let count = try read(UnsafeMutableRawBufferPointer(rebasing: buffer[unread.upperBound...]))
+        if unsafe unread.upperBound == buffer.count { try makeRoom() }
+        let count = try unsafe read(UnsafeMutableRawBufferPointer(rebasing: buffer[unread.upperBound...]))
         if count == 0 { isAtEnd = true }
         unread = unread.lowerBound..<unread.upperBound + count
     }
 
     private func makeRoom() throws(Failure) {
         guard unread.count < Limits.lineBytes else { throw Failure(description: "\(path): a line without an end") }
-        let size = unread.count > buffer.count / 2 ? buffer.count * 2 : buffer.count
-        let larger = size == buffer.count ? buffer : .allocate(byteCount: size, alignment: 16)
-        if let target = larger.baseAddress, let source = buffer.baseAddress {
-            memmove(target, source + unread.lowerBound, unread.count)
+        let size = unsafe unread.count > buffer.count / 2 ? buffer.count * 2 : buffer.count
+        let larger = unsafe size == buffer.count ? buffer : .allocate(byteCount: size, alignment: 16)
+        if let target = larger.baseAddress, let source = unsafe buffer.baseAddress {
+            unsafe memmove(target, source + unread.lowerBound, unread.count)
         }
-        if size != buffer.count { buffer.deallocate() }
-        buffer = larger
+        if unsafe size != buffer.count { unsafe buffer.deallocate() }
+        unsafe buffer = unsafe larger
         unread = 0..<unread.count
     }
 
@@ -85,14 +85,14 @@ final class LineFile {
     private func read(_ space: UnsafeMutableRawBufferPointer) throws(Failure) -> Int {
         if !hasLooked { try lookForGzip() }
         guard let gzip else {
-            if compressed.isEmpty { return try readFile(space) }
+            if compressed.isEmpty { return try unsafe readFile(space) }
             // These bytes were read to see whether it is gzip.
-            space.copyBytes(from: compressed)
+            unsafe space.copyBytes(from: compressed)
             defer { compressed = [] }
             return compressed.count
         }
         while true {
-            let (taken, written) = compressed.withUnsafeBytes { gzip.read($0, into: space) }
+            let (taken, written) = unsafe compressed.withUnsafeBytes { unsafe gzip.read($0, into: space) }
             compressed.removeFirst(taken)
             if written > 0 || gzip.state == .damaged { return written }
             if compressed.isEmpty, try !readCompressed() { return 0 }
@@ -109,8 +109,8 @@ final class LineFile {
     private func readCompressed() throws(Failure) -> Bool {
         var chunk = [UInt8](repeating: 0, count: 1 << 16)
         var result: Result<Int, Failure> = .success(0)
-        chunk.withUnsafeMutableBytes { space in
-            do throws(Failure) { result = .success(try readFile(space)) } catch { result = .failure(error) }
+        unsafe chunk.withUnsafeMutableBytes { space in
+            do throws(Failure) { result = unsafe .success(try readFile(space)) } catch { result = .failure(error) }
         }
         let count = try result.get()
         compressed.append(contentsOf: chunk[..<count])
@@ -118,7 +118,7 @@ final class LineFile {
     }
 
     private func readFile(_ space: UnsafeMutableRawBufferPointer) throws(Failure) -> Int {
-        guard let count = FileIO.read(descriptor, into: space) else {
+        guard let count = unsafe FileIO.read(descriptor, into: space) else {
             throw Failure(description: "\(path): \(SystemError.last)")
         }
         position += count

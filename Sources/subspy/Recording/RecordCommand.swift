@@ -90,13 +90,13 @@ final class Recorder: PubSubDelegate {
         guard run.exitCode == nil else { return }
         var summary = MessageSummary()
         if needsSummary {
-            guard let inspection = filter.inspect(payload) else { return }
+            guard let inspection = unsafe filter.inspect(payload) else { return }
             summary = inspection.summary
         } else {
-            guard filter.accepts(payload) else { return }
+            guard unsafe filter.accepts(payload) else { return }
         }
         guard filter.isSampled() else { return }
-        attempt { try recording.append(payload, on: redisChannel) }
+        attempt { try unsafe recording.append(payload, on: redisChannel) }
         progress.count(bytes: payload.count)
         condition?.shown(summary)
     }

@@ -34,7 +34,7 @@ final class RecordingFile {
         writeHeader = header
         gzip = path.hasSuffix(".gz") ? GzipWriter() : nil
         if rotateAtBytes != nil {
-            while access(name(ofPart: part + 1), F_OK) == 0 { part += 1 }
+            while unsafe access(name(ofPart: part + 1), F_OK) == 0 { part += 1 }
         }
         try openPart(isNew: isNew)
         try flush()
@@ -43,7 +43,7 @@ final class RecordingFile {
     /// True when there is a file that would be overwritten.
     static func exists(_ path: String) -> Bool {
         var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG && status.st_size > 0
+        return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG && status.st_size > 0
     }
 
     private func name(ofPart part: Int) -> String {
@@ -56,7 +56,7 @@ final class RecordingFile {
             descriptor = STDOUT_FILENO
         } else {
             let flags = O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | (isNew ? O_TRUNC : 0)
-            descriptor = open(name(ofPart: part), flags, 0o600)
+            descriptor = unsafe open(name(ofPart: part), flags, 0o600)
             guard descriptor >= 0 else { throw failure() }
             sizeBytes = max(Int(lseek(descriptor, 0, SEEK_END)), 0)
             if sizeBytes > 0 { try continueAfterCrash() }
@@ -69,7 +69,7 @@ final class RecordingFile {
     private func continueAfterCrash() throws(Failure) {
         guard gzip != nil else {
             var last: UInt8 = 0
-            guard pread(descriptor, &last, 1, sizeBytes - 1) == 1 else { throw failure() }
+            guard unsafe pread(descriptor, &last, 1, sizeBytes - 1) == 1 else { throw failure() }
             if last != 0x0A { buffer.append(0x0A) }
             return
         }
@@ -81,14 +81,14 @@ final class RecordingFile {
         if tail.soundBytes < sizeBytes || !tail.ending.isEmpty {
             guard ftruncate(descriptor, off_t(tail.soundBytes)) == 0 else { throw failure() }
             sizeBytes = tail.soundBytes
-            guard tail.ending.withUnsafeBytes({ write($0) }) else { throw failure() }
+            guard unsafe tail.ending.withUnsafeBytes({ unsafe write($0) }) else { throw failure() }
         }
         if tail.isInLine { buffer.append(0x0A) }
     }
 
     func append(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) throws(Failure) {
         let time = SystemClock.monotonic - origin
-        try append { RecordingFormat.appendMessage(payload, on: redisChannel, microseconds: time, to: &$0) }
+        try append { unsafe RecordingFormat.appendMessage(payload, on: redisChannel, microseconds: time, to: &$0) }
     }
 
     /// Appends one line, with its line feed.
@@ -122,10 +122,10 @@ final class RecordingFile {
 
     private func writeBuffer(isLast: Bool) throws(Failure) {
         guard buffer.count > 0 || isLast else { return }
-        let isWritten = buffer.withUnsafeBytes { bytes in
-            guard let gzip else { return write(bytes) }
+        let isWritten = unsafe buffer.withUnsafeBytes { bytes in
+            guard let gzip else { return unsafe write(bytes) }
             var isWritten = true
-            gzip.write(bytes, isLast: isLast) { isWritten = isWritten && write($0) }
+            unsafe gzip.write(bytes, isLast: isLast) { isWritten = unsafe isWritten && write($0) }
             return isWritten
         }
         let error = failure()
@@ -135,7 +135,7 @@ final class RecordingFile {
 
     private func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
         sizeBytes += bytes.count
-        return FileIO.write(bytes, to: descriptor)
+        return unsafe FileIO.write(bytes, to: descriptor)
     }
 
     private func failure() -> Failure {

@@ -43,8 +43,8 @@ enum RecordingFormat {
         _ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer, microseconds: Int64,
         to writer: inout JSONWriter
     ) {
-        appendStart(on: redisChannel, microseconds: microseconds, to: &writer)
-        appendPayload(payload, to: &writer)
+        unsafe appendStart(on: redisChannel, microseconds: microseconds, to: &writer)
+        unsafe appendPayload(payload, to: &writer)
         writer.append("}\n")
     }
 
@@ -52,17 +52,17 @@ enum RecordingFormat {
     static func appendStart(on redisChannel: UnsafeRawBufferPointer, microseconds: Int64, to writer: inout JSONWriter) {
         appendTime(microseconds, to: &writer)
         writer.append(",\"channel\":")
-        writer.appendString(wtf8: redisChannel)
+        unsafe writer.appendString(wtf8: redisChannel)
     }
 
     /// A payload's key and value.
     static func appendPayload(_ payload: UnsafeRawBufferPointer, to writer: inout JSONWriter) {
-        if payload.allSatisfy({ $0 < 0x80 }) {
+        if unsafe payload.allSatisfy({ $0 < 0x80 }) {
             writer.append(",\"text\":")
-            writer.appendString(wtf8: payload)
+            unsafe writer.appendString(wtf8: payload)
         } else {
             writer.append(",\"base64\":\"")
-            writer.appendBase64(payload)
+            unsafe writer.appendBase64(payload)
             writer.append("\"")
         }
     }
@@ -95,6 +95,6 @@ enum RecordingFormat {
 
     private static func append(_ text: String, to writer: inout JSONWriter) {
         var text = text
-        text.withUTF8 { writer.appendString(wtf8: UnsafeRawBufferPointer($0)) }
+        text.withUTF8 { unsafe writer.appendString(wtf8: UnsafeRawBufferPointer($0)) }
     }
 }

@@ -19,7 +19,7 @@ final class RecordingReader {
     }
 
     /// A line of the file.
-    enum Line {
+    @safe enum Line {
         case message(Entry)
         /// A header, or the beginning or the end of a gap: the line itself, valid until the next one is read.
         case other(UnsafeRawBufferPointer)
@@ -55,10 +55,10 @@ final class RecordingReader {
 
     /// The next line that can be read, nil at the end.
     func nextLine() throws(Failure) -> Line? {
-        while let text = try file.next() {
+        while let text = try unsafe file.next() {
             lineNumber += 1
-            if text.isEmpty { continue }
-            if let line = try read(text) { return line }
+            if unsafe text.isEmpty { continue }
+            if let line = try unsafe read(text) { return line }
             if damagedLines == 0 { firstDamagedLine = lineNumber }
             damagedLines += 1
         }
@@ -86,7 +86,7 @@ final class RecordingReader {
 
     /// nil for a line that is damaged.
     private func read(_ text: UnsafeRawBufferPointer) throws(Failure) -> Line? {
-        do throws(JSONError) { try document.parse(text) } catch { return nil }
+        do throws(JSONError) { try unsafe document.parse(text) } catch { return nil }
         let root = document.root
         for (key, isText) in [("subspy_recording", false), ("subspy_messages", true)] as [(StaticString, Bool)] {
             guard let version = document.value(forKey: key, in: root).flatMap({ document.int64($0) }) else { continue }
@@ -96,7 +96,7 @@ final class RecordingReader {
             if !hasHeader { self.isText = isText }
             hasHeader = true
             readStart(document.value(forKey: "start_us", in: root).flatMap { document.int64($0) } ?? 0)
-            return .other(text)
+            return unsafe .other(text)
         }
         let time = document.value(forKey: "us", in: root).flatMap { document.int64($0) }
         let message = document.value(forKey: "message", in: root)
@@ -110,7 +110,7 @@ final class RecordingReader {
         } else if message != nil {
             redisChannel = ByteString(Defaults.redisChannel)
         } else {
-            return time == nil ? nil : .other(text)
+            return unsafe time == nil ? nil : .other(text)
         }
         guard time != nil || message != nil, let payload = payload(of: root, message) else { return nil }
         return .message(entry(time ?? latest &- base, payload))
@@ -124,8 +124,9 @@ final class RecordingReader {
     private func payload(of root: JSONDocument.Node, _ message: JSONDocument.Node?) -> [UInt8]? {
         if let message { return try? MessageText.payload(of: message, in: root, document) }
         if let text = document.value(forKey: "text", in: root) { return document.byteString(text)?.bytes }
-        guard let text = document.value(forKey: "base64", in: root), let content = document.unescapedContent(of: text)
+        guard let text = document.value(forKey: "base64", in: root),
+            let content = unsafe document.unescapedContent(of: text)
         else { return nil }
-        return Base64.decode(content, .strict)
+        return unsafe Base64.decode(content, .strict)
     }
 }

@@ -47,7 +47,7 @@ struct ConnectionOptions: ParsableArguments {
 
     /// The value of a variable; nil when it is not set or empty.
     private static func environment(_ name: String) -> String? {
-        getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+        unsafe getenv(name).map { unsafe String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
     }
 
     /// Calls `body` with connections to the server, and runs until the run ends.

@@ -1,5 +1,5 @@
 import ArgumentParser
-@preconcurrency import Dispatch
+@preconcurrency @unsafe import Dispatch
 import Glibc
 import NIOCore
 import NIOPosix

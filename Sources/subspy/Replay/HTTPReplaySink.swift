@@ -164,7 +164,7 @@ struct EmitRequest {
             writer.append(index == 0 ? "{" : ",")
             writer.appendString(field.key)
             writer.append(":")
-            try field.value.json(attachments: &attachments).withUnsafeBytes { writer.append(raw: $0) }
+            try unsafe field.value.json(attachments: &attachments).withUnsafeBytes { unsafe writer.append(raw: $0) }
         }
         writer.append("}")
         guard attachments.isEmpty else { throw Refusal("bytes are among the data") }

@@ -38,8 +38,8 @@ final class RedisReplaySink: ReplaySink {
     }
 
     func take(_ entry: ReplayEntries.Entry) {
-        entry.redisChannel.withUnsafeBytes { name in
-            entry.payload.withUnsafeBytes { batch.append($0, to: name) }
+        unsafe entry.redisChannel.withUnsafeBytes { name in
+            unsafe entry.payload.withUnsafeBytes { unsafe batch.append($0, to: name) }
         }
         if batch.messageCount >= Limits.batchMessages || batch.byteCount >= Limits.batchBytes { flush() }
     }

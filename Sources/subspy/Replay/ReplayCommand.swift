@@ -95,7 +95,7 @@ struct ReplayCommand: ParsableCommand {
     /// The secret of `/emit`.
     private func secret() throws -> ByteString {
         guard let secretFile else {
-            let secret = getenv("SECRET").map { String(cString: $0) } ?? ""
+            let secret = unsafe getenv("SECRET").map { unsafe String(cString: $0) } ?? ""
             guard !secret.isEmpty else {
                 throw ValidationError("--to-http needs the secret of /emit: set SECRET or name a --secret-file")
             }

@@ -57,7 +57,7 @@ final class ReplayEntries {
                 continue
             }
             guard entry.microseconds >= recordedTimes.lowerBound,
-                entry.payload.withUnsafeBytes({ filter.accepts($0) }), filter.isSampled(),
+                unsafe entry.payload.withUnsafeBytes({ unsafe filter.accepts($0) }), filter.isSampled(),
                 let payload = rewritten(entry.payload)
             else { continue }
             count += 1

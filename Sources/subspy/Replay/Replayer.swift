@@ -137,7 +137,7 @@ final class DryRunSink: ReplaySink {
         time.append("+")
         time.append(seconds: entry.microseconds)
         time.append(" ")
-        time.withUnsafeBytes { output.append(spelled: $0) }
+        unsafe time.withUnsafeBytes { unsafe output.append(spelled: $0) }
         output.append(entry.redisChannel, entry.payload, &renderer)
     }
 

@@ -29,7 +29,9 @@ struct EventArguments {
         if isBinary {
             guard case .list(let items) = data, let first = items.first else { throw Refusal("binary data is no list") }
             let attachments = try items.dropFirst().map { item -> [UInt8] in
-                guard let text = item.textContent, let bytes = text.withUnsafeBytes({ Base64.decode($0, .strict) }) else {
+                guard let text = item.textContent,
+                    let bytes = unsafe text.withUnsafeBytes({ unsafe Base64.decode($0, .strict) })
+                else {
                     throw Refusal("an attachment is no base64")
                 }
                 return bytes

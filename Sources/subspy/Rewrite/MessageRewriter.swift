@@ -70,11 +70,11 @@ final class MessageRewriter {
             isFirst = false
             let key = try PickleValue.dict([pair.key: .null]).json(attachments: &none)
             // `{"key":null}` without the brace and `null}`.
-            key.dropFirst().dropLast(5).withUnsafeBytes { writer.append(raw: $0) }
+            unsafe key.dropFirst().dropLast(5).withUnsafeBytes { unsafe writer.append(raw: $0) }
             if let arguments, pair.key.isText("data") {
                 try append(arguments, to: &writer)
             } else {
-                try pair.value.json(attachments: &none).withUnsafeBytes { writer.append(raw: $0) }
+                try unsafe pair.value.json(attachments: &none).withUnsafeBytes { unsafe writer.append(raw: $0) }
                 guard none.isEmpty else { throw Refusal("bytes stand outside of the data") }
             }
         }
@@ -86,7 +86,7 @@ final class MessageRewriter {
         var attachments: [[UInt8]] = []
         let list = PickleValue.list(arguments.values.isEmpty ? [.null] : arguments.values)
         let structure = try list.json(attachments: &attachments)
-        structure.withUnsafeBytes { writer.appendData(list: $0, attachments: attachments) }
+        unsafe structure.withUnsafeBytes { unsafe writer.appendData(list: $0, attachments: attachments) }
     }
 
     /// Writes a message as python-socketio up to 5.13 does.

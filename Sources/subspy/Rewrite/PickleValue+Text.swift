@@ -19,8 +19,8 @@ extension PickleValue {
 
     /// A str, in which a lone surrogate may stand.
     static func text(_ text: ByteString) -> PickleValue {
-        text.withUnsafeBytes { bytes in
-            String(validating: bytes, as: UTF8.self).map { .string($0) } ?? .surrogateString(Array(bytes))
+        unsafe text.withUnsafeBytes { bytes in
+            unsafe String(validating: bytes, as: UTF8.self).map { .string($0) } ?? .surrogateString(Array(bytes))
         }
     }
 
@@ -46,11 +46,11 @@ extension PickleValue {
         let pickle = try encoded(protocolVersion: 5)
         var document = PickleDocument()
         var writer = JSONWriter(capacity: pickle.count)
-        try pickle.withUnsafeBytes { bytes in
+        try unsafe pickle.withUnsafeBytes { bytes in
             var nodes: [PickleDocument.Node] = []
-            try document.parse(bytes)
+            try unsafe document.parse(bytes)
             try document.writeJSON(document.root, to: &writer, attachments: &nodes)
-            for node in nodes { attachments.append(document.bytes(of: node).map { Array($0) } ?? []) }
+            for node in nodes { unsafe attachments.append(document.bytes(of: node).map { unsafe Array($0) } ?? []) }
         }
         return writer.copyBytes()
     }

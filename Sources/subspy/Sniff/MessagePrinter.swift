@@ -2,7 +2,7 @@ import Bytes
 import PubSubMessages
 
 /// One message on its way to the output. The bytes are valid during the call that hands it over.
-struct ShownMessage {
+@safe struct ShownMessage {
     let payload: UnsafeRawBufferPointer
     let redisChannel: UnsafeRawBufferPointer
     let inspection: MessageInspector.Inspection
@@ -67,14 +67,14 @@ final class MessagePrinter {
 
     func print(_ message: ShownMessage) {
         timestamps.advance()
-        renderer.prepare(for: message.payload)
+        unsafe renderer.prepare(for: message.payload)
         if prefixesTime {
             appendTime()
             line.append(" ")
         }
         switch mode {
         case .value(.python):
-            renderer.render(message.payload)
+            unsafe renderer.render(message.payload)
             appendValue(width: nil)
         case .value(.pretty): appendPretty(message)
         case .value(.json): appendJSON(message)
@@ -90,7 +90,7 @@ final class MessagePrinter {
     }
 
     private func flushLine() {
-        line.withUnsafeBytes { output.append(spelled: $0) }
+        unsafe line.withUnsafeBytes { unsafe output.append(spelled: $0) }
         line.removeAll()
         output.writeIfFull()
     }
@@ -102,9 +102,9 @@ final class MessagePrinter {
     /// Appends what was rendered last, cut and coloured.
     private func appendValue(width: Int?, indent: Int = 0) {
         let layout = ValueLayout(palette: palette, width: width)
-        renderer.withBytes { text in
-            let (shown, isCut) = PrintableText.prefix(text, characters: truncation)
-            layout.append(shown, indent: indent, to: &line)
+        unsafe renderer.withBytes { text in
+            let (shown, isCut) = unsafe PrintableText.prefix(text, characters: truncation)
+            unsafe layout.append(shown, indent: indent, to: &line)
             if isCut { line.append("…") }
         }
     }
@@ -113,18 +113,18 @@ final class MessagePrinter {
 
     private func append(_ message: ShownMessage, as format: PayloadFormat) {
         switch format {
-        case .raw: line.append(raw: message.payload)
-        case .hex: appendCut(Hexadecimal.encode(message.payload))
-        case .opcodes: appendCut(PickleReport.opcodes(of: message.payload, message.inspection.format))
-        case .audit: appendCut(PickleReport.audit(of: message.payload, message.inspection.format).line)
+        case .raw: unsafe line.append(raw: message.payload)
+        case .hex: unsafe appendCut(Hexadecimal.encode(message.payload))
+        case .opcodes: unsafe appendCut(PickleReport.opcodes(of: message.payload, message.inspection.format))
+        case .audit: unsafe appendCut(PickleReport.audit(of: message.payload, message.inspection.format).line)
         }
     }
 
     private func appendCut(_ text: String) {
         var text = text
         text.withUTF8 { text in
-            let (shown, isCut) = PrintableText.prefix(UnsafeRawBufferPointer(text), characters: truncation)
-            PrintableText.append(shown, to: &line, keepsLines: true, escapesBackslashes: false)
+            let (shown, isCut) = unsafe PrintableText.prefix(UnsafeRawBufferPointer(text), characters: truncation)
+            unsafe PrintableText.append(shown, to: &line, keepsLines: true, escapesBackslashes: false)
             if isCut { line.append("…") }
         }
     }
@@ -134,11 +134,11 @@ final class MessagePrinter {
     private func append(_ message: ShownMessage, as format: LineFormat) {
         for part in format.parts {
             switch part {
-            case .literal(let bytes): bytes.withUnsafeBytes { line.append(raw: $0) }
+            case .literal(let bytes): unsafe bytes.withUnsafeBytes { unsafe line.append(raw: $0) }
             case .field(let field):
                 var text = JSONWriter(capacity: 256)
                 append(field, of: message, to: &text)
-                text.withUnsafeBytes { PrintableText.append($0, characters: truncation, to: &line) }
+                unsafe text.withUnsafeBytes { unsafe PrintableText.append($0, characters: truncation, to: &line) }
             }
         }
     }
@@ -156,14 +156,14 @@ final class MessagePrinter {
         case .data: renderer.appendJSON(message.contentKey, to: &text)
         case .pythonData:
             renderer.render(message.contentKey)
-            renderer.withBytes { text.append(raw: $0) }
+            unsafe renderer.withBytes { unsafe text.append(raw: $0) }
         case .message: renderer.appendJSON(to: &text)
         case .pythonMessage:
-            renderer.render(message.payload)
-            renderer.withBytes { text.append(raw: $0) }
-        case .size: text.appendInteger(Int64(message.payload.count))
+            unsafe renderer.render(message.payload)
+            unsafe renderer.withBytes { unsafe text.append(raw: $0) }
+        case .size: unsafe text.appendInteger(Int64(message.payload.count))
         case .wireFormat: text.append(text: message.inspection.wireFormat.description)
-        case .redisChannel: PrintableText.append(message.redisChannel, to: &text)
+        case .redisChannel: unsafe PrintableText.append(message.redisChannel, to: &text)
         case .number: text.appendInteger(Int64(message.number))
         case .dropReason: text.append(text: message.inspection.dropReason ?? "")
         }
@@ -176,14 +176,14 @@ final class MessagePrinter {
         json.append("{\"time\":")
         timestamps.appendJSON(to: &json)
         json.append(",\"channel\":")
-        renderer.appendJSON(text: message.redisChannel, to: &json)
+        unsafe renderer.appendJSON(text: message.redisChannel, to: &json)
         json.append(",\"size\":")
-        json.appendInteger(Int64(message.payload.count))
+        unsafe json.appendInteger(Int64(message.payload.count))
         json.append(",\"format\":\"")
         json.append(text: message.inspection.wireFormat.description)
         json.append("\"")
         if case .undecodable(let error) = message.inspection.format {
-            renderer.appendUndecodable(message.payload, "\(error)", to: &json)
+            unsafe renderer.appendUndecodable(message.payload, "\(error)", to: &json)
         } else {
             let start = json.count
             if let reason = message.inspection.dropReason {
@@ -193,12 +193,12 @@ final class MessagePrinter {
             json.append(",\"message\":")
             if !renderer.appendJSON(to: &json) {
                 json.truncate(to: start)
-                renderer.appendUndecodable(message.payload, renderer.tooLong, to: &json)
+                unsafe renderer.appendUndecodable(message.payload, renderer.tooLong, to: &json)
             }
         }
         json.append("}")
         let layout = ValueLayout(palette: palette, width: nil)
-        json.withUnsafeBytes { layout.append($0, to: &line) }
+        unsafe json.withUnsafeBytes { unsafe layout.append($0, to: &line) }
     }
 
     // MARK: For people
@@ -210,11 +210,15 @@ final class MessagePrinter {
             line.append("\n")
             palette.paint(.warning, &line) { $0.append(text: "  \(reason)") }
             // The heading has no place for all parts of such a message: it is shown whole.
-            if message.isUndecodable { renderer.renderBytes(message.payload) } else { renderer.render(message.payload) }
+            if message.isUndecodable {
+                unsafe renderer.renderBytes(message.payload)
+            } else {
+                unsafe renderer.render(message.payload)
+            }
         } else {
             renderer.render(message.contentKey)
         }
-        guard renderer.withBytes({ !$0.isEmpty }) else { return }
+        guard unsafe renderer.withBytes({ unsafe !$0.isEmpty }) else { return }
         line.append("\n  ")
         appendValue(width: Terminal.columns, indent: 2)
     }
@@ -229,7 +233,7 @@ final class MessagePrinter {
         func append(_ label: StaticString, _ text: borrowing JSONWriter) {
             guard text.count > 0 else { return }
             line.append(label)
-            text.withUnsafeBytes { line.append(raw: $0) }
+            unsafe text.withUnsafeBytes { unsafe line.append(raw: $0) }
         }
         appendTime()
         line.append("  ")
@@ -237,7 +241,7 @@ final class MessagePrinter {
             if message.isUndecodable { return line.append("undecodable") }
             let name = field(message.isEmit ? "event" : "method")
             if name.count == 0 { line.append(message.isEmit ? "(no event)" : "(no method)") }
-            name.withUnsafeBytes { line.append(raw: $0) }
+            unsafe name.withUnsafeBytes { unsafe line.append(raw: $0) }
         }
         append(" ", field("sid"))
         let room = field("room")
@@ -247,17 +251,17 @@ final class MessagePrinter {
         if message.isEmit, field("callback").count > 0 { line.append("  wants an ack") }
         palette.paint(.quiet, &line) { line in
             line.append("  ")
-            line.appendInteger(Int64(message.payload.count))
-            line.append(message.payload.count == 1 ? " byte" : " bytes")
+            unsafe line.appendInteger(Int64(message.payload.count))
+            unsafe line.append(message.payload.count == 1 ? " byte" : " bytes")
             if !message.isUndecodable { line.append(text: ", \(message.inspection.wireFormat)") }
             let host = field("host_id")
             if host.count > 0 {
                 line.append(", from ")
-                host.withUnsafeBytes { _ = PrintableText.append($0, cutTo: 9, to: &line) }
+                unsafe host.withUnsafeBytes { _ = unsafe PrintableText.append($0, cutTo: 9, to: &line) }
             }
             if showsChannel {
                 line.append(", on ")
-                PrintableText.append(message.redisChannel, to: &line)
+                unsafe PrintableText.append(message.redisChannel, to: &line)
             }
         }
     }

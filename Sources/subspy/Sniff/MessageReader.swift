@@ -16,7 +16,7 @@ final class MessageReader {
 
     /// Reads a payload, whose bytes must stay valid until the next call.
     func inspect(_ payload: UnsafeRawBufferPointer) -> MessageInspector.Inspection {
-        let inspection = inspector.inspect(payload)
+        let inspection = unsafe inspector.inspect(payload)
         format = inspection.format
         return inspection
     }
@@ -49,9 +49,9 @@ final class MessageReader {
                 pickle.removeAll()
                 pickle.append(value, of: document)
                 pickle.finish()
-                try pickle.withUnsafeBytes { bytes in
+                try unsafe pickle.withUnsafeBytes { bytes in
                     // It never fails: a pickle may hold more, and nest as deeply, as a JSON text within its limits.
-                    guard (try? pickled.parse(bytes)) != nil else { return }
+                    guard unsafe (try? pickled.parse(bytes)) != nil else { return }
                     try body(pickled, pickled.root)
                 }
             }
@@ -60,8 +60,8 @@ final class MessageReader {
 
     /// Reads a payload as a Python value.
     func value(of payload: [UInt8]) throws -> (inspection: MessageInspector.Inspection, value: PickleValue) {
-        try payload.withUnsafeBytes { bytes in
-            let inspection = inspect(bytes)
+        try unsafe payload.withUnsafeBytes { bytes in
+            let inspection = unsafe inspect(bytes)
             switch inspection.format {
             case .undecodable(let error): throw Refusal("\(error)")
             case .pickle: return (inspection, try PickleValue(decoding: payload))

@@ -25,17 +25,17 @@ struct MessageRenderer: ~Copyable {
 
     /// Renders the payload.
     mutating func render(_ payload: UnsafeRawBufferPointer) {
-        prepare(for: payload)
+        unsafe prepare(for: payload)
         repr.removeAll()
-        if let error = reader.error { return renderUndecodable(payload, "\(error)") }
-        if !Self.append(nil, of: reader, to: &repr) { renderUndecodable(payload, tooLong) }
+        if let error = reader.error { return unsafe renderUndecodable(payload, "\(error)") }
+        if !Self.append(nil, of: reader, to: &repr) { unsafe renderUndecodable(payload, tooLong) }
     }
 
     /// Reads a payload and renders it.
     mutating func inspectAndRender(_ payload: [UInt8]) {
-        payload.withUnsafeBytes {
-            _ = reader.inspect($0)
-            render($0)
+        unsafe payload.withUnsafeBytes {
+            _ = unsafe reader.inspect($0)
+            unsafe render($0)
         }
     }
 
@@ -51,25 +51,25 @@ struct MessageRenderer: ~Copyable {
     /// Renders the bytes of a payload that can't be decoded, as Python's bytes.
     mutating func renderBytes(_ payload: UnsafeRawBufferPointer) {
         repr.removeAll()
-        appendBytes(payload)
+        unsafe appendBytes(payload)
     }
 
     /// Calls `body` with what was rendered last.
-    func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R { repr.output.withUnsafeBytes(body) }
+    func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R { unsafe repr.output.withUnsafeBytes(body) }
 
     /// Renders the reason why a payload can't be shown, and its bytes.
     private mutating func renderUndecodable(_ payload: UnsafeRawBufferPointer, _ reason: String) {
         repr.removeAll()
         let unit = payload.count == 1 ? "byte" : "bytes"
         repr.output.append(text: "undecodable, \(payload.count) \(unit): \(reason): ")
-        appendBytes(payload)
+        unsafe appendBytes(payload)
     }
 
     private mutating func appendBytes(_ payload: UnsafeRawBufferPointer) {
         // The values to be hidden may stand anywhere in it.
         guard repr.redaction.isEmpty else { return repr.append(PythonRepr.words.hidden) }
-        let shown = UnsafeRawBufferPointer(rebasing: payload.prefix(Limits.undecodableBytes))
-        repr.append(bytes: shown)
+        let shown = unsafe UnsafeRawBufferPointer(rebasing: payload.prefix(Limits.undecodableBytes))
+        unsafe repr.append(bytes: shown)
         if shown.count < payload.count { repr.append("...") }
     }
 
@@ -92,7 +92,7 @@ struct MessageRenderer: ~Copyable {
             json.removeAll()
             json.append(JSONText.words.none)
         }
-        json.output.withUnsafeBytes { writer.append(raw: $0) }
+        unsafe json.output.withUnsafeBytes { unsafe writer.append(raw: $0) }
         return isComplete
     }
 
@@ -102,21 +102,25 @@ struct MessageRenderer: ~Copyable {
         appendJSON(sentence: reason, to: &writer)
         writer.append(",\"payload\":")
         json.removeAll()
-        if json.redaction.isEmpty { json.append(bytes: payload, .bytes) } else { json.append(JSONText.words.hidden) }
-        json.output.withUnsafeBytes { writer.append(raw: $0) }
+        if json.redaction.isEmpty {
+            unsafe json.append(bytes: payload, .bytes)
+        } else {
+            json.append(JSONText.words.hidden)
+        }
+        unsafe json.output.withUnsafeBytes { unsafe writer.append(raw: $0) }
     }
 
     /// Appends a text about the message in quotes.
     mutating func appendJSON(text: UnsafeRawBufferPointer, to writer: inout JSONWriter) {
         json.removeAll()
-        json.append(key: text)
-        json.output.withUnsafeBytes { writer.append(raw: $0) }
+        unsafe json.append(key: text)
+        unsafe json.output.withUnsafeBytes { unsafe writer.append(raw: $0) }
     }
 
     /// Appends a sentence of ours in quotes.
     mutating func appendJSON(sentence: String, to writer: inout JSONWriter) {
         var sentence = sentence
-        sentence.withUTF8 { appendJSON(text: UnsafeRawBufferPointer($0), to: &writer) }
+        sentence.withUTF8 { unsafe appendJSON(text: UnsafeRawBufferPointer($0), to: &writer) }
     }
 
     // MARK: Fields
@@ -140,7 +144,7 @@ struct MessageRenderer: ~Copyable {
                 json.append(field: item, of: document)
             }
         }
-        json.output.withUnsafeBytes { writer.append(raw: $0) }
+        unsafe json.output.withUnsafeBytes { unsafe writer.append(raw: $0) }
     }
 
     // MARK: Values
@@ -172,9 +176,9 @@ extension JSONText {
             content = inner
         }
         if document.kind(of: content) == .none { return }
-        guard document.isText(content), let text = document.bytes(of: content) else {
+        guard document.isText(content), let text = unsafe document.bytes(of: content) else {
             return (try? append(content, of: document)) ?? append("...")
         }
-        PrintableText.append(text, to: &output)
+        unsafe PrintableText.append(text, to: &output)
     }
 }

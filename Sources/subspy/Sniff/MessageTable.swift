@@ -66,19 +66,19 @@ struct MessageTable {
                 renderer.appendField("room", to: &cell)
                 if cell.count == 0, message.isEmit, message.inspection.dropReason == nil { cell.append("(everyone)") }
             case 3: renderer.appendField("namespace", to: &cell)
-            case 4: cell.appendInteger(Int64(message.payload.count))
+            case 4: unsafe cell.appendInteger(Int64(message.payload.count))
             default: cell.append(text: message.inspection.wireFormat.description)
             }
-            cell.withUnsafeBytes { row.append($0, column.width, isNumber: column.isNumber, to: &line) }
+            unsafe cell.withUnsafeBytes { unsafe row.append($0, column.width, isNumber: column.isNumber, to: &line) }
         }
         if message.inspection.dropReason == nil {
             renderer.render(message.contentKey)
         } else {
-            renderer.render(message.payload)
+            unsafe renderer.render(message.payload)
         }
         cell.removeAll()
-        renderer.withBytes { PrintableText.append($0, characters: truncation, to: &cell) }
-        cell.withUnsafeBytes { row.append($0, nil, to: &line) }
+        unsafe renderer.withBytes { unsafe PrintableText.append($0, characters: truncation, to: &cell) }
+        unsafe cell.withUnsafeBytes { unsafe row.append($0, nil, to: &line) }
     }
 }
 
@@ -93,7 +93,7 @@ struct Row {
     mutating func append(_ text: String, _ width: Int?, isNumber: Bool = false, to line: inout JSONWriter) {
         var cell = JSONWriter(capacity: 64)
         cell.append(text: text)
-        cell.withUnsafeBytes { append($0, width, isNumber: isNumber, to: &line) }
+        unsafe cell.withUnsafeBytes { unsafe append($0, width, isNumber: isNumber, to: &line) }
     }
 
     /// Appends a cell.
@@ -109,10 +109,10 @@ struct Row {
         }
         isFirst = false
         let room = min(width ?? Int.max, left ?? Int.max)
-        let taken = PrintableText.columns(of: text)
+        let taken = unsafe PrintableText.columns(of: text)
         let padding = width == nil ? 0 : max(room - taken, 0)
         if isNumber { for _ in 0..<padding { line.append(" ") } }
-        let used = PrintableText.append(text, cutTo: room, to: &line)
+        let used = unsafe PrintableText.append(text, cutTo: room, to: &line)
         if !isNumber { for _ in 0..<(width == nil ? 0 : room - used) { line.append(" ") } }
         left = left.map { $0 - (width == nil ? used : room) }
     }

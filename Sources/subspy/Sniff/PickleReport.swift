@@ -10,7 +10,7 @@ enum PickleReport {
         var disassembler = PickleDisassembler()
         disassembler.maximumArgumentBytes = .max
         disassembler.maximumOpcodes = .max
-        return disassembler.disassemble(payload)
+        return unsafe disassembler.disassemble(payload)
     }
 
     /// The effects of executing a payload.
@@ -26,7 +26,7 @@ enum PickleReport {
         if isJSON(format) { return Audit(line: "JSON, \(payload.count) bytes: plain data", isPickle: false) }
         var limits = PickleLimits()
         limits.maximumInputBytes = max(limits.maximumInputBytes, payload.count)
-        let audit = PickleAudit(of: Array(payload), limits: limits)
+        let audit = unsafe PickleAudit(of: Array(payload), limits: limits)
         func names(_ names: [String]) -> String { names.joined(separator: ", ") }
         var findings: [String] = []
         if !audit.imports.isEmpty { findings.append("imports " + names(audit.imports.map(\.description))) }

@@ -109,10 +109,10 @@ final class Sniffer: PubSubDelegate {
             repr.append("All channels: [")
             for (index, name) in names.enumerated() {
                 if index > 0 { repr.append(", ") }
-                name.withUnsafeBytes { repr.append(bytes: $0) }
+                unsafe name.withUnsafeBytes { unsafe repr.append(bytes: $0) }
             }
             repr.append("]")
-            repr.output.withUnsafeBytes { output.append(spelled: $0) }
+            unsafe repr.output.withUnsafeBytes { unsafe output.append(spelled: $0) }
             output.endLine()
             output.flush()
             listen()
@@ -126,11 +126,11 @@ final class Sniffer: PubSubDelegate {
     // MARK: PubSubDelegate
 
     func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
-        guard run.exitCode == nil, let inspection = filter.inspect(payload) else { return }
+        guard run.exitCode == nil, let inspection = unsafe filter.inspect(payload) else { return }
         statistics.count(inspection, bytes: payload.count)
         guard filter.isSampled() else { return }
         shownCount += 1
-        printer.print(
+        unsafe printer.print(
             ShownMessage(payload: payload, redisChannel: redisChannel, inspection: inspection, number: shownCount))
         condition?.shown(inspection.summary)
     }

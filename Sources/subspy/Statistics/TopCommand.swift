@@ -122,7 +122,7 @@ final class TopSession: PubSubDelegate {
     // MARK: PubSubDelegate
 
     func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
-        guard run.exitCode == nil, let inspection = filter.inspect(payload), filter.isSampled() else { return }
+        guard run.exitCode == nil, let inspection = unsafe filter.inspect(payload), filter.isSampled() else { return }
         let (now, size, format) = (run.eventLoop.now, payload.count, inspection.wireFormat)
         counts.count(inspection, bytes: size)
         if case .undecodable = inspection.format { return table.count(.undecodable, bytes: size, format, at: now) }
@@ -184,10 +184,10 @@ final class TopSession: PubSubDelegate {
         let room = size.map { max($0.rows - 5, 0) } ?? Int.max
         frame.append(table, rows: room, at: now, to: &writer)
         if let screen {
-            writer.withUnsafeBytes { screen.show($0) }
+            unsafe writer.withUnsafeBytes { unsafe screen.show($0) }
         } else {
             writer.append(0x0A)
-            writer.withUnsafeBytes { output.append(spelled: $0) }
+            unsafe writer.withUnsafeBytes { unsafe output.append(spelled: $0) }
             output.flush()
         }
     }

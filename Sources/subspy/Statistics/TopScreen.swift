@@ -1,4 +1,4 @@
-@preconcurrency import Dispatch
+@preconcurrency @unsafe import Dispatch
 import Glibc
 import NIOCore
 import Synchronization
@@ -34,7 +34,9 @@ final class TopScreen {
         let loop = run.eventLoop
         keys.setEventHandler {
             var bytes = [UInt8](repeating: 0, count: 64)
-            let count = bytes.withUnsafeMutableBytes { Glibc.read(STDIN_FILENO, $0.baseAddress, $0.count) }
+            let count = unsafe bytes.withUnsafeMutableBytes {
+                unsafe Glibc.read(STDIN_FILENO, $0.baseAddress, $0.count)
+            }
             // The terminal is gone.
             guard count > 0 else { return loop.execute { bound.value.run.end(128 + SIGHUP) } }
             let pressed = Self.letters(bytes[..<count])
@@ -65,12 +67,12 @@ final class TopScreen {
     func show(_ text: UnsafeRawBufferPointer) {
         guard isOpen else { return }
         var entry = pollfd(fd: STDOUT_FILENO, events: Int16(POLLOUT), revents: 0)
-        guard poll(&entry, 1, 0) > 0, entry.revents & Int16(POLLOUT) != 0 else { return }
+        guard unsafe poll(&entry, 1, 0) > 0, entry.revents & Int16(POLLOUT) != 0 else { return }
         var frame: [UInt8] = Array("\u{1B}[H".utf8)
         let rows = Terminal.size?.rows ?? 24
-        for line in text.split(separator: 0x0A, omittingEmptySubsequences: false).prefix(rows) {
+        for unsafeline in unsafe text.split(separator: 0x0A, omittingEmptySubsequences: false).prefix(rows) {
             if frame.count > 3 { frame += Array("\r\n".utf8) }
-            frame += line
+            unsafe frame += line
             frame += Array("\u{1B}[K".utf8)
         }
         frame += Array("\u{1B}[J".utf8)
@@ -125,11 +127,11 @@ enum TerminalMode {
             guard !isEntered else { return }
             isEntered = true
             var mode = termios()
-            if tcgetattr(STDIN_FILENO, &mode) == 0 {
+            if unsafe tcgetattr(STDIN_FILENO, &mode) == 0 {
                 saved.withLock { $0 = mode }
                 // Keys at once and not shown; Ctrl-C stays a signal.
                 mode.c_lflag &= ~tcflag_t(ICANON | ECHO)
-                tcsetattr(STDIN_FILENO, TCSADRAIN, &mode)
+                unsafe tcsetattr(STDIN_FILENO, TCSADRAIN, &mode)
             }
             // The other screen, and no cursor.
             write(Array("\u{1B}[?1049h\u{1B}[?25l".utf8))
@@ -143,12 +145,12 @@ enum TerminalMode {
             isEntered = false
             write(Array("\u{1B}[?25h\u{1B}[?1049l".utf8))
             saved.withLock { mode in
-                if var mode { tcsetattr(STDIN_FILENO, TCSADRAIN, &mode) }
+                if var mode { unsafe tcsetattr(STDIN_FILENO, TCSADRAIN, &mode) }
             }
         }
     }
 
     static func write(_ bytes: [UInt8]) {
-        _ = bytes.withUnsafeBytes { FileIO.write($0, to: STDOUT_FILENO, waits: false) }
+        _ = unsafe bytes.withUnsafeBytes { unsafe FileIO.write($0, to: STDOUT_FILENO, waits: false) }
     }
 }

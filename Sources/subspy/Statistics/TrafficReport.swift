@@ -40,7 +40,7 @@ final class TrafficReport {
     func summarize() {
         guard summarizes, let start = counts.start else { return }
         // Overwrites the ^C of the terminal.
-        if isatty(STDERR_FILENO) == 1 { _ = Glibc.write(STDERR_FILENO, "\r", 1) }
+        if isatty(STDERR_FILENO) == 1 { _ = unsafe Glibc.write(STDERR_FILENO, "\r", 1) }
         let now = run.eventLoop.now
         var average = counts.tally.sinceStart
         average.refresh(after: now - start)

@@ -32,8 +32,8 @@ final class ChannelTraffic: PubSubDelegate {
     func hasCanary(of hostID: String) -> Bool { canaries.contains(hostID) }
 
     func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
-        let channel = String(decoding: redisChannel, as: UTF8.self)
-        let inspection = inspector.inspect(payload)
+        let channel = unsafe String(decoding: redisChannel, as: UTF8.self)
+        let inspection = unsafe inspector.inspect(payload)
         let summary = inspection.summary
         let hostID = summary.hostID?.text
         if summary.method == ByteString(PubSubMessage.canaryMethod) {

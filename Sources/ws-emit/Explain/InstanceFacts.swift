@@ -8,8 +8,8 @@ struct InstanceFacts {
     /// Nil if it isn't such a response.
     init?(_ bytes: [UInt8]) {
         var document = JSONDocument()
-        let json = bytes.withUnsafeBytes { bytes -> JSONValue in
-            guard (try? document.parse(bytes)) != nil else { return .null }
+        let json = unsafe bytes.withUnsafeBytes { bytes -> JSONValue in
+            guard unsafe (try? document.parse(bytes)) != nil else { return .null }
             return JSONValue(document.root, of: document)
         }
         guard json["host_id"].text?.isEmpty == false else { return nil }
