@@ -88,7 +88,7 @@ public enum WTF8 {
             return (head | tail) & 0x8080_8080 == 0
         }
         var all: UInt8 = 0
-        for unsafebyte in unsafe bytes { all |= byte }
+        for index in bytes.indices { unsafe all |= bytes[index] }
         return all < 0x80
     }
 

@@ -74,8 +74,8 @@ extension Int64 {
     init?(decimal text: UnsafeRawBufferPointer) {
         let isNegative = unsafe text.first == UInt8(ascii: "-")
         var value: Int64 = 0
-        for unsafebyte in unsafe text[(isNegative ? 1 : 0)...] {
-            let digit = Int64(byte &- UInt8(ascii: "0"))
+        for index in (isNegative ? 1 : 0)..<text.count {
+            let digit = unsafe Int64(text[index] &- UInt8(ascii: "0"))
             let (product, first) = value.multipliedReportingOverflow(by: 10)
             let (sum, second) = product.addingReportingOverflow(isNegative ? -digit : digit)
             if first || second { return nil }
@@ -106,7 +106,8 @@ extension Double {
         var digits = 0
         var scale = 0
         var isFraction = false
-        for unsafebyte in unsafe text {
+        for index in text.indices {
+            let byte = unsafe text[index]
             switch byte {
             case UInt8(ascii: "0")...UInt8(ascii: "9"):
                 mantissa = mantissa &* 10 &+ UInt64(byte &- UInt8(ascii: "0"))

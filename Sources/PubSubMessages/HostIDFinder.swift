@@ -29,8 +29,9 @@ enum HostIDFinder {
 
     /// The first run of that many digits, without an opcode before it whose letter is a digit too.
     private static func digits(in part: Slice<UnsafeRawBufferPointer>) -> ByteString? {
+        var rest = unsafe part
         var run: [UInt8] = []
-        for unsafebyte in unsafe part {
+        while let byte = unsafe rest.popFirst() {
             if isHexadecimal(byte) {
                 run.append(byte)
             } else if run.count >= digitCount {

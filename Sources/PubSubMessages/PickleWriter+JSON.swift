@@ -111,8 +111,8 @@ package enum DecimalInteger {
     package static func twosComplement(_ text: UnsafeRawBufferPointer) -> [UInt8] {
         let isNegative = unsafe text.first == UInt8(ascii: "-")
         var bytes: [UInt8] = [0]
-        for unsafedigit in unsafe text[(isNegative ? 1 : 0)...] {
-            var carry = UInt32(digit &- UInt8(ascii: "0"))
+        for digit in (isNegative ? 1 : 0)..<text.count {
+            var carry = unsafe UInt32(text[digit] &- UInt8(ascii: "0"))
             for index in bytes.indices {
                 carry += UInt32(bytes[index]) * 10
                 bytes[index] = UInt8(truncatingIfNeeded: carry)

@@ -106,7 +106,8 @@ class EpollSource {
         repeat {
             let count = unsafe Int(epoll_wait(epoll, events.baseAddress, CInt(events.count), 0))
             guard count > 0 else { return arm() }
-            for unsafeevent in unsafe events.prefix(count) {
+            for index in 0..<count {
+                let event = unsafe events[index]
                 // A source that an earlier event closed leaves its slot empty, or to a new source that finds nothing to read.
                 unsafe sources[Int(event.data.u64)]?.ready(canSend: event.events & EPOLLOUT.rawValue != 0)
             }

@@ -100,7 +100,7 @@ extension OpcodeEmitter {
         if version == 0 {
             emit(.string)
             appendByte(0x27)
-            for unsafebyte in unsafe bytes { appendStringEscape(byte) }
+            unsafe bytes.forEach { appendStringEscape($0) }
             appendByte(0x27)
             appendByte(0x0a)
         } else if bytes.count < 256 {
@@ -151,7 +151,7 @@ extension OpcodeEmitter {
     /// Latin-1 bytes as str.
     mutating func emitText(latin1 bytes: UnsafeRawBufferPointer) {
         var text = RawArray<UInt8>(capacity: bytes.count * 2)
-        for unsafebyte in unsafe bytes { text.append(codePoint: UInt32(byte)) }
+        unsafe bytes.forEach { text.append(codePoint: UInt32($0)) }
         unsafe emitText(UnsafeRawBufferPointer(start: text.base, count: text.count))
     }
 

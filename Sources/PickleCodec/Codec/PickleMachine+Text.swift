@@ -20,7 +20,7 @@ extension PickleMachine {
         }
         if digits.count <= min(18, limits.maximumDecimalDigits) {
             var value: Int64 = 0
-            for unsafedigit in unsafe digits { value = value &* 10 &+ Int64(digit &- 0x30) }
+            unsafe digits.forEach { value = value &* 10 &+ Int64($0 &- 0x30) }
             if !isLong, isNegative, value == 0 {
                 stack.append(PickleTape.false)
                 return

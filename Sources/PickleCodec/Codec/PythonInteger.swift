@@ -38,7 +38,7 @@ struct PythonInteger {
         var hasZeros = false
         var isAfterDigit = false
         var hasUnderscores = false
-        for unsafebyte in unsafe text {
+        while let byte = unsafe text.popFirst() {
             if byte == 0x5f, isAfterDigit {
                 isAfterDigit = false
                 hasUnderscores = true

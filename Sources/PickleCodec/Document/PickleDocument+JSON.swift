@@ -108,7 +108,7 @@ extension PickleDocument {
         }
         guard policy.python2Text == .latin1 else { throw PickleJSONError(.undecodableText) }
         var text = RawArray<UInt8>(capacity: bytes.count * 2)
-        for unsafebyte in unsafe bytes { text.append(codePoint: UInt32(byte)) }
+        unsafe bytes.forEach { text.append(codePoint: UInt32($0)) }
         unsafe writer.appendString(wtf8: UnsafeRawBufferPointer(start: text.base, count: text.count))
     }
 

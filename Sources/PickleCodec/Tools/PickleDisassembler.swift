@@ -96,9 +96,9 @@ public struct PickleDisassembler: Sendable {
             return "bytearray(" + (text.hasPrefix("b\"") ? text.replacing("'", with: "\\'") : text) + ")"
         case .quoted: return unsafe quoted(try Self.ascii(try Self.value(of: [step.opcode.rawValue] + content)))
         case .names:
-            let lines = unsafe content.split(separator: 0x0a, maxSplits: 1, omittingEmptySubsequences: false)
+            var lines = unsafe content.split(separator: 0x0a, maxSplits: 1, omittingEmptySubsequences: false)[...]
             var joined: [UInt8] = []
-            for unsafeline in unsafe lines {
+            while let line = unsafe lines.popFirst() {
                 if !joined.isEmpty { joined.append(0x20) }
                 unsafe joined += try Self.unescaped(UnsafeRawBufferPointer(rebasing: line))
             }
@@ -220,7 +220,8 @@ enum PythonText {
     /// Bytes in quotes.
     static func quotedLatin1(_ bytes: UnsafeRawBufferPointer, limit: Int, prefix: String) -> String {
         var text = ""
-        for unsafebyte in unsafe bytes.prefix(limit) {
+        for index in 0..<min(limit, bytes.count) {
+            let byte = unsafe bytes[index]
             if prefix.isEmpty || byte < 0x80 {
                 append(UInt32(byte), to: &text)
             } else {

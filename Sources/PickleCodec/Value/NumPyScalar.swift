@@ -24,7 +24,7 @@ struct NumPyType {
         if order != nil { unsafe code = unsafe code.dropFirst() }
         guard let letter = unsafe code.popFirst(), unsafe code.count <= 9 else { return nil }
         var number = 0
-        for unsafebyte in unsafe code {
+        while let byte = unsafe code.popFirst() {
             guard (0x30...0x39).contains(byte) else { return nil }
             number = number * 10 + Int(byte) - 0x30
         }

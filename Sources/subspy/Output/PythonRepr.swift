@@ -79,7 +79,8 @@ struct PythonRepr: ~Copyable, ValueSpelling {
         let escaped = escapesApostrophes ? UInt8(ascii: "'") : quote
         append("b")
         output.append(quote)
-        for unsafebyte in unsafe bytes {
+        for index in bytes.indices {
+            let byte = unsafe bytes[index]
             if isUnescaped(byte, quote: escaped) {
                 output.append(byte)
             } else {

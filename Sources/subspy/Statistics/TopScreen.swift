@@ -70,7 +70,8 @@ final class TopScreen {
         guard unsafe poll(&entry, 1, 0) > 0, entry.revents & Int16(POLLOUT) != 0 else { return }
         var frame: [UInt8] = Array("\u{1B}[H".utf8)
         let rows = Terminal.size?.rows ?? 24
-        for unsafeline in unsafe text.split(separator: 0x0A, omittingEmptySubsequences: false).prefix(rows) {
+        var lines = unsafe text.split(separator: 0x0A, omittingEmptySubsequences: false).prefix(rows)
+        while let line = unsafe lines.popFirst() {
             if frame.count > 3 { frame += Array("\r\n".utf8) }
             unsafe frame += line
             frame += Array("\u{1B}[K".utf8)
