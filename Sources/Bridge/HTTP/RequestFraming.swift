@@ -19,12 +19,13 @@ struct RequestFraming {
     private(set) var fault: String?
 
     /// Bits for the lengths of the header names below, so that few other names are compared.
-    private static let lengths: UInt32 = 1 << 4 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 14 | 1 << 16 | 1 << 17
+    private static let lengths: UInt32 = 1 << 4 | 1 << 6 | 1 << 10 | 1 << 14 | 1 << 16 | 1 << 17
 
     /// - Parameter head: as the parser has read it.
     init(_ head: HTTPRequestHead) {
         var (hosts, codings) = (0, 0)
-        var upgrade: String?
+        // Most requests have none, and their Connection headers needn't be read.
+        let upgrade = head.headers.first(name: "upgrade")
         var (optionNamesUpgrade, optionMentionsUpgrade) = (false, false)
         for (name, value) in head.headers where Self.lengths & 1 << name.utf8.count != 0 {
             let content = Self.trimmed(value)
@@ -33,9 +34,8 @@ struct RequestFraming {
                 hosts += 1
                 if !content.utf8.allSatisfy(Self.isInHost) { fault = "The Host header is not a valid host" }
             case "expect": expectsContinue = content.lowercased() == "100-continue"
-            case "upgrade": upgrade = value
             // The parser treats the second like the first.
-            case "connection", "proxy-connection":
+            case "connection" where upgrade != nil, "proxy-connection" where upgrade != nil:
                 let options = value.lowercased()
                 optionNamesUpgrade = optionNamesUpgrade || Self.names("upgrade", in: options)
                 optionMentionsUpgrade = optionMentionsUpgrade || options.contains("upgrade")
