@@ -206,7 +206,7 @@ import Testing
         #expect(driver.tick(99) == .none)
         #expect(driver.tick(1) == .dropWebSocket)
         #expect(driver.session.phase == .polling)
-        #expect(driver.tick(50) == .none, "said once")
+        #expect(driver.tick(50) == .none, "closed once")
         #expect(driver.session.webSocketArrived(at: driver.now) == true)
         #expect(driver.tick(99) == .none, "with a time of its own")
     }
@@ -235,7 +235,7 @@ import Testing
         #expect(driver.tick(199) == .none)
         #expect(driver.tick(1) == .close(.pingTimeout))
         #expect(driver.session.phase == .closed)
-        #expect(driver.tick(1000) == .none, "said once")
+        #expect(driver.tick(1000) == .none, "closed once")
     }
 
     @Test func `a ping sent a little late doesn't move the deadline`() {
