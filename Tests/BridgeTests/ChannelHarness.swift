@@ -13,7 +13,7 @@ final class ChannelHarness {
     let router: Router
     let reference: RouterReference
     let readiness: Readiness
-    private let log = RefusalLogTests.Lines()
+    private let log = MessageRefusalLogTests.Lines()
     private(set) var shards: [Shard] = []
 
     init(loopCount: Int = 1, _ change: (inout BridgeConfiguration) -> Void = { _ in }) {
@@ -23,7 +23,7 @@ final class ChannelHarness {
         eventLoops = (0..<loopCount).map { _ in EmbeddedEventLoop() }
         broker = RecordingBroker(eventLoop: eventLoops[0])
         let lines = log
-        let logger = Logger(label: "test") { _ in RefusalLogTests.Recorder(lines: lines) }
+        let logger = Logger(label: "test") { _ in MessageRefusalLogTests.Recorder(lines: lines) }
         readiness = Readiness(loopCount: loopCount, configuration: configuration)
         router = Router(
             broker: broker, configuration: configuration, hostID: "0123456789abcdef0123456789abcdef",

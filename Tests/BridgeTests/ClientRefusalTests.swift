@@ -8,9 +8,9 @@ import Testing
 @testable import Bridge
 
 @Suite struct ClientRefusalTests {
-    private static func makeLog() -> (ClientRefusalLog, RefusalLogTests.Lines) {
-        let lines = RefusalLogTests.Lines()
-        let logger = Logger(label: "test") { _ in RefusalLogTests.Recorder(lines: lines) }
+    private static func makeLog() -> (ClientRefusalLog, MessageRefusalLogTests.Lines) {
+        let lines = MessageRefusalLogTests.Lines()
+        let logger = Logger(label: "test") { _ in MessageRefusalLogTests.Recorder(lines: lines) }
         return (ClientRefusalLog(BridgeConfiguration(), logger: logger), lines)
     }
 

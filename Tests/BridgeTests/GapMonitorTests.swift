@@ -10,7 +10,7 @@ import Testing
     private final class Bench {
         let eventLoop = EmbeddedEventLoop()
         let readiness = Readiness(loopCount: 1, configuration: BridgeConfiguration())
-        let lines = RefusalLogTests.Lines()
+        let lines = MessageRefusalLogTests.Lines()
         let monitor: GapMonitor
         private(set) var announced = 0
 
@@ -19,7 +19,7 @@ import Testing
             monitor = GapMonitor(
                 eventLoop: eventLoop, readiness: readiness,
                 metrics: BridgeMetrics(),
-                logger: Logger(label: "test") { _ in RefusalLogTests.Recorder(lines: lines) })
+                logger: Logger(label: "test") { _ in MessageRefusalLogTests.Recorder(lines: lines) })
             monitor.announce = { [unowned self] in
                 announced += 1
                 _ = monitor.takeAnnouncement()

@@ -11,14 +11,14 @@ import Testing
 @Suite struct LocalPublisherTests {
     private final class Bench {
         let broker = RecordingBroker(eventLoop: EmbeddedEventLoop())
-        let lines = RefusalLogTests.Lines()
+        let lines = MessageRefusalLogTests.Lines()
         let publisher: LocalPublisher
 
         init() {
             let lines = lines
             publisher = LocalPublisher(
                 broker: broker, configuration: BridgeConfiguration(),
-                logger: Logger(label: "test") { _ in RefusalLogTests.Recorder(lines: lines) })
+                logger: Logger(label: "test") { _ in MessageRefusalLogTests.Recorder(lines: lines) })
         }
     }
 

@@ -7,7 +7,7 @@ import PubSubMessages
 final class SenderMonitor {
     // Unchecked: touched for each message, and nothing is called back meanwhile.
     @exclusivity(unchecked) private var table: SenderTable
-    private var refusals: RefusalLog
+    private var refusals: MessageRefusalLog
     private let logger: Logger
     private let maxMessageBytes: Int
     /// A message beyond this size draws a warning.
@@ -15,7 +15,7 @@ final class SenderMonitor {
 
     init(configuration: BridgeConfiguration, logger: Logger, now: NIODeadline) {
         unsafe table = SenderTable(capacity: configuration.maxSenders, now: now)
-        refusals = RefusalLog(logger: logger)
+        refusals = MessageRefusalLog(logger: logger)
         self.logger = logger
         maxMessageBytes = configuration.maxMessageBytes
         largeBytes = min(configuration.maxMessageBytes, BridgeLimits.redisOutputBytes) / 4

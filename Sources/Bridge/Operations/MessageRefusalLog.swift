@@ -3,7 +3,7 @@ import Logging
 import PubSubMessages
 
 /// Explains malformed and unusable messages, once per sender and cause, since a faulty sender sends many.
-struct RefusalLog {
+struct MessageRefusalLog {
     private struct Key: Hashable { let hostID: ByteString?, cause: String }
     private var explained: Set<Key> = []
     /// The number of times that all explanations were forgotten.

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Bridge
 
-@Suite struct RefusalLogTests {
+@Suite struct MessageRefusalLogTests {
     /// Keeps what is logged.
     final class Lines: @unchecked Sendable {  // used by one test, on one thread
         var all: [String] = []
@@ -26,7 +26,7 @@ import Testing
         }
     }
 
-    private static func refuse(_ payload: String, in log: inout RefusalLog) {
+    private static func refuse(_ payload: String, in log: inout MessageRefusalLog) {
         let decoder = PubSubMessageDecoder(hostID: "us")
         Array(payload.utf8).withUnsafeBytes { bytes in
             do throws(PubSubMessageError) {
@@ -40,7 +40,7 @@ import Testing
 
     @Test func `each sender's mistake is explained once`() {
         let lines = Lines()
-        var log = RefusalLog(logger: Logger(label: "test") { _ in Recorder(lines: lines) })
+        var log = MessageRefusalLog(logger: Logger(label: "test") { _ in Recorder(lines: lines) })
         for _ in 0..<10 { Self.refuse(#"{"method":"emit","data":1,"host_id":"h1"}"#, in: &log) }
         #expect(lines.all.count == 1)
         #expect(lines.all.first?.contains("h1") == true && lines.all.first?.contains("channel") == true)
@@ -52,7 +52,7 @@ import Testing
 
     @Test func `a flood of senders doesn't fill memory`() {
         let lines = Lines()
-        var log = RefusalLog(logger: Logger(label: "test") { _ in Recorder(lines: lines) })
+        var log = MessageRefusalLog(logger: Logger(label: "test") { _ in Recorder(lines: lines) })
         for number in 0..<1025 { Self.refuse(#"{"method":"emit","data":1,"host_id":"h\#(number)"}"#, in: &log) }
         #expect(lines.all.count == 1025)
         Self.refuse(#"{"method":"emit","data":1,"host_id":"h0"}"#, in: &log)
@@ -61,7 +61,7 @@ import Testing
 
     @Test func `a line holds nothing that a sender could forge with`() {
         let lines = Lines()
-        var log = RefusalLog(logger: Logger(label: "test") { _ in Recorder(lines: lines) })
+        var log = MessageRefusalLog(logger: Logger(label: "test") { _ in Recorder(lines: lines) })
         Self.refuse(
             #"{"method":"emit","event":1,"host_id":"a\n2026-11-28 error forged \u001b[31m\u202e\u2028\u009b\ud800","me\nssage":1}"#,
             in: &log)
@@ -73,7 +73,7 @@ import Testing
 
     @Test func `an event with too many attachments is named once with their number`() {
         let lines = Lines()
-        var log = RefusalLog(logger: Logger(label: "test") { _ in Recorder(lines: lines) })
+        var log = MessageRefusalLog(logger: Logger(label: "test") { _ in Recorder(lines: lines) })
         var mistakes = SenderMistakes()
         mistakes.insert(.manyAttachments)
         for count in [11, 12] {
@@ -85,7 +85,7 @@ import Testing
 
     @Test func `a message for a room that is not text isn't called delivered`() {
         let lines = Lines()
-        var log = RefusalLog(logger: Logger(label: "test") { _ in Recorder(lines: lines) })
+        var log = MessageRefusalLog(logger: Logger(label: "test") { _ in Recorder(lines: lines) })
         let noChannel = UnsafeRawBufferPointer(start: nil, count: 0)
         for mistake in [SenderMistake.roomNotText, .namespaceMissing] {
             var mistakes = SenderMistakes()
