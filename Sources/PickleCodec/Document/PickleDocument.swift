@@ -101,7 +101,7 @@ extension PickleMachine {
     /// Checks the nesting of the finished value: exact, also where lists were filled through the memo.
     func checkDepth(of root: UInt32) throws(PickleFault) {
         let noted = tape.nodes[root].depth
-        let depth = hasSharedContainers || noted == .max ? tape.depth(of: root) : Int(noted)
+        let depth = hasSharedContainers || noted == .max ? tape.treeExtent(of: root).depth : Int(noted)
         if depth > limits.maximumDepth { throw PickleFault(.tooDeep, UInt64(limits.maximumDepth)) }
     }
 }
