@@ -62,27 +62,6 @@ package struct PickleDocument: ~Copyable {
         try unsafe parse(bytes)
     }
 
-    /// Parses bytes held in arrays and makes something of the document while they are there.
-    mutating func decode<Output>(
-        _ bytes: [UInt8], buffers: [[UInt8]], extensions: PickleExtensionRegistry,
-        _ body: (inout PickleDocument) throws(PickleError) -> Output
-    ) throws(PickleError) -> Output {
-        let joined = buffers.flatMap { $0 }
-        return try unsafe bytes.withUnsafeBytes { bytes in
-            unsafe joined.withUnsafeBytes { joined in
-                Result { () throws(PickleError) in
-                    var rest = unsafe joined[...]
-                    let pieces = unsafe buffers.map { buffer in
-                        defer { unsafe rest.removeFirst(buffer.count) }
-                        return unsafe UnsafeRawBufferPointer(rebasing: rest.prefix(buffer.count))
-                    }
-                    try unsafe parse(bytes, buffers: pieces, extensions: extensions)
-                    return try body(&self)
-                }
-            }
-        }.get()
-    }
-
     /// True if some container was fetched again, so that a value may occur twice or contain itself.
     package var hasSharing: Bool { machine.hasShared }
 }

@@ -14,10 +14,8 @@ extension PickleValue {
         decoding bytes: [UInt8], limits: PickleLimits = .init(), buffers: [[UInt8]] = [],
         extensions: PickleExtensionRegistry = .init()
     ) throws(PickleError) {
-        let scratch = PickleScratch.borrow(limits: limits)
-        defer { scratch.giveBack() }
-        self = try unsafe scratch.document.decode(bytes, buffers: buffers, extensions: extensions) {
-            (document) throws(PickleError) in try document.tree(of: document.root)
+        self = try PickleScratch.decode(bytes, limits, buffers, extensions) { (document) throws(PickleError) in
+            try document.tree(of: document.root)
         }
     }
 }
