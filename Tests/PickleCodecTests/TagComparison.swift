@@ -72,8 +72,9 @@ struct TagComparison: ~Copyable {
                 }
                 if let found = difference(wanted, key, in: document, path: path) { return found }
                 node = value
-            } else if let inner = document.firstElement(of: node) {
-                node = inner
+            } else {
+                var items = document.elements(of: node)
+                if let inner = items.next(in: document) { node = inner }
             }
         }
         guard let inner = tag["v"] as? Tag else { return "\(path): no inner value" }

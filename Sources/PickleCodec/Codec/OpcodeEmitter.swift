@@ -4,11 +4,11 @@ import Bytes
 ///
 /// Knows nothing of values or memo: `PickleWriter` and `PickleSerializer` choose the values.
 struct OpcodeEmitter: ~Copyable {
-    private(set) var output: RawArray<UInt8>
-    private(set) var version: Int
+    private(set) var output = RawArray<UInt8>(capacity: 512)
+    private(set) var version = 4
     /// Offset of the open frame's header, -1 when none is open.
     private var frameStart = -1
-    private var isFramed: Bool
+    private var isFramed = true
 
     /// CPython's `_Framer._FRAME_SIZE_TARGET`: a frame ends at the first value after so many bytes.
     private static let frameTarget = 64 * 1024
@@ -17,16 +17,11 @@ struct OpcodeEmitter: ~Copyable {
     /// A copy of the bytes written.
     var bytes: [UInt8] { unsafe Array(UnsafeBufferPointer(start: output.base, count: output.count)) }
 
+    /// Sets the protocol of later pickles.
+    ///
     /// - Parameters:
     ///   - version: protocol, 0 to 5.
     ///   - isFramed: true if protocols 4 and 5 are framed; readers accept pickles without frames.
-    init(version: Int, isFramed: Bool, capacity: Int = 512) {
-        output = RawArray(capacity: capacity)
-        self.version = min(max(version, 0), 5)
-        self.isFramed = isFramed && version >= 4
-    }
-
-    /// Changes the protocol of later pickles.
     mutating func configure(version: Int, isFramed: Bool) {
         self.version = min(max(version, 0), 5)
         self.isFramed = isFramed && version >= 4

@@ -169,12 +169,8 @@ extension PickleMachine {
     }
 
     private mutating func pushItems(of chain: ItemChain) {
-        var segment = Int(chain.first)
-        while segment != 0 {
-            let count = Int(tape.links[segment + 1])
-            unsafe stack.append(from: UnsafePointer(tape.links.base + segment + 2), count: count)
-            segment = Int(tape.links[segment])
-        }
+        var items = TapeCursor(chain)
+        while let item = items.next(in: tape) { stack.append(item) }
     }
 
     private mutating func pushByteArray(

@@ -195,7 +195,7 @@ extension PickleMachine {
         }
     }
 
-    /// The depth of a node that contains another one; stops at 65535, from where on `PickleTape.depth(of:)` counts.
+    /// The depth of a node that contains another one; stops at 65535, from where on `PickleTape.treeExtent(of:)` counts.
     @inline(__always) func deeper(than child: UInt32) -> UInt16 {
         let depth = tape.nodes[child].depth
         return depth == .max ? .max : depth + 1

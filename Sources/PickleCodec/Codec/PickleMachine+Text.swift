@@ -140,25 +140,15 @@ extension PickleMachine {
         return unsafe text.first == 0x2d ? -magnitude : magnitude
     }
 
+    /// True for characters that make `Double` read a decimal number or nothing: no sign, hexadecimal or word.
     private static func isDecimalFloat(_ line: UnsafeRawBufferPointer) -> Bool {
-        var at = 0
-        func skipDigits() -> Int {
-            let start = at
-            while at < line.count, unsafe line[at] >= 0x30, unsafe line[at] <= 0x39 { at += 1 }
-            return at - start
+        guard let first = unsafe line.first, first != 0x2b, first != 0x2d else { return false }
+        return unsafe line.allSatisfy { byte in
+            switch byte {
+            case 0x30...0x39, 0x2b, 0x2d, 0x2e, 0x45, 0x65: true
+            default: false
+            }
         }
-        var digits = skipDigits()
-        if at < line.count, unsafe line[at] == 0x2e {
-            at += 1
-            digits += skipDigits()
-        }
-        guard digits > 0 else { return false }
-        if at < line.count, unsafe line[at] | 0x20 == 0x65 {
-            at += 1
-            if at < line.count, unsafe line[at] == 0x2b || line[at] == 0x2d { at += 1 }
-            guard skipDigits() > 0 else { return false }
-        }
-        return at == line.count
     }
 
     /// The index of PUT and GET: decimal, so that `p007` and `p7` are one slot. A number beyond 64 bits is the largest one.
@@ -167,13 +157,7 @@ extension PickleMachine {
         guard let number = unsafe PythonInteger(line, radix: 10), !number.isNegative || number.digits.isEmpty else {
             throw PickleFault(.invalidInteger)
         }
-        var value: UInt64 = 0
-        for digit in number.digits {
-            let (product, overflow) = value.multipliedReportingOverflow(by: 10)
-            let (sum, carry) = product.addingReportingOverflow(UInt64(digit - 0x30))
-            value = overflow || carry ? .max : sum
-        }
-        return value
+        return number.magnitude ?? .max
     }
 
     /// STRING: a Python 2 str as `repr` prints it.

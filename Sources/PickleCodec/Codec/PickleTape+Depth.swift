@@ -1,48 +1,56 @@
 import Bytes
 
 extension PickleTape {
-    /// The nesting of a finished value: the longest path from it that does not go back to a node on the path.
+    /// The extent of a value as a tree, in which a shared value occurs at each of its places.
+    struct TreeExtent {
+        /// The longest path from the value that doesn't go back to a node on the path.
+        var depth = 0
+        /// The number of values; one that contains itself counts once.
+        var size = 0
+        /// True if a value contains itself.
+        var isCyclic = false
+    }
+
+    /// The extent of a finished value. Linear in nodes and references; a worklist replaces recursion.
     ///
-    /// Linear in nodes and references; recursion is a worklist. Needed only when a container was fetched again
-    /// (GET, DUP), because the depths noted while parsing don't include later items.
-    func depth(of root: UInt32) -> Int {
-        // 0: not seen, UInt32.max: on the path, otherwise depth + 1.
-        var state = RawArray<UInt32>(capacity: nodes.count)
-        state.append(repeating: 0, count: nodes.count)
+    /// Needed only when a value was fetched again (GET, DUP): the depths noted while parsing don't include later items.
+    func treeExtent(of root: UInt32) -> TreeExtent {
+        var extent = TreeExtent()
+        // For each node 0: not seen, -1: on the path, otherwise the size of its tree.
+        var sizes = RawArray<Int>(capacity: nodes.count)
+        sizes.append(repeating: 0, count: nodes.count)
+        var depths = RawArray<UInt32>(capacity: nodes.count)
+        depths.append(repeating: 0, count: nodes.count)
         var work = RawArray<UInt32>(capacity: 256)
         work.append(root)
         while !work.isEmpty {
             let index = work.removeLast()
-            switch state[index] {
-            case 0:
-                state[index] = .max
+            if sizes[index] == 0 {
+                sizes[index] = -1
                 work.append(index)
                 forEachChild(of: index) { child in
-                    if state[child] == 0 { work.append(child) }
+                    if sizes[child] == 0 { work.append(child) } else if sizes[child] < 0 { extent.isCyclic = true }
                 }
-            case .max:
+            } else if sizes[index] < 0 {
                 // Second visit: all its children are done.
-                state[index] = depth(of: index, from: state) + 1
-            default:
-                break
+                var size = 1
+                var depth: UInt32 = 0
+                forEachChild(of: index) { child in
+                    size = min(size + max(sizes[child], 0), Int.max / 2)
+                    depth = max(depth, depths[child])
+                }
+                sizes[index] = size
+                depths[index] = nodes[index].isContainer ? depth + 1 : 0
             }
         }
-        return Int(state[root]) - 1
-    }
-
-    private func depth(of index: UInt32, from state: borrowing RawArray<UInt32>) -> UInt32 {
-        guard nodes[index].isContainer else { return 0 }
-        var deepest: UInt32 = 0
-        forEachChild(of: index) { child in
-            let known = state[child]
-            if known != .max { deepest = max(deepest, known == 0 ? 0 : known - 1) }
-        }
-        return deepest + 1
+        extent.depth = Int(depths[root])
+        extent.size = sizes[root]
+        return extent
     }
 }
 
 extension TapeNode {
-    var isContainer: Bool {
+    fileprivate var isContainer: Bool {
         switch kind {
         case .tuple, .list, .set, .frozenset, .dict, .object, .persistentID: true
         default: false

@@ -17,7 +17,7 @@ import Bytes
 struct TapeNode: BitwiseCopyable {
     var kind: PickleKind
     var flags = Flags(rawValue: 0)
-    /// Nesting including this node, exact as long as no container was fetched again; see `PickleTape.depth(of:)`.
+    /// Nesting including this node, exact as long as no container was fetched again; see `PickleTape.treeExtent(of:)`.
     var depth: UInt16 = 0
     var count: UInt32 = 0
     var first: UInt32 = 0
@@ -73,13 +73,13 @@ struct ItemChain: BitwiseCopyable {
     var last: UInt32 = 0
 }
 
-/// A position in a chain of items of a tape: 16 bytes, no reference to the tape.
-struct TapeCursor: BitwiseCopyable, Sendable {
+/// A position in a chain of items of a tape: 16 bytes, no reference to the tape, no allocation.
+package struct TapeCursor: BitwiseCopyable, Sendable {
     private var at: UInt32 = 0
     private var end: UInt32 = 0
     private var nextSegment: UInt32
     /// Items that are still to come.
-    private(set) var remaining: UInt32
+    package private(set) var remaining: UInt32
 
     init(_ chain: ItemChain) {
         nextSegment = chain.first
@@ -98,6 +98,11 @@ struct TapeCursor: BitwiseCopyable, Sendable {
         at += 1
         remaining &-= 1
         return index
+    }
+
+    /// The next item as a node of a document, or nil at the end.
+    @inline(__always) package mutating func next(in document: borrowing PickleDocument) -> PickleNode? {
+        next(in: document.machine.tape).map { PickleNode(index: $0) }
     }
 }
 
@@ -204,16 +209,8 @@ enum ObjectField {
     /// Visits the items of a chain in order.
     @inline(__always)
     func forEach<E: Error>(in chain: ItemChain, _ body: (UInt32) throws(E) -> Void) throws(E) {
-        var segment = Int(chain.first)
-        while segment != 0 {
-            let end = segment + 2 + Int(links[segment + 1])
-            var at = segment + 2
-            while at < end {
-                try body(links[at])
-                at += 1
-            }
-            segment = Int(links[segment])
-        }
+        var items = TapeCursor(chain)
+        while let item = items.next(in: self) { try body(item) }
     }
 
     /// Visits everything a node refers to, in the order of the pickle's parts.

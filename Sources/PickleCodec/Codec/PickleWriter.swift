@@ -15,7 +15,7 @@ import Bytes
 /// accepts. Unbalanced calls are a programmer's error and stop the program. At protocols below 3 bytes are spelled as a
 /// call of `_codecs.encode`, as CPython does.
 package struct PickleWriter: ~Copyable {
-    private var emitter: OpcodeEmitter
+    private var emitter = OpcodeEmitter()
     private var open = RawArray<OpenContainer>()
     private var isFinished = false
 
@@ -32,7 +32,7 @@ package struct PickleWriter: ~Copyable {
 
     /// - Parameter version: protocol 0 to 5. Default 2, which Python 2.3 and later read.
     package init(version: Int = 2) {
-        emitter = OpcodeEmitter(version: version, isFramed: false)
+        emitter.configure(version: version, isFramed: false)
         emitter.begin()
     }
 

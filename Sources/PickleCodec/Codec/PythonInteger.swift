@@ -59,4 +59,7 @@ struct PythonInteger {
         self.radix = base
         self.digits = digits
     }
+
+    /// The number without its sign; nil beyond 64 bits.
+    var magnitude: UInt64? { digits.isEmpty ? 0 : UInt64(String(decoding: digits, as: UTF8.self), radix: Int(radix)) }
 }

@@ -145,21 +145,8 @@ extension PickleDocument {
 }
 
 extension PickleDocument {
-    /// A position among items: 16 bytes, no reference to the document, no allocation.
-    package struct Cursor: BitwiseCopyable, Sendable {
-        private var items: TapeCursor
-        /// Items that are still to come.
-        package var remaining: UInt32 { items.remaining }
-
-        init(_ chain: ItemChain) {
-            items = TapeCursor(chain)
-        }
-
-        /// The next item, or nil at the end.
-        @inline(__always) package mutating func next(in document: borrowing PickleDocument) -> Node? {
-            items.next(in: document.machine.tape).map { Node(index: $0) }
-        }
-    }
+    /// A position among items.
+    package typealias Cursor = TapeCursor
 
     /// A position between the pairs of a dict.
     package struct PairCursor: BitwiseCopyable, Sendable {
@@ -187,11 +174,5 @@ extension PickleDocument {
         let value = tapeNode(node)
         guard value.kind == .dict else { return PairCursor(items: Cursor(ItemChain())) }
         return PairCursor(items: Cursor(value.chain))
-    }
-
-    /// The first item of a tuple, list, set or frozenset.
-    package func firstElement(of node: Node) -> Node? {
-        var cursor = elements(of: node)
-        return cursor.next(in: self)
     }
 }

@@ -62,27 +62,6 @@ package struct PickleDocument: ~Copyable {
         try unsafe parse(bytes)
     }
 
-    /// Parses bytes held in arrays and makes something of the document while they are there.
-    mutating func decode<Output>(
-        _ bytes: [UInt8], buffers: [[UInt8]], extensions: PickleExtensionRegistry,
-        _ body: (inout PickleDocument) throws(PickleError) -> Output
-    ) throws(PickleError) -> Output {
-        let joined = buffers.flatMap { $0 }
-        return try unsafe bytes.withUnsafeBytes { bytes in
-            unsafe joined.withUnsafeBytes { joined in
-                Result { () throws(PickleError) in
-                    var rest = unsafe joined[...]
-                    let pieces = unsafe buffers.map { buffer in
-                        defer { unsafe rest.removeFirst(buffer.count) }
-                        return unsafe UnsafeRawBufferPointer(rebasing: rest.prefix(buffer.count))
-                    }
-                    try unsafe parse(bytes, buffers: pieces, extensions: extensions)
-                    return try body(&self)
-                }
-            }
-        }.get()
-    }
-
     /// True if some container was fetched again, so that a value may occur twice or contain itself.
     package var hasSharing: Bool { machine.hasShared }
 }
@@ -101,7 +80,7 @@ extension PickleMachine {
     /// Checks the nesting of the finished value: exact, also where lists were filled through the memo.
     func checkDepth(of root: UInt32) throws(PickleFault) {
         let noted = tape.nodes[root].depth
-        let depth = hasSharedContainers || noted == .max ? tape.depth(of: root) : Int(noted)
+        let depth = hasSharedContainers || noted == .max ? tape.treeExtent(of: root).depth : Int(noted)
         if depth > limits.maximumDepth { throw PickleFault(.tooDeep, UInt64(limits.maximumDepth)) }
     }
 }

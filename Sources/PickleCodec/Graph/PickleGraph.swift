@@ -39,9 +39,7 @@ public struct PickleGraph: Sendable {
         decoding bytes: [UInt8], limits: PickleLimits = .init(), buffers: [[UInt8]] = [],
         extensions: PickleExtensionRegistry = .init()
     ) throws(PickleError) {
-        let scratch = PickleScratch.borrow(limits: limits)
-        defer { scratch.giveBack() }
-        self = try unsafe scratch.document.decode(bytes, buffers: buffers, extensions: extensions) { document in
+        self = try PickleScratch.decode(bytes, limits, buffers, extensions) { document in
             PickleGraph(document.machine.tape.frozen(), root: document.root)
         }
     }
@@ -52,9 +50,7 @@ public struct PickleGraph: Sendable {
     ///   - protocolVersion: 0 to 5. Default 4, Python's from 3.8 to 3.13.
     ///   - isFramed: whether protocols 4 and 5 are cut into frames as CPython does. Default true.
     public func encoded(protocolVersion: Int = 4, isFramed: Bool = true) throws(PickleWriteError) -> [UInt8] {
-        let scratch = PickleSerializerScratch.borrow()
-        defer { scratch.giveBack() }
-        return try scratch.serialize(root.index, of: storage.document.machine.tape, protocolVersion, isFramed)
+        try PickleScratch.encode(self, protocolVersion, isFramed)
     }
 }
 

@@ -6,7 +6,7 @@ import Bytes
 /// costs no stack. Two things differ from `pickle.dumps`: set elements are written in the tape's order, and equal strings
 /// are one object if they are one node (only Python knows the original objects).
 struct PickleSerializer: ~Copyable {
-    var emitter: OpcodeEmitter
+    var emitter = OpcodeEmitter()
     /// Memo index plus one for each node.
     private var memo = RawArray<UInt32>()
     private(set) var memoCount = 0
@@ -40,10 +40,6 @@ struct PickleSerializer: ~Copyable {
     enum Filling: UInt8, BitwiseCopyable { case list, dict, set, items, pairs, adds }
 
     private static let batch: UInt32 = 1000
-
-    init() {
-        emitter = OpcodeEmitter(version: 4, isFramed: true, capacity: 0)
-    }
 
     /// Memory that is kept for the next pickle.
     var heldBytes: Int {

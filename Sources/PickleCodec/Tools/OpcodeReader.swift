@@ -18,10 +18,7 @@ import Glibc
         /// The index of an opcode that stores in the memo or fetches from it; nil where it is no number.
         func memoIndex(in bytes: UnsafeRawBufferPointer) -> UInt64? {
             if case .number(let value) = argument { return UInt64(exactly: value) }
-            guard let number = unsafe PythonInteger(UnsafeRawBufferPointer(rebasing: bytes[content]), radix: 10) else {
-                return nil
-            }
-            return number.digits.isEmpty ? 0 : UInt64(String(decoding: number.digits, as: UTF8.self))
+            return unsafe PythonInteger(UnsafeRawBufferPointer(rebasing: bytes[content]), radix: 10)?.magnitude
         }
     }
 

@@ -27,22 +27,11 @@
     /// Minimal two's complement of an integral float of at least 2**63: at most 129 bytes.
     static func bytes(ofFloat bits: UInt64) -> [UInt8] {
         let value = Double(bitPattern: bits)
-        let significand = value.significandBitPattern | 1 << 52
         let shift = Int(value.exponent) - 52
-        var bytes = [UInt8](repeating: 0, count: shift / 8 + 9)
-        for index in 0..<8 {
-            let word = UInt16(truncatingIfNeeded: (significand >> UInt64(index * 8)) & 0xff) << UInt16(shift % 8)
-            bytes[shift / 8 + index] |= UInt8(truncatingIfNeeded: word)
-            bytes[shift / 8 + index + 1] |= UInt8(truncatingIfNeeded: word >> 8)
-        }
-        if value.sign == .minus {
-            var carry: UInt16 = 1
-            for index in bytes.indices {
-                let sum = UInt16(~bytes[index]) + carry
-                bytes[index] = UInt8(truncatingIfNeeded: sum)
-                carry = sum >> 8
-            }
-        }
+        let size = Int64(value.significandBitPattern | 1 << 52) << Int64(shift % 8)
+        let word = (value < 0 ? -size : size).littleEndian
+        // A shift by whole bytes puts zeros before the bytes of a negative number too.
+        let bytes = unsafe [UInt8](repeating: 0, count: shift / 8) + withUnsafeBytes(of: word) { unsafe Array($0) }
         let length = unsafe bytes.withUnsafeBytes { unsafe TwosComplement.minimalLength($0) }
         return Array(bytes[..<length])
     }

@@ -14,10 +14,8 @@ extension PickleValue {
         decoding bytes: [UInt8], limits: PickleLimits = .init(), buffers: [[UInt8]] = [],
         extensions: PickleExtensionRegistry = .init()
     ) throws(PickleError) {
-        let scratch = PickleScratch.borrow(limits: limits)
-        defer { scratch.giveBack() }
-        self = try unsafe scratch.document.decode(bytes, buffers: buffers, extensions: extensions) {
-            (document) throws(PickleError) in try document.tree(of: document.root)
+        self = try PickleScratch.decode(bytes, limits, buffers, extensions) { (document) throws(PickleError) in
+            try document.tree(of: document.root)
         }
     }
 }
@@ -58,48 +56,16 @@ extension PickleTape {
         of root: UInt32, limits: PickleLimits, isShared: Bool, _ keyLists: inout PickleKeyLists
     ) throws(PickleFault) -> PickleValue {
         let deepest = min(limits.maximumDepth, Self.deepestTree)
+        var depth = Int(nodes[root].depth)
         if isShared {
-            if try treeDepth(of: root, budget: limits.maximumTreeValues + nodes.count) > deepest {
-                throw PickleFault(.tooDeep, UInt64(deepest))
-            }
-        } else if Int(nodes[root].depth) > deepest {
-            throw PickleFault(.tooDeep, UInt64(deepest))
+            let extent = treeExtent(of: root)
+            let mostValues = limits.maximumTreeValues + nodes.count
+            if extent.isCyclic { throw PickleFault(.cyclic) }
+            if extent.size > mostValues { throw PickleFault(.sharedTooOften, UInt64(mostValues)) }
+            depth = extent.depth
         }
+        if depth > deepest { throw PickleFault(.tooDeep, UInt64(deepest)) }
         return treeValue(root, &keyLists)
-    }
-
-    /// The depth of the tree below a node; throws for a cycle and for more values than the budget.
-    private func treeDepth(of root: UInt32, budget: Int) throws(PickleFault) -> Int {
-        // For each node 0: not seen, -1: on the path, otherwise the size of its tree. A worklist replaces recursion.
-        var sizes = RawArray<Int>(capacity: nodes.count)
-        sizes.append(repeating: 0, count: nodes.count)
-        var depths = RawArray<UInt32>(capacity: nodes.count)
-        depths.append(repeating: 0, count: nodes.count)
-        var work = RawArray<UInt32>(capacity: 256)
-        work.append(root)
-        while !work.isEmpty {
-            let index = work.removeLast()
-            if sizes[index] == 0 {
-                sizes[index] = -1
-                work.append(index)
-                var isCyclic = false
-                forEachChild(of: index) { child in
-                    if sizes[child] == 0 { work.append(child) } else if sizes[child] < 0 { isCyclic = true }
-                }
-                if isCyclic { throw PickleFault(.cyclic) }
-            } else if sizes[index] < 0 {
-                var size = 1
-                var depth: UInt32 = 0
-                forEachChild(of: index) { child in
-                    size = min(size + max(sizes[child], 0), budget + 1)
-                    depth = max(depth, depths[child])
-                }
-                if size > budget { throw PickleFault(.sharedTooOften, UInt64(budget)) }
-                sizes[index] = size
-                depths[index] = nodes[index].isContainer ? depth + 1 : 0
-            }
-        }
-        return Int(depths[root])
     }
 
     private func treeValue(_ index: UInt32, _ keyLists: inout PickleKeyLists) -> PickleValue {

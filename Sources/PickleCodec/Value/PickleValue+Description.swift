@@ -35,8 +35,8 @@ private struct PicklePrinter {
         case .int(let value): text += String(value)
         case .bigInt(let value): text += value.description
         case .float(let value): printFloat(value)
-        case .string(let string): quote(Array(string.utf8.prefix(limit)), prefix: "")
-        case .surrogateString(let bytes): quote(bytes, prefix: "")
+        case .string(let string): quote(Array(string.utf8.prefix(limit)))
+        case .surrogateString(let bytes): quote(bytes)
         case .byteString(let bytes), .bytes(let bytes): quoteBytes(bytes)
         case .bytearray(let bytes):
             text += "bytearray("
@@ -108,10 +108,10 @@ private struct PicklePrinter {
         text += String(decoding: writer.copyBytes(), as: UTF8.self)
     }
 
-    private mutating func quote(_ bytes: [UInt8], prefix: String) {
+    private mutating func quote(_ bytes: [UInt8]) {
         var writer = JSONWriter(capacity: min(bytes.count, limit) + 16)
         unsafe bytes.prefix(limit).withUnsafeBytes { unsafe writer.appendString(wtf8: $0) }
-        text += prefix + String(decoding: writer.copyBytes(), as: UTF8.self)
+        text += String(decoding: writer.copyBytes(), as: UTF8.self)
     }
 
     private mutating func quoteBytes(_ bytes: [UInt8]) {

@@ -8,9 +8,7 @@ extension PickleValue {
     ///   - protocolVersion: 0 to 5. Default 4, Python's from 3.8 to 3.13.
     ///   - isFramed: true if protocols 4 and 5 are cut into frames. Default true.
     public func encoded(protocolVersion: Int = 4, isFramed: Bool = true) throws(PickleWriteError) -> [UInt8] {
-        let scratch = PickleSerializerScratch.borrow()
-        defer { scratch.giveBack() }
-        return try scratch.serialize(self, protocolVersion, isFramed)
+        try PickleScratch.encode(self, protocolVersion, isFramed)
     }
 }
 
