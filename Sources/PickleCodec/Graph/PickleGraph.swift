@@ -41,7 +41,7 @@ public struct PickleGraph: Sendable {
     ) throws(PickleError) {
         let scratch = PickleScratch.borrow(limits: limits)
         defer { scratch.giveBack() }
-        self = try unsafe scratch.document.decode(bytes, buffers: buffers, extensions: extensions) { document in
+        self = try scratch.document.decode(bytes, buffers: buffers, extensions: extensions) { document in
             PickleGraph(document.machine.tape.frozen(), root: document.root)
         }
     }

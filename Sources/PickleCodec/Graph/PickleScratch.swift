@@ -4,8 +4,7 @@ import Synchronization
 ///
 /// `@unchecked Sendable`: only the borrower has it, from taking it out of the pool until giving it back.
 final class PickleScratch: @unchecked Sendable {
-    // Unchecked: only the borrower has it, and a small pickle is decoded in the time of a few checks.
-    @exclusivity(unchecked) var document = PickleDocument()
+    var document = PickleDocument()
 
     private static let pool = ScratchPool<PickleScratch>()
     /// Nodes above which a document is not kept: 4 MiB.
@@ -14,13 +13,13 @@ final class PickleScratch: @unchecked Sendable {
     /// Takes a document with these limits.
     static func borrow(limits: PickleLimits) -> PickleScratch {
         let scratch = pool.take() ?? PickleScratch()
-        unsafe scratch.document.machine.limits = limits
+        scratch.document.machine.limits = limits
         return scratch
     }
 
     /// Gives the document back, without the input, which is about to be freed.
     func giveBack() {
-        guard unsafe document.machine.tape.nodes.capacity <= Self.keptNodes else { return }
+        guard document.machine.tape.nodes.capacity <= Self.keptNodes else { return }
         unsafe document.machine.load(UnsafeRawBufferPointer(start: nil, count: 0))
         Self.pool.keep(self)
     }

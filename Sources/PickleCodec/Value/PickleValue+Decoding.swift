@@ -16,7 +16,7 @@ extension PickleValue {
     ) throws(PickleError) {
         let scratch = PickleScratch.borrow(limits: limits)
         defer { scratch.giveBack() }
-        self = try unsafe scratch.document.decode(bytes, buffers: buffers, extensions: extensions) {
+        self = try scratch.document.decode(bytes, buffers: buffers, extensions: extensions) {
             (document) throws(PickleError) in try document.tree(of: document.root)
         }
     }
