@@ -27,7 +27,7 @@ package final class PubSubMessageDecoder {
     var json: JSONDocument
     @exclusivity(unchecked) var writer = JSONWriter(capacity: 4096)
     var content = EmitContent.none
-    var senders: BareDataSenders
+    @exclusivity(unchecked) var senders: BareDataSenders
     /// The mistakes in the last message, which leave its meaning clear.
     package var mistakes: SenderMistakes { found }
     /// Attachments of the last event that had more than ``SenderMistake/usualAttachments``.
@@ -78,7 +78,7 @@ package final class PubSubMessageDecoder {
         json = JSONDocument(limits: JSONLimits(limits))
         unsafe fastLane = EmitFastLane(pickleLimits: pickleLimits, jsonLimits: JSONLimits(limits))
         self.usesFastLane = usesFastLane
-        senders = BareDataSenders(capacity: limits.maximumSenders)
+        unsafe senders = BareDataSenders(capacity: limits.maximumSenders)
     }
 
     /// Frees the memory that large messages took; the current message can't be encoded afterwards.
@@ -210,10 +210,10 @@ package final class PubSubMessageDecoder {
         }
         guard let hostID else { return written }
         guard written == .json5_15_1 else {
-            senders.noteBareData(hostID)
+            unsafe senders.noteBareData(hostID)
             return written
         }
-        return !senders.isEmpty && senders.writesBareData(hostID) ? .json5_14_2 : .json5_15_1
+        return unsafe !senders.isEmpty && senders.writesBareData(hostID) ? .json5_14_2 : .json5_15_1
     }
 
     /// `json.loads` reads all encodings, but other receivers may not.
