@@ -32,7 +32,7 @@ extension Router {
             }
             return (emit, outbox.packet(of: try decoder.encodeEventInPlace(), namespace: emit.namespace))
         }
-        if unsafe gaps.announcementIsPending { announceGap() }
+        if gaps.announcementIsPending { announceGap() }
         finishEmits()
         let delivery = Delivery(namespace: emit.namespace, rooms: emit.rooms, skip: emit.skip, content: .packet(packet))
         let parts = EventLoopFuture.whenAllSucceed(shards.map { deliver(delivery, on: $0) }, on: eventLoop)

@@ -23,10 +23,10 @@ final class Router: PubSubDelegate {
     private let readiness: Readiness
     private(set) var shards: [NIOLoopBound<Shard>] = []
     private var timers: [RepeatedTask] = []
-    // Unchecked: touched for each message, by methods of this class that don't call back while they do.
+    // Exclusivity is unchecked as in `PubSubMessageDecoder`.
     @exclusivity(unchecked) var counters = RouterCounters()
     /// Decoding has taken memory that should be given back.
-    @exclusivity(unchecked) private var hasLargeScratch = false
+    private var hasLargeScratch = false
 
     init(
         broker: any PubSubBroker, configuration: BridgeConfiguration, hostID: ByteString, loopCount: Int,
@@ -95,7 +95,7 @@ final class Router: PubSubDelegate {
 
     func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
         unsafe counters.messagesReceived += 1
-        if payload.count > BridgeLimits.keptScratchBytes { unsafe hasLargeScratch = true }
+        if payload.count > BridgeLimits.keptScratchBytes { hasLargeScratch = true }
         var isNoted = false
         // Set when the decoder has asked, and somebody on this loop is in the room.
         var isLocal = false
@@ -171,7 +171,7 @@ final class Router: PubSubDelegate {
             unsafe counters.drops[rooms.isKnown(emit.namespace) ? .nobodyInRoom : .noSuchNamespace] += 1
             return
         }
-        if unsafe gaps.announcementIsPending { announceGap() }
+        if gaps.announcementIsPending { announceGap() }
         // Only now is the message's data looked at.
         let event = try decoder.encodeEventInPlace()
         unsafe counters.messagesDelivered += 1
@@ -233,9 +233,9 @@ final class Router: PubSubDelegate {
 
     /// Gives back the memory that large messages took: some time later, since they come in bursts.
     private func giveMemoryBack() {
-        let hasFreedMuch = unsafe rooms.localLoop >= 0 && shards[rooms.localLoop].value.connections.total.takeTrim()
-        if unsafe hasLargeScratch || decoder.writerBytes > BridgeLimits.keptScratchBytes {
-            unsafe hasLargeScratch = false
+        let hasFreedMuch = rooms.localLoop >= 0 && shards[rooms.localLoop].value.connections.total.takeTrim()
+        if hasLargeScratch || decoder.writerBytes > BridgeLimits.keptScratchBytes {
+            hasLargeScratch = false
             decoder.releaseScratch()
         } else if !hasFreedMuch {
             return

@@ -73,17 +73,17 @@ extension Shard {
     private func deliver(_ delivery: Delivery, toMembersOf room: Room, once: Bool = false) {
         // Queueing can close a slow client, which removes it from the room during this loop.
         var index = 0
-        while unsafe index < room.members.count {
-            let (socket, session) = unsafe (room.members[index].socket, room.members[index].session)
+        while index < room.members.count {
+            let (socket, session) = (room.members[index].socket, room.members[index].session)
             deliver(delivery, to: socket, session, once: once)
-            if unsafe index < room.members.count, unsafe room.members[index].socket === socket { index += 1 }
+            if index < room.members.count, room.members[index].socket === socket { index += 1 }
         }
     }
 
     private func deliver(_ delivery: Delivery, to socket: Socket, _ session: Session, once: Bool) {
         if once {
-            if unsafe socket.lastDelivery == lastDelivery { return }
-            unsafe socket.lastDelivery = lastDelivery
+            if socket.lastDelivery == lastDelivery { return }
+            socket.lastDelivery = lastDelivery
         }
         if !delivery.skip.isEmpty, delivery.skip.contains(socket.sid) { return }
         switch delivery.content {

@@ -4,15 +4,14 @@ import PickleCodec
 
 /// Routes and writes most emits from their bytes, without parsing them.
 ///
-/// Everything here saves time and decides nothing: for any payload the answer may be nil or false, "not mine", and then
-/// the decoder parses the payload and comes to the same result. `PubSubMessageDecoder` says what a message means;
-/// without this type it would say the same, slower.
+/// It only saves time. For any payload it may return nil or false; the decoder then parses the payload and comes to the same
+/// result. The rules for the meaning of a message are in `PubSubMessageDecoder`.
 ///
 ///     payload ─▶ locate ─▶ nobody in the room: done
 ///                       └▶ writeEvent ─▶ ["event",…]
 ///
-/// `locate` finds the values of an emit and doesn't look into its data, so it accepts payloads that a parser refuses
-/// because of something in the data. `writeEvent` looks at all of the payload and returns false for these.
+/// `locate` finds the values of an emit without reading its data, so it accepts payloads whose data a parser refuses.
+/// `writeEvent` checks the whole payload and returns false for those.
 package struct EmitFastLane: ~Copyable {
     private var pickles = PickleLocator()
     private var objects = JSONLocator()
@@ -20,7 +19,7 @@ package struct EmitFastLane: ~Copyable {
     private let pickleLimits: PickleLimits
     private let jsonLimits: JSONLimits
 
-    /// Where event and data of the last emit are.
+    /// The format of the last emit and the places of its values.
     private enum Content {
         case none
         case pickle(EmitLayout)
@@ -50,7 +49,7 @@ package struct EmitFastLane: ~Copyable {
     /// Writes the event of the emit located last, `["update",{"time":1}]`, as the parsers' documents would write it.
     ///
     /// - Parameter isArgumentList: a list in the data of JSON holds the arguments.
-    /// - Returns: false, with nothing written, where the payload has to be parsed.
+    /// - Returns: false, with nothing written, if the payload has to be parsed.
     package mutating func writeEvent(isArgumentList: Bool, to writer: inout JSONWriter) -> Bool {
         let start = writer.count
         let isWritten =
@@ -90,7 +89,7 @@ package struct EmitFastLane: ~Copyable {
             }
         }
         if isList, !writer.ends(with: "[]", from: start), !writer.ends(with: "[null]", from: start) {
-            // The brackets of the list are replaced: its members follow the name.
+            // A comma replaces the opening bracket, since the members of the list follow the name directly.
             writer.replaceByte(at: start, with: UInt8(ascii: ","))
         } else {
             if isList || data.kind == .none { writer.truncate(to: start) }
@@ -100,10 +99,9 @@ package struct EmitFastLane: ~Copyable {
     }
 }
 
-/// The values of an emit that say where it goes, as they are in its payload.
+/// The routing values of an emit, as bytes of its payload.
 ///
-/// An emit whose route is text only: one room or everybody, at most one sid to skip, no callback, and nothing that its
-/// sender should correct.
+/// They are texts only: one room or everybody, at most one sid to skip, no callback, and no mistake of the sender.
 @safe package struct LocatedEmit {
     /// Begins with a slash.
     package let namespace: UnsafeRawBufferPointer

@@ -1,5 +1,6 @@
 import Bytes
-/// The indices of an emit's values among the pairs of its message; -1 for a value that is None, or not there.
+
+/// The indices of an emit's values among the pairs of its message; -1 for a value that is None or missing.
 struct EmitLayout: BitwiseCopyable {
     private(set) var event: Int8 = -1
     private(set) var data: Int8 = -1
@@ -11,7 +12,7 @@ struct EmitLayout: BitwiseCopyable {
 
     init() {}
 
-    /// Nil for messages that aren't emits for the fast lane, and where a key is there twice.
+    /// Nil for messages that aren't emits for the fast lane, and for those with a duplicate key.
     init?<Walk: MessageWalk>(_ locator: borrowing MessageLocator<Walk>) {
         var seen: UInt16 = 0
         for index in 0..<locator.count {
@@ -49,7 +50,7 @@ struct EmitLayout: BitwiseCopyable {
                 }
             case .callback: guard pair.kind == .none else { return nil }
             case .binary:
-                // A pickle says of each value whether it is bytes: no receiver reads the key.
+                // Bytes have their own type in a pickle, so receivers don't read the key there.
                 guard !Walk.isJSON || pair.kind == .false || pair.kind == .none else { return nil }
                 hasBinary = true
             }
@@ -57,20 +58,20 @@ struct EmitLayout: BitwiseCopyable {
         guard seen & Key.required == Key.required else { return nil }
     }
 
-    /// The indices of the texts that differ from message to message, a bit for each.
+    /// The indices of the texts that differ from message to message, one bit for each.
     var texts: UInt32 {
         var texts: UInt32 = 0
         for index in [event, room, hostID, skipSID] where index >= 0 { texts |= 1 << UInt32(truncatingIfNeeded: index) }
         return texts
     }
 
-    /// The keys of an emit, a bit for each.
+    /// The keys of an emit, one bit for each.
     private enum Key: UInt16 {
         case method = 1, event = 2, data = 4, namespace = 8, hostID = 16, room = 32, skipSID = 64, callback = 128
         case binary = 256
 
-        /// Senders of python-socketio's releases write more than these; a message without a room may mean it by another
-        /// key.
+        /// The keys that every release of python-socketio writes. A message without `room` is left to the parser, which
+        /// looks for a misspelt key.
         static let required: UInt16 = 63
 
         init?(_ name: UnsafeRawBufferPointer) {
@@ -90,7 +91,7 @@ struct EmitLayout: BitwiseCopyable {
     }
 }
 
-/// These are the bytes of a literal with 4 to 12 bytes. Compared as words, since every message has eight keys or more.
+/// True if the bytes equal a literal of 4 to 12 bytes. It compares words, since every message has eight keys or more.
 @inline(__always) func hasBytes(_ bytes: UnsafeRawBufferPointer, _ literal: StaticString) -> Bool {
     let other = unsafe UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount)
     func areSame(_ offset: Int) -> Bool {

@@ -6,8 +6,8 @@ typealias JSONLocator = MessageLocator<JSONWalk>
 
 /// Walks over a JSON object.
 ///
-/// Texts in other encodings than UTF-8, keys with escapes, numbers below zero and `NaN` as values of the outermost object
-/// are left to the parser.
+/// It leaves to the parser: texts in other encodings than UTF-8, keys with escapes, and negative numbers and `NaN` as
+/// values of the outermost object.
 @safe struct JSONWalk: MessageWalk {
     private let bytes: UnsafeRawBufferPointer
     private var at = 0
@@ -174,7 +174,7 @@ extension JSONWalk {
         return false
     }
 
-    /// Passes bytes that are neither quotes nor brackets, eight at a time; some of them may be left.
+    /// Passes bytes that are neither quotes nor brackets, eight at a time. It may stop before such a byte.
     @inline(__always) private mutating func skipOther() {
         guard let base = unsafe bytes.baseAddress else { return }
         let ones: UInt64 = 0x0101_0101_0101_0101

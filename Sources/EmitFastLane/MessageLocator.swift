@@ -18,7 +18,7 @@ struct LocatedPair: BitwiseCopyable {
     var key: Extent
     /// All bytes of the value.
     var value: Extent
-    /// The content of a text. In a pickle it may stand before the value, which then fetches it from the memo.
+    /// The content of a text. In a pickle it is before the value if the value comes from the memo.
     var text = Extent()
     /// In a pickle, the tokens of the value.
     var tokens = Extent()
@@ -40,18 +40,18 @@ struct Extent: BitwiseCopyable {
 /// Every read is within the bytes. A method that returns false or nil leaves the message to the parser.
 protocol MessageWalk {
     associatedtype Memory: WalkMemory
-    /// The bytes of each text are known to be valid.
+    /// The walk itself accepts only texts with valid bytes.
     static var hasValidTexts: Bool { get }
-    /// A list of this format is the list of an event's arguments, and a key `binary` has a meaning.
+    /// In JSON a list holds the arguments of the event, and the key `binary` has a meaning.
     static var isJSON: Bool { get }
     /// The position of the next byte.
     var position: UInt32 { get }
     var isAtEnd: Bool { get }
-    /// Nothing was met that only the parser reads.
+    /// The walk met nothing that only the parser reads.
     var isPlain: Bool { get }
 
     init(_ bytes: UnsafeRawBufferPointer, _ memory: Memory)
-    /// Passes what may differ between messages that have the same template.
+    /// Passes the bytes at the beginning that may differ between messages of the same template.
     mutating func enter() -> Bool
     /// Reads all pairs, and returns their number.
     mutating func readPairs(_ pairs: UnsafeMutablePointer<LocatedPair>) -> Int?
@@ -67,7 +67,7 @@ protocol MessageWalk {
     mutating func passValue(
         of pair: inout LocatedPair, _ memoCount: Int, before follower: UnsafeRawBufferPointer
     ) -> Bool
-    /// The number of entries that a pickle has in its memo at a position before which it has been read.
+    /// The number of entries in the memo of a pickle that has been read up to the position.
     static func memoCount(at position: UInt32, of bytes: UnsafeRawBufferPointer, _ memory: Memory) -> Int
 }
 
@@ -77,19 +77,19 @@ protocol WalkMemory {
     func deallocate()
 }
 
-/// Locates the pairs of a message, and recognises messages that are written like one before.
+/// Locates the pairs of a message, and recognises messages that are written like an earlier one.
 ///
-/// It finds the same pairs as the parser, but doesn't look into all of a value: the parser may still refuse bytes that it
-/// accepts, because of something inside a value. The bytes must stay valid and unchanged until the next `locate`.
+/// It finds the same pairs as the parser but doesn't check all of a value, so the parser may refuse a message that it
+/// accepts. The bytes must stay valid and unchanged until the next `locate`.
 @safe struct MessageLocator<Walk: MessageWalk>: ~Copyable {
     private(set) var input = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
     private let pairs = UnsafeMutablePointer<LocatedPair>.allocate(capacity: maximumPairs)
     let memory = Walk.Memory()
-    /// Pairs found by the last `locate`; 0 if it gave up, or if the message matches the template: then only the values that
-    /// differ from message to message are known.
+    /// The number of pairs found by the last `locate`; 0 if it gave up or the message matches the template. In the latter
+    /// case only the values that differ from message to message are known.
     private(set) var count = 0
     private(set) var isPlain = false
-    /// The beginning of the bytes that a template contains.
+    /// The start of the bytes that a template contains.
     private var start: UInt32 = 0
     private var template = MessageTemplate()
     private var nextTemplate = MessageTemplate()
@@ -124,7 +124,8 @@ protocol WalkMemory {
 
     /// Locates the values of an emit; nil if it has to be parsed.
     ///
-    /// If messages alternate between templates, learning each one costs more than it saves: every eighth is learnt.
+    /// Only every eighth template is learnt, because learning each one would cost more than it saves if messages alternate
+    /// between templates.
     @inline(__always) mutating func locateEmit(_ bytes: UnsafeRawBufferPointer) -> EmitLayout? {
         guard unsafe locate(bytes) else { return nil }
         if matchesTemplate { return templateLayout }
@@ -142,7 +143,7 @@ protocol WalkMemory {
         return layout
     }
 
-    /// The parser could refuse nothing in the dict but one value: the others are None, bools and valid texts.
+    /// True if all values but one are None, bools and valid texts, so that the parser could refuse only that one.
     func isTrivial(except value: Int) -> Bool {
         if matchesTemplate { return Walk.hasValidTexts || template.allTexts { unsafe isValid(pairs[$0].text) } }
         for index in 0..<count {
@@ -158,7 +159,7 @@ protocol WalkMemory {
         return true
     }
 
-    /// Most texts are printable ASCII, which is seen without a call.
+    /// Checks the bytes of a text, inlined for printable ASCII, which most texts are.
     @inline(__always) private func isValid(_ text: Extent) -> Bool {
         let bytes = unsafe text.bytes(of: input)
         return unsafe Walk.hasValidTexts || unescapedRunLength(bytes, from: 0) == bytes.count || WTF8.isValid(bytes)

@@ -1,10 +1,11 @@
 import Bytes
+
 /// The bytes of a message, with holes where its values differ from one message to the next.
 ///
 ///     {"method": "emit", "event": ▢, "data": ▢, "namespace": "/", "room": ▢, "skip_sid": null, … "host_id": ▢}
 ///
-/// A walk depends on nothing but its state and the bytes that come: if the bytes around the holes are the same, and each
-/// hole holds one value, it finds the same keys and values as it did then. So only the holes have to be read.
+/// A walk depends only on its state and the next bytes. If the bytes around the holes are the same and each hole holds one
+/// value, the walk would find the same keys and values as in the first message, so only the holes have to be read.
 @safe struct MessageTemplate: ~Copyable {
     /// The bytes between the holes, one after the other.
     private let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: 512, alignment: 1)
@@ -12,7 +13,7 @@ import Bytes
     private let holes = UnsafeMutablePointer<Hole>.allocate(capacity: maximumHoles)
     /// 0 before a template is learnt.
     private var holeCount = 0
-    /// Where the namespace is in `bytes`.
+    /// The place of the namespace in `bytes`.
     private var namespaceExtent = Extent()
 
     private static let maximumHoles = 8
@@ -20,9 +21,9 @@ import Bytes
     /// A value that may differ.
     private struct Hole: BitwiseCopyable {
         let pair: Int
-        /// The end in `bytes` of those before it.
+        /// The end of the bytes before it, in `bytes`.
         let bytesEnd: Int
-        /// A text, or any value.
+        /// True if only a text fits; false if any value does.
         let isText: Bool
         /// Entries in the memo of a pickle before the value.
         let memoCount: Int
@@ -36,7 +37,7 @@ import Bytes
     /// The namespace of all messages with this template.
     var namespace: UnsafeRawBufferPointer { unsafe namespaceExtent.bytes(of: UnsafeRawBufferPointer(bytes)) }
 
-    /// Reads a message that may have this template, and notes the values in its holes; false if it has another one.
+    /// Notes the values in the holes of a message; false if the message doesn't have this template.
     func matches<Walk: MessageWalk>(_ walk: inout Walk, _ found: UnsafeMutablePointer<LocatedPair>) -> Bool {
         guard holeCount > 0 else { return false }
         var bytesStart = 0
@@ -71,12 +72,12 @@ import Bytes
         unsafe UnsafeRawBufferPointer(start: bytes.baseAddress.map { unsafe $0 + range.lowerBound }, count: range.count)
     }
 
-    /// Learns the template of an emit that has been located and is trivial but for its data.
+    /// Learns the template of an emit that has been located and is trivial except for its data.
     ///
     /// - Parameters:
-    ///   - start: the beginning of the bytes that don't differ.
+    ///   - start: the start of the bytes that don't differ.
     ///   - memoCount: entries in the memo before the data.
-    /// - Returns: false, without a template, if it takes anything but its data from a pickle's memo, or if too many bytes
+    /// - Returns: false, without a template, if a value other than the data comes from a pickle's memo, or if too many bytes
     ///   surround the holes.
     mutating func learn(
         _ input: UnsafeRawBufferPointer, from start: UInt32, _ pairs: UnsafeBufferPointer<LocatedPair>,
@@ -107,7 +108,7 @@ import Bytes
         return true
     }
 
-    /// Only the parser compares frames with what is in them; none begins in the bytes of a template.
+    /// Appends bytes between holes; false if they begin a frame, whose length only the parser checks, or don't fit.
     private mutating func append(_ part: Slice<UnsafeRawBufferPointer>) -> Bool {
         guard unsafe part.count <= bytes.count - byteCount, unsafe !part.contains(Opcode.frame.rawValue) else {
             return false

@@ -5,10 +5,10 @@ import PickleCodec
 typealias Opcode = PickleOpcode
 typealias PickleLocator = MessageLocator<OpcodeWalk>
 
-/// Walks over a pickled dict: a stack machine with offsets in place of values.
+/// Walks over a pickled dict with a stack machine that has offsets in place of values.
 ///
-/// Understands what CPython writes for a dict with text keys at protocols 1 to 5. Stack and memo say which opcode made each
-/// value, and nothing is built. Every item is within its memory: an opcode that could leave it, or that plain data doesn't
+/// It understands the opcodes that CPython writes for a dict with text keys at protocols 1 to 5. Stack and memo hold the
+/// opcode that made each value; no value is built. An opcode that would exceed the fixed memory, or that plain data doesn't
 /// have, ends the walk.
 ///
 /// Each value leaves a token for `PickleEventWriter`. Opcodes of lists and dicts come before their items, those of tuples
@@ -34,10 +34,10 @@ typealias PickleLocator = MessageLocator<OpcodeWalk>
     private var pairCount = 0
     /// All values can be written from their tokens, and there is no frame but one around everything.
     private(set) var isPlain = true
-    /// Bytes at which the walk over one value ends.
+    /// The bytes that end the walk over one value.
     private var follower = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
 
-    /// CPython gives items to a list or dict in batches of 1000.
+    /// CPython appends items to a list or dict in batches of 1000.
     private static let stackCapacity = 4096
     private static let memoCapacity = 4096
     private static let markCapacity = 256
@@ -45,9 +45,9 @@ typealias PickleLocator = MessageLocator<OpcodeWalk>
 
     /// A value on the stack.
     struct Item: BitwiseCopyable {
-        /// Where it starts in the pickle.
+        /// Its start in the pickle.
         var start: UInt32
-        /// The index of its first token, and `compound` for a value that consists of more.
+        /// The index of its first token, with the bit `compound` for a value of several tokens.
         var token: UInt32
 
         static let compound: UInt32 = 1 << 31
@@ -111,7 +111,7 @@ extension OpcodeWalk {
     var position: UInt32 { UInt32(truncatingIfNeeded: at) }
     var isAtEnd: Bool { at == end }
 
-    /// Passes the header, whose frame has another length in each message, and the opcode that makes the dict.
+    /// Passes the header, whose frame length differs in each message, and the opcode that makes the dict.
     @inline(__always) mutating func enter() -> Bool {
         if end >= 12, byte(0) == Opcode.proto.rawValue, byte(1) <= 5 { at = 2 }
         if end &- at >= 10, byte(at) == Opcode.frame.rawValue {
@@ -172,7 +172,7 @@ extension OpcodeWalk {
         return walk.memoCount
     }
 
-    /// The walk over one value has come to what follows it.
+    /// The walk over one value has reached the bytes that follow it.
     @inline(__always) private func isAtFollower() -> Bool { unsafe height == 1 && markCount == 0 && hasBytes(follower) }
 
     /// These bytes come next; false for none.
@@ -183,7 +183,7 @@ extension OpcodeWalk {
 
     /// Notes the items above the dict as pairs.
     ///
-    /// - Returns: the number of pairs now; -1 if these are no pairs with texts as keys, or too many.
+    /// - Returns: the number of pairs so far; -1 if the items aren't pairs with texts as keys, or are too many.
     private static func takePairs(
         _ pairs: UnsafeMutablePointer<LocatedPair>, _ count: Int, _ base: UnsafeRawPointer, _ memory: Memory,
         _ height: Int, _ tokenCount: UInt32, at position: UInt32
@@ -260,7 +260,7 @@ extension OpcodeWalk {
         return true
     }
 
-    /// Puts the value on the stack that the next bytes make.
+    /// Pushes the value that the next bytes make.
     @inline(__always) private mutating func push(skipping count: Int) -> Bool { push(position, skipping: count) }
 
     @inline(__always) private mutating func push(_ maker: UInt32, skipping count: Int) -> Bool {
@@ -273,7 +273,7 @@ extension OpcodeWalk {
         return true
     }
 
-    /// Puts the value on the stack that an opcode with a length makes.
+    /// Pushes the value that an opcode with a length makes.
     @inline(__always)
     private mutating func push<T: FixedWidthInteger & BitwiseCopyable>(lengthOf _: T.Type) -> Bool {
         let size = 1 &+ MemoryLayout<T>.size
@@ -282,7 +282,7 @@ extension OpcodeWalk {
         return push(skipping: size &+ Int(truncatingIfNeeded: length))
     }
 
-    /// Replaces the values from a height on by the tuple that the opcode makes of them.
+    /// Replaces the values from a height on by the opcode's tuple of them.
     @inline(__always) private mutating func makeTuple(from first: Int) -> Bool {
         if first < fence || first >= height { return false }
         let (opening, closing) = unsafe (memory.token(of: memory.items[first]), memory.tokens + (tokenCount &- 1))
@@ -294,7 +294,7 @@ extension OpcodeWalk {
         return skip(1)
     }
 
-    /// Replaces the values from a height on by another one that the opcode makes of them.
+    /// Replaces the values from a height on by another value that the opcode makes of them.
     @inline(__always) private mutating func makeOther(from first: Int) -> Bool {
         if first < fence || first >= height { return false }
         isPlain = false
@@ -303,7 +303,7 @@ extension OpcodeWalk {
         return skip(1)
     }
 
-    /// Gives the values from a height on to the list or dict below them, which has none yet.
+    /// Adds the values from a height on to the list or dict below them, which is empty so far.
     @inline(__always) private mutating func fill(_ opcode: Opcode, from first: Int) -> Bool {
         if first <= fence || first > height { return false }
         let item = unsafe memory.items[first &- 1]
@@ -319,7 +319,7 @@ extension OpcodeWalk {
         return skip(1)
     }
 
-    /// Gives the values from a height on to the one below them, which can't be written then.
+    /// Adds the values from a height on to the value below them, which then can't be written from its tokens.
     @inline(__always) private mutating func give(from first: Int) -> Bool {
         if first <= fence || first > height { return false }
         isPlain = false
@@ -328,7 +328,7 @@ extension OpcodeWalk {
         return skip(1)
     }
 
-    /// Gives everything above the dict to it.
+    /// Adds everything above the dict to it.
     @inline(__always) private mutating func giveToDict(_ pairs: UnsafeMutablePointer<LocatedPair>) -> Bool {
         pairCount = unsafe Self.takePairs(
             pairs, pairCount, base, memory, height, UInt32(truncatingIfNeeded: tokenCount), at: position)
@@ -358,7 +358,7 @@ extension OpcodeWalk {
         unsafe item.token & Item.compound == 0 ? memory.token(of: item).pointee.maker : nil
     }
 
-    /// Stores the topmost value in the memo. Indices that don't follow each other are for the parser.
+    /// Stores the topmost value in the memo. Indices with gaps are left to the parser.
     @inline(__always) private mutating func store(_ maker: UInt32, at index: Int) -> Bool {
         if index > memoCount { return false }
         if index < Self.memoCapacity { unsafe memory.memo[index] = maker }
@@ -367,12 +367,12 @@ extension OpcodeWalk {
     }
 
     @inline(__always) private mutating func put(_ index: Int, skipping count: Int) -> Bool {
-        // The position of the PUT stands for a compound value: no text, and nothing else that could be written.
+        // A compound value gets the position of the PUT, where no text and no other value that can be written begins.
         unsafe height > fence && store(Self.maker(of: memory.items[height &- 1], memory) ?? position, at: index)
             && skip(count)
     }
 
-    /// Puts a value from the memo on the stack; not the dict itself, which could then be changed out of sight.
+    /// Pushes a value from the memo; not the dict itself, since the walk wouldn't see later changes to it.
     @inline(__always) private mutating func fetch(at index: Int, skipping count: Int) -> Bool {
         if index >= memoCount || index >= Self.memoCapacity || index < memoFloor { return false }
         let maker = unsafe memory.memo[index]
@@ -387,7 +387,7 @@ extension OpcodeWalk {
 // MARK: The opcodes
 
 extension OpcodeWalk {
-    /// Like `PickleMachine.run`, a flat switch over bytes.
+    /// Runs the opcodes with a flat switch over bytes, like `PickleMachine.run`.
     ///
     /// - Parameter pairs: those of the dict; nil to walk over one value up to its follower.
     @inline(never) private mutating func execute(_ pairs: UnsafeMutablePointer<LocatedPair>?) -> Bool {

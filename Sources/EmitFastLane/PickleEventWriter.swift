@@ -3,11 +3,11 @@ import JSONCodec
 import PickleCodec
 
 extension MessageLocator where Walk == OpcodeWalk {
-    /// Appends a text and the arguments of an event, `"update",{"time":1}`, as the parser and `writeJSON` would, but from
-    /// the tokens of the walk: a tuple's items are arguments, None is none, everything else is one.
+    /// Appends the name and the arguments of an event, `"update",{"time":1}`, from the tokens of the walk. The text is the
+    /// same as from the parser and `writeJSON`: a tuple holds the arguments, None means none, any other value is one.
     ///
-    /// - Returns: false where the parser is needed, with anything appended: the other values are more than None, bools and
-    ///   texts, or the arguments aren't plain data as CPython writes it, with texts as keys.
+    /// - Returns: false if the parser is needed; some bytes may then have been appended. It is needed if the other values
+    ///   aren't None, bools and texts, or if the arguments aren't plain data with texts as keys as CPython writes it.
     func appendEvent(name: Int, arguments: Int, to writer: inout JSONWriter, limits: PickleLimits) -> Bool {
         guard isPlain, limits.maximumDepth >= PickleEventWriter.maximumDepth + 2,
             unsafe input.count <= min(limits.maximumNodes, limits.maximumMemoEntries, limits.maximumInputBytes),
@@ -16,7 +16,7 @@ extension MessageLocator where Walk == OpcodeWalk {
         let tokens = self[arguments].tokens
         let start = writer.count
         unsafe writer.appendString(wtf8: name)
-        // Texts repeated by the memo could make gigabytes.
+        // Without a limit, texts repeated by the memo could fill gigabytes.
         var event = unsafe PickleEventWriter(base: base, memory: memory, limit: start + 8 * input.count)
         return event.write(Int(tokens.start)..<Int(tokens.end), to: &writer)
     }
@@ -26,9 +26,9 @@ extension MessageLocator where Walk == OpcodeWalk {
 @safe struct PickleEventWriter {
     private let base: UnsafeRawPointer
     private let memory: OpcodeWalk.Memory
-    /// Most bytes in the writer.
+    /// The most bytes in the writer.
     private let limit: Int
-    // A bit for each open container, the innermost lowest: it is a dict, and a key comes next in it.
+    // One bit for each open container, the innermost lowest. In `dicts`: it is a dict; in `keys`: a key comes next in it.
     private var dicts: UInt64 = 0
     private var keys: UInt64 = 0
     private var depth = 0
@@ -36,18 +36,18 @@ extension MessageLocator where Walk == OpcodeWalk {
     /// The brackets of the outermost tuple are those of the event.
     private var isSpread = false
 
-    /// A bit for each container around a value.
+    /// The depth for which `dicts` and `keys` have bits.
     static let maximumDepth = 62
-    /// Keys of all open dicts together.
+    /// The most keys of all open dicts together.
     static let maximumKeys = 1024
-    /// Comparing a few keys with each other is cheaper than hashing them.
+    /// The most keys of one dict: comparing a few keys with each other is cheaper than hashing them.
     private static let maximumKeysOfDict = 64
 
-    /// The keys that an open container has so far.
+    /// The keys in an open container so far.
     struct Keys: BitwiseCopyable {
         /// The index of its first key.
         let start: Int
-        /// A bit for each length with first and last letter, so that most keys need not be compared with the others.
+        /// Bits chosen by length, first and last byte of each key, so that most keys need not be compared with the others.
         var seen: UInt64 = 0
     }
 
@@ -91,7 +91,7 @@ extension MessageLocator where Walk == OpcodeWalk {
         return depth == 0
     }
 
-    /// A value by itself is no argument: None and a tuple of nothing.
+    /// True for data without arguments: None and the empty tuple.
     private func isWithoutArguments(_ token: OpcodeWalk.Token) -> Bool {
         let opcode = byte(Int(token.maker))
         return opcode == Opcode.none.rawValue || opcode == Opcode.emptyTuple.rawValue
@@ -131,7 +131,7 @@ extension MessageLocator where Walk == OpcodeWalk {
         keyCount = unsafe memory.openKeys[depth].start
     }
 
-    /// Notes a key: a text that its dict doesn't have yet.
+    /// Notes a key; false if it isn't text or its dict has it already.
     @inline(__always) private mutating func passKey(_ token: OpcodeWalk.Token) -> Bool {
         let open = unsafe memory.openKeys + (depth &- 1)
         let start = unsafe open.pointee.start

@@ -2,7 +2,7 @@ import Bytes
 import JSONCodec
 import PickleCodec
 
-/// What routing asks of a parsed payload: the same rules read a pickle and a JSON text.
+/// A parsed payload as routing reads it, so that the same rules apply to a pickle and a JSON text.
 ///
 /// Generic code over it is specialised for both; nothing is boxed.
 protocol MessageDocument: ~Copyable {
@@ -17,7 +17,7 @@ protocol MessageDocument: ~Copyable {
     func isText(_ node: Node, equalTo bytes: ByteString) -> Bool
     /// The content of a text where it stands, without escapes; nil for everything else.
     func unescapedText(_ node: Node) -> UnsafeRawBufferPointer?
-    /// Which key of a message this is, nil for unknown ones.
+    /// The key of a message that the text names; nil for unknown keys.
     func key(_ node: Node) -> MessageKey?
     func int64(_ node: Node) -> Int64?
     func double(_ node: Node) -> Double?
@@ -34,10 +34,10 @@ extension MessageDocument where Self: ~Copyable {
     func isNone(_ node: Node) -> Bool { shape(of: node) == .none }
 }
 
-/// What a value is to the routing rules.
+/// The kind of a value, as the routing rules distinguish it.
 enum MessageShape {
     case none, bool, integer, float, text, list, tuple, dictionary
-    /// bytes: hashable in Python, so a legal room, but no client's.
+    /// bytes: hashable in Python and so a legal room, but no client is in it.
     case bytes
     case other
 }
@@ -47,7 +47,7 @@ enum MessageKey {
     case method, event, data, binary, namespace, room, skipSID, callback, hostID, sid, id, args
 
     init?(_ bytes: UnsafeRawBufferPointer) {
-        // Every message has nine keys: words instead of bytes, after the length has been compared.
+        // Compares words instead of bytes, since every message has nine keys.
         func matches(_ literal: StaticString) -> Bool {
             let key = unsafe UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount)
             guard key.count == bytes.count else { return false }
@@ -78,7 +78,7 @@ enum MessageKey {
     }
 }
 
-/// The values of a message by key; what is missing is nil.
+/// The values of a message by key; nil for keys that are missing.
 struct MessageFields<Node> {
     var method: Node?
     var event: Node?
@@ -93,7 +93,7 @@ struct MessageFields<Node> {
     var id: Node?
     var args: Node?
 
-    /// One pass over the pairs; unknown keys are passed over.
+    /// Reads all pairs once and skips unknown keys.
     init<Document: MessageDocument & ~Copyable>(of document: borrowing Document) where Document.Node == Node {
         var pairs = document.keysAndValues(of: document.root)
         while let (key, value) = document.next(&pairs) {
@@ -148,7 +148,7 @@ extension JSONDocument: MessageDocument {
     func keysAndValues(of node: Node) -> Members { members(of: node) }
     func next(_ pairs: inout Members) -> (key: Node, value: Node)? { pairs.next() }
 
-    /// Truth as Python has it.
+    /// True if Python's `bool()` of the value is.
     func isTruthy(_ node: Node) -> Bool {
         switch kind(of: node) {
         case .null: return false
@@ -166,7 +166,7 @@ extension JSONDocument: MessageDocument {
 }
 
 extension PickleDocument: MessageDocument {
-    /// What an object of a str or int subclass holds; other nodes themselves.
+    /// The value that an object of a str or int subclass holds; other nodes themselves.
     private func content(of node: Node) -> Node {
         guard kind(of: node) == .object, case .node(let content) = builtinContent(of: node) else { return node }
         return content
@@ -192,7 +192,8 @@ extension PickleDocument: MessageDocument {
         }
     }
 
-    /// A str, or a Python 2 str whatever its bytes: rooms are compared bytewise, so what isn't UTF-8 matches nobody.
+    /// The bytes of a str, or of a Python 2 str in any encoding. Rooms are compared bytewise, so a name that isn't UTF-8
+    /// matches nobody's room.
     func text(_ node: Node) -> ByteString? {
         let node = content(of: node)
         guard kind(of: node) == .str || kind(of: node) == .byteString, let bytes = unsafe bytes(of: node) else {

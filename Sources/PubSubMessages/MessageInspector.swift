@@ -2,36 +2,36 @@ import Bytes
 import JSONCodec
 import PickleCodec
 
-/// Shows payloads of the channel whole, for tools that print messages rather than deliver them.
+/// Describes whole payloads of the channel, for tools that print messages rather than deliver them.
 ///
-/// It reads with the decoder of the bridge, so that what it shows is what the bridge sees. Nothing is dropped: what a
-/// receiver would refuse is still shown as far as it can be read.
+/// It reads with the bridge's decoder, and so sees the same as the bridge. It drops nothing: a payload that receivers would
+/// refuse is shown as far as it can be read.
 package final class MessageInspector {
     private let decoder: PubSubMessageDecoder
 
-    /// How a payload could be read.
+    /// The format of a payload.
     package enum Format: Sendable {
         case pickle
         case json
-        /// Neither; the error has place and hint.
+        /// Neither; the error has the offset and a hint.
         case undecodable(PubSubMessageError)
     }
 
-    /// One payload, read. The documents' nodes are valid until the next `inspect`.
+    /// The description of one payload. The documents' nodes are valid until the next `inspect`.
     package struct Inspection: Sendable {
         package let format: Format
-        /// The release and form by which it was written.
+        /// The release and format of its sender.
         package let wireFormat: WireFormat
         package let summary: MessageSummary
-        /// What makes the receivers drop or ignore a payload that could be read; nil for a good message.
+        /// The reason why receivers drop or ignore a readable payload; nil for a good message.
         package let dropReason: String?
-        /// What is wrong with a message that ws-emit delivers all the same.
+        /// The mistakes in a message that ws-emit delivers all the same.
         package let mistakes: SenderMistakes
     }
 
-    /// - Parameter limits: what one payload may cost.
+    /// - Parameter limits: the limits of one payload.
     package init(limits: PubSubMessageLimits = .init()) {
-        // No sender has this id: nothing is our own.
+        // No sender has this id, so no message counts as our own.
         decoder = PubSubMessageDecoder(hostID: "", limits: limits)
     }
 
@@ -56,7 +56,7 @@ package final class MessageInspector {
             default: dropReason = error.description
             }
         }
-        var summary = unsafe isJSON ? MessageSummary(of: decoder.json) : MessageSummary(of: decoder.pickle)
+        var summary = isJSON ? MessageSummary(of: decoder.json) : MessageSummary(of: decoder.pickle)
         summary.dialect = dialect
         return unsafe Inspection(
             format: isJSON ? .json : .pickle,
@@ -64,8 +64,8 @@ package final class MessageInspector {
             summary: summary, dropReason: dropReason, mistakes: decoder.mistakes)
     }
 
-    /// The protocol of a pickle: what PROTO says, which protocols 0 and 1 don't have. Those two are told apart by their
-    /// first opcode: protocol 0 builds a message with MARK and DICT, protocol 1 with EMPTY_DICT.
+    /// The protocol of a pickle, from its opcode PROTO. Protocols 0 and 1 have no PROTO; their first opcode differs:
+    /// protocol 0 builds a message with MARK and DICT, protocol 1 with EMPTY_DICT.
     private static func protocolVersion(of payload: UnsafeRawBufferPointer) -> Int {
         guard payload.count > 1, unsafe payload[0] == 0x80 else {
             return unsafe payload.first == UInt8(ascii: "}") ? 1 : 0
@@ -75,20 +75,20 @@ package final class MessageInspector {
 
     /// Calls `body` with the pickle inspected last.
     package func withPickle<R>(_ body: (borrowing PickleDocument) throws -> R) rethrows -> R {
-        try unsafe body(decoder.pickle)
+        try body(decoder.pickle)
     }
 
     /// Calls `body` with the JSON text inspected last.
     package func withJSON<R>(_ body: (borrowing JSONDocument) throws -> R) rethrows -> R {
-        try unsafe body(decoder.json)
+        try body(decoder.json)
     }
 }
 
-/// How a payload was written, in a few letters: what tells the releases of a mixed fleet apart.
+/// A short name for the format of a payload, which tells the releases of a mixed fleet apart.
 package enum WireFormat: Hashable, Sendable, CustomStringConvertible {
-    /// python-socketio up to 5.13, of a Python whose default protocol this is.
+    /// python-socketio up to 5.13, on a Python with this default protocol.
     case pickle(protocolVersion: Int)
-    /// From 5.14.0 on; nil for what is no emit, and therefore doesn't tell.
+    /// From 5.14.0 on; nil for messages other than emits, which don't show the dialect.
     case json(Dialect?)
     case undecodable
 
@@ -104,21 +104,21 @@ package enum WireFormat: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// The parts of a message that people look for; nil or empty where they are missing or no text.
+/// The parts of a message that people look for; nil or empty if they are missing or no text.
 package struct MessageSummary: Sendable {
     package var method: ByteString?
     package var event: ByteString?
     package var namespace: ByteString?
     /// The texts of `room`, which may be a list.
     package var rooms: [ByteString] = []
-    /// Whether it is for everybody of the namespace: a room that is no text is not.
+    /// The message is for everybody in the namespace. A room that isn't text doesn't count as everybody.
     package var isBroadcast = false
     package var sid: ByteString?
     package var hostID: ByteString?
-    /// What the sender is by its way of writing; nil where a JSON message doesn't tell.
+    /// The sender's dialect; nil for a JSON message that doesn't show it.
     package var dialect: Dialect?
 
-    /// Nothing known.
+    /// A summary of an unreadable message.
     package init() {}
 
     init<Document: MessageDocument & ~Copyable>(of document: borrowing Document) {

@@ -5,26 +5,26 @@ import Bytes
 /// | case | `method` on the wire | published by |
 /// |---|---|---|
 /// | `emit` | `emit` | every release |
-/// | `callback` | `callback` | a server whose client answered an emit of another process |
+/// | `callback` | `callback` | a server whose client acknowledged an emit of another process |
 /// | `disconnect` | `disconnect` | 4.5.0 and later |
 /// | `enterRoom`, `leaveRoom` | `enter_room`, `leave_room` | 5.10.0 and later |
 /// | `closeRoom` | `close_room` | every release |
 package enum PubSubMessage: Sendable {
     case emit(Emit)
-    /// An emit for a room of which the caller of `decode` knows that nobody is in it.
+    /// An emit for a room that is empty, as the caller of `decode` knows.
     case emitForNobody(Dialect)
-    /// An answer to an emit of this process.
+    /// An ack of an emit of this process.
     case callback(Callback)
     case disconnect(sid: ByteString, namespace: ByteString)
     case enterRoom(sid: ByteString, room: ByteString, namespace: ByteString)
     case leaveRoom(sid: ByteString, room: ByteString, namespace: ByteString)
     case closeRoom(room: ByteString, namespace: ByteString)
-    /// This process's own sign of life, come back; every python-socketio ignores its method.
+    /// A canary of this process that came back; python-socketio ignores its method in every release.
     case canary(id: Int64)
-    /// Well formed, but the receivers of python-socketio do nothing with it either.
+    /// A well-formed message that python-socketio's receivers ignore too.
     case ignored(IgnoreReason)
 
-    /// The `method` of a canary: like no other, so that it can be told from messages at a glance.
+    /// The `method` of a canary, which no other message has.
     package static let canaryMethod = "ws-emit-canary"
 
     /// An event for clients. Its content stays in the payload until `PubSubMessageDecoder.encodeEvent` is called.
@@ -33,43 +33,44 @@ package enum PubSubMessage: Sendable {
         package var rooms: Rooms
         /// Sids that don't get it.
         package var skip: [ByteString]
-        /// Where the clients' answers go; nil when the emitter wants none.
+        /// The address for the clients' acks; nil if the emitter wants none.
         package var callback: CallbackAddress?
-        /// The sending process, nil when it doesn't say.
+        /// The sending process; nil if the message doesn't name it.
         package var hostID: ByteString?
         package var dialect: Dialect
     }
 
-    /// Who gets an event.
+    /// The receivers of an event.
     package enum Rooms: Hashable, Sendable {
         /// Everybody in the namespace.
         case everyone
-        /// The union of these rooms, each client once; a sid is a room too. Empty when no client can be in what was named.
+        /// The union of these rooms; each client gets the event once. A sid is a room too. Empty if no client can be in the
+        /// rooms named.
         case these([ByteString])
     }
 
-    /// An answer to an emit of this process; `args` stays in the payload.
+    /// An ack of an emit of this process; `args` stays in the payload.
     package struct Callback: Sendable {
         package var namespace: ByteString?
         package var id: Int64?
     }
 
-    /// Why nothing is done with a message.
+    /// The reason why a message is ignored.
     package enum IgnoreReason: String, Hashable, Sendable, CaseIterable {
         case ownMessage = "published by this process, which has handled it already"
         case notAMessage = "an empty value instead of a message"
         case noMethod = "no method"
         case unknownMethod = "a method that python-socketio doesn't have"
-        case canaryOfAnotherHost = "the sign of life of another ws-emit"
-        case callbackOfAnotherHost = "an answer to another process"
-        case incompleteCallback = "an answer without sid, id or args"
+        case canaryOfAnotherHost = "the canary of another ws-emit"
+        case callbackOfAnotherHost = "an ack for another process"
+        case incompleteCallback = "an ack without sid, id or args"
         case noNamespace = "a namespace that is no text, so that it reaches nobody (publish / for the default one)"
         case noTarget = "a sid or room that is no text, so that no client has it"
         case broadcastRoom = "closes the room that everybody is in, which would silence the namespace"
     }
 }
 
-/// How a sender writes its messages, which decides how `data` is to be read and what an answer may hold.
+/// The way in which a sender writes its messages. It decides how `data` is read and whether an ack may hold bytes.
 package enum Dialect: String, Hashable, Sendable, CaseIterable {
     /// python-socketio up to 5.13: a pickle.
     case pickle = "pickle (python-socketio up to 5.13)"
@@ -80,14 +81,14 @@ package enum Dialect: String, Hashable, Sendable, CaseIterable {
     /// 5.15.1 and later: `binary` key, `data` is the list of arguments.
     case json5_15_1 = "JSON with an argument list (python-socketio 5.15.1 and later)"
 
-    /// What a message in JSON shows by itself: whether it has a `binary` key, and whether its data is a list.
+    /// The dialect that a single message in JSON shows by its `binary` key and its data.
     init(hasBinary: Bool, isList: Bool) {
         self = !hasBinary ? .json5_14_0 : isList ? .json5_15_1 : .json5_14_2
     }
 }
 
 /// The JSON array of an event, `["update",{"time":1}]`, and its binary attachments in the order of their placeholders.
-/// What stands before it in a packet (types, namespace, ack id) is added per client by the packet's writer.
+/// The packet writer puts types, namespace and ack id before it.
 package struct EventBody: Hashable, Sendable {
     package var json: [UInt8]
     package var attachments: [[UInt8]]
@@ -106,7 +107,7 @@ package struct EventBody: Hashable, Sendable {
     }
 }
 
-/// An `EventBody` whose JSON stands where its decoder wrote it, until that decoder is used again.
+/// An `EventBody` whose JSON is in its decoder's buffer. It is valid until that decoder is used again.
 @safe package struct EncodedEvent {
     package let json: UnsafeRawBufferPointer
     package let attachments: [[UInt8]]

@@ -3,8 +3,8 @@ import JSONCodec
 import PickleCodec
 
 extension PubSubMessageDecoder {
-    /// Writes the event of the last emit decoded: its name and its arguments as python-socketio's receivers make them of
-    /// `data`.
+    /// Writes the event of the last emit decoded: its name and its arguments, which are made of `data` as python-socketio's
+    /// receivers do it.
     ///
     /// | `data` | arguments |
     /// |---|---|
@@ -12,16 +12,17 @@ extension PubSubMessageDecoder {
     /// | tuple (pickle), argument list (JSON of 5.15.1 and later) | its members; `[null]` is none |
     /// | anything else | one |
     ///
-    /// Bytes become placeholders and attachments wherever they stand. The payload must still be valid.
-    /// - Throws: values without a JSON form, attachments that aren't there or aren't base64.
+    /// Bytes anywhere in them become placeholders and attachments. The payload must still be valid.
+    ///
+    /// - Throws: an error for values without a JSON form, and for attachments that are missing or aren't base64.
     package func encodeEvent() throws(PubSubMessageError) -> EventBody {
         EventBody(try encodeEventInPlace())
     }
 
-    /// The same, without a copy of what was written.
+    /// Writes the event likewise, without copying it from the decoder's buffer.
     package func encodeEventInPlace() throws(PubSubMessageError) -> EncodedEvent {
         unsafe writer.removeAll()
-        switch unsafe content {
+        switch content {
         case .none: throw PubSubMessageError(.nothingDecoded)
         case .located(let payload, let isArgumentList):
             if unsafe fastLane.writeEvent(isArgumentList: isArgumentList, to: &writer) {
@@ -44,18 +45,18 @@ extension PubSubMessageDecoder {
         var attachments: [PickleDocument.Node] = []
         var policy = PickleJSONPolicy()
         policy.maximumOutputBytes = limits.maximumOutputBytes
-        // Python 3 receivers refuse the whole message when a Python 2 str isn't ASCII. Its bytes are mostly UTF-8 source
-        // text; what isn't is an error, since any guess would deliver garbage.
+        // Python 3 receivers refuse the whole message if a Python 2 str isn't ASCII. Its bytes are mostly UTF-8. Other
+        // encodings are an error, since a guess could deliver garbage.
         policy.python2Text = .utf8
         do throws(PickleJSONError) {
             unsafe writer.append(UInt8(ascii: "["))
             try unsafe pickle.writeJSON(event, to: &writer, attachments: &attachments, policy: policy)
-            if var arguments = unsafe pickle.tupleElements(of: data) {
-                while let argument = unsafe arguments.next(in: pickle) {
+            if var arguments = pickle.tupleElements(of: data) {
+                while let argument = arguments.next(in: pickle) {
                     unsafe writer.append(UInt8(ascii: ","))
                     try unsafe pickle.writeJSON(argument, to: &writer, attachments: &attachments, policy: policy)
                 }
-            } else if unsafe pickle.kind(of: data) != .none {
+            } else if pickle.kind(of: data) != .none {
                 unsafe writer.append(UInt8(ascii: ","))
                 try unsafe pickle.writeJSON(data, to: &writer, attachments: &attachments, policy: policy)
             }
@@ -75,7 +76,7 @@ extension PubSubMessageDecoder {
         var structure = data
         var received: [[UInt8]] = []
         if isBinary {
-            var elements = unsafe json.elements(of: data)
+            var elements = json.elements(of: data)
             guard let first = elements.next() else {
                 throw PubSubMessageError(.binaryWithoutAttachments, hostID: senderHostID)
             }
@@ -100,14 +101,14 @@ extension PubSubMessageDecoder {
     }
 
     private func arguments(of data: JSONDocument.Node, isArgumentList: Bool) -> JSONArguments {
-        if isArgumentList, unsafe json.kind(of: data) == .array {
-            var elements = unsafe json.elements(of: data)
+        if isArgumentList, json.kind(of: data) == .array {
+            var elements = json.elements(of: data)
             if let only = elements.next(), elements.next() == nil {
-                return unsafe json.kind(of: only) == .null ? .none : .one(only)
+                return json.kind(of: only) == .null ? .none : .one(only)
             }
-            return unsafe .these(json.elements(of: data))
+            return .these(json.elements(of: data))
         }
-        return unsafe json.kind(of: data) == .null ? .none : .one(data)
+        return json.kind(of: data) == .null ? .none : .one(data)
     }
 
     private func attachment(_ node: JSONDocument.Node) throws(PubSubMessageError) -> [UInt8] {
@@ -115,7 +116,7 @@ extension PubSubMessageDecoder {
         if let content = unsafe json.unescapedContent(of: node) {
             decoded = unsafe Base64.decode(content, .python)
         } else {
-            decoded = unsafe json.byteString(node).map { text in
+            decoded = json.byteString(node).map { text in
                 unsafe text.withUnsafeBytes { unsafe Base64.decode($0, .python) }
             }
         }
@@ -145,8 +146,8 @@ private enum JSONArguments: Sequence, IteratorProtocol {
     }
 }
 
-/// Numbers placeholders in the order of the packet and collects what they stand for: an attachment named twice is sent
-/// twice, one that isn't named not at all, as the receivers do.
+/// Numbers placeholders in the order of the packet and collects their attachments. As in the receivers, an attachment
+/// that is named twice is sent twice, and one that isn't named isn't sent.
 private struct PlaceholderWriter: JSONSubstitution {
     let received: [[UInt8]]
     var sent: [[UInt8]] = []
@@ -156,7 +157,7 @@ private struct PlaceholderWriter: JSONSubstitution {
         self.received = received
     }
 
-    /// A dict with a truthy `_placeholder` and a `num` is a placeholder, whoever wrote it.
+    /// Replaces a dict with a truthy `_placeholder` and a `num`, even if the application wrote it.
     mutating func substitute(
         _ object: JSONDocument.Node, in document: borrowing JSONDocument, to writer: inout JSONWriter
     ) -> Bool {
@@ -164,7 +165,7 @@ private struct PlaceholderWriter: JSONSubstitution {
         writer.append("{\"_placeholder\":true,\"num\":")
         writer.appendInteger(Int64(sent.count))
         writer.append(UInt8(ascii: "}"))
-        // Python counts from the end below zero.
+        // Negative indices count from the end in Python.
         let index = number < 0 ? number &+ Int64(received.count) : number
         if index >= 0, index < received.count {
             sent.append(received[Int(index)])

@@ -154,7 +154,7 @@ package enum PubSubMessageEncoder {
         }
         let message = OutgoingMessage.callback(to: address)
         guard !attachments.isEmpty else { return message.json { document.write(document.root, to: &$0) } }
-        guard address.dialect == .pickle else { throw PubSubMessageError(.binaryAnswer, hostID: address.hostID) }
+        guard address.dialect == .pickle else { throw PubSubMessageError(.binaryAck, hostID: address.hostID) }
         // Every emitter that reads pickles reads protocol 2, on Python 2 too. python-socketio writes arguments as a tuple.
         var isComplete = true
         let pickle = message.pickle(version: 2) { writer in

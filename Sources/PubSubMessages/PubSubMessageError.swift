@@ -6,7 +6,7 @@ import PickleCodec
 package struct PubSubMessageError: Error, Sendable, CustomStringConvertible {
     package enum Cause: Sendable {
         case empty
-        /// Neither Python's nor ours can read the pickle; offset and hint are in the error.
+        /// A pickle that can't be read; the error has the offset and a hint.
         case pickle(PickleError)
         case json(JSONError)
         /// Longer than the decoder's limit, in bytes.
@@ -26,7 +26,7 @@ package struct PubSubMessageError: Error, Sendable, CustomStringConvertible {
         case placeholderOutOfRange
         case nothingDecoded
         /// An ack with bytes to a sender that reads JSON.
-        case binaryAnswer
+        case binaryAck
         case badArguments(JSONError)
     }
 
@@ -36,10 +36,10 @@ package struct PubSubMessageError: Error, Sendable, CustomStringConvertible {
     }
 
     package let cause: Cause
-    /// The sending process, if the message could be read as far as that.
+    /// The sending process, if the message could be read as far as its host id.
     package let hostID: ByteString?
 
-    /// A message that was to be emitted and is another one.
+    /// A message to be emitted that isn't an emit.
     package static let notAnEmit = PubSubMessageError(.nothingDecoded)
 
     init(_ cause: Cause, hostID: ByteString? = nil) {
@@ -47,7 +47,7 @@ package struct PubSubMessageError: Error, Sendable, CustomStringConvertible {
         self.hostID = hostID
     }
 
-    /// One line: what is wrong, and what the sender can do about it.
+    /// One line with the mistake and the sender's way to fix it.
     package var description: String {
         switch cause {
         case .empty: "an empty message"
@@ -69,8 +69,8 @@ package struct PubSubMessageError: Error, Sendable, CustomStringConvertible {
         case .attachmentNotBase64: "an attachment with wrong base64 padding"
         case .placeholderOutOfRange: "a placeholder whose num is no attachment"
         case .nothingDecoded: "no emit, since its namespace is neither text nor null"
-        case .binaryAnswer: "an answer with binary arguments can't be sent to python-socketio 5.14 or later"
-        case .badArguments(let error): "the arguments of the answer: \(error)"
+        case .binaryAck: "an ack with binary arguments can't be sent to python-socketio 5.14 or later"
+        case .badArguments(let error): "the arguments of the ack: \(error)"
         }
     }
 
@@ -92,7 +92,7 @@ package struct PubSubMessageError: Error, Sendable, CustomStringConvertible {
         case .attachmentNotBase64: "attachment not base64"
         case .placeholderOutOfRange: "placeholder out of range"
         case .nothingDecoded: "nothing decoded"
-        case .binaryAnswer: "binary answer"
+        case .binaryAck: "binary ack"
         case .badArguments: "bad arguments"
         }
     }
@@ -100,15 +100,15 @@ package struct PubSubMessageError: Error, Sendable, CustomStringConvertible {
 
 /// Limits of one message.
 package struct PubSubMessageLimits: Sendable {
-    /// Longest payload in bytes. Redis itself cuts a subscriber off at 32 MB of unread messages.
+    /// The longest payload in bytes. Redis itself disconnects a subscriber off at 32 MB of unread messages.
     package var maximumPayloadBytes = 16 << 20
     /// Nesting of the message, in both formats; Python stops near 1000.
     package var maximumDepth = 1000
-    /// Most values of a message: each takes 16 bytes or more while the message is decoded.
+    /// The most values of a message. Each takes 16 bytes or more during decoding.
     package var maximumNodes = 1 << 22
-    /// Most bytes of JSON written for one event.
+    /// The most bytes of JSON written for one event.
     package var maximumOutputBytes = 64 << 20
-    /// Senders known to write bare `data`.
+    /// The most senders of bare `data` to remember.
     package var maximumSenders = 1024
 
     package init() {}

@@ -5,17 +5,17 @@ struct Route {
     private let ownHostID: ByteString
     private let dialect: Dialect
     private let lastHostID: ByteString
-    /// The sender of this message, nil when it doesn't say.
+    /// The sender of this message; nil if the message doesn't name it.
     private(set) var hostID: ByteString?
-    /// The namespace of this message, or of the last one that had any.
+    /// The namespace of this message, or of the last one that had a namespace.
     private(set) var namespace: ByteString
-    /// What the sender got wrong without doing harm.
+    /// The sender's mistakes that leave the meaning clear.
     private(set) var mistakes = SenderMistakes()
 
     /// - Parameters:
-    ///   - hostID: this process.
-    ///   - senderHostID: the last message's sender, whose storage is shared if it is this one's too.
-    ///   - namespace: likewise.
+    ///   - hostID: the host id of this process.
+    ///   - senderHostID: the sender of the last message. If this message has the same sender, it shares the storage.
+    ///   - namespace: the namespace of the last message, shared likewise.
     init(hostID: ByteString, senderHostID: ByteString, namespace: ByteString, dialect: Dialect) {
         ownHostID = hostID
         lastHostID = senderHostID
@@ -32,7 +32,7 @@ struct Route {
             if let hostID, hostID.count > HostID.maximumBytes { self.hostID = nil }
         }
         guard let method = fields.method else {
-            // With neither method nor data it is an emit only if its data may stand under another name.
+            // A message with neither method nor data is an emit only if its data may have another key.
             guard fields.event != nil, fields.data != nil || !strangeKeys(of: document).isEmpty else {
                 return .ignored(.noMethod)
             }
@@ -40,7 +40,7 @@ struct Route {
             mistakes.insert(.methodMissing)
             return try emit(fields, of: document, roomNames)
         }
-        if document.isText(method, equalTo: Self.callback) { return answer(fields, of: document) }
+        if document.isText(method, equalTo: Self.callback) { return ack(fields, of: document) }
         if hostID == ownHostID, !includingOwn {
             guard document.isText(method, equalTo: Self.canary), let id = fields.id.flatMap({ document.int64($0) })
             else { return .ignored(.ownMessage) }
@@ -53,7 +53,7 @@ struct Route {
         let isLeaving = !isEntering && document.isText(method, equalTo: Self.leaveRoom)
         let isClosing = !isEntering && !isLeaving && document.isText(method, equalTo: Self.closeRoom)
         guard isEntering || isLeaving || isClosing || document.isText(method, equalTo: Self.disconnect) else {
-            // The canaries of other instances are meant for nobody else.
+            // Only the instance that sent a canary uses it.
             return .ignored(document.isText(method, equalTo: Self.canary) ? .canaryOfAnotherHost : .unknownMethod)
         }
         guard readNamespace(fields, of: document) else { return .ignored(.noNamespace) }
@@ -82,8 +82,10 @@ struct Route {
     private static let closeRoom: ByteString = "close_room"
     private static let canary = ByteString(PubSubMessage.canaryMethod)
 
-    /// Producers fill in `/`; receivers don't, and without a namespace, or with one that lacks its slash, reach nobody.
-    /// What was meant is clear, so that it is done here. False for what is neither text nor None.
+    /// Reads the namespace; false if it is neither text nor None.
+    ///
+    /// python-socketio's emitters fill in `/`, its receivers don't: there a message without a namespace, or with one that
+    /// lacks its slash, reaches nobody. The meaning is clear, so this adds the slash.
     private mutating func readNamespace<Document: MessageDocument & ~Copyable>(
         _ fields: MessageFields<Document.Node>, of document: borrowing Document
     ) -> Bool {
@@ -113,7 +115,7 @@ struct Route {
             let key = fields.event == nil ? PubSubMessageError.RequiredKey.event : .data
             throw PubSubMessageError(.missingKey(key, others: strangeKeys(of: document)), hostID: hostID)
         }
-        // Senders of libraries write the key always.
+        // Libraries always write the key `room`.
         if fields.room == nil, strangeKeys(of: document).contains("to") { mistakes.insert(.toForRoom) }
         let rooms = try rooms(fields.room, of: document, roomNames)
         let callback = try address(fields.callback, of: document)
@@ -125,7 +127,7 @@ struct Route {
         )
     }
 
-    /// Keys that mean nothing in an emit: hand-made senders give what is missing another name. The first three.
+    /// The first three keys that mean nothing in an emit. Hand-made senders use them in place of the right key.
     private func strangeKeys<Document: MessageDocument & ~Copyable>(of document: borrowing Document) -> [ByteString] {
         var names: [ByteString] = []
         var pairs = document.keysAndValues(of: document.root)
@@ -145,8 +147,9 @@ struct Route {
         }
     }
 
-    /// None is everybody; text is a room; a list or tuple is the union of its members, of which None is everybody.
-    /// Other hashable values are rooms that no client is in; what Python can't hash is an error there too.
+    /// Reads the rooms: None is everybody, text is a room, and a list or tuple is the union of its members.
+    ///
+    /// Other hashable values are rooms that no client is in. Values that Python can't hash are an error, as in Python.
     private mutating func rooms<Document: MessageDocument & ~Copyable>(
         _ node: Document.Node?, of document: borrowing Document, _ roomNames: borrowing RoomNames
     ) throws(PubSubMessageError) -> PubSubMessage.Rooms {
@@ -178,7 +181,7 @@ struct Route {
         return hasEveryone ? .everyone : .these(names)
     }
 
-    /// Text, or a list of texts. A tuple counts as a list: through JSON it is one, and that is what was meant.
+    /// Reads the sids to skip: a text or a list of texts. A tuple counts as a list, which it becomes in JSON.
     private mutating func skipped<Document: MessageDocument & ~Copyable>(
         _ node: Document.Node?, of document: borrowing Document
     ) -> [ByteString] {
@@ -207,8 +210,8 @@ struct Route {
         }
     }
 
-    /// Only an answer to this process, with all it takes, is more than noise.
-    private mutating func answer<Document: MessageDocument & ~Copyable>(
+    /// Reads an ack. Acks for other processes, and incomplete ones, are ignored.
+    private mutating func ack<Document: MessageDocument & ~Copyable>(
         _ fields: MessageFields<Document.Node>, of document: borrowing Document
     ) -> PubSubMessage {
         guard hostID == ownHostID else { return .ignored(.callbackOfAnotherHost) }
@@ -217,8 +220,8 @@ struct Route {
         return .callback(PubSubMessage.Callback(namespace: namespace, id: document.int64(id)))
     }
 
-    /// Any three values are an address, also three characters or keys, since Python unpacks them all; other lengths mean
-    /// no callback, and what has no length is an error.
+    /// Reads the address for an ack: any three values, even three characters or keys, since Python unpacks them all. Other
+    /// lengths mean no callback; a value without a length is an error.
     private func address<Document: MessageDocument & ~Copyable>(
         _ node: Document.Node?, of document: borrowing Document
     ) throws(PubSubMessageError) -> CallbackAddress? {
@@ -248,7 +251,7 @@ struct Route {
         return CallbackAddress(hostID: hostID, dialect: dialect, room: room, namespace: namespace, id: id)
     }
 
-    /// A value to be echoed; nil for what no emitter puts there.
+    /// Reads a value that the ack repeats; nil for values that no emitter puts there.
     private func value<Document: MessageDocument & ~Copyable>(
         _ node: Document.Node, of document: borrowing Document, depth: Int
     ) -> CallbackAddress.RouteValue? {

@@ -3,7 +3,7 @@ import NIOCore
 /// Commands: publishing and reading.
 extension RedisBroker {
     package func publish(_ batch: RedisPublishBatch) -> EventLoopFuture<Void> {
-        guard unsafe batch.messageCount > 0 else { return eventLoop.makeSucceededVoidFuture() }
+        guard batch.messageCount > 0 else { return eventLoop.makeSucceededVoidFuture() }
         let promise = eventLoop.makePromise(of: Void.self)
         unsafe send(.publish(batch, promise), batch.commands)
         return promise.futureResult

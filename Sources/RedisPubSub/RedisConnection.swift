@@ -16,9 +16,9 @@ final class RedisConnection: ChannelInboundHandler {
     private let owner: RedisLink
     private let reader: RedisReplyReader
     private let delegate: (any PubSubDelegate)?
-    // Exclusivity is unchecked for these two: they are accessed for each message or read, and call nothing meanwhile.
+    // Exclusivity is unchecked because this is read for each message. Its methods call nothing outside of it.
     @exclusivity(unchecked) private(set) var state: RedisConnectionState
-    @exclusivity(unchecked) private var hasDelivered = false
+    private var hasDelivered = false
     private var handlerContext: ChannelHandlerContext?
     private var isFlushScheduled = false
 
@@ -39,8 +39,8 @@ final class RedisConnection: ChannelInboundHandler {
             channels: subscription?.channels ?? [], patterns: subscription?.patterns ?? [], url: context.url,
             configuration: context.configuration, wantsMaster: wantsMaster)
         reader = RedisReplyReader(maximumReplyBytes: context.configuration.maximumReplyBytes)
-        unsafe reader.keepsArrays = true
-        unsafe reader.delegate = delegate
+        reader.keepsArrays = true
+        reader.delegate = delegate
     }
 
     private var eventLoop: any EventLoop { context.eventLoop }
@@ -129,7 +129,7 @@ final class RedisConnection: ChannelInboundHandler {
                         messageBytes += byteCount
                     } else {
                         let action = unsafe state.received(reply, from: endpoint)
-                        unsafe reader.keepsArrays = unsafe state.keepsArrays
+                        reader.keepsArrays = unsafe state.keepsArrays
                         if let cause = perform(action) { throw cause }
                     }
                     // A delegate may shut the broker down from within a message.
@@ -140,7 +140,7 @@ final class RedisConnection: ChannelInboundHandler {
             }
         }
         if messages > 0 {
-            unsafe hasDelivered = true
+            hasDelivered = true
             self.context.counts.total.messages += messages
             self.context.counts.total.messageBytes += messageBytes
         }
@@ -153,8 +153,8 @@ final class RedisConnection: ChannelInboundHandler {
     }
 
     private func endBatch() {
-        guard unsafe hasDelivered else { return }
-        unsafe hasDelivered = false
+        guard hasDelivered else { return }
+        hasDelivered = false
         delegate?.receivedBatch()
     }
 
@@ -233,7 +233,7 @@ final class RedisConnection: ChannelInboundHandler {
         endBatch()
         for timer in [handshakeTimer, livenessTimer, expiryTimer] { timer?.cancel() }
         for command in commands { command.fail(cause) }
-        unsafe reader.delegate = nil
+        reader.delegate = nil
         handlerContext?.close(promise: nil)
         owner.connectionHasEnded(self, cause)
     }

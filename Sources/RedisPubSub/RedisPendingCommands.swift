@@ -14,7 +14,7 @@ struct RedisPendingCommands {
 
         /// The number of replies to it.
         var replyCount: Int {
-            if case .publish(let batch, _) = self { unsafe batch.messageCount } else { 1 }
+            if case .publish(let batch, _) = self { batch.messageCount } else { 1 }
         }
 
         /// Fails the promise, if there is one.

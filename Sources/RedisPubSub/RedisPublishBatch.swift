@@ -4,12 +4,11 @@ import NIOCore
 ///
 /// It is meant for publishing by the hundred thousand: no buffer, no promise and no system call for each message.
 package final class RedisPublishBatch {
-    // Exclusivity is unchecked for these three: they are accessed for each message, by methods that call nothing outside.
     /// The PUBLISH commands in RESP.
-    @exclusivity(unchecked) package private(set) var commands = ByteBuffer()
+    package private(set) var commands = ByteBuffer()
     /// The messages in the batch, and the bytes of their payloads.
-    @exclusivity(unchecked) package private(set) var messageCount = 0
-    @exclusivity(unchecked) package private(set) var payloadBytes = 0
+    package private(set) var messageCount = 0
+    package private(set) var payloadBytes = 0
     /// The messages that Redis has replied to, and those among them that reached nobody.
     package private(set) var replyCount = 0
     package private(set) var unheardCount = 0
@@ -21,22 +20,22 @@ package final class RedisPublishBatch {
 
     /// - Parameter capacity: bytes of commands to allocate at once.
     package init(capacity: Int = 1024) {
-        unsafe commands.reserveCapacity(capacity)
+        commands.reserveCapacity(capacity)
     }
 
     /// The bytes of all commands so far.
-    package var byteCount: Int { unsafe commands.readableBytes }
+    package var byteCount: Int { commands.readableBytes }
 
-    var isComplete: Bool { unsafe replyCount == messageCount }
+    var isComplete: Bool { replyCount == messageCount }
 
     /// The messages that Redis has refused or not replied to.
-    package var failureCount: Int { unsafe messageCount - replyCount + refusedCount }
+    package var failureCount: Int { messageCount - replyCount + refusedCount }
 
     /// Adds one message; not after the batch has been given to a broker.
     package func append(_ payload: UnsafeRawBufferPointer, to redisChannel: UnsafeRawBufferPointer) {
-        unsafe messageCount += 1
-        unsafe payloadBytes += payload.count
-        unsafe commands.writeStaticString("*3\r\n$7\r\nPUBLISH\r\n")
+        messageCount += 1
+        payloadBytes += payload.count
+        commands.writeStaticString("*3\r\n$7\r\nPUBLISH\r\n")
         unsafe commands.writeArgument(redisChannel)
         unsafe commands.writeArgument(payload)
     }

@@ -13,19 +13,17 @@ import NIOCore
 /// buffer doesn't move. Only the channel's name is copied, since the parser moves its buffer when a message arrives in several
 /// reads. After a thrown error the reader must not be used.
 @safe final class RedisReplyReader {
-    // Exclusivity is unchecked for these three: they are accessed for each read. A delegate called during `read` may only set
-    // `delegate` to nil.
-    /// Receives the published messages.
-    @exclusivity(unchecked) var delegate: (any PubSubDelegate)?
+    /// Receives the published messages. It may set this to nil when it is called during `read`.
+    var delegate: (any PubSubDelegate)?
     /// True if arrays are replies to commands and become `.texts`; false if they are messages and confirmations.
-    @exclusivity(unchecked) var keepsArrays = false
+    var keepsArrays = false
 
     private let reader: UnsafeMutablePointer<redisReader>
     /// hiredis keeps a pointer to the table, so it lives as long as the reader.
     private let functions: UnsafeMutablePointer<redisReplyObjectFunctions>
     private let maximumReplyBytes: Int
     /// Bytes given to the parser since the last reply ended.
-    @exclusivity(unchecked) private var unfinishedBytes = 0
+    private var unfinishedBytes = 0
     private var violation: RedisError?
 
     // The reply being read.
@@ -59,7 +57,7 @@ import NIOCore
     }
 
     /// True if a reply has begun and not ended.
-    var isWithinReply: Bool { unsafe unfinishedBytes > 0 }
+    var isWithinReply: Bool { unfinishedBytes > 0 }
 
     /// Reads bytes from the socket.
     ///
@@ -69,7 +67,7 @@ import NIOCore
     ) throws(RedisError) {
         var position = 0
         while position < bytes.count {
-            guard unsafe !keepsArrays, let delegate = unsafe delegate else {
+            guard !keepsArrays, let delegate = delegate else {
                 try unsafe parse(UnsafeRawBufferPointer(rebasing: bytes[position...]), handle)
                 return
             }
@@ -128,7 +126,7 @@ import NIOCore
     }
 
     private func feed(_ bytes: UnsafeRawBufferPointer) throws(RedisError) {
-        unsafe unfinishedBytes += bytes.count
+        unfinishedBytes += bytes.count
         guard
             unsafe redisReaderFeed(reader, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
                 == REDIS_OK
@@ -145,14 +143,14 @@ import NIOCore
             try checkUnfinished()
             return nil
         }
-        unsafe unfinishedBytes = unsafe reader.pointee.len - reader.pointee.pos
-        return unsafe keepsArrays && reply == .array ? .texts(texts) : reply
+        unfinishedBytes = unsafe reader.pointee.len - reader.pointee.pos
+        return keepsArrays && reply == .array ? .texts(texts) : reply
     }
 
     /// hiredis has no limits. We bound a reply as a whole, and a line much lower: with each feed hiredis searches an unfinished
     /// line for its end from the start, which takes quadratic time if the server never ends it.
     private func checkUnfinished() throws(RedisError) {
-        guard unsafe unfinishedBytes <= maximumReplyBytes else { throw .replyTooLarge(limit: maximumReplyBytes) }
+        guard unfinishedBytes <= maximumReplyBytes else { throw .replyTooLarge(limit: maximumReplyBytes) }
         let unread = unsafe reader.pointee.len - reader.pointee.pos
         guard unread > Self.maximumLineBytes, let buffer = unsafe reader.pointee.buf else { return }
         // The header of a bulk string ends within its first bytes.
@@ -222,7 +220,7 @@ extension RedisReplyReader {
         else {
             return
         }
-        if unsafe keepsArrays {
+        if keepsArrays {
             return unsafe texts.append(ByteBuffer(bytes: bytes))
         }
         switch unsafe task.pointee.idx {

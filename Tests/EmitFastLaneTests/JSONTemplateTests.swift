@@ -2,7 +2,7 @@ import Testing
 
 @testable import EmitFastLane
 
-/// Which objects match the template of an earlier one. That they mean the same then is tested with the decoder.
+/// Tests which objects match the template of an earlier one. The decoder's tests compare their results.
 @Suite struct JSONTemplateTests {
     private static let parts = [
         #"{"method": "emit", "event": "#, #", "data": "#, #", "binary": false, "namespace": "/", "room": "#,
@@ -14,7 +14,7 @@ import Testing
         Array((zip(parts, values).map { $0 + $1 }.joined() + (parts.last ?? "")).utf8)
     }
 
-    /// Whether a message matches the template of the message with `values`.
+    /// True if a message matches the template of the message with `values`.
     private static func matches(_ message: [UInt8]) -> Bool {
         var locator = JSONLocator()
         json(values).withUnsafeBytes { bytes in
@@ -27,7 +27,7 @@ import Testing
         ("\"other\"", true), ("\"\"", true), ("\"\u{e9}\"", false), (#""\u0041""#, false), ("null", false),
         ("7", false), (#""a", "room": "b""#, false), (" \"r\"", false), ("\"r\" ", false),
     ])
-    func `JSON matches a template whose texts are other ones without escapes`(text: String, isMatching: Bool) {
+    func `JSON with other texts without escapes matches a template`(text: String, isMatching: Bool) {
         for place in [0, 2, 3] {
             var values = Self.values
             values[place] = text
@@ -39,7 +39,7 @@ import Testing
         "[]", "[1, {\"a\": [\"}\"]}]", "{}", "null", "true", "-1.5e3", "12", "\"text\"", "\"\u{e9}\"", "[01]",
         "\"a\", \"b\": \"c\"",
     ])
-    func `JSON matches a template with any data`(data: String) {
+    func `JSON with any data matches a template`(data: String) {
         var values = Self.values
         values[1] = data
         // A number below zero is left to the parser, as is a key that wasn't there.

@@ -5,14 +5,14 @@ import Testing
 
 @testable import EmitFastLane
 
-/// The locator against the parser: it finds the same pairs, or leaves the pickle to the parser.
+/// Compares the locator with the parser: it finds the same pairs, or leaves the pickle to the parser.
 @Suite struct PickleLocatorTests {
-    /// What the parser finds otherwise than an accepted locator; nil if nothing or if either refuses.
+    /// A difference between the pairs of locator and parser; nil if there is none, or if either refuses the bytes.
     static func difference(_ pickle: [UInt8], _ locator: inout PickleLocator, _ accepted: inout Int) -> String? {
         pickle.withUnsafeBytes { bytes in
             guard locator.locate(bytes) else { return nil }
             var document = PickleDocument()
-            // What only the parser refuses is refused by it before anybody gets it.
+            // The parser refuses it before any client gets it.
             guard (try? document.parse(bytes)) != nil else { return nil }
             accepted += 1
             guard document.kind(of: document.root) == .dict else { return "no dict" }
@@ -56,23 +56,23 @@ import Testing
         return found == text ? nil : "another text"
     }
 
-    /// The bytes of a value are a pickle of it, but for what it has from the memo.
+    /// The bytes of a value are a pickle of it, except for values from the memo.
     private static func difference(
         _ extent: Slice<UnsafeRawBufferPointer>, _ value: PickleNode, _ document: borrowing PickleDocument
     ) -> String? {
-        // Inside of frames a value may be cut by a frame's header, and lies in another frame when it is alone.
+        // A frame's header may be inside of a value, and a value by itself has another frame.
         guard !extent.contains(PickleOpcode.frame.rawValue) else { return nil }
         return (Array(extent) + [PickleOpcode.stop.rawValue]).withUnsafeBytes { bytes in
             var part = PickleDocument()
             guard (try? part.parse(bytes)) != nil else { return nil }
             if part.consumedBytes != bytes.count { return "an extent with more than its value" }
-            // A memo that starts with the value has other values at the same indices.
+            // Alone, the value has a memo with other values at the same indices.
             if bytes.contains(PickleOpcode.binGet.rawValue) { return nil }
             return part.kind(of: part.root) == document.kind(of: value) ? nil : "the extent of another value"
         }
     }
 
-    /// An emit of each captured value, as CPython writes it at each protocol.
+    /// An emit with each captured value, as CPython writes it at each protocol.
     static func messages() throws -> [[UInt8]] {
         var messages: [[UInt8]] = []
         for record in try Fixtures.records("pickle-valid.jsonl") where record.pickle.count < 5000 {
@@ -88,7 +88,7 @@ import Testing
         return messages
     }
 
-    @Test func `a captured pickle is found to be the same, or left to the parser`() throws {
+    @Test func `a captured pickle has the same pairs as in the parser, or is left to it`() throws {
         var locator = PickleLocator()
         var accepted = 0
         for name in ["pickle-valid.jsonl", "pickle-invalid.jsonl"] {
@@ -101,7 +101,7 @@ import Testing
         #expect(!Fixtures.isOurs || accepted > 0)
     }
 
-    @Test func `messages with any captured value as their data are located as they are parsed`() throws {
+    @Test func `messages with any captured value as data have the same pairs as in the parser`() throws {
         var locator = PickleLocator()
         var accepted = 0
         let messages = try Self.messages()
@@ -114,7 +114,7 @@ import Testing
         #expect(accepted > messages.count / 2)
     }
 
-    @Test func `texts from the memo are found where they were first, also within data`() {
+    @Test func `texts from the memo are found at their first place, even within data`() {
         // {"event": "time", "data": {"time": 1}, "room": "time"} with "time" once.
         let pickle: [UInt8] =
             [0x80, 4, 0x7d, 0x94, 0x28] + Self.text("event") + Self.text("x") + Self.text("data") + [0x7d, 0x94]
@@ -135,10 +135,10 @@ import Testing
 
     private static let keys = ["event", "data", "room"]
 
-    @Test func `what could change a message out of sight is left to the parser`() {
+    @Test func `opcodes that could change a message unnoticed are left to the parser`() {
         var locator = PickleLocator()
         for body in [
-            // The dict from the memo, a copy of the topmost value, a value thrown away, keys that are no text.
+            // The dict from the memo, a copy of the topmost value, a discarded value, keys that aren't text.
             Array("}q\0(X\u{1}\0\0\0ah\0X\u{1}\0\0\0bNsu.".utf8), Array("}(X\u{1}\0\0\0a2u.".utf8),
             Array("}(X\u{1}\0\0\0aNN0u.".utf8), Array("}(K\u{1}Nu.".utf8), Array("}(X\u{1}\0\0\0au.".utf8),
             // More on the stack than the dict, no STOP, another value.
@@ -151,7 +151,7 @@ import Testing
         }
     }
 
-    @Test func `each bound of the locator holds exactly and leaves one more to the parser`() {
+    @Test func `the locator accepts as much as each of its bounds, and leaves more to the parser`() {
         func accepts(_ pickle: [UInt8]) -> Bool {
             var locator = PickleLocator()
             return pickle.withUnsafeBytes { locator.locate($0) }

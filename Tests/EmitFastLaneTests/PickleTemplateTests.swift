@@ -5,8 +5,8 @@ import Testing
 
 @testable import EmitFastLane
 
-/// A locator that has learnt the template of an earlier message, and the event that it writes from the bytes, against a
-/// locator that has learnt nothing and the parser.
+/// Compares a locator that has learnt a template, and the event that it writes from the bytes, with a locator without a
+/// template and with the parser.
 @Suite struct PickleTemplateTests {
     /// A locator that has learnt the template of a message, if it has one that can be learnt.
     private static func locator(learning message: [UInt8]) -> PickleLocator? {
@@ -104,7 +104,7 @@ import Testing
         return try PickleGraph(decoding: message.encoded()).encoded(protocolVersion: version)
     }
 
-    /// Nested data with everything that a pickle writes in its own way.
+    /// Nested data with all types that a pickle writes differently.
     private static let values: [PickleValue] = [
         1, -7, 70_000, 300, .int(1_700_000_000_000), 0.5, .float(.nan), true, false, .null, "", "text",
         "gr\u{fc}n \u{1F600}",
@@ -117,7 +117,7 @@ import Testing
         .list([1, .list([2, .list([3, .list([4, .tuple([5, ["six": .list([7])]])])])])]),
     ]
 
-    @Test(arguments: 0...5) func `messages of one template are located, and their events written, as without it`(
+    @Test(arguments: 0...5) func `messages are located and their events written as without a template`(
         version: Int
     )
         throws
@@ -135,7 +135,7 @@ import Testing
             }
         }
         print("template: protocol \(version): \(counts)")
-        // Where the memo's indices are written, messages match a template whose data takes as many of them.
+        // If a protocol writes the memo's indices, messages match only a template whose data takes as many of them.
         #expect(counts.matching > (version < 4 ? 20 : 100))
         #expect(counts.written > 2 * counts.refused)
     }
@@ -159,7 +159,7 @@ import Testing
         #expect(!Fixtures.isOurs || counts.matching > 100 && counts.written > 100)
     }
 
-    @Test(arguments: [1, 2, 4]) func `each byte of a message may be any opcode, and each cut anywhere`(version: Int)
+    @Test(arguments: [1, 2, 4]) func `any byte may be any opcode, and a message may be cut anywhere`(version: Int)
         throws
     {
         let bytes = PickleOpcode.allCases.map(\.rawValue) + [0, 1, 2, 5, 0x7f, 0xff]
@@ -183,7 +183,7 @@ import Testing
 
     // MARK: Left to the parser
 
-    /// The opcodes of a message around those of its data.
+    /// A message with these opcodes as its data.
     private static func raw(_ data: [UInt8], frame: Int? = nil) -> [UInt8] {
         func text(_ text: String) -> [UInt8] { [0x8c, UInt8(text.utf8.count)] + Array(text.utf8) }
         let body =
@@ -221,7 +221,7 @@ import Testing
 
     @Test(
         arguments: [
-            // Equal keys, a key that is no text, a list filled twice, a tuple filled, nothing to fill with.
+            // Equal keys, a key that isn't text, a list filled twice, a tuple filled, no items to fill with.
             [0x7d, 0x28, 0x8c, 1, 0x61, 0x4e, 0x8c, 1, 0x61, 0x4e, 0x75], [0x7d, 0x4b, 1, 0x4e, 0x73],
             [0x5d, 0x4b, 1, 0x61, 0x4b, 2, 0x61], [0x5d, 0x85, 0x4b, 1, 0x61], [0x5d, 0x28, 0x65], [0x7d, 0x28, 0x75],
             // A call across a mark, more than one value, a text that isn't UTF-8, bytes, a set, a long integer.
@@ -242,7 +242,7 @@ import Testing
         #expect(Self.event(Self.raw([0x4b, 1], frame: off)) == nil)
     }
 
-    @Test func `nesting beyond a word of bits is left to the parser`() {
+    @Test func `nesting deeper than 62 is left to the parser`() {
         func nested(_ depth: Int) -> [UInt8] {
             [UInt8](repeating: 0x5d, count: depth) + [0x4b, 1] + [UInt8](repeating: 0x61, count: depth)
         }
@@ -250,7 +250,7 @@ import Testing
         #expect(Self.event(Self.raw(nested(63))) == nil)
     }
 
-    @Test func `a template is learnt at once, and where templates alternate every eighth time`() throws {
+    @Test func `a template is learnt at once, and every eighth time if templates alternate`() throws {
         var locator = PickleLocator()
         let one = try Self.message(1)
         let other = one.dropLast(2) + [0x8c, 1, 0x61, 0x4e, 0x75, 0x2e]
@@ -264,7 +264,7 @@ import Testing
         #expect(isMatching(Array(other)) && !isMatching(one))
     }
 
-    @Test func `a text that the memo repeats is not written until memory ends`() {
+    @Test func `texts repeated by the memo are written up to a limit`() {
         let long = [0x58, 0xA0, 0x86, 0x01, 0x00] + [UInt8](repeating: 0x78, count: 100_000)
         // [long, [long, long, …], [long, long, …], …]
         let list = [0x5d, 0x28] + [[UInt8]](repeating: [0x68, 0], count: 4000).joined() + [0x65]

@@ -39,7 +39,7 @@ struct FixtureRecord: @unchecked Sendable {
 }
 
 enum Fixtures {
-    /// True if these are the fixtures of this repository, whose numbers are known.
+    /// True if these are the fixtures of this repository, whose counts are known.
     static let isOurs = (ProcessInfo.processInfo.environment["WS_EMIT_FIXTURES"] ?? "").isEmpty
 
     /// The folder of `WS_EMIT_FIXTURES`, else Tests/Fixtures beside this target.

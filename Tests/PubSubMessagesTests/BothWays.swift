@@ -3,7 +3,7 @@ import Testing
 
 @testable import PubSubMessages
 
-/// Runs each test of a suite twice: its decoders use the fast lane, and don't.
+/// Runs each test of a suite twice: with and without the fast lane in its decoders.
 struct BothWays: SuiteTrait, TestTrait, TestScoping {
     @TaskLocal static var usesFastLane = true
 
@@ -22,7 +22,7 @@ extension Trait where Self == BothWays {
     static var bothWays: Self { Self() }
 }
 
-/// A decoder of the way that the test runs.
+/// A decoder with or without the fast lane, as the test runs.
 func makeDecoder(hostID: ByteString, limits: PubSubMessageLimits = .init()) -> PubSubMessageDecoder {
     PubSubMessageDecoder(hostID: hostID, limits: limits, usesFastLane: BothWays.usesFastLane)
 }

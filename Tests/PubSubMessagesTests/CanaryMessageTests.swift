@@ -10,7 +10,7 @@ import Testing
         try payload.withUnsafeBytes { try makeDecoder(hostID: host).decode($0) }
     }
 
-    @Test func `our own comes back with its id, another's is ignored`() throws {
+    @Test func `an own canary has its id, and another host's is ignored`() throws {
         let payload = PubSubMessageEncoder.canary(id: .max, hostID: Self.host)
         guard case .canary(.max) = try Self.decode(payload, as: Self.host) else {
             Issue.record("no canary")
@@ -26,7 +26,7 @@ import Testing
         #"{"method":"ws-emit-canary","host_id":"HOST"}"#, #"{"method":"ws-emit-canary","id":"1","host_id":"HOST"}"#,
         #"{"method":"canary","id":1,"host_id":"HOST"}"#,
     ])
-    func `one without an id is any own message`(text: String) throws {
+    func `a canary without an id is ignored as an own message`(text: String) throws {
         let payload = Array(text.replacing("HOST", with: "\(Self.host)").utf8)
         guard case .ignored(.ownMessage) = try Self.decode(payload, as: Self.host) else {
             Issue.record("it counts")
@@ -51,7 +51,7 @@ import Testing
         }
     }
 
-    @Test func `a canary is told by its first bytes`() throws {
+    @Test func `a canary is recognised by its first bytes`() throws {
         func isCanary(_ payload: [UInt8]) -> Bool { payload.withUnsafeBytes { PubSubMessageEncoder.isCanary($0) } }
         #expect(isCanary(PubSubMessageEncoder.canary(id: 1, hostID: Self.host)))
         #expect(!isCanary(Array(#"{"method":"emit"}"#.utf8)) && !isCanary([]))

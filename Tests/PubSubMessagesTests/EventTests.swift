@@ -25,16 +25,16 @@ import Testing
         #expect(try decoder.event(text: emitText(#""binary": false"#, data: data)) == expected)
     }
 
-    @Test func `a sender that writes bare data is remembered, others are not touched`() throws {
+    @Test func `a sender of bare data is remembered, and other senders are read as before`() throws {
         let list = #""binary": false"#
         #expect(try decoder.event(text: emitText(list, host: "old", data: "[1, 2]")) == #"["x",1,2]"#)
         #expect(try decoder.event(text: emitText(list, host: "old", data: "{}")) == #"["x",{}]"#)
         #expect(try decoder.event(text: emitText(list, host: "old", data: "[1, 2]")) == #"["x",[1,2]]"#)
         #expect(try decoder.event(text: emitText(list, host: "new", data: "[1, 2]")) == #"["x",1,2]"#)
-        // A message without the key shows the older form too.
+        // A message without the key shows the older dialect too.
         #expect(try decoder.event(text: emitText(host: "5.14.0", data: "1")) == #"["x",1]"#)
         #expect(try decoder.event(text: emitText(list, host: "5.14.0", data: "[1, 2]")) == #"["x",[1,2]]"#)
-        // ws-emit itself leaves the key out with bare data: that proves nothing.
+        // ws-emit itself writes bare data without the key, so that proves nothing.
         #expect(try decoder.event(text: emitText(host: "ws-emit-0", data: "{}")) == #"["x",{}]"#)
         #expect(try decoder.event(text: emitText(list, host: "ws-emit-0", data: "[[1, 2]]")) == #"["x",[1,2]]"#)
     }
@@ -46,12 +46,12 @@ import Testing
             (.arguments, #""binary": false"#, "[1, 2]", #"["x",1,2]"#), (.arguments, "", "[1, 2]", #"["x",1,2]"#),
             (.arguments, "", "{}", #"["x",{}]"#), (.arguments, #""binary": false"#, "[null]", #"["x"]"#),
         ] as [(PubSubMessageDecoder.ListConvention, String, String, String)])
-    func `a list is read as told, whoever sends it`(
+    func `the setting decides how a list is read, for every sender`(
         reading: PubSubMessageDecoder.ListConvention, fields: String, data: String, expected: String
     ) throws {
         let decoder = makeDecoder(hostID: "own")
         decoder.listConvention = reading
-        // What the sender has shown makes no difference then.
+        // The setting overrides the dialect that the sender has shown.
         _ = try decoder.event(text: emitText(#""binary": false"#, data: "{}"))
         #expect(try decoder.event(text: emitText(fields, data: data)) == expected)
     }
@@ -90,7 +90,7 @@ import Testing
         (#"[[{"_placeholder": true, "num": -2}], "QQ=="]"#, "placeholder out of range"),
         (#"[[{"_placeholder": true, "num": "0"}], "QQ=="]"#, "placeholder out of range"),
     ])
-    func `binary data that doesn't fit together is refused`(data: String, cause: String) {
+    func `inconsistent binary data is refused`(data: String, cause: String) {
         let error = #expect(throws: PubSubMessageError.self) {
             try decoder.event(text: emitText(#""binary": true"#, data: data))
         }
@@ -110,7 +110,7 @@ import Testing
         #expect(decoded.map { String(decoding: $0, as: UTF8.self) } == expected)
     }
 
-    @Test func `no event without an emit`() throws {
+    @Test func `there is no event without an emit`() throws {
         #expect(throws: PubSubMessageError.self) { try decoder.encodeEvent() }
         _ = try decoder.decode(text: #"{"method": "disconnect", "sid": "s", "namespace": "/"}"#)
         #expect(throws: PubSubMessageError.self) { try decoder.encodeEvent() }

@@ -6,16 +6,16 @@ import Testing
 
 @testable import PubSubMessages
 
-/// The fast lane changes nothing but time: a decoder that uses it against one that doesn't.
+/// Compares a decoder that uses the fast lane with one that doesn't: the results are the same.
 @Suite struct FastLaneTests {
     /// Two decoders that get the same messages.
     private struct Decoders {
         let fast = PubSubMessageDecoder(hostID: "own")
         let whole = PubSubMessageDecoder(hostID: "own", usesFastLane: false)
 
-        /// What the fast lane changes of a message: its route, event, mistakes or error; nil if nothing.
+        /// A difference in a message's route, event, mistakes or error; nil if there is none.
         func difference(_ payload: [UInt8]) -> String? {
-            // A sender's format is learnt also from a message whose data turns out to be broken.
+            // A sender's dialect is also learnt from a message whose data turns out to be broken.
             whole.senders = fast.senders
             return payload.withUnsafeBytes { payload in
                 let (one, other) = (fast.outcome(payload), whole.outcome(payload))
@@ -23,7 +23,7 @@ import Testing
             }
         }
 
-        /// Whether the fast lane has routed the last message.
+        /// True if the fast lane has routed the last message.
         var isLocated: Bool { if case .located = fast.content { true } else { false } }
     }
 
@@ -116,7 +116,7 @@ import Testing
         }
     }
 
-    /// Changes bytes, cuts, repeats and joins.
+    /// A pickle after up to three random changes: bytes, cuts, repeats and joins.
     private func damaged(_ pickle: [UInt8], _ other: [UInt8], _ generator: inout SplitMix) -> [UInt8] {
         var pickle = pickle
         for _ in 0..<Int.random(in: 1...3, using: &generator) where !pickle.isEmpty {
@@ -149,7 +149,7 @@ import Testing
         #expect(try decoder.event(message(version: version)) == #"["x",1]"#)
     }
 
-    @Test func `what is wrong within the data is found when somebody wants it`() throws {
+    @Test func `an error in the data is found when the event is written`() throws {
         // The text "abc" of the data becomes invalid UTF-8.
         var payload = try message("r", "abc")
         let place = try #require(payload.firstRange(of: Array("abc".utf8)))
@@ -175,8 +175,8 @@ import Testing
         #expect(asked.callback?.id == .integer(7))
     }
 
-    @Test func `only emits are located, since other messages act at once`() throws {
-        // The unknown key holds invalid text: nothing is closed.
+    @Test func `only emits are located, since other messages take effect at once`() throws {
+        // The unknown key holds invalid text, so nothing is closed.
         var payload = try pickle(["method": "close_room", "room": "r", "namespace": "/", "other": "abc"])
         let place = try #require(payload.firstRange(of: Array("abc".utf8)))
         payload[place.lowerBound] = 0xff
@@ -187,7 +187,7 @@ import Testing
     // MARK: Emits for nobody
 
     @Test
-    func `an emit is for nobody exactly if its room, read whole, is the one that nobody is in`()
+    func `an emit is for nobody exactly if its room, as the parser reads it, is empty`()
         throws
     {
         var forNobody = 0
@@ -218,13 +218,13 @@ import Testing
                 } else {
                     #expect(asked.isEmpty)
                 }
-                // Somebody is there: nothing else becomes of it than without the question.
+                // If somebody is in the room, the result is the same as without the question.
                 let third = try decoder.decode(payload, mayReach: { _, _ in true })
                 let whole = try reference.decode(payload)
                 #expect("\(third)" == "\(whole)")
             }
         }
-        print("wire.jsonl: \(forNobody) emits were told to be for nobody at a glance")
+        print("wire.jsonl: \(forNobody) emits were for nobody")
         #expect(!WireFixture.isOurs || forNobody > 100)
     }
 
@@ -232,7 +232,7 @@ import Testing
         ("/", "/b", "located"), ("emit", "call", "no emit"), ("h", "g", "located"), ("skip_sid", "skip_sad", "located"),
         ("/", "b", "a mistake"),
     ])
-    func `an emit is located whatever its namespace and sender, unless its sender made a mistake`(
+    func `an emit with any namespace and sender is located, unless its sender made a mistake`(
         old: String, new: String, why: String
     )
         throws
@@ -252,7 +252,7 @@ import Testing
         }
     }
 
-    @Test func `what this process has published itself is told to be so, not to be for nobody`() throws {
+    @Test func `an own message is reported as own, not as for nobody`() throws {
         let decoder = PubSubMessageDecoder(hostID: "h")
         try message().withUnsafeBytes { payload in
             for _ in 0..<2 {
@@ -269,7 +269,7 @@ import Testing
         #"{"method": "emit", "event": "x", "data": [{"a": [1, "}\"]"]}], "binary": false, "namespace": "/", "#
         + #""room": "r", "skip_sid": null, "callback": null, "host_id": "h"}"#
 
-    @Test func `a JSON emit is located and written as when parsed whole`() throws {
+    @Test func `a JSON emit is located and written as by the parser`() throws {
         let decoder = PubSubMessageDecoder(hostID: "own")
         guard case .emit(let emit) = try decoder.decode(bytes: Array(Self.json.utf8)) else {
             return #expect(Bool(false))
@@ -317,7 +317,7 @@ import Testing
         }
     }
 
-    @Test func `what is wrong within the data of JSON is found when somebody wants it`() throws {
+    @Test func `an error in the data of JSON is found when the event is written`() throws {
         let payload = Array(Self.json.replacing("[1,", with: "[01,").utf8)
         let decoder = PubSubMessageDecoder(hostID: "own")
         try payload.withUnsafeBytes { bytes in
@@ -328,7 +328,7 @@ import Testing
         }
     }
 
-    @Test func `damaged JSON never traps and never says anything else than the parser`() throws {
+    @Test func `damaged JSON never traps and gives the same result as the parser`() throws {
         let decoders = Decoders()
         let original = Array(Self.json.utf8)
         for place in original.indices {

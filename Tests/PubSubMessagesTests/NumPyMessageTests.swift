@@ -5,7 +5,7 @@ import Testing
 
 @testable import PubSubMessages
 
-/// Messages of numpy 1.26.4 and 2.4.6 (Tests/Fixtures/make_pickle_numpy.py), with what Python's receivers make of them.
+/// Messages of numpy 1.26.4 and 2.4.6 (Tests/Fixtures/make_pickle_numpy.py), with the results of Python's receivers.
 @Suite(.bothWays) struct NumPyMessageTests {
     struct Record: Decodable {
         let id: String
@@ -26,7 +26,7 @@ import Testing
 
     let decoder = makeDecoder(hostID: "own")
 
-    @Test func `float64, str_ and bytes_ arrive as what Python makes of them, in data, keys, event and room`() throws {
+    @Test func `float64, str_ and bytes_ arrive as from Python, in data, keys, event and room`() throws {
         let records = try Self.records().filter { $0.refused == nil }
         #expect(records.count == 84)
         for record in records {
@@ -36,7 +36,7 @@ import Testing
                 continue
             }
             #expect(emit.rooms == .these([ByteString("r\u{f6}\u{f6}m")]), "\(record.id)")
-            // Browsers refuse Python's NaN; ours is null.
+            // Browsers refuse Python's NaN, so we write null.
             var expected = try #require(record.event).replacing("-Infinity,", with: "null,").replacing(
                 "[NaN", with: "[null"
             )
@@ -53,7 +53,7 @@ import Testing
         }
     }
 
-    @Test func `other scalars are refused as Python refuses them, and the sentence names item`() throws {
+    @Test func `other scalars are refused as in Python, and the error names item`() throws {
         let records = try Self.records().filter { $0.refused != nil }
         #expect(records.count == 52)
         for record in records {
@@ -63,13 +63,13 @@ import Testing
             let sentence = error.map { "\($0)" } ?? ""
             let isArray = record.id.hasPrefix("ndarray")
             #expect(sentence.contains(isArray ? "publish its .tolist()" : ".item()"), "\(record.id): \(sentence)")
-            // The same class in the same words: "Object of type int64 is not JSON serializable".
+            // Python's error has the same words: "Object of type int64 is not JSON serializable".
             let type = record.id.prefix { $0 != " " }
             #expect(sentence.contains("numpy.\(type == "key" ? "int64" : type)"), "\(record.id): \(sentence)")
         }
     }
 
-    @Test func `a scalar that numpy would not read is refused, not guessed`() throws {
+    @Test func `a scalar that numpy would not read is refused`() throws {
         func message(_ scalar: String) -> [UInt8] {
             Array(
                 "(dVmethod\nVemit\nsVevent\nVe\nsVroom\nVr\nsVnamespace\nV/\nsVdata\n\(scalar)s.".unicodeScalars.map {
@@ -108,7 +108,7 @@ import Testing
             VIn\np20\ntp21\nRp22\nVDeep\np23\ntp24\nRp25\n(Va\np26\ntp27\nRp28\na(dp29\ng14\nI1\nsas.
             """
         #expect(try decoder.event(text: pickle) == #"["e",["paid",3,"a",{"paid":1}]]"#)
-        // A class method isn't a class, and what it returns isn't known.
+        // A class method isn't a class, and its result is unknown.
         for other in ["VStatus": "Vstatus", "capp": "cpathlib"] {
             #expect(throws: PubSubMessageError.self) {
                 try decoder.event(text: pickle.replacing(other.key, with: other.value))

@@ -3,9 +3,9 @@ import Testing
 
 @testable import PubSubMessages
 
-/// The payloads, against what python-socketio's `PubSubManager` publishes.
+/// Compares the payloads with those that python-socketio's `PubSubManager` publishes.
 @Suite struct OutgoingMessageTests {
-    @Test func `everybody is no room, and several sids are a list`() {
+    @Test func `an emit for everybody has no room, and several sids are a list`() {
         let message = OutgoingMessage.emit(
             event: "e", rooms: [], namespace: "/", skipping: ["s", "t"], hostID: "h")
         #expect(

@@ -34,7 +34,9 @@ import Testing
         (#""room": []"#, "empty room list"), (#""room": {"a": 1}"#, "bad room"), (#""room": [["a"]]"#, "bad room"),
         (#""callback": 5"#, "bad callback"),
     ])
-    func `what makes python-socketio raise is refused with the sender's host id`(fields: String, cause: String) {
+    func `a message that makes python-socketio raise is refused with the sender's host id`(
+        fields: String, cause: String
+    ) {
         let error = #expect(throws: PubSubMessageError.self) { try emit(fields) }
         #expect(error?.causeName == cause)
         #expect(error?.hostID == "h")
@@ -50,7 +52,7 @@ import Testing
         #expect(try emit(fields)?.skip == sids)
     }
 
-    @Test func `the memory that a large message took is given back, and messages are read as before`() throws {
+    @Test func `the memory for a large message is freed, and messages are read as before`() throws {
         let large = emitText(data: "[" + Array(repeating: #""ü""#, count: 300_000).joined(separator: ",") + "]")
         let small = emitText(#""room": "a""#, data: #"{"a":[1,2.5,"x"]}"#)
         let event = try decoder.event(text: small)
@@ -113,7 +115,7 @@ import Testing
             (#"{"method": "disconnect", "namespace": "/"}"#, .noTarget),
             (#"{"method": "enter_room", "sid": "s", "room": 5, "namespace": "/"}"#, .noTarget),
         ] as [(String, PubSubMessage.IgnoreReason)])
-    func `what receivers pass over in silence is ignored with a reason`(
+    func `a message that receivers ignore silently is ignored with a reason`(
         text: String, reason: PubSubMessage.IgnoreReason
     ) throws {
         #expect(try ignoreReason(text) == reason)
@@ -131,13 +133,13 @@ import Testing
         (#"{"method": "emit", "data": 1, "namespace": "/"}"#, "event"),
         (#"{"method": "emit", "event": 1, "namespace": "/"}"#, "data"),
     ])
-    func `what is no message is refused with a cause`(text: String, cause: String) {
+    func `a payload that isn't a message is refused with a cause`(text: String, cause: String) {
         let error = #expect(throws: PubSubMessageError.self) { try decoder.decode(text: text) }
         #expect(error?.causeName == cause)
         #expect(error?.description.contains("\n") == false)
     }
 
-    @Test func `a broken pickle says where`() {
+    @Test func `the error for a broken pickle has the offset`() {
         let error = #expect(throws: PubSubMessageError.self) { try decoder.decode(bytes: [0x80, 4, 0x7D]) }
         #expect(error?.description.hasPrefix("pickle: byte 3") == true)
     }

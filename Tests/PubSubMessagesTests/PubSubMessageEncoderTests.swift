@@ -23,7 +23,7 @@ import Testing
         (#"{"event": "y", "data": [NaN]}"#, #"["y",[null]]"#),
         (#"{"event": "x", "data": {"_placeholder": true, "num": 0}}"#, #"["x",{"_placeholder":true,"num":0}]"#),
     ])
-    func `an HTTP emit comes back as the event it asks for`(body: String, event: String) throws {
+    func `an HTTP emit is decoded as the event in its body`(body: String, event: String) throws {
         let text = try published(body)
         #expect(try makeDecoder(hostID: "other").event(text: text) == event)
     }
@@ -46,7 +46,7 @@ import Testing
         (#"{"event": "x", "data": [[null]]}"#, #"["x",[[null]]]"#), (#"{"event": "x"}"#, #"["x"]"#),
         (#"{"event": "x", "data": 123456789012345678901234567890}"#, #"["x",123456789012345678901234567890]"#),
     ])
-    func `an HTTP emit says the same in each form to those who read that form`(body: String, event: String) throws {
+    func `an HTTP emit gives the same event in each format`(body: String, event: String) throws {
         let payload = Array(try published(body).utf8)
         let bare = PubSubMessageEncoder.emit(payload, as: .bareJSON)
         let old = makeDecoder(hostID: "other")
@@ -64,7 +64,7 @@ import Testing
             hostID: "h", dialect: dialect, room: .list([.text("r"), .none]), namespace: .text("/"), id: .integer(7))
     }
 
-    @Test func `an answer echoes the address and is JSON`() throws {
+    @Test func `an ack repeats the address and is JSON`() throws {
         let payload = try PubSubMessageEncoder.callback(
             to: address(.json5_15_1), arguments: Array(#"["ok", 1.50]"#.utf8))
         #expect(
@@ -72,7 +72,7 @@ import Testing
                 == #"{"method":"callback","host_id":"h","sid":["r",null],"namespace":"/","id":7,"args":["ok",1.5]}"#)
     }
 
-    @Test func `an answer with bytes goes only to who reads pickles`() throws {
+    @Test func `an ack with bytes is sent only to senders of pickles`() throws {
         let arguments = Array(
             #"["b", {"_placeholder": true, "num": 0}, {"k": [1.5, null, true, 12345678901234567890, -5000000000]}, []]"#
                 .utf8)
@@ -87,7 +87,7 @@ import Testing
         let error = #expect(throws: PubSubMessageError.self) {
             try PubSubMessageEncoder.callback(to: address(.json5_15_1), arguments: arguments, attachments: [[1]])
         }
-        #expect(error?.causeName == "binary answer")
+        #expect(error?.causeName == "binary ack")
         #expect(throws: PubSubMessageError.self) {
             try PubSubMessageEncoder.callback(
                 to: address(.pickle), arguments: Array(#"[{"_placeholder": true, "num": 1}]"#.utf8), attachments: [[1]])
@@ -99,34 +99,34 @@ import Testing
         }
     }
 
-    /// Captures hold the emit (`…/m0`), what the raw client answered, and the callback messages that the server published
-    /// (`…/m1` and so on): one for each client that answered, in the order of their answers.
-    @Test func `answers are the messages that real servers published`() throws {
+    /// Captures hold the emit (`…/m0`), the raw client's ack, and the callback messages that the server published
+    /// (`…/m1` and so on): one for each ack, in the order of the acks.
+    @Test func `acks equal the messages that real servers published`() throws {
         let records = try WireFixture.load().records
         let published = Dictionary(grouping: records.filter { !$0.id.hasSuffix("/m0") }) { Self.run($0.id) }
         let decoder = makeDecoder(hostID: "own")
         var checked = 0
         for record in records where record.id.hasSuffix("/m0") {
-            let answers = published[Self.run(record.id)]?.compactMap(\.payload) ?? []
-            guard let ack = record.clientAck, let payload = record.payload, !answers.isEmpty,
+            let acks = published[Self.run(record.id)]?.compactMap(\.payload) ?? []
+            guard let clientAck = record.clientAck, let payload = record.payload, !acks.isEmpty,
                 case .emit(let emit) = try decoder.decode(bytes: payload), let address = emit.callback
             else { continue }
-            let isBinary = ack == "BINARY"
+            let isBinary = clientAck == "BINARY"
             let ours = try PubSubMessageEncoder.callback(
-                to: address, arguments: Array((isBinary ? #"["b",{"_placeholder":true,"num":0}]"# : ack).utf8),
+                to: address, arguments: Array((isBinary ? #"["b",{"_placeholder":true,"num":0}]"# : clientAck).utf8),
                 attachments: isBinary ? [Array("ACKBIN".utf8)] : [])
             let ourBody = try canonical(ours)
-            #expect(answers.contains { (try? canonical($0)) == ourBody }, "\(record.id)")
+            #expect(acks.contains { (try? canonical($0)) == ourBody }, "\(record.id)")
             checked += 1
         }
-        print("wire.jsonl: \(checked) answers checked")
+        print("wire.jsonl: \(checked) acks checked")
         #expect(!WireFixture.isOurs || checked > 0)
     }
 
-    /// What the messages of one capture have in common: the id without its last part.
+    /// The part of the id that the messages of one capture share: all but the last.
     private static func run(_ id: String) -> Substring { id[..<(id.lastIndex(of: "/") ?? id.endIndex)] }
 
-    @Test func `the pickled answer is what Python reads`() throws {
+    @Test func `Python reads a pickled ack`() throws {
         guard FileManager.default.isExecutableFile(atPath: "/usr/bin/python3") else { return }
         let payload = try PubSubMessageEncoder.callback(
             to: address(.pickle),

@@ -5,7 +5,7 @@ import Testing
 
 @testable import PubSubMessages
 
-/// Compares one outcome with its capture. Where the reference itself went wrong, asserts what the sender intended.
+/// Compares one outcome with its capture. If the reference itself failed, asserts the sender's intention.
 struct ReplayVerdict {
     let record: WireRecord
     let outcome: ReplayOutcome
@@ -17,7 +17,7 @@ struct ReplayVerdict {
         self.reference = reference
     }
 
-    /// Checks the record and says how; a mismatch is a test failure.
+    /// Checks the record and returns the kind of check; a mismatch is a test failure.
     func check() -> String {
         if let verdict = checkEffect() { return verdict }
         if outcome.packets == record.packets { return checkEquals() }
@@ -46,7 +46,7 @@ struct ReplayVerdict {
         return outcome.ignored == nil ? "checked: routed, nobody here gets it" : "checked: ignored, as by the reference"
     }
 
-    /// enter_room, leave_room and close_room: who is in the room afterwards.
+    /// Checks the members of the room after enter_room, leave_room or close_room.
     private func checkEffect() -> String? {
         guard let effect = record.effect, let room = (effect["room"] as? String).map({ ByteString($0) }),
             let name = (effect["namespace"] as? String).map({ ByteString($0) })
@@ -59,7 +59,7 @@ struct ReplayVerdict {
         return "checked: the same clients are in the room afterwards"
     }
 
-    /// What the same call, or the same payload, does at another release.
+    /// The effect of the same call, or the same payload, at another release.
     private func checkNewerReceiver() -> String? {
         let isText = record.payload?.first == UInt8(ascii: "{")
         if isText, outcome.emit?.dialect == .json5_14_0,
@@ -76,7 +76,7 @@ struct ReplayVerdict {
         return nil
     }
 
-    /// In a part of a corpus the releases that deliver a message may be missing.
+    /// A part of a corpus may lack the releases that deliver a message.
     private func checkAlone() -> String? {
         guard !WireFixture.isOurs, record.packets.isEmpty,
             reference.records(like: record).allSatisfy(\.packets.isEmpty)
@@ -84,7 +84,7 @@ struct ReplayVerdict {
         return "set aside: no release of this corpus delivered it"
     }
 
-    /// What no release delivers though it is clear what was meant.
+    /// A message that no release delivers, although its meaning is clear.
     private func checkRepaired() -> String? {
         let problem = record.problem ?? ""
         if let verdict = checkMistakes() { return verdict }
@@ -97,7 +97,7 @@ struct ReplayVerdict {
         {
             return "checked: Python 2 text in UTF-8, undecodable for the reference"
         }
-        // Hand-made calls of a class or function, in the place of data: whoever doesn't call can't know the result.
+        // Hand-made calls of a class or function in place of data: their result is unknown without the call.
         if record.kind == "raw.pickle_hostile" || record.kind == "raw.pickle_opcode",
             case .unserializable(let error) = outcome.error?.cause, !error.typeName.isEmpty
         {
@@ -109,7 +109,7 @@ struct ReplayVerdict {
         return nil
     }
 
-    /// A message with a known mistake, which no receiver delivers: it goes where it was meant to go, and its mistake is noted.
+    /// A message with a known mistake, which no receiver delivers: it is delivered as intended, and its mistake is noted.
     private func checkMistakes() -> String? {
         guard record.packets.isEmpty, !outcome.mistakes.isEmpty, let emit = outcome.emit,
             outcome.error == nil
@@ -119,12 +119,12 @@ struct ReplayVerdict {
         return "checked: delivered, with a mistake noted: \(mistakes)"
     }
 
-    /// Whether real packets are ours, which have null for NaN and infinities.
+    /// True if real packets equal ours, which have null for NaN and infinities.
     private func isSame(_ packets: [WireRecord.Frame]) -> Bool {
         outcome.packets == packets || outcome.packets == packets.map(Self.withoutNonFinite)
     }
 
-    /// Bare NaN and infinities as null, outside of strings.
+    /// The text with null for NaN and infinities outside of strings.
     private static func withoutNonFinite(_ frame: WireRecord.Frame) -> WireRecord.Frame {
         guard case .text(let text) = frame, text.contains("NaN") || text.contains("Infinity") else { return frame }
         return .text(

@@ -2,11 +2,11 @@ import Bytes
 
 @testable import PubSubMessages
 
-/// The two clients of the captures and their rooms: just enough of a server to say who gets a message.
+/// The two clients of the captures and their rooms: just enough of a server to find the receivers of a message.
 struct RoomModel {
     struct Member {
         var sids: [ByteString: ByteString]
-        /// Rooms by namespace; every namespace that the client has opened is a key.
+        /// The rooms by namespace; each namespace that the client has opened is a key.
         var rooms: [ByteString: Set<ByteString>]
 
         init(sids: [String: String], extraRoom: ByteString) {

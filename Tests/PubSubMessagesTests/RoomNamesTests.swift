@@ -4,7 +4,7 @@ import Testing
 @testable import PubSubMessages
 
 @Suite struct RoomNamesTests {
-    @Test func `names are told apart however many there are`() {
+    @Test func `any number of names are distinguished`() {
         let names = RoomNames()
         for _ in 0..<2 {
             for number in 0..<20_000 {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import PubSubMessages
 
-/// Hand-made senders' known mistakes: what was clearly meant is done, and said.
+/// Known mistakes of hand-made senders, whose clear intention is carried out and noted.
 @Suite(.bothWays) struct SenderMistakeTests {
     let decoder = makeDecoder(hostID: "own")
 
@@ -28,7 +28,7 @@ import Testing
         return emit
     }
 
-    @Test func `a message as python-socketio writes it is no mistake`() throws {
+    @Test func `a message of python-socketio has no mistakes`() throws {
         _ = try emit(message())
         #expect(decoder.mistakes.isEmpty)
         _ = try emit(message(("skip_sid", #""s""#), ("binary", "false")))
@@ -47,13 +47,13 @@ import Testing
     ) throws {
         #expect(try emit(message(("namespace", namespace))).namespace == expected)
         #expect(decoder.mistakes.all == [mistake])
-        // The next message is judged by itself.
+        // A mistake isn't carried over to the next message.
         #expect(try emit(message()).namespace == "/")
         #expect(decoder.mistakes.isEmpty)
     }
 
     @Test(arguments: ["5", "true", #"["/"]"#, #"{"a": 1}"#])
-    func `a namespace that is no text reaches nobody`(namespace: String) throws {
+    func `a namespace that isn't text reaches nobody`(namespace: String) throws {
         guard case .ignored(.noNamespace) = try decoder.decode(text: message(("namespace", namespace))) else {
             Issue.record("not ignored")
             return
@@ -65,13 +65,14 @@ import Testing
             ("[]", [], .skipSIDEmpty), ("true", [], .skipSIDNotText), ("5", [], .skipSIDNotText),
             (#"{"a": 1}"#, [], .skipSIDNotText), (#"["s", 5]"#, ["s"], .skipSIDNotText),
         ] as [(String, [ByteString], SenderMistake)])
-    func `who is skipped is read as far as it says`(skip: String, expected: [ByteString], mistake: SenderMistake) throws
+    func `the readable sids of skip_sid are skipped`(skip: String, expected: [ByteString], mistake: SenderMistake)
+        throws
     {
         #expect(try emit(message(("skip_sid", skip))).skip == expected)
         #expect(decoder.mistakes.all == [mistake])
     }
 
-    @Test func `a tuple of sids is a list of them`() throws {
+    @Test func `a tuple of sids is read as a list`() throws {
         let value: PickleValue = [
             "method": "emit", "event": "x", "data": 1, "namespace": "/", "room": .null,
             "skip_sid": .tuple(["a", "b"]), "callback": .null, "host_id": "h",
@@ -83,7 +84,7 @@ import Testing
         #expect(emit.skip == ["a", "b"] && decoder.mistakes.all == [.skipSIDTuple])
     }
 
-    @Test func `without a method an event with data is an emit`() throws {
+    @Test func `a message with event and data but no method is an emit`() throws {
         _ = try emit(message(("method", "")))
         #expect(decoder.mistakes.all == [.methodMissing])
         #expect(try decoder.event(text: message(("method", ""))) == #"["x",{"v":1}]"#)
@@ -93,7 +94,7 @@ import Testing
                 continue
             }
         }
-        // Our own messages stay our own.
+        // An own message without a method is still an own message.
         guard case .ignored(.ownMessage) = try decoder.decode(text: message(("method", ""), ("host_id", #""own""#)))
         else {
             Issue.record("own message handled")
@@ -101,7 +102,7 @@ import Testing
         }
     }
 
-    @Test func `data that should hold attachments and doesn't is taken as it is`() throws {
+    @Test func `binary data without a list of attachments is delivered as it is`() throws {
         #expect(try decoder.event(text: message(("binary", "true"), ("data", #""text""#))) == #"["x","text"]"#)
         #expect(decoder.mistakes.all == [.binaryWithoutList])
     }
@@ -119,7 +120,7 @@ import Testing
         }
     }
 
-    @Test func `each mistake says what to publish instead`() {
+    @Test func `the text of each mistake names the right thing to publish`() {
         for mistake in SenderMistake.allCases {
             #expect(mistake.advice.contains("publish") || mistake == .skipSIDTuple)
         }
@@ -132,20 +133,20 @@ import Testing
         (#"{"method":"emit","name":"x","data":1}"#, "event", "with name,"),
         (#"{"method":"emit","event":"x","room":null}"#, "data", "the key data"),
     ])
-    func `a sender that names a key otherwise is told both names`(text: String, missing: String, other: String) {
+    func `the error for a misspelt key has both names`(text: String, missing: String, other: String) {
         let error = #expect(throws: PubSubMessageError.self) { try decoder.decode(text: text) }
         let sentence = error.map { "\($0)" } ?? ""
         #expect(sentence.contains("without the key \(missing)") && sentence.contains(other), "\(sentence)")
     }
 
-    @Test func `a pickle that names a key otherwise is told both names`() {
+    @Test func `the error for a misspelt key in a pickle has both names`() {
         let payload = "(dVmethod\nVemit\nsVevent\nVx\nsVmessage\nI1\ns."
         let error = #expect(throws: PubSubMessageError.self) { try decoder.decode(text: payload) }
         #expect(error.map { "\($0)" }?.contains("with message,") == true)
     }
 
     @Test(arguments: ["5", "5.5", "true", #"["a", 5]"#, "[5]"])
-    func `a room that is a number is a mistake of its sender`(room: String) throws {
+    func `a number as room is a mistake`(room: String) throws {
         let rooms = try emit(message(("room", room))).rooms
         #expect(rooms == .these(room.contains("a") ? ["a"] : []))
         #expect(decoder.mistakes.all == [.roomNotText])
@@ -161,7 +162,7 @@ import Testing
         #expect(decoder.mistakes.isEmpty)
     }
 
-    @Test func `a sender that names the room to is told that everybody gets it`() throws {
+    @Test func `the key to in place of room is a mistake, and everybody gets the event`() throws {
         #expect(try emit(message(("room", ""), ("to", #""r""#))).rooms == .everyone)
         #expect(decoder.mistakes.all == [.toForRoom])
         #expect(try emit(message(("room", #""r""#), ("to", #""r""#))).rooms == .these(["r"]))
@@ -170,7 +171,7 @@ import Testing
         #expect(decoder.mistakes.isEmpty)
     }
 
-    @Test func `more than ten attachments are a mistake of their sender with their number`() throws {
+    @Test func `more than ten attachments are a mistake, and their number is known`() throws {
         for (count, mistakes) in [(0, []), (1, []), (10, []), (11, [.manyAttachments])] as [(Int, [SenderMistake])] {
             let bytes = String(repeating: "C\u{1}x", count: count)
             let head =
@@ -186,7 +187,7 @@ import Testing
         }
     }
 
-    @Test func `a host id beyond 128 bytes counts as none, by whatever way it is read`() throws {
+    @Test func `a host id beyond 128 bytes counts as none with and without the fast lane`() throws {
         for (count, isKnown) in [(1, true), (128, true), (129, false), (5000, false)] {
             let host = String(repeating: "h", count: count)
             for room in [#""r""#, "null", #"["r"]"#] {

@@ -9,7 +9,7 @@ extension PubSubMessageDecoder {
     /// Decodes a payload given as text.
     func decode(text: String) throws(PubSubMessageError) -> PubSubMessage { try decode(bytes: Array(text.utf8)) }
 
-    /// Decodes a payload and, if it is an emit, its event; the array only has to live that long.
+    /// Decodes a payload and, if it is an emit, its event, while the array is alive.
     func decode(bytes: [UInt8]) throws(PubSubMessageError) -> PubSubMessage {
         try bytes.withUnsafeBytes { buffer in Result { () throws(PubSubMessageError) in try decode(buffer) } }.get()
     }
@@ -28,7 +28,7 @@ extension PubSubMessageDecoder {
         }.get()
     }
 
-    /// What a message is: its route and event, or its error.
+    /// The result for a message: its route and event, or its error.
     func outcome(_ payload: UnsafeRawBufferPointer) -> Outcome {
         var outcome = Outcome()
         do throws(PubSubMessageError) {
@@ -55,7 +55,7 @@ extension PubSubMessageDecoder {
     func event(text: String) throws(PubSubMessageError) -> String { try event(Array(text.utf8)) }
 }
 
-/// What a decoder makes of a message.
+/// A decoder's result for a message.
 struct Outcome: Equatable {
     var route: [ByteString] = []
     var rooms = PubSubMessage.Rooms.everyone
@@ -76,7 +76,7 @@ func emitText(_ fields: String = "", host: String = "h", data: String = "1") -> 
         """
 }
 
-/// A whole message in one spelling, whatever its form: JSON with tuples as arrays and bytes as attachments.
+/// A whole message of any format in one spelling: JSON with tuples as arrays and bytes as attachments.
 func canonical(_ payload: [UInt8]) throws -> EventBody {
     try payload.withUnsafeBytes { bytes in
         var writer = JSONWriter()

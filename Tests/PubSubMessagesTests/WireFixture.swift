@@ -5,7 +5,7 @@ import Testing
 struct WireFixture {
     let records: [WireRecord]
 
-    /// Whether these are the captures of this repository: how many of a kind there are is known of no others.
+    /// True if these are the captures of this repository, whose counts are known.
     static let isOurs = (ProcessInfo.processInfo.environment["WS_EMIT_FIXTURES"] ?? "").isEmpty
 
     static func load() throws -> WireFixture {
@@ -39,7 +39,7 @@ struct WireFixture {
     }
 }
 
-/// One captured message and what real receivers made of it.
+/// One captured message and the results of real receivers.
 struct WireRecord {
     enum Frame: Equatable, CustomStringConvertible {
         case text(String)
@@ -64,12 +64,12 @@ struct WireRecord {
     let call: String
     let release: String?
     let isHandMade: Bool
-    /// The captured bytes, nil when the emitter published nothing.
+    /// The captured bytes; nil if the emitter published nothing.
     let payload: [UInt8]?
     let decoded: Any?
     let isEngineIO3: Bool
     let packets: [Frame]
-    /// Whether the library client got an event.
+    /// True if the library client got an event.
     let isDelivered: Bool
     let problem: String?
     let receivers: [Receiver]
@@ -116,7 +116,7 @@ struct WireRecord {
     /// Frames in the form of Engine.IO 4: v3 puts 0x04 before an attachment and no comma after a bare namespace.
     private static func frames(_ value: Any?, isEngineIO3: Bool) throws -> [Frame] {
         guard let list = value as? [Any] else { return [] }
-        // Engine.IO 3 says that the transport closes, which is no packet of Socket.IO.
+        // Engine.IO 3 sends a close packet, which Socket.IO doesn't have.
         return try list.filter { !isEngineIO3 || $0 as? String != "1" }.map { item in
             if let text = item as? String {
                 return .text(isEngineIO3 && text.hasPrefix("41/") && !text.hasSuffix(",") ? text + "," : text)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import PubSubMessages
 
-/// What our decoder and a packet writer of a few lines make of one payload.
+/// The result of our decoder and a small packet writer for one payload.
 struct ReplayOutcome {
     var packets: [WireRecord.Frame] = []
     var reachesLibraryClient = false
@@ -40,7 +40,7 @@ struct ReplayOutcome {
         }
     }
 
-    /// Header and frames; the ack id is the receiver's own count, so it is taken from the capture.
+    /// The header and frames. The ack id is from the capture, since each receiver counts its own.
     private static func packets(
         _ body: EventBody, emit: PubSubMessage.Emit, record: WireRecord
     ) -> [WireRecord.Frame] {

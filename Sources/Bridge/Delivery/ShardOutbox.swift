@@ -7,21 +7,21 @@ import PubSubMessages
 /// Each of the other loops gets one task per read; the shard on this loop carries out its commands at once. Consecutive events
 /// for the same rooms are joined into one packet.
 final class ShardOutbox {
-    // Unchecked: touched for each message, by methods of this class that don't call back while they do.
-    @exclusivity(unchecked) private var shards: [NIOLoopBound<Shard>] = []
-    @exclusivity(unchecked) private var localShard: Shard?
+    private var shards: [NIOLoopBound<Shard>] = []
+    private var localShard: Shard?
     /// The index of `localShard`; -1 without one.
-    @exclusivity(unchecked) private var localLoop = -1
+    private var localLoop = -1
+    // Exclusivity is unchecked for `batches` and `pendingPacket` as in `PubSubMessageDecoder`.
     /// Commands for the other loops.
     @exclusivity(unchecked) private var batches: [[ShardCommand]]
-    @exclusivity(unchecked) private var scratch = JSONWriter(capacity: 256)
+    private var scratch = JSONWriter(capacity: 256)
     /// Consecutive events of one read for the same rooms, joined so that each client gets one write. Nil while nothing waits.
     @exclusivity(unchecked) private var pendingPacket: PacketBuilder?
-    @exclusivity(unchecked) private var pendingNamespace: ByteString = ""
-    @exclusivity(unchecked) private var pendingRooms = PubSubMessage.Rooms.everyone
-    @exclusivity(unchecked) private var pendingIsLocal = false
+    private var pendingNamespace: ByteString = ""
+    private var pendingRooms = PubSubMessage.Rooms.everyone
+    private var pendingIsLocal = false
     /// The other loops that get it.
-    @exclusivity(unchecked) private var pendingOthers: [Int] = []
+    private var pendingOthers: [Int] = []
     private let joinLimitBytes: Int
 
     init(loopCount: Int, joinLimitBytes: Int) {
@@ -30,16 +30,16 @@ final class ShardOutbox {
     }
 
     func start(shards: [NIOLoopBound<Shard>], local: (shard: Shard, loop: Int)?) {
-        unsafe self.shards = shards
+        self.shards = shards
         guard let local else { return }
-        unsafe localShard = local.shard
-        unsafe localLoop = local.loop
+        localShard = local.shard
+        localLoop = local.loop
     }
 
     func append(_ command: ShardCommand, loop: Int) {
         flushPending()
-        if unsafe loop == localLoop {
-            unsafe localShard?.perform(command)
+        if loop == localLoop {
+            localShard?.perform(command)
         } else {
             unsafe batches[loop].append(command)
         }
@@ -52,7 +52,7 @@ final class ShardOutbox {
     /// True if an emit can join the pending packet.
     func canJoin(_ emit: PubSubMessage.Emit) -> Bool {
         guard let byteCount = unsafe pendingPacket?.byteCount, byteCount < joinLimitBytes else { return false }
-        return unsafe emit.callback == nil && emit.skip.isEmpty && emit.rooms == pendingRooms
+        return emit.callback == nil && emit.skip.isEmpty && emit.rooms == pendingRooms
             && emit.namespace == pendingNamespace
     }
 
@@ -67,11 +67,11 @@ final class ShardOutbox {
     func deliver(_ event: EncodedEvent, of emit: PubSubMessage.Emit, isLocal: Bool, others: [Int]) {
         flushPending()
         if emit.callback == nil, emit.skip.isEmpty {
-            unsafe pendingNamespace = emit.namespace
-            unsafe pendingRooms = emit.rooms
-            unsafe pendingIsLocal = isLocal
-            unsafe pendingOthers = others
-            unsafe pendingPacket = unsafe PacketBuilder(event, namespace: emit.namespace, scratch: &scratch)
+            pendingNamespace = emit.namespace
+            pendingRooms = emit.rooms
+            pendingIsLocal = isLocal
+            pendingOthers = others
+            unsafe pendingPacket = PacketBuilder(event, namespace: emit.namespace, scratch: &scratch)
             return
         }
         let content: Delivery.Content =
@@ -87,7 +87,7 @@ final class ShardOutbox {
 
     /// A packet of one event.
     func packet(of event: EncodedEvent, namespace: ByteString) -> EncodedPacket {
-        unsafe PacketBuilder(event, namespace: namespace, scratch: &scratch).build()
+        PacketBuilder(event, namespace: namespace, scratch: &scratch).build()
     }
 
     /// Hands everything collected to the loops, at the end of a read.
@@ -96,10 +96,10 @@ final class ShardOutbox {
         for loop in unsafe batches.indices where unsafe !batches[loop].isEmpty {
             let commands = unsafe batches[loop]
             unsafe batches[loop].removeAll(keepingCapacity: true)
-            let shard = unsafe shards[loop]
+            let shard = shards[loop]
             shard.eventLoop.execute { shard.value.perform(commands) }
         }
-        unsafe localShard?.flush()
+        localShard?.flush()
     }
 
     /// Hands the pending packet to its loops.
@@ -107,13 +107,13 @@ final class ShardOutbox {
     /// - Parameter isLast: nothing follows in this read.
     private func flushPending(isLast: Bool = false) {
         guard let packet = unsafe pendingPacket.take() else { return }
-        let delivery = unsafe Delivery(
+        let delivery = Delivery(
             namespace: pendingNamespace, rooms: pendingRooms, skip: [], content: .packet(packet.build()))
-        unsafe deliver(delivery, isLocal: pendingIsLocal, others: pendingOthers, isLast: isLast)
+        deliver(delivery, isLocal: pendingIsLocal, others: pendingOthers, isLast: isLast)
     }
 
     private func deliver(_ delivery: Delivery, isLocal: Bool, others: [Int], isLast: Bool = false) {
         for loop in others { unsafe batches[loop].append(.deliver(delivery)) }
-        if isLocal { unsafe localShard?.deliver(delivery, isLast: isLast) }
+        if isLocal { localShard?.deliver(delivery, isLast: isLast) }
     }
 }

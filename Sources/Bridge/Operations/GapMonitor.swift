@@ -9,8 +9,7 @@ final class GapMonitor {
     /// Sends the pending announcement; set by the router.
     var announce: () -> Void = {}
     /// Pages have not been told of the last gap yet.
-    // Unchecked: read for each message, and nothing is called back meanwhile.
-    @exclusivity(unchecked) private(set) var announcementIsPending = false
+    private(set) var announcementIsPending = false
     /// The last gap waits for its explanation.
     private var isUnexplained = false
     private var timer: Scheduled<Void>?
@@ -39,7 +38,7 @@ final class GapMonitor {
         }
         if isOver {
             isUnexplained = true
-            unsafe announcementIsPending = true
+            announcementIsPending = true
             let bound = NIOLoopBound(self, eventLoop: eventLoop)
             timer = eventLoop.scheduleTask(in: BridgeLimits.gapExplanationTimeout) { bound.value.explained(nil) }
         }
@@ -77,13 +76,13 @@ final class GapMonitor {
                 "from": "\(WallClock.text(gap.from))", "to": "\(WallClock.text(to))", "cause": "\(gap.cause.rawValue)",
                 "detail": "\(gap.detail)",
             ])
-        if unsafe announcementIsPending { announce() }
+        if announcementIsPending { announce() }
     }
 
     /// The event that tells pages of the last gap; nil when they have been told.
     func takeAnnouncement() -> EventBody? {
-        guard unsafe announcementIsPending else { return nil }
-        unsafe announcementIsPending = false
+        guard announcementIsPending else { return nil }
+        announcementIsPending = false
         guard let gap = gaps.closed.last, let to = gap.to else { return nil }
         return EventBody(
             json: Array(#"["ws-emit:gap",{"from":\#(gap.from),"to":\#(to),"cause":"\#(gap.cause.rawValue)"}]"#.utf8))

@@ -32,7 +32,7 @@ extension Shard {
         var lookup = RoomLookup()
         lookup.namespaces = Array(registry.namespaces.names.prefix(BridgeLimits.reportedRooms))
         let namespace = registry.namespaces[name]
-        lookup.sockets = unsafe namespace?.sockets.count ?? 0
+        lookup.sockets = namespace?.sockets.count ?? 0
         for room in rooms.prefix(BridgeLimits.reportedRooms) {
             let members = namespace.map { Self.members(of: room, in: $0) } ?? 0
             lookup.members[room] = members
@@ -50,6 +50,6 @@ extension Shard {
     }
 
     private static func members(of room: ByteString, in namespace: Namespace) -> Int {
-        unsafe (namespace.rooms[room]?.members.count ?? 0) + (namespace.sockets[room] == nil ? 0 : 1)
+        (namespace.rooms[room]?.members.count ?? 0) + (namespace.sockets[room] == nil ? 0 : 1)
     }
 }

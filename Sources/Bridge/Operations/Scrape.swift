@@ -83,8 +83,8 @@ extension Shard {
     var numbers: Scrape.Loop {
         var numbers = Scrape.Loop(counters: counters, sessions: sessions.count, connections: connections.openCount)
         for namespace in registry.namespaces.values {
-            unsafe numbers.sockets += namespace.sockets.count
-            unsafe numbers.rooms += namespace.rooms.count
+            numbers.sockets += namespace.sockets.count
+            numbers.rooms += namespace.rooms.count
         }
         return numbers
     }

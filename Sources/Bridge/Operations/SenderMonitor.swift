@@ -5,7 +5,7 @@ import PubSubMessages
 
 /// Accounts for each message by its sender, and logs what operators should know about senders.
 final class SenderMonitor {
-    // Unchecked: touched for each message, and nothing is called back meanwhile.
+    // Exclusivity is unchecked as in `PubSubMessageDecoder`.
     @exclusivity(unchecked) private var table: SenderTable
     private var refusals: MessageRefusalLog
     private let logger: Logger

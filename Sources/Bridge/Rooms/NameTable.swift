@@ -11,23 +11,22 @@ import Bytes
         var value: Value
     }
 
-    // Unchecked: touched for each message, and nothing is called back meanwhile.
     /// 0 marks an empty slot. There are `capacity` hashes, a power of two, and as many entries.
-    @exclusivity(unchecked) private var hashes: UnsafeMutablePointer<UInt64>
+    private var hashes: UnsafeMutablePointer<UInt64>
     /// Initialized where the hash isn't 0.
-    @exclusivity(unchecked) private var entries: UnsafeMutablePointer<Entry>
-    @exclusivity(unchecked) private var capacity: Int
-    @exclusivity(unchecked) private(set) var count = 0
+    private var entries: UnsafeMutablePointer<Entry>
+    private var capacity: Int
+    private(set) var count = 0
     private let seed: KeyedHash
 
     init() {
-        unsafe capacity = 4
+        capacity = 4
         unsafe (hashes, entries) = unsafe Self.allocate(capacity)
         seed = .ofThisProcess
     }
 
     deinit {
-        for index in unsafe 0..<capacity where unsafe hashes[index] != 0 {
+        for index in 0..<capacity where unsafe hashes[index] != 0 {
             unsafe (entries + index).deinitialize(count: 1)
         }
         unsafe hashes.deallocate()
@@ -40,11 +39,11 @@ import Bytes
         return unsafe (hashes, .allocate(capacity: capacity))
     }
 
-    var isEmpty: Bool { unsafe count == 0 }
+    var isEmpty: Bool { count == 0 }
     var names: [ByteString] { occupied.map { unsafe entries[$0].name } }
     var values: [Value] { occupied.map { unsafe entries[$0].value } }
 
-    private var occupied: [Int] { unsafe (0..<capacity).filter { unsafe hashes[$0] != 0 } }
+    private var occupied: [Int] { (0..<capacity).filter { unsafe hashes[$0] != 0 } }
 
     func contains(_ name: UnsafeRawBufferPointer) -> Bool { unsafe find(name) != nil }
 
@@ -62,7 +61,7 @@ import Bytes
     /// The slot of a name.
     private func find(_ name: UnsafeRawBufferPointer) -> Int? {
         let hash = unsafe seed.hash(of: name)
-        let mask = unsafe capacity &- 1
+        let mask = capacity &- 1
         var index = Int(truncatingIfNeeded: hash) & mask
         while unsafe hashes[index] != 0 {
             if unsafe hashes[index] == hash, unsafe entries[index].name.hasBytes(name) { return index }
@@ -76,16 +75,16 @@ import Bytes
             unsafe entries[index].value = value
             return
         }
-        if unsafe (count + 1) * 4 > capacity * 3 { grow() }
+        if (count + 1) * 4 > capacity * 3 { grow() }
         let hash = unsafe name.withUnsafeBytes { unsafe seed.hash(of: $0) }
         let index = freeIndex(for: hash)
         unsafe hashes[index] = hash
         unsafe (entries + index).initialize(to: Entry(name: name, value: value))
-        unsafe count += 1
+        count += 1
     }
 
     private func freeIndex(for hash: UInt64) -> Int {
-        let mask = unsafe capacity - 1
+        let mask = capacity - 1
         var index = Int(truncatingIfNeeded: hash) & mask
         while unsafe hashes[index] != 0 { index = (index + 1) & mask }
         return index
@@ -93,7 +92,7 @@ import Bytes
 
     private func grow() {
         let (oldHashes, oldEntries, oldCapacity) = unsafe (hashes, entries, capacity)
-        unsafe capacity = oldCapacity * 2
+        capacity = oldCapacity * 2
         unsafe (hashes, entries) = unsafe Self.allocate(capacity)
         for old in 0..<oldCapacity where unsafe oldHashes[old] != 0 {
             let index = unsafe freeIndex(for: oldHashes[old])
@@ -110,9 +109,9 @@ import Bytes
     @discardableResult
     func removeValue(for name: ByteString) -> Bool {
         guard var hole = unsafe name.withUnsafeBytes({ unsafe find($0) }) else { return false }
-        unsafe count -= 1
+        count -= 1
         unsafe (entries + hole).deinitialize(count: 1)
-        let mask = unsafe capacity - 1
+        let mask = capacity - 1
         var index = hole
         while true {
             index = (index + 1) & mask

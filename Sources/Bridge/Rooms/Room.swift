@@ -15,35 +15,34 @@ final class Room {
     }
 
     let name: ByteString
-    // Unchecked: read for each delivery, and no delivery keeps an access open across a call.
-    @exclusivity(unchecked) private(set) var members: ContiguousArray<Member> = []
+    private(set) var members: ContiguousArray<Member> = []
 
     init(name: ByteString) { self.name = name }
 
     func append(_ socket: Socket) {
-        unsafe socket.memberships.append(.init(room: self, index: members.count))
-        unsafe members.append(Member(socket: socket, session: socket.session, slot: socket.memberships.count - 1))
+        socket.memberships.append(.init(room: self, index: members.count))
+        members.append(Member(socket: socket, session: socket.session, slot: socket.memberships.count - 1))
     }
 
     /// Removes the socket with the membership at `slot`.
     func remove(_ socket: Socket, slot: Int) {
         let index = socket.memberships[slot].index
-        unsafe members.swapRemove(at: index)
-        if unsafe index < members.count {
-            let moved = unsafe members[index]
+        members.swapRemove(at: index)
+        if index < members.count {
+            let moved = members[index]
             moved.socket.memberships[moved.slot].index = index
         }
         socket.memberships.swapRemove(at: slot)
         if slot < socket.memberships.count {
             let moved = socket.memberships[slot]
-            unsafe moved.room.members[moved.index].slot = slot
+            moved.room.members[moved.index].slot = slot
         }
     }
 
     /// The slot of this room in the socket's list; nil if the socket is no member. Searches the shorter of both lists.
     func slot(of socket: Socket) -> Int? {
-        if unsafe members.count < socket.memberships.count {
-            return unsafe members.first { $0.socket === socket }?.slot
+        if members.count < socket.memberships.count {
+            return members.first { $0.socket === socket }?.slot
         }
         return socket.memberships.firstIndex { $0.room === self }
     }

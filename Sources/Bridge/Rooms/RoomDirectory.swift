@@ -6,25 +6,24 @@ import PubSubMessages
 /// The rooms of that loop are looked up directly; the other loops report theirs (``RoomInterest``).
 final class RoomDirectory {
     let loopCount: Int
-    // Unchecked: read for each message, and nothing is called back meanwhile.
     /// The index of the shard on this loop; -1 without one.
-    @exclusivity(unchecked) private(set) var localLoop = -1
-    @exclusivity(unchecked) private var localRooms: RoomRegistry?
-    @exclusivity(unchecked) private var interest: RoomInterest
+    private(set) var localLoop = -1
+    private var localRooms: RoomRegistry?
+    private var interest: RoomInterest
 
     init(loopCount: Int) {
         self.loopCount = loopCount
-        unsafe interest = RoomInterest(loopCount: loopCount)
+        interest = RoomInterest(loopCount: loopCount)
     }
 
     func setLocal(_ rooms: RoomRegistry, loop: Int) {
-        unsafe localRooms = rooms
-        unsafe localLoop = loop
+        localRooms = rooms
+        localLoop = loop
     }
 
     /// Adds reported or expected members of a room on another loop; `amount` may be negative.
     func add(_ amount: Int, namespace: ByteString, room: ByteString?, loop: Int) {
-        if unsafe loop != localLoop { unsafe interest.add(amount, namespace: namespace, room: room, loop: loop) }
+        if loop != localLoop { interest.add(amount, namespace: namespace, room: room, loop: loop) }
     }
 
     /// True if an emit for a room may reach anybody, and also for an unknown namespace: `route` then counts it under another
@@ -32,7 +31,7 @@ final class RoomDirectory {
     ///
     /// - Parameter isLocal: set when the room has members on this loop.
     func mayReach(_ room: UnsafeRawBufferPointer, of namespace: ByteString, isLocal: inout Bool) -> Bool {
-        let local = unsafe localRooms?.namespaces[namespace]
+        let local = localRooms?.namespaces[namespace]
         if let local, unsafe local.isAnyone(in: room) {
             isLocal = true
             return true
@@ -48,20 +47,20 @@ final class RoomDirectory {
     }
 
     func isAnyone(in rooms: PubSubMessage.Rooms, of namespace: ByteString, loop: Int) -> Bool {
-        if unsafe loop == localLoop { return isAnyoneLocal(in: rooms, of: namespace) }
-        guard unsafe interest.isInterested(loop: loop, namespace: namespace, room: nil) else { return false }
+        if loop == localLoop { return isAnyoneLocal(in: rooms, of: namespace) }
+        guard interest.isInterested(loop: loop, namespace: namespace, room: nil) else { return false }
         switch rooms {
         case .everyone: return true
         case .these(let names):
             return names.contains {
-                unsafe SessionID.loop(of: $0, loopCount: loopCount) == loop
+                SessionID.loop(of: $0, loopCount: loopCount) == loop
                     || interest.isInterested(loop: loop, namespace: namespace, room: $0)
             }
         }
     }
 
     func isAnyoneLocal(in rooms: PubSubMessage.Rooms, of namespace: ByteString) -> Bool {
-        guard let local = unsafe localRooms?.namespaces[namespace] else { return false }
+        guard let local = localRooms?.namespaces[namespace] else { return false }
         switch rooms {
         case .everyone: return true
         case .these(let names): return names.contains { unsafe $0.withUnsafeBytes { unsafe local.isAnyone(in: $0) } }
@@ -71,7 +70,7 @@ final class RoomDirectory {
     /// The other loops that may have members of the rooms.
     func otherLoops(with rooms: PubSubMessage.Rooms, of namespace: ByteString) -> [Int] {
         var loops: [Int] = []
-        for loop in 0..<loopCount where unsafe loop != localLoop && isAnyone(in: rooms, of: namespace, loop: loop) {
+        for loop in 0..<loopCount where loop != localLoop && isAnyone(in: rooms, of: namespace, loop: loop) {
             loops.append(loop)
         }
         return loops

@@ -90,22 +90,22 @@ final class RoomRegistry {
     /// Every member leaves. The room named by a sid is that socket's own and stays.
     func close(room name: ByteString, namespace: ByteString) {
         guard let namespace = namespaces[namespace], let room = namespace.rooms[name] else { return }
-        while let member = unsafe room.members.last { room.remove(member.socket, slot: member.slot) }
+        while let member = room.members.last { room.remove(member.socket, slot: member.slot) }
         removeIfEmpty(room, of: namespace)
     }
 
     /// Looks up a socket as a delivery does: by namespace and sid, then in its room. True if there are no sockets.
     func findsItsRooms() -> Bool {
         guard let namespace = namespaces.values.first(where: { _ in true }) else { return true }
-        guard let socket = unsafe namespace.everyone.members.first?.socket,
-            let membership = socket.memberships.last, unsafe membership.index < membership.room.members.count
+        guard let socket = namespace.everyone.members.first?.socket,
+            let membership = socket.memberships.last, membership.index < membership.room.members.count
         else { return false }
-        return unsafe namespaces[namespace.name]?.sockets[socket.sid] === socket
+        return namespaces[namespace.name]?.sockets[socket.sid] === socket
             && membership.room.members[membership.index].socket === socket
     }
 
     private func removeIfEmpty(_ room: Room, of namespace: Namespace) {
-        guard unsafe room.members.isEmpty else { return }
+        guard room.members.isEmpty else { return }
         namespace.rooms.removeValue(for: room.name)
         changed(Change(namespace: namespace.name, room: room.name, isAlive: false))
     }

@@ -17,7 +17,7 @@ final class Socket {
     /// Includes `namespace.everyone`, so an empty list means disconnected.
     var memberships: ContiguousArray<Membership> = []
     /// The last delivery that reached this socket, so that a list of rooms reaches it once.
-    @exclusivity(unchecked) var lastDelivery: UInt64 = 0
+    var lastDelivery: UInt64 = 0
     /// The page wants to be told of gaps, in which messages may have been missed.
     var wantsGaps = false
     /// The numbers of its joins in ``PendingJoins``, oldest first.

@@ -5,8 +5,7 @@ import Synchronization
 ///
 /// `@unchecked Sendable`: only the borrower has it, from taking it out of the pool until giving it back.
 final class PickleScratch: @unchecked Sendable {
-    // Unchecked: only the borrower has it, and a small pickle is decoded in the time of a few checks.
-    @exclusivity(unchecked) private var document = PickleDocument()
+    private var document = PickleDocument()
     private var builder = PickleGraph.Builder()
     private var serializer = PickleSerializer()
 
@@ -22,7 +21,7 @@ final class PickleScratch: @unchecked Sendable {
 
     private func giveBack() {
         let builderBytes = builder.tape.nodes.capacity * 16 + builder.tape.scratch.capacity
-        guard unsafe document.machine.tape.nodes.capacity <= Self.keptNodes,
+        guard document.machine.tape.nodes.capacity <= Self.keptNodes,
             builderBytes + serializer.heldBytes <= Self.keptBytes
         else { return }
         Self.pool.withLock { pool in
@@ -37,7 +36,7 @@ final class PickleScratch: @unchecked Sendable {
     ) throws(PickleError) -> Output {
         let scratch = borrow()
         defer { scratch.giveBack() }
-        unsafe scratch.document.machine.limits = limits
+        scratch.document.machine.limits = limits
         // The bytes are about to be freed.
         defer { unsafe scratch.document.machine.load(UnsafeRawBufferPointer(start: nil, count: 0)) }
         let joined = buffers.flatMap { $0 }
@@ -50,7 +49,7 @@ final class PickleScratch: @unchecked Sendable {
                         return unsafe UnsafeRawBufferPointer(rebasing: rest.prefix(buffer.count))
                     }
                     try unsafe scratch.document.parse(bytes, buffers: pieces, extensions: extensions)
-                    return try unsafe body(&scratch.document)
+                    return try body(&scratch.document)
                 }
             }
         }.get()
