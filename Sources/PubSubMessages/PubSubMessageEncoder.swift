@@ -38,8 +38,8 @@ package enum PubSubMessageEncoder {
         return writer.copyBytes()
     }
 
-    /// The format of our emits (`--publish`). Only lists in `data` are written in different ways: every release reads other bare
-    /// data alike.
+    /// The format of our emits (`--publish`). Only lists in `data` are written in different ways: every release reads
+    /// other bare data alike.
     package enum Format: String, CaseIterable, Sendable {
         /// JSON, a list as the one argument in 5.15.1's list of arguments.
         case json
@@ -100,14 +100,14 @@ package enum PubSubMessageEncoder {
         return document.elements(of: data).first { _ in true }
     }
 
-    /// Whether a payload is a sign of life of some ws-emit, told by how `canary` begins.
+    /// True if a payload is the canary of any ws-emit, recognised by its beginning.
     package static func isCanary(_ payload: UnsafeRawBufferPointer) -> Bool {
         canaryStart.withUTF8Buffer { unsafe payload.starts(with: $0) }
     }
 
     private static let canaryStart: StaticString = "{\"method\":\"ws-emit-canary\","
 
-    /// A sign of life of this process to itself: `{"method":"ws-emit-canary","id":17,"host_id":"…"}`.
+    /// A message of this process to itself: `{"method":"ws-emit-canary","id":17,"host_id":"…"}`.
     package static func canary(id: Int64, hostID: ByteString) -> [UInt8] {
         var writer = JSONWriter()
         writer.append("{\"method\":")

@@ -42,7 +42,8 @@ class Program:
 
     def __call__(self, *arguments, **env):
         clean = {k: v for k, v in os.environ.items() if k not in ("REDIS", "SECRET", "WS_EMIT_URL", "FORMAT")}
-        return subprocess.run([*self.words, *arguments], capture_output=True, text=True, timeout=PATIENCE * 2, cwd=ROOT,
+        # A Swift program may wait for another test that builds the same package.
+        return subprocess.run([*self.words, *arguments], capture_output=True, text=True, timeout=600, cwd=ROOT,
                               env={**clean, **self.env, **env})
 
 

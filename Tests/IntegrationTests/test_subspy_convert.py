@@ -271,7 +271,8 @@ def test_decode_takes_a_size(subspy, tmp_path):
     (tmp_path / "p").write_bytes(pickle.dumps("x" * 20_000_000))
     (line,), _ = done(subspy("decode", tmp_path / "p"))
     assert len(line) == 20_000_002
-    assert done(subspy("decode", tmp_path / "p", "--opcodes"))[0][1].endswith(" BINUNICODE '" + "x" * 20_000_000 + "'")
+    (tmp_path / "q").write_bytes(pickle.dumps("x" * 2_000_000))
+    assert done(subspy("decode", tmp_path / "q", "--opcodes"))[0][1].endswith(" BINUNICODE '" + "x" * 2_000_000 + "'")
     for form in [], ["--opcodes"], ["--audit"], ["--json"]:
         lines, error = done(subspy("decode", tmp_path / "p", "--max-size", "10M", *form), 65)
         assert lines == [] and error == "subspy: the payload is longer than 10485760 bytes: --max-size reads more\n"
