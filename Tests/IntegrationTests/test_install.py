@@ -351,7 +351,7 @@ def test_whatever_ends_it_starts_it_again_and_a_hangup_or_a_wrong_setting_does_n
     machine.run("systemctl restart ws-emit", check=False)
     machine.run("for _ in $(seq 300); do [ $(systemctl is-failed ws-emit) = failed ] && exit; sleep 0.1; done; exit 1")
     assert machine.says("systemctl show -P NRestarts ws-emit") == "0"
-    machine.wait_for_journal("--address nowhere is no address")
+    machine.wait_for_journal("ADDRESS nowhere is no address")
     machine.run(f"cp -p /srv/kept {SETTINGS}")
     assert machine.run("systemctl restart ws-emit", check=False).returncode == 0, machine.journal()
 
