@@ -157,7 +157,7 @@ final class Router: PubSubDelegate {
             // Also to loops without members: a join may be under way there.
             outbox.appendToAll(.closeRoom(room: room, namespace: namespace))
         case .canary(let id): if canaries.arrived(id) { outbox.appendToAll(.canary(id: id)) }
-        case .callback: unsafe counters.messagesIgnored += 1
+        case .callback, .keptRequest, .keptStored: unsafe counters.messagesIgnored += 1
         case .ignored(let reason):
             unsafe counters.messagesIgnored += 1
             if let reason = DropReason(reason) { unsafe counters.drops[reason] += 1 }
