@@ -76,7 +76,10 @@ final class Router: PubSubDelegate {
                 router.senders.tick(at: .now())
             }
         }
-        every(BridgeLimits.memoryInterval) { $0.giveMemoryBack() }
+        every(BridgeLimits.memoryInterval) { router in
+            router.keeper.store.expire(at: WallClock.milliseconds())
+            router.giveMemoryBack()
+        }
     }
 
     private func every(_ interval: TimeAmount, _ body: @escaping (Router) -> Void) {
@@ -267,7 +270,8 @@ final class Router: PubSubDelegate {
         unsafe counters.sendersForgotten = senders.forgotten
         unsafe counters.explanationsForgotten = senders.refusalsForgotten
         unsafe counters.gapsForgotten = gaps.forgotten
-        return unsafe RouterNumbers(counters: counters, redis: broker.counters, senders: senders.entries)
+        return unsafe RouterNumbers(
+            counters: counters, redis: broker.counters, senders: senders.entries, kept: keeper.store.numbers)
     }
 
     /// Gives back the memory that large messages took: some time later, since they come in bursts.

@@ -40,8 +40,12 @@ final class MessageKeeper {
     }
 
     /// Keeps the event of an emit in those of its rooms for which a rule or the message asks it.
-    func keep(_ event: EncodedEvent, of emit: PubSubMessage.Emit) {
-        guard case .these(let rooms) = emit.rooms, let content = EventContent(event) else { return }
+    ///
+    /// - Returns: the number of rooms that keep it.
+    @discardableResult
+    func keep(_ event: EncodedEvent, of emit: PubSubMessage.Emit) -> Int {
+        guard case .these(let rooms) = emit.rooms, let content = EventContent(event) else { return 0 }
+        var count = 0
         let now = WallClock.milliseconds()
         var packet: EncodedPacket?
         for room in rooms {
@@ -59,8 +63,13 @@ final class MessageKeeper {
             let limits = KeptMessages.RoomLimits(
                 bytes: rule?.maxBytes ?? configuration.keepRoomBytes,
                 values: rule?.maxValues ?? configuration.keepRoomValues)
-            if !store.keep(value, in: slot, limits: limits) { warnTooLarge(slot, shared.byteCount, limits) }
+            if store.keep(value, in: slot, limits: limits) {
+                count += 1
+            } else {
+                warnTooLarge(slot, shared.byteCount, limits)
+            }
         }
+        return count
     }
 
     /// A message without data forgets the value with its key. Without a key, where a rule takes the key from the data, it
