@@ -116,6 +116,10 @@ package struct MessageSummary: Sendable {
     package var isBroadcast = false
     package var sid: ByteString?
     package var hostID: ByteString?
+    /// The key among the kept values of the event.
+    package var key: ByteString?
+    /// The message has a `keep` other than null.
+    package var hasKeep = false
     /// The sender's dialect; nil for a JSON message that doesn't show it.
     package var dialect: Dialect?
 
@@ -130,6 +134,8 @@ package struct MessageSummary: Sendable {
         namespace = fields.namespace.flatMap { document.text($0) }
         sid = fields.sid.flatMap { document.text($0) }
         hostID = fields.hostID.flatMap { document.text($0) }
+        key = fields.key.flatMap { document.text($0) }
+        hasKeep = fields.keep.map { !document.isNone($0) } ?? false
         guard let room = fields.room, !document.isNone(room) else {
             isBroadcast = true
             return
