@@ -35,7 +35,8 @@ package final class MessageInspector {
         decoder = PubSubMessageDecoder(hostID: "", limits: limits)
     }
 
-    /// Reads a payload, whose bytes must stay valid until the next call.
+    /// Reads a payload, whose bytes must stay valid until the next call, because the documents refer to them. So they are no
+    /// span, which ends with the call.
     package func inspect(_ payload: UnsafeRawBufferPointer) -> Inspection {
         let isJSON = unsafe payload.first.map { PubSubMessageDecoder.isJSON($0) } ?? false
         var dialect: Dialect? = isJSON ? nil : .pickle
