@@ -166,12 +166,12 @@ def test_an_emit_by_http_is_kept_and_its_report_says_so(keeping_bridge, values, 
 
 
 def test_what_is_kept_is_bounded(start_bridge, redis_server, some_emitter, closing, room):
-    bridge = start_bridge(redis_server, "--keep", "*", "--keep-bytes", "20k", "--keep-room-bytes", "20k", admin=True)
+    bridge = start_bridge(redis_server, "--keep", "*", "--keep-bytes", "20480", "--keep-room-bytes", "20480", admin=True)
     assert any("--keep-bytes" in line and "memory" in line for line in bridge.running.output.splitlines()), "the start warns"
     for number in range(100):
         some_emitter.emit("a", "x" * 1000, room=f"{room}-{number}")
     marker = lambda sid: some_emitter.emit("marker", room=sid)
     eventually(lambda: kept(bridge, closing, f"{room}-99", marker) == [["a", "x" * 1000]], "the newest is kept")
     assert kept(bridge, closing, f"{room}-0", marker) == []
-    assert bridge.admin.metric("ws_emit_kept_bytes") <= 20 << 10
+    assert bridge.admin.metric("ws_emit_kept_bytes") <= 20480
     assert bridge.admin.metric("ws_emit_kept_dropped_total", reason="evicted") > 80
