@@ -23,10 +23,10 @@ package struct RoomRules: Sendable {
     func mayKeep(namespace: ByteString, room: UnsafeRawBufferPointer) -> Bool {
         guard keepsAny else { return false }
         for index in rules.indices {
-            guard let keep = rules[index].keep, unsafe rules[index].isFor(namespace: namespace, room: room) else {
+            guard rules[index].keep != nil, unsafe rules[index].isFor(namespace: namespace, room: room) else {
                 continue
             }
-            if keep != .no { return true }
+            if rules[index].keep != .no { return true }
             if rules[index].isForAllEvents { return false }
         }
         return false
@@ -38,15 +38,14 @@ package struct RoomRules: Sendable {
         guard isKeepOpen || isSlowOpen else { return policy }
         unsafe room.withUnsafeBytes { room in
             for index in rules.indices where isKeepOpen || isSlowOpen {
-                let (keep, slow) = (rules[index].keep, rules[index].slow)
-                guard isKeepOpen && keep != nil || isSlowOpen && slow != nil, rules[index].isFor(event: event),
-                    unsafe rules[index].isFor(namespace: namespace, room: room)
+                guard isKeepOpen && rules[index].keep != nil || isSlowOpen && rules[index].slow != nil,
+                    rules[index].isFor(event: event), unsafe rules[index].isFor(namespace: namespace, room: room)
                 else { continue }
-                if isKeepOpen, let keep {
+                if isKeepOpen, let keep = rules[index].keep {
                     if case .yes(let rule) = keep { policy.keep = rule }
                     isKeepOpen = false
                 }
-                if isSlowOpen, let slow {
+                if isSlowOpen, let slow = rules[index].slow {
                     policy.slow = slow
                     isSlowOpen = false
                 }
