@@ -183,12 +183,27 @@ import Testing
         #expect(warnings.contains { $0.contains("the rule has no effect, because rules.conf:") } == isWarned)
     }
 
-    // MARK: The example
+    // MARK: Examples
+
+    private static func text(_ path: String) throws -> String {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../..")
+        return try String(contentsOf: root.appendingPathComponent(path), encoding: .utf8)
+    }
 
     @Test func `the example of contrib is right and warns of nothing`() throws {
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../..")
-        let text = try String(contentsOf: root.appendingPathComponent("contrib/rules.conf"), encoding: .utf8)
-        let rules = try Self.rules(text)
+        let rules = try Self.rules(try Self.text("contrib/rules.conf"))
         #expect(!rules.isEmpty && rules.keepsAny && rules.hasSlowPolicies && rules.warnings(keepBytes: 7) == [])
+        #expect(rules.policy(namespace: "/", room: "shop:7", event: "price").keep?.key == JSONPointer("/sku"))
+        #expect(Self.seconds(rules, "shop:7", "price") == 3600 && Self.seconds(rules, "shop:basket:7", "price") == nil)
+        #expect(Self.seconds(rules, "lobby one", "seats taken", "/games") == 300)
+    }
+
+    @Test func `the rules of the documents are right and warn of nothing`() throws {
+        let blocks = try Self.text("docs/rules.md").components(separatedBy: "```conf\n").dropFirst()
+        #expect(!blocks.isEmpty)
+        for block in blocks {
+            let rules = try Self.rules(try #require(block.components(separatedBy: "```").first))
+            #expect(!rules.isEmpty && rules.warnings(keepBytes: 7) == [])
+        }
     }
 }

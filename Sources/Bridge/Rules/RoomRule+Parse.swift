@@ -3,7 +3,7 @@ import Bytes
 extension RoomRule {
     /// Reads `ROOM option…`.
     ///
-    /// - Parameter defaults: what a rule that keeps messages doesn't say.
+    /// - Parameter defaults: the values of options that a rule with `keep` leaves out.
     /// - Parameter isKeepImplied: the rule keeps messages, unless it says no.
     /// - Returns: nil for a line without a rule.
     init?(_ line: String, place: String, isKeepImplied: Bool, defaults: KeepRule) throws(RuleError) {
@@ -35,7 +35,7 @@ extension RoomRule {
     private enum Option: String, CaseIterable {
         case event, namespace, keep, key, values, bytes, slow
 
-        /// What stands before the `=`; nil without one.
+        /// The text before the `=`; nil without one.
         static func name(of word: String) -> String? { word.firstIndex(of: "=").map { String(word[..<$0]) } }
     }
 
@@ -43,7 +43,7 @@ extension RoomRule {
         let cause: String
     }
 
-    /// What the options of a line say.
+    /// The options of a line.
     private struct Options {
         var event: GlobPattern?
         var namespace: GlobPattern?

@@ -1,6 +1,6 @@
 import Bytes
 
-/// One rule: the messages that it is for, and what it says of them.
+/// One rule: the messages that it is for, and its decisions on them.
 ///
 /// ```
 /// shop:* event=price key=/sku keep=1h slow=latest
@@ -60,7 +60,7 @@ struct KeepRule: Sendable, Equatable {
     var maxBytes: Int
 }
 
-/// What the rules say of one event in one room.
+/// The decision of the rules on one event in one room.
 struct RoomPolicy: Sendable, Equatable {
     /// Nil if its messages aren't kept.
     var keep: KeepRule?
