@@ -2,7 +2,9 @@ import Bytes
 import JSONCodec
 
 /// A place in a JSON value, such as `/sku` (RFC 6901).
-package struct JSONPointer: Hashable, Sendable {
+package struct JSONPointer: Hashable, Sendable, CustomStringConvertible {
+    /// As in the rule.
+    package let description: String
     /// Keys of objects or indices of arrays, from the outermost, escapes resolved.
     private let tokens: [ByteString]
 
@@ -26,6 +28,7 @@ package struct JSONPointer: Hashable, Sendable {
             default: return nil
             }
         }
+        description = PrintableText.line(text)
         self.tokens = tokens.map { ByteString(bytes: $0) }
     }
 

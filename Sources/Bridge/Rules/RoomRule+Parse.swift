@@ -6,7 +6,7 @@ extension RoomRule {
     /// - Parameter defaults: the values of options that a rule with `keep` leaves out.
     /// - Parameter isKeepImplied: the rule keeps messages, unless it says no.
     /// - Returns: nil for a line without a rule.
-    init?(_ line: String, place: String, isKeepImplied: Bool, defaults: KeepRule) throws(RuleError) {
+    convenience init?(_ line: String, place: String, isKeepImplied: Bool, defaults: KeepRule) throws(RuleError) {
         let line = RuleWords(line)
         func wrong(_ cause: String) -> RuleError { RuleError(place: place, cause: cause) }
         guard !line.isQuoteOpen else {
