@@ -3,8 +3,6 @@ import JSONCodec
 
 /// A place in a JSON value, such as `/sku` (RFC 6901).
 package struct JSONPointer: Hashable, Sendable, CustomStringConvertible {
-    /// As in the rule.
-    package let description: String
     /// Keys of objects or indices of arrays, from the outermost, escapes resolved.
     private let tokens: [ByteString]
 
@@ -28,8 +26,14 @@ package struct JSONPointer: Hashable, Sendable, CustomStringConvertible {
             default: return nil
             }
         }
-        description = PrintableText.line(text)
         self.tokens = tokens.map { ByteString(bytes: $0) }
+    }
+
+    /// The text that it was made of, on one line for logs.
+    package var description: String {
+        tokens.map { token in
+            "/\(token.description.replacing("~", with: "~0").replacing("/", with: "~1"))"
+        }.joined()
     }
 
     /// The value at this place below a value, nil if there is none. `-`, the element after an array's last, never is.
