@@ -126,13 +126,13 @@ struct HTTPConnectionState {
     ) -> Action {
         requestID += 1
         var head = head
-        head.uri = RequestFraming.originForm(head.uri)
+        if let target = RequestFraming.originForm(ofAbsolute: head.uri) { head.uri = target }
         let framing = RequestFraming(head)
         RequestFraming.trim(&head.headers)
         upgradeOffer = framing.upgradeOffer
         if let fault = framing.fault { return refuse(head, .malformed(.badRequest, fault)) }
         // The parser stands still behind CONNECT, too.
-        if head.method == .CONNECT {
+        if case .CONNECT = head.method {
             return refuse(head, .malformed(.methodNotAllowed, "This server is not a proxy"))
         }
         let limit = bodyLimit(head)
