@@ -19,8 +19,9 @@ import Foundation
             let emitter = try Emitter(
                 environment["REDIS"] ?? "redis://localhost:6379",
                 format: environment["FORMAT"] == "json" ? .json : .pickle())
-            print(try await emitter.emit(
-                event, data, room: room.isEmpty ? nil : room, keep: keep, key: words.count == 5 ? words[5] : nil)
+            print(
+                try await emitter.emit(
+                    event, data, room: room.isEmpty ? nil : room, keep: keep, key: words.count == 5 ? words[5] : nil))
             await emitter.close()
         } catch {
             switch error.code {
@@ -36,7 +37,8 @@ import Foundation
         case .bool(let isKept): isKept ? .yes : .no
         case .int(let seconds): .seconds(seconds)
         case .double(let seconds): .duration(.seconds(seconds))
-        default: nil
+        case .null: nil
+        default: fail(65, "KEEP is neither true, false nor seconds")
         }
     }
 
