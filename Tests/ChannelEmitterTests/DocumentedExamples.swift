@@ -32,7 +32,8 @@ struct DocumentedExamples {
         #expect(published[3].contains(#""data":{"item":"tea"},"namespace":"/shop","room":null"#))
         #expect(published[4].contains(#""data":[["tea.png",{"_placeholder":true,"num":0}],"iVBORw=="],"binary":true"#))
 
-        #expect(published[6].hasSuffix(#""keep":3600,"key":"tea""#) && published[7].hasSuffix(#""keep":false,"key":"tea""#))
+        #expect(
+            published[6].hasSuffix(#""keep":3600,"key":"tea""#) && published[7].hasSuffix(#""keep":false,"key":"tea""#))
 
         await emitter.close()
         do {

@@ -148,6 +148,16 @@ def test_the_pretty_form_shows_keep_and_key(terminal, quiet_redis):
     assert "update → time  keep 300  key te\\na  " in spy.plain and "update → time  keep false  " in spy.plain
 
 
+def test_the_pretty_form_shows_a_senders_mistakes(terminal, quiet_redis):
+    spy = terminal("--count", "1", "--color", "never", redis=quiet_redis, columns=150)
+    eventually(lambda: quiet_redis.subscribers() == 1, "subspy subscribes")
+    publish(quiet_redis, json.dumps(message(keep="300", data=1)))
+    assert spy.code() == 0
+    lines = spy.plain.split("\r\n")
+    assert lines[0].endswith("JSON 5.14.0, from ce56fbc1…") and lines[1].startswith("  keep is neither true, false nor a number")
+    assert lines[2] == "  1"
+
+
 def test_a_format_prints_no_line_feed_of_its_own(subspy, quiet_redis):
     assert lines_of(subspy, quiet_redis, ["--format", "%e,"], [json.dumps(TIME)] * 2) == ["update,update,"]
 
