@@ -183,6 +183,11 @@ import Testing
         #expect(warnings.contains { $0.contains("the rule has no effect, because rules.conf:") } == isWarned)
     }
 
+    @Test func `many warnings are counted`() throws {
+        let warnings = try Self.rules(String(repeating: "a keep\n", count: 1000)).warnings(keepBytes: 7)
+        #expect(warnings.count == 21 && warnings.last == "979 more rules are probably mistakes")
+    }
+
     // MARK: Examples
 
     private static func text(_ path: String) throws -> String {
