@@ -165,6 +165,11 @@ package enum BridgeLimits {
     static let stallBytes = 1 << 20
     /// The rate of a slow phone.
     static let slowestBytesPerSecond = 100_000
+    /// Bytes on their way to a slow client that may go before its close frame: about what such a phone takes within
+    /// `closeTimeout`.
+    static let bytesBeforeClose = 256 << 10
+    /// Slow clients whose next request each event loop refuses with the reason; the others get that of any ended session.
+    static let rememberedSlowClients = 1024
 
     // MARK: Connections
 

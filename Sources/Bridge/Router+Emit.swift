@@ -33,7 +33,7 @@ extension Router {
             }
             let event = try decoder.encodeEventInPlace()
             if keeper.mayKeep(emit) { kept = keeper.keep(event, of: emit) }
-            return (emit, outbox.packet(of: event, namespace: emit.namespace))
+            return (emit, outbox.packet(of: event, emit))
         }
         if gaps.announcementIsPending { announceGap() }
         finishEmits()

@@ -44,7 +44,8 @@ final class Router: PubSubDelegate {
         decoder = PubSubMessageDecoder(hostID: hostID, limits: limits, usesFastLane: configuration.usesFastLane)
         decoder.listConvention = configuration.listConvention
         rooms = RoomDirectory(loopCount: loopCount)
-        outbox = ShardOutbox(loopCount: loopCount, joinLimitBytes: configuration.maxJoinedBytes)
+        outbox = ShardOutbox(
+            loopCount: loopCount, joinLimitBytes: configuration.maxJoinedBytes, rules: configuration.rules)
         publisher = LocalPublisher(broker: broker, configuration: configuration, logger: logger)
         canaries = CanaryMonitor(
             configuration: configuration, hostID: hostID, loopCount: loopCount, publisher: publisher,
@@ -175,7 +176,7 @@ final class Router: PubSubDelegate {
         let mayKeep = keeper.mayKeep(emit)
         if outbox.canJoin(emit) {
             let event = try decoder.encodeEventInPlace()
-            outbox.join(event, namespace: emit.namespace)
+            outbox.join(event, of: emit)
             unsafe counters.messagesDelivered += 1
             if mayKeep { keeper.keep(event, of: emit) }
             return

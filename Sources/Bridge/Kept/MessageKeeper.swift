@@ -13,6 +13,8 @@ final class MessageKeeper {
     private let eventLoop: any EventLoop
     private var warnings = RepeatLimit()
     private var scratch = JSONWriter(capacity: 256)
+    /// For clients that join and read slowly.
+    private let treatments: WaitTreatments?
     /// Some rule keeps messages.
     let keepsByRule: Bool
     /// False with `--keep-bytes 0`.
@@ -22,6 +24,7 @@ final class MessageKeeper {
         self.configuration = configuration
         self.eventLoop = eventLoop
         self.logger = logger
+        treatments = WaitTreatments(configuration.rules)
         store = KeptMessages(limitBytes: configuration.keepBytes)
         isOn = configuration.keepBytes > 0
         keepsByRule = isOn && configuration.rules.keepsAny
@@ -56,7 +59,10 @@ final class MessageKeeper {
                 continue
             }
             guard let key = emit.key ?? key(in: event, rule, room: room) else { continue }
-            let shared = packet ?? PacketBuilder(event, namespace: emit.namespace, scratch: &scratch).build()
+            let shared =
+                packet
+                ?? PacketBuilder(event, namespace: emit.namespace, scratch: &scratch)
+                .build(treatments?.treatment(of: event, emit) ?? .disconnect)
             packet = shared
             let slot = KeptMessages.Slot(namespace: emit.namespace, room: room, event: content.name, key: key)
             let value = KeptMessages.Value(packet: shared, stamp: store.stamp(at: now), expires: now + age)
