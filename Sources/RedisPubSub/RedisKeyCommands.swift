@@ -2,7 +2,7 @@ import NIOCore
 
 /// Reads keys: over the connection for commands, and where a cluster's node redirects us (`MOVED`, `ASK`), over a few further
 /// connections, which are kept open.
-final class RedisKeyReader {
+final class RedisKeyCommands {
     /// The node of a cluster that has a key, as another node names it.
     struct Redirection: Equatable {
         let endpoint: RedisURL.Endpoint
