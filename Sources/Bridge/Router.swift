@@ -93,7 +93,13 @@ final class Router: PubSubDelegate {
 
     // MARK: PubSubDelegate
 
-    func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
+    func received(_ payload: Span<UInt8>, on redisChannel: Span<UInt8>) {
+        // The decoder keeps the payload from `decode` to `encodeEventInPlace`, which a span can't express.
+        unsafe payload.withUnsafeBytes { unsafe receive($0, on: redisChannel) }
+    }
+
+    /// - Parameter payload: valid until this returns.
+    private func receive(_ payload: UnsafeRawBufferPointer, on redisChannel: Span<UInt8>) {
         unsafe counters.messagesReceived += 1
         if payload.count > BridgeLimits.keptScratchBytes { hasLargeScratch = true }
         var isNoted = false
@@ -151,7 +157,7 @@ final class Router: PubSubDelegate {
             // Also to loops without members: a join may be under way there.
             outbox.appendToAll(.closeRoom(room: room, namespace: namespace))
         case .canary(let id): if canaries.arrived(id) { outbox.appendToAll(.canary(id: id)) }
-        case .callback: unsafe counters.messagesIgnored += 1
+        case .callback, .keptRequest, .keptStored: unsafe counters.messagesIgnored += 1
         case .ignored(let reason):
             unsafe counters.messagesIgnored += 1
             if let reason = DropReason(reason) { unsafe counters.drops[reason] += 1 }
@@ -209,7 +215,7 @@ final class Router: PubSubDelegate {
     func sendCanary() -> Int64? {
         guard let (id, payload) = canaries.next() else { return nil }
         if broker is LocalBroker {
-            unsafe payload.withUnsafeBytes { unsafe received($0, on: UnsafeRawBufferPointer(start: nil, count: 0)) }
+            received(payload.span, on: Span())
             receivedBatch()
         } else {
             canaries.publish(payload)
