@@ -257,6 +257,8 @@ struct KeptReplica {
         guard isSubscribed, case .idle = step else { return [] }
         if isWriter { return proceedAsWriter(at: now) }
         if let merge = wantedMerge.take() {
+            // Loaded values may be ahead of the messages here until the marker is back.
+            isSynced = false
             step = .merging(.load(merge))
             return [.merge(merge, asWriter: false)]
         }
@@ -420,14 +422,7 @@ struct KeptReplica {
         if isSynced {
             postpone(until: now + Self.retryInterval)
             checkDue = now + Self.retryInterval
-            if case .load(let merge) = job { wantedMerge = wantedMerge ?? merge }
-            if wantedMerge != nil {
-                // As an unsynced server does: somebody serves the new request.
-                wantedMerge = nil
-                isSynced = false
-            }
-        }
-        if !isSynced {
+        } else {
             actions.append(request(at: now))
             coldDue = coldDue.map { $0 + Self.retryInterval }
         }
