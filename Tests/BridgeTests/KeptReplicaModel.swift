@@ -529,7 +529,7 @@ extension KeptReplicaModel.Server {
             memory[slot] = stored.map { ($0.version, $0.stamp, false) }
         }
         guard merge == .stored, keepsOwn else { return keepsOwn }
-        return own.map { own in own.stamp < requestStamp && (stored.map { $0.stamp < own.stamp } ?? true) } ?? false
+        return own.map { own in own.stamp < requestStamp && (stored.map { $0.stamp < own.stamp } ?? false) } ?? false
     }
 }
 

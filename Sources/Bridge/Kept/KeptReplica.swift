@@ -158,6 +158,8 @@ struct KeptReplica {
         self.jitter = jitter
     }
 
+    var requestCount: Int { requests.count }
+
     private func spread(_ amount: TimeAmount) -> TimeAmount { .nanoseconds(Int64(Double(amount.nanoseconds) * jitter)) }
 
     // MARK: Subscription

@@ -9,8 +9,9 @@ import RedisPubSub
 ///     messages, time ──▶ KeptReplica ──actions──▶ this ──scripts──▶ broker
 ///     KeptMessages ◀── merges, changes ────────────┘
 final class KeptStorage {
-    /// The values of this process were made those of all servers, after a start or a gap.
-    var becameSynced: () -> Void = {}
+    /// The values of this process are those of all servers, for the first time or again after a gap.
+    var becameSynced: (_ isFirst: Bool) -> Void = { _ in }
+    private var hasBeenSynced = false
     private(set) var counters = Counters()
 
     struct Counters: Sendable, Equatable {
@@ -131,9 +132,9 @@ final class KeptStorage {
         case .beginEpoch: store.beginEpoch()
         case .publishRequest(let id):
             requestStamp = WallClock.milliseconds()
-            publisher.publishUnlogged(PubSubMessageEncoder.keptRequest(host: hostID, id: id))
+            publisher.publishInternal(PubSubMessageEncoder.keptRequest(host: hostID, id: id))
         case .publishStored(let host, let id):
-            publisher.publishUnlogged(PubSubMessageEncoder.keptStored(host: hostID, for: host, id: id))
+            publisher.publishInternal(PubSubMessageEncoder.keptStored(host: hostID, for: host, id: id))
         case .take(let condition, let unlessEmpty): take(condition, unlessEmpty: unlessEmpty)
         case .merge(let merge, let asWriter):
             if asWriter { store.recordsChanges = true }
@@ -142,7 +143,10 @@ final class KeptStorage {
         case .write: write()
         case .stopRecording: store.recordsChanges = false
         case .releaseLease: _ = evaluate(KeptScripts.release, [token])
-        case .becameSynced: becameSynced()
+        case .becameSynced:
+            let isFirst = !hasBeenSynced
+            hasBeenSynced = true
+            becameSynced(isFirst)
         }
     }
 
@@ -274,7 +278,7 @@ final class KeptStorage {
     }
 
     private func readToEnd(_ merge: KeptMerge, _ epoch: Int) {
-        let ownIsNewer = store.finishMerge(merge, before: requestStamp)
+        let ownIsNewer = store.finishMerge(merge)
         step { $0.merged(ownIsNewer: ownIsNewer, epoch: epoch, at: $1) }
     }
 
