@@ -38,6 +38,9 @@ package protocol PubSubBroker: AnyObject {
     ///   server doesn't permit `GETRANGE`, `GET` is used, which may return more.
     func get(_ key: [UInt8], upTo limit: Int) -> EventLoopFuture<ByteBuffer?>
 
+    /// True if there is a server that runs scripts.
+    var hasScripts: Bool { get }
+
     /// Runs a script on the server (`EVAL`), in one step for everybody else.
     ///
     /// - Parameters:
@@ -62,7 +65,8 @@ extension PubSubBroker {
 
     package func obstacle(toPublishing byteCount: Int) -> RedisError? { nil }
 
-    /// Of a broker without a server.
+    package var hasScripts: Bool { false }
+
     package func evaluate(
         _ script: StaticString, keys: [[UInt8]], arguments: [[UInt8]]
     ) -> EventLoopFuture<[ByteBuffer]> {

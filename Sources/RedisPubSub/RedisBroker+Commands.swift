@@ -20,6 +20,8 @@ extension RedisBroker {
         return keys.get(key, upTo: limit, over: commands)
     }
 
+    package var hasScripts: Bool { true }
+
     package func evaluate(
         _ script: StaticString, keys names: [[UInt8]], arguments: [[UInt8]]
     ) -> EventLoopFuture<[ByteBuffer]> {

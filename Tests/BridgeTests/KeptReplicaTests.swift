@@ -164,7 +164,7 @@ import Testing
         var it = Case.writer()
         it.replica.changed(at: it.time)
         _ = it.pass()
-        #expect(it.wrote(.lost) == [.stopRecording])
+        #expect(it.wrote(.lost) == [.stopRecording, .take(.isAbsent, unlessEmpty: false)])
         #expect(!it.replica.isWriter && it.replica.isSynced)
     }
 

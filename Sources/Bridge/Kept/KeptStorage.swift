@@ -51,7 +51,7 @@ final class KeptStorage {
         store: KeptMessages, broker: any PubSubBroker, publisher: LocalPublisher, configuration: BridgeConfiguration,
         hostID: ByteString, logger: Logger
     ) {
-        guard configuration.keepBytes > 0, !(broker is LocalBroker), let redisChannel = configuration.redisChannels.first
+        guard configuration.keepBytes > 0, broker.hasScripts, let redisChannel = configuration.redisChannels.first
         else { return nil }
         self.store = store
         self.broker = broker
