@@ -69,7 +69,7 @@ package struct BridgeConfiguration: Sendable {
     /// subscriber.
     package var maxMessageBytes = 16 << 20
 
-    /// What holds for which rooms. Default: messages are kept only if they ask for it, and slow clients are disconnected.
+    /// Rules by room. Default: messages are kept only if they ask for it, and slow clients are disconnected.
     package var rules = RoomRules()
     /// Bytes of all kept messages; the least recently used go first. 0 turns keeping off. Default: sixty thousand values of 1 kB, and
     /// little beside the memory of some thousand clients.
@@ -93,7 +93,7 @@ package struct BridgeConfiguration: Sendable {
     /// slow phone loads in ten seconds.
     package var recoveryRoomBytes = 4 << 20
 
-    /// What holds for a kept message if neither it nor a rule says otherwise.
+    /// The rule for messages that are kept without one.
     var keepDefaults: KeepRule {
         KeepRule(age: keepAge, key: nil, maxValues: keepRoomValues, maxBytes: keepRoomBytes)
     }
@@ -175,6 +175,11 @@ package enum BridgeLimits {
     static let stallBytes = 1 << 20
     /// The rate of a slow phone.
     static let slowestBytesPerSecond = 100_000
+    /// Bytes on their way to a slow client that may go before its close frame: about what such a phone takes within
+    /// `closeTimeout`.
+    static let bytesBeforeClose = 256 << 10
+    /// Slow clients whose next request each event loop refuses with the reason; the others get that of any ended session.
+    static let rememberedSlowClients = 1024
 
     // MARK: Connections
 

@@ -47,7 +47,8 @@ final class Router: PubSubDelegate {
         decoder = PubSubMessageDecoder(hostID: hostID, limits: limits, usesFastLane: configuration.usesFastLane)
         decoder.listConvention = configuration.listConvention
         rooms = RoomDirectory(loopCount: loopCount)
-        outbox = ShardOutbox(loopCount: loopCount, joinLimitBytes: configuration.maxJoinedBytes)
+        outbox = ShardOutbox(
+            loopCount: loopCount, joinLimitBytes: configuration.maxJoinedBytes, rules: configuration.rules)
         publisher = LocalPublisher(broker: broker, configuration: configuration, logger: logger)
         canaries = CanaryMonitor(
             configuration: configuration, hostID: hostID, loopCount: loopCount, publisher: publisher,
@@ -88,7 +89,10 @@ final class Router: PubSubDelegate {
                 router.senders.tick(at: .now())
             }
         }
-        every(BridgeLimits.memoryInterval) { $0.giveMemoryBack() }
+        every(BridgeLimits.memoryInterval) { router in
+            router.keeper.store.expire(at: WallClock.milliseconds())
+            router.giveMemoryBack()
+        }
     }
 
     private func every(_ interval: TimeAmount, _ body: @escaping (Router) -> Void) {
@@ -189,7 +193,7 @@ final class Router: PubSubDelegate {
         let mayKeep = keeper.mayKeep(emit)
         if outbox.canJoin(emit) {
             let event = try decoder.encodeEventInPlace()
-            outbox.join(event, namespace: emit.namespace)
+            outbox.join(event, of: emit)
             unsafe counters.messagesDelivered += 1
             if mayKeep { keeper.keep(event, of: emit) }
             return
@@ -311,7 +315,8 @@ final class Router: PubSubDelegate {
         unsafe counters.sendersForgotten = senders.forgotten
         unsafe counters.explanationsForgotten = senders.refusalsForgotten
         unsafe counters.gapsForgotten = gaps.forgotten
-        return unsafe RouterNumbers(counters: counters, redis: broker.counters, senders: senders.entries)
+        return unsafe RouterNumbers(
+            counters: counters, redis: broker.counters, senders: senders.entries, kept: keeper.store.numbers)
     }
 
     /// Gives back the memory that large messages took: some time later, since they come in bursts.

@@ -17,6 +17,7 @@ final class EncodedPacket: Sendable {
     }
 
     let frames: ByteBuffer
+    let treatment: WaitTreatment
     private let firstPart: Part
     /// Empty for most packets, so that they need no array.
     private let furtherParts: [Part]
@@ -24,8 +25,9 @@ final class EncodedPacket: Sendable {
     var partCount: Int { 1 + furtherParts.count }
     var byteCount: Int { frames.readableBytes }
 
-    init(frames: ByteBuffer, firstPart: Part, furtherParts: [Part]) {
+    init(frames: ByteBuffer, firstPart: Part, furtherParts: [Part], treatment: WaitTreatment = .disconnect) {
         self.frames = frames
+        self.treatment = treatment
         self.firstPart = firstPart
         self.furtherParts = furtherParts
     }

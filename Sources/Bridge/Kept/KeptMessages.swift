@@ -43,6 +43,16 @@ final class KeptMessages {
     private(set) var valueCount = 0
     private(set) var counters = Counters()
 
+    /// The numbers of ``MetricsPage``.
+    struct Numbers: Sendable {
+        var bytes = 0
+        var values = 0
+        var rooms = 0
+        var counters = Counters()
+    }
+
+    var numbers: Numbers { Numbers(bytes: byteCount, values: valueCount, rooms: rooms.count, counters: counters) }
+
     struct Counters: Sendable, Equatable {
         /// Values that made room for others.
         var evicted = 0
@@ -67,7 +77,6 @@ final class KeptMessages {
 
     init(limitBytes: Int) { self.limitBytes = limitBytes }
 
-    var roomCount: Int { rooms.count }
     var isEmpty: Bool { rooms.isEmpty }
 
     /// The stamp of a message that arrives now.
@@ -166,7 +175,7 @@ final class KeptMessages {
         return room.packets(at: now)
     }
 
-    /// The number of values of a room, and the stamp of the oldest.
+    /// The number of values of a room, and the stamp of the oldest; nil if it has none.
     func summary(namespace: ByteString, room name: ByteString) -> (count: Int, oldest: Int64)? {
         guard let room = rooms[RoomName(namespace: namespace, room: name)], let first = room.first else { return nil }
         return (room.entries.count, first.value.stamp)
