@@ -51,7 +51,10 @@ struct RouterCounters: CounterTable, Sendable {
             ("canaries_sent", "Canaries sent.", \.canariesSent),
             ("canaries_returned", "Canaries that came back and reached every event loop.", \.canariesReturned),
             ("kept_writes", "Kept messages written to Redis or deleted there.", \.keptWrites),
-            ("kept_store_failures", "Reads and writes of kept messages that Redis refused or missed.", \.keptStoreFailures),
+            (
+                "kept_store_failures", "Reads and writes of kept messages that Redis refused or missed.",
+                \.keptStoreFailures
+            ),
             ("kept_damaged", "Kept messages in Redis that can't be read.", \.keptDamaged),
             ("kept_leases_taken", "Times that this server became the writer of kept messages.", \.keptLeasesTaken),
             (

@@ -53,7 +53,9 @@ final class RedisKeyCommands {
     }
 
     /// Sends a command whose keys are in one slot.
-    func query(_ command: RedisError.Command, _ bytes: ByteBuffer, over commands: RedisLink) -> EventLoopFuture<RedisReply> {
+    func query(_ command: RedisError.Command, _ bytes: ByteBuffer, over commands: RedisLink) -> EventLoopFuture<
+        RedisReply
+    > {
         let reply = commands.query(command, bytes)
         return following(reply, askedAt: commands.target ?? context.url.endpoint, command, bytes, steps: 0)
     }

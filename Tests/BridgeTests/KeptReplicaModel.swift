@@ -108,7 +108,9 @@ final class KeptReplicaModel {
 
     /// - Returns: problems found.
     func run(for duration: Int = 20_000) -> [String] {
-        for index in servers.indices { after(chance(0.5) ? 0 : Int.random(in: 0...2000, using: &random), nil) { $0.start(index) } }
+        for index in servers.indices {
+            after(chance(0.5) ? 0 : Int.random(in: 0...2000, using: &random), nil) { $0.start(index) }
+        }
         schedulePublication()
         if faults.restartRedis { after(Int.random(in: 3000...9000, using: &random), nil) { $0.restartRedis() } }
         scheduleFault()
@@ -127,7 +129,10 @@ final class KeptReplicaModel {
                 let server = servers[index]
                 guard server.life == event.life, server.isAlive else { continue }
                 if server.pausedUntil > now {
-                    add(Event(time: server.pausedUntil, number: next(), server: index, life: event.life, body: event.body))
+                    add(
+                        Event(
+                            time: server.pausedUntil, number: next(), server: index, life: event.life, body: event.body)
+                    )
                     continue
                 }
                 event.body(self)
@@ -144,7 +149,9 @@ final class KeptReplicaModel {
         return eventNumber
     }
 
-    private func isBefore(_ left: Event, _ right: Event) -> Bool { (left.time, left.number) < (right.time, right.number) }
+    private func isBefore(_ left: Event, _ right: Event) -> Bool {
+        (left.time, left.number) < (right.time, right.number)
+    }
 
     private func add(_ event: Event) {
         var index = queue.count
@@ -162,7 +169,8 @@ final class KeptReplicaModel {
         var index = 0
         while true {
             var least = index
-            for child in [2 * index + 1, 2 * index + 2] where child < queue.count && isBefore(queue[child], queue[least]) {
+            for child in [2 * index + 1, 2 * index + 2]
+            where child < queue.count && isBefore(queue[child], queue[least]) {
                 least = child
             }
             guard least != index else { return event }
@@ -174,7 +182,8 @@ final class KeptReplicaModel {
     private func after(_ delay: Int, _ server: Int?, _ body: @escaping (KeptReplicaModel) -> Void) {
         add(
             Event(
-                time: now + delay, number: next(), server: server, life: server.map { servers[$0].life } ?? 0, body: body))
+                time: now + delay, number: next(), server: server, life: server.map { servers[$0].life } ?? 0,
+                body: body))
     }
 
     private func chance(_ share: Double) -> Bool { Double.random(in: 0..<1, using: &random) < share }
@@ -212,7 +221,9 @@ final class KeptReplicaModel {
         // One that fails may be run much later, on a connection that was given up.
         let delay = Int.random(in: 0...2, using: &random)
         if fails {
-            if isRun { after(delay + (chance(0.3) ? Int.random(in: 0...3000, using: &random) : 0), nil) { _ = run($0) } }
+            if isRun {
+                after(delay + (chance(0.3) ? Int.random(in: 0...3000, using: &random) : 0), nil) { _ = run($0) }
+            }
             after(chance(0.3) ? 2000 : 5, index) { reply($0, nil) }
             return
         }
@@ -233,7 +244,9 @@ final class KeptReplicaModel {
         lease = nil
         note("Redis restarts with \(hash.count)")
         hasLost = true
-        for index in servers.indices where servers[index].isAlive { loseSubscription(index, for: Int.random(in: 50...1500, using: &random)) }
+        for index in servers.indices where servers[index].isAlive {
+            loseSubscription(index, for: Int.random(in: 50...1500, using: &random))
+        }
     }
 
     // MARK: Faults and publications
@@ -358,7 +371,10 @@ final class KeptReplicaModel {
             case .stopRecording: (server.isRecording, server.pending) = (false, [])
             case .releaseLease:
                 let token = server.token
-                command(index) { if $0.holds(token) { $0.lease = nil } } reply: { _, _ in }
+                command(index) {
+                    if $0.holds(token) { $0.lease = nil }
+                } reply: { _, _ in
+                }
             case .becameSynced: checkStart(index)
             }
         }
@@ -367,7 +383,10 @@ final class KeptReplicaModel {
     }
 
     private func send(_ message: Message, _ index: Int) {
-        command(index) { $0.publish(message) } reply: { _, _ in }
+        command(index) {
+            $0.publish(message)
+        } reply: { _, _ in
+        }
     }
 
     private func scheduleTimer(_ index: Int) {

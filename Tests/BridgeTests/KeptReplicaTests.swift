@@ -255,20 +255,22 @@ import Testing
     }
 
     // MARK: All together
+    //
+    // Few schedules, since each takes some 50 ms in a debug build. A change of `KeptReplica` deserves thousands.
 
     @Test func `whoever is synced has the last values, whatever the others do`() {
         var lossy = 0
-        for seed in 0..<150 as Range<UInt64> {
+        for seed in 0..<16 as Range<UInt64> {
             let model = KeptReplicaModel(seed: seed, faults: .init(spareFirst: true))
             #expect(model.run() == [], "seed \(seed)")
             if model.hasLost { lossy += 1 }
         }
-        #expect(lossy < 30, "with one server that has no faults, values are rarely lost")
+        #expect(lossy < 8, "with one server that has no faults, values are rarely lost")
     }
 
     @Test func `all servers agree in the end, whatever happens`() {
         var disagreements = 0
-        for seed in 0..<150 as Range<UInt64> {
+        for seed in 0..<8 as Range<UInt64> {
             for restartRedis in [false, true] {
                 let model = KeptReplicaModel(seed: seed, faults: .init(restartRedis: restartRedis))
                 let problems = model.run()
@@ -280,6 +282,6 @@ import Testing
                 }
             }
         }
-        #expect(disagreements <= 3)
+        #expect(disagreements <= 1)
     }
 }

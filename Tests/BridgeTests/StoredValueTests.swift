@@ -70,7 +70,8 @@ import Testing
         var bytes = Self.encoded(#"["x"]"#, [[7]])
         // The length of the JSON, the attachments' number and length, then JSON and attachment.
         bytes.replaceSubrange((StoredValue.headBytes + 12)..., with: Array(json.utf8) + [7])
-        bytes.replaceSubrange(StoredValue.headBytes..<StoredValue.headBytes + 4, with: [0, 0, 0, UInt8(json.utf8.count)])
+        bytes.replaceSubrange(
+            StoredValue.headBytes..<StoredValue.headBytes + 4, with: [0, 0, 0, UInt8(json.utf8.count)])
         #expect(StoredValue(bytes) == nil)
     }
 
@@ -113,7 +114,9 @@ import Testing
     func `a namespace that would break a packet is not stored or loaded`(namespace: ByteString) {
         let slot = KeptMessages.Slot(namespace: namespace, room: "r", event: "e", key: "")
         #expect(StoredValue.field(of: slot) == nil)
-        #expect(StoredValue.slot(ofField: Array("\(namespace.count):".utf8) + namespace.bytes + Array(",1:r,1:e,0:,".utf8)) == nil)
+        #expect(
+            StoredValue.slot(ofField: Array("\(namespace.count):".utf8) + namespace.bytes + Array(",1:r,1:e,0:,".utf8))
+                == nil)
     }
 
     @Test func `names beyond the bound are not stored`() {

@@ -190,14 +190,7 @@ final class KeptStorage {
     private func write() {
         let epoch = replica.epoch
         let batch = store.takeChanges(upToBytes: BridgeLimits.keptBatchBytes)
-        let age = max(0, batch.lastExpiry - WallClock.milliseconds())
-        var arguments = [token, Self.leaseMilliseconds, Self.text(age), Self.text(batch.values.count)]
-        for (field, value) in batch.values {
-            arguments.append(field)
-            arguments.append(value)
-        }
-        arguments += batch.removals
-        evaluate(KeptScripts.write, arguments).assumeIsolated().whenComplete { result in
+        evaluate(batch).assumeIsolated().whenComplete { result in
             let written: KeptReplica.WriteResult
             switch result.map({ $0.first.map { String(buffer: $0) } }) {
             case .success("written"):
@@ -211,6 +204,16 @@ final class KeptStorage {
             }
             self.step { $0.wrote(written, epoch: epoch, at: $1) }
         }
+    }
+
+    private func evaluate(_ batch: KeptMessages.Batch) -> EventLoopFuture<[ByteBuffer]> {
+        let age = max(0, batch.lastExpiry - WallClock.milliseconds())
+        var arguments = [token, Self.leaseMilliseconds, Self.text(age), Self.text(batch.values.count)]
+        for (field, value) in batch.values {
+            arguments.append(field)
+            arguments.append(value)
+        }
+        return evaluate(KeptScripts.write, arguments + batch.removals)
     }
 
     // MARK: Reading
@@ -315,10 +318,7 @@ final class KeptStorage {
 
     private func writeRest(_ promise: EventLoopPromise<Void>) {
         let batch = store.takeChanges(upToBytes: BridgeLimits.keptBatchBytes)
-        let age = max(0, batch.lastExpiry - WallClock.milliseconds())
-        var arguments = [token, Self.leaseMilliseconds, Self.text(age), Self.text(batch.values.count)]
-        for (field, value) in batch.values { arguments += [field, value] }
-        evaluate(KeptScripts.write, arguments + batch.removals).assumeIsolated().whenComplete { result in
+        evaluate(batch).assumeIsolated().whenComplete { result in
             if case .success = result, !batch.isLast { return self.writeRest(promise) }
             self.evaluate(KeptScripts.release, [self.token]).assumeIsolated().whenComplete { _ in promise.succeed() }
         }

@@ -28,7 +28,8 @@ struct StoredValue: Equatable {
     /// Nil if the bytes are no value that we would have written.
     init?(_ bytes: [UInt8]) {
         var reader = Reader(rest: bytes[...])
-        guard reader.byte() == Self.version, let stamp = reader.integer(bytes: 8), let expires = reader.integer(bytes: 8),
+        guard reader.byte() == Self.version, let stamp = reader.integer(bytes: 8),
+            let expires = reader.integer(bytes: 8),
             let jsonLength = reader.integer(bytes: 4), let count = reader.integer(bytes: 4), stamp > 0, expires > 0,
             count <= Self.maximumAttachments
         else { return nil }
@@ -103,7 +104,9 @@ struct StoredValue: Equatable {
     private static func hasPlaceholders(_ document: borrowing JSONDocument, upTo count: Int) -> Bool {
         var isFine = true
         forEachNode(of: document) { document, node in
-            guard let mark = document.value(forKey: "_placeholder", in: node), document.bool(mark) == true else { return }
+            guard let mark = document.value(forKey: "_placeholder", in: node), document.bool(mark) == true else {
+                return
+            }
             guard let number = document.value(forKey: "num", in: node).flatMap({ document.int64($0) }),
                 (0..<Int64(count)).contains(number)
             else { return isFine = false }
@@ -147,7 +150,8 @@ struct StoredValue: Equatable {
         var reader = Reader(rest: field[...])
         var names: [ByteString] = []
         for _ in 0..<4 {
-            guard let length = reader.decimal(), let name = reader.bytes(length), reader.byte() == UInt8(ascii: ",") else {
+            guard let length = reader.decimal(), let name = reader.bytes(length), reader.byte() == UInt8(ascii: ",")
+            else {
                 return nil
             }
             names.append(ByteString(bytes: name))
