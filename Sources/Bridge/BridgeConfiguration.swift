@@ -148,6 +148,16 @@ package enum BridgeLimits {
 
     /// Memory that a kept message takes beyond its bytes and names (measured).
     static let keptValueOverheadBytes = 400
+    /// A write of kept messages to Redis, and a page read from there: some milliseconds of its time.
+    static let keptBatchBytes = 256 << 10
+    static let keptPageBytes = 1 << 20
+    static let keptPageFields = 16
+    /// How long the end of the process waits until kept messages are written.
+    static let keptShutdownTime = TimeAmount.seconds(1)
+    /// How long a join waits for kept messages that are being read from Redis.
+    static let keptJoinTime = TimeAmount.seconds(1)
+    /// Forgotten values that are remembered, lest a stored value come back.
+    static let keptRemovals = 4096
 
     // MARK: Delivery
 

@@ -21,6 +21,9 @@ final class Router: PubSubDelegate {
     let secrets: RoomSecretReader
     let senders: SenderMonitor
     let keeper: MessageKeeper
+    let storage: KeptStorage?
+    /// Joins that wait for kept messages from Redis.
+    private var waitingJoins: [(join: Join, loop: Int)] = []
     private let readiness: Readiness
     private(set) var shards: [NIOLoopBound<Shard>] = []
     private var timers: [RepeatedTask] = []
@@ -55,6 +58,10 @@ final class Router: PubSubDelegate {
         secrets = RoomSecretReader(broker: broker, limit: configuration.maxSecretBytes, logger: logger)
         senders = SenderMonitor(configuration: configuration, logger: logger, now: broker.eventLoop.now)
         keeper = MessageKeeper(configuration: configuration, eventLoop: broker.eventLoop, logger: logger)
+        storage = KeptStorage(
+            store: keeper.store, broker: broker, publisher: publisher, configuration: configuration, hostID: hostID,
+            logger: logger)
+        keeper.storage = storage
     }
 
     func start(shards: [NIOLoopBound<Shard>]) {
@@ -68,6 +75,11 @@ final class Router: PubSubDelegate {
         }
         gaps.announce = { [weak self] in
             self?.announceGap()
+            self?.outbox.flush()
+        }
+        storage?.becameSynced = { [weak self] isFirst in
+            self?.joinWaiting()
+            if !isFirst { self?.keptMessagesAreCurrent() }
             self?.outbox.flush()
         }
         broker.start(delegate: self)
@@ -94,7 +106,8 @@ final class Router: PubSubDelegate {
     func shutdown() -> EventLoopFuture<Void> {
         for timer in timers { timer.cancel() }
         gaps.shutdown()
-        return broker.shutdown()
+        let stored = storage?.shutdown() ?? eventLoop.makeSucceededVoidFuture()
+        return stored.assumeIsolated().flatMap { self.broker.shutdown() }.nonisolated()
     }
 
     // MARK: PubSubDelegate
@@ -134,8 +147,10 @@ final class Router: PubSubDelegate {
             publisher.subscriptionIsUp()
             gaps.subscriptionIsUp()
             sendCanary()
+            storage?.subscriptionChanged(state)
         case .lost(let cause, let since):
             gaps.subscriptionWasLost(cause, since: since)
+            storage?.subscriptionChanged(state)
         }
     }
 
@@ -165,7 +180,9 @@ final class Router: PubSubDelegate {
             // Also to loops without members: a join may be under way there.
             outbox.appendToAll(.closeRoom(room: room, namespace: namespace))
         case .canary(let id): if canaries.arrived(id) { outbox.appendToAll(.canary(id: id)) }
-        case .callback, .keptRequest, .keptStored: unsafe counters.messagesIgnored += 1
+        case .keptRequest(let host, let id): storage?.requestSeen(of: host, id: id)
+        case .keptStored(let writer, let host, let id): storage?.storedSeen(by: writer, for: host, id: id)
+        case .callback: unsafe counters.messagesIgnored += 1
         case .ignored(let reason):
             unsafe counters.messagesIgnored += 1
             if let reason = DropReason(reason) { unsafe counters.drops[reason] += 1 }
@@ -212,6 +229,27 @@ final class Router: PubSubDelegate {
     func join(_ join: Join, loop: Int) {
         // Adds provisional interest, so that later messages find the loop.
         rooms.add(1, namespace: join.namespace, room: join.room, loop: loop)
+        if let storage, !storage.isSettled, keeper.mayKeepByRule(join.room, of: join.namespace) {
+            if waitingJoins.isEmpty {
+                let bound = NIOLoopBound(self, eventLoop: eventLoop)
+                eventLoop.scheduleTask(in: BridgeLimits.keptJoinTime) {
+                    bound.value.joinWaiting()
+                    bound.value.outbox.flush()
+                }
+            }
+            return waitingJoins.append((join, loop))
+        }
+        give(join, loop: loop)
+    }
+
+    /// Kept messages have been read from Redis, or that takes too long.
+    private func joinWaiting() {
+        let joins = waitingJoins
+        waitingJoins = []
+        for (join, loop) in joins { give(join, loop: loop) }
+    }
+
+    private func give(_ join: Join, loop: Int) {
         var join = join
         join.kept = keeper.packets(namespace: join.namespace, room: join.room)
         outbox.append(.join(join), loop: loop)
@@ -266,6 +304,12 @@ final class Router: PubSubDelegate {
         unsafe counters.publishFailures = publisher.failureCount
         unsafe counters.publishQueueFull = publisher.queueFullCount
         unsafe counters.secretsUnusable = secrets.unusableCount
+        if let stored = storage?.counters {
+            unsafe counters.keptWrites = stored.writes
+            unsafe counters.keptStoreFailures = stored.failures
+            unsafe counters.keptDamaged = stored.damaged
+            unsafe counters.keptLeasesTaken = stored.leasesTaken
+        }
         unsafe counters.canariesSent = canaries.sentCount
         unsafe counters.canariesReturned = canaries.returnedCount
         unsafe counters.sendersForgotten = senders.forgotten

@@ -48,6 +48,23 @@ final class EncodedPacket: Sendable {
         index == 0 ? firstPart : furtherParts.indices.contains(index - 1) ? furtherParts[index - 1] : nil
     }
 
+    /// The bytes of one part.
+    func content(ofPart index: Int) -> ByteBuffer? {
+        part(index).flatMap { frames.getSlice(at: $0.content.lowerBound, length: $0.content.count) }
+    }
+
+    /// The JSON array of the first event, which has no ack id: `42/chat,["x",1]`, `451-["x",{…}]`.
+    func eventJSON(namespace: ByteString) -> ByteBufferView? {
+        guard let text = content(ofPart: 0)?.readableBytesView.dropFirst(2) else { return nil }
+        var json = text
+        if part(1)?.isAttachment == true {
+            guard let dash = json.firstIndex(of: UInt8(ascii: "-")) else { return nil }
+            json = json[(dash + 1)...]
+        }
+        if namespace != SocketIOPacket.root { json = json.dropFirst(namespace.count + 1) }
+        return json.first == UInt8(ascii: "[") ? json : nil
+    }
+
     func partByteCount(_ index: Int) -> Int { part(index)?.content.count ?? 0 }
 
     /// Appends one part to a polling payload: a text as it is, an attachment as `b` and base64.

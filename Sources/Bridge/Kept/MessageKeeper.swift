@@ -8,6 +8,8 @@ import RedisPubSub
 /// Decides which messages are kept, by the operator's rules and the message's own word. Lives on the router's event loop.
 final class MessageKeeper {
     let store: KeptMessages
+    /// Told of changes.
+    var storage: KeptStorage?
     private let configuration: BridgeConfiguration
     private let logger: Logger
     private let eventLoop: any EventLoop
@@ -33,6 +35,10 @@ final class MessageKeeper {
     /// True if a rule may keep a message for the room, whatever its event is.
     func mayKeep(_ room: UnsafeRawBufferPointer, of namespace: ByteString) -> Bool {
         unsafe keepsByRule && configuration.rules.mayKeep(namespace: namespace, room: room)
+    }
+
+    func mayKeepByRule(_ room: ByteString, of namespace: ByteString) -> Bool {
+        unsafe room.withUnsafeBytes { unsafe mayKeep($0, of: namespace) }
     }
 
     /// True if the event of an emit must be written even if nobody is there to get it.
@@ -75,6 +81,7 @@ final class MessageKeeper {
                 warnTooLarge(slot, shared.byteCount, limits)
             }
         }
+        storage?.changed()
         return count
     }
 
