@@ -213,7 +213,7 @@ package enum BridgeLimits {
     static let ruleLineBytes = 4096
     /// Bytes of a text with rules: the most rules, with a comment of ten lines each.
     package static let ruleFileBytes = 1 << 20
-    /// Wrong lines of a text that are reported; so many scroll off no terminal.
+    /// Wrong lines of a text that are reported, and warnings about rules; so many scroll off no terminal.
     static let shownRuleErrors = 20
     /// The range of a kept message's age. A value that nobody has renewed in a year is out of date.
     package static let keepAges = Duration.milliseconds(50)...Duration.seconds(366 * 86_400)

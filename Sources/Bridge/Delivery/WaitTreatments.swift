@@ -32,7 +32,7 @@ final class WaitTreatments {
         case .dropOldest: return .dropOldest
         case .latest:
             // A message whose key is missing must not take another's place.
-            guard let key = emit.key ?? key(in: event, policy?.keep?.key) else { return .disconnect }
+            guard let key = emit.key ?? key(in: event, policy?.slowKey) else { return .disconnect }
             return WaitTreatment(policy: .latest, identity: identity([emit.namespace, name, key], in: emit.rooms))
         }
     }

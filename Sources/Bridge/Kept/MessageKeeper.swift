@@ -124,7 +124,7 @@ final class MessageKeeper {
         } catch {}
         store.noteMissingKey()
         warn(
-            "a message is not kept: the rule's key \(pointer) is no text of at most --max-name bytes in it",
+            "a message is not kept: the rule's key \(pointer) is no text of at most \(configuration.maxNameBytes) bytes in it",
             room: room)
         return nil
     }
