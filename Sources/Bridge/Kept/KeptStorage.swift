@@ -60,7 +60,7 @@ final class KeptStorage {
         self.hostID = hostID
         self.logger = logger
         keys = Self.keys(of: redisChannel)
-        replica = KeptReplica(host: hostID, jitter: .random(in: 0...1))
+        replica = KeptReplica(host: hostID, jitter: .random(in: 0...1), isExpected: configuration.rules.keepsAny)
     }
 
     /// The hash and the lease. The braces put both into one slot of a cluster.
