@@ -245,6 +245,16 @@ import Testing
         #expect(it.now == start + 1500)
     }
 
+    @Test func `where nobody keeps anything it is tried again once a minute, or when something is kept`() {
+        var it = Case(replica: KeptReplica(host: "me", jitter: 0, isExpected: false))
+        _ = it.replica.subscribed(at: it.time)
+        _ = it.pass()
+        _ = it.took(.failed)
+        #expect(it.replica.nextDeadline == it.time + .milliseconds(60_500))
+        it.replica.changed(at: it.time)
+        #expect(it.replica.nextDeadline == it.time + .milliseconds(1500))
+    }
+
     @Test func `requests of strangers take bounded memory`() {
         var it = Case.synced()
         for number in 0..<(2 * KeptReplica.maximumRequests) {

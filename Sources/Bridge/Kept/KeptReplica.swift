@@ -82,6 +82,8 @@ struct KeptReplica {
     /// How often others look for a lease that has expired.
     static let checkInterval = TimeAmount.seconds(2)
     static let retryInterval = TimeAmount.seconds(1)
+    /// The same where nobody keeps anything, and the user in Redis may lack the rights.
+    static let unusedRetryInterval = TimeAmount.seconds(60)
     /// A marker that isn't back after this time is lost.
     static let markerTimeout = TimeAmount.seconds(2)
     /// Requests are remembered this long, since a server that had a better view may take over later.
@@ -124,6 +126,7 @@ struct KeptReplica {
     private(set) var hasFailed = false
     /// Set by the owner: something is kept here.
     var hasKept = false
+    private let isExpected: Bool
     /// Counts subscriptions and losses; a result of an earlier one is ignored.
     private(set) var epoch = 0
 
@@ -153,7 +156,9 @@ struct KeptReplica {
     /// Servers that have become writers without a synced one to serve them, seen by us. If we were synced, our view is better.
     private var coldWriters: Set<ByteString> = []
 
-    init(host: ByteString, jitter: Double) {
+    /// - Parameter isExpected: a rule keeps messages, so some may be stored.
+    init(host: ByteString, jitter: Double, isExpected: Bool = true) {
+        self.isExpected = isExpected
         self.host = host
         self.jitter = jitter
     }
@@ -234,6 +239,7 @@ struct KeptReplica {
     mutating func changed(at now: NIODeadline) {
         hasKept = true
         hasChanges = true
+        if let coldDue { self.coldDue = min(coldDue, now + Self.coldDelay + Self.retryInterval) }
         if isSynced, !isWriter, checkDue == nil { checkDue = now + spread(Self.takeOverDelay) }
     }
 
@@ -426,7 +432,7 @@ struct KeptReplica {
             checkDue = now + Self.retryInterval
         } else {
             actions.append(request(at: now))
-            coldDue = coldDue.map { $0 + Self.retryInterval }
+            coldDue = coldDue.map { $0 + (hasKept || isExpected ? Self.retryInterval : Self.unusedRetryInterval) }
         }
         return actions
     }

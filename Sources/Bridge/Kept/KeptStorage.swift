@@ -60,7 +60,7 @@ final class KeptStorage {
         self.hostID = hostID
         self.logger = logger
         keys = Self.keys(of: redisChannel)
-        replica = KeptReplica(host: hostID, jitter: .random(in: 0...1))
+        replica = KeptReplica(host: hostID, jitter: .random(in: 0...1), isExpected: configuration.rules.keepsAny)
     }
 
     /// The hash and the lease. The braces put both into one slot of a cluster.
@@ -295,8 +295,8 @@ final class KeptStorage {
     private func noteFailure(_ error: any Error) {
         counters.failures += 1
         guard let error = error as? RedisError, error != .shutDown else { return }
-        // Nobody uses this yet, and the user in Redis may be of an earlier release.
-        if case .refused = error, store.isEmpty, !configuration.rules.keepsAny { return }
+        // Nobody uses this, and the user in Redis may be of an earlier release.
+        guard !store.isEmpty || configuration.rules.keepsAny else { return }
         guard warnings.isDue("failure", at: broker.eventLoop.now) else { return }
         logger.warning(
             "kept messages can't be stored in Redis at present, new clients get those that this server has (docs/redis.md)",
