@@ -22,6 +22,7 @@ struct BridgeCounters: CounterTable, Sendable, Equatable {
     var acksForgotten = 0
     var packetsQueued = 0
     var gapNotices = 0
+    var parkedGivenUp = 0
     var unfinishedGivenUp = 0
     /// Refused requests, packets and events of clients, by cause.
     var refusals = CaseCounts<ClientRefusal.Cause>()
@@ -65,6 +66,7 @@ struct BridgeCounters: CounterTable, Sendable, Equatable {
                 "unfinished_given_up", "Connections closed in the middle of a message: --max-unfinished was reached.",
                 \.unfinishedGivenUp
             ),
+            ("parked_given_up", "Sockets not kept for recovery any longer: too many were away.", \.parkedGivenUp),
             ("gap_notices", "Events ws-emit:gap sent.", \.gapNotices),
         ]
     }

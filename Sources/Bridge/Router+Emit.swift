@@ -26,20 +26,19 @@ extension Router {
     /// Delivers and publishes an HTTP emit as `emit` does, and reports the result.
     func emitReporting(_ payload: [UInt8]) throws -> EventLoopFuture<EmitReport> {
         unsafe counters.httpMessages += 1
-        let (emit, packet) = try unsafe payload.withUnsafeBytes { bytes in
+        if gaps.announcementIsPending { announceGap() }
+        let delivery = try unsafe payload.withUnsafeBytes { bytes in
             guard case .emit(let emit) = try unsafe decoder.decode(bytes, includingOwn: true) else {
                 throw PubSubMessageError.notAnEmit
             }
-            return (emit, outbox.packet(of: try decoder.encodeEventInPlace(), namespace: emit.namespace))
+            return outbox.delivery(of: try decoder.encodeEventInPlace(), emit)
         }
-        if gaps.announcementIsPending { announceGap() }
         finishEmits()
-        let delivery = Delivery(namespace: emit.namespace, rooms: emit.rooms, skip: emit.skip, content: .packet(packet))
         let parts = EventLoopFuture.whenAllSucceed(shards.map { deliver(delivery, on: $0) }, on: eventLoop)
         let message = PubSubMessageEncoder.emit(payload, as: publisher.format(for: senders))
         return parts.and(publication(of: message)).assumeIsolated().map { parts, publication in
             let report = EmitReport(
-                parts, namespace: emit.namespace, allowed: self.configuration.namespaces, publication: publication)
+                parts, namespace: delivery.namespace, allowed: self.configuration.namespaces, publication: publication)
             if report.sum.matched > 0 {
                 unsafe self.counters.messagesDelivered += 1
             } else {

@@ -20,6 +20,8 @@ final class Router: PubSubDelegate {
     let gaps: GapMonitor
     let secrets: RoomSecretReader
     let senders: SenderMonitor
+    /// Nil without recovery.
+    let recovery: RouterRecovery?
     private let readiness: Readiness
     private(set) var shards: [NIOLoopBound<Shard>] = []
     private var timers: [RepeatedTask] = []
@@ -43,7 +45,9 @@ final class Router: PubSubDelegate {
         decoder = PubSubMessageDecoder(hostID: hostID, limits: limits, usesFastLane: configuration.usesFastLane)
         decoder.listConvention = configuration.listConvention
         rooms = RoomDirectory(loopCount: loopCount)
-        outbox = ShardOutbox(loopCount: loopCount, joinLimitBytes: configuration.maxJoinedBytes)
+        recovery = RouterRecovery(configuration, rooms: rooms)
+        outbox = ShardOutbox(
+            loopCount: loopCount, joinLimitBytes: configuration.maxJoinedBytes, recovery: recovery)
         publisher = LocalPublisher(broker: broker, configuration: configuration, logger: logger)
         canaries = CanaryMonitor(
             configuration: configuration, hostID: hostID, loopCount: loopCount, publisher: publisher,
@@ -74,7 +78,10 @@ final class Router: PubSubDelegate {
                 router.senders.tick(at: .now())
             }
         }
-        every(BridgeLimits.memoryInterval) { $0.giveMemoryBack() }
+        every(BridgeLimits.memoryInterval) {
+            $0.recovery?.expire()
+            $0.giveMemoryBack()
+        }
     }
 
     private func every(_ interval: TimeAmount, _ body: @escaping (Router) -> Void) {
@@ -119,6 +126,7 @@ final class Router: PubSubDelegate {
         case .subscribed:
             publisher.subscriptionIsUp()
             gaps.subscriptionIsUp()
+            recovery?.gapEnded()
             sendCanary()
         case .lost(let cause, let since):
             gaps.subscriptionWasLost(cause, since: since)
@@ -149,7 +157,9 @@ final class Router: PubSubDelegate {
             send(.leaveRoom(sid: sid, room: room, namespace: namespace), toOwnerOf: sid)
         case .closeRoom(let room, let namespace):
             // Also to loops without members: a join may be under way there.
-            outbox.appendToAll(.closeRoom(room: room, namespace: namespace))
+            let command = ShardCommand.closeRoom(room: room, namespace: namespace)
+            recovery?.note(command)
+            outbox.appendToAll(command)
         case .canary(let id): if canaries.arrived(id) { outbox.appendToAll(.canary(id: id)) }
         case .callback: unsafe counters.messagesIgnored += 1
         case .ignored(let reason):
@@ -181,7 +191,8 @@ final class Router: PubSubDelegate {
     /// - Returns: the loop of the client; nil when the sid is none of this server's.
     @discardableResult
     private func send(_ command: ShardCommand, toOwnerOf sid: ByteString) -> Int? {
-        guard let loop = SessionID.loop(of: sid, loopCount: loopCount) else {
+        recovery?.note(command)
+        guard let loop = rooms.owner(of: sid) else {
             unsafe counters.drops[.unknownSid] += 1
             return nil
         }
@@ -191,12 +202,14 @@ final class Router: PubSubDelegate {
 
     /// Tells the pages that asked of the last gap.
     func announceGap() {
-        if let event = gaps.takeAnnouncement() { outbox.appendToAll(.announceGap(event)) }
+        guard let event = gaps.takeAnnouncement() else { return }
+        recovery?.gapEnded()
+        outbox.appendToAll(.announceGap(event))
     }
 
     /// True if a client on the loop has this sid.
     func hasSocket(_ sid: ByteString, in namespace: ByteString, loop: Int) -> EventLoopFuture<Bool> {
-        let shard = shards[loop]
+        let shard = shards[rooms.owner(of: sid) ?? loop]
         return shard.eventLoop.submit { shard.value.registry.namespaces[namespace]?.sockets[sid] != nil }
     }
 
@@ -228,7 +241,9 @@ final class Router: PubSubDelegate {
         unsafe counters.sendersForgotten = senders.forgotten
         unsafe counters.explanationsForgotten = senders.refusalsForgotten
         unsafe counters.gapsForgotten = gaps.forgotten
-        return unsafe RouterNumbers(counters: counters, redis: broker.counters, senders: senders.entries)
+        return unsafe RouterNumbers(
+            counters: counters, redis: broker.counters, senders: senders.entries,
+            recoveryLogBytes: recovery?.log.byteCount ?? 0)
     }
 
     /// Gives back the memory that large messages took: some time later, since they come in bursts.

@@ -28,12 +28,15 @@ extension Shard {
         case .leaveRoom(let sid, let room, let namespace):
             guard let socket = socket(sid, in: namespace) else { return }
             events.cancelJoins(of: socket, room: room)
-            registry.leave(socket, room: room)
+            registry.leave(socket, room: room, byBackend: true)
         case .closeRoom(let room, let namespace):
             events.cancelJoins(room: room, namespace: namespace)
             registry.close(room: room, namespace: namespace)
         case .canary(let id): if registry.findsItsRooms() { router.canaryReached(id, loop: loopIndex) }
         case .announceGap(let body): announceGap(body)
+        case .position(let offset): registry.position = offset
+        case .restore(let restored): restore(restored)
+        case .dropParked(let pid): dropParked(pid)
         }
     }
 
@@ -49,6 +52,7 @@ extension Shard {
     }
 
     private func deliver(_ delivery: Delivery) {
+        if delivery.offset != .none { registry.position = delivery.offset }
         guard let namespace = registry.namespaces[delivery.namespace] else { return }
         switch delivery.rooms {
         case .everyone:
@@ -90,7 +94,8 @@ extension Shard {
         case .packet(let packet):
             if isOnlyDelivery { session.send(packet) } else { session.enqueue(packet) }
         case .expectingAck(let body, let address):
-            let (id, forgotOne) = socket.expectAck(for: address, limit: configuration.maxPendingAcks)
+            if session.isClosed { return }
+            let (id, forgotOne) = socket.owedAcks.expect(for: address, limit: configuration.maxPendingAcks)
             if forgotOne { sessions.counters.acksForgotten += 1 }
             session.enqueue(packet(of: body, namespace: delivery.namespace, ackID: id))
         }
@@ -106,7 +111,7 @@ extension Shard {
     private func announceGap(_ body: EventBody) {
         for namespace in registry.namespaces.values {
             var packet: EncodedPacket?
-            for socket in namespace.sockets.values where socket.wantsGaps {
+            for socket in namespace.sockets.values where socket.wantsGaps && !socket.isParked {
                 let shared = packet ?? self.packet(of: body, namespace: namespace.name)
                 packet = shared
                 sessions.counters.gapNotices += 1

@@ -15,6 +15,8 @@ struct Delivery: Sendable {
     /// Sids that don't get the event.
     let skip: [ByteString]
     let content: Content
+    /// The position of the last event in the packet; of none without recovery, and of packets that aren't logged.
+    var offset = RecoveryOffset.none
 }
 
 /// A command of the router to an event loop. Commands are carried out in the order of the messages.
@@ -28,4 +30,10 @@ enum ShardCommand: Sendable {
     case canary(id: Int64)
     /// Tell the pages that asked about a gap.
     case announceGap(EventBody)
+    /// The following command stands behind every event up to this one.
+    case position(RecoveryOffset)
+    /// Connect a recovered socket.
+    case restore(RestoredSocket)
+    /// Drop the parked socket of a pid: it has been recovered elsewhere or never will be.
+    case dropParked(pid: ByteString)
 }

@@ -14,6 +14,12 @@ final class EncodedPacket: Sendable {
         let frameStart: Int
         let content: Range<Int>
         let isAttachment: Bool
+
+        fileprivate func moved(by distance: Int) -> Part {
+            Part(
+                frameStart: frameStart + distance,
+                content: (content.lowerBound + distance)..<(content.upperBound + distance), isAttachment: isAttachment)
+        }
     }
 
     let frames: ByteBuffer
@@ -61,6 +67,32 @@ final class EncodedPacket: Sendable {
         } else {
             payload.writeImmutableBuffer(content)
         }
+    }
+
+    /// The packet without its first events.
+    func dropFirst(events count: Int) -> EncodedPacket {
+        var starts = 0
+        let parts = (0..<partCount).compactMap { part($0) }.drop { part in
+            if !part.isAttachment { starts += 1 }
+            return starts <= count
+        }
+        guard let first = parts.first else { return self }
+        let rest = frames.getSlice(at: first.frameStart, length: frames.writerIndex - first.frameStart)
+        let moved = parts.map { $0.moved(by: -first.frameStart) }
+        return EncodedPacket(
+            frames: rest ?? ByteBuffer(), firstPart: moved[0], furtherParts: Array(moved.dropFirst()))
+    }
+
+    /// The packet with another offset as the last argument of its only event.
+    func replacing(offset: RecoveryOffset) -> EncodedPacket {
+        var frames = frames
+        let start = firstPart.content.upperBound - RecoveryOffset.length - 2
+        unsafe frames.withUnsafeMutableReadableBytes { bytes in
+            let index = start - self.frames.readerIndex
+            guard index >= 0, index + RecoveryOffset.length <= bytes.count else { return }
+            unsafe offset.write(to: UnsafeMutableRawBufferPointer(rebasing: bytes[index...]))
+        }
+        return EncodedPacket(frames: frames, firstPart: firstPart, furtherParts: furtherParts)
     }
 
     /// The websocket frames from one part on; all of them for 0.

@@ -23,8 +23,13 @@ final class ShardOutbox {
     /// The other loops that get it.
     private var pendingOthers: [Int] = []
     private let joinLimitBytes: Int
+    /// Nil without recovery.
+    private let recovery: RouterRecovery?
+    /// The position of the first event in the pending packet.
+    private var pendingOffset = RecoveryOffset.none
 
-    init(loopCount: Int, joinLimitBytes: Int) {
+    init(loopCount: Int, joinLimitBytes: Int, recovery: RouterRecovery? = nil) {
+        self.recovery = recovery
         unsafe batches = Array(repeating: [], count: loopCount)
         self.joinLimitBytes = joinLimitBytes
     }
@@ -38,6 +43,11 @@ final class ShardOutbox {
 
     func append(_ command: ShardCommand, loop: Int) {
         flushPending()
+        if let recovery { send(.position(recovery.log.last), to: loop) }
+        send(command, to: loop)
+    }
+
+    private func send(_ command: ShardCommand, to loop: Int) {
         if loop == localLoop {
             localShard?.perform(command)
         } else {
@@ -58,7 +68,8 @@ final class ShardOutbox {
 
     /// Adds the event of an emit that can join the pending packet.
     func join(_ event: EncodedEvent, namespace: ByteString) {
-        unsafe pendingPacket?.append(event, namespace: namespace, scratch: &scratch)
+        unsafe pendingPacket?.append(
+            event, namespace: namespace, offset: recovery?.nextInPacket(), scratch: &scratch)
     }
 
     /// Delivers an event. One packet for all waits for more events of the same rooms; an event that asks for acks doesn't.
@@ -71,23 +82,34 @@ final class ShardOutbox {
             pendingRooms = emit.rooms
             pendingIsLocal = isLocal
             pendingOthers = others
-            unsafe pendingPacket = PacketBuilder(event, namespace: emit.namespace, scratch: &scratch)
+            let offset = recovery?.next()
+            pendingOffset = offset ?? .none
+            unsafe pendingPacket = PacketBuilder(event, namespace: emit.namespace, offset: offset, scratch: &scratch)
             return
         }
-        let content: Delivery.Content =
+        let delivery =
             if let address = emit.callback {
-                .expectingAck(EventBody(event), address)
+                Delivery(
+                    namespace: emit.namespace, rooms: emit.rooms, skip: emit.skip,
+                    content: .expectingAck(EventBody(event), address))
             } else {
-                .packet(packet(of: event, namespace: emit.namespace))
+                self.delivery(of: event, emit)
             }
-        deliver(
-            Delivery(namespace: emit.namespace, rooms: emit.rooms, skip: emit.skip, content: content),
-            isLocal: isLocal, others: others)
+        deliver(delivery, isLocal: isLocal, others: others)
     }
 
-    /// A packet of one event.
-    func packet(of event: EncodedEvent, namespace: ByteString) -> EncodedPacket {
-        PacketBuilder(event, namespace: namespace, scratch: &scratch).build()
+    /// The delivery of one event, the same packet for everybody.
+    func delivery(of event: EncodedEvent, _ emit: PubSubMessage.Emit) -> Delivery {
+        flushPending()
+        let offset = recovery?.next()
+        let packet = PacketBuilder(event, namespace: emit.namespace, offset: offset, scratch: &scratch).build()
+        var delivery = Delivery(
+            namespace: emit.namespace, rooms: emit.rooms, skip: emit.skip, content: .packet(packet))
+        if let offset {
+            delivery.offset = offset
+            recovery?.log(delivery, packet, from: offset)
+        }
+        return delivery
     }
 
     /// Hands everything collected to the loops, at the end of a read.
@@ -105,10 +127,15 @@ final class ShardOutbox {
     /// Hands the pending packet to its loops.
     ///
     /// - Parameter isLast: nothing follows in this read.
-    private func flushPending(isLast: Bool = false) {
-        guard let packet = unsafe pendingPacket.take() else { return }
-        let delivery = Delivery(
-            namespace: pendingNamespace, rooms: pendingRooms, skip: [], content: .packet(packet.build()))
+    func flushPending(isLast: Bool = false) {
+        guard let builder = unsafe pendingPacket.take() else { return }
+        let packet = builder.build()
+        var delivery = Delivery(
+            namespace: pendingNamespace, rooms: pendingRooms, skip: [], content: .packet(packet))
+        if let recovery {
+            delivery.offset = recovery.log.last
+            recovery.log(delivery, packet, from: pendingOffset)
+        }
         deliver(delivery, isLocal: pendingIsLocal, others: pendingOthers, isLast: isLast)
     }
 

@@ -33,6 +33,12 @@ final class Session: UnfinishedInput, WebSocketOwner {
     /// Set while many bytes wait and the client takes none of them; with the bytes that its websocket had not sent then.
     var stall: (since: EngineIOSession.Instant, unsentBytes: Int)?
     var poll: PendingPoll?
+    /// Namespaces whose connections are being recovered, with the numbers of the requests.
+    var pendingRecoveries: [(namespace: ByteString, number: UInt64)] = []
+    /// The last event before the ping that waits for its pong, or of the last ping.
+    var pingPosition = RecoveryOffset.none
+    /// The client has got everything up to this event, since it has sent the pong to a later ping.
+    var confirmedPosition = RecoveryOffset.none
 
     init(
         sid: ByteString, table: SessionTable, transport: EngineIORequest.Transport, at now: EngineIOSession.Instant
@@ -153,7 +159,9 @@ final class Session: UnfinishedInput, WebSocketOwner {
     func timerFired(at now: EngineIOSession.Instant) {
         switch engine.timerFired(at: now) {
         case .none: break
-        case .sendPing: enqueue(table.pingPacket)
+        case .sendPing:
+            pingPosition = table.registry.position
+            enqueue(table.pingPacket)
         case .dropWebSocket: dropProbe()
         case .close(let reason):
             if reason == .pingTimeout { table.counters.pingTimeouts += 1 }
@@ -185,7 +193,14 @@ final class Session: UnfinishedInput, WebSocketOwner {
     func close(_ reason: EngineIOSession.CloseReason) {
         guard table.remove(self) else { return }
         engine.close()
-        for socket in sockets { remove(socket) }
+        if !reason.isRecoverable { pendingRecoveries = [] }
+        for socket in sockets {
+            if reason.isRecoverable, let recoverable = table.recoverable {
+                park(socket, in: recoverable)
+            } else {
+                remove(socket)
+            }
+        }
         // A client that closes knows it; its poll just ends, as the protocol's test suite demands.
         let lastPacket: EngineIOPacketType = reason == .clientClosed ? .noop : .close
         endPoll(with: ByteBuffer(bytes: [lastPacket.rawValue]))

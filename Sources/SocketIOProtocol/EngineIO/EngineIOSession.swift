@@ -26,6 +26,15 @@ package struct EngineIOSession: Sendable {
     package enum CloseReason: Sendable, Equatable {
         case clientClosed, transportClosed, pingTimeout, invalidPacket, overlappingPolls, pollAborted
         case noNamespace, slowClient, serverShutdown
+
+        /// The client may come back for what it has missed. Mirrors Socket.IO's recoverable reasons; a client that ends its
+        /// Engine.IO session without a DISCONNECT may, too.
+        package var isRecoverable: Bool {
+            switch self {
+            case .clientClosed, .transportClosed, .pingTimeout, .overlappingPolls, .pollAborted, .slowClient: true
+            case .invalidPacket, .noNamespace, .serverShutdown: false
+            }
+        }
     }
 
     package private(set) var phase: Phase
