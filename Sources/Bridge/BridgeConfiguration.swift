@@ -70,13 +70,34 @@ package struct BridgeConfiguration: Sendable {
     /// subscriber.
     package var maxMessageBytes = 16 << 20
 
-    /// The time in which a lost connection can be recovered; nil turns recovery off. Default: off, since it appends an argument
-    /// to every event.
+    /// What holds for which rooms. Default: messages are kept only if they ask for it, and slow clients are disconnected.
+    package var rules = RoomRules()
+    /// Bytes of all kept messages; the least recently used go first. 0 turns keeping off. Default: sixty thousand values of 1 kB, and
+    /// little beside the memory of some thousand clients.
+    package var keepBytes = 64 << 20
+    /// The time for which a message is kept if neither it nor a rule has one. Default: a day, since older values are probably those of
+    /// something that no longer exists.
+    package var keepAge = Duration.seconds(86_400)
+    /// Bytes of one room's kept messages, if no rule has another bound. Default: what a page on a slow phone may get at a join, and
+    /// one room takes 1/64 of the memory for all.
+    package var keepRoomBytes = 1 << 20
+    /// Kept messages of one room, if no rule has another bound. Default: more than a page can show, and as many packets as a client's
+    /// queue keeps memory for.
+    package var keepRoomValues = 1000
+    /// The time in which a socket may recover its connection. Nil turns recovery off, which is the default: a packet then has no offset,
+    /// and nothing is logged for sockets that are away.
     package var recovery: Duration?
-    /// Bytes of events that are kept for clients that come back, all rooms together.
+    /// Bytes of the messages that are held for sockets which recover, all rooms together. Default: as for kept messages; a minute of
+    /// 1,000 messages of 1 kB a second.
     package var recoveryBytes = 64 << 20
-    /// Bytes of events that are kept for clients that come back, for each room.
+    /// The same for one room, so that one busy room leaves memory to the others. Default: 1/16 of all, and four times what a client on a
+    /// slow phone loads in ten seconds.
     package var recoveryRoomBytes = 4 << 20
+
+    /// What holds for a kept message if neither it nor a rule says otherwise.
+    var keepDefaults: KeepRule {
+        KeepRule(age: keepAge, key: nil, maxValues: keepRoomValues, maxBytes: keepRoomBytes)
+    }
 
     /// The interval of canaries: messages that this process sends to itself through Redis, to prove that others' would arrive. Nil
     /// turns them off. Default: rare enough to be no load, often enough for `canaryLimit`.
@@ -180,6 +201,22 @@ package enum BridgeLimits {
     /// Refused senders and causes that the log remembers; beyond, all are forgotten, so that a flood of senders repeats itself
     /// at worst.
     static let explainedRefusals = 1024
+
+    // MARK: Rules
+
+    /// Rules, since each may be compared with each message.
+    static let rules = 1000
+    /// Bytes of a rule: three names of `maxNameBytes` and the other options.
+    static let ruleLineBytes = 4096
+    /// Bytes of a text with rules: the most rules, with a comment of ten lines each.
+    package static let ruleFileBytes = 1 << 20
+    /// Wrong lines of a text that are reported; so many scroll off no terminal.
+    static let shownRuleErrors = 20
+    /// The range of a kept message's age. A value that nobody has renewed in a year is out of date.
+    package static let keepAges = Duration.milliseconds(50)...Duration.seconds(366 * 86_400)
+    /// The ranges of a room's bounds.
+    package static let keepRoomValues = 1...1_000_000
+    package static let keepRoomBytes = 1...(1 << 40)
 
     // MARK: Refused clients
 

@@ -100,7 +100,13 @@ final class Router: PubSubDelegate {
 
     // MARK: PubSubDelegate
 
-    func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
+    func received(_ payload: Span<UInt8>, on redisChannel: Span<UInt8>) {
+        // The decoder keeps the payload from `decode` to `encodeEventInPlace`, which a span can't express.
+        unsafe payload.withUnsafeBytes { unsafe receive($0, on: redisChannel) }
+    }
+
+    /// - Parameter payload: valid until this returns.
+    private func receive(_ payload: UnsafeRawBufferPointer, on redisChannel: Span<UInt8>) {
         unsafe counters.messagesReceived += 1
         if payload.count > BridgeLimits.keptScratchBytes { hasLargeScratch = true }
         var isNoted = false
@@ -222,7 +228,7 @@ final class Router: PubSubDelegate {
     func sendCanary() -> Int64? {
         guard let (id, payload) = canaries.next() else { return nil }
         if broker is LocalBroker {
-            unsafe payload.withUnsafeBytes { unsafe received($0, on: UnsafeRawBufferPointer(start: nil, count: 0)) }
+            received(payload.span, on: Span())
             receivedBatch()
         } else {
             canaries.publish(payload)

@@ -48,7 +48,11 @@ package enum Base64 {
     }
 
     /// The bytes; nil if the text breaks the rules. A byte that isn't ASCII breaks all of them.
-    package static func decode(_ text: UnsafeRawBufferPointer, _ rules: Rules) -> [UInt8]? {
+    package static func decode(_ text: Span<UInt8>, _ rules: Rules) -> [UInt8]? {
+        unsafe text.withUnsafeBytes { unsafe decode($0, rules) }
+    }
+
+    private static func decode(_ text: UnsafeRawBufferPointer, _ rules: Rules) -> [UInt8]? {
         var bytes = unsafe [UInt8](unsafeUninitializedCapacity: text.count / 4 * 3 + 3) { space, count in
             count = unsafe decodeGroups(text, into: space)
         }

@@ -56,7 +56,7 @@ public struct ByteString: Hashable, Sendable, ExpressibleByStringLiteral, Custom
     /// The text on one line, for logs and messages (``PrintableText``): escaped where it can't be printed, cut where it
     /// is long.
     public var description: String {
-        unsafe withUnsafeBytes { unsafe PrintableText.line($0) }
+        PrintableText.line(storage.span)
     }
 
     /// The whole text, for programs: invalid UTF-8 becomes U+FFFD.

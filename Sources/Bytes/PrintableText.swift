@@ -10,7 +10,11 @@ package enum PrintableText {
     /// A backslash is not escaped, so that a second pass doesn't change the text.
     ///
     /// - Parameter maximumCharacters: of the result, escapes and the `…` included.
-    package static func line(_ text: UnsafeRawBufferPointer, maximumCharacters: Int = maximumCharacters) -> String {
+    package static func line(_ text: Span<UInt8>, maximumCharacters: Int = maximumCharacters) -> String {
+        unsafe text.withUnsafeBytes { unsafe line($0, maximumCharacters: maximumCharacters) }
+    }
+
+    private static func line(_ text: UnsafeRawBufferPointer, maximumCharacters: Int) -> String {
         // A character has at most 4 bytes, so everything after these is cut in any case.
         let beginning = unsafe text.prefix(4 * maximumCharacters + 4)
         let part = unsafe UnsafeRawBufferPointer(rebasing: beginning)

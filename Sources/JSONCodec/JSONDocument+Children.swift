@@ -20,13 +20,13 @@ extension JSONDocument {
 
     /// The value of a key, nil if there is none or the node isn't an object. The last duplicate wins.
     package func value(forKey key: StaticString, in object: Node) -> Node? {
-        key.withUTF8Buffer { key in
-            for (name, value) in members(of: object)
-            where unsafe content(of: self[name], equals: UnsafeRawBufferPointer(key)) {
-                return value
-            }
-            return nil
-        }
+        key.withUTF8Buffer { unsafe value(forKey: UnsafeRawBufferPointer($0), in: object) }
+    }
+
+    /// The same for a key as WTF-8.
+    package func value(forKey key: UnsafeRawBufferPointer, in object: Node) -> Node? {
+        for (name, value) in members(of: object) where unsafe content(of: self[name], equals: key) { return value }
+        return nil
     }
 
     /// Walks an array without allocating.

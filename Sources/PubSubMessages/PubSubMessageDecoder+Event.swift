@@ -114,11 +114,9 @@ extension PubSubMessageDecoder {
     private func attachment(_ node: JSONDocument.Node) throws(PubSubMessageError) -> [UInt8] {
         let decoded: [UInt8]??
         if let content = unsafe json.unescapedContent(of: node) {
-            decoded = unsafe Base64.decode(content, .python)
+            decoded = unsafe Base64.decode(content.assumingMemoryBound(to: UInt8.self).span, .python)
         } else {
-            decoded = json.byteString(node).map { text in
-                unsafe text.withUnsafeBytes { unsafe Base64.decode($0, .python) }
-            }
+            decoded = json.byteString(node).map { Base64.decode($0.bytes.span, .python) }
         }
         guard let decoded else { throw PubSubMessageError(.attachmentNotText, hostID: senderHostID) }
         guard let bytes = decoded else { throw PubSubMessageError(.attachmentNotBase64, hostID: senderHostID) }

@@ -96,7 +96,8 @@ package final class PubSubMessageDecoder {
     /// Reads where a message goes.
     ///
     /// - Parameters:
-    ///   - payload: must stay valid until the next `decode`, since `encodeEvent` reads the content from it.
+    ///   - payload: must stay valid until the next `decode`, since `encodeEvent` reads the content from it. No span, because
+    ///     a span can't be kept after the call.
     ///   - includingOwn: also messages with this process's host id, to deliver one before it is published.
     ///   - mayReach: returns false if nobody is in the room, given as bytes, of the namespace. The fast lane calls it for an
     ///     emit to one room before anything is allocated.

@@ -101,8 +101,8 @@ package enum PubSubMessageEncoder {
     }
 
     /// True if a payload is the canary of any ws-emit, recognised by its beginning.
-    package static func isCanary(_ payload: UnsafeRawBufferPointer) -> Bool {
-        canaryStart.withUTF8Buffer { unsafe payload.starts(with: $0) }
+    package static func isCanary(_ payload: Span<UInt8>) -> Bool {
+        canaryStart.withUTF8Buffer { start in unsafe payload.withUnsafeBytes { unsafe $0.starts(with: start) } }
     }
 
     private static let canaryStart: StaticString = "{\"method\":\"ws-emit-canary\","

@@ -57,8 +57,8 @@ extension PubSubBroker {
 
 /// The receiver of a broker's messages and events. All calls are made on the broker's event loop.
 package protocol PubSubDelegate: AnyObject {
-    /// One published message. Nothing has been copied: both pointers are valid during the call only.
-    func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer)
+    /// One published message. Nothing has been copied: the bytes are those of the read.
+    func received(_ payload: Span<UInt8>, on redisChannel: Span<UInt8>)
 
     /// All messages of one read have been received: output that they caused can be flushed now.
     func receivedBatch()

@@ -72,9 +72,8 @@ import NIOCore
                 return
             }
             if !isWithinReply, let message = unsafe message(in: bytes, at: position) {
-                unsafe delegate.received(
-                    UnsafeRawBufferPointer(rebasing: bytes[message.payload]),
-                    on: UnsafeRawBufferPointer(rebasing: bytes[message.channel]))
+                let all = unsafe bytes.assumingMemoryBound(to: UInt8.self).span
+                delegate.received(all.extracting(message.payload), on: all.extracting(message.channel))
                 position = message.end
                 guard try handle(.message(byteCount: message.payload.count)) else { return }
                 continue
@@ -276,7 +275,10 @@ extension RedisReplyReader {
 
     private func deliver(_ payload: UnsafeRawBufferPointer) {
         reply = .message(byteCount: payload.count)
-        unsafe channel.withUnsafeReadableBytes { name in unsafe delegate?.received(payload, on: name) }
+        unsafe channel.withUnsafeReadableBytes { name in
+            unsafe delegate?.received(
+                payload.assumingMemoryBound(to: UInt8.self).span, on: name.assumingMemoryBound(to: UInt8.self).span)
+        }
     }
 }
 

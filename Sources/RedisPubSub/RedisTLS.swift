@@ -27,12 +27,26 @@ package struct RedisTLS: Hashable, Sendable {
     var serverName: String?
     var requiresTLS13 = false
 
+    enum Option: String, CaseIterable {
+        case verification = "ssl_cert_reqs"
+        case trustedFile = "ssl_ca_certs"
+        case trustedFolder = "ssl_ca_path"
+        case trustedCertificates = "ssl_ca_data"
+        case certificateFile = "ssl_certfile"
+        case keyFile = "ssl_keyfile"
+        case keyPassword = "ssl_password"
+        case hostnameCheck = "ssl_check_hostname"
+        case serverName = "ssl_server_name"
+        case minimumVersion = "ssl_min_version"
+    }
+
     /// Takes one option.
     ///
     /// - Returns: a note, if the option has another effect than its value says.
-    mutating func take(_ name: String, _ value: String) throws(RedisURLError) -> String? {
-        switch name {
-        case "ssl_cert_reqs":
+    mutating func take(_ option: Option, _ value: String) throws(RedisURLError) -> String? {
+        let name = option.rawValue
+        switch option {
+        case .verification:
             switch value.lowercased() {
             case "required", "optional": verifiesCertificate = true
             case "none": verifiesCertificate = false
@@ -45,20 +59,20 @@ package struct RedisTLS: Hashable, Sendable {
                     name,
                     "is neither required nor optional nor none: write ssl_cert_reqs=none to accept any certificate")
             }
-        case "ssl_ca_certs", "ssl_ca_path":
+        case .trustedFile, .trustedFolder:
             guard trustedFile == nil else {
                 throw .option("ssl_ca_certs", "and ssl_ca_path exclude each other")
             }
             trustedFile = value
-        case "ssl_ca_data": trustedCertificates = Array(value.utf8)
-        case "ssl_certfile": certificateFile = value
-        case "ssl_keyfile": keyFile = value
-        case "ssl_password": keyPassword = Array(value.utf8)
-        case "ssl_check_hostname": checksHostname = try RedisURLOptions.boolean(value, of: name)
-        case "ssl_server_name":
+        case .trustedCertificates: trustedCertificates = Array(value.utf8)
+        case .certificateFile: certificateFile = value
+        case .keyFile: keyFile = value
+        case .keyPassword: keyPassword = Array(value.utf8)
+        case .hostnameCheck: checksHostname = try RedisURLOptions.boolean(value, of: name)
+        case .serverName:
             guard value.utf8.count <= 255, !value.utf8.contains(0) else { throw .option(name, "is no host name") }
             serverName = value
-        default:
+        case .minimumVersion:
             switch value {
             case "TLSv1.2", "TLSv1_2", "771": requiresTLS13 = false
             case "TLSv1.3", "TLSv1_3", "772": requiresTLS13 = true

@@ -36,14 +36,23 @@ package struct RedisURLOptions: Hashable, Sendable {
     /// One sentence for each option that has no effect, or another one than its value says; without values.
     package internal(set) var notes: [String] = []
 
-    /// The options that have an effect.
-    static let names = [
-        "client_name", "db", "health_check_interval", "host", "password", "path", "port", "protocol",
-        "sentinel_password",
-        "sentinel_ssl", "sentinel_username", "socket_connect_timeout", "socket_keepalive", "socket_timeout", "ssl",
-        "ssl_ca_certs", "ssl_ca_data", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname",
-        "ssl_keyfile", "ssl_min_version", "ssl_password", "ssl_server_name", "username",
-    ]
+    /// The options that have an effect, besides those of ``RedisTLS``.
+    private enum Option: String, CaseIterable {
+        case username, password, host, port, path, ssl
+        case database = "db"
+        case clientName = "client_name"
+        case connectTimeout = "socket_connect_timeout"
+        case commandTimeout = "socket_timeout"
+        case pingInterval = "health_check_interval"
+        case keepAlive = "socket_keepalive"
+        case respVersion = "protocol"
+        case sentinelUsername = "sentinel_username"
+        case sentinelPassword = "sentinel_password"
+        case sentinelSSL = "sentinel_ssl"
+    }
+
+    /// The names of the options that have an effect, in order.
+    static let names = (Option.allCases.map(\.rawValue) + RedisTLS.Option.allCases.map(\.rawValue)).sorted()
 
     /// The options of redis-py 3 to 8 and valkey-py, asyncio's included, about Python, its pool of connections, or the repetition
     /// of commands.
@@ -62,16 +71,17 @@ package struct RedisURLOptions: Hashable, Sendable {
 
     init(_ query: ArraySlice<UInt8>?, scheme: RedisURL.Scheme) throws(RedisURLError) {
         var tls = RedisTLS()
-        var (hasTLS, sentinelHasTLS) = (scheme.hasTLS, scheme.hasTLS)
+        var uses = (tls: scheme.hasTLS, sentinelTLS: scheme.hasTLS)
         var firstTLSOption: String?
         var seen: Set<String> = []
         var ineffective: [String] = []
         let query = query ?? []
-        for option in query.split(separator: UInt8(ascii: "&")) {
-            let (encodedName, raw) = PercentEncoding.cut(option, atFirst: UInt8(ascii: "="))
+        for part in query.split(separator: UInt8(ascii: "&")) {
+            let (encodedName, raw) = PercentEncoding.cut(part, atFirst: UInt8(ascii: "="))
             let key = PercentEncoding.decode(encodedName, plusIsSpace: true)
             let name = String(decoding: key, as: UTF8.self)
-            let hasEffect = Self.names.contains(name)
+            let (option, tlsOption) = (Option(rawValue: name), RedisTLS.Option(rawValue: name))
+            let hasEffect = option != nil || tlsOption != nil
             guard hasEffect || Self.namesWithoutEffect.contains(name) else {
                 throw .unknownOption(named: key[...], in: query)
             }
@@ -85,15 +95,10 @@ package struct RedisURLOptions: Hashable, Sendable {
                 continue
             }
             let value = String(decoding: bytes, as: UTF8.self)
-            if name.hasPrefix("ssl_") {
-                if let note = try tls.take(name, value) { notes.append(note) }
+            if let option { try take(option, value, bytes, &uses) }
+            if let tlsOption {
+                if let note = try tls.take(tlsOption, value) { notes.append(note) }
                 firstTLSOption = firstTLSOption ?? name
-                continue
-            }
-            switch name {
-            case "ssl": hasTLS = try Self.boolean(value, of: name)
-            case "sentinel_ssl": sentinelHasTLS = try Self.boolean(value, of: name)
-            default: try take(name, value, bytes)
             }
         }
         if !ineffective.isEmpty {
@@ -104,8 +109,8 @@ package struct RedisURLOptions: Hashable, Sendable {
                     : "these options of the Redis URL have no effect: \(all)", at: 0)
         }
         try Self.check(seen, scheme: scheme)
-        self.tls = hasTLS ? tls : nil
-        sentinelTLS = sentinelHasTLS && scheme.kind == .sentinel ? tls : nil
+        self.tls = uses.tls ? tls : nil
+        sentinelTLS = uses.sentinelTLS && scheme.kind == .sentinel ? tls : nil
         if let firstTLSOption, self.tls == nil, sentinelTLS == nil { throw .option(firstTLSOption, "needs rediss://") }
         if (tls.certificateFile == nil) != (tls.keyFile == nil) {
             throw .option("ssl_certfile", "and ssl_keyfile go together")
@@ -132,35 +137,40 @@ package struct RedisURLOptions: Hashable, Sendable {
         }
     }
 
-    private mutating func take(_ name: String, _ value: String, _ bytes: [UInt8]) throws(RedisURLError) {
-        switch name {
-        case "username": user = bytes
-        case "password": password = bytes
-        case "db": database = try Self.database(bytes[...])
-        case "host": host = bytes
-        case "port": port = bytes
-        case "path": path = bytes
-        case "client_name":
+    private mutating func take(
+        _ option: Option, _ value: String, _ bytes: [UInt8], _ uses: inout (tls: Bool, sentinelTLS: Bool)
+    ) throws(RedisURLError) {
+        let name = option.rawValue
+        switch option {
+        case .username: user = bytes
+        case .password: password = bytes
+        case .database: database = try Self.database(bytes[...])
+        case .host: host = bytes
+        case .port: port = bytes
+        case .path: path = bytes
+        case .clientName:
             guard bytes.count <= 256, bytes.allSatisfy({ (0x21...0x7E).contains($0) }) else {
                 throw .option(name, "is at most 256 printable ASCII characters without spaces")
             }
             clientName = value
-        case "socket_connect_timeout": connectTimeout = try seconds(value, of: name)
-        case "socket_timeout": commandTimeout = try seconds(value, of: name)
-        case "health_check_interval":
+        case .connectTimeout: connectTimeout = try seconds(value, of: name)
+        case .commandTimeout: commandTimeout = try seconds(value, of: name)
+        case .pingInterval:
             guard let number = Double(value), number <= 0 else {
                 pingInterval = try seconds(value, of: name)
                 break
             }
             notes.append("the option health_check_interval of the Redis URL can't be turned off: it stays at 5 seconds")
-        case "socket_keepalive": isKeptAlive = try Self.boolean(value, of: name)
-        case "protocol":
+        case .keepAlive: isKeptAlive = try Self.boolean(value, of: name)
+        case .respVersion:
             guard value == "2" || value == "3" else { throw .option(name, "is neither 2 nor 3") }
             if value == "3" {
                 notes.append("the option protocol of the Redis URL has no effect: RESP2 is spoken, as every server can")
             }
-        case "sentinel_username": sentinelUser = bytes
-        default: sentinelPassword = bytes
+        case .ssl: uses.tls = try Self.boolean(value, of: name)
+        case .sentinelUsername: sentinelUser = bytes
+        case .sentinelPassword: sentinelPassword = bytes
+        case .sentinelSSL: uses.sentinelTLS = try Self.boolean(value, of: name)
         }
     }
 

@@ -13,10 +13,12 @@ struct NumericSetting {
     let change: @Sendable (String) throws -> NumberChange
 
     private static let defaults = BridgeConfiguration()
+    /// The range of most times.
+    private static let ordinaryTimes = Duration.milliseconds(50)...Duration.seconds(86_400)
 
-    static func seconds(_ path: Path<Duration>) -> Self {
+    static func seconds(_ path: Path<Duration>, in range: ClosedRange<Duration> = ordinaryTimes) -> Self {
         Self(unit: "seconds", defaultText: text(defaults[keyPath: path])) { text in
-            let value = try duration(text)
+            let value = try duration(text, in: range)
             return { $0[keyPath: path] = value }
         }
     }
@@ -28,7 +30,9 @@ struct NumericSetting {
         }
     }
 
-    static func bytes(_ path: Path<Int>) -> Self { number("bytes", path, in: 1...(1 << 30)) }
+    static func bytes(_ path: Path<Int>, in range: ClosedRange<Int> = 1...(1 << 30)) -> Self {
+        number("bytes", path, in: range)
+    }
 
     /// - Parameter defaultText: the default depends on other settings.
     static func bytes(_ path: Path<Int?>, upTo limit: Int = 1 << 30, default defaultText: String) -> Self {
@@ -62,9 +66,11 @@ struct NumericSetting {
     }
 
     @Sendable
-    private static func duration(_ text: String) throws -> Duration {
-        guard let value = Double(text), value >= 0.05, value <= 86_400 else {
-            throw ValidationError("it is not a number of seconds from 0.05 to 86400")
+    private static func duration(_ text: String, in range: ClosedRange<Duration> = ordinaryTimes) throws -> Duration {
+        guard let value = Double(text), value >= range.lowerBound / .seconds(1), value <= range.upperBound / .seconds(1)
+        else {
+            throw ValidationError(
+                "it is not a number of seconds from \(range.lowerBound / .seconds(1)) to \(Self.text(range.upperBound))")
         }
         return .milliseconds(Int64((value * 1000).rounded()))
     }

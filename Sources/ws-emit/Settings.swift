@@ -6,11 +6,21 @@ import PubSubMessages
 import RedisPubSub
 import SocketIOProtocol
 
-/// An error in the settings, as one sentence.
+/// An error in the settings, as one sentence; several wrong rules are one each.
 struct SettingsError: Error, CustomStringConvertible {
-    let description: String
+    let sentences: [String]
     /// The program's exit code: 64 for a wrong option, 71 for a limit of the system (EX_OSERR).
-    var exitCode: Int32 = 64
+    let exitCode: Int32
+
+    init(description: String, exitCode: Int32 = 64) {
+        self.init(sentences: [description], exitCode: exitCode)
+    }
+
+    init(sentences: [String], exitCode: Int32 = 64) {
+        (self.sentences, self.exitCode) = (sentences, exitCode)
+    }
+
+    var description: String { sentences.joined(separator: "\n") }
 }
 
 /// Environment variables; an empty one counts as unset, as in the original.
@@ -113,6 +123,8 @@ struct Settings: Sendable {
         }
         try shareOutDescriptors()
         try takeNumbers(command)
+        // Behind the numbers, which hold where a rule says nothing.
+        try takeRules(command, environment)
     }
 
     /// - Parameter options: each may hold several origins, as the variable does.

@@ -22,7 +22,7 @@ struct WSEmitCommand: AsyncParsableCommand {
             ws-emit explain --room ROOM says why messages for a room don't arrive: ws-emit explain --help.
 
             Options can also be set in the environment: ADDRESS, ADMIN_ADDRESS, CORS, SECRET, REDIS,
-            REDIS_PASSWORD_FILE, FLASK_SECRET.
+            REDIS_PASSWORD_FILE, KEEP (one rule a line), RULES, FLASK_SECRET.
 
             Examples:
               ws-emit --cors http://localhost:7788
@@ -30,6 +30,7 @@ struct WSEmitCommand: AsyncParsableCommand {
               ws-emit --redis redis://:password@db:6379/0
               ws-emit --redis 'rediss://db/0?ssl_ca_certs=/etc/ssl/redis-ca.pem'
               ws-emit --redis none --secret 123 --room-secret dir=MySecret
+              ws-emit --keep 'shop:* event=price key=/sku keep=1h'
             """,
         version: "ws-emit \(Version.current)",
         subcommands: [ExplainCommand.self])
@@ -84,6 +85,52 @@ struct WSEmitCommand: AsyncParsableCommand {
 
     @Option("A room-space and its secret, with --redis none; repeatable.", value: "space=secret")
     var roomSecret: [String] = []
+
+    @Option(
+        "Rooms whose last messages are given to clients that join, as a rule with its options; repeatable: 'shop:*', 'shop:* event=price key=/sku keep=1h'. Rules of --rules follow. (default: $KEEP)",
+        value: "rule")
+    var keep: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "File of rules that say for which rooms messages are kept and what becomes of slow clients: docs/rules.md. (default: $RULES)",
+            valueName: "path"), completion: .file())
+    var rules: String?
+
+    @Option(
+        "Memory for the kept messages of all rooms; beyond it, the least recently used go. 0 turns keeping off.",
+        .bytes(\.keepBytes, in: 0...(1 << 40)))
+    var keepBytes: NumberChange?
+
+    @Option(
+        "Time for which a message is kept, if neither it nor a rule has another.",
+        .seconds(\.keepAge, in: BridgeLimits.keepAges))
+    var keepAge: NumberChange?
+
+    @Option(
+        "Memory for the kept messages of a room, if no rule has another bound.",
+        .bytes(\.keepRoomBytes, in: BridgeLimits.keepRoomBytes))
+    var keepRoomBytes: NumberChange?
+
+    @Option(
+        "Kept messages of a room, if no rule has another bound.",
+        .count(\.keepRoomValues, in: BridgeLimits.keepRoomValues))
+    var keepRoomValues: NumberChange?
+
+    @Option(
+        "Time in which a client that was cut off may come back and get what it missed (Socket.IO's connection state recovery); or none.",
+        .secondsOrNone(\.recovery))
+    var recovery: NumberChange?
+
+    @Option(
+        "Memory for the messages that clients may have missed.",
+        .bytes(\.recoveryBytes, in: 1...(1 << 40)))
+    var recoveryBytes: NumberChange?
+
+    @Option(
+        "Memory for those of one room.",
+        .bytes(\.recoveryRoomBytes, in: 1...(1 << 40)))
+    var recoveryRoomBytes: NumberChange?
 
     @Option("Engine.IO path. (default: \(defaults.path))", value: "path") var path: String?
 
@@ -189,7 +236,7 @@ struct WSEmitCommand: AsyncParsableCommand {
                 try command.run()
             }
         } catch let error as SettingsError {
-            printError(error.description)
+            error.sentences.forEach(printError)
             Glibc.exit(error.exitCode)
         } catch {
             let code = exitCode(for: error)

@@ -50,10 +50,9 @@ final class ChannelHarness {
 
     /// Messages that Redis brings in one read.
     func publish(_ messages: [[UInt8]]) {
+        let redisChannel = Array("flask-socketio".utf8)
         for message in messages {
-            message.withUnsafeBytes { message in
-                Array("flask-socketio".utf8).withUnsafeBytes { router.received(message, on: $0) }
-            }
+            router.received(message.span, on: redisChannel.span)
         }
         router.receivedBatch()
         run()

@@ -33,7 +33,8 @@ import Testing
                 _ = try decoder.decode(bytes)
                 Issue.record("\(payload) was accepted")
             } catch {
-                Array("channel".utf8).withUnsafeBytes { log.log(error, redisChannel: $0) }
+                let redisChannel = Array("channel".utf8)
+                log.log(error, redisChannel: redisChannel.span)
             }
         }
     }
@@ -77,8 +78,7 @@ import Testing
         var mistakes = SenderMistakes()
         mistakes.insert(.manyAttachments)
         for count in [11, 12] {
-            log.log(
-                mistakes, of: "h", redisChannel: UnsafeRawBufferPointer(start: nil, count: 0), attachmentCount: count)
+            log.log(mistakes, of: "h", redisChannel: Span(), attachmentCount: count)
         }
         #expect(lines.all.count == 1 && lines.all[0].contains("11"), "\(lines.all)")
     }
@@ -86,11 +86,10 @@ import Testing
     @Test func `a message for a room that is not text isn't called delivered`() {
         let lines = Lines()
         var log = MessageRefusalLog(logger: Logger(label: "test") { _ in Recorder(lines: lines) })
-        let noChannel = UnsafeRawBufferPointer(start: nil, count: 0)
         for mistake in [SenderMistake.roomNotText, .namespaceMissing] {
             var mistakes = SenderMistakes()
             mistakes.insert(mistake)
-            log.log(mistakes, of: nil, redisChannel: noChannel)
+            log.log(mistakes, of: nil, redisChannel: Span())
         }
         #expect(lines.all.count == 2 && lines.all.allSatisfy { $0.contains(": none") })
         #expect(lines.all[0].contains("reaches nobody") && lines.all[1].contains("delivered as intended"))

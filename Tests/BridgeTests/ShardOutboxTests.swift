@@ -30,7 +30,7 @@ import Testing
         let client = bridge.client(loop: 1, in: "r")
         let before = bridge.shards[1].counters.packetsQueued
         let message = Array(Self.emit("r").utf8)
-        message.withUnsafeBytes { bridge.router.received($0, on: UnsafeRawBufferPointer(start: nil, count: 0)) }
+        bridge.router.received(message.span, on: Span())
         bridge.run()
         #expect(bridge.shards[1].counters.packetsQueued == before)
         bridge.router.receivedBatch()

@@ -7,7 +7,7 @@ import Testing
     }
 
     private static func decode(_ text: some StringProtocol, _ rules: Base64.Rules = .unpadded) -> [UInt8]? {
-        Array(text.utf8).withUnsafeBytes { Base64.decode($0, rules) }
+        Base64.decode(Array(text.utf8).span, rules)
     }
 
     @Test(arguments: [

@@ -14,8 +14,8 @@ final class ChannelListener: Sendable {
             self.subscribed = subscribed
         }
 
-        func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
-            payloads.yield(String(decoding: payload, as: UTF8.self))
+        func received(_ payload: Span<UInt8>, on redisChannel: Span<UInt8>) {
+            payloads.yield(payload.withUnsafeBytes { String(decoding: $0, as: UTF8.self) })
         }
 
         func receivedBatch() {}

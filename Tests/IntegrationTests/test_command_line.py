@@ -39,7 +39,7 @@ def test_help_names_every_option_of_the_original():
         assert option in result.stdout, option
 
 
-UNITS = {"host:port", "url", "path", "origin", "text", "name", "release", "format", "space=secret", "seconds", "bytes", "n"}
+UNITS = {"host:port", "url", "path", "origin", "text", "name", "release", "format", "space=secret", "rule", "seconds", "bytes", "n"}
 
 
 @pytest.mark.ours

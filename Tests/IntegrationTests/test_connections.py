@@ -1,4 +1,5 @@
 """Accepting: what a connection becomes, how many there may be, and what happens when the process is out of descriptors."""
+import itertools
 import os
 import resource
 import socket
@@ -62,8 +63,11 @@ def test_who_connects_while_no_descriptor_is_left_is_served_when_there_is_one(st
     clients = [RawClient(bridge) for _ in range(4)]
     process = bridge.running.process.pid
     _, hard = resource.prlimit(process, resource.RLIMIT_NOFILE)
-    highest = max(int(name) for name in os.listdir(f"/proc/{process}/fd"))
-    resource.prlimit(process, resource.RLIMIT_NOFILE, (highest + 1, hard))
+    # The highest number in use is no bound: at its start the server opens descriptors to count the free ones, and whatever
+    # another thread opens meanwhile keeps a high number above a gap in which all who wait here find a place.
+    used = {int(name) for name in os.listdir(f"/proc/{process}/fd")}
+    lowest_free = next(number for number in itertools.count() if number not in used)
+    resource.prlimit(process, resource.RLIMIT_NOFILE, (lowest_free, hard))
     waiting = [connection(bridge) for _ in range(20)]
     bridge.running.wait_for_line("connections wait to be accepted")
     clients[0].send('420["any"]')

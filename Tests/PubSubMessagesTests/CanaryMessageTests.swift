@@ -52,7 +52,7 @@ import Testing
     }
 
     @Test func `a canary is recognised by its first bytes`() throws {
-        func isCanary(_ payload: [UInt8]) -> Bool { payload.withUnsafeBytes { PubSubMessageEncoder.isCanary($0) } }
+        func isCanary(_ payload: [UInt8]) -> Bool { PubSubMessageEncoder.isCanary(payload.span) }
         #expect(isCanary(PubSubMessageEncoder.canary(id: 1, hostID: Self.host)))
         #expect(!isCanary(Array(#"{"method":"emit"}"#.utf8)) && !isCanary([]))
     }

@@ -106,7 +106,7 @@ import Testing
             ("QQ==é", nil), ("-_QQ==", "A"),
         ] as [(String, String?)])
     func `base64 is read as Python reads it`(text: String, expected: String?) {
-        let decoded = Array(text.utf8).withUnsafeBytes { Base64.decode($0, .python) }
+        let decoded = Base64.decode(Array(text.utf8).span, .python)
         #expect(decoded.map { String(decoding: $0, as: UTF8.self) } == expected)
     }
 

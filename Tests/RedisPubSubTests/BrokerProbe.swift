@@ -15,9 +15,8 @@ final class BrokerProbe: Sendable {
         var outages: [RedisOutage?] = []
         private var waiting: [(condition: (Recorder) -> Bool, promise: EventLoopPromise<Void>)] = []
 
-        func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
-            messages.append(
-                String(decoding: redisChannel, as: UTF8.self) + "=" + String(decoding: payload, as: UTF8.self))
+        func received(_ payload: Span<UInt8>, on redisChannel: Span<UInt8>) {
+            messages.append(text(of: redisChannel) + "=" + text(of: payload))
             check()
         }
 
@@ -161,3 +160,6 @@ final class CapturingLog: LogHandler, Sendable {
         set {}
     }
 }
+
+/// Bytes that the delegate is given, as text.
+func text(of bytes: Span<UInt8>) -> String { bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }

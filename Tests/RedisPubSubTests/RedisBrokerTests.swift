@@ -293,7 +293,7 @@ struct RedisBrokerTests {
     private final class FirstChange: PubSubDelegate {
         private var changed: EventLoopPromise<Void>?
         init(_ changed: EventLoopPromise<Void>) { self.changed = changed }
-        func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {}
+        func received(_ payload: Span<UInt8>, on redisChannel: Span<UInt8>) {}
         func receivedBatch() {}
         func subscriptionChanged(_ state: SubscriptionState) {
             changed?.succeed()

@@ -11,8 +11,8 @@ import Testing
         var messages: [String] = []
         var batches = 0
 
-        func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
-            messages.append(String(decoding: payload, as: UTF8.self))
+        func received(_ payload: Span<UInt8>, on redisChannel: Span<UInt8>) {
+            messages.append(text(of: payload))
         }
 
         func receivedBatch() { batches += 1 }

@@ -8,9 +8,8 @@ import Testing
     final class Collector: PubSubDelegate {
         var messages: [String] = []
 
-        func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
-            messages.append(
-                String(decoding: redisChannel, as: UTF8.self) + "=" + String(decoding: payload, as: UTF8.self))
+        func received(_ payload: Span<UInt8>, on redisChannel: Span<UInt8>) {
+            messages.append(text(of: redisChannel) + "=" + text(of: payload))
         }
 
         func receivedBatch() {}

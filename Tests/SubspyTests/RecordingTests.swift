@@ -33,11 +33,8 @@ import Testing
 
     private func line(_ payload: [UInt8], channel: String = "c") -> String {
         var writer = JSONWriter()
-        payload.withUnsafeBytes { payload in
-            Array(channel.utf8).withUnsafeBytes {
-                RecordingFormat.appendMessage(payload, on: $0, microseconds: 5, to: &writer)
-            }
-        }
+        let redisChannel = Array(channel.utf8)
+        RecordingFormat.appendMessage(payload.span, on: redisChannel.span, microseconds: 5, to: &writer)
         return writer.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
     }
 

@@ -16,7 +16,7 @@ struct MessageRefusalLog {
     ///
     /// - Parameter attachmentCount: the event's attachments, logged if there are too many.
     mutating func log(
-        _ mistakes: SenderMistakes, of hostID: ByteString?, redisChannel: UnsafeRawBufferPointer,
+        _ mistakes: SenderMistakes, of hostID: ByteString?, redisChannel: Span<UInt8>,
         attachmentCount: Int = 0
     ) {
         for mistake in mistakes.all {
@@ -26,7 +26,7 @@ struct MessageRefusalLog {
                 : "malformed message delivered as intended: fix its sender"
             warn(of: "\(mistake)", by: hostID, "\(sentence) (logged once per sender and cause)") {
                 $0["cause"] = "\(mistake.advice)"
-                $0["redis_channel"] = unsafe "\(PrintableText.line(redisChannel))"
+                $0["redis_channel"] = "\(PrintableText.line(redisChannel))"
                 if mistake == .manyAttachments { $0["attachments"] = "\(attachmentCount)" }
             }
         }
@@ -43,10 +43,10 @@ struct MessageRefusalLog {
         }
     }
 
-    mutating func log(_ error: PubSubMessageError, redisChannel: UnsafeRawBufferPointer) {
+    mutating func log(_ error: PubSubMessageError, redisChannel: Span<UInt8>) {
         warn(of: error.causeName, by: error.hostID, "unusable message dropped (logged once per sender and cause)") {
             $0["cause"] = "\(error)"
-            $0["redis_channel"] = unsafe "\(PrintableText.line(redisChannel))"
+            $0["redis_channel"] = "\(PrintableText.line(redisChannel))"
         }
     }
 

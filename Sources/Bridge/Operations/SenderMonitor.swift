@@ -31,7 +31,7 @@ final class SenderMonitor {
     /// Accounts for a message that was decoded.
     func note(
         _ message: PubSubMessage, _ byteCount: Int, decodedBy decoder: PubSubMessageDecoder,
-        _ redisChannel: UnsafeRawBufferPointer, counters: inout RouterCounters
+        _ redisChannel: Span<UInt8>, counters: inout RouterCounters
     ) {
         var (hostID, dialect) = (ByteString?.none, Dialect?.none)
         switch message {
@@ -42,7 +42,7 @@ final class SenderMonitor {
         }
         if let dialect { counters.emits[dialect] += 1 }
         if let change = unsafe table.note(hostID, dialect: dialect, byteCount: byteCount) {
-            unsafe log(change, dialect, of: hostID, redisChannel)
+            log(change, dialect, of: hostID, redisChannel)
         }
         guard byteCount > largeBytes else { return }
         counters.messagesLarge += 1
@@ -51,13 +51,13 @@ final class SenderMonitor {
 
     /// Accounts for a sender's mistakes in a message that was delivered all the same.
     func noteMistakes(
-        of decoder: PubSubMessageDecoder, _ redisChannel: UnsafeRawBufferPointer, counters: inout RouterCounters
+        of decoder: PubSubMessageDecoder, _ redisChannel: Span<UInt8>, counters: inout RouterCounters
     ) {
         let mistakes = decoder.mistakes
         counters.messagesCorrected += 1
         if mistakes.contains(.manyAttachments) { counters.messagesManyAttachments += 1 }
         unsafe table.noteMistakes(decoder.senderHostID, mistakes)
-        unsafe refusals.log(
+        refusals.log(
             mistakes, of: decoder.senderHostID, redisChannel: redisChannel, attachmentCount: decoder.attachmentCount)
     }
 
@@ -65,18 +65,18 @@ final class SenderMonitor {
     ///
     /// - Parameter isNoted: `note` has accounted for the message already.
     func noteRefusal(
-        _ error: PubSubMessageError, _ byteCount: Int, isNoted: Bool, _ redisChannel: UnsafeRawBufferPointer,
+        _ error: PubSubMessageError, _ byteCount: Int, isNoted: Bool, _ redisChannel: Span<UInt8>,
         counters: inout RouterCounters
     ) {
         counters.messagesRefused += 1
         counters.drops[DropReason(error)] += 1
         unsafe table.noteRefusal(error.hostID, "\(error)", byteCount: isNoted ? nil : byteCount)
-        unsafe refusals.log(error, redisChannel: redisChannel)
+        refusals.log(error, redisChannel: redisChannel)
     }
 
     private func log(
         _ change: SenderTable.Change, _ dialect: Dialect?, of hostID: ByteString?,
-        _ redisChannel: UnsafeRawBufferPointer
+        _ redisChannel: Span<UInt8>
     ) {
         // Once the table is full of invented senders, a new one tells nothing.
         unsafe logger.log(
@@ -84,7 +84,7 @@ final class SenderMonitor {
             change == .sender ? "a sender is new on the channel" : "a sender writes in another format than before",
             metadata: [
                 "host_id": "\(hostID?.description ?? "none")", "dialect": "\(dialect?.label ?? "unknown")",
-                "channel": unsafe "\(PrintableText.line(redisChannel))",
+                "channel": "\(PrintableText.line(redisChannel))",
             ])
     }
 }

@@ -177,6 +177,10 @@ extension PickleDocument {
         }
     }
 
+    private static func printable(_ name: UnsafeRawBufferPointer) -> String {
+        unsafe PrintableText.line(name.assumingMemoryBound(to: UInt8.self).span, maximumCharacters: 80)
+    }
+
     /// The type of a node in Python's words, for messages.
     package func typeName(of node: Node) -> String {
         switch kind(of: node) {
@@ -185,8 +189,7 @@ extension PickleDocument {
         case .persistentID: return "persistent id"
         case .global:
             guard let name = unsafe global(node) else { return "name" }
-            return unsafe PrintableText.line(name.module, maximumCharacters: 80) + "."
-                + PrintableText.line(name.name, maximumCharacters: 80)
+            return unsafe Self.printable(name.module) + "." + Self.printable(name.name)
         case .object:
             guard let parts = object(node), kind(of: parts.callable) == .global else { return "object" }
             switch WellKnownName(tapeNode(parts.callable)) {
@@ -197,7 +200,7 @@ extension PickleDocument {
                 guard let owner = arguments.next(in: self), kind(of: owner) == .global,
                     let name = unsafe arguments.next(in: self).flatMap({ unsafe bytes(of: $0) })
                 else { return typeName(of: parts.callable) }
-                return unsafe typeName(of: owner) + "." + PrintableText.line(name, maximumCharacters: 80)
+                return unsafe typeName(of: owner) + "." + Self.printable(name)
             default: return typeName(of: parts.callable)
             }
         default:

@@ -21,11 +21,15 @@ public struct PickleDisassembler: Sendable {
 
     /// The listing, a line per opcode.
     public func disassemble(_ bytes: [UInt8]) -> String {
-        unsafe bytes.withUnsafeBytes { unsafe disassemble($0) }
+        disassemble(bytes.span)
     }
 
     /// The listing, a line per opcode.
-    public func disassemble(_ bytes: UnsafeRawBufferPointer) -> String {
+    public func disassemble(_ bytes: Span<UInt8>) -> String {
+        unsafe bytes.withUnsafeBytes { unsafe listing(of: $0) }
+    }
+
+    private func listing(of bytes: UnsafeRawBufferPointer) -> String {
         var reader = unsafe OpcodeReader(bytes)
         var state = DisassemblyState()
         var text = ""

@@ -30,7 +30,8 @@ package enum EngineIOPayload {
             }
             return try EngineIOPacket(text: part)
         }
-        let bytes = unsafe part.dropFirst().withUnsafeBytes { unsafe Base64.decode($0, .unpadded) }
+        let text = part.dropFirst()
+        let bytes = Base64.decode(text.span, .unpadded)
         guard let bytes else { throw .invalidBase64 }
         return EngineIOPacket(binary: bytes[...])
     }

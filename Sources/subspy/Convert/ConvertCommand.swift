@@ -96,18 +96,16 @@ private final class Converter {
     }
 
     private func append(_ entry: RecordingReader.Entry, to writer: inout JSONWriter) {
-        unsafe entry.redisChannel.withUnsafeBytes { channel in
-            unsafe entry.payload.withUnsafeBytes { payload in
-                unsafe RecordingFormat.appendStart(on: channel, microseconds: entry.ownMicroseconds, to: &writer)
-                if reader.isText {
-                    unsafe RecordingFormat.appendPayload(payload, to: &writer)
-                } else if unsafe !MessageText.appendKeys(for: payload, &renderer, to: &writer) {
-                    opaqueCount += 1
-                    unsafe RecordingFormat.appendPayload(payload, to: &writer)
-                }
-                writer.append("}\n")
-            }
+        RecordingFormat.appendStart(
+            on: entry.redisChannel.bytes.span, microseconds: entry.ownMicroseconds, to: &writer)
+        let payload = entry.payload
+        if reader.isText {
+            RecordingFormat.appendPayload(payload.span, to: &writer)
+        } else if unsafe !payload.withUnsafeBytes({ unsafe MessageText.appendKeys(for: $0, &renderer, to: &writer) }) {
+            opaqueCount += 1
+            RecordingFormat.appendPayload(payload.span, to: &writer)
         }
+        writer.append("}\n")
     }
 
     /// Renames the first key of a header, which tells what the file is; a gap stays as it is.

@@ -108,8 +108,8 @@ struct PayloadText: ParsableArguments {
                 return payload
             }
             guard let base64 else { return nil }
-            guard let payload = try unsafe Self.content(base64).withUnsafeBytes({ unsafe Base64.decode($0, .strict) })
-            else {
+            let text = try Self.content(base64)
+            guard let payload = Base64.decode(text.span, .strict) else {
                 throw ValidationError("--base64: that is no base64 with its padding")
             }
             return payload

@@ -93,7 +93,7 @@ extension PickleValue {
         of node: JSONDocument.Node, _ document: borrowing JSONDocument
     ) throws(Refusal) -> [UInt8] {
         guard let text = document.byteString(node),
-            let bytes = unsafe text.withUnsafeBytes({ unsafe Base64.decode($0, .strict) })
+            let bytes = Base64.decode(text.bytes.span, .strict)
         else {
             throw Refusal("a tag for bytes takes base64")
         }

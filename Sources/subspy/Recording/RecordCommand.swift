@@ -86,17 +86,17 @@ final class Recorder: PubSubDelegate {
 
     // MARK: PubSubDelegate
 
-    func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
+    func received(_ payload: Span<UInt8>, on redisChannel: Span<UInt8>) {
         guard run.exitCode == nil else { return }
         var summary = MessageSummary()
         if needsSummary {
-            guard let inspection = unsafe filter.inspect(payload) else { return }
+            guard let inspection = unsafe payload.withUnsafeBytes({ unsafe filter.inspect($0) }) else { return }
             summary = inspection.summary
         } else {
-            guard unsafe filter.accepts(payload) else { return }
+            guard unsafe payload.withUnsafeBytes({ unsafe filter.accepts($0) }) else { return }
         }
         guard filter.isSampled() else { return }
-        attempt { try unsafe recording.append(payload, on: redisChannel) }
+        attempt { try recording.append(payload, on: redisChannel) }
         progress.count(bytes: payload.count)
         condition?.shown(summary)
     }

@@ -86,9 +86,10 @@ final class RecordingFile {
         if tail.isInLine { buffer.append(0x0A) }
     }
 
-    func append(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) throws(Failure) {
-        let time = SystemClock.monotonic - origin
-        try append { unsafe RecordingFormat.appendMessage(payload, on: redisChannel, microseconds: time, to: &$0) }
+    func append(_ payload: Span<UInt8>, on redisChannel: Span<UInt8>) throws(Failure) {
+        RecordingFormat.appendMessage(
+            payload, on: redisChannel, microseconds: SystemClock.monotonic - origin, to: &buffer)
+        if buffer.count >= Limits.heldBytes { try flush() }
     }
 
     /// Appends one line, with its line feed.

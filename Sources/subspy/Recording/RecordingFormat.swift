@@ -40,30 +40,31 @@ enum RecordingFormat {
     }
 
     static func appendMessage(
-        _ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer, microseconds: Int64,
-        to writer: inout JSONWriter
+        _ payload: Span<UInt8>, on redisChannel: Span<UInt8>, microseconds: Int64, to writer: inout JSONWriter
     ) {
-        unsafe appendStart(on: redisChannel, microseconds: microseconds, to: &writer)
-        unsafe appendPayload(payload, to: &writer)
+        appendStart(on: redisChannel, microseconds: microseconds, to: &writer)
+        appendPayload(payload, to: &writer)
         writer.append("}\n")
     }
 
     /// The beginning of a message's line, up to the payload.
-    static func appendStart(on redisChannel: UnsafeRawBufferPointer, microseconds: Int64, to writer: inout JSONWriter) {
+    static func appendStart(on redisChannel: Span<UInt8>, microseconds: Int64, to writer: inout JSONWriter) {
         appendTime(microseconds, to: &writer)
         writer.append(",\"channel\":")
-        unsafe writer.appendString(wtf8: redisChannel)
+        unsafe redisChannel.withUnsafeBytes { unsafe writer.appendString(wtf8: $0) }
     }
 
     /// A payload's key and value.
-    static func appendPayload(_ payload: UnsafeRawBufferPointer, to writer: inout JSONWriter) {
-        if unsafe payload.allSatisfy({ $0 < 0x80 }) {
-            writer.append(",\"text\":")
-            unsafe writer.appendString(wtf8: payload)
-        } else {
-            writer.append(",\"base64\":\"")
-            unsafe writer.appendBase64(payload)
-            writer.append("\"")
+    static func appendPayload(_ payload: Span<UInt8>, to writer: inout JSONWriter) {
+        unsafe payload.withUnsafeBytes { payload in
+            if unsafe WTF8.isASCII(payload) {
+                writer.append(",\"text\":")
+                unsafe writer.appendString(wtf8: payload)
+            } else {
+                writer.append(",\"base64\":\"")
+                unsafe writer.appendBase64(payload)
+                writer.append("\"")
+            }
         }
     }
 

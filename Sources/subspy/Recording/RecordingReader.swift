@@ -127,6 +127,6 @@ final class RecordingReader {
         guard let text = document.value(forKey: "base64", in: root),
             let content = unsafe document.unescapedContent(of: text)
         else { return nil }
-        return unsafe Base64.decode(content, .strict)
+        return unsafe Base64.decode(content.assumingMemoryBound(to: UInt8.self).span, .strict)
     }
 }

@@ -30,7 +30,7 @@ struct EventArguments {
             guard case .list(let items) = data, let first = items.first else { throw Refusal("binary data is no list") }
             let attachments = try items.dropFirst().map { item -> [UInt8] in
                 guard let text = item.textContent,
-                    let bytes = unsafe text.withUnsafeBytes({ unsafe Base64.decode($0, .strict) })
+                    let bytes = Base64.decode(text.bytes.span, .strict)
                 else {
                     throw Refusal("an attachment is no base64")
                 }

@@ -10,7 +10,7 @@ enum PickleReport {
         var disassembler = PickleDisassembler()
         disassembler.maximumArgumentBytes = .max
         disassembler.maximumOpcodes = .max
-        return unsafe disassembler.disassemble(payload)
+        return unsafe disassembler.disassemble(payload.assumingMemoryBound(to: UInt8.self).span)
     }
 
     /// The effects of executing a payload.

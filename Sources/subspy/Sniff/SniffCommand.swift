@@ -125,7 +125,14 @@ final class Sniffer: PubSubDelegate {
 
     // MARK: PubSubDelegate
 
-    func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
+    func received(_ payload: Span<UInt8>, on redisChannel: Span<UInt8>) {
+        unsafe payload.withUnsafeBytes { payload in
+            unsafe redisChannel.withUnsafeBytes { unsafe show(payload, on: $0) }
+        }
+    }
+
+    /// - Parameter payload: valid until this returns; the filter's reader keeps it for the printer.
+    private func show(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
         guard run.exitCode == nil, let inspection = unsafe filter.inspect(payload) else { return }
         statistics.count(inspection, bytes: payload.count)
         guard filter.isSampled() else { return }

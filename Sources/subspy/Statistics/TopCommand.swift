@@ -121,8 +121,10 @@ final class TopSession: PubSubDelegate {
 
     // MARK: PubSubDelegate
 
-    func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
-        guard run.exitCode == nil, let inspection = unsafe filter.inspect(payload), filter.isSampled() else { return }
+    func received(_ payload: Span<UInt8>, on redisChannel: Span<UInt8>) {
+        guard run.exitCode == nil,
+            let inspection = unsafe payload.withUnsafeBytes({ unsafe filter.inspect($0) }), filter.isSampled()
+        else { return }
         let (now, size, format) = (run.eventLoop.now, payload.count, inspection.wireFormat)
         counts.count(inspection, bytes: size)
         if case .undecodable = inspection.format { return table.count(.undecodable, bytes: size, format, at: now) }

@@ -31,9 +31,9 @@ final class ChannelTraffic: PubSubDelegate {
 
     func hasCanary(of hostID: String) -> Bool { canaries.contains(hostID) }
 
-    func received(_ payload: UnsafeRawBufferPointer, on redisChannel: UnsafeRawBufferPointer) {
-        let channel = unsafe String(decoding: redisChannel, as: UTF8.self)
-        let inspection = unsafe inspector.inspect(payload)
+    func received(_ payload: Span<UInt8>, on redisChannel: Span<UInt8>) {
+        let channel = unsafe redisChannel.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
+        let inspection = unsafe payload.withUnsafeBytes { unsafe inspector.inspect($0) }
         let summary = inspection.summary
         let hostID = summary.hostID?.text
         if summary.method == ByteString(PubSubMessage.canaryMethod) {

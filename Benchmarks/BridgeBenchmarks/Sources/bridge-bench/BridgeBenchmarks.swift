@@ -102,11 +102,9 @@ struct BridgeBenchmarks {
         }
         guard let pickle = try? pickle(room: "room-none") else { return }
         for (name, payload) in [("pickle", pickle), ("JSON", json(room: "room-none"))] {
-            payload.withUnsafeBytes { payload in
-                meter.measure("router: \(name) for an empty room") {
-                    bench.router.received(payload, on: UnsafeRawBufferPointer(start: nil, count: 0))
-                    bench.router.receivedBatch()
-                }
+            meter.measure("router: \(name) for an empty room") {
+                bench.router.received(payload.span, on: Span())
+                bench.router.receivedBatch()
             }
         }
     }
@@ -141,14 +139,11 @@ struct BridgeBenchmarks {
             bench.shard.perform(four)
             read()
         }
-        let nowhere = UnsafeRawBufferPointer(start: nil, count: 0)
         guard let payload = try? pickle(room: "hundred") else { return }
-        payload.withUnsafeBytes { payload in
-            meter.measure("whole path: pickle to 100, per delivery", units: 100) {
-                bench.router.received(payload, on: nowhere)
-                bench.router.receivedBatch()
-                read()
-            }
+        meter.measure("whole path: pickle to 100, per delivery", units: 100) {
+            bench.router.received(payload.span, on: Span())
+            bench.router.receivedBatch()
+            read()
         }
         for (number, socket) in bench.sockets(in: "hundred").enumerated() {
             bench.shard.registry.enter(socket, room: ByteString("single-\(number)"))
@@ -156,7 +151,7 @@ struct BridgeBenchmarks {
         let pickles = (0..<100).compactMap { try? pickle(room: "single-\($0)") }
         for (name, payloads) in [("pickles", pickles), ("JSON", (0..<100).map { json(room: "single-\($0)") })] {
             meter.measure("whole path: 100 \(name) to rooms of one, per delivery", units: 100) {
-                for payload in payloads { payload.withUnsafeBytes { bench.router.received($0, on: nowhere) } }
+                for payload in payloads { bench.router.received(payload.span, on: Span()) }
                 bench.router.receivedBatch()
                 read()
             }
