@@ -167,7 +167,13 @@ final class ClientEvents {
             guard shard.registry.mayEnter(socket, room: room, limit: configuration.maxRoomsPerSocket) else {
                 return refuse(.tooManyRooms, join)
             }
-            shard.registry.enter(socket, room: room)
+            let isNew = shard.registry.enter(socket, room: room)
+            if isNew, let recovery = socket.recovery {
+                // Nothing of this room was routed here before.
+                shard.whenRoutable {
+                    if recovery.since[room] != nil { recovery.since[room] = shard.registry.routedPosition }
+                }
+            }
         }
         if join.request.wantsGaps { socket.wantsGaps = true }
         shard.sessions.counters.joins += 1

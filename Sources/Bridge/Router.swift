@@ -132,7 +132,12 @@ final class Router: PubSubDelegate {
         case .subscribed:
             publisher.subscriptionIsUp()
             gaps.subscriptionIsUp()
-            recovery?.gapEnded()
+            if let recovery {
+                recovery.gapEnded()
+                // Sockets that connect from now on have missed nothing in the gap.
+                outbox.appendToAll(.position(position))
+                outbox.flush()
+            }
             sendCanary()
         case .lost(let cause, let since):
             gaps.subscriptionWasLost(cause, since: since)

@@ -69,6 +69,9 @@ struct RecoveryLog {
     private(set) var last = RecoveryOffset.none
     private(set) var byteCount = 0
 
+    /// Entries that `order` names; for tests.
+    var orderCount: Int { order.count }
+
     init(limits: Limits) { self.limits = limits }
 
     // MARK: Writing

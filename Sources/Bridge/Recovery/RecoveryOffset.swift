@@ -5,18 +5,24 @@ import NIOCore
 /// and what a client sends to say which event it got last.
 ///
 /// A position is the time since the start in microseconds, made strictly increasing: so it grows with time, and tells a client
-/// nothing about how many messages there are. Its text always has 8 characters of `A-Za-z0-9_-`, so that it can be replaced in
-/// a packet.
+/// nothing about how many messages there are. The process's own bits are above it, since a client that was not recovered may
+/// still send the offset of another process. The text always has 10 characters of `A-Za-z0-9_-`, so that it can be replaced
+/// in a packet.
 struct RecoveryOffset: Hashable, Comparable, Sendable {
     let value: Int64
 
     /// Before every event.
     static let none = RecoveryOffset(value: 0)
-    static let length = 8
+    static let length = 10
     /// `,"` before the text and `"]` behind it.
     static let bytesInEvent = length + 3
 
     init(value: Int64) { self.value = value }
+
+    /// The position of a time in microseconds since the start.
+    init(microseconds: Int64, of instance: SessionID.Instance) { value = Int64(instance.value) << 48 | microseconds }
+
+    func isOf(_ instance: SessionID.Instance) -> Bool { value >> 48 == Int64(instance.value) }
 
     /// Nil if it can't be a text of `write`.
     init?(_ text: ByteString) {

@@ -94,6 +94,8 @@ extension Router {
         let offset: RecoveryOffset
         switch request.offset {
         case .none: offset = socket.start
+        // The client has got its last event from another process, and none on this connection.
+        case .event(let event) where !event.isOf(configuration.instance): offset = socket.start
         case .event(let event) where event <= position: offset = max(event, socket.start)
         case .event, .unknown: throw .unknownOffset
         }

@@ -9,6 +9,7 @@ final class RouterRecovery {
     private(set) var gap = RecoveryOffset.none
     private let rooms: RoomDirectory
     private let start = NIODeadline.now()
+    private let instance: SessionID.Instance
     /// Requests that wait for the state of their socket or for secrets.
     private var pendingCount = 0
     /// Commands for sids and rooms since the oldest pending request, with their positions. A socket's state may be older.
@@ -19,17 +20,22 @@ final class RouterRecovery {
     init?(_ configuration: BridgeConfiguration, rooms: RoomDirectory) {
         guard let duration = configuration.recovery else { return nil }
         self.rooms = rooms
+        instance = configuration.instance
         // A client that is parked may have missed what was sent since its last ping.
         let age = duration + configuration.timing.pingInterval + configuration.timing.pingTimeout
         log = RecoveryLog(
             limits: .init(
                 age: TimeAmount(age).nanoseconds / 1000, bytes: configuration.recoveryBytes,
                 roomBytes: configuration.recoveryRoomBytes))
+        // So that no position of this process is below its bits.
+        _ = next()
     }
 
     // MARK: The log
 
-    private var now: Int64 { (NIODeadline.now() - start).nanoseconds / 1000 }
+    private var now: Int64 {
+        RecoveryOffset(microseconds: (NIODeadline.now() - start).nanoseconds / 1000, of: instance).value
+    }
 
     func next() -> RecoveryOffset { log.next(at: now) }
 

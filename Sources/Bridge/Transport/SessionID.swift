@@ -8,7 +8,7 @@ import Bytes
 package enum SessionID {
     /// The part that all sids of one process share; drawn at its start.
     package struct Instance: Sendable, Equatable {
-        fileprivate let value: Int
+        let value: Int
 
         package init() { value = Int.random(in: 0..<4096) }
         package init(value: Int) { self.value = value & 4095 }
