@@ -72,6 +72,8 @@ class Visitor:
 
     def upgrade(self):
         polls = self.link
+        for packet in polls.waiting:
+            self.keep(packet)
         self.link = RawClient.__new__(RawClient)
         self.link.ids = itertools.count()
         self.link.socket = websocket.create_connection(
@@ -425,9 +427,8 @@ def next_of(page, *kinds):
 
 def opened(page, url, way, room):
     page.open(url, **way)
-    _, sid = next_of(page, "connect")
-    if "transports" not in way:
-        next_of(page, "upgrade")
+    seen = dict(next_of(page, "connect", "upgrade") for _ in range(1 if "transports" in way else 2))
+    sid = seen["connect"]
     assert page.join(room) == [{"ok": True}]
     assert page.run("return sockets[0].recovered") is False
     return sid
