@@ -70,7 +70,7 @@ package struct BridgeConfiguration: Sendable {
     /// subscriber.
     package var maxMessageBytes = 16 << 20
 
-    /// What holds for which rooms. Default: messages are kept only if they ask for it, and slow clients are disconnected.
+    /// Rules by room. Default: messages are kept only if they ask for it, and slow clients are disconnected.
     package var rules = RoomRules()
     /// Bytes of all kept messages; the least recently used go first. 0 turns keeping off. Default: sixty thousand values of 1 kB, and
     /// little beside the memory of some thousand clients.
@@ -94,7 +94,7 @@ package struct BridgeConfiguration: Sendable {
     /// slow phone loads in ten seconds.
     package var recoveryRoomBytes = 4 << 20
 
-    /// What holds for a kept message if neither it nor a rule says otherwise.
+    /// The rule for messages that are kept without one.
     var keepDefaults: KeepRule {
         KeepRule(age: keepAge, key: nil, maxValues: keepRoomValues, maxBytes: keepRoomBytes)
     }
@@ -144,6 +144,11 @@ package enum BridgeLimits {
     static let keptDocumentBytes = 64 << 10
     /// Packets for which a client's queue keeps memory once it is empty.
     static let keptQueuedPackets = 1024
+
+    // MARK: Kept messages
+
+    /// Memory that a kept message takes beyond its bytes and names (measured).
+    static let keptValueOverheadBytes = 400
 
     // MARK: Delivery
 

@@ -23,6 +23,7 @@ struct BridgeCounters: CounterTable, Sendable, Equatable {
     var packetsQueued = 0
     var gapNotices = 0
     var parkedGivenUp = 0
+    var keptGiven = 0
     var unfinishedGivenUp = 0
     /// Refused requests, packets and events of clients, by cause.
     var refusals = CaseCounts<ClientRefusal.Cause>()
@@ -68,6 +69,7 @@ struct BridgeCounters: CounterTable, Sendable, Equatable {
             ),
             ("parked_given_up", "Sockets not kept for recovery any longer: too many were away.", \.parkedGivenUp),
             ("gap_notices", "Events ws-emit:gap sent.", \.gapNotices),
+            ("kept_given", "Kept messages given to clients that joined, or after a gap.", \.keptGiven),
         ]
     }
 }

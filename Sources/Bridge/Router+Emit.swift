@@ -27,18 +27,22 @@ extension Router {
     func emitReporting(_ payload: [UInt8]) throws -> EventLoopFuture<EmitReport> {
         unsafe counters.httpMessages += 1
         if gaps.announcementIsPending { announceGap() }
+        var kept = 0
         let delivery = try unsafe payload.withUnsafeBytes { bytes in
             guard case .emit(let emit) = try unsafe decoder.decode(bytes, includingOwn: true) else {
                 throw PubSubMessageError.notAnEmit
             }
-            return outbox.delivery(of: try decoder.encodeEventInPlace(), emit)
+            let event = try decoder.encodeEventInPlace()
+            if keeper.mayKeep(emit) { kept = keeper.keep(event, of: emit) }
+            return outbox.delivery(of: event, emit)
         }
         finishEmits()
         let parts = EventLoopFuture.whenAllSucceed(shards.map { deliver(delivery, on: $0) }, on: eventLoop)
         let message = PubSubMessageEncoder.emit(payload, as: publisher.format(for: senders))
         return parts.and(publication(of: message)).assumeIsolated().map { parts, publication in
-            let report = EmitReport(
+            var report = EmitReport(
                 parts, namespace: delivery.namespace, allowed: self.configuration.namespaces, publication: publication)
+            report.kept = kept
             if report.sum.matched > 0 {
                 unsafe self.counters.messagesDelivered += 1
             } else {

@@ -141,13 +141,16 @@ import Testing
         #expect(rest.frames(from: 1).readableBytesView.elementsEqual(packet.frames(from: 3).readableBytesView))
     }
 
-    @Test func `the offset of a kept message can be replaced, and the shared packet stays`() {
+    @Test func `an offset can be added to a kept message, and the shared packet stays`() {
         var scratch = JSONWriter(capacity: 64)
         let packet = EventBody(json: Array(#"["x"]"#.utf8), attachments: [[1]]).withEncodedEvent {
-            PacketBuilder($0, namespace: "/a", offset: .init(value: 1), scratch: &scratch).build()
+            PacketBuilder($0, namespace: "/a", scratch: &scratch).build()
         }
-        #expect(Self.texts(of: packet.replacing(offset: .init(value: 2))) == [#"451-/a,["x","AAAAAAAAAC"]"#, "bAQ=="])
-        #expect(Self.texts(of: packet) == [#"451-/a,["x","AAAAAAAAAB"]"#, "bAQ=="])
+        let more = packet.adding(.init(value: 2))
+        #expect(Self.texts(of: more) == [#"451-/a,["x","AAAAAAAAAC"]"#, "bAQ=="])
+        #expect(more.frames(from: 1).readableBytesView.elementsEqual(packet.frames(from: 1).readableBytesView))
+        #expect(more.frames(from: 0).readableBytesView.first == 0x81 && more.byteCount == packet.byteCount + 13)
+        #expect(Self.texts(of: packet) == [#"451-/a,["x"]"#, "bAQ=="])
     }
 
     // MARK: Bounds

@@ -83,16 +83,21 @@ final class EncodedPacket: Sendable {
             frames: rest ?? ByteBuffer(), firstPart: moved[0], furtherParts: Array(moved.dropFirst()))
     }
 
-    /// The packet with another offset as the last argument of its only event.
-    func replacing(offset: RecoveryOffset) -> EncodedPacket {
-        var frames = frames
-        let start = firstPart.content.upperBound - RecoveryOffset.length - 2
-        unsafe frames.withUnsafeMutableReadableBytes { bytes in
-            let index = start - self.frames.readerIndex
-            guard index >= 0, index + RecoveryOffset.length <= bytes.count else { return }
-            unsafe offset.write(to: UnsafeMutableRawBufferPointer(rebasing: bytes[index...]))
+    /// The packet with an offset as one more argument of its only event.
+    func adding(_ offset: RecoveryOffset) -> EncodedPacket {
+        let end = firstPart.content.upperBound
+        guard let text = frames.getSlice(at: firstPart.content.lowerBound, length: firstPart.content.count),
+            var attachments = frames.getSlice(at: end, length: frames.writerIndex - end)
+        else { return self }
+        var frames = ByteBufferAllocator().buffer(
+            capacity: byteCount + RecoveryOffset.bytesInEvent + WebSocketFrameHeader.maximumBytes)
+        let first = unsafe text.withUnsafeReadableBytes {
+            unsafe PacketBuilder.appendFrame($0, offset: offset, to: &frames)
         }
-        return EncodedPacket(frames: frames, firstPart: firstPart, furtherParts: furtherParts)
+        let distance = frames.writerIndex - end
+        frames.writeBuffer(&attachments)
+        return EncodedPacket(
+            frames: frames, firstPart: first, furtherParts: furtherParts.map { $0.moved(by: distance) })
     }
 
     /// The websocket frames from one part on; all of them for 0.

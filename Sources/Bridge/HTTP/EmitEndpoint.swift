@@ -38,7 +38,8 @@ struct EmitEndpoint: Sendable {
             }
             do throws(EmitFields.Refusal) {
                 let fields = try EmitFields(document)
-                let payload = PubSubMessageEncoder.emit(document, room: fields.room, hostID: hostID)
+                let payload = PubSubMessageEncoder.emit(
+                    document, room: fields.room, keep: fields.keep, key: fields.key, hostID: hostID)
                 return .success(Request(payload: payload, wantsReport: fields.wantsReport))
             } catch {
                 return .failure(.jsonError(.badRequest, error.sentence))
@@ -64,53 +65,73 @@ private struct EmitFields {
 
     /// A text or a list of texts; nil for everybody.
     private(set) var room: JSONDocument.Node?
+    /// True, false or a number of seconds; nil for null.
+    private(set) var keep: JSONDocument.Node?
+    /// A text; nil for null.
+    private(set) var key: JSONDocument.Node?
     private(set) var wantsReport = false
 
     init(_ document: borrowing JSONDocument) throws(Refusal) {
         var hasEvent = false
         // Flask-SocketIO calls the room `to`, and called it `room` before.
         var to: JSONDocument.Node?
+        var asksToBeKept = false
         for (key, value) in document.members(of: document.root) {
             let kind = document.kind(of: value)
-            let name = document.byteString(key) ?? ""
-            switch name {
-            case "data", "secret": continue
-            case "event":
+            if document.isString(key, equalTo: "event") {
                 guard kind == .string else { throw Refusal(sentence: "event must be a text.") }
                 hasEvent = true
-            case "room": room = try Self.room(value, name, document)
-            case "to": to = try Self.room(value, name, document)
-            case "namespace":
+            } else if document.isString(key, equalTo: "room") {
+                room = try Self.room(value, "room", document)
+            } else if document.isString(key, equalTo: "to") {
+                to = try Self.room(value, "to", document)
+            } else if document.isString(key, equalTo: "namespace") {
                 guard kind == .string || kind == .null else {
                     throw Refusal(sentence: "namespace must be a text, or null for /.")
                 }
-            case "report":
+            } else if document.isString(key, equalTo: "keep") {
+                let request: KeepRequest?
+                do throws(SenderMistake) { request = try document.readKeep(value) } catch {
+                    throw Refusal(sentence: "keep must be true, false, or a number of seconds above 0.")
+                }
+                keep = request == nil ? nil : value
+                asksToBeKept = request != nil && request != .no
+            } else if document.isString(key, equalTo: "key") {
+                do throws(SenderMistake) { if try document.readKey(value) != nil { self.key = value } } catch {
+                    throw Refusal(sentence: "key must be a text of at most \(KeepRequest.maximumKeyBytes) bytes.")
+                }
+            } else if document.isString(key, equalTo: "report") {
                 guard let bool = document.bool(value) else {
                     throw Refusal(sentence: "report must be true or false.")
                 }
                 wantsReport = bool
-            default:
+            } else if !document.isString(key, equalTo: "data"), !document.isString(key, equalTo: "secret") {
                 throw Refusal(
                     sentence: """
-                        The key '\(name)' is unknown: an emit has event, data, room or to, namespace, secret and report.
+                        The key '\(document.byteString(key) ?? "")' is unknown: an emit has event, data, room or to, \
+                        namespace, keep, key, secret and report.
                         """)
             }
         }
         guard hasEvent else { throw Refusal(sentence: "event is missing: it must be a text.") }
-        guard let to else { return }
-        if let room, Self.names(room, document) != Self.names(to, document) {
-            throw Refusal(sentence: "room and to mean the same but differ: leave one of them out.")
+        if let to {
+            if let room, Self.names(room, document) != Self.names(to, document) {
+                throw Refusal(sentence: "room and to mean the same but differ: leave one of them out.")
+            }
+            room = to
         }
-        room = to
+        guard room != nil || !asksToBeKept else {
+            throw Refusal(sentence: "keep needs a room: a message for everybody can't be kept.")
+        }
     }
 
     /// Nil for null and the empty text; both mean everybody.
     private static func room(
-        _ value: JSONDocument.Node, _ key: ByteString, _ document: borrowing JSONDocument
+        _ value: JSONDocument.Node, _ key: StaticString, _ document: borrowing JSONDocument
     ) throws(Refusal) -> JSONDocument.Node? {
         switch document.kind(of: value) {
         case .null: return nil
-        case .string: return document.byteString(value)?.isEmpty == true ? nil : value
+        case .string: return document.isString(value, equalTo: "") ? nil : value
         case .array:
             let names = names(value, document)
             guard names != [] else {

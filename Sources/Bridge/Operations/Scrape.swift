@@ -7,6 +7,7 @@ struct RouterNumbers: Sendable {
     var counters = RouterCounters()
     var redis = RedisCounters()
     var senders: [SenderTable.Entry] = []
+    var kept = KeptMessages.Numbers()
     /// Bytes in the log of events for clients that come back.
     var recoveryLogBytes = 0
 }

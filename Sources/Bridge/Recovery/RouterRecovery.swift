@@ -56,6 +56,19 @@ final class RouterRecovery {
         for name in names where rooms.isAnyone(in: name, of: delivery.namespace) { append(name) }
     }
 
+    /// Gives kept messages the offsets that their client will know. They aren't in the log, so a client that has not got the
+    /// last of them isn't recovered: until then its offset is one from before the following command's position.
+    ///
+    /// - Parameter countsLast: a client that has got the last of the packets has got all that come with this command.
+    func addOffsets(to packets: [EncodedPacket], countsLast: Bool) -> [EncodedPacket] {
+        if packets.isEmpty { return [] }
+        let before = log.last
+        let offset = next()
+        return packets.indices.map {
+            packets[$0].adding(countsLast && $0 == packets.indices.last ? offset : before)
+        }
+    }
+
     /// Messages may have been missed up to now.
     func gapEnded() { gap = next() }
 

@@ -37,6 +37,12 @@ final class Socket {
     /// True if it has left its namespace, with its rooms.
     var isDisconnected: Bool { memberships.isEmpty }
 
+    /// The rooms that it has joined.
+    var roomNames: [KeptMessages.RoomName] {
+        memberships.map(\.room).filter { $0 !== namespace.everyone }.map {
+            .init(namespace: namespace.name, room: $0.name)
+        }
+    }
 }
 
 /// The acks that a client owes.

@@ -151,6 +151,8 @@ final class MessagePrinter {
         case .room: renderer.appendField("room", to: &text)
         case .namespace: renderer.appendField("namespace", to: &text)
         case .skipSID: renderer.appendField("skip_sid", to: &text)
+        case .keep: renderer.appendField("keep", to: &text)
+        case .key: renderer.appendField("key", to: &text)
         case .sid: renderer.appendField("sid", to: &text)
         case .host: renderer.appendField("host_id", to: &text)
         case .data: renderer.appendJSON(message.contentKey, to: &text)
@@ -248,6 +250,8 @@ final class MessagePrinter {
         if message.isEmit, room.count == 0 { line.append(" → everyone") } else { append(" → ", room) }
         if message.inspection.summary.namespace != "/" { append("  namespace ", field("namespace")) }
         append("  skips ", field("skip_sid"))
+        append("  keep ", field("keep"))
+        append("  key ", field("key"))
         if message.isEmit, field("callback").count > 0 { line.append("  wants an ack") }
         palette.paint(.quiet, &line) { line in
             line.append("  ")
