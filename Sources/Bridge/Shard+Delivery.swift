@@ -133,7 +133,9 @@ extension Shard {
     private func roomsOfGapReaders() -> Set<KeptMessages.RoomName> {
         var rooms: Set<KeptMessages.RoomName> = []
         for namespace in registry.namespaces.values {
-            for socket in namespace.sockets.values where socket.wantsGaps && !socket.isParked { rooms.formUnion(socket.roomNames) }
+            for socket in namespace.sockets.values where socket.wantsGaps && !socket.isParked {
+                rooms.formUnion(socket.roomNames)
+            }
         }
         return rooms
     }

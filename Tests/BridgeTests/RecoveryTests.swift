@@ -58,7 +58,9 @@ import Testing
                 sid = fields[3]
                 isRecovered = fields.count > 7 && fields[7] == pid
                 pid = fields.count > 7 ? fields[7] : nil
-            } else if packet.hasPrefix("42\(prefix)[\"x\","), let number = Int(packet.split(separator: ",")[prefix.isEmpty ? 1 : 2]) {
+            } else if packet.hasPrefix("42\(prefix)[\"x\","),
+                let number = Int(packet.split(separator: ",")[prefix.isEmpty ? 1 : 2])
+            {
                 numbers.append(number)
                 offset = String(packet.dropLast(2).suffix(10))
             } else {
@@ -119,7 +121,9 @@ import Testing
     }
 
     @Test(arguments: [(1, 0, 0), (3, 0, 0), (3, 0, 2), (3, 1, 0), (3, 2, 1), (3, 1, 1)])
-    func `a page that comes back gets what it missed, in order, once, and what follows`(loops: Int, first: Int, second: Int) {
+    func `a page that comes back gets what it missed, in order, once, and what follows`(
+        loops: Int, first: Int, second: Int
+    ) {
         let bridge = Self.bridge(loops: loops)
         let page = Page(bridge, loop: first, in: "r", "s")
         bridge.publish(Self.emit(1))
@@ -130,7 +134,8 @@ import Testing
         page.lose()
         bridge.publish(
             Self.emit(4), Self.emit(5), Self.emit(6, ["room": #"["r","s"]"#]), Self.emit(7, ["room": "\"\(sid)\""]),
-            Self.emit(8, ["room": #""other""#]), Self.emit(9, ["room": #""r""#, "skip_sid": "\"\(sid)\""]), Self.emit(10, [:]))
+            Self.emit(8, ["room": #""other""#]), Self.emit(9, ["room": #""r""#, "skip_sid": "\"\(sid)\""]),
+            Self.emit(10, [:]))
         page.comeBack(loop: second)
         #expect(page.isRecovered && page.sid == sid)
         #expect(page.take() == [2, 3, 4, 5, 6, 7, 10])
@@ -203,7 +208,9 @@ import Testing
         (.transportClosed, true), (.pingTimeout, true), (.overlappingPolls, true), (.pollAborted, true),
         (.slowClient, true),
     ])
-    func `it depends on the reason whether a connection can be recovered`(reason: EngineIOSession.CloseReason, expected: Bool) {
+    func `it depends on the reason whether a connection can be recovered`(
+        reason: EngineIOSession.CloseReason, expected: Bool
+    ) {
         let bridge = Self.bridge()
         let page = Page(bridge, in: "r")
         page.lose(reason)
@@ -232,9 +239,12 @@ import Testing
         let page = Page(bridge, loop: loop, in: "a", "b", "c")
         page.lose()
         bridge.publish(
-            Self.emit(1, ["room": #""a""#]), Self.command("leave_room", page.sid, room: "a"), Self.emit(2, ["room": #""a""#]),
-            Self.emit(3, ["room": #""b""#]), Self.command("close_room", page.sid, room: "b"), Self.emit(4, ["room": #""b""#]),
-            Self.emit(5, ["room": #""d""#]), Self.command("enter_room", page.sid, room: "d"), Self.emit(6, ["room": #""d""#]))
+            Self.emit(1, ["room": #""a""#]), Self.command("leave_room", page.sid, room: "a"),
+            Self.emit(2, ["room": #""a""#]),
+            Self.emit(3, ["room": #""b""#]), Self.command("close_room", page.sid, room: "b"),
+            Self.emit(4, ["room": #""b""#]),
+            Self.emit(5, ["room": #""d""#]), Self.command("enter_room", page.sid, room: "d"),
+            Self.emit(6, ["room": #""d""#]))
         page.comeBack(loop: 1 - loop)
         #expect(page.isRecovered && page.take() == [1, 3, 6])
         bridge.publish(["a", "b", "c", "d"].enumerated().map { Array(Self.emit($0, ["room": "\"\($1)\""]).utf8) })
@@ -406,6 +416,30 @@ import Testing
         #expect(page.isRecovered && page.take() == [1])
     }
 
+    @Test func `kept messages get offsets, and a client that lost some of them isn't recovered`() {
+        let bridge = Self.bridge(loops: 2)
+        let kept: [String: String?] = ["room": #""r""#, "keep": "true"]
+        for number in 1...3 { bridge.publish(Self.emit(number, kept.merging(["key": "\"\(number)\""]) { $1 })) }
+        let pages = (0..<3).map { Page(bridge, loop: $0 % 2) }
+        bridge.publish(Self.emit(4, [:]))
+        for page in pages {
+            #expect(page.take() == [4])
+            page.send(#"42["join",{"room":"r"}]"#)
+        }
+        // The first has got all of them, the others none.
+        #expect(pages[0].take() == [1, 2, 3])
+        bridge.publish(Self.emit(5))
+        for page in pages { page.lose() }
+        bridge.publish(Self.emit(6))
+        for page in pages { page.comeBack() }
+        #expect(pages.map(\.isRecovered) == [true, false, false])
+        #expect(pages[0].take() == [5, 6])
+        #expect(bridge.counters.recoveries[.logTooShort] == 2)
+        // A join again brings the newest ones.
+        pages[1].send(#"42["join",{"room":"r"}]"#)
+        #expect(pages[1].take() == [1, 2, 3])
+    }
+
     @Test func `random cuts, rooms and emits lose and repeat nothing`() {
         var random = SystemRandomNumberGenerator()
         let bridge = Self.bridge(loops: 3)
@@ -451,7 +485,9 @@ import Testing
                 var messages: [[UInt8]] = []
                 for _ in 0..<Int.random(in: 1...4, using: &random) {
                     number += 1
-                    let (list, skipped) = (rooms.filter { _ in Bool.random(using: &random) }, pages.randomElement() ?? page)
+                    let (list, skipped) = (
+                        rooms.filter { _ in Bool.random(using: &random) }, pages.randomElement() ?? page
+                    )
                     let target = Int.random(in: 0..<10, using: &random)
                     switch target {
                     case 0:
@@ -470,7 +506,9 @@ import Testing
                         }
                     default:
                         messages.append(Array(Self.emit(number, ["room": "\"\(room)\""]).utf8))
-                        for index in pages.indices where members[index].contains(room) { expected[index].append(number) }
+                        for index in pages.indices where members[index].contains(room) {
+                            expected[index].append(number)
+                        }
                     }
                 }
                 bridge.publish(messages)
@@ -480,7 +518,10 @@ import Testing
             pages[index].comeBack()
             got[index] += pages[index].take()
             let isEqual = got[index] == expected[index]
-            #expect(isEqual, "extra: \(Set(got[index]).subtracting(expected[index])), missing: \(Set(expected[index]).subtracting(got[index]))")
+            #expect(
+                isEqual,
+                "extra: \(Set(got[index]).subtracting(expected[index])), missing: \(Set(expected[index]).subtracting(got[index]))"
+            )
         }
     }
 }

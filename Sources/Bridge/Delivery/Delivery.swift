@@ -63,8 +63,8 @@ enum ShardCommand: Sendable {
     case giveKept([KeptPackets])
     /// The following command stands behind every event up to this one.
     case position(RecoveryOffset)
-    /// Connect a recovered socket.
-    case restore(RestoredSocket)
+    /// Connect a recovered socket. Indirect, since it would make every command four times as large.
+    indirect case restore(RestoredSocket)
     /// Drop the parked socket of a pid: it has been recovered elsewhere or never will be.
     case dropParked(pid: ByteString)
 }

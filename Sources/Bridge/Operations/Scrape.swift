@@ -89,7 +89,8 @@ extension Shard {
         var numbers = Scrape.Loop(counters: counters, sessions: sessions.count, connections: connections.openCount)
         for namespace in registry.namespaces.values {
             numbers.sockets += namespace.everyone.presentCount
-            numbers.rooms += namespace.everyone.parkedCount == 0
+            numbers.rooms +=
+                namespace.everyone.parkedCount == 0
                 ? namespace.rooms.count : namespace.rooms.values.count { $0.presentCount > 0 }
             numbers.parked += namespace.everyone.parkedCount
         }

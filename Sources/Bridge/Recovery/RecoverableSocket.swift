@@ -132,3 +132,21 @@ final class RecoveryState {
         formerRooms.append(RecoverableSocket.FormerRoom(name: room, since: since, until: offset))
     }
 }
+
+/// The part of a session that recovery needs.
+final class SessionRecovery {
+    /// Namespaces whose connections are being recovered, with the numbers of the requests.
+    var pending: [(namespace: ByteString, number: UInt64)] = []
+    /// The last event before the latest ping.
+    var pingPosition = RecoveryOffset.none
+    /// The client has got everything up to this event, since it has sent the pong to a later ping.
+    private(set) var confirmedPosition = RecoveryOffset.none
+
+    func pongArrived() { confirmedPosition = max(confirmedPosition, pingPosition) }
+
+    /// Packets from after a position follow. A pong to an earlier ping says nothing of them.
+    func restored(after offset: RecoveryOffset) {
+        pingPosition = .none
+        confirmedPosition = min(confirmedPosition, offset)
+    }
+}

@@ -21,10 +21,7 @@ struct RecoveryLog {
         let last: RecoveryOffset
         let packet: EncodedPacket
         let skip: [ByteString]
-
-        var byteCount: Int {
-            packet.frames.storageCapacity + BridgeLimits.logEntryBytes + skip.reduce(0) { $0 + $1.count + 32 }
-        }
+        let byteCount: Int
     }
 
     /// The packets of a room, oldest first.
@@ -95,7 +92,10 @@ struct RecoveryLog {
         _ packet: EncodedPacket, from first: RecoveryOffset, to last: RecoveryOffset, namespace: ByteString,
         room: ByteString?, skip: [ByteString] = []
     ) {
-        let entry = Entry(first: first, last: last, packet: packet, skip: skip)
+        let entry = Entry(
+            first: first, last: last, packet: packet, skip: skip,
+            byteCount: packet.frames.storageCapacity + BridgeLimits.logEntryBytes
+                + skip.reduce(0) { $0 + $1.count + 32 })
         let list = list(of: room, namespace: namespace)
         list.entries.append(entry)
         list.byteCount += entry.byteCount
@@ -108,7 +108,9 @@ struct RecoveryLog {
         }
         if removedFromOrder > max(1024, order.count / 2) { compactOrder() }
         // Several at a time, so that the log shrinks while it is written to.
-        for _ in 0..<4 where isTooOld(at: last.value) { dropOldest() }
+        if isTooOld(at: last.value) {
+            for _ in 0..<4 where isTooOld(at: last.value) { dropOldest() }
+        }
         while byteCount > limits.bytes, dropOldest() {}
     }
 

@@ -49,9 +49,10 @@ extension Router {
             secrets.secrets(of: space).flatMapThrowing { (space, try $0.usable()) }
         }
         return EventLoopFuture.whenAllSucceed(reads, on: eventLoop).map { values in
-            Set(values.filter { space, secrets in
-                socket.secrets[space].map { RoomSecrets.opens(secrets, with: $0) } ?? false
-            }.map(\.0))
+            Set(
+                values.filter { space, secrets in
+                    socket.secrets[space].map { RoomSecrets.opens(secrets, with: $0) } ?? false
+                }.map(\.0))
         }
     }
 

@@ -53,6 +53,8 @@ final class RouterRecovery {
                 skip: delivery.skip)
         }
         guard case .these(let names) = delivery.rooms else { return append(nil) }
+        // Mostly somebody is there, or there would be no delivery.
+        if names.count == 1 { return append(names[0]) }
         for name in names where rooms.isAnyone(in: name, of: delivery.namespace) { append(name) }
     }
 

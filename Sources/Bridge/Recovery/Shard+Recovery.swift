@@ -33,7 +33,7 @@ extension Shard {
         return .success(
             RecoverableSocket(
                 sid: socket.sid, pid: pid, namespace: namespace, start: state.start,
-                confirmed: max(state.start, socket.session.confirmedPosition), completeSince: state.completeSince,
+                confirmed: max(state.start, socket.session.recovery?.confirmedPosition ?? .none), completeSince: state.completeSince,
                 rooms: rooms.map { ($0.name, state.since[$0.name] ?? state.start) },
                 formerRooms: state.formerRooms, wantsGaps: socket.wantsGaps, secrets: state.secrets,
                 owedAcks: socket.owedAcks))
@@ -57,9 +57,9 @@ extension Shard {
     /// The session and the namespace of a request; nil if the client has left the namespace meanwhile.
     private func takePending(_ number: UInt64) -> (Session, ByteString)? {
         guard let session = pendingRecoveries.removeValue(forKey: number),
-            let index = session.pendingRecoveries.firstIndex(where: { $0.number == number })
+            let recovery = session.recovery, let index = recovery.pending.firstIndex(where: { $0.number == number })
         else { return nil }
-        return (session, session.pendingRecoveries.remove(at: index).namespace)
+        return (session, recovery.pending.remove(at: index).namespace)
     }
 
     /// Connects a recovered socket; a flush must follow.
@@ -85,9 +85,7 @@ extension Shard {
         }
         session.sockets.append(socket)
         sessions.recoverable?.add(socket)
-        // A pong to an earlier ping says nothing of the packets that follow.
-        session.pingPosition = .none
-        session.confirmedPosition = min(session.confirmedPosition, restored.offset)
+        session.recovery?.restored(after: restored.offset)
         guard !session.isClosed else {
             if let recoverable = sessions.recoverable { session.park(socket, in: recoverable) }
             return

@@ -124,7 +124,7 @@ extension Session {
 
     private func received(_ packet: EngineIOPacket, on transport: EngineIORequest.Transport) {
         switch engine.received(packet, on: transport, at: .now) {
-        case .none: if packet.type == .pong { confirmedPosition = max(confirmedPosition, pingPosition) }
+        case .none: if packet.type == .pong { recovery?.pongArrived() }
         case .message: receivedMessage(packet)
         case .confirmProbe:
             webSocket?.writeText("3probe")
@@ -157,7 +157,7 @@ extension Session {
         case .connect: try connect(packet, existing: socket)
         case .disconnect:
             if let socket { remove(socket) }
-            pendingRecoveries.removeAll { $0.namespace == packet.namespace }
+            recovery?.pending.removeAll { $0.namespace == packet.namespace }
         case .event, .binaryEvent:
             // The first packet of a session must be CONNECT; later ones may cross our own DISCONNECT.
             guard hasEverConnected else { throw .payload }
@@ -173,9 +173,10 @@ extension Session {
         let namespace = packet.namespace
         let configuration = table.configuration
         let isAllowed = configuration.namespaces?.contains(namespace) ?? true
-        let isOpen = existing != nil || pendingRecoveries.contains { $0.namespace == namespace }
+        let pending = recovery?.pending ?? []
+        let isOpen = existing != nil || pending.contains { $0.namespace == namespace }
         guard !isOpen, isAllowed, namespace.count <= configuration.maxNameBytes,
-            sockets.count + pendingRecoveries.count < configuration.maxNamespacesPerSession
+            sockets.count + pending.count < configuration.maxNamespacesPerSession
         else {
             table.counters.namespacesRefused += 1
             if !isAllowed {
@@ -191,8 +192,8 @@ extension Session {
         }
         hasEverConnected = true
         engine.namespaceConnected()
-        if table.recoverable != nil, let request = try host.recoveryRequest(in: packet.json) {
-            pendingRecoveries.append((namespace, host.recover(request, for: self, namespace: namespace)))
+        if let recovery, let request = try host.recoveryRequest(in: packet.json) {
+            recovery.pending.append((namespace, host.recover(request, for: self, namespace: namespace)))
             return
         }
         connect(to: namespace)

@@ -33,12 +33,8 @@ final class Session: UnfinishedInput, WebSocketOwner {
     /// Set while many bytes wait and the client takes none of them; with the bytes that its websocket had not sent then.
     var stall: (since: EngineIOSession.Instant, unsentBytes: Int)?
     var poll: PendingPoll?
-    /// Namespaces whose connections are being recovered, with the numbers of the requests.
-    var pendingRecoveries: [(namespace: ByteString, number: UInt64)] = []
-    /// The last event before the ping that waits for its pong, or of the last ping.
-    var pingPosition = RecoveryOffset.none
-    /// The client has got everything up to this event, since it has sent the pong to a later ping.
-    var confirmedPosition = RecoveryOffset.none
+    /// Nil without recovery.
+    let recovery: SessionRecovery?
 
     init(
         sid: ByteString, table: SessionTable, transport: EngineIORequest.Transport, at now: EngineIOSession.Instant
@@ -47,6 +43,7 @@ final class Session: UnfinishedInput, WebSocketOwner {
         self.table = table
         engine = EngineIOSession(transport: transport, timing: table.configuration.timing, at: now)
         assembler = SocketIOPacketAssembler(maximumBytes: table.configuration.maxPayload)
+        recovery = table.recoverable == nil ? nil : SessionRecovery()
     }
 
     var isClosed: Bool { engine.phase == .closed }
@@ -160,7 +157,7 @@ final class Session: UnfinishedInput, WebSocketOwner {
         switch engine.timerFired(at: now) {
         case .none: break
         case .sendPing:
-            pingPosition = table.registry.position
+            recovery?.pingPosition = table.registry.position
             enqueue(table.pingPacket)
         case .dropWebSocket: dropProbe()
         case .close(let reason):
@@ -193,7 +190,7 @@ final class Session: UnfinishedInput, WebSocketOwner {
     func close(_ reason: EngineIOSession.CloseReason) {
         guard table.remove(self) else { return }
         engine.close()
-        if !reason.isRecoverable { pendingRecoveries = [] }
+        if !reason.isRecoverable { recovery?.pending = [] }
         for socket in sockets {
             if reason.isRecoverable, let recoverable = table.recoverable {
                 park(socket, in: recoverable)
