@@ -37,6 +37,7 @@ package struct BridgeConfiguration: Sendable {
     /// twice `maxMessageBytes`, since a healthy client that polls gets nothing between two polls. Clients of a room share its
     /// packets, so many slow clients together hold each emitted packet once.
     package var maxQueuedBytes: Int?
+    package var queueLimit: Int { maxQueuedBytes ?? 2 * maxMessageBytes }
     /// The time a client may take nothing while more than 1 MiB waits for it. Default: longer than a phone needs to change its
     /// network, and short enough that memory above 1 MiB per client is soon free again.
     package var stallTimeout = Duration.seconds(10)
@@ -195,6 +196,22 @@ package enum BridgeLimits {
     static let adminConnections = 256
     /// A longer list of allowed origins isn't repeated in every line of the log.
     static let shownOriginListBytes = 1000
+
+    // MARK: Recovery
+
+    /// Bytes of the sockets on one event loop whose clients may come back, by the estimates below: some ten thousand sockets.
+    static let parkedBytes = 64 << 20
+    /// The memory of such a socket with its closed session, and of each of its rooms.
+    static let parkedSocketBytes = 1200
+    static let parkedRoomBytes = 160
+    /// The memory of an entry in the log of events beside its packet, and of the list of a room.
+    static let logEntryBytes = 160
+    static let logRoomBytes = 320
+    /// Rooms that a backend has taken a client out of, and from which it may have missed messages before.
+    static let formerRooms = 64
+    /// Connections being recovered, and commands of backends that came meanwhile.
+    static let pendingRecoveries = 100_000
+    static let commandsDuringRecovery = 100_000
 
     // MARK: Messages
 

@@ -21,6 +21,7 @@ struct BridgeCounters: CounterTable, Sendable, Equatable {
     var acksForgotten = 0
     var packetsQueued = 0
     var gapNotices = 0
+    var parkedGivenUp = 0
     var keptGiven = 0
     var unfinishedGivenUp = 0
     /// Packets that a client got too late to get, by their policy.
@@ -67,6 +68,7 @@ struct BridgeCounters: CounterTable, Sendable, Equatable {
                 "unfinished_given_up", "Connections closed in the middle of a message: --max-unfinished was reached.",
                 \.unfinishedGivenUp
             ),
+            ("parked_given_up", "Sockets not kept for recovery any longer: too many were away.", \.parkedGivenUp),
             ("gap_notices", "Events ws-emit:gap sent.", \.gapNotices),
             ("kept_given", "Kept messages given to clients that joined, or after a gap.", \.keptGiven),
         ]

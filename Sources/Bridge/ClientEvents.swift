@@ -39,6 +39,12 @@ final class ClientEvents {
         return try withDocument(json) { document in document.kind(of: document.root) == .object }
     }
 
+    /// The connection that a CONNECT asks to recover, in the fields that the stock client adds; nil for a new one.
+    func recoveryRequest(in json: ArraySlice<UInt8>) throws(SocketIOError) -> RecoveryRequest? {
+        if json.isEmpty { return nil }
+        return try withDocument(json) { RecoveryRequest(authentication: $0) }
+    }
+
     func received(_ packet: SocketIOPacket, from socket: Socket) throws(SocketIOError) {
         let event = try withDocument(packet.json) { document -> Event in
             guard document.kind(of: document.root) == .array,
@@ -127,16 +133,13 @@ final class ClientEvents {
         switch secrets {
         case .failure: refuse(.secretUnavailable, join)
         case .success(let values):
-            var isOpen = false
-            for value in values where value.readableBytes > 0 {
-                // No early exit: the time must not tell which key matched.
-                if ConstantTime.areEqual(value.readableBytesView, secret.bytes) { isOpen = true }
-            }
+            let isOpen = RoomSecrets.opens(values, with: secret)
             if !isOpen, let space = join.request.roomSpace,
                 values.contains(where: { $0.readableBytesView.last == 0x0A })
             {
                 router.secretDiffersByLineFeed(in: space)
             }
+            if isOpen, let space = join.request.roomSpace { join.socket.recovery?.secrets[space] = secret }
             if isOpen { enter(join) } else { refuse(.secretWrong, join) }
         }
         shard?.flush()
@@ -192,6 +195,7 @@ final class ClientEvents {
         shard?.sessions.counters.joins += 1
         if let ackID = join.ackID { join.socket.acknowledge(ackID, #"[{"ok":true}]"#) }
         shard?.sessions.counters.keptGiven += kept.count
+        if !kept.isEmpty { join.socket.recovery?.completeSince = shard?.registry.position ?? .none }
         for packet in kept { join.socket.session.enqueue(packet) }
     }
 
@@ -233,7 +237,7 @@ final class ClientEvents {
             document.kind(of: document.root) == .array
         }
         guard isArray else { throw .payload }
-        guard let id = message.packet.ackID, let address = socket.takeAck(id) else {
+        guard let id = message.packet.ackID, let address = socket.owedAcks.take(id) else {
             return logger.debug("ack of an event that asked for none", metadata: ["sid": "\(socket.sid)"])
         }
         router.publishAck(to: address, json: Array(message.packet.json), attachments: message.attachments)

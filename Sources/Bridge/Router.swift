@@ -24,6 +24,8 @@ final class Router: PubSubDelegate {
     let storage: KeptStorage?
     /// Joins that wait for kept messages from Redis.
     private var waitingJoins: [(join: Join, loop: Int)] = []
+    /// Nil without recovery.
+    let recovery: RouterRecovery?
     private let readiness: Readiness
     private(set) var shards: [NIOLoopBound<Shard>] = []
     private var timers: [RepeatedTask] = []
@@ -47,8 +49,10 @@ final class Router: PubSubDelegate {
         decoder = PubSubMessageDecoder(hostID: hostID, limits: limits, usesFastLane: configuration.usesFastLane)
         decoder.listConvention = configuration.listConvention
         rooms = RoomDirectory(loopCount: loopCount)
+        recovery = RouterRecovery(configuration, rooms: rooms)
         outbox = ShardOutbox(
-            loopCount: loopCount, joinLimitBytes: configuration.maxJoinedBytes, rules: configuration.rules)
+            loopCount: loopCount, joinLimitBytes: configuration.maxJoinedBytes, rules: configuration.rules,
+            recovery: recovery)
         publisher = LocalPublisher(broker: broker, configuration: configuration, logger: logger)
         canaries = CanaryMonitor(
             configuration: configuration, hostID: hostID, loopCount: loopCount, publisher: publisher,
@@ -91,6 +95,7 @@ final class Router: PubSubDelegate {
         }
         every(BridgeLimits.memoryInterval) { router in
             router.keeper.store.expire(at: WallClock.milliseconds())
+            router.recovery?.expire()
             router.giveMemoryBack()
         }
     }
@@ -146,6 +151,12 @@ final class Router: PubSubDelegate {
         case .subscribed:
             publisher.subscriptionIsUp()
             gaps.subscriptionIsUp()
+            if let recovery {
+                recovery.gapEnded()
+                // Sockets that connect from now on have missed nothing in the gap.
+                outbox.appendToAll(.position(position))
+                outbox.flush()
+            }
             sendCanary()
             storage?.subscriptionChanged(state)
         case .lost(let cause, let since):
@@ -178,7 +189,9 @@ final class Router: PubSubDelegate {
             send(.leaveRoom(sid: sid, room: room, namespace: namespace), toOwnerOf: sid)
         case .closeRoom(let room, let namespace):
             // Also to loops without members: a join may be under way there.
-            outbox.appendToAll(.closeRoom(room: room, namespace: namespace))
+            let command = ShardCommand.closeRoom(room: room, namespace: namespace)
+            recovery?.note(command)
+            outbox.appendToAll(command)
         case .canary(let id): if canaries.arrived(id) { outbox.appendToAll(.canary(id: id)) }
         case .keptRequest(let host, let id): storage?.requestSeen(of: host, id: id)
         case .keptStored(let writer, let host, let id): storage?.storedSeen(by: writer, for: host, id: id)
@@ -217,7 +230,8 @@ final class Router: PubSubDelegate {
     /// - Returns: the loop of the client; nil when the sid is none of this server's.
     @discardableResult
     private func send(_ command: ShardCommand, toOwnerOf sid: ByteString) -> Int? {
-        guard let loop = SessionID.loop(of: sid, loopCount: loopCount) else {
+        recovery?.note(command)
+        guard let loop = rooms.owner(of: sid) else {
             unsafe counters.drops[.unknownSid] += 1
             return nil
         }
@@ -252,12 +266,14 @@ final class Router: PubSubDelegate {
     private func give(_ join: Join, loop: Int) {
         var join = join
         join.kept = keeper.packets(namespace: join.namespace, room: join.room)
+        if let recovery { join.kept = recovery.addOffsets(to: join.kept, countsLast: true) }
         outbox.append(.join(join), loop: loop)
     }
 
     /// Tells the pages that asked of the last gap.
     func announceGap() {
         guard var announcement = gaps.takeAnnouncement() else { return }
+        recovery?.gapEnded()
         announcement.keptRooms = keeper.store.roomNames
         outbox.appendToAll(.announceGap(announcement))
     }
@@ -270,14 +286,15 @@ final class Router: PubSubDelegate {
 
     func giveKept(of rooms: Set<KeptMessages.RoomName>, loop: Int) {
         let kept = rooms.map {
-            KeptPackets(room: $0, packets: keeper.packets(namespace: $0.namespace, room: $0.room))
+            let packets = keeper.packets(namespace: $0.namespace, room: $0.room)
+            return KeptPackets(room: $0, packets: recovery?.addOffsets(to: packets, countsLast: false) ?? packets)
         }
         outbox.append(.giveKept(kept.filter { !$0.packets.isEmpty }), loop: loop)
     }
 
     /// True if a client on the loop has this sid.
     func hasSocket(_ sid: ByteString, in namespace: ByteString, loop: Int) -> EventLoopFuture<Bool> {
-        let shard = shards[loop]
+        let shard = shards[rooms.owner(of: sid) ?? loop]
         return shard.eventLoop.submit { shard.value.registry.namespaces[namespace]?.sockets[sid] != nil }
     }
 
@@ -316,7 +333,8 @@ final class Router: PubSubDelegate {
         unsafe counters.explanationsForgotten = senders.refusalsForgotten
         unsafe counters.gapsForgotten = gaps.forgotten
         return unsafe RouterNumbers(
-            counters: counters, redis: broker.counters, senders: senders.entries, kept: keeper.store.numbers)
+            counters: counters, redis: broker.counters, senders: senders.entries, kept: keeper.store.numbers,
+            recoveryLogBytes: recovery?.log.byteCount ?? 0)
     }
 
     /// Gives back the memory that large messages took: some time later, since they come in bursts.

@@ -26,6 +26,8 @@ struct RouterCounters: CounterTable, Sendable {
     var gapsForgotten = 0
     /// Emits by their format.
     var emits = CaseCounts<Dialect>()
+    /// Attempts to recover a connection.
+    var recoveries = CaseCounts<RecoveryResult>()
     /// Messages that reached no client, by reason.
     var drops = CaseCounts<DropReason>()
 

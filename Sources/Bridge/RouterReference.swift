@@ -71,8 +71,34 @@ final class RouterReference: Sendable {
     }
 
     /// Runs `body` on `eventLoop` after the router has handled everything this loop reported before.
-    func roundTrip(to eventLoop: any EventLoop, _ body: @escaping @Sendable () -> Void) {
-        execute { _ in eventLoop.execute(body) }
+    ///
+    /// - Parameter body: gets the position of the last event that was routed without knowing of it.
+    func roundTrip(to eventLoop: any EventLoop, _ body: @escaping @Sendable (RecoveryOffset) -> Void) {
+        execute { router in
+            let position = router.position
+            eventLoop.execute { body(position) }
+        }
+    }
+
+    // MARK: Recovery
+
+    /// The position of the last event; to be called on the router's own loop.
+    var localPosition: RecoveryOffset { router.value.position }
+
+    func recover(_ request: RecoveryRequest, namespace: ByteString, number: UInt64, loop: Int) {
+        execute { $0.recover(request, namespace: namespace, number: number, loop: loop) }
+    }
+
+    /// A recovered socket is in its rooms: undoes the provisional interest that the router added.
+    func restorePerformed(namespace: ByteString, rooms: [ByteString], loop: Int) {
+        execute { $0.rooms.add(-1, namespace: namespace, rooms: rooms, loop: loop) }
+    }
+
+    /// A socket that lives on another event loop than its sid names is gone.
+    func movedSocketEnded(sid: ByteString, pid: ByteString, loop: Int) {
+        execute { router in
+            for name in [sid, pid] where router.rooms.moved[name] == loop { router.rooms.moved[name] = nil }
+        }
     }
 
     /// The number of kept messages of a room and the time of the oldest, in milliseconds since 1970.

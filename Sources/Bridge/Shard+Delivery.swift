@@ -33,7 +33,7 @@ extension Shard {
         case .leaveRoom(let sid, let room, let namespace):
             guard let socket = socket(sid, in: namespace) else { return }
             events.cancelJoins(of: socket, room: room)
-            registry.leave(socket, room: room)
+            registry.leave(socket, room: room, byBackend: true)
         case .closeRoom(let room, let namespace):
             events.cancelJoins(room: room, namespace: namespace)
             registry.close(room: room, namespace: namespace)
@@ -43,6 +43,9 @@ extension Shard {
             let rooms = roomsOfGapReaders()
             if !rooms.isEmpty { router.giveKept(of: rooms, loop: loopIndex) }
         case .giveKept(let rooms): for kept in rooms { give(kept) }
+        case .position(let offset): registry.position = offset
+        case .restore(let restored): restore(restored)
+        case .dropParked(let pid): dropParked(pid)
         }
     }
 
@@ -58,6 +61,7 @@ extension Shard {
     }
 
     private func deliver(_ delivery: Delivery) {
+        if delivery.offset != .none { registry.position = delivery.offset }
         guard let namespace = registry.namespaces[delivery.namespace] else { return }
         switch delivery.rooms {
         case .everyone:
@@ -99,7 +103,8 @@ extension Shard {
         case .packet(let packet):
             if isOnlyDelivery { session.send(packet) } else { session.enqueue(packet) }
         case .expectingAck(let body, let address):
-            let (id, forgotOne) = socket.expectAck(for: address, limit: configuration.maxPendingAcks)
+            if session.isClosed { return }
+            let (id, forgotOne) = socket.owedAcks.expect(for: address, limit: configuration.maxPendingAcks)
             if forgotOne { sessions.counters.acksForgotten += 1 }
             session.enqueue(packet(of: body, namespace: delivery.namespace, ackID: id))
         }
@@ -116,7 +121,7 @@ extension Shard {
         for namespace in registry.namespaces.values {
             let plain = packet(of: announcement.event, namespace: namespace.name)
             let withKept = packet(of: announcement.eventWithKept, namespace: namespace.name)
-            for socket in namespace.sockets.values where socket.wantsGaps {
+            for socket in namespace.sockets.values where socket.wantsGaps && !socket.isParked {
                 let isKept = socket.roomNames.contains { announcement.keptRooms.contains($0) }
                 sessions.counters.gapNotices += 1
                 socket.session.enqueue(isKept ? withKept : plain)
@@ -128,14 +133,17 @@ extension Shard {
     private func roomsOfGapReaders() -> Set<KeptMessages.RoomName> {
         var rooms: Set<KeptMessages.RoomName> = []
         for namespace in registry.namespaces.values {
-            for socket in namespace.sockets.values where socket.wantsGaps { rooms.formUnion(socket.roomNames) }
+            for socket in namespace.sockets.values where socket.wantsGaps && !socket.isParked {
+                rooms.formUnion(socket.roomNames)
+            }
         }
         return rooms
     }
 
     private func give(_ kept: KeptPackets) {
         guard let room = registry.namespaces[kept.room.namespace]?.rooms[kept.room.room] else { return }
-        for socket in room.members.map(\.socket) where socket.wantsGaps {
+        for socket in room.members.map(\.socket) where socket.wantsGaps && !socket.isParked {
+            socket.recovery?.completeSince = registry.position
             sessions.counters.keptGiven += kept.packets.count
             for packet in kept.packets { socket.session.enqueue(packet) }
         }

@@ -21,6 +21,9 @@ final class Shard: SessionHost {
     /// Nothing else will be queued before the next flush, so packets need no queue.
     var isOnlyDelivery = false
     var scratch = JSONWriter(capacity: 256)
+    /// Sessions whose CONNECT waits for the router, by the number of the request.
+    var pendingRecoveries: [UInt64: Session] = [:]
+    var lastRecovery: UInt64 = 0
 
     init(
         eventLoop: any EventLoop, loopIndex: Int, configuration: BridgeConfiguration, router: RouterReference,
@@ -64,6 +67,7 @@ final class Shard: SessionHost {
     private func timerFired() {
         heartbeat?.beat()
         sessions.checkDeadlines()
+        sessions.dropExpiredSockets()
         checkConnections()
         events.giveMemoryBack()
         flush()
@@ -114,9 +118,13 @@ final class Shard: SessionHost {
 
     /// Calls `body` once the router knows of every room created here so far.
     func whenRoutable(_ body: @escaping () -> Void) {
-        if router.isLocal(to: eventLoop) { return body() }
+        if router.isLocal(to: eventLoop) {
+            registry.routedPosition = router.localPosition
+            return body()
+        }
         let bound = NIOLoopBound((shard: self, body: body), eventLoop: eventLoop)
-        router.roundTrip(to: eventLoop) {
+        router.roundTrip(to: eventLoop) { position in
+            bound.value.shard.registry.routedPosition = position
             bound.value.body()
             bound.value.shard.flush()
         }

@@ -21,7 +21,7 @@ import Testing
         let isKnown = NIOLoopBoundBox(false, eventLoop: bridge.eventLoops[1])
         let router = NIOLoopBound(bridge.router, eventLoop: bridge.eventLoops[0])
         bridge.reference.roomChanged(namespace: "/", room: nil, isAlive: true, loop: 1)
-        bridge.reference.roundTrip(to: bridge.eventLoops[1]) { isKnown.value = router.value.rooms.isKnown("/") }
+        bridge.reference.roundTrip(to: bridge.eventLoops[1]) { _ in isKnown.value = router.value.rooms.isKnown("/") }
         bridge.eventLoops[1].run()
         #expect(!isKnown.value)
         bridge.run()

@@ -40,6 +40,9 @@ final class SessionHarness: SessionHost {
     func refused(_ refusal: ClientRefusal, by client: () -> Logger.Metadata) { refusals.append(refusal.cause) }
     func openSession(over webSocket: WebSocketConnection) -> (any WebSocketOwner)? { table.open(over: webSocket) }
     func isObjectOrEmpty(_ json: ArraySlice<UInt8>) throws(SocketIOError) -> Bool { json.first != UInt8(ascii: "[") }
+    func recoveryRequest(in json: ArraySlice<UInt8>) throws(SocketIOError) -> RecoveryRequest? { nil }
+    func recover(_ request: RecoveryRequest, for session: Session, namespace: ByteString) -> UInt64 { 0 }
+    func movedSocketEnded(sid: ByteString, pid: ByteString) {}
     func received(_ event: SocketIOPacket, from socket: Socket) throws(SocketIOError) {
         received.append(String(decoding: event.json, as: UTF8.self))
         if let id = event.ackID { socket.acknowledge(id, "[]") }

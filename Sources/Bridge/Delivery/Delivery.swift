@@ -15,6 +15,8 @@ struct Delivery: Sendable {
     /// Sids that don't get the event.
     let skip: [ByteString]
     let content: Content
+    /// The position of the last event in the packet; of none without recovery, and of packets that aren't logged.
+    var offset = RecoveryOffset.none
 }
 
 /// A join of a client, on its way back from the router.
@@ -59,4 +61,10 @@ enum ShardCommand: Sendable {
     case keptMessagesAreCurrent
     /// Give them to these pages.
     case giveKept([KeptPackets])
+    /// The following command stands behind every event up to this one.
+    case position(RecoveryOffset)
+    /// Connect a recovered socket. Indirect, since it would make every command four times as large.
+    indirect case restore(RestoredSocket)
+    /// Drop the parked socket of a pid: it has been recovered elsewhere or never will be.
+    case dropParked(pid: ByteString)
 }

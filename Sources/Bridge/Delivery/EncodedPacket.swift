@@ -14,6 +14,12 @@ final class EncodedPacket: Sendable {
         let frameStart: Int
         let content: Range<Int>
         let isAttachment: Bool
+
+        fileprivate func moved(by distance: Int) -> Part {
+            Part(
+                frameStart: frameStart + distance,
+                content: (content.lowerBound + distance)..<(content.upperBound + distance), isAttachment: isAttachment)
+        }
     }
 
     let frames: ByteBuffer
@@ -80,6 +86,37 @@ final class EncodedPacket: Sendable {
         } else {
             payload.writeImmutableBuffer(content)
         }
+    }
+
+    /// The packet without its first events.
+    func dropFirst(events count: Int) -> EncodedPacket {
+        var starts = 0
+        let parts = (0..<partCount).compactMap { part($0) }.drop { part in
+            if !part.isAttachment { starts += 1 }
+            return starts <= count
+        }
+        guard let first = parts.first else { return self }
+        let rest = frames.getSlice(at: first.frameStart, length: frames.writerIndex - first.frameStart)
+        let moved = parts.map { $0.moved(by: -first.frameStart) }
+        return EncodedPacket(
+            frames: rest ?? ByteBuffer(), firstPart: moved[0], furtherParts: Array(moved.dropFirst()))
+    }
+
+    /// The packet with an offset as one more argument of its only event.
+    func adding(_ offset: RecoveryOffset) -> EncodedPacket {
+        let end = firstPart.content.upperBound
+        guard let text = frames.getSlice(at: firstPart.content.lowerBound, length: firstPart.content.count),
+            var attachments = frames.getSlice(at: end, length: frames.writerIndex - end)
+        else { return self }
+        var frames = ByteBufferAllocator().buffer(
+            capacity: byteCount + RecoveryOffset.bytesInEvent + WebSocketFrameHeader.maximumBytes)
+        let first = unsafe text.withUnsafeReadableBytes {
+            unsafe PacketBuilder.appendFrame($0, offset: offset, to: &frames)
+        }
+        let distance = frames.writerIndex - end
+        frames.writeBuffer(&attachments)
+        return EncodedPacket(
+            frames: frames, firstPart: first, furtherParts: furtherParts.map { $0.moved(by: distance) })
     }
 
     /// The websocket frames from one part on; all of them for 0.

@@ -26,9 +26,16 @@ final class ShardOutbox {
     private let joinLimitBytes: Int
     /// Nil if every packet is treated alike.
     private let treatments: WaitTreatments?
+    /// Nil without recovery.
+    private let recovery: RouterRecovery?
+    /// The position of the first event in the pending packet.
+    private var pendingOffset = RecoveryOffset.none
 
-    init(loopCount: Int, joinLimitBytes: Int, rules: RoomRules = RoomRules()) {
+    init(
+        loopCount: Int, joinLimitBytes: Int, rules: RoomRules = RoomRules(), recovery: RouterRecovery? = nil
+    ) {
         treatments = WaitTreatments(rules)
+        self.recovery = recovery
         unsafe batches = Array(repeating: [], count: loopCount)
         self.joinLimitBytes = joinLimitBytes
     }
@@ -42,6 +49,11 @@ final class ShardOutbox {
 
     func append(_ command: ShardCommand, loop: Int) {
         flushPending()
+        if let recovery { send(.position(recovery.log.last), to: loop) }
+        send(command, to: loop)
+    }
+
+    private func send(_ command: ShardCommand, to loop: Int) {
         if loop == localLoop {
             localShard?.perform(command)
         } else {
@@ -67,12 +79,19 @@ final class ShardOutbox {
             let treatment = treatments.treatment(of: event, emit)
             if treatment != pendingTreatment || treatment.isLatest {
                 flushPending()
-                pendingTreatment = treatment
-                unsafe pendingPacket = PacketBuilder(event, namespace: emit.namespace, scratch: &scratch)
+                beginPacket(event, of: emit, treatment)
                 return
             }
         }
-        unsafe pendingPacket?.append(event, namespace: emit.namespace, scratch: &scratch)
+        unsafe pendingPacket?.append(
+            event, namespace: emit.namespace, offset: recovery?.nextInPacket(), scratch: &scratch)
+    }
+
+    private func beginPacket(_ event: EncodedEvent, of emit: PubSubMessage.Emit, _ treatment: WaitTreatment) {
+        let offset = recovery?.next()
+        pendingOffset = offset ?? .none
+        pendingTreatment = treatment
+        unsafe pendingPacket = PacketBuilder(event, namespace: emit.namespace, offset: offset, scratch: &scratch)
     }
 
     /// Delivers an event. One packet for all waits for more events of the same rooms; an event that asks for acks doesn't.
@@ -85,25 +104,33 @@ final class ShardOutbox {
             pendingRooms = emit.rooms
             pendingIsLocal = isLocal
             pendingOthers = others
-            pendingTreatment = treatments?.treatment(of: event, emit) ?? .disconnect
-            unsafe pendingPacket = PacketBuilder(event, namespace: emit.namespace, scratch: &scratch)
+            beginPacket(event, of: emit, treatments?.treatment(of: event, emit) ?? .disconnect)
             return
         }
-        let content: Delivery.Content =
+        let delivery =
             if let address = emit.callback {
-                .expectingAck(EventBody(event), address)
+                Delivery(
+                    namespace: emit.namespace, rooms: emit.rooms, skip: emit.skip,
+                    content: .expectingAck(EventBody(event), address))
             } else {
-                .packet(packet(of: event, emit))
+                self.delivery(of: event, emit)
             }
-        deliver(
-            Delivery(namespace: emit.namespace, rooms: emit.rooms, skip: emit.skip, content: content),
-            isLocal: isLocal, others: others)
+        deliver(delivery, isLocal: isLocal, others: others)
     }
 
-    /// A packet of one event.
-    func packet(of event: EncodedEvent, _ emit: PubSubMessage.Emit) -> EncodedPacket {
-        PacketBuilder(event, namespace: emit.namespace, scratch: &scratch)
+    /// The delivery of one event, the same packet for everybody.
+    func delivery(of event: EncodedEvent, _ emit: PubSubMessage.Emit) -> Delivery {
+        flushPending()
+        let offset = recovery?.next()
+        let packet = PacketBuilder(event, namespace: emit.namespace, offset: offset, scratch: &scratch)
             .build(treatments?.treatment(of: event, emit) ?? .disconnect)
+        var delivery = Delivery(
+            namespace: emit.namespace, rooms: emit.rooms, skip: emit.skip, content: .packet(packet))
+        if let offset {
+            delivery.offset = offset
+            recovery?.log(delivery, packet, from: offset)
+        }
+        return delivery
     }
 
     /// Hands everything collected to the loops, at the end of a read.
@@ -121,11 +148,15 @@ final class ShardOutbox {
     /// Hands the pending packet to its loops.
     ///
     /// - Parameter isLast: nothing follows in this read.
-    private func flushPending(isLast: Bool = false) {
-        guard let packet = unsafe pendingPacket.take() else { return }
-        let delivery = Delivery(
-            namespace: pendingNamespace, rooms: pendingRooms, skip: [], content: .packet(packet.build(pendingTreatment))
-        )
+    func flushPending(isLast: Bool = false) {
+        guard let builder = unsafe pendingPacket.take() else { return }
+        let packet = builder.build(pendingTreatment)
+        var delivery = Delivery(
+            namespace: pendingNamespace, rooms: pendingRooms, skip: [], content: .packet(packet))
+        if let recovery {
+            delivery.offset = recovery.log.last
+            recovery.log(delivery, packet, from: pendingOffset)
+        }
         deliver(delivery, isLocal: pendingIsLocal, others: pendingOthers, isLast: isLast)
     }
 

@@ -138,11 +138,13 @@ extension Shard {
 
     private func sockets(of delivery: Delivery) -> [Socket] {
         guard let namespace = registry.namespaces[delivery.namespace] else { return [] }
-        guard case .these(let names) = delivery.rooms else { return namespace.everyone.members.map(\.socket) }
+        guard case .these(let names) = delivery.rooms else {
+            return namespace.everyone.members.map(\.socket).filter { !$0.isParked }
+        }
         var seen: Set<ObjectIdentifier> = []
         let all = names.flatMap { name in
             (namespace.rooms[name]?.members.map(\.socket) ?? []) + [namespace.sockets[name]].compactMap { $0 }
         }
-        return all.filter { seen.insert(ObjectIdentifier($0)).inserted }
+        return all.filter { !$0.isParked && seen.insert(ObjectIdentifier($0)).inserted }
     }
 }

@@ -27,6 +27,8 @@ final class GapMonitor {
 
     private var gaps: SubscriptionGaps { readiness.current.gaps }
     var forgotten: Int { gaps.forgotten }
+    /// Messages may be missed now, or have been and pages don't know it yet.
+    var isUnderWay: Bool { announcementIsPending || gaps.open != nil }
 
     /// The subscription is up and the gap, if there was one, is over. Its cause may become clear now that Redis can be asked.
     func subscriptionIsUp() {

@@ -46,11 +46,19 @@ struct MetricsPage {
             ("sockets", "Connected Socket.IO sockets: namespaces of sessions.", total.sockets),
             ("rooms", "Rooms with members; one with members on two event loops counts twice.", total.rooms),
             ("senders", "Senders in the table.", numbers.router.senders.count),
+            ("parked_sockets", "Sockets whose clients are away and may come back.", total.parked),
+            (
+                "recovery_log_bytes", "Bytes of the events kept for clients that come back.",
+                numbers.router.recoveryLogBytes
+            ),
         ]
         for (name, help, value) in gauges { text.single("ws_emit_" + name, .gauge, help, Double(value)) }
         text.counters(
             "ws_emit_messages_dropped_total", "Messages of the channel that reached no client here.", label: "reason",
             router.drops.labelled)
+        text.counters(
+            "ws_emit_recoveries_total", "Attempts of clients to recover a connection, by result.", label: "result",
+            router.recoveries.labelled)
         text.counters(
             "ws_emit_emits_total", "Emits read from the channel, by format.", label: "dialect", router.emits.labelled)
         text.counters(

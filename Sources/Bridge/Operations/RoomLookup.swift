@@ -30,9 +30,10 @@ extension Shard {
     /// Looks rooms up; of a long list only the first ones.
     func lookUp(_ rooms: [ByteString], in name: ByteString) -> RoomLookup {
         var lookup = RoomLookup()
-        lookup.namespaces = Array(registry.namespaces.names.prefix(BridgeLimits.reportedRooms))
+        lookup.namespaces = registry.namespaces.values.lazy.filter { $0.everyone.presentCount > 0 }
+            .prefix(BridgeLimits.reportedRooms).map(\.name)
         let namespace = registry.namespaces[name]
-        lookup.sockets = namespace?.sockets.count ?? 0
+        lookup.sockets = namespace?.everyone.presentCount ?? 0
         for room in rooms.prefix(BridgeLimits.reportedRooms) {
             let members = namespace.map { Self.members(of: room, in: $0) } ?? 0
             lookup.members[room] = members
@@ -50,6 +51,6 @@ extension Shard {
     }
 
     private static func members(of room: ByteString, in namespace: Namespace) -> Int {
-        (namespace.rooms[room]?.members.count ?? 0) + (namespace.sockets[room] == nil ? 0 : 1)
+        (namespace.rooms[room]?.presentCount ?? 0) + (namespace.sockets[room].map { $0.isParked ? 0 : 1 } ?? 0)
     }
 }

@@ -8,6 +8,8 @@ struct RouterNumbers: Sendable {
     var redis = RedisCounters()
     var senders: [SenderTable.Entry] = []
     var kept = KeptMessages.Numbers()
+    /// Bytes in the log of events for clients that come back.
+    var recoveryLogBytes = 0
 }
 
 /// Collects the counters of the event loops. A loop that hangs keeps nobody waiting: its last known numbers are used.
@@ -19,6 +21,7 @@ final class Scrape: Sendable {
         var connections = 0
         var sockets = 0
         var rooms = 0
+        var parked = 0
     }
 
     struct Numbers: Sendable {
@@ -34,6 +37,7 @@ final class Scrape: Sendable {
                 sum.connections += loop.connections
                 sum.sockets += loop.sockets
                 sum.rooms += loop.rooms
+                sum.parked += loop.parked
             }
         }
     }
@@ -84,8 +88,11 @@ extension Shard {
     var numbers: Scrape.Loop {
         var numbers = Scrape.Loop(counters: counters, sessions: sessions.count, connections: connections.openCount)
         for namespace in registry.namespaces.values {
-            numbers.sockets += namespace.sockets.count
-            numbers.rooms += namespace.rooms.count
+            numbers.sockets += namespace.everyone.presentCount
+            numbers.rooms +=
+                namespace.everyone.parkedCount == 0
+                ? namespace.rooms.count : namespace.rooms.values.count { $0.presentCount > 0 }
+            numbers.parked += namespace.everyone.parkedCount
         }
         return numbers
     }

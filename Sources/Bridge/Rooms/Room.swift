@@ -16,18 +16,24 @@ final class Room {
 
     let name: ByteString
     private(set) var members: ContiguousArray<Member> = []
+    /// Members whose clients are away and may come back.
+    var parkedCount = 0
+    /// Members whose clients are connected.
+    var presentCount: Int { members.count - parkedCount }
 
     init(name: ByteString) { self.name = name }
 
     func append(_ socket: Socket) {
         socket.memberships.append(.init(room: self, index: members.count))
         members.append(Member(socket: socket, session: socket.session, slot: socket.memberships.count - 1))
+        if socket.isParked { parkedCount += 1 }
     }
 
     /// Removes the socket with the membership at `slot`.
     func remove(_ socket: Socket, slot: Int) {
         let index = socket.memberships[slot].index
         members.swapRemove(at: index)
+        if socket.isParked { parkedCount -= 1 }
         if index < members.count {
             let moved = members[index]
             moved.socket.memberships[moved.slot].index = index

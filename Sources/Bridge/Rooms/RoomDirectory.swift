@@ -10,6 +10,8 @@ final class RoomDirectory {
     private(set) var localLoop = -1
     private var localRooms: RoomRegistry?
     private var interest: RoomInterest
+    /// The event loops of recovered sockets, by sid and pid, where these name another one.
+    var moved: [ByteString: Int] = [:]
 
     init(loopCount: Int) {
         self.loopCount = loopCount
@@ -24,6 +26,12 @@ final class RoomDirectory {
     /// Adds reported or expected members of a room on another loop; `amount` may be negative.
     func add(_ amount: Int, namespace: ByteString, room: ByteString?, loop: Int) {
         if loop != localLoop { interest.add(amount, namespace: namespace, room: room, loop: loop) }
+    }
+
+    /// As `add`, for a namespace and several of its rooms.
+    func add(_ amount: Int, namespace: ByteString, rooms: [ByteString], loop: Int) {
+        add(amount, namespace: namespace, room: nil, loop: loop)
+        for room in rooms { add(amount, namespace: namespace, room: room, loop: loop) }
     }
 
     /// True if an emit for a room may reach anybody, and also for an unknown namespace: `route` then counts it under another
@@ -41,6 +49,12 @@ final class RoomDirectory {
             || local == nil && !isKnown(namespace)
     }
 
+    /// The event loop that has the socket of a sid or pid, if there is one; nil if it can't be ours.
+    func owner(of sid: ByteString) -> Int? {
+        if !moved.isEmpty, let loop = moved[sid] { return loop }
+        return SessionID.loop(of: sid, loopCount: loopCount)
+    }
+
     /// True if a client of any loop has opened the namespace.
     func isKnown(_ namespace: ByteString) -> Bool {
         (0..<loopCount).contains { isAnyone(in: .everyone, of: namespace, loop: $0) }
@@ -53,10 +67,16 @@ final class RoomDirectory {
         case .everyone: return true
         case .these(let names):
             return names.contains {
-                SessionID.loop(of: $0, loopCount: loopCount) == loop
+                owner(of: $0) == loop
                     || interest.isInterested(loop: loop, namespace: namespace, room: $0)
             }
         }
+    }
+
+    /// True if a message to a room may reach anybody.
+    func isAnyone(in room: ByteString, of namespace: ByteString) -> Bool {
+        let rooms = PubSubMessage.Rooms.these([room])
+        return (0..<loopCount).contains { isAnyone(in: rooms, of: namespace, loop: $0) }
     }
 
     func isAnyoneLocal(in rooms: PubSubMessage.Rooms, of namespace: ByteString) -> Bool {

@@ -32,6 +32,10 @@ final class RoomRegistry {
 
     let namespaces = NameTable<Namespace>()
     var changed: (Change) -> Void = { _ in }
+    /// Every event up to this position was delivered here before, if it was for a room of this event loop.
+    var position = RecoveryOffset.none
+    /// Every event up to this position was routed by the rooms before the latest `whenRoutable`.
+    var routedPosition = RecoveryOffset.none
 
     func connect(_ session: Session, to name: ByteString, sid: ByteString) -> Socket {
         let namespace: Namespace
@@ -71,26 +75,38 @@ final class RoomRegistry {
     func enter(_ socket: Socket, room name: ByteString) -> Bool {
         let namespace = socket.namespace
         if let room = namespace.rooms[name] {
-            if room.slot(of: socket) == nil { room.append(socket) }
+            if room.slot(of: socket) == nil { append(socket, to: room) }
             return false
         }
         let room = Room(name: name)
         namespace.rooms[name] = room
-        room.append(socket)
+        append(socket, to: room)
         changed(Change(namespace: namespace.name, room: name, isAlive: true))
         return true
     }
 
-    func leave(_ socket: Socket, room name: ByteString) {
+    private func append(_ socket: Socket, to room: Room) {
+        room.append(socket)
+        socket.recovery?.since[room.name] = position
+    }
+
+    /// - Parameter byBackend: what was sent to the room before is still for the socket if it is recovered.
+    func leave(_ socket: Socket, room name: ByteString, byBackend: Bool = false) {
         guard let room = socket.namespace.rooms[name], let slot = room.slot(of: socket) else { return }
         room.remove(socket, slot: slot)
+        if let recovery = socket.recovery {
+            if byBackend { recovery.left(name, at: position) } else { recovery.since[name] = nil }
+        }
         removeIfEmpty(room, of: socket.namespace)
     }
 
     /// Every member leaves. The room named by a sid is that socket's own and stays.
     func close(room name: ByteString, namespace: ByteString) {
         guard let namespace = namespaces[namespace], let room = namespace.rooms[name] else { return }
-        while let member = room.members.last { room.remove(member.socket, slot: member.slot) }
+        while let member = room.members.last {
+            room.remove(member.socket, slot: member.slot)
+            member.socket.recovery?.left(name, at: position)
+        }
         removeIfEmpty(room, of: namespace)
     }
 

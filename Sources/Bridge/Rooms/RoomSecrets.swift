@@ -32,6 +32,16 @@ struct RoomSecrets: Sendable {
         return values
     }
 
+    /// True if a secret is one of the values, in the same time for each secret of its length.
+    static func opens(_ values: [ByteBuffer], with secret: ByteString) -> Bool {
+        var isOpen = false
+        for value in values where value.readableBytes > 0 {
+            // No early exit: the time must not tell which key matched.
+            if ConstantTime.areEqual(value.readableBytesView, secret.bytes) { isOpen = true }
+        }
+        return isOpen
+    }
+
     /// Takes the value of one key. A value longer than the limit was read up to one byte beyond it.
     mutating func take(_ result: Result<ByteBuffer?, any Error>, of key: [UInt8], limit: Int) {
         let name = ByteString(bytes: key[...]).description

@@ -22,8 +22,11 @@ final class Socket {
     var wantsGaps = false
     /// The numbers of its joins in ``PendingJoins``, oldest first.
     var pendingJoins: [UInt64] = []
-    private var lastAckID = 0
-    private var pendingAcks: [(id: Int, address: CallbackAddress)] = []
+    var owedAcks = OwedAcks()
+    /// Nil without recovery.
+    var recovery: RecoveryState?
+    /// Its transport was lost and its client may come back.
+    var isParked: Bool { recovery?.parkedNumber != nil }
 
     init(sid: ByteString, namespace: Namespace, session: Session) {
         self.sid = sid
@@ -40,21 +43,27 @@ final class Socket {
             .init(namespace: namespace.name, room: $0.name)
         }
     }
+}
+
+/// The acks that a client owes.
+struct OwedAcks: Sendable {
+    private var lastID = 0
+    private var pending: [(id: Int, address: CallbackAddress)] = []
 
     /// Assigns the ack id of an event; ids count from 1 per sid, as python-socketio's do.
     ///
     /// - Returns: the id, and whether an older ack had to be forgotten to stay within `limit`.
-    func expectAck(for address: CallbackAddress, limit: Int) -> (id: Int, forgotOne: Bool) {
-        lastAckID += 1
-        let forgets = pendingAcks.count >= limit
-        if forgets { pendingAcks.removeFirst() }
-        pendingAcks.append((lastAckID, address))
-        return (lastAckID, forgets)
+    mutating func expect(for address: CallbackAddress, limit: Int) -> (id: Int, forgotOne: Bool) {
+        lastID += 1
+        let forgets = pending.count >= limit
+        if forgets { pending.removeFirst() }
+        pending.append((lastID, address))
+        return (lastID, forgets)
     }
 
-    func takeAck(_ id: Int) -> CallbackAddress? {
-        guard let index = pendingAcks.firstIndex(where: { $0.id == id }) else { return nil }
-        return pendingAcks.remove(at: index).address
+    mutating func take(_ id: Int) -> CallbackAddress? {
+        guard let index = pending.firstIndex(where: { $0.id == id }) else { return nil }
+        return pending.remove(at: index).address
     }
 }
 

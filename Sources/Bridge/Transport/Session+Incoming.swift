@@ -124,7 +124,7 @@ extension Session {
 
     private func received(_ packet: EngineIOPacket, on transport: EngineIORequest.Transport) {
         switch engine.received(packet, on: transport, at: .now) {
-        case .none: break
+        case .none: if packet.type == .pong { recovery?.pongArrived() }
         case .message: receivedMessage(packet)
         case .confirmProbe:
             webSocket?.writeText("3probe")
@@ -157,6 +157,7 @@ extension Session {
         case .connect: try connect(packet, existing: socket)
         case .disconnect:
             if let socket { remove(socket) }
+            recovery?.pending.removeAll { $0.namespace == packet.namespace }
         case .event, .binaryEvent:
             // The first packet of a session must be CONNECT; later ones may cross our own DISCONNECT.
             guard hasEverConnected else { throw .payload }
@@ -172,13 +173,15 @@ extension Session {
         let namespace = packet.namespace
         let configuration = table.configuration
         let isAllowed = configuration.namespaces?.contains(namespace) ?? true
-        guard existing == nil, isAllowed, namespace.count <= configuration.maxNameBytes,
-            sockets.count < configuration.maxNamespacesPerSession
+        let pending = recovery?.pending ?? []
+        let isOpen = existing != nil || pending.contains { $0.namespace == namespace }
+        guard !isOpen, isAllowed, namespace.count <= configuration.maxNameBytes,
+            sockets.count + pending.count < configuration.maxNamespacesPerSession
         else {
             table.counters.namespacesRefused += 1
             if !isAllowed {
                 refused(ClientRefusal(.namespaceRefused, namespace))
-            } else if existing == nil, namespace.count <= configuration.maxNameBytes {
+            } else if !isOpen, namespace.count <= configuration.maxNameBytes {
                 refused(ClientRefusal(.tooManyNamespaces))
             } else {
                 refused(
@@ -189,14 +192,41 @@ extension Session {
         }
         hasEverConnected = true
         engine.namespaceConnected()
+        if let recovery, let request = try host.recoveryRequest(in: packet.json) {
+            recovery.pending.append((namespace, host.recover(request, for: self, namespace: namespace)))
+            return
+        }
+        connect(to: namespace)
+    }
+
+    /// Opens a namespace with a new sid.
+    func connect(to namespace: ByteString) {
+        let isNew = table.registry.namespaces[namespace] == nil
         let socket = table.registry.connect(self, to: namespace, sid: table.makeSID())
         sockets.append(socket)
-        enqueueSolicited { SocketIOPacketWriter.writeConnect(namespace: namespace, sid: socket.sid, to: &$0) }
+        if let recoverable = table.recoverable {
+            socket.recovery = RecoveryState(pid: table.makeSID(), start: table.registry.position)
+            recoverable.add(socket)
+        }
+        let pid = socket.recovery?.pid
+        enqueueSolicited { SocketIOPacketWriter.writeConnect(namespace: namespace, sid: socket.sid, pid: pid, to: &$0) }
         // The client may pass its sid to a backend at once, so it learns it when messages for it are routed.
         unroutableConnects += 1
-        host.whenRoutable {
+        table.host?.whenRoutable {
             self.unroutableConnects -= 1
+            // Nothing was routed here before for the first socket of the namespace.
+            if isNew, let recovery = socket.recovery { recovery.start = self.table.registry.routedPosition }
             self.touch()
+        }
+    }
+
+    /// The transport is lost: the socket waits in its rooms for its client to come back.
+    func park(_ socket: Socket, in recoverable: RecoverableSockets) {
+        table.host?.disconnected(socket)
+        recoverable.park(socket, at: .now)
+        while let oldest = recoverable.excess {
+            table.counters.parkedGivenUp += 1
+            oldest.session.remove(oldest)
         }
     }
 
@@ -205,6 +235,9 @@ extension Session {
         table.host?.disconnected(socket)
         table.registry.disconnect(socket)
         sockets.removeAll { $0 === socket }
+        guard let recovery = socket.recovery else { return }
+        table.recoverable?.remove(socket)
+        if recovery.isMoved { table.host?.movedSocketEnded(sid: socket.sid, pid: recovery.pid) }
     }
 
     static func pollResponse(_ payload: ByteBuffer, jsonpIndex: Int?) -> HTTPResponse {

@@ -33,6 +33,8 @@ final class Session: UnfinishedInput, WebSocketOwner {
     /// Set while many bytes wait and the client takes none of them; with the bytes that its websocket had not sent then.
     var stall: (since: EngineIOSession.Instant, unsentBytes: Int)?
     var poll: PendingPoll?
+    /// Nil without recovery.
+    let recovery: SessionRecovery?
 
     init(
         sid: ByteString, table: SessionTable, transport: EngineIORequest.Transport, at now: EngineIOSession.Instant
@@ -41,6 +43,7 @@ final class Session: UnfinishedInput, WebSocketOwner {
         self.table = table
         engine = EngineIOSession(transport: transport, timing: table.configuration.timing, at: now)
         assembler = SocketIOPacketAssembler(maximumBytes: table.configuration.maxPayload)
+        recovery = table.recoverable == nil ? nil : SessionRecovery()
     }
 
     var isClosed: Bool { engine.phase == .closed }
@@ -137,7 +140,9 @@ final class Session: UnfinishedInput, WebSocketOwner {
     func timerFired(at now: EngineIOSession.Instant) {
         switch engine.timerFired(at: now) {
         case .none: break
-        case .sendPing: enqueue(table.pingPacket)
+        case .sendPing:
+            recovery?.pingPosition = table.registry.position
+            enqueue(table.pingPacket)
         case .dropWebSocket: dropProbe()
         case .close(let reason):
             if reason == .pingTimeout { table.counters.pingTimeouts += 1 }
@@ -158,7 +163,14 @@ final class Session: UnfinishedInput, WebSocketOwner {
         guard table.remove(self) else { return }
         if case .slowClient(let cause) = reason, engine.phase != .websocket { table.remember(self, as: cause) }
         engine.close()
-        for socket in sockets { remove(socket) }
+        if !reason.isRecoverable { recovery?.pending = [] }
+        for socket in sockets {
+            if reason.isRecoverable, let recoverable = table.recoverable {
+                park(socket, in: recoverable)
+            } else {
+                remove(socket)
+            }
+        }
         // A client that closes knows it; its poll just ends, as the protocol's test suite demands.
         let lastPacket: EngineIOPacketType = reason == .clientClosed ? .noop : .close
         if case .slowClient(let cause) = reason {

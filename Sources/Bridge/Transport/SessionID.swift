@@ -8,7 +8,7 @@ import Bytes
 package enum SessionID {
     /// The part that all sids of one process share; drawn at its start.
     package struct Instance: Sendable, Equatable {
-        fileprivate let value: Int
+        let value: Int
 
         package init() { value = Int.random(in: 0..<4096) }
         package init(value: Int) { self.value = value & 4095 }
@@ -60,7 +60,12 @@ package enum SessionID {
         }
     }
 
-    private static func value(of byte: UInt8) -> Int? {
+    /// The character that stands for 6 bits.
+    static func digit(_ value: Int) -> UInt8 {
+        alphabet.withUTF8Buffer { unsafe $0[value & 63] }
+    }
+
+    static func value(of byte: UInt8) -> Int? {
         switch byte {
         case UInt8(ascii: "A")...UInt8(ascii: "Z"): Int(byte) - 65
         case UInt8(ascii: "a")...UInt8(ascii: "z"): Int(byte) - 71

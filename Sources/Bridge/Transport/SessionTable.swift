@@ -8,10 +8,18 @@ import SocketIOProtocol
 protocol SessionHost: ConnectionHost {
     /// True if the data of a CONNECT is absent or a JSON object (authentication data, which is not used here).
     func isObjectOrEmpty(_ json: ArraySlice<UInt8>) throws(SocketIOError) -> Bool
+    /// The connection that a CONNECT asks to recover; nil for a new one.
+    func recoveryRequest(in json: ArraySlice<UInt8>) throws(SocketIOError) -> RecoveryRequest?
+    /// Recovers a connection for a session, or connects it anew; later, as a rule.
+    ///
+    /// - Returns: the number of the request.
+    func recover(_ request: RecoveryRequest, for session: Session, namespace: ByteString) -> UInt64
     func received(_ event: SocketIOPacket, from socket: Socket) throws(SocketIOError)
     func receivedAck(_ message: SocketIOPacketAssembler.Message, from socket: Socket) throws(SocketIOError)
     /// A socket has left its namespace.
     func disconnected(_ socket: Socket)
+    /// A recovered socket that lives on another event loop than its sid names has left its namespace.
+    func movedSocketEnded(sid: ByteString, pid: ByteString)
     /// Calls `body` once messages for every room created so far are routed here.
     func whenRoutable(_ body: @escaping () -> Void)
 }
@@ -24,6 +32,8 @@ final class SessionTable {
     let configuration: BridgeConfiguration
     let logger: Logger
     let registry = RoomRegistry()
+    /// Nil without recovery.
+    let recoverable: RecoverableSockets?
     let pingPacket = EncodedPacket.bare(.ping)
     /// Bytes that may wait for one client.
     let queueLimit: Int
@@ -46,7 +56,8 @@ final class SessionTable {
         self.loopIndex = loopIndex
         self.configuration = configuration
         self.logger = logger
-        queueLimit = configuration.maxQueuedBytes ?? 2 * configuration.maxMessageBytes
+        recoverable = configuration.recovery.map { RecoverableSockets(duration: $0) }
+        queueLimit = configuration.queueLimit
     }
 
     var count: Int { sessions.count }
@@ -138,6 +149,11 @@ final class SessionTable {
         } while dueForCheck > 0 && NIODeadline.now() < end
         guard dueForCheck > 0 else { return }
         eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(1)) { self.continueChecks() }
+    }
+
+    /// Drops the parked sockets whose time is over.
+    func dropExpiredSockets(at now: EngineIOSession.Instant = .now) {
+        while let socket = recoverable?.expired(at: now) { socket.session.remove(socket) }
     }
 
     func closeAll(_ reason: EngineIOSession.CloseReason) {

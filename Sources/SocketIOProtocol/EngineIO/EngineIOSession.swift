@@ -27,6 +27,15 @@ package struct EngineIOSession: Sendable {
         case clientClosed, transportClosed, pingTimeout, invalidPacket, overlappingPolls, pollAborted
         case noNamespace, serverShutdown
         case slowClient(SlowClient)
+
+        /// The client may come back for what it has missed. Mirrors Socket.IO's recoverable reasons; a client that ends its
+        /// Engine.IO session without a DISCONNECT may, too.
+        package var isRecoverable: Bool {
+            switch self {
+            case .clientClosed, .transportClosed, .pingTimeout, .overlappingPolls, .pollAborted, .slowClient: true
+            case .invalidPacket, .noNamespace, .serverShutdown: false
+            }
+        }
     }
 
     /// The reason why a client counts as too slow.

@@ -21,10 +21,18 @@ package enum SocketIOPacketWriter {
     }
 
     /// `40{"sid":"…"}` or `40/chat,{"sid":"…"}`: the response to CONNECT.
-    package static func writeConnect(namespace: ByteString, sid: ByteString, to writer: inout JSONWriter) {
+    ///
+    /// - Parameter pid: by which the client may recover the connection; nil if it can't.
+    package static func writeConnect(
+        namespace: ByteString, sid: ByteString, pid: ByteString? = nil, to writer: inout JSONWriter
+    ) {
         writeHead(.connect, namespace: namespace, to: &writer)
         writer.append("{\"sid\":")
         unsafe sid.withUnsafeBytes { unsafe writer.appendString(wtf8: $0) }
+        if let pid {
+            writer.append(",\"pid\":")
+            unsafe pid.withUnsafeBytes { unsafe writer.appendString(wtf8: $0) }
+        }
         writer.append("}")
     }
 
