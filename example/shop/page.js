@@ -1,0 +1,186 @@
+import {clientOptions, joined, settings, watch} from "./state.js";
+
+const {ws_emit_url: url, articles} = await settings();
+const socket = io(url, clientOptions());
+watch(socket, url);
+
+// The articles. Only messages fill in values, those that ws-emit kept and newer ones alike.
+
+const money = new Intl.NumberFormat(undefined, {style: "currency", currency: "EUR"});
+const clock = moment => new Date(moment).toLocaleTimeString(undefined, {hour: "numeric", minute: "2-digit", second: "2-digit"});
+const cards = new Map(articles.map(article => [article.sku, makeCard(article)]));
+document.getElementById("articles").append(...[...cards.values()].map(card => card.element));
+
+function makeCard({sku, name, unit}) {
+  const element = document.getElementById("article").content.firstElementChild.cloneNode(true);
+  element.dataset.sku = sku;
+  element.querySelector("h2").textContent = name;
+  element.querySelector(".unit").textContent = unit;
+  return {element, changedAt: {}, part: name => element.querySelector("." + name)};
+}
+
+// Returns whether the page didn't know the value yet.
+function show(event, message) {
+  const card = cards.get(message.sku);
+  if (!card || card.changedAt[event] === message.at) return false;
+  card.changedAt[event] = message.at;
+  const value = message[event];
+  const difference = message.was === null ? 0 : value - message.was;
+  if (event === "price") {
+    card.part("price").textContent = money.format(value / 100);
+    mark(card.part("price-change"), difference, size => `${money.format(size / 100)} ${difference > 0 ? "up" : "down"}`);
+  } else {
+    card.part("stock").textContent = value === 0 ? "sold out" : value <= 5 ? `only ${value} left` : `${value} in stock`;
+    card.element.dataset.stock = value === 0 ? "none" : value <= 5 ? "few" : "enough";
+    card.part("level").style.setProperty("--level", Math.min(value / 30, 1));
+    mark(card.part("stock-change"), difference, size => difference > 0 ? `${size} delivered` : `${size} sold`);
+  }
+  const last = new Date(Math.max(...Object.values(card.changedAt)));
+  const time = card.element.querySelector("time");
+  time.dateTime = last.toISOString();
+  time.title = last.toLocaleString();
+  time.textContent = "last change " + clock(last);
+  return true;
+}
+
+function mark(element, difference, words) {
+  element.textContent = difference === 0 ? "" : (difference > 0 ? "▲ " : "▼ ") + words(Math.abs(difference));
+  element.classList.toggle("up", difference > 0);
+  element.classList.toggle("down", difference < 0);
+}
+
+function flash({element}, isMissed) {
+  element.classList.toggle("missed", isMissed);
+  element.classList.remove("fresh");
+  void element.offsetWidth;  // starts the animation anew
+  element.classList.add("fresh");
+}
+
+// The connection, in plain words.
+
+const news = document.getElementById("news");
+
+function say(state, headline, text) {
+  news.dataset.state = state;
+  news.querySelector("strong").textContent = headline;
+  news.querySelector("span").textContent = text;
+}
+
+const count = (number, one) => `${number} ${number === 1 ? one : one + "s"}`;
+
+function duration(milliseconds) {
+  const seconds = Math.max(1, Math.round(milliseconds / 1000));
+  return seconds < 120 ? count(seconds, "second") : count(Math.round(seconds / 60), "minute");
+}
+
+// Catching up: from a connect, or a gap of ws-emit, until the messages from before it are here. No message marks the last of
+// them, so the page waits until no more come.
+
+let catchingUp = null;
+let timer;
+
+function catchUp(sentence, isAway) {
+  catchingUp = {sentence, isAway, since: Date.now(), values: 0, changes: 0, oldest: Infinity};
+  say("waiting", "Live", isAway ? "What changed meanwhile is on its way." : "The current prices are on their way.");
+}
+
+function finishIn(milliseconds) {
+  clearTimeout(timer);
+  timer = setTimeout(finish, milliseconds);
+}
+
+function finish() {
+  const empty = [...cards.values()].filter(card => Object.keys(card.changedAt).length < 2).length;
+  if (empty) {
+    say("empty", "Live", `Nothing was kept of ${empty} of ${count(cards.size, "article")}; values appear as they change.`
+      + " Does ws-emit have the rules of this example?");
+  } else {
+    say("live", "Live", catchingUp.sentence(catchingUp));
+  }
+  catchingUp = null;
+}
+
+for (const event of ["price", "stock"]) {
+  socket.on(event, message => {
+    const isNew = show(event, message);
+    const isFromBefore = catchingUp !== null && message.at < catchingUp.since;
+    if (isNew) flash(cards.get(message.sku), isFromBefore && catchingUp.isAway);
+    if (!isFromBefore) return;
+    catchingUp.values += 1;
+    catchingUp.changes += isNew;
+    catchingUp.oldest = Math.min(catchingUp.oldest, message.at);
+    finishIn(500);
+  });
+}
+
+const opened = ({values, oldest}) => values
+  ? `Opened with ${count(values, "value")} that ws-emit kept, the oldest from ${clock(oldest)}.`
+  : "Each change appears at once.";
+const recovered = ({changes}) => changes ? `Caught up: ${count(changes, "change")} missed.` : "Nothing changed meanwhile.";
+const restored = ({values, changes}) => values
+  ? `Values restored: ${changes} of ${values} had changed.`
+  : "Nothing was kept, so changes of this time may be missing.";
+
+let lostAt = null;
+
+socket.on("connect", () => {
+  const [from, to] = [lostAt, Date.now()];
+  lostAt = null;
+  const meanwhile = socket.recovered ? recovered : restored;
+  catchUp(from === null ? opened : result => `Back at ${clock(to)} after ${duration(to - from)}. ${meanwhile(result)}`, from !== null);
+  if (!socket.recovered) return join();
+  // A recovered socket is still in its rooms, and ws-emit sends what it missed.
+  joined("shop", {ok: true});
+  finishIn(500);
+});
+
+function join() {
+  socket.emit("join", {room: "shop", gap: true}, result => {
+    joined("shop", result);
+    if (result?.ok === false) return say("lost", "No prices", `ws-emit refused the room: ${result.error}.`);
+    finishIn(2000);
+  });
+}
+
+// ws-emit itself was cut off from Redis. If it keeps values, they come again after this event.
+socket.on("ws-emit:gap", ({from, to, kept}) => {
+  const gap = `From ${clock(from)} to ${clock(to)}, ws-emit got nothing from the shop.`;
+  if (!kept) return say("empty", "Live", `${gap} Changes of this time may be missing.`);
+  catchUp(result => `${gap} ${restored(result)}`, true);
+  finishIn(2000);
+});
+
+socket.on("disconnect", () => {
+  lostAt ??= Date.now();
+  clearTimeout(timer);
+  if (!isAsleep) say("lost", "Reconnecting", `The connection was lost at ${clock(lostAt)}. The prices are from then.`);
+});
+
+socket.on("connect_error", () => {
+  if (lostAt === null) say("lost", "No connection", "The prices appear when ws-emit can be reached.");
+});
+
+// While a phone sleeps, its timers stand still. An emit makes the client notice at once that the server's pings are overdue.
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && socket.connected) socket.emit("join", {room: "shop", gap: true});
+});
+
+// Sleeping on request.
+
+let isAsleep = false;
+
+for (const button of document.querySelectorAll("[data-sleep]")) {
+  button.addEventListener("click", () => {
+    if (!socket.connected) return;
+    const milliseconds = button.dataset.sleep * 1000;
+    isAsleep = true;
+    say("lost", "Asleep", `The connection is closed until ${clock(Date.now() + milliseconds)}. The prices are from ${clock(Date.now())}.`);
+    socket.io.reconnection(false);
+    socket.io.engine.close();  // not socket.disconnect(), which tells the server that this socket won't come back
+    setTimeout(() => {
+      isAsleep = false;
+      socket.io.reconnection(true);
+      socket.connect();
+    }, milliseconds);
+  });
+}
