@@ -176,7 +176,7 @@ def test_a_page_opens_with_the_current_prices_before_anything_is_emitted(start_s
     first.part("press", "stock", "sold out")
     shown = first.values()
     second = open_page(shop, query)
-    second.says("Live", "Opened with 24 values that ws-emit kept, the oldest from ")
+    second.says("Live", "Opened with 24 kept values, the oldest from ")
     assert second.values() == shown
     assert messages(second.page) == 24
     assert second.page.run("return document.querySelector('[data-sku=honey] .price-change').textContent") == "▲ €0.50 up"
@@ -204,7 +204,7 @@ def test_without_the_rules_the_page_says_so(start_shop, open_page):
     eventually(lambda: shop.bridge.running.output, "ws-emit runs")
     open_page(shop)
     page = open_page(shop)
-    page.says("Nothing was kept of 12 of 12 articles", "Does ws-emit have the rules of this example?")
+    page.says("Nothing was kept of 12 of 12 articles", "Does the server have the rules of this example?")
 
 
 # ws-emit restarts.
@@ -224,7 +224,7 @@ def test_a_page_opened_after_a_restart_shows_the_same_prices(start_shop, open_pa
     page.page.run("location.href = 'about:blank'")
     restart(shop, own_redis, start_bridge)
     page = open_page(shop)
-    page.says("Live", "Opened with 24 values that ws-emit kept")
+    page.says("Live", "Opened with 24 kept values")
     assert page.values() == shown
     assert messages(page.page) == 24
 
@@ -323,7 +323,7 @@ def test_a_gap_of_ws_emit_is_told_and_the_values_come_again(start_shop, open_pag
     page.says("Opened")
     own_redis.kill()
     own_redis.start()
-    page.says("Live", "ws-emit got nothing from the shop.", "Values restored: 0 of 24 had changed.")
+    page.says("Live", "the server got nothing from the shop.", "Values restored: 0 of 24 had changed.")
     assert page.values() == shown
 
 

@@ -93,7 +93,7 @@ function finish() {
   const empty = [...cards.values()].filter(card => Object.keys(card.changedAt).length < 2).length;
   if (empty) {
     say("empty", "Live", `Nothing was kept of ${empty} of ${count(cards.size, "article")}; values appear as they change.`
-      + " Does ws-emit have the rules of this example?");
+      + " Does the server have the rules of this example?");
   } else {
     say("live", "Live", catchingUp.sentence(catchingUp));
   }
@@ -114,7 +114,7 @@ for (const event of ["price", "stock"]) {
 }
 
 const opened = ({values, oldest}) => values
-  ? `Opened with ${count(values, "value")} that ws-emit kept, the oldest from ${clock(oldest)}.`
+  ? `Opened with ${count(values, "kept value")}, the oldest from ${clock(oldest)}.`
   : "Each change appears at once.";
 const recovered = ({changes}) => changes ? `Caught up: ${count(changes, "change")} missed.` : "Nothing changed meanwhile.";
 const restored = ({values, changes}) => values
@@ -137,14 +137,14 @@ socket.on("connect", () => {
 function join() {
   socket.emit("join", {room: "shop", gap: true}, result => {
     joined("shop", result);
-    if (result?.ok === false) return say("lost", "No prices", `ws-emit refused the room: ${result.error}.`);
+    if (result?.ok === false) return say("lost", "No prices", `the server refused the room: ${result.error}.`);
     finishIn(2000);
   });
 }
 
 // ws-emit itself was cut off from Redis. If it keeps values, they come again after this event.
 socket.on("ws-emit:gap", ({from, to, kept}) => {
-  const gap = `From ${clock(from)} to ${clock(to)}, ws-emit got nothing from the shop.`;
+  const gap = `From ${clock(from)} to ${clock(to)}, the server got nothing from the shop.`;
   if (!kept) return say("empty", "Live", `${gap} Changes of this time may be missing.`);
   catchUp(result => `${gap} ${restored(result)}`, true);
   finishIn(2000);
@@ -157,7 +157,7 @@ socket.on("disconnect", () => {
 });
 
 socket.on("connect_error", () => {
-  if (lostAt === null) say("lost", "No connection", "The prices appear when ws-emit can be reached.");
+  if (lostAt === null) say("lost", "No connection", "The prices appear when the server can be reached.");
 });
 
 // While a phone sleeps, its timers stand still. An emit makes the client notice at once that the server's pings are overdue.
