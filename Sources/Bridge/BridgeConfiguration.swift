@@ -144,6 +144,11 @@ package enum BridgeLimits {
     /// Packets for which a client's queue keeps memory once it is empty.
     static let keptQueuedPackets = 1024
 
+    // MARK: Kept messages
+
+    /// Memory that a kept message takes beyond its bytes and names (measured).
+    static let keptValueOverheadBytes = 400
+
     // MARK: Delivery
 
     /// Packets of one client are joined up to this size: copying that much costs less than the system call that it saves.

@@ -22,6 +22,7 @@ struct BridgeCounters: CounterTable, Sendable, Equatable {
     var acksForgotten = 0
     var packetsQueued = 0
     var gapNotices = 0
+    var keptGiven = 0
     var unfinishedGivenUp = 0
     /// Refused requests, packets and events of clients, by cause.
     var refusals = CaseCounts<ClientRefusal.Cause>()
@@ -66,6 +67,7 @@ struct BridgeCounters: CounterTable, Sendable, Equatable {
                 \.unfinishedGivenUp
             ),
             ("gap_notices", "Events ws-emit:gap sent.", \.gapNotices),
+            ("kept_given", "Kept messages given to clients that joined, or after a gap.", \.keptGiven),
         ]
     }
 }

@@ -19,14 +19,18 @@ final class ClientEvents {
     private let logger: Logger
     private var document = JSONDocument(limits: JSONLimits())
     private var hasLargeDocument = false
-    private var pendingJoins: PendingJoins
+    private var pendingJoins = PendingJoins()
+    private let loopIndex: Int
 
-    init(eventLoop: any EventLoop, configuration: BridgeConfiguration, router: RouterReference, logger: Logger) {
+    init(
+        eventLoop: any EventLoop, loopIndex: Int, configuration: BridgeConfiguration, router: RouterReference,
+        logger: Logger
+    ) {
         self.eventLoop = eventLoop
+        self.loopIndex = loopIndex
         self.configuration = configuration
         self.router = router
         self.logger = logger
-        pendingJoins = PendingJoins(limitPerSocket: configuration.maxPendingJoins)
     }
 
     /// True if a CONNECT payload is absent or a JSON object (authentication data, which is not used here).
@@ -97,7 +101,7 @@ final class ClientEvents {
 
     private func openRoomSpace(_ space: ByteString, _ join: PendingJoin) throws(JoinRequest.Refusal) {
         guard let secret = join.request.secret, !secret.isEmpty else { throw .secretMissing }
-        let number = try pendingJoins.add(join)
+        let number = try pendingJoins.add(join, limit: configuration.maxPendingJoins)
         router.roomSecrets(of: space).hop(to: eventLoop).assumeIsolated().whenComplete {
             self.secretsArrived($0, for: number, secret)
         }
@@ -107,7 +111,7 @@ final class ClientEvents {
     private func checkOwner(_ loop: Int, _ join: PendingJoin) throws(JoinRequest.Refusal) {
         let (room, socket) = (join.request.room, join.socket)
         if room == socket.sid { return enter(join) }
-        let number = try pendingJoins.add(join)
+        let number = try pendingJoins.add(join, limit: configuration.maxPendingJoins)
         router.hasSocket(room, in: socket.namespace.name, loop: loop).hop(to: eventLoop).assumeIsolated()
             .whenComplete { result in
                 guard let join = self.pendingJoins.take(number) else { return }
@@ -156,20 +160,39 @@ final class ClientEvents {
         }
     }
 
+    /// A join is permitted. It goes through the router, so that it has one place among the messages: the client gets what is
+    /// kept of the earlier ones, and then each later one.
     private func enter(_ join: PendingJoin) {
-        guard let shard else { return }
         let (room, socket) = (join.request.room, join.socket)
-        // Checked here, since the client may have entered other rooms while this join waited.
-        if room != socket.sid {
-            guard shard.registry.mayEnter(socket, room: room, limit: configuration.maxRoomsPerSocket) else {
-                return refuse(.tooManyRooms, join)
-            }
-            shard.registry.enter(socket, room: room)
+        // Its own room, which is never left, and in which nothing is kept.
+        if room == socket.sid { return joined(join, kept: []) }
+        do throws(JoinRequest.Refusal) {
+            let limit = max(configuration.maxRoomsPerSocket, configuration.maxPendingJoins)
+            let number = try pendingJoins.add(join, limit: limit)
+            router.join(
+                Join(number: number, namespace: socket.namespace.name, room: room), from: eventLoop, loop: loopIndex)
+        } catch {
+            refuse(error, join)
         }
-        if join.request.wantsGaps { socket.wantsGaps = true }
-        shard.sessions.counters.joins += 1
-        guard let ackID = join.ackID else { return }
-        shard.whenRoutable { socket.acknowledge(ackID, #"[{"ok":true}]"#) }
+    }
+
+    /// A join is back from the router.
+    func joinArrived(_ arrived: Join) {
+        guard let shard, let join = pendingJoins.take(arrived.number) else { return }
+        // Checked here, since the client may have entered other rooms while this join waited.
+        guard shard.registry.mayEnter(join.socket, room: arrived.room, limit: configuration.maxRoomsPerSocket) else {
+            return refuse(.tooManyRooms, join)
+        }
+        shard.registry.enter(join.socket, room: arrived.room)
+        joined(join, kept: arrived.kept)
+    }
+
+    private func joined(_ join: PendingJoin, kept: [EncodedPacket]) {
+        if join.request.wantsGaps { join.socket.wantsGaps = true }
+        shard?.sessions.counters.joins += 1
+        if let ackID = join.ackID { join.socket.acknowledge(ackID, #"[{"ok":true}]"#) }
+        shard?.sessions.counters.keptGiven += kept.count
+        for packet in kept { join.socket.session.enqueue(packet) }
     }
 
     private func refuse(_ refusal: JoinRequest.Refusal, _ join: PendingJoin) {

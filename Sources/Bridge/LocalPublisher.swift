@@ -42,7 +42,7 @@ final class LocalPublisher {
     ///
     /// - Returns: why it isn't published, if that is known already, or the error reply to the one before it.
     func append(_ payload: [UInt8], as format: PubSubMessageEncoder.Format) -> RedisError? {
-        let batch = batch ?? RedisPublishBatch()
+        let batch = batch ?? RedisPublishBatch(capacity: 4096)
         self.batch = batch
         guard var redisChannel else { return nil }
         let message = PubSubMessageEncoder.emit(payload, as: format)

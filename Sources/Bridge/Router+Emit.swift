@@ -30,7 +30,9 @@ extension Router {
             guard case .emit(let emit) = try unsafe decoder.decode(bytes, includingOwn: true) else {
                 throw PubSubMessageError.notAnEmit
             }
-            return (emit, outbox.packet(of: try decoder.encodeEventInPlace(), namespace: emit.namespace))
+            let event = try decoder.encodeEventInPlace()
+            if keeper.mayKeep(emit) { keeper.keep(event, of: emit) }
+            return (emit, outbox.packet(of: event, namespace: emit.namespace))
         }
         if gaps.announcementIsPending { announceGap() }
         finishEmits()

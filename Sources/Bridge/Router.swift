@@ -20,6 +20,7 @@ final class Router: PubSubDelegate {
     let gaps: GapMonitor
     let secrets: RoomSecretReader
     let senders: SenderMonitor
+    let keeper: MessageKeeper
     private let readiness: Readiness
     private(set) var shards: [NIOLoopBound<Shard>] = []
     private var timers: [RepeatedTask] = []
@@ -52,6 +53,7 @@ final class Router: PubSubDelegate {
             eventLoop: broker.eventLoop, readiness: readiness, metrics: metrics, logger: logger)
         secrets = RoomSecretReader(broker: broker, limit: configuration.maxSecretBytes, logger: logger)
         senders = SenderMonitor(configuration: configuration, logger: logger, now: broker.eventLoop.now)
+        keeper = MessageKeeper(configuration: configuration, eventLoop: broker.eventLoop, logger: logger)
     }
 
     func start(shards: [NIOLoopBound<Shard>]) {
@@ -106,7 +108,9 @@ final class Router: PubSubDelegate {
         // Set when the decoder has asked, and somebody on this loop is in the room.
         var isLocal = false
         do throws(PubSubMessageError) {
-            let message = try unsafe decoder.decode(payload) { unsafe rooms.mayReach($0, of: $1, isLocal: &isLocal) }
+            let message = try unsafe decoder.decode(payload) {
+                unsafe rooms.mayReach($0, of: $1, isLocal: &isLocal) || keeper.mayKeep($0, of: $1)
+            }
             unsafe senders.note(message, payload.count, decodedBy: decoder, redisChannel, counters: &counters)
             isNoted = true
             try route(message, isLocal: isLocal)
@@ -157,7 +161,7 @@ final class Router: PubSubDelegate {
             // Also to loops without members: a join may be under way there.
             outbox.appendToAll(.closeRoom(room: room, namespace: namespace))
         case .canary(let id): if canaries.arrived(id) { outbox.appendToAll(.canary(id: id)) }
-        case .callback: unsafe counters.messagesIgnored += 1
+        case .callback, .keptRequest, .keptStored: unsafe counters.messagesIgnored += 1
         case .ignored(let reason):
             unsafe counters.messagesIgnored += 1
             if let reason = DropReason(reason) { unsafe counters.drops[reason] += 1 }
@@ -165,9 +169,12 @@ final class Router: PubSubDelegate {
     }
 
     private func route(_ emit: PubSubMessage.Emit, isLocal: Bool) throws(PubSubMessageError) {
+        let mayKeep = keeper.mayKeep(emit)
         if outbox.canJoin(emit) {
-            outbox.join(try decoder.encodeEventInPlace(), namespace: emit.namespace)
+            let event = try decoder.encodeEventInPlace()
+            outbox.join(event, namespace: emit.namespace)
             unsafe counters.messagesDelivered += 1
+            if mayKeep { keeper.keep(event, of: emit) }
             return
         }
         let isLocal = isLocal || rooms.isAnyoneLocal(in: emit.rooms, of: emit.namespace)
@@ -175,6 +182,7 @@ final class Router: PubSubDelegate {
         guard isLocal || !others.isEmpty else {
             unsafe counters.messagesForNobody += 1
             unsafe counters.drops[rooms.isKnown(emit.namespace) ? .nobodyInRoom : .noSuchNamespace] += 1
+            if mayKeep { keeper.keep(try decoder.encodeEventInPlace(), of: emit) }
             return
         }
         if gaps.announcementIsPending { announceGap() }
@@ -182,6 +190,7 @@ final class Router: PubSubDelegate {
         let event = try decoder.encodeEventInPlace()
         unsafe counters.messagesDelivered += 1
         outbox.deliver(event, of: emit, isLocal: isLocal, others: others)
+        if mayKeep { keeper.keep(event, of: emit) }
     }
 
     /// - Returns: the loop of the client; nil when the sid is none of this server's.
@@ -195,9 +204,33 @@ final class Router: PubSubDelegate {
         return loop
     }
 
+    /// Gives a join its place among the messages.
+    func join(_ join: Join, loop: Int) {
+        // Adds provisional interest, so that later messages find the loop.
+        rooms.add(1, namespace: join.namespace, room: join.room, loop: loop)
+        var join = join
+        join.kept = keeper.packets(namespace: join.namespace, room: join.room)
+        outbox.append(.join(join), loop: loop)
+    }
+
     /// Tells the pages that asked of the last gap.
     func announceGap() {
-        if let event = gaps.takeAnnouncement() { outbox.appendToAll(.announceGap(event)) }
+        guard var announcement = gaps.takeAnnouncement() else { return }
+        announcement.keptRooms = keeper.store.roomNames
+        outbox.appendToAll(.announceGap(announcement))
+    }
+
+    /// The kept messages are those of all servers again, after a gap: pages that asked get them, after the news of the gap.
+    func keptMessagesAreCurrent() {
+        announceGap()
+        outbox.appendToAll(.keptMessagesAreCurrent)
+    }
+
+    func giveKept(of rooms: Set<KeptMessages.RoomName>, loop: Int) {
+        let kept = rooms.map {
+            KeptPackets(room: $0, packets: keeper.packets(namespace: $0.namespace, room: $0.room))
+        }
+        outbox.append(.giveKept(kept.filter { !$0.packets.isEmpty }), loop: loop)
     }
 
     /// True if a client on the loop has this sid.

@@ -49,6 +49,23 @@ final class RouterReference: Sendable {
         execute { $0.rooms.add(-1, namespace: namespace, room: room, loop: loop) }
     }
 
+    /// Gives a join its place among the messages: the loop gets it back as a ``ShardCommand/join(_:)``.
+    func join(_ join: Join, from eventLoop: any EventLoop, loop: Int) {
+        if isLocal(to: eventLoop) { return router.value.join(join, loop: loop) }
+        execute { router in
+            router.join(join, loop: loop)
+            router.outbox.flush()
+        }
+    }
+
+    /// Sends the kept messages of rooms back to a loop, for its pages that asked about gaps.
+    func giveKept(of rooms: Set<KeptMessages.RoomName>, loop: Int) {
+        execute { router in
+            router.giveKept(of: rooms, loop: loop)
+            router.outbox.flush()
+        }
+    }
+
     func hasSocket(_ sid: ByteString, in namespace: ByteString, loop: Int) -> EventLoopFuture<Bool> {
         flatSubmit { $0.hasSocket(sid, in: namespace, loop: loop) }
     }

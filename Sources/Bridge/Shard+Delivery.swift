@@ -25,6 +25,11 @@ extension Shard {
         case .enterRoom(let sid, let room, let namespace):
             if let socket = socket(sid, in: namespace) { registry.enter(socket, room: room) }
             router.enterPerformed(namespace: namespace, room: room, loop: loopIndex)
+        case .join(let join):
+            events.joinArrived(join)
+            if !router.isLocal(to: eventLoop) {
+                router.enterPerformed(namespace: join.namespace, room: join.room, loop: loopIndex)
+            }
         case .leaveRoom(let sid, let room, let namespace):
             guard let socket = socket(sid, in: namespace) else { return }
             events.cancelJoins(of: socket, room: room)
@@ -33,7 +38,11 @@ extension Shard {
             events.cancelJoins(room: room, namespace: namespace)
             registry.close(room: room, namespace: namespace)
         case .canary(let id): if registry.findsItsRooms() { router.canaryReached(id, loop: loopIndex) }
-        case .announceGap(let body): announceGap(body)
+        case .announceGap(let announcement): announceGap(announcement)
+        case .keptMessagesAreCurrent:
+            let rooms = roomsOfGapReaders()
+            if !rooms.isEmpty { router.giveKept(of: rooms, loop: loopIndex) }
+        case .giveKept(let rooms): for kept in rooms { give(kept) }
         }
     }
 
@@ -103,15 +112,32 @@ extension Shard {
     }
 
     /// Tells the sockets that asked of a gap. Visits every socket of this loop, once per outage.
-    private func announceGap(_ body: EventBody) {
+    private func announceGap(_ announcement: GapAnnouncement) {
         for namespace in registry.namespaces.values {
-            var packet: EncodedPacket?
+            let plain = packet(of: announcement.event, namespace: namespace.name)
+            let withKept = packet(of: announcement.eventWithKept, namespace: namespace.name)
             for socket in namespace.sockets.values where socket.wantsGaps {
-                let shared = packet ?? self.packet(of: body, namespace: namespace.name)
-                packet = shared
+                let isKept = socket.roomNames.contains { announcement.keptRooms.contains($0) }
                 sessions.counters.gapNotices += 1
-                socket.session.enqueue(shared)
+                socket.session.enqueue(isKept ? withKept : plain)
             }
+        }
+    }
+
+    /// The rooms of the pages that asked about gaps.
+    private func roomsOfGapReaders() -> Set<KeptMessages.RoomName> {
+        var rooms: Set<KeptMessages.RoomName> = []
+        for namespace in registry.namespaces.values {
+            for socket in namespace.sockets.values where socket.wantsGaps { rooms.formUnion(socket.roomNames) }
+        }
+        return rooms
+    }
+
+    private func give(_ kept: KeptPackets) {
+        guard let room = registry.namespaces[kept.room.namespace]?.rooms[kept.room.room] else { return }
+        for socket in room.members.map(\.socket) where socket.wantsGaps {
+            sessions.counters.keptGiven += kept.packets.count
+            for packet in kept.packets { socket.session.enqueue(packet) }
         }
     }
 }

@@ -36,7 +36,8 @@ final class Shard: SessionHost {
         self.heartbeat = heartbeat
         self.loopIndex = loopIndex
         self.router = router
-        events = ClientEvents(eventLoop: eventLoop, configuration: configuration, router: router, logger: logger)
+        events = ClientEvents(
+            eventLoop: eventLoop, loopIndex: loopIndex, configuration: configuration, router: router, logger: logger)
     }
 
     func start() {

@@ -7,9 +7,9 @@
 public struct JSONWriter: ~Copyable {
     @usableFromInline var buffer: RawArray<UInt8>
 
-    /// - Parameter capacity: bytes reserved at first; the buffer doubles when they don't suffice.
+    /// - Parameter capacity: bytes reserved at first; the buffer doubles when they don't suffice. With 0 nothing is allocated.
     public init(capacity: Int = 1024) {
-        buffer = RawArray(capacity: max(capacity, 64))
+        buffer = RawArray(capacity: capacity)
     }
 
     /// Bytes written so far.

@@ -53,6 +53,7 @@ struct EmitLayout: BitwiseCopyable {
                 // Bytes have their own type in a pickle, so receivers don't read the key there.
                 guard !Walk.isJSON || pair.kind == .false || pair.kind == .none else { return nil }
                 hasBinary = true
+            case .keep, .key: return nil
             }
         }
         guard seen & Key.required == Key.required else { return nil }
@@ -69,6 +70,8 @@ struct EmitLayout: BitwiseCopyable {
     private enum Key: UInt16 {
         case method = 1, event = 2, data = 4, namespace = 8, hostID = 16, room = 32, skipSID = 64, callback = 128
         case binary = 256
+        /// The parser reads them; few messages have them.
+        case keep = 512, key = 1024
 
         /// The keys that every release of python-socketio writes. A message without `room` is left to the parser, which
         /// looks for a misspelt key.
@@ -76,8 +79,12 @@ struct EmitLayout: BitwiseCopyable {
 
         init?(_ name: UnsafeRawBufferPointer) {
             switch name.count {
+            case 3
+            where unsafe name[0] == UInt8(ascii: "k") && name[1] == UInt8(ascii: "e") && name[2] == UInt8(ascii: "y"):
+                self = .key
             case 4 where unsafe hasBytes(name, "data"): self = .data
             case 4 where unsafe hasBytes(name, "room"): self = .room
+            case 4 where unsafe hasBytes(name, "keep"): self = .keep
             case 5 where unsafe hasBytes(name, "event"): self = .event
             case 6 where unsafe hasBytes(name, "method"): self = .method
             case 6 where unsafe hasBytes(name, "binary"): self = .binary

@@ -24,16 +24,16 @@ import Bytes
 
     /// Limits on one text.
     package let limits: JSONLimits
-    var nodes = RawArray<JSONTapeNode>(capacity: 256)
+    var nodes = RawArray<JSONTapeNode>(capacity: 64)
     /// Open containers while printing; as large as the deepest nesting parsed.
     var openContainers = RawArray<UInt32>(capacity: 32)
     /// Slots of the hash table that finds duplicate keys of wide objects.
-    var keySlots = RawArray<UInt32>(capacity: 64)
+    var keySlots = RawArray<UInt32>()
     let keyHash = KeyedHash.ofThisProcess
     /// An unescaped key, and the text as UTF-8 if it came in another encoding.
-    var keyText = JSONWriter(capacity: 64)
-    var otherKeyText = JSONWriter(capacity: 64)
-    var transcoded = JSONWriter(capacity: 64)
+    var keyText = JSONWriter(capacity: 0)
+    var otherKeyText = JSONWriter(capacity: 0)
+    var transcoded = JSONWriter(capacity: 0)
     var text = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
 
     package init(limits: JSONLimits = .init()) {

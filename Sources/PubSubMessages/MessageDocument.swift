@@ -44,7 +44,7 @@ enum MessageShape {
 
 /// The keys of messages.
 enum MessageKey {
-    case method, event, data, binary, namespace, room, skipSID, callback, hostID, sid, id, args
+    case method, event, data, binary, namespace, room, skipSID, callback, hostID, sid, id, args, keep, key
 
     init?(_ bytes: UnsafeRawBufferPointer) {
         // Compares words instead of bytes, since every message has nine keys.
@@ -59,9 +59,11 @@ enum MessageKey {
         switch bytes.count {
         case 2 where matches("id"): self = .id
         case 3 where matches("sid"): self = .sid
+        case 3 where matches("key"): self = .key
         case 4 where matches("data"): self = .data
         case 4 where matches("room"): self = .room
         case 4 where matches("args"): self = .args
+        case 4 where matches("keep"): self = .keep
         case 5 where matches("event"): self = .event
         case 6 where matches("method"): self = .method
         case 6 where matches("binary"): self = .binary
@@ -92,6 +94,8 @@ struct MessageFields<Node> {
     var sid: Node?
     var id: Node?
     var args: Node?
+    var keep: Node?
+    var key: Node?
 
     /// Reads all pairs once and skips unknown keys.
     init<Document: MessageDocument & ~Copyable>(of document: borrowing Document) where Document.Node == Node {
@@ -110,6 +114,8 @@ struct MessageFields<Node> {
             case .sid: sid = value
             case .id: id = value
             case .args: args = value
+            case .keep: keep = value
+            case .key: self.key = value
             case nil: continue
             }
         }

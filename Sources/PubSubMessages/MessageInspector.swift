@@ -45,7 +45,8 @@ package final class MessageInspector {
             case .emit(let emit): dialect = emit.dialect
             case .ignored(let reason) where reason != .callbackOfAnotherHost && reason != .canaryOfAnotherHost:
                 dropReason = reason.rawValue
-            case .ignored, .emitForNobody, .callback, .canary, .disconnect, .enterRoom, .leaveRoom, .closeRoom: break
+            case .ignored, .emitForNobody, .callback, .disconnect, .enterRoom, .leaveRoom, .closeRoom: break
+            case .canary, .keptRequest, .keptStored: break
             }
         } catch {
             switch error.cause {

@@ -67,6 +67,18 @@ package struct OutgoingMessage {
         ])
     }
 
+    /// A message of this ws-emit to all on the channel about the values that they keep.
+    ///
+    /// - Parameter requester: the host id of the ws-emit that asked; nil in a question.
+    static func aboutKeptValues(
+        _ method: String, host: ByteString, for requester: ByteString? = nil, id: Int64
+    ) -> OutgoingMessage {
+        let requester = requester.map { [(key: "for" as StaticString, value: Value.text($0))] } ?? []
+        return OutgoingMessage(
+            fields: [("method", .text(ByteString(method))), ("host_id", .text(host))] + requester
+                + [("id", .route(.integer(id)))])
+    }
+
     /// A client's ack of an emit of another process.
     static func callback(to address: CallbackAddress) -> OutgoingMessage {
         OutgoingMessage(fields: [

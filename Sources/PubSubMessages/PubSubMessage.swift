@@ -9,6 +9,7 @@ import Bytes
 /// | `disconnect` | `disconnect` | 4.5.0 and later |
 /// | `enterRoom`, `leaveRoom` | `enter_room`, `leave_room` | 5.10.0 and later |
 /// | `closeRoom` | `close_room` | every release |
+/// | `canary`, `keptRequest`, `keptStored` | `ws-emit-…` | ws-emit; python-socketio ignores them in every release |
 package enum PubSubMessage: Sendable {
     case emit(Emit)
     /// An emit for a room that is empty, as the caller of `decode` knows.
@@ -19,13 +20,21 @@ package enum PubSubMessage: Sendable {
     case enterRoom(sid: ByteString, room: ByteString, namespace: ByteString)
     case leaveRoom(sid: ByteString, room: ByteString, namespace: ByteString)
     case closeRoom(room: ByteString, namespace: ByteString)
-    /// A canary of this process that came back; python-socketio ignores its method in every release.
+    /// A canary of this process that came back.
     case canary(id: Int64)
+    /// A ws-emit that has subscribed, this process too, asks the writer of kept values to store what it still holds.
+    case keptRequest(host: ByteString, id: Int64)
+    /// The writer `host`, this process too, has stored every kept value that was published before the request `id` of `for`.
+    case keptStored(host: ByteString, for: ByteString, id: Int64)
     /// A well-formed message that python-socketio's receivers ignore too.
     case ignored(IgnoreReason)
 
     /// The `method` of a canary, which no other message has.
     package static let canaryMethod = "ws-emit-canary"
+    /// The `method` of `keptRequest`.
+    package static let keptRequestMethod = "ws-emit-kept-request"
+    /// The `method` of `keptStored`.
+    package static let keptStoredMethod = "ws-emit-kept-stored"
 
     /// An event for clients. Its content stays in the payload until `PubSubMessageDecoder.encodeEvent` is called.
     package struct Emit: Sendable {
@@ -38,6 +47,10 @@ package enum PubSubMessage: Sendable {
         /// The sending process; nil if the message doesn't name it.
         package var hostID: ByteString?
         package var dialect: Dialect
+        /// The message's own word on whether it is kept (`keep`); nil if it says nothing.
+        package var keep: KeepRequest?
+        /// The key of the value among those of its event (`key`).
+        package var key: ByteString?
     }
 
     /// The receivers of an event.

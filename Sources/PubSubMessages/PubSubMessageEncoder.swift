@@ -100,12 +100,13 @@ package enum PubSubMessageEncoder {
         return document.elements(of: data).first { _ in true }
     }
 
-    /// True if a payload is the canary of any ws-emit, recognised by its beginning.
-    package static func isCanary(_ payload: Span<UInt8>) -> Bool {
-        canaryStart.withUTF8Buffer { start in unsafe payload.withUnsafeBytes { unsafe $0.starts(with: start) } }
+    /// True if a payload is one that any ws-emit publishes for itself or for the others, such as a canary, recognised by its
+    /// beginning.
+    package static func isBetweenServers(_ payload: Span<UInt8>) -> Bool {
+        startBetweenServers.withUTF8Buffer { start in unsafe payload.withUnsafeBytes { unsafe $0.starts(with: start) } }
     }
 
-    private static let canaryStart: StaticString = "{\"method\":\"ws-emit-canary\","
+    private static let startBetweenServers: StaticString = "{\"method\":\"ws-emit-"
 
     /// A message of this process to itself: `{"method":"ws-emit-canary","id":17,"host_id":"…"}`.
     package static func canary(id: Int64, hostID: ByteString) -> [UInt8] {
@@ -118,6 +119,16 @@ package enum PubSubMessageEncoder {
         unsafe hostID.withUnsafeBytes { unsafe writer.appendString(wtf8: $0) }
         writer.append("}")
         return writer.copyBytes()
+    }
+
+    /// `{"method":"ws-emit-kept-request","host_id":"…","id":17}`, ``PubSubMessage/keptRequest(host:id:)``.
+    package static func keptRequest(host: ByteString, id: Int64) -> [UInt8] {
+        OutgoingMessage.aboutKeptValues(PubSubMessage.keptRequestMethod, host: host, id: id).json()
+    }
+
+    /// `{"method":"ws-emit-kept-stored","host_id":"…","for":"…","id":17}`, ``PubSubMessage/keptStored(host:for:id:)``.
+    package static func keptStored(host: ByteString, for requester: ByteString, id: Int64) -> [UInt8] {
+        OutgoingMessage.aboutKeptValues(PubSubMessage.keptStoredMethod, host: host, for: requester, id: id).json()
     }
 
     /// A client's ack of an emit of another process.

@@ -43,7 +43,7 @@ struct Route {
         if document.isText(method, equalTo: Self.callback) { return ack(fields, of: document) }
         if hostID == ownHostID, !includingOwn {
             guard document.isText(method, equalTo: Self.canary), let id = fields.id.flatMap({ document.int64($0) })
-            else { return .ignored(.ownMessage) }
+            else { return aboutKeptValues(fields, of: document) ?? .ignored(.ownMessage) }
             return .canary(id: id)
         }
         if document.isText(method, equalTo: Self.emit) {
@@ -53,6 +53,7 @@ struct Route {
         let isLeaving = !isEntering && document.isText(method, equalTo: Self.leaveRoom)
         let isClosing = !isEntering && !isLeaving && document.isText(method, equalTo: Self.closeRoom)
         guard isEntering || isLeaving || isClosing || document.isText(method, equalTo: Self.disconnect) else {
+            if let message = aboutKeptValues(fields, of: document) { return message }
             // Only the instance that sent a canary uses it.
             return .ignored(document.isText(method, equalTo: Self.canary) ? .canaryOfAnotherHost : .unknownMethod)
         }
@@ -81,6 +82,8 @@ struct Route {
     private static let leaveRoom: ByteString = "leave_room"
     private static let closeRoom: ByteString = "close_room"
     private static let canary = ByteString(PubSubMessage.canaryMethod)
+    private static let keptRequest = ByteString(PubSubMessage.keptRequestMethod)
+    private static let keptStored = ByteString(PubSubMessage.keptStoredMethod)
 
     /// Reads the namespace; false if it is neither text nor None.
     ///
@@ -121,10 +124,41 @@ struct Route {
         let callback = try address(fields.callback, of: document)
         guard readNamespace(fields, of: document) else { return .ignored(.noNamespace) }
         let skipped = skipped(fields.skipSID, of: document)
-        return .emit(
-            PubSubMessage.Emit(
-                namespace: namespace, rooms: rooms, skip: skipped, callback: callback, hostID: hostID, dialect: dialect)
-        )
+        var emit = PubSubMessage.Emit(
+            namespace: namespace, rooms: rooms, skip: skipped, callback: callback, hostID: hostID, dialect: dialect)
+        if fields.keep != nil || fields.key != nil { readKeep(fields, of: document, into: &emit) }
+        return .emit(emit)
+    }
+
+    /// Reads `keep` and `key`. A message with a mistake in one of them is delivered but not kept.
+    private mutating func readKeep<Document: MessageDocument & ~Copyable>(
+        _ fields: MessageFields<Document.Node>, of document: borrowing Document, into emit: inout PubSubMessage.Emit
+    ) {
+        do throws(SenderMistake) {
+            if let node = fields.keep { emit.keep = try document.keepRequest(node) }
+            if let node = fields.key { emit.key = try document.valueKey(node) }
+            if let keep = emit.keep, keep != .no, emit.rooms == .everyone { throw .keepForEverybody }
+        } catch {
+            mistakes.insert(error)
+            emit.keep = .no
+        }
+    }
+
+    /// Reads a message of one ws-emit to the others; nil for other messages, and for incomplete ones.
+    private func aboutKeptValues<Document: MessageDocument & ~Copyable>(
+        _ fields: MessageFields<Document.Node>, of document: borrowing Document
+    ) -> PubSubMessage? {
+        guard let method = fields.method, let hostID, let id = fields.id.flatMap({ document.int64($0) }) else {
+            return nil
+        }
+        if document.isText(method, equalTo: Self.keptRequest) { return .keptRequest(host: hostID, id: id) }
+        guard document.isText(method, equalTo: Self.keptStored) else { return nil }
+        var pairs = document.keysAndValues(of: document.root)
+        while let (key, value) = document.next(&pairs) {
+            guard document.isText(key, equalTo: "for") else { continue }
+            return document.text(value).map { .keptStored(host: hostID, for: $0, id: id) }
+        }
+        return nil
     }
 
     /// The first three keys that mean nothing in an emit. Hand-made senders use them in place of the right key.

@@ -1,7 +1,7 @@
 /// A mistake that leaves the meaning clear: the message is delivered, and the log asks to fix the sender.
 ///
 /// Hand-made senders do this; python-socketio's own releases never do, and its receivers drop such messages silently.
-package enum SenderMistake: UInt8, Hashable, Sendable, CaseIterable {
+package enum SenderMistake: UInt8, Error, Hashable, Sendable, CaseIterable {
     case namespaceMissing
     case namespaceWithoutSlash
     case skipSIDEmpty
@@ -14,6 +14,9 @@ package enum SenderMistake: UInt8, Hashable, Sendable, CaseIterable {
     case roomNotText
     case toForRoom
     case manyAttachments
+    case keepNotTime
+    case keyNotText
+    case keepForEverybody
 
     /// Attachments of one event that every client takes.
     package static let usualAttachments = 10
@@ -42,6 +45,12 @@ package enum SenderMistake: UInt8, Hashable, Sendable, CaseIterable {
         case .manyAttachments:
             "an event has more than \(Self.usualAttachments) attachments, at which JavaScript clients since socket.io-parser 4.2.6 "
                 + "disconnect: publish fewer and larger values, or several events"
+        case .keepNotTime:
+            "keep is neither true, false nor a number of seconds above 0, the message isn't kept: publish true, or 300"
+        case .keyNotText:
+            "key is no text of at most \(KeepRequest.maximumKeyBytes) bytes, the message isn't kept: publish a shorter text, \"5\", not 5"
+        case .keepForEverybody:
+            "keep stands in a message for everybody, which can't be kept: publish it to a room"
         }
     }
 }

@@ -36,14 +36,22 @@ extension ByteBuffer {
         writeStaticString("*")
         writeString(String(arguments.count))
         writeStaticString("\r\n")
-        for argument in arguments { writeArgument(argument) }
+        for argument in arguments { unsafe Array(argument).withUnsafeBytes { unsafe writeArgument($0) } }
     }
 
-    mutating func writeArgument(_ bytes: some Collection<UInt8>) {
-        writeStaticString("$")
-        writeString(String(bytes.count))
-        writeStaticString("\r\n")
-        writeBytes(bytes)
-        writeStaticString("\r\n")
+    /// Writes all parts at once: a write of few bytes costs as much as one of hundreds.
+    mutating func writeArgument(_ bytes: UnsafeRawBufferPointer) {
+        writeWithOutputRawSpan(minimumWritableBytes: bytes.count + 32) { output in
+            output.append(UInt8(ascii: "$"))
+            for digit in String(bytes.count).utf8 { output.append(digit) }
+            output.append(UInt8(ascii: "\r"))
+            output.append(UInt8(ascii: "\n"))
+            unsafe output.withUnsafeMutableBytes { space, count in
+                unsafe UnsafeMutableRawBufferPointer(rebasing: space[count...]).copyMemory(from: bytes)
+                count += bytes.count
+            }
+            output.append(UInt8(ascii: "\r"))
+            output.append(UInt8(ascii: "\n"))
+        }
     }
 }

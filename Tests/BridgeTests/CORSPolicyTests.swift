@@ -1,3 +1,4 @@
+import NIOCore
 import NIOHTTP1
 import Testing
 
@@ -31,17 +32,27 @@ import Testing
         }
     }
 
+    private static func headers(of response: HTTPResponse) -> HTTPHeaders {
+        var bytes = ByteBuffer()
+        response.write(HTTPResponse.Framing(), to: &bytes)
+        let lines = String(buffer: bytes).split(separator: "\r\n").dropFirst()
+        return HTTPHeaders(
+            lines.compactMap { line in
+                line.firstRange(of: ": ").map { (String(line[..<$0.lowerBound]), String(line[$0.upperBound...])) }
+            })
+    }
+
     @Test func `a preflight grants what is asked`() {
         let policy = CORSPolicy(origins: ["http://a.example"])
         let asked: HTTPHeaders = ["Access-Control-Request-Headers": "content-type, x-a"]
         let answer = policy.preflight(origin: "http://a.example", asked)
-        let headers = HTTPHeaders(answer.headers)
+        let headers = Self.headers(of: answer)
         #expect(answer.status == .ok && String(buffer: answer.body) == "OK")
         #expect(headers["access-control-allow-headers"] == ["content-type, x-a"])
         #expect(headers["access-control-allow-methods"] == ["OPTIONS, GET, POST"])
         #expect(headers["access-control-allow-credentials"] == ["true"])
         #expect(!headers.contains(name: "access-control-allow-private-network"))
-        let plain = HTTPHeaders(policy.preflight(origin: nil, asked).headers)
+        let plain = Self.headers(of: policy.preflight(origin: nil, asked))
         #expect(plain["access-control-allow-headers"].isEmpty)
     }
 
@@ -49,7 +60,7 @@ import Testing
         let asked: HTTPHeaders = ["Access-Control-Request-Private-Network": "true"]
         for (origin, granted) in [("http://a.example", ["true"]), (nil, [])] as [(String?, [String])] {
             let answer = CORSPolicy(origins: ["http://a.example"]).preflight(origin: origin, asked)
-            #expect(HTTPHeaders(answer.headers)["access-control-allow-private-network"] == granted)
+            #expect(Self.headers(of: answer)["access-control-allow-private-network"] == granted)
         }
     }
 }

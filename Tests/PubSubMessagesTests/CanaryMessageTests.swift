@@ -51,9 +51,11 @@ import Testing
         }
     }
 
-    @Test func `a canary is recognised by its first bytes`() throws {
-        func isCanary(_ payload: [UInt8]) -> Bool { PubSubMessageEncoder.isCanary(payload.span) }
-        #expect(isCanary(PubSubMessageEncoder.canary(id: 1, hostID: Self.host)))
-        #expect(!isCanary(Array(#"{"method":"emit"}"#.utf8)) && !isCanary([]))
+    @Test func `a message between servers is recognised by its first bytes`() throws {
+        func isBetweenServers(_ payload: [UInt8]) -> Bool { PubSubMessageEncoder.isBetweenServers(payload.span) }
+        #expect(isBetweenServers(PubSubMessageEncoder.canary(id: 1, hostID: Self.host)))
+        #expect(isBetweenServers(PubSubMessageEncoder.keptRequest(host: Self.host, id: 1)))
+        #expect(isBetweenServers(PubSubMessageEncoder.keptStored(host: Self.host, for: "other", id: 1)))
+        #expect(!isBetweenServers(Array(#"{"method":"emit"}"#.utf8)) && !isBetweenServers([]))
     }
 }

@@ -54,7 +54,7 @@ struct RoomModel {
         case .disconnect(let sid, let namespace) where raw.sids[namespace] == sid:
             raw.rooms[namespace] = nil
             return [.text(namespace == "/" ? "41" : "41\(namespace),")]
-        case .disconnect, .callback, .canary, .ignored, .emit, .emitForNobody: break
+        case .disconnect, .callback, .canary, .keptRequest, .keptStored, .ignored, .emit, .emitForNobody: break
         }
         return []
     }

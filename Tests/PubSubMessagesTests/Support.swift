@@ -38,6 +38,8 @@ extension PubSubMessageDecoder {
                 outcome.rooms = emit.rooms
                 outcome.dialect = emit.dialect
                 outcome.hasCallback = emit.callback != nil
+                outcome.keep = emit.keep
+                outcome.key = emit.key
                 outcome.event = try encodeEvent()
             } else {
                 outcome.text = "\(message)"
@@ -61,6 +63,8 @@ struct Outcome: Equatable {
     var rooms = PubSubMessage.Rooms.everyone
     var dialect = Dialect.pickle
     var hasCallback = false
+    var keep: KeepRequest?
+    var key: ByteString?
     var event: EventBody?
     var mistakes = SenderMistakes()
     var sender: ByteString?

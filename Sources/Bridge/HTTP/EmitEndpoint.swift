@@ -72,27 +72,27 @@ private struct EmitFields {
         var to: JSONDocument.Node?
         for (key, value) in document.members(of: document.root) {
             let kind = document.kind(of: value)
-            let name = document.byteString(key) ?? ""
-            switch name {
-            case "data", "secret": continue
-            case "event":
+            if document.isString(key, equalTo: "event") {
                 guard kind == .string else { throw Refusal(sentence: "event must be a text.") }
                 hasEvent = true
-            case "room": room = try Self.room(value, name, document)
-            case "to": to = try Self.room(value, name, document)
-            case "namespace":
+            } else if document.isString(key, equalTo: "room") {
+                room = try Self.room(value, "room", document)
+            } else if document.isString(key, equalTo: "to") {
+                to = try Self.room(value, "to", document)
+            } else if document.isString(key, equalTo: "namespace") {
                 guard kind == .string || kind == .null else {
                     throw Refusal(sentence: "namespace must be a text, or null for /.")
                 }
-            case "report":
+            } else if document.isString(key, equalTo: "report") {
                 guard let bool = document.bool(value) else {
                     throw Refusal(sentence: "report must be true or false.")
                 }
                 wantsReport = bool
-            default:
+            } else if !document.isString(key, equalTo: "data"), !document.isString(key, equalTo: "secret") {
                 throw Refusal(
                     sentence: """
-                        The key '\(name)' is unknown: an emit has event, data, room or to, namespace, secret and report.
+                        The key '\(document.byteString(key) ?? "")' is unknown: an emit has event, data, room or to, \
+                        namespace, secret and report.
                         """)
             }
         }
@@ -106,11 +106,11 @@ private struct EmitFields {
 
     /// Nil for null and the empty text; both mean everybody.
     private static func room(
-        _ value: JSONDocument.Node, _ key: ByteString, _ document: borrowing JSONDocument
+        _ value: JSONDocument.Node, _ key: StaticString, _ document: borrowing JSONDocument
     ) throws(Refusal) -> JSONDocument.Node? {
         switch document.kind(of: value) {
         case .null: return nil
-        case .string: return document.byteString(value)?.isEmpty == true ? nil : value
+        case .string: return document.isString(value, equalTo: "") ? nil : value
         case .array:
             let names = names(value, document)
             guard names != [] else {

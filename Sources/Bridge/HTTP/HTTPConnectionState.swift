@@ -126,7 +126,7 @@ struct HTTPConnectionState {
     ) -> Action {
         requestID += 1
         var head = head
-        head.uri = RequestFraming.originForm(head.uri)
+        if let target = RequestFraming.originForm(ofAbsolute: head.uri) { head.uri = target }
         let framing = RequestFraming(head)
         RequestFraming.trim(&head.headers)
         upgradeOffer = framing.upgradeOffer

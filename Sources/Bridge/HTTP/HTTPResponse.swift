@@ -4,10 +4,10 @@ import SocketIOProtocol
 
 /// A whole HTTP response, made on the loop that owns the session and written on the connection's.
 struct HTTPResponse: Sendable {
-    var status: HTTPResponseStatus
-    var contentType: String
-    var body: ByteBuffer
-    var headers: [(name: String, value: String)] = []
+    let status: HTTPResponseStatus
+    let body: ByteBuffer
+    /// The status line and the headers as they go out, but for the Connection header. A constant response has them written once.
+    private var head = ByteBuffer()
     /// The connection closes after it, because the request's body was not read to its end.
     var closesConnection = false
 
@@ -16,8 +16,15 @@ struct HTTPResponse: Sendable {
 
     init(_ status: HTTPResponseStatus, contentType: String, body: ByteBuffer) {
         self.status = status
-        self.contentType = contentType
         self.body = body
+        head.reserveCapacity(320)
+        head.writeStaticString("HTTP/1.1 ")
+        head.writeString(String(status.code))
+        head.writeStaticString(" ")
+        head.writeString(status.reasonPhrase)
+        head.writeStaticString("\r\n")
+        add("Content-Type", contentType)
+        add("Content-Length", String(body.readableBytes))
     }
 
     init(_ status: HTTPResponseStatus, contentType: String = HTTPResponse.plainText, text: String) {
@@ -42,33 +49,27 @@ struct HTTPResponse: Sendable {
 
     /// Writes the bytes that go out (RFC 9112, section 4).
     func write(_ framing: Framing, to bytes: inout ByteBuffer) {
-        bytes.reserveCapacity(minimumWritableBytes: 320 + (framing.includesBody ? body.readableBytes : 0))
-        bytes.writeStaticString("HTTP/1.1 ")
-        bytes.writeString(String(status.code))
-        bytes.writeStaticString(" ")
-        bytes.writeString(status.reasonPhrase)
-        bytes.writeStaticString("\r\n")
-        func add(_ name: String, _ value: String) {
-            bytes.writeString(name)
-            bytes.writeStaticString(": ")
-            bytes.writeString(value)
-            bytes.writeStaticString("\r\n")
-        }
-        add("Content-Type", contentType)
-        add("Content-Length", String(body.readableBytes))
-        for header in headers { add(header.name, header.value) }
+        bytes.reserveCapacity(
+            minimumWritableBytes: head.readableBytes + 32 + (framing.includesBody ? body.readableBytes : 0))
+        bytes.writeImmutableBuffer(head)
         switch framing.persistence {
-        case .implied: break
-        case .keepAlive: add("Connection", "keep-alive")
-        case .close: add("Connection", "close")
+        case .implied: bytes.writeStaticString("\r\n")
+        case .keepAlive: bytes.writeStaticString("Connection: keep-alive\r\n\r\n")
+        case .close: bytes.writeStaticString("Connection: close\r\n\r\n")
         }
-        bytes.writeStaticString("\r\n")
         if framing.includesBody { bytes.writeImmutableBuffer(body) }
+    }
+
+    mutating func add(_ name: String, _ value: String) {
+        head.writeString(name)
+        head.writeStaticString(": ")
+        head.writeString(value)
+        head.writeStaticString("\r\n")
     }
 
     func adding(_ headers: [(name: String, value: String)]) -> HTTPResponse {
         var response = self
-        response.headers += headers
+        for header in headers { response.add(header.name, header.value) }
         return response
     }
 

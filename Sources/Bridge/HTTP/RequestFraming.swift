@@ -85,9 +85,10 @@ struct RequestFraming {
         byte.isAlphanumeric || "-._~:[]%!$&'()*+;=".utf8.contains(byte)
     }
 
-    /// The target in origin form. Clients may also send the absolute form; its host is ignored (RFC 9112, section 3.2.2).
-    static func originForm(_ target: String) -> String {
-        guard target.utf8.first != UInt8(ascii: "/"), let scheme = target.firstRange(of: "://") else { return target }
+    /// The origin form of a target in absolute form, which clients may also send; nil for any other form. The host is ignored
+    /// (RFC 9112, section 3.2.2).
+    static func originForm(ofAbsolute target: String) -> String? {
+        guard target.utf8.first != UInt8(ascii: "/"), let scheme = target.firstRange(of: "://") else { return nil }
         let rest = target[scheme.upperBound...].drop { !"/?#".contains($0) }
         return rest.first == "/" ? String(rest) : "/" + rest
     }

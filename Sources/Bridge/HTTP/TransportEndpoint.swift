@@ -101,7 +101,7 @@ struct TransportEndpoint: Sendable {
     {
         var response = HTTPResponse(refusal)
         if refusal == .invalidWebSocketUpgrade {
-            response.headers = [WebSocketHandshake.version]
+            response.add(WebSocketHandshake.version.name, WebSocketHandshake.version.value)
             let cause = ClientRefusal(.invalidRequest, "the headers Sec-WebSocket-Key or -Version are wrong")
             host.refused(cause, by: { .sender(of: head) })
         }
@@ -110,9 +110,8 @@ struct TransportEndpoint: Sendable {
 
     /// Adds the headers that every response of this endpoint has.
     func finished(_ response: HTTPResponse, _ origin: String?) -> HTTPResponse {
-        var response = response
-        response.headers += cors.headers(for: origin)
-        response.headers.append((name: "Cache-Control", value: "no-store"))
+        var response = response.adding(cors.headers(for: origin))
+        response.add("Cache-Control", "no-store")
         return response
     }
 }

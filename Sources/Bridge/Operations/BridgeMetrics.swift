@@ -9,7 +9,7 @@ package final class BridgeMetrics: Sendable {
         var gapDuration = Histogram()
         var gaps = Dictionary(uniqueKeysWithValues: SubscriptionGap.Cause.allCases.map { ($0.rawValue, 0) })
         /// Responses to `POST /emit` by HTTP status.
-        var emitResponses = ["200": 0, "400": 0, "403": 0, "413": 0, "415": 0]
+        var emitResponses: [UInt: Int] = [200: 0, 400: 0, 403: 0, 413: 0, 415: 0]
     }
 
     private let values = Mutex(Values())
@@ -27,7 +27,7 @@ package final class BridgeMetrics: Sendable {
         }
     }
 
-    func emitResponded(_ status: UInt) { values.withLock { $0.emitResponses["\(status)"]? += 1 } }
+    func emitResponded(_ status: UInt) { values.withLock { $0.emitResponses[status]? += 1 } }
 
     func write(to text: inout PrometheusText) {
         let values = values.withLock { $0 }
@@ -43,7 +43,7 @@ package final class BridgeMetrics: Sendable {
             label: "cause", values.gaps.sorted { $0.key < $1.key })
         text.counters(
             "ws_emit_emit_requests_total", "Responses to POST /emit, by HTTP status.", label: "status",
-            values.emitResponses.sorted { $0.key < $1.key })
+            values.emitResponses.sorted { $0.key < $1.key }.map { (key: "\($0.key)", value: $0.value) })
     }
 }
 

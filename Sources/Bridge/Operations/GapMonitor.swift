@@ -80,12 +80,14 @@ final class GapMonitor {
     }
 
     /// The event that tells pages of the last gap; nil when they have been told.
-    func takeAnnouncement() -> EventBody? {
+    func takeAnnouncement() -> GapAnnouncement? {
         guard announcementIsPending else { return nil }
         announcementIsPending = false
         guard let gap = gaps.closed.last, let to = gap.to else { return nil }
-        return EventBody(
-            json: Array(#"["ws-emit:gap",{"from":\#(gap.from),"to":\#(to),"cause":"\#(gap.cause.rawValue)"}]"#.utf8))
+        let members = #""from":\#(gap.from),"to":\#(to),"cause":"\#(gap.cause.rawValue)""#
+        return GapAnnouncement(
+            event: EventBody(json: Array(#"["ws-emit:gap",{\#(members)}]"#.utf8)),
+            eventWithKept: EventBody(json: Array(#"["ws-emit:gap",{\#(members),"kept":true}]"#.utf8)))
     }
 
     func shutdown() { timer?.cancel() }

@@ -35,7 +35,7 @@ final class SenderMonitor {
     ) {
         var (hostID, dialect) = (ByteString?.none, Dialect?.none)
         switch message {
-        case .canary, .ignored(.ownMessage), .ignored(.canaryOfAnotherHost): return
+        case .canary, .keptRequest, .keptStored, .ignored(.ownMessage), .ignored(.canaryOfAnotherHost): return
         case .emit(let emit): (hostID, dialect) = (emit.hostID, emit.dialect)
         case .emitForNobody(let read): (hostID, dialect) = (decoder.senderHostID, read)
         default: hostID = decoder.senderHostID

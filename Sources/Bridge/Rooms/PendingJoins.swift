@@ -1,6 +1,6 @@
 import Bytes
 
-/// A join that waits for Redis or for another event loop.
+/// A join that waits for Redis or for the router.
 struct PendingJoin {
     let request: JoinRequest
     let socket: Socket
@@ -11,13 +11,11 @@ struct PendingJoin {
 struct PendingJoins {
     private var joins: [UInt64: PendingJoin] = [:]
     private var lastNumber: UInt64 = 0
-    private let limitPerSocket: Int
 
-    init(limitPerSocket: Int) { self.limitPerSocket = limitPerSocket }
-
+    /// - Parameter limit: the joins that may be pending for one socket.
     /// - Returns: the join's number.
-    mutating func add(_ join: PendingJoin) throws(JoinRequest.Refusal) -> UInt64 {
-        guard join.socket.pendingJoins.count < limitPerSocket else { throw .tooManyPendingJoins }
+    mutating func add(_ join: PendingJoin, limit: Int) throws(JoinRequest.Refusal) -> UInt64 {
+        guard join.socket.pendingJoins.count < limit else { throw .tooManyPendingJoins }
         lastNumber += 1
         joins[lastNumber] = join
         join.socket.pendingJoins.append(lastNumber)
@@ -37,8 +35,9 @@ struct PendingJoins {
         return numbers.compactMap { take($0) }
     }
 
-    /// Removes the joins of a room, oldest first.
+    /// Removes the joins of a locked room, oldest first. Anybody may join a public one again at once.
     mutating func takeAll(room: ByteString, namespace: ByteString) -> [PendingJoin] {
+        guard JoinRequest.roomSpace(of: room) != nil else { return [] }
         let found = joins.filter { $0.value.request.room == room && $0.value.socket.namespace.name == namespace }
         return found.keys.sorted().compactMap { take($0) }
     }

@@ -34,6 +34,13 @@ final class Socket {
     /// True if it has left its namespace, with its rooms.
     var isDisconnected: Bool { memberships.isEmpty }
 
+    /// The rooms that it has joined.
+    var roomNames: [KeptMessages.RoomName] {
+        memberships.map(\.room).filter { $0 !== namespace.everyone }.map {
+            .init(namespace: namespace.name, room: $0.name)
+        }
+    }
+
     /// Assigns the ack id of an event; ids count from 1 per sid, as python-socketio's do.
     ///
     /// - Returns: the id, and whether an older ack had to be forgotten to stay within `limit`.

@@ -2,7 +2,7 @@ import Bytes
 import JSONCodec
 
 /// A place in a JSON value, such as `/sku` (RFC 6901).
-package struct JSONPointer: Hashable, Sendable {
+package struct JSONPointer: Hashable, Sendable, CustomStringConvertible {
     /// Keys of objects or indices of arrays, from the outermost, escapes resolved.
     private let tokens: [ByteString]
 
@@ -27,6 +27,13 @@ package struct JSONPointer: Hashable, Sendable {
             }
         }
         self.tokens = tokens.map { ByteString(bytes: $0) }
+    }
+
+    /// The text that it was made of, on one line for logs.
+    package var description: String {
+        tokens.map { token in
+            "/\(token.description.replacing("~", with: "~0").replacing("/", with: "~1"))"
+        }.joined()
     }
 
     /// The value at this place below a value, nil if there is none. `-`, the element after an array's last, never is.

@@ -60,7 +60,8 @@ final class MessageFilter {
     /// By the payload's size and its first bytes.
     private func mayAccept(_ payload: UnsafeRawBufferPointer) -> Bool {
         unsafe sizes.contains(payload.count)
-            && !(hidesCanaries && PubSubMessageEncoder.isCanary(payload.assumingMemoryBound(to: UInt8.self).span))
+            && !(hidesCanaries
+                && PubSubMessageEncoder.isBetweenServers(payload.assumingMemoryBound(to: UInt8.self).span))
     }
 
     private func accepts(_ summary: MessageSummary) -> Bool {

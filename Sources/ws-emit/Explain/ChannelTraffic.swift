@@ -40,6 +40,7 @@ final class ChannelTraffic: PubSubDelegate {
             if let hostID, canaries.count < Self.capacity { canaries.insert(hostID) }
             return
         }
+        if PubSubMessageEncoder.isBetweenServers(payload) { return }
         heard.messages += 1
         if let reason = inspection.dropReason {
             let dropped = DroppedMessage(channel: channel, hostID: hostID, text: reason)

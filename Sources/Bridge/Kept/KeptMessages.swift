@@ -1,0 +1,290 @@
+import Bytes
+import PubSubMessages
+
+/// The last messages of rooms, given to sockets that join. Lives on the router's event loop.
+///
+/// A room has one value for each event, or for each key of an event. Bounded in bytes, for each room in bytes and number, and
+/// in age. The room used longest ago loses its values first.
+final class KeptMessages {
+    /// The place of one value.
+    struct Slot: Hashable, Sendable {
+        let namespace: ByteString
+        let room: ByteString
+        let event: ByteString
+        /// Distinguishes the values of one event, such as the prices of several articles; empty for none.
+        let key: ByteString
+    }
+
+    /// One kept message.
+    struct Value: Sendable {
+        let packet: EncodedPacket
+        /// Milliseconds since 1970. The stamps of one process increase strictly, so they order its messages.
+        var stamp: Int64
+        /// Milliseconds since 1970.
+        let expires: Int64
+    }
+
+    /// Bounds of one room.
+    struct RoomLimits: Equatable {
+        var bytes: Int
+        var values: Int
+    }
+
+    private let limitBytes: Int
+    private var rooms: [RoomName: Room] = [:]
+    /// The room used longest ago, and the one used last.
+    private unowned var oldestRoom: Room?
+    private unowned var newestRoom: Room?
+    private var lastStamp: Int64 = 0
+    /// No value expires earlier.
+    private var nextExpiry = Int64.max
+    private(set) var byteCount = 0
+    private(set) var valueCount = 0
+    private(set) var counters = Counters()
+
+    struct Counters: Sendable, Equatable {
+        /// Values that made room for others.
+        var evicted = 0
+        /// Messages larger than the bound of their room.
+        var tooLarge = 0
+        var expired = 0
+        /// Messages without a usable key.
+        var withoutKey = 0
+    }
+
+    init(limitBytes: Int) { self.limitBytes = limitBytes }
+
+    var roomCount: Int { rooms.count }
+    var isEmpty: Bool { rooms.isEmpty }
+
+    /// The stamp of a message that arrives now.
+    func stamp(at now: Int64) -> Int64 {
+        lastStamp = max(now, lastStamp + 1)
+        return lastStamp
+    }
+
+    // MARK: Changes
+
+    /// Keeps a message in place of the one before it.
+    ///
+    /// - Returns: false if it is larger than the room may be.
+    @discardableResult
+    func keep(_ value: Value, in slot: Slot, limits: RoomLimits) -> Bool {
+        let cost = Self.cost(of: slot, value)
+        guard cost <= min(limits.bytes, limitBytes) else {
+            counters.tooLarge += 1
+            // The value before it is not the last one any more.
+            forget(slot)
+            return false
+        }
+        let name = RoomName(namespace: slot.namespace, room: slot.room)
+        let room = rooms[name] ?? addRoom(name)
+        remove(ValueName(slot), from: room)
+        let entry = Entry(slot: slot, value: value, cost: cost)
+        room.append(entry)
+        byteCount += cost
+        valueCount += 1
+        nextExpiry = min(nextExpiry, value.expires)
+        use(room)
+        while room.byteCount > limits.bytes || room.entries.count > limits.values, let first = room.first {
+            evict(first, of: room)
+        }
+        while byteCount > limitBytes, let room = oldestRoom, let first = room.first { evict(first, of: room) }
+        return true
+    }
+
+    /// Forgets the value of one slot.
+    func forget(_ slot: Slot) {
+        guard let room = rooms[RoomName(namespace: slot.namespace, room: slot.room)] else { return }
+        remove(ValueName(slot), from: room)
+        removeIfEmpty(room)
+    }
+
+    /// Forgets all values of an event, whatever their keys are.
+    func forget(event: ByteString, namespace: ByteString, room name: ByteString) {
+        guard let room = rooms[RoomName(namespace: namespace, room: name)] else { return }
+        for name in room.entries.keys where name.event == event { remove(name, from: room) }
+        removeIfEmpty(room)
+    }
+
+    /// Removes the values whose age is reached.
+    func expire(at now: Int64) {
+        guard now >= nextExpiry else { return }
+        nextExpiry = .max
+        for room in rooms.values {
+            for (name, entry) in room.entries {
+                if entry.value.expires <= now {
+                    remove(name, from: room)
+                    counters.expired += 1
+                } else {
+                    nextExpiry = min(nextExpiry, entry.value.expires)
+                }
+            }
+            removeIfEmpty(room)
+        }
+    }
+
+    func noteMissingKey() { counters.withoutKey += 1 }
+
+    // MARK: Reading
+
+    /// The values of a room for a socket that joins, in the order of publishing.
+    func packets(namespace: ByteString, room name: ByteString, at now: Int64) -> [EncodedPacket] {
+        guard !rooms.isEmpty, let room = rooms[RoomName(namespace: namespace, room: name)] else { return [] }
+        use(room)
+        return room.packets(at: now)
+    }
+
+    /// The number of values of a room, and the stamp of the oldest.
+    func summary(namespace: ByteString, room name: ByteString) -> (count: Int, oldest: Int64)? {
+        guard let room = rooms[RoomName(namespace: namespace, room: name)], let first = room.first else { return nil }
+        return (room.entries.count, first.value.stamp)
+    }
+
+    /// The rooms that have values.
+    var roomNames: Set<RoomName> { Set(rooms.keys) }
+
+    // MARK: Rooms
+
+    struct RoomName: Hashable, Sendable {
+        let namespace: ByteString
+        let room: ByteString
+    }
+
+    private struct ValueName: Hashable {
+        let event: ByteString
+        let key: ByteString
+
+        init(_ slot: Slot) {
+            event = slot.event
+            key = slot.key
+        }
+    }
+
+    /// Memory of one value: its bytes and its names twice, and the objects and table entries around it (measured).
+    private static func cost(of slot: Slot, _ value: Value) -> Int {
+        value.packet.byteCount + slot.namespace.count + slot.room.count + 2 * (slot.event.count + slot.key.count)
+            + BridgeLimits.keptValueOverheadBytes
+    }
+
+    private func addRoom(_ name: RoomName) -> Room {
+        let room = Room(name: name)
+        rooms[name] = room
+        link(room)
+        return room
+    }
+
+    private func evict(_ entry: Entry, of room: Room) {
+        remove(ValueName(entry.slot), from: room)
+        counters.evicted += 1
+        removeIfEmpty(room)
+    }
+
+    private func remove(_ name: ValueName, from room: Room) {
+        guard let entry = room.remove(name) else { return }
+        byteCount -= entry.cost
+        valueCount -= 1
+    }
+
+    private func removeIfEmpty(_ room: Room) {
+        guard room.entries.isEmpty else { return }
+        rooms[room.name] = nil
+        unlink(room)
+    }
+
+    /// Makes a room the one used last.
+    private func use(_ room: Room) {
+        guard newestRoom !== room else { return }
+        unlink(room)
+        link(room)
+    }
+
+    private func link(_ room: Room) {
+        room.older = newestRoom
+        newestRoom?.newer = room
+        newestRoom = room
+        if oldestRoom == nil { oldestRoom = room }
+    }
+
+    private func unlink(_ room: Room) {
+        if oldestRoom === room { oldestRoom = room.newer }
+        if newestRoom === room { newestRoom = room.older }
+        room.older?.newer = room.newer
+        room.newer?.older = room.older
+        room.older = nil
+        room.newer = nil
+    }
+
+    /// One value, in the list of its room.
+    private final class Entry {
+        let slot: Slot
+        let value: Value
+        let cost: Int
+        // The table of the room owns the entries.
+        unowned var next: Entry?
+        unowned var previous: Entry?
+
+        init(slot: Slot, value: Value, cost: Int) {
+            self.slot = slot
+            self.value = value
+            self.cost = cost
+        }
+    }
+
+    /// The values of one room, oldest first.
+    private final class Room {
+        let name: RoomName
+        private(set) var entries: [ValueName: Entry] = [:]
+        private(set) unowned var first: Entry?
+        private unowned var last: Entry?
+        private(set) var byteCount = 0
+        // The table of rooms owns them.
+        /// The rooms used before and after this one.
+        unowned var older: Room?
+        unowned var newer: Room?
+        /// The packets of all values; nil after a change.
+        private var packets: [EncodedPacket]?
+        private var nextExpiry = Int64.max
+
+        init(name: RoomName) { self.name = name }
+
+        func append(_ entry: Entry) {
+            entries[ValueName(entry.slot)] = entry
+            byteCount += entry.cost
+            nextExpiry = min(nextExpiry, entry.value.expires)
+            packets = nil
+            entry.previous = last
+            last?.next = entry
+            last = entry
+            if first == nil { first = entry }
+        }
+
+        func remove(_ name: ValueName) -> Entry? {
+            guard let entry = entries.removeValue(forKey: name) else { return nil }
+            byteCount -= entry.cost
+            packets = nil
+            let next = entry.next
+            next?.previous = entry.previous
+            if let previous = entry.previous { previous.next = next } else { first = next }
+            if last === entry { last = entry.previous }
+            entry.next = nil
+            return entry
+        }
+
+        func packets(at now: Int64) -> [EncodedPacket] {
+            if let packets, now < nextExpiry { return packets }
+            var found: [EncodedPacket] = []
+            nextExpiry = .max
+            var entry = first
+            while let current = entry {
+                if current.value.expires > now {
+                    found.append(current.value.packet)
+                    nextExpiry = min(nextExpiry, current.value.expires)
+                }
+                entry = current.next
+            }
+            packets = found
+            return found
+        }
+    }
+}

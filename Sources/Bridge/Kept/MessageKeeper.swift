@@ -1,0 +1,128 @@
+import Bytes
+import JSONCodec
+import Logging
+import NIOCore
+import PubSubMessages
+import RedisPubSub
+
+/// Decides which messages are kept, by the operator's rules and the message's own word. Lives on the router's event loop.
+final class MessageKeeper {
+    let store: KeptMessages
+    private let configuration: BridgeConfiguration
+    private let logger: Logger
+    private let eventLoop: any EventLoop
+    private var warnings = RepeatLimit()
+    private var scratch = JSONWriter(capacity: 256)
+    /// Some rule keeps messages.
+    let keepsByRule: Bool
+    /// False with `--keep-bytes 0`.
+    private let isOn: Bool
+
+    init(configuration: BridgeConfiguration, eventLoop: any EventLoop, logger: Logger) {
+        self.configuration = configuration
+        self.eventLoop = eventLoop
+        self.logger = logger
+        store = KeptMessages(limitBytes: configuration.keepBytes)
+        isOn = configuration.keepBytes > 0
+        keepsByRule = isOn && configuration.rules.keepsAny
+    }
+
+    /// True if a rule may keep a message for the room, whatever its event is.
+    func mayKeep(_ room: UnsafeRawBufferPointer, of namespace: ByteString) -> Bool {
+        unsafe keepsByRule && configuration.rules.mayKeep(namespace: namespace, room: room)
+    }
+
+    /// True if the event of an emit must be written even if nobody is there to get it.
+    func mayKeep(_ emit: PubSubMessage.Emit) -> Bool {
+        guard isOn, keepsByRule || emit.keep != nil, case .these(let rooms) = emit.rooms else { return false }
+        if let keep = emit.keep { return keep != .no }
+        return rooms.contains { unsafe $0.withUnsafeBytes { unsafe mayKeep($0, of: emit.namespace) } }
+    }
+
+    /// Keeps the event of an emit in those of its rooms for which a rule or the message asks it.
+    func keep(_ event: EncodedEvent, of emit: PubSubMessage.Emit) {
+        guard case .these(let rooms) = emit.rooms, let content = EventContent(event) else { return }
+        let now = WallClock.milliseconds()
+        var packet: EncodedPacket?
+        for room in rooms {
+            let rule = configuration.rules.policy(namespace: emit.namespace, room: room, event: content.name).keep
+            guard let age = age(emit.keep, rule) else { continue }
+            guard content.hasData else {
+                forget(content.name, key: emit.key, room: room, rule: rule, namespace: emit.namespace)
+                continue
+            }
+            guard let key = emit.key ?? key(in: event, rule, room: room) else { continue }
+            let shared = packet ?? PacketBuilder(event, namespace: emit.namespace, scratch: &scratch).build()
+            packet = shared
+            let slot = KeptMessages.Slot(namespace: emit.namespace, room: room, event: content.name, key: key)
+            let value = KeptMessages.Value(packet: shared, stamp: store.stamp(at: now), expires: now + age)
+            let limits = KeptMessages.RoomLimits(
+                bytes: rule?.maxBytes ?? configuration.keepRoomBytes,
+                values: rule?.maxValues ?? configuration.keepRoomValues)
+            if !store.keep(value, in: slot, limits: limits) { warnTooLarge(slot, shared.byteCount, limits) }
+        }
+    }
+
+    /// A message without data forgets the value with its key. Without a key, where a rule takes the key from the data, it
+    /// forgets all values of its event.
+    private func forget(
+        _ event: ByteString, key: ByteString?, room: ByteString, rule: KeepRule?, namespace: ByteString
+    ) {
+        if key == nil, rule?.key != nil {
+            store.forget(event: event, namespace: namespace, room: room)
+        } else {
+            store.forget(.init(namespace: namespace, room: room, event: event, key: key ?? ""))
+        }
+    }
+
+    /// The time to keep a message, in milliseconds; nil if it isn't kept. The message decides over the rule.
+    private func age(_ word: KeepRequest?, _ rule: KeepRule?) -> Int64? {
+        switch word {
+        case .no: nil
+        case .forSeconds(let seconds): max(1, Int64(seconds * 1000))
+        case .yes: Self.milliseconds(rule?.age ?? configuration.keepAge)
+        case nil: rule.map { Self.milliseconds($0.age) }
+        }
+    }
+
+    private static func milliseconds(_ duration: Duration) -> Int64 { TimeAmount(duration).nanoseconds / 1_000_000 }
+
+    /// The key that the rule's JSON pointer finds in the first argument; empty without a pointer, nil if it finds no text.
+    private func key(in event: EncodedEvent, _ rule: KeepRule?, room: ByteString) -> ByteString? {
+        guard let pointer = rule?.key else { return "" }
+        var document = JSONDocument()
+        do {
+            try unsafe document.parse(event.json)
+            let argument = document.elements(of: document.root).dropFirst().first { _ in true }
+            if let argument, let key = pointer.text(in: document, at: argument),
+                key.count <= configuration.maxNameBytes
+            {
+                return key
+            }
+        } catch {}
+        store.noteMissingKey()
+        warn(
+            "a message is not kept: the rule's key \(pointer) is no text of at most --max-name bytes in it",
+            room: room)
+        return nil
+    }
+
+    private func warnTooLarge(_ slot: KeptMessages.Slot, _ byteCount: Int, _ limits: KeptMessages.RoomLimits) {
+        warn(
+            "a message is not kept: it takes \(byteCount) bytes, and its room may keep \(limits.bytes): raise bytes= of its rule,"
+                + " --keep-room-bytes or --keep-bytes", room: slot.room)
+    }
+
+    /// Warns once a minute for each room.
+    private func warn(_ sentence: String, room: ByteString) {
+        guard warnings.isDue("\(room)", at: eventLoop.now) else { return }
+        logger.warning("\(sentence)", metadata: ["room": "\(room)"])
+    }
+
+    // MARK: Reading
+
+    /// The values of a room for a client that joins.
+    func packets(namespace: ByteString, room: ByteString) -> [EncodedPacket] {
+        store.isEmpty ? [] : store.packets(namespace: namespace, room: room, at: WallClock.milliseconds())
+    }
+}
