@@ -48,7 +48,7 @@ class Network:
             except OSError:
                 near.close()
                 continue
-            pair = {"ends": (near, far), "is_silent": False}
+            pair = {"ends": (near, far), "is_websocket": False, "is_silent": False}
             with self._lock:
                 self._pairs.append(pair)
             for source, target in (near, far), (far, near):
@@ -57,6 +57,7 @@ class Network:
     def _copy(self, pair, source, target):
         try:
             while data := source.recv(65536):
+                pair["is_websocket"] |= b"Upgrade: websocket" in data
                 if not pair["is_silent"]:
                     target.sendall(data)
         except OSError:
@@ -83,10 +84,13 @@ class Network:
         self.is_broken = False
 
     def goes_silent(self):
-        """Nothing passes on the connections that are there, and neither side learns it. New ones work."""
+        """Nothing passes on the websockets that are there, and neither side learns it. New ones work."""
         with self._lock:
             for pair in self._pairs:
-                pair["is_silent"] = True
+                if pair["is_websocket"]:
+                    pair["is_silent"] = True
+                else:
+                    self._end(pair)
 
     def close(self):
         self._server.close()
@@ -153,7 +157,8 @@ def is_complete(page):
 
 # What the README says, in two shells.
 
-def test_the_commands_of_the_readme(start_shop, open_page):
+def test_the_commands_of_the_readme(start_shop, open_page, monkeypatch):
+    monkeypatch.chdir(ROOT)
     serve, run = map(shlex.split, STARTS)
     assert serve[:3] == ["ws-emit", "--cors", "http://localhost:7788"] and run == ["example/shop/run"]
     shop = start_shop("0.1", flags=serve[3:])
@@ -288,6 +293,7 @@ def test_without_recovery_the_page_gets_the_newest_values(start_shop, open_page,
     shop.network.works()
     page.says("Live", "Values restored: 2 of 24 had changed.")
     page.part("espresso", "price", "€17.50")
+    page.part("espresso", "price-change", "▲ €0.60 up")
     assert page.missed() == ["espresso", "jasmine"]
 
 

@@ -16,7 +16,7 @@ function makeCard({sku, name, unit}) {
   element.dataset.sku = sku;
   element.querySelector("h2").textContent = name;
   element.querySelector(".unit").textContent = unit;
-  return {element, changedAt: {}, part: name => element.querySelector("." + name)};
+  return {element, values: {}, changedAt: {}, part: name => element.querySelector("." + name)};
 }
 
 // Returns whether the page didn't know the value yet.
@@ -25,7 +25,9 @@ function show(event, message) {
   if (!card || card.changedAt[event] === message.at) return false;
   card.changedAt[event] = message.at;
   const value = message[event];
-  const difference = message.was === null ? 0 : value - message.was;
+  // After a time away, the difference to what the page showed. A page that has just opened has the message's word.
+  const difference = value - (card.values[event] ?? message.was ?? value);
+  card.values[event] = value;
   if (event === "price") {
     card.part("price").textContent = money.format(value / 100);
     mark(card.part("price-change"), difference, size => `${money.format(size / 100)} ${difference > 0 ? "up" : "down"}`);
@@ -39,7 +41,7 @@ function show(event, message) {
   const time = card.element.querySelector("time");
   time.dateTime = last.toISOString();
   time.title = last.toLocaleString();
-  time.textContent = "last change " + clock(last);
+  time.textContent = "changed " + clock(last);
   return true;
 }
 
@@ -80,7 +82,7 @@ let catchingUp = null;
 let timer;
 
 function catchUp(sentence, isAway) {
-  catchingUp = {sentence, isAway, since: Date.now(), values: 0, changes: 0, oldest: Infinity};
+  catchingUp = {sentence, isAway, since: Date.now(), values: new Set(), changes: 0, oldest: Infinity};
   say("waiting", "Live", isAway ? "What changed meanwhile is on its way." : "The current prices are on their way.");
 }
 
@@ -106,19 +108,19 @@ for (const event of ["price", "stock"]) {
     const isFromBefore = catchingUp !== null && message.at < catchingUp.since;
     if (isNew) flash(cards.get(message.sku), isFromBefore && catchingUp.isAway);
     if (!isFromBefore) return;
-    catchingUp.values += 1;
+    catchingUp.values.add(`${event} ${message.sku}`);
     catchingUp.changes += isNew;
     catchingUp.oldest = Math.min(catchingUp.oldest, message.at);
     finishIn(500);
   });
 }
 
-const opened = ({values, oldest}) => values
-  ? `Opened with ${count(values, "kept value")}, the oldest from ${clock(oldest)}.`
+const opened = ({values, oldest}) => values.size
+  ? `Opened with ${count(values.size, "kept value")}, the oldest from ${clock(oldest)}.`
   : "Each change appears at once.";
 const recovered = ({changes}) => changes ? `Caught up: ${count(changes, "change")} missed.` : "Nothing changed meanwhile.";
-const restored = ({values, changes}) => values
-  ? `Values restored: ${changes} of ${values} had changed.`
+const restored = ({values, changes}) => values.size
+  ? `Values restored: ${changes} of ${values.size} had changed.`
   : "Nothing was kept, so changes of this time may be missing.";
 
 let lostAt = null;
@@ -160,7 +162,8 @@ socket.on("connect_error", () => {
   if (lostAt === null) say("lost", "No connection", "The prices appear when the server can be reached.");
 });
 
-// While a phone sleeps, its timers stand still. An emit makes the client notice at once that the server's pings are overdue.
+// While a phone sleeps, its timers stand still. An emit makes the client notice at once that the server's pings are overdue;
+// this one also brings the kept values again.
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && socket.connected) socket.emit("join", {room: "shop", gap: true});
 });
