@@ -335,22 +335,30 @@ def test_a_gap_of_ws_emit_is_told_and_the_values_come_again(start_shop, open_pag
 
 # The look.
 
-def test_the_page_for_the_documents(start_shop, open_page):
-    shop = start_shop("0.1")
+def test_the_page_of_a_busy_shop_catches_up(start_shop, open_page):
+    """Its picture is in the documents."""
+    shop = start_shop("0.4")
     is_complete(open_page(shop))
     page = open_page(shop)
-    page.says("Live", "Opened")
+    page.says("Opened")
+    page.page.run("document.querySelector('[data-sleep]').dataset.sleep = 4")
+    page.page.click("[data-sleep]")
+    page.says("Live", "after 4 seconds", "Caught up: ", " changes missed.")
+    assert page.missed()
     page.page.screenshot("shop", height=900)
 
 
-def test_no_motion_where_less_of_it_is_wanted(start_shop, open_page, chromium):
+def test_no_motion_where_less_of_it_is_wanted(start_shop, open_page, emit):
     page = open_page(start_shop(STILL))
     is_complete(page)
-    animations = "return document.querySelector('.fresh').getAnimations().length + (getComputedStyle(document.querySelector('.fresh')).animationName !== 'none')"
-    assert page.page.run(animations) > 0
+    page.says("Opened")
+    emit("price", "mug", 1350, 1400)
+    page.part("mug", "price", "€13.50")
+    motion = "return getComputedStyle(document.querySelector('[data-sku=mug]')).animationName"
+    assert page.page.run(motion) == "fresh"
     page.page._cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": "reduce"}])
     try:
-        assert page.page.run(animations) == 0
+        assert page.page.run(motion) == "none"
     finally:
         page.page._cdp("Emulation.setEmulatedMedia", features=[])
 

@@ -49,7 +49,7 @@ ARTICLES = [Article(*row) for row in (
     ("jasmine", "Jasmine tea", "100 g tin", 620, 9),
     ("chocolate", "Dark chocolate", "100 g bar", 260, 40),
     ("shortbread", "Shortbread", "200 g tin", 450, 12),
-    ("marmalade", "Orange marmalade", "340 g jar", 390, 16),
+    ("marmalade", "Marmalade", "340 g jar", 390, 16),
     ("honey", "Forest honey", "500 g jar", 890, 4),
     ("olive-oil", "Olive oil", "750 ml bottle", 1250, 14),
     ("sea-salt", "Sea salt", "250 g box", 320, 27),

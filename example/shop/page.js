@@ -81,9 +81,9 @@ function duration(milliseconds) {
 let catchingUp = null;
 let timer;
 
-function catchUp(sentence, isAway) {
-  catchingUp = {sentence, isAway, since: Date.now(), values: new Set(), changes: 0, oldest: Infinity};
-  say("waiting", "Live", isAway ? "What changed meanwhile is on its way." : "The current prices are on their way.");
+function catchUp(sentence, isOpening = false) {
+  catchingUp = {sentence, isOpening, since: Date.now(), values: new Set(), changes: 0, oldest: Infinity};
+  say("waiting", "Live", isOpening ? "The current prices are on their way." : "What changed meanwhile is on its way.");
 }
 
 function finishIn(milliseconds) {
@@ -106,7 +106,7 @@ for (const event of ["price", "stock"]) {
   socket.on(event, message => {
     const isNew = show(event, message);
     const isFromBefore = catchingUp !== null && message.at < catchingUp.since;
-    if (isNew) flash(cards.get(message.sku), isFromBefore && catchingUp.isAway);
+    if (isNew && !(isFromBefore && catchingUp.isOpening)) flash(cards.get(message.sku), isFromBefore);
     if (!isFromBefore) return;
     catchingUp.values.add(`${event} ${message.sku}`);
     catchingUp.changes += isNew;
@@ -129,17 +129,16 @@ socket.on("connect", () => {
   const [from, to] = [lostAt, Date.now()];
   lostAt = null;
   const meanwhile = socket.recovered ? recovered : restored;
-  catchUp(from === null ? opened : result => `Back at ${clock(to)} after ${duration(to - from)}. ${meanwhile(result)}`, from !== null);
-  if (!socket.recovered) return join();
-  // A recovered socket is still in its rooms, and ws-emit sends what it missed.
-  joined("shop", {ok: true});
-  finishIn(500);
+  if (from === null) catchUp(opened, true);
+  else catchUp(result => `Back at ${clock(to)} after ${duration(to - from)}. ${meanwhile(result)}`);
+  // Also a recovered socket joins: it isn't in the room if the connection broke before its first join arrived.
+  join();
 });
 
 function join() {
   socket.emit("join", {room: "shop", gap: true}, result => {
     joined("shop", result);
-    if (result?.ok === false) return say("lost", "No prices", `the server refused the room: ${result.error}.`);
+    if (result?.ok === false) return say("lost", "No prices", `The server refused the room: ${result.error}.`);
     finishIn(2000);
   });
 }
@@ -148,19 +147,24 @@ function join() {
 socket.on("ws-emit:gap", ({from, to, kept}) => {
   const gap = `From ${clock(from)} to ${clock(to)}, the server got nothing from the shop.`;
   if (!kept) return say("empty", "Live", `${gap} Changes of this time may be missing.`);
-  catchUp(result => `${gap} ${restored(result)}`, true);
+  catchUp(result => `${gap} ${restored(result)}`);
   finishIn(2000);
 });
 
 socket.on("disconnect", () => {
-  lostAt ??= Date.now();
+  lostAt = Date.now();
   clearTimeout(timer);
-  if (!isAsleep) say("lost", "Reconnecting", `The connection was lost at ${clock(lostAt)}. The prices are from then.`);
+  if (!isAsleep) sayLost();
 });
 
 socket.on("connect_error", () => {
-  if (lostAt === null) say("lost", "No connection", "The prices appear when the server can be reached.");
+  if (lostAt !== null) return sayLost();
+  say("lost", "No connection", "The prices appear when the server can be reached.");
 });
+
+function sayLost() {
+  say("lost", "Reconnecting", `The connection was lost at ${clock(lostAt)}. The prices are from then.`);
+}
 
 // While a phone sleeps, its timers stand still. An emit makes the client notice at once that the server's pings are overdue;
 // this one also brings the kept values again.
