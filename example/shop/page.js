@@ -22,9 +22,9 @@ function makeCard({sku, name, unit}) {
 // Returns whether the page didn't know the value yet.
 function show(event, message) {
   const card = cards.get(message.sku);
-  if (!card || card.changedAt[event] === message.at) return false;
-  card.changedAt[event] = message.at;
   const value = message[event];
+  if (!card || card.changedAt[event] === message.at && card.values[event] === value) return false;
+  card.changedAt[event] = message.at;
   // After a time away, the difference to what the page showed. A page that has just opened has the message's word.
   const difference = value - (card.values[event] ?? message.was ?? value);
   card.values[event] = value;
