@@ -131,7 +131,7 @@ class ShopPage:
     def missed(self):
         """The articles that changed while the page was away."""
         return self.page.run("return [...document.querySelectorAll('.article')].filter(card => "
-                             "card.querySelector('.away').checkVisibility()).map(card => card.dataset.sku)")
+                             "card.querySelector('.changed').textContent === 'missed at').map(card => card.dataset.sku)")
 
 
 @pytest.fixture

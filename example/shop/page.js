@@ -20,7 +20,7 @@ function makeCard({sku, name, unit}) {
 }
 
 // Returns whether the page didn't know the value yet.
-function show(event, message) {
+function show(event, message, isMissed) {
   const card = cards.get(message.sku);
   const value = message[event];
   if (!card || card.changedAt[event] === message.at && card.values[event] === value) return false;
@@ -41,7 +41,9 @@ function show(event, message) {
   const time = card.element.querySelector("time");
   time.dateTime = last.toISOString();
   time.title = last.toLocaleString();
-  time.textContent = "changed " + clock(last);
+  time.textContent = clock(last);
+  card.part("changed").textContent = isMissed ? "missed at" : "changed at";
+  card.element.classList.toggle("missed", isMissed);
   return true;
 }
 
@@ -51,8 +53,7 @@ function mark(element, difference, words) {
   element.classList.toggle("down", difference < 0);
 }
 
-function flash({element}, isMissed) {
-  element.classList.toggle("missed", isMissed);
+function flash({element}) {
   element.classList.remove("fresh");
   void element.offsetWidth;  // starts the animation anew
   element.classList.add("fresh");
@@ -104,9 +105,10 @@ function finish() {
 
 for (const event of ["price", "stock"]) {
   socket.on(event, message => {
-    const isNew = show(event, message);
     const isFromBefore = catchingUp !== null && message.at < catchingUp.since;
-    if (isNew && !(isFromBefore && catchingUp.isOpening)) flash(cards.get(message.sku), isFromBefore);
+    const isOpening = isFromBefore && catchingUp.isOpening;
+    const isNew = show(event, message, isFromBefore && !isOpening);
+    if (isNew && !isOpening) flash(cards.get(message.sku));
     if (!isFromBefore) return;
     catchingUp.values.add(`${event} ${message.sku}`);
     catchingUp.changes += isNew;
