@@ -26,13 +26,14 @@ extension Router {
     /// Delivers and publishes an HTTP emit as `emit` does, and reports the result.
     func emitReporting(_ payload: [UInt8]) throws -> EventLoopFuture<EmitReport> {
         unsafe counters.httpMessages += 1
+        var kept = 0
         let (emit, packet) = try unsafe payload.withUnsafeBytes { bytes in
             guard case .emit(let emit) = try unsafe decoder.decode(bytes, includingOwn: true) else {
                 throw PubSubMessageError.notAnEmit
             }
             let event = try decoder.encodeEventInPlace()
-            if keeper.mayKeep(emit) { keeper.keep(event, of: emit) }
-            return (emit, outbox.packet(of: event, namespace: emit.namespace))
+            if keeper.mayKeep(emit) { kept = keeper.keep(event, of: emit) }
+            return (emit, outbox.packet(of: event, emit))
         }
         if gaps.announcementIsPending { announceGap() }
         finishEmits()
@@ -40,8 +41,9 @@ extension Router {
         let parts = EventLoopFuture.whenAllSucceed(shards.map { deliver(delivery, on: $0) }, on: eventLoop)
         let message = PubSubMessageEncoder.emit(payload, as: publisher.format(for: senders))
         return parts.and(publication(of: message)).assumeIsolated().map { parts, publication in
-            let report = EmitReport(
+            var report = EmitReport(
                 parts, namespace: emit.namespace, allowed: self.configuration.namespaces, publication: publication)
+            report.kept = kept
             if report.sum.matched > 0 {
                 unsafe self.counters.messagesDelivered += 1
             } else {

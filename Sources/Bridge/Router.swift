@@ -21,6 +21,9 @@ final class Router: PubSubDelegate {
     let secrets: RoomSecretReader
     let senders: SenderMonitor
     let keeper: MessageKeeper
+    let storage: KeptStorage?
+    /// Joins that wait for kept messages from Redis.
+    private var waitingJoins: [(join: Join, loop: Int)] = []
     private let readiness: Readiness
     private(set) var shards: [NIOLoopBound<Shard>] = []
     private var timers: [RepeatedTask] = []
@@ -44,7 +47,8 @@ final class Router: PubSubDelegate {
         decoder = PubSubMessageDecoder(hostID: hostID, limits: limits, usesFastLane: configuration.usesFastLane)
         decoder.listConvention = configuration.listConvention
         rooms = RoomDirectory(loopCount: loopCount)
-        outbox = ShardOutbox(loopCount: loopCount, joinLimitBytes: configuration.maxJoinedBytes)
+        outbox = ShardOutbox(
+            loopCount: loopCount, joinLimitBytes: configuration.maxJoinedBytes, rules: configuration.rules)
         publisher = LocalPublisher(broker: broker, configuration: configuration, logger: logger)
         canaries = CanaryMonitor(
             configuration: configuration, hostID: hostID, loopCount: loopCount, publisher: publisher,
@@ -54,6 +58,10 @@ final class Router: PubSubDelegate {
         secrets = RoomSecretReader(broker: broker, limit: configuration.maxSecretBytes, logger: logger)
         senders = SenderMonitor(configuration: configuration, logger: logger, now: broker.eventLoop.now)
         keeper = MessageKeeper(configuration: configuration, eventLoop: broker.eventLoop, logger: logger)
+        storage = KeptStorage(
+            store: keeper.store, broker: broker, publisher: publisher, configuration: configuration, hostID: hostID,
+            logger: logger)
+        keeper.storage = storage
     }
 
     func start(shards: [NIOLoopBound<Shard>]) {
@@ -69,6 +77,11 @@ final class Router: PubSubDelegate {
             self?.announceGap()
             self?.outbox.flush()
         }
+        storage?.becameSynced = { [weak self] isFirst in
+            self?.joinWaiting()
+            if !isFirst { self?.keptMessagesAreCurrent() }
+            self?.outbox.flush()
+        }
         broker.start(delegate: self)
         if let interval = configuration.canaryInterval {
             every(TimeAmount(interval)) { router in
@@ -76,7 +89,10 @@ final class Router: PubSubDelegate {
                 router.senders.tick(at: .now())
             }
         }
-        every(BridgeLimits.memoryInterval) { $0.giveMemoryBack() }
+        every(BridgeLimits.memoryInterval) { router in
+            router.keeper.store.expire(at: WallClock.milliseconds())
+            router.giveMemoryBack()
+        }
     }
 
     private func every(_ interval: TimeAmount, _ body: @escaping (Router) -> Void) {
@@ -90,7 +106,8 @@ final class Router: PubSubDelegate {
     func shutdown() -> EventLoopFuture<Void> {
         for timer in timers { timer.cancel() }
         gaps.shutdown()
-        return broker.shutdown()
+        let stored = storage?.shutdown() ?? eventLoop.makeSucceededVoidFuture()
+        return stored.assumeIsolated().flatMap { self.broker.shutdown() }.nonisolated()
     }
 
     // MARK: PubSubDelegate
@@ -130,8 +147,10 @@ final class Router: PubSubDelegate {
             publisher.subscriptionIsUp()
             gaps.subscriptionIsUp()
             sendCanary()
+            storage?.subscriptionChanged(state)
         case .lost(let cause, let since):
             gaps.subscriptionWasLost(cause, since: since)
+            storage?.subscriptionChanged(state)
         }
     }
 
@@ -161,7 +180,9 @@ final class Router: PubSubDelegate {
             // Also to loops without members: a join may be under way there.
             outbox.appendToAll(.closeRoom(room: room, namespace: namespace))
         case .canary(let id): if canaries.arrived(id) { outbox.appendToAll(.canary(id: id)) }
-        case .callback, .keptRequest, .keptStored: unsafe counters.messagesIgnored += 1
+        case .keptRequest(let host, let id): storage?.requestSeen(of: host, id: id)
+        case .keptStored(let writer, let host, let id): storage?.storedSeen(by: writer, for: host, id: id)
+        case .callback: unsafe counters.messagesIgnored += 1
         case .ignored(let reason):
             unsafe counters.messagesIgnored += 1
             if let reason = DropReason(reason) { unsafe counters.drops[reason] += 1 }
@@ -172,7 +193,7 @@ final class Router: PubSubDelegate {
         let mayKeep = keeper.mayKeep(emit)
         if outbox.canJoin(emit) {
             let event = try decoder.encodeEventInPlace()
-            outbox.join(event, namespace: emit.namespace)
+            outbox.join(event, of: emit)
             unsafe counters.messagesDelivered += 1
             if mayKeep { keeper.keep(event, of: emit) }
             return
@@ -208,6 +229,27 @@ final class Router: PubSubDelegate {
     func join(_ join: Join, loop: Int) {
         // Adds provisional interest, so that later messages find the loop.
         rooms.add(1, namespace: join.namespace, room: join.room, loop: loop)
+        if let storage, !storage.isSettled, keeper.mayKeepByRule(join.room, of: join.namespace) {
+            if waitingJoins.isEmpty {
+                let bound = NIOLoopBound(self, eventLoop: eventLoop)
+                eventLoop.scheduleTask(in: BridgeLimits.keptJoinTime) {
+                    bound.value.joinWaiting()
+                    bound.value.outbox.flush()
+                }
+            }
+            return waitingJoins.append((join, loop))
+        }
+        give(join, loop: loop)
+    }
+
+    /// Kept messages have been read from Redis, or that takes too long.
+    private func joinWaiting() {
+        let joins = waitingJoins
+        waitingJoins = []
+        for (join, loop) in joins { give(join, loop: loop) }
+    }
+
+    private func give(_ join: Join, loop: Int) {
         var join = join
         join.kept = keeper.packets(namespace: join.namespace, room: join.room)
         outbox.append(.join(join), loop: loop)
@@ -262,12 +304,19 @@ final class Router: PubSubDelegate {
         unsafe counters.publishFailures = publisher.failureCount
         unsafe counters.publishQueueFull = publisher.queueFullCount
         unsafe counters.secretsUnusable = secrets.unusableCount
+        if let stored = storage?.counters {
+            unsafe counters.keptWrites = stored.writes
+            unsafe counters.keptStoreFailures = stored.failures
+            unsafe counters.keptDamaged = stored.damaged
+            unsafe counters.keptLeasesTaken = stored.leasesTaken
+        }
         unsafe counters.canariesSent = canaries.sentCount
         unsafe counters.canariesReturned = canaries.returnedCount
         unsafe counters.sendersForgotten = senders.forgotten
         unsafe counters.explanationsForgotten = senders.refusalsForgotten
         unsafe counters.gapsForgotten = gaps.forgotten
-        return unsafe RouterNumbers(counters: counters, redis: broker.counters, senders: senders.entries)
+        return unsafe RouterNumbers(
+            counters: counters, redis: broker.counters, senders: senders.entries, kept: keeper.store.numbers)
     }
 
     /// Gives back the memory that large messages took: some time later, since they come in bursts.

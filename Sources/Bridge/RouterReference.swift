@@ -75,6 +75,11 @@ final class RouterReference: Sendable {
         execute { _ in eventLoop.execute(body) }
     }
 
+    /// The number of kept messages of a room and the time of the oldest, in milliseconds since 1970.
+    func keptSummary(of room: ByteString, in namespace: ByteString) -> EventLoopFuture<(count: Int, oldest: Int64)?> {
+        submit { $0.keeper.store.summary(namespace: namespace, room: room) }
+    }
+
     // MARK: Publishing
 
     /// The error of an emit that isn't published, or nil.

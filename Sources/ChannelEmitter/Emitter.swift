@@ -110,22 +110,29 @@ public final class Emitter: Sendable {
     ///   - room: a room, or a client's sid. Default nil: everybody in the namespace.
     ///   - namespace: begins with a slash. Default `/`.
     ///   - skipSIDs: clients that don't receive it.
+    ///   - keep: whether ws-emit keeps the message as the last value of its room, and gives it to clients that join later.
+    ///     Default nil: as the rules of ws-emit say. Only a message to a room can be kept.
+    ///   - key: tells the kept values of one event apart, such as the number of an article; at most 1,024 bytes. Default nil:
+    ///     the event has one value.
     /// - Returns: the number of subscribers that Redis counted.
     @discardableResult
     public func emit(
         _ event: String, _ arguments: EventValue..., room: String? = nil, namespace: String = "/",
-        skipSIDs: [String] = []
+        skipSIDs: [String] = [], keep: Keep? = nil, key: String? = nil
     ) async throws(EmitterError) -> Int {
         try await emit(
-            event, arguments: arguments, rooms: room.map { [$0] }, namespace: namespace, skipSIDs: skipSIDs)
+            event, arguments: arguments, rooms: room.map { [$0] }, namespace: namespace, skipSIDs: skipSIDs, keep: keep,
+            key: key)
     }
 
     /// Emits an event to the clients of several rooms. A client that is in more than one of them receives it once.
     @discardableResult
     public func emit(
-        _ event: String, _ arguments: EventValue..., rooms: [String], namespace: String = "/", skipSIDs: [String] = []
+        _ event: String, _ arguments: EventValue..., rooms: [String], namespace: String = "/", skipSIDs: [String] = [],
+        keep: Keep? = nil, key: String? = nil
     ) async throws(EmitterError) -> Int {
-        try await emit(event, arguments: arguments, rooms: rooms, namespace: namespace, skipSIDs: skipSIDs)
+        try await emit(
+            event, arguments: arguments, rooms: rooms, namespace: namespace, skipSIDs: skipSIDs, keep: keep, key: key)
     }
 
     /// Emits an event with a list of arguments.
@@ -134,21 +141,25 @@ public final class Emitter: Sendable {
     ///   mean everybody, which is seldom intended.
     @discardableResult
     public func emit(
-        _ event: String, arguments: [EventValue], rooms: [String]?, namespace: String = "/", skipSIDs: [String] = []
+        _ event: String, arguments: [EventValue], rooms: [String]?, namespace: String = "/", skipSIDs: [String] = [],
+        keep: Keep? = nil, key: String? = nil
     ) async throws(EmitterError) -> Int {
         guard rooms?.isEmpty != true else {
             throw EmitterError(.invalidMessage, "the list of rooms is empty: nobody would get the event")
         }
         for room in rooms ?? [] { try Self.check(room, "room") }
+        let keep = try keep.map { keep throws(EmitterError) in try keep.request(isForEverybody: rooms == nil) }
+        if let key { try Self.check(key: key) }
         guard !arguments.contains(where: { $0.isNestedDeeper(than: Self.maximumDepth) }) else {
             throw EmitterError(
                 .invalidMessage, "an argument is nested in more than \(Self.maximumDepth) arrays and objects")
         }
         let arguments = arguments == [.null] ? [] : arguments
         return try await publish(
-            .emit(event: event, rooms: rooms ?? [], namespace: namespace, skipping: skipSIDs, hostID: hostID),
-            arguments,
-            namespace: namespace)
+            .emit(
+                event: event, rooms: rooms ?? [], namespace: namespace, skipping: skipSIDs, keep: keep, key: key,
+                hostID: hostID),
+            arguments, namespace: namespace)
     }
 
     /// Receivers accept 1,000 levels for the message as a whole.

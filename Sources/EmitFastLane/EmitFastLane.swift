@@ -33,7 +33,8 @@ package struct EmitFastLane: ~Copyable {
 
     /// Finds the values of an emit in its bytes; nil for everything that has to be parsed.
     ///
-    /// - Parameter payload: must stay valid until the next `locate`, because `writeEvent` reads from it.
+    /// - Parameter payload: must stay valid until the next `locate`, because `writeEvent` reads from it. So it is no span, which
+    ///   ends with the call.
     package mutating func locate(_ payload: UnsafeRawBufferPointer) -> LocatedEmit? {
         content = .none
         if unsafe payload.first == UInt8(ascii: "{") {

@@ -53,7 +53,7 @@ struct EmitLayout: BitwiseCopyable {
                 // Bytes have their own type in a pickle, so receivers don't read the key there.
                 guard !Walk.isJSON || pair.kind == .false || pair.kind == .none else { return nil }
                 hasBinary = true
-            case .keep, .key: return nil
+            case .keep, .key: guard pair.kind == .none else { return nil }
             }
         }
         guard seen & Key.required == Key.required else { return nil }
@@ -70,7 +70,7 @@ struct EmitLayout: BitwiseCopyable {
     private enum Key: UInt16 {
         case method = 1, event = 2, data = 4, namespace = 8, hostID = 16, room = 32, skipSID = 64, callback = 128
         case binary = 256
-        /// The parser reads them; few messages have them.
+        /// Read by the parser, since few messages have them.
         case keep = 512, key = 1024
 
         /// The keys that every release of python-socketio writes. A message without `room` is left to the parser, which

@@ -5,7 +5,8 @@ extension JSONDocument {
     /// white space around the value, `NaN`, `Infinity`, `-Infinity`, raw surrogates (WTF-8). Linear in the input;
     /// nesting costs no stack.
     ///
-    /// - Parameter bytes: must stay valid until the next call.
+    /// - Parameter bytes: must stay valid until the next call, because strings and numbers stay there. So they are no span,
+    ///   which ends with the call.
     package mutating func parse(_ bytes: UnsafeRawBufferPointer) throws(JSONError) {
         nodes.shrink(to: 1 << 16)
         openContainers.shrink(to: 1 << 10)

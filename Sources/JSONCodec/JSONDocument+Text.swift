@@ -18,17 +18,29 @@ extension JSONDocument {
 ///
 /// - Parameter isRespelled: escapes the result again as `json.dumps` does.
 func unescape(_ content: UnsafeRawBufferPointer, into writer: inout JSONWriter, isRespelled: Bool = false) {
-    var index = 0
-    while index < content.count {
-        var end = index
+    // What has been read and not yet appended.
+    var (index, end) = (0, 0)
+    while true {
         while end < content.count, unsafe content[end] != UInt8(ascii: "\\") { end &+= 1 }
         let plain = unsafe UnsafeRawBufferPointer(rebasing: content[index..<end])
         if isRespelled { unsafe writer.appendEscaped(wtf8: plain) } else { unsafe writer.append(raw: plain) }
         guard end < content.count else { return }
+        index = end &+ 1
+        if index < content.count, unsafe standsForItself(content[index]) {
+            // It begins the next plain text.
+            end = index &+ 1
+            continue
+        }
         let (scalar, length) = unsafe escapedScalar(content, at: end)
         if isRespelled { writer.appendScalar(scalar) } else { writer.append(codePoint: scalar) }
         index = end &+ length
+        end = index
     }
+}
+
+/// True for the characters whose escape is a backslash and the character: in a JSON text within a JSON string, most escapes.
+private func standsForItself(_ byte: UInt8) -> Bool {
+    byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == UInt8(ascii: "/")
 }
 
 /// The code point of the escape at `index` and the escape's length. The scanner has checked that it is whole.

@@ -1,4 +1,5 @@
 import Bytes
+import JSONCodec
 
 /// A message's own word on whether it is kept as the last value of its room: the key `keep`.
 ///
@@ -24,6 +25,14 @@ package enum KeepRequest: Hashable, Sendable {
         guard seconds > 0, seconds.isFinite else { return nil }
         self = .forSeconds(min(seconds, Self.maximumSeconds))
     }
+}
+
+extension JSONDocument {
+    /// The value of `keep` in a message from elsewhere than the channel; nil for null.
+    package func readKeep(_ node: Node) throws(SenderMistake) -> KeepRequest? { try keepRequest(node) }
+
+    /// The value of `key` likewise; nil for null and for an empty text.
+    package func readKey(_ node: Node) throws(SenderMistake) -> ByteString? { try valueKey(node) }
 }
 
 extension MessageDocument where Self: ~Copyable {

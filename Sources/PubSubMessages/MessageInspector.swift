@@ -35,7 +35,8 @@ package final class MessageInspector {
         decoder = PubSubMessageDecoder(hostID: "", limits: limits)
     }
 
-    /// Reads a payload, whose bytes must stay valid until the next call.
+    /// Reads a payload, whose bytes must stay valid until the next call, because the documents refer to them. So they are no
+    /// span, which ends with the call.
     package func inspect(_ payload: UnsafeRawBufferPointer) -> Inspection {
         let isJSON = unsafe payload.first.map { PubSubMessageDecoder.isJSON($0) } ?? false
         var dialect: Dialect? = isJSON ? nil : .pickle
@@ -116,6 +117,10 @@ package struct MessageSummary: Sendable {
     package var isBroadcast = false
     package var sid: ByteString?
     package var hostID: ByteString?
+    /// The key among the kept values of the event.
+    package var key: ByteString?
+    /// The message has a `keep` other than null.
+    package var hasKeep = false
     /// The sender's dialect; nil for a JSON message that doesn't show it.
     package var dialect: Dialect?
 
@@ -130,6 +135,8 @@ package struct MessageSummary: Sendable {
         namespace = fields.namespace.flatMap { document.text($0) }
         sid = fields.sid.flatMap { document.text($0) }
         hostID = fields.hostID.flatMap { document.text($0) }
+        key = fields.key.flatMap { document.text($0) }
+        hasKeep = fields.keep.map { !document.isNone($0) } ?? false
         guard let room = fields.room, !document.isNone(room) else {
             isBroadcast = true
             return

@@ -14,6 +14,14 @@ package struct OutgoingMessage {
 
         static func text(_ text: ByteString) -> Value { .route(.text(text)) }
 
+        static func keep(_ keep: KeepRequest) -> Value {
+            switch keep {
+            case .no: .route(.bool(false))
+            case .yes: .route(.bool(true))
+            case .forSeconds(let seconds): .route(Int64(exactly: seconds).map { .integer($0) } ?? .float(seconds))
+            }
+        }
+
         /// One text stands bare, which receivers before 5.3 need.
         static func oneOrMore(_ texts: [ByteString]) -> Value {
             texts.isEmpty ? .none : texts.count == 1 ? .text(texts[0]) : .route(.list(texts.map { .text($0) }))
@@ -25,14 +33,20 @@ package struct OutgoingMessage {
     /// - Parameters:
     ///   - rooms: none for everybody in the namespace.
     ///   - sids: clients that don't get it.
+    ///   - keep: the message's own word on whether it is kept; nil for none.
+    ///   - key: its key among the kept values of the event; nil for none.
     package static func emit(
-        event: String, rooms: [String], namespace: String, skipping sids: [String] = [], hostID: ByteString
+        event: String, rooms: [String], namespace: String, skipping sids: [String] = [], keep: KeepRequest? = nil,
+        key: String? = nil, hostID: ByteString
     ) -> OutgoingMessage {
-        OutgoingMessage(fields: [
+        var fields: [(key: StaticString, value: Value)] = [
             ("method", .text("emit")), ("event", .text(ByteString(event))), ("data", .data),
             ("namespace", .text(ByteString(namespace))), ("room", .oneOrMore(rooms.map { ByteString($0) })),
-            ("skip_sid", .oneOrMore(sids.map { ByteString($0) })), ("callback", .none), ("host_id", .text(hostID)),
-        ])
+            ("skip_sid", .oneOrMore(sids.map { ByteString($0) })), ("callback", .none),
+        ]
+        if let keep { fields.append(("keep", .keep(keep))) }
+        if let key { fields.append(("key", .text(ByteString(key)))) }
+        return OutgoingMessage(fields: fields + [("host_id", .text(hostID))])
     }
 
     /// Takes everybody out of a room.

@@ -25,7 +25,7 @@ extension PickleWriter {
                 guard let outer = open.popLast() else { return isComplete }
                 current = outer
             case .value(let key, let node):
-                if let key { appendText(document.byteString(key) ?? "") }
+                if let key { appendText(key, of: document) }
                 if let inner = begin(node, of: document, attachments, &isComplete) {
                     open.append(current)
                     current = inner
@@ -51,7 +51,7 @@ extension PickleWriter {
                 }
             }
         case .float: append(document.double(node) ?? .nan)
-        case .string: appendText(document.byteString(node) ?? "")
+        case .string: appendText(node, of: document)
         case .array:
             beginList()
             return .list(document.elements(of: node))
@@ -68,6 +68,12 @@ extension PickleWriter {
             }
         }
         return nil
+    }
+
+    /// Writes a string or a key, without a copy of one that has no escapes.
+    private mutating func appendText(_ node: JSONDocument.Node, of document: borrowing JSONDocument) {
+        if let content = unsafe document.unescapedContent(of: node) { return unsafe appendString(wtf8: content) }
+        appendText(document.byteString(node) ?? "")
     }
 }
 

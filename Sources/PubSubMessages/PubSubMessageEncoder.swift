@@ -10,9 +10,13 @@ package enum PubSubMessageEncoder {
     ///
     /// A missing or empty namespace is `/`, as Flask-SocketIO does it.
     ///
-    /// - Parameter room: a text or a list of texts of the document; nil for everybody.
+    /// - Parameters:
+    ///   - room: a text or a list of texts of the document; nil for everybody.
+    ///   - keep: a value of `keep` of the document; nil if the message says nothing.
+    ///   - key: a text of the document, the `key`.
     package static func emit(
-        _ document: borrowing JSONDocument, room: JSONDocument.Node?, hostID: ByteString
+        _ document: borrowing JSONDocument, room: JSONDocument.Node?, keep: JSONDocument.Node? = nil,
+        key: JSONDocument.Node? = nil, hostID: ByteString
     ) -> [UInt8] {
         let root = document.root
         var writer = JSONWriter()
@@ -32,6 +36,14 @@ package enum PubSubMessageEncoder {
         }
         writer.append(",\"room\":")
         write(room, of: document, to: &writer)
+        if let keep {
+            writer.append(",\"keep\":")
+            document.write(keep, to: &writer)
+        }
+        if let key {
+            writer.append(",\"key\":")
+            document.write(key, to: &writer)
+        }
         writer.append(",\"skip_sid\":null,\"callback\":null,\"host_id\":")
         unsafe hostID.withUnsafeBytes { unsafe writer.appendString(wtf8: $0) }
         writer.append("}")

@@ -95,6 +95,4 @@ enum Limits {
     static let comparedKeys = 1_000
     /// Keys of a changed message that are named.
     static let namedKeys = 5
-    /// A hundred years, so that a time can be counted in nanoseconds.
-    static let timeSeconds = 3.2e9
 }

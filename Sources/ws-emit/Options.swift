@@ -70,7 +70,8 @@ struct NumericSetting {
         guard let value = Double(text), value >= range.lowerBound / .seconds(1), value <= range.upperBound / .seconds(1)
         else {
             throw ValidationError(
-                "it is not a number of seconds from \(range.lowerBound / .seconds(1)) to \(Self.text(range.upperBound))")
+                "it is not a number of seconds from \(range.lowerBound / .seconds(1)) to \(Self.text(range.upperBound))"
+            )
         }
         return .milliseconds(Int64((value * 1000).rounded()))
     }

@@ -22,14 +22,16 @@ extension Settings {
     private static func rules(_ setting: Setting) throws(SettingsError) -> RoomRules.Source {
         let path = setting.text
         guard let file = unsafe fopen(path, "re") else {
-            throw unsafe SettingsError(description: "\(setting.name) \(path) can't be read: \(String(cString: strerror(errno)))")
+            throw unsafe SettingsError(
+                description: "\(setting.name) \(path) can't be read: \(String(cString: strerror(errno)))")
         }
         defer { unsafe fclose(file) }
         // One byte more than possible shows that the file is too large. A pipe has no size to ask for.
         var bytes = [UInt8](repeating: 0, count: BridgeLimits.ruleFileBytes + 1)
         let count = unsafe fread(&bytes, 1, bytes.count, file)
         guard unsafe ferror(file) == 0 else {
-            throw unsafe SettingsError(description: "\(setting.name) \(path) can't be read: \(String(cString: strerror(errno)))")
+            throw unsafe SettingsError(
+                description: "\(setting.name) \(path) can't be read: \(String(cString: strerror(errno)))")
         }
         return RoomRules.Source(name: path, text: Array(bytes.prefix(count)), isKeepImplied: false)
     }

@@ -93,7 +93,7 @@ struct WSEmitCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "File of rules that say for which rooms messages are kept and what becomes of slow clients: docs/rules.md. (default: $RULES)",
+            "File of rules by room, which say where messages are kept and how slow clients are treated: docs/rules.md. (default: $RULES)",
             valueName: "path"), completion: .file())
     var rules: String?
 

@@ -25,7 +25,7 @@ import Testing
         let report = try Self.report(bridge, room: #"["a","b","\#(clients[0].sid)"]"#)
         #expect(
             report.json.line == #"{"matched":3,"queued":3,"skipped":{"skip_sid":0,"slow_client":0},"published":true,"#
-                + #""redis_subscribers":1,"reasons":[]}"# + "\n")
+                + #""redis_subscribers":1,"kept":0,"reasons":[]}"# + "\n")
         for client in clients { #expect(client.packets() == [#"42["x",1]"#]) }
     }
 

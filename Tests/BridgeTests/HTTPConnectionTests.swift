@@ -204,6 +204,12 @@ import Testing
             "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n11111111111111111\r\n",
             "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\n0\n\n",
             "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\r\n",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;\r\nx\r\n0\r\n\r\n",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1 \r\nx\r\n0\r\n\r\n",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;a\u{0}b\r\nx\r\n0\r\n\r\n",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;a\nb\r\nx\r\n0\r\n\r\n",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;a\rb\r\nx\r\n0\r\n\r\n",
+            "POST /emit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;a=\"b\r\nx\r\n0\r\n\r\n",
             "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET /livez HTTP/3.0\r\nHost: x\r\n\r\n",
         ])
     func `a message that is none is answered with 400 and the connection closes`(request: String) throws {
@@ -262,5 +268,41 @@ import Testing
         connection.send("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n")
         let responses = try connection.responses()
         #expect(responses.contains("bodyTooLarge(limit: 1000)") && responses.contains("Connection: close"))
+    }
+
+    private static let chunkedHead = "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    @Test(arguments: ["3e9", "7fffffff", "ffffffffffffffff"])
+    func `a chunk is refused once when its bytes pass the limit, whatever size it declares`(size: String) throws {
+        let (connection, _) = try Self.connect()
+        connection.send(Self.chunkedHead + size + "\r\n")
+        for _ in 0..<10 { connection.send(String(repeating: "x", count: 100)) }
+        #expect(try connection.responses() == "", "the limit itself is no fault")
+        for _ in 0..<3 { connection.send("x" + Self.next) }
+        let responses = try connection.responses()
+        #expect(responses.contains("bodyTooLarge(limit: 1000)") && responses.contains("Connection: close"))
+        #expect(responses.ranges(of: "HTTP/1.1 ").count == 1, "\(responses)")
+    }
+
+    @Test(arguments: [";a=b", ";a=\"b;\\\"c\"", ";" + String(repeating: "a", count: 100_000)])
+    func `the extensions of a chunk are dropped as they come`(extensions: String) throws {
+        let (connection, _) = try Self.connect()
+        for part in [Self.chunkedHead, "2" + extensions, "\r\nHe\r\n", "000003" + extensions, "\r\nllo\r\n0\r\n\r\n"] {
+            connection.send(part)
+        }
+        connection.send(Self.next)
+        let responses = try connection.responses()
+        #expect(responses.contains("\r\n\r\n/a Hello\n") && responses.hasSuffix(Self.nextEnd), "\(responses)")
+    }
+
+    @Test(arguments: [(100_000, 1), (1, 20_000)])
+    func `the fields behind the last chunk are limited as those of a head`(length: Int, count: Int) throws {
+        let (connection, _) = try Self.connect()
+        connection.send(Self.chunkedHead + "1\r\nx\r\n0\r\n")
+        let field = "A: " + String(repeating: "a", count: length) + "\r\n"
+        connection.send(String(repeating: field, count: count) + "\r\n" + Self.next)
+        let responses = try connection.responses()
+        #expect(responses.hasPrefix("HTTP/1.1 400 Bad Request\r\n"), "\(responses)")
+        #expect(responses.ranges(of: "HTTP/1.1 ").count == 1, "\(responses)")
     }
 }

@@ -60,6 +60,8 @@ WRONG = [
     ("--max-message", "0"), ("--max-namespaces", "x"), ("--max-pending-acks", "0"), ("--max-unfinished", "1000"), ("--stall-timeout", "0"),
     ("--cors", "good.example"), ("--cors", "https://*.example.org"), ("--cors", "https://a.example/"),
     ("--cors", "http://good.example", "https://a.example/app"), ("--cors", "http://a.example,http://b.example"), ("--path", ""), ("--channel", ""), ("--namespace", "chat"), ("--room-secret", "nothing"),
+    ("--keep", ""), ("--keep", "shop:* keep=soon"), ("--keep", "#news"), ("--rules", "/nowhere"), ("--rules", "/"), ("--keep-bytes", "-1"),
+    ("--keep-age", "1h"), ("--keep-room-values", "0"), ("--recovery", "0"), ("--recovery-bytes", "0"),
     ("--unknown",), ("stray",), ("-a",),
 ]
 
@@ -75,10 +77,32 @@ def test_a_bad_value_is_one_sentence_and_code_64(arguments):
 @pytest.mark.ours
 @pytest.mark.parametrize("name, value", [
     ("ADDRESS", "8899"), ("REDIS", "http://localhost"), ("CORS", "good.example"), ("CORS", "https://*.example.org"),
-    ("CORS", "https://a.example/ http://b.example/app")])
+    ("CORS", "https://a.example/ http://b.example/app"), ("KEEP", "shop:* slow=fast"), ("RULES", "/nowhere")])
 def test_a_bad_value_in_the_environment_too(name, value):
     result = run(env={name: value})
     assert result.returncode == 64 and len(result.stderr.strip().splitlines()) == 1, result
+
+
+@pytest.mark.ours
+def test_each_wrong_rule_is_one_sentence_with_its_line_and_the_server_does_not_start(tmp_path):
+    rules = tmp_path / "rules.conf"
+    rules.write_bytes(b"\xef\xbb\xbf# prices\r\nshop:* keep=1h\r\nlog:* slow=fast\r\n\r\nshop:* key=/sku\r\n\"a keep")
+    result = run("--redis", "none", "--secret", "123", "--keep", "b colour=red\x1b[2J", "--rules", rules)
+    assert result.returncode == 64 and not result.stdout, result
+    lines = result.stderr.splitlines()
+    assert [line.split(" ")[1] for line in lines] == ["--keep:", f"{rules}:3:", f"{rules}:5:", f"{rules}:6:"], lines
+    assert lines[1].endswith("slow=fast is no policy: use disconnect, drop-oldest or latest") and "\x1b" not in result.stderr
+
+
+@pytest.mark.ours
+def test_rules_from_a_pipe_and_a_warning_about_one_that_keeps_everything(redis_server, start_bridge, tmp_path):
+    pipe = tmp_path / "rules"
+    os.mkfifo(pipe)
+    writer = subprocess.Popen(["sh", "-c", f"echo '* keep' > '{pipe}'"])
+    bridge = start_bridge(redis_server, "--rules", pipe, subscribes=False)
+    assert writer.wait(PATIENCE) == 0
+    line = bridge.running.wait_for_line("keeps messages of all rooms")
+    assert "warning" in line and f"{pipe}:1:" in line and "--keep-bytes" in line
 
 
 @pytest.mark.ours

@@ -89,7 +89,7 @@ def test_each_setting_has_its_comment_and_nobody_else_reads_the_secret(installed
     blocks = file.read_text().strip().split("\n\n")
     assert blocks[0].startswith("#")
     assert [re.fullmatch(r"(?:#.*\n)+([A-Z_]+)=(?:\".*\")?", block)[1] for block in blocks[1:]] == [
-        "ADDRESS", "ADMIN_ADDRESS", "CORS", "SECRET", "REDIS", "OPTIONS"]
+        "ADDRESS", "ADMIN_ADDRESS", "CORS", "SECRET", "REDIS", "RULES", "OPTIONS"]
 
 
 def test_installing_again_keeps_the_settings_and_uninstalling_leaves_only_them(tmp_path, installed):

@@ -34,7 +34,7 @@ def test_those_reached_are_counted_each_once(reporting, closing):
         client.join("b")
     body = report(bridge, room=["a", "b", clients[0].sid])
     assert body == {"matched": 6, "queued": 6, "skipped": {"skip_sid": 0, "slow_client": 0}, "published": True,
-                    "redis_subscribers": 1, "reasons": []}
+                    "redis_subscribers": 1, "kept": 0, "reasons": []}
     assert report(bridge, room=None)["matched"] == 6
     for client in clients:
         assert [client.receive(), client.receive()] == ['42["x",1]'] * 2

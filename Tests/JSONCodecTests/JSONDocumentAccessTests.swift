@@ -52,6 +52,19 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        (#""\"""#, "\""), (#""\\""#, "\\"), (#""\/\/""#, "//"), (#""a\"b\\\"c""#, "a\"b\\\"c"),
+        (#""\\n\n\\""#, "\\n\n\\"),
+        (#""\u0022\"\ud83d\ude00\\""#, "\"\"😀\\"), (#""{\"k\": \"\\u00e9\"}""#, #"{"k": "\u00e9"}"#),
+    ])
+    func `the escapes of a string are resolved`(text: String, content: ByteString) throws {
+        var document = JSONDocument()
+        try Array(text.utf8).withUnsafeBytes { bytes in
+            try document.parse(bytes)
+            #expect(document.byteString(document.root) == content)
+        }
+    }
+
     @Test func `children are walked in order, the last duplicate at the first place`() throws {
         var document = JSONDocument()
         try text.withUnsafeBytes { bytes in

@@ -58,6 +58,6 @@ import Testing
         ] as [(String, Duration)])
     func `times have units`(text: String, time: Duration) throws { #expect(try TimeSpan.parse(text) == time) }
 
-    @Test(arguments: ["", "s", "soon", "0", "-1s", "1d", "1e10"])
+    @Test(arguments: ["", "s", "soon", "0", "-1s", "1e10", "101000d"])
     func `wrong times are refused`(text: String) { #expect(throws: (any Error).self) { try TimeSpan.parse(text) } }
 }

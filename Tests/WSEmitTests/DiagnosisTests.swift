@@ -177,21 +177,13 @@ import Testing
         #expect(
             text.hasPrefix(
                 #"{"room":"time","namespace":"/","instance":"127.0.0.1:8898","version":"0.1.0","#
-                    + #""redis":"redis://localhost:6379/0","channels":["flask-socketio"],"members":0,"listened_seconds":3.0,"#
+                    + #""redis":"redis://localhost:6379/0","channels":["flask-socketio"],"members":0,"kept":0,"listened_seconds":3.0,"#
                     + #""messages":0,"findings":[{"code":"nobody_connected","text":"#))
         #expect(
             text.contains(#""notes":[{"code":"unknown_session","#) && text.hasSuffix(#""age_seconds":600}]}"# + "\n"))
     }
 
-    // MARK: Options
-
-    @Test(arguments: [("2", 2.0), ("2s", 2), ("1.5s", 1.5), ("500ms", 0.5), ("1m", 60), ("0", 0)])
-    func `a time has a unit or is in seconds`(text: String, seconds: Double) {
-        #expect(ExplainCommand.seconds(text) == seconds)
-    }
-
-    @Test(arguments: ["", "s", "-1", "2 s", "2h", "nan", "inf", "1e3", "two", "2ss"])
-    func `anything else is no time`(text: String) { #expect(ExplainCommand.seconds(text) == nil) }
+    // MARK: Addresses
 
     @Test func `when nobody answers, the last that speaks at all is told of`() {
         let admin = InstanceAddress(host: "127.0.0.1", port: 8898, name: "127.0.0.1:8898")

@@ -27,7 +27,9 @@ import Testing
         ("--max-rooms", \.maxRoomsPerSocket), ("--max-namespaces", \.maxNamespacesPerSession),
         ("--max-pending-acks", \.maxPendingAcks), ("--max-message", \.maxMessageBytes),
         ("--max-redis-queue", \.maxRedisQueueBytes), ("--max-secret", \.maxSecretBytes),
-        ("--max-gaps", \.maxGaps), ("--max-senders", \.maxSenders),
+        ("--max-gaps", \.maxGaps), ("--max-senders", \.maxSenders), ("--keep-bytes", \.keepBytes),
+        ("--keep-room-bytes", \.keepRoomBytes), ("--keep-room-values", \.keepRoomValues),
+        ("--recovery-bytes", \.recoveryBytes), ("--recovery-room-bytes", \.recoveryRoomBytes),
     ]
 
     private static let times: [(String, PartialKeyPath<BridgeConfiguration> & Sendable)] = [
@@ -35,6 +37,7 @@ import Testing
         ("--connect-timeout", \.timing.connectTimeout), ("--upgrade-timeout", \.timing.upgradeTimeout),
         ("--head-timeout", \.headTimeout), ("--body-timeout", \.bodyTimeout), ("--idle-timeout", \.idleTimeout),
         ("--stall-timeout", \.stallTimeout), ("--canary-interval", \.canaryInterval), ("--canary-limit", \.canaryLimit),
+        ("--keep-age", \.keepAge), ("--recovery", \.recovery),
     ]
 
     @Test func `each option with a number changes its setting and no other`() throws {
@@ -50,6 +53,9 @@ import Testing
         }
         #expect(try Self.settings(["--max-unfinished", "3000000"]).bridge.maxUnfinishedBytes == 3_000_000)
         #expect(try Self.settings(["--canary-interval", "none"]).bridge.canaryInterval == nil)
+        #expect(try Self.settings(["--recovery", "none"]).bridge.recovery == nil)
+        #expect(try Self.settings(["--keep-bytes", "0"]).bridge.keepBytes == 0)
+        #expect(try Self.settings(["--keep-age", "2592000"]).bridge.keepAge == .seconds(30 * 86_400))
         #expect(try Self.settings(["--threads", "3"]).threads == 3)
         // Its default depends on the descriptors that are free at the time.
         #expect(try Self.settings(["--max-connections", "7"]).bridge.maxConnections == 7)
@@ -60,6 +66,12 @@ import Testing
         (["--max-payload", "0"], "not a whole number from 1 to 1073741824"),
         (["--max-unfinished", "1000"], "write at least 2000000"),
         (["--canary-limit", "5"], "longer than --canary-interval"),
+        (["--keep-bytes", "-1"], "not a whole number from 0 to"), (["--recovery", "0"], "from 0.05 to 86400"),
+        (["--keep-age", "0"], "from 0.05 to 31622400"), (["--keep-room-values", "0"], "from 1 to 1000000"),
+        (["--keep", "shop:* keep=soon"], "keep=soon is no time"), (["--keep", ""], "there is no rule"),
+        (["--keep", "#news"], "a name that begins with # needs double quotes"),
+        (["--rules", "/nowhere/rules.conf"], "/nowhere/rules.conf can't be read: No such file"),
+        (["--rules", "/"], "can't be read: Is a directory"),
         (["--dialect", "6"], "'auto', '5.14' or '5.15.1'"),
         (["--path", "/emit"], "is the path of another endpoint"), (["--path", "metrics"], "must begin with /"),
         (["--room-secret", "=secret"], "written space=secret"), (["--room-secret", "space="], "written space=secret"),

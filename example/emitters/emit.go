@@ -1,4 +1,6 @@
-// Emits one event on the Redis channel: go run emit.go EVENT ROOM [JSON]. An empty ROOM is everybody.
+// Emits one event on the Redis channel: go run emit.go EVENT ROOM [JSON [KEEP [KEY]]]. An empty ROOM is everybody.
+// KEEP is true, false or seconds, empty for none: whether ws-emit keeps the event for clients that join later, one for
+// each KEY.
 // REDIS in the environment names the server: redis://[[user]:password@]host[:port]. Prints how many servers got the event.
 // Needs nothing but Go 1.19.
 package main
@@ -63,6 +65,18 @@ func fail(code int, sentence string, details ...any) {
 	os.Exit(code)
 }
 
+func parse(text string) (value any) {
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	if err := decoder.Decode(&value); err != nil {
+		fail(65, "the JSON is not valid: %v", err)
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		fail(65, "the JSON is not valid: something follows the value")
+	}
+	return value
+}
+
 func command(redis net.Conn, answers *bufio.Reader, words ...string) string {
 	request := fmt.Sprintf("*%d\r\n", len(words))
 	for _, word := range words {
@@ -81,22 +95,19 @@ func command(redis net.Conn, answers *bufio.Reader, words ...string) string {
 }
 
 func main() {
-	if len(os.Args) < 3 || len(os.Args) > 4 {
-		fail(64, "usage: emit.go EVENT ROOM [JSON]")
+	if len(os.Args) < 3 || len(os.Args) > 6 {
+		fail(64, "usage: emit.go EVENT ROOM [JSON [KEEP [KEY]]]")
 	}
-	text := append(os.Args, "null")[3]
-	decoder := json.NewDecoder(strings.NewReader(text))
-	decoder.UseNumber()
-	var data any
-	if err := decoder.Decode(&data); err != nil {
-		fail(65, "the JSON is not valid: %v", err)
+	words := append(os.Args[1:], []string{"null", "", ""}[len(os.Args)-3:]...)
+	message := map[string]any{"method": "emit", "event": words[0], "data": parse(words[2]), "namespace": "/", "room": nil}
+	if words[1] != "" {
+		message["room"] = words[1]
 	}
-	if _, err := decoder.Token(); err != io.EOF {
-		fail(65, "the JSON is not valid: something follows the value")
+	if words[3] != "" {
+		message["keep"] = parse(words[3])
 	}
-	message := map[string]any{"method": "emit", "event": os.Args[1], "data": data, "namespace": "/", "room": nil}
-	if os.Args[2] != "" {
-		message["room"] = os.Args[2]
+	if words[4] != "" {
+		message["key"] = words[4]
 	}
 
 	address := os.Getenv("REDIS")

@@ -1,5 +1,7 @@
 #!/usr/bin/env node
-// Emits one event on the Redis channel: emit.js EVENT ROOM [JSON]. An empty ROOM is everybody.
+// Emits one event on the Redis channel: emit.js EVENT ROOM [JSON [KEEP [KEY]]]. An empty ROOM is everybody.
+// KEEP is true, false or seconds, empty for none: whether ws-emit keeps the event for clients that join later, one for
+// each KEY.
 // REDIS in the environment names the server: redis://[[user]:password@]host[:port]. Prints how many servers got the event.
 // Needs nothing but Node.
 'use strict';
@@ -36,15 +38,16 @@ function command(...words) {
   return Buffer.concat([Buffer.from(`*${words.length}\r\n`), ...parts.flat()]);
 }
 
-const [event, room, json = 'null', ...rest] = process.argv.slice(2);
-if (room === undefined || rest.length > 0) fail(64, 'usage: emit.js EVENT ROOM [JSON]');
-let data;
+const [event, room, json = 'null', keepJSON, key, ...rest] = process.argv.slice(2);
+if (room === undefined || rest.length > 0) fail(64, 'usage: emit.js EVENT ROOM [JSON [KEEP [KEY]]]');
+let data, keep;
 try {
   data = JSON.parse(json);
+  keep = JSON.parse(keepJSON || 'null');
 } catch (problem) {
   fail(65, `the JSON is not valid: ${problem.message}`);
 }
-const message = pickle({method: 'emit', event, data, namespace: '/', room: room || null});
+const message = pickle({method: 'emit', event, data, namespace: '/', room: room || null, keep, key: key || null});
 const commands = [command('PUBLISH', CHANNEL, Buffer.concat([Buffer.from([0x80, 2]), message, Buffer.from('.')]))];
 
 const address = process.env.REDIS || 'redis://localhost:6379';

@@ -1,6 +1,8 @@
 #!/usr/bin/env php
 <?php
-// Emits one event on the Redis channel: emit.php EVENT ROOM [JSON]. An empty ROOM is everybody.
+// Emits one event on the Redis channel: emit.php EVENT ROOM [JSON [KEEP [KEY]]]. An empty ROOM is everybody.
+// KEEP is true, false or seconds, empty for none: whether ws-emit keeps the event for clients that join later, one for
+// each KEY.
 // REDIS in the environment names the server: redis://[[user]:password@]host[:port]. Prints how many servers got the event.
 // Needs nothing but PHP 8.1.
 
@@ -33,13 +35,17 @@ function command($redis, string ...$words): string {
     return substr($answer, 1);
 }
 
-if ($argc < 3 || $argc > 4) fail(64, 'usage: emit.php EVENT ROOM [JSON]');
+if ($argc < 3 || $argc > 6) fail(64, 'usage: emit.php EVENT ROOM [JSON [KEEP [KEY]]]');
 try {
     $data = json_decode($argv[3] ?? 'null', flags: JSON_THROW_ON_ERROR);
+    $keep = json_decode(($argv[4] ?? '') === '' ? 'null' : $argv[4], flags: JSON_THROW_ON_ERROR);
 } catch (JsonException $problem) {
     fail(65, 'the JSON is not valid: ' . $problem->getMessage());
 }
-$message = ['method' => 'emit', 'event' => $argv[1], 'data' => $data, 'namespace' => '/', 'room' => $argv[2] === '' ? null : $argv[2]];
+$message = [
+    'method' => 'emit', 'event' => $argv[1], 'data' => $data, 'namespace' => '/', 'room' => $argv[2] === '' ? null : $argv[2],
+    'keep' => $keep, 'key' => ($argv[5] ?? '') === '' ? null : $argv[5],
+];
 
 $url = parse_url(getenv('REDIS') ?: 'redis://localhost:6379');
 if (($url['scheme'] ?? '') !== 'redis') fail(64, 'REDIS is no URL such as redis://localhost:6379');

@@ -1,5 +1,7 @@
 #!/usr/bin/env perl
-# Emits one event on the Redis channel: emit.pl EVENT ROOM [JSON]. An empty ROOM is everybody.
+# Emits one event on the Redis channel: emit.pl EVENT ROOM [JSON [KEEP [KEY]]]. An empty ROOM is everybody.
+# KEEP is true, false or seconds, empty for none: whether ws-emit keeps the event for clients that join later, one for
+# each KEY.
 # REDIS in the environment names the server: redis://[[user]:password@]host[:port]. Prints how many servers got the event.
 # Needs nothing but Perl.
 use strict;
@@ -42,13 +44,16 @@ sub command {
     return substr($answer, 1);
 }
 
-fail(64, "usage: emit.pl EVENT ROOM [JSON]") unless @ARGV == 2 || @ARGV == 3;
-my ($event, $room, $json) = @ARGV;
-my $data = eval { JSON::PP->new->utf8->allow_nonref->decode($json // "null") };
+fail(64, "usage: emit.pl EVENT ROOM [JSON [KEEP [KEY]]]") unless @ARGV >= 2 && @ARGV <= 5;
+my ($event, $room, $json, $keep, $key) = @ARGV;
+my ($data, $kept) = eval {
+    map { JSON::PP->new->utf8->allow_nonref->decode($_) } $json // "null", ($keep // "") eq "" ? "null" : $keep;
+};
 fail(65, "the JSON is not valid: " . $@ =~ s/ at \S+ line \d+\.?\n//r) if $@;
 my $message = {
     method => "emit", event => decode("UTF-8", $event), data => $data, namespace => "/",
-    room => $room eq "" ? undef : decode("UTF-8", $room),
+    room => $room eq "" ? undef : decode("UTF-8", $room), keep => $kept,
+    key => ($key // "") eq "" ? undef : decode("UTF-8", $key),
 };
 
 my ($login, $address) = ($ENV{REDIS} // "redis://localhost:6379") =~ m{^redis://(?:(.*)@)?([^/?]*)}

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Emits one event on the Redis channel: emit.py EVENT ROOM [JSON]. An empty ROOM is everybody.
+"""Emits one event on the Redis channel: emit.py EVENT ROOM [JSON [KEEP [KEY]]]. An empty ROOM is everybody.
+
+KEEP is true, false or seconds, empty for none: whether ws-emit keeps the event for clients that join later, one for
+each KEY.
 
 REDIS in the environment names the server: redis://[[user]:password@]host[:port]. Prints how many servers got the event.
 Needs nothing but Python.
@@ -40,15 +43,16 @@ def publish(payload):
         return command(stream, "PUBLISH", CHANNEL, payload)
 
 
-if not 3 <= len(sys.argv) <= 4:
-    fail(64, "usage: emit.py EVENT ROOM [JSON]")
-event, room, text = [*sys.argv[1:], "null"][:3]
+if not 3 <= len(sys.argv) <= 6:
+    fail(64, "usage: emit.py EVENT ROOM [JSON [KEEP [KEY]]]")
+event, room, text, keep, key = [*sys.argv[1:], *["null", "", ""][len(sys.argv) - 3:]]
 try:
-    data = json.loads(text)
+    data, keep = json.loads(text), json.loads(keep or "null")
 except ValueError as problem:
     fail(65, f"the JSON is not valid: {problem}")
 try:
-    print(publish(pickle.dumps(
-        {"method": "emit", "event": event, "data": data, "namespace": "/", "room": room or None}, protocol=2)))
+    print(publish(pickle.dumps({
+        "method": "emit", "event": event, "data": data, "namespace": "/", "room": room or None, "keep": keep, "key": key or None,
+    }, protocol=2)))
 except OSError as problem:
     fail(69, f"Redis can't be reached: {problem}")

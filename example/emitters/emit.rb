@@ -1,5 +1,7 @@
 #!/usr/bin/env ruby
-# Emits one event on the Redis channel: emit.rb EVENT ROOM [JSON]. An empty ROOM is everybody.
+# Emits one event on the Redis channel: emit.rb EVENT ROOM [JSON [KEEP [KEY]]]. An empty ROOM is everybody.
+# KEEP is true, false or seconds, empty for none: whether ws-emit keeps the event for clients that join later, one for
+# each KEY.
 # REDIS in the environment names the server: redis://[[user]:password@]host[:port]. Prints how many servers got the event.
 # Needs nothing but Ruby.
 require 'json'
@@ -35,14 +37,18 @@ def command(redis, *words)
   answer[1..]
 end
 
-quit 64, 'usage: emit.rb EVENT ROOM [JSON]' unless ARGV.size.between?(2, 3)
-event, room, json = ARGV
+quit 64, 'usage: emit.rb EVENT ROOM [JSON [KEEP [KEY]]]' unless ARGV.size.between?(2, 5)
+event, room, json, keep, key = ARGV
 begin
   data = JSON.parse(json || 'null')
+  keep = JSON.parse(keep.to_s.empty? ? 'null' : keep)
 rescue JSON::ParserError => problem
   quit 65, "the JSON is not valid: #{problem.message.lines.first.to_s.chomp}"
 end
-message = { method: 'emit', event: event, data: data, namespace: '/', room: room.empty? ? nil : room }
+message = {
+  method: 'emit', event: event, data: data, namespace: '/', room: room.empty? ? nil : room, keep: keep,
+  key: key.to_s.empty? ? nil : key
+}
 
 begin
   Timeout.timeout(5) do

@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Emits one event on the Redis channel: emit.sh EVENT ROOM [JSON]. An empty ROOM is everybody.
+# Emits one event on the Redis channel: emit.sh EVENT ROOM [JSON [KEEP [KEY]]]. An empty ROOM is everybody.
+# KEEP is true, false or seconds, empty for none: whether ws-emit keeps the event for clients that join later, one for
+# each KEY.
 # REDIS in the environment names the server: redis://[[user]:password@]host[:port]. Prints how many servers got the event.
 # Needs redis-cli, and awk, which turns the JSON into a pickle of protocol 0, which is text: V begins a string, I an integer
 # and F a float, each up to the end of its line; what stands between ( and d is a dict, between ( and l a list; . ends it.
@@ -7,9 +9,9 @@ set -euo pipefail
 
 fail() { echo "emit.sh: $2" >&2; exit "$1"; }
 
-[ $# -eq 2 ] || [ $# -eq 3 ] || fail 64 "usage: emit.sh EVENT ROOM [JSON]"
+[ $# -ge 2 ] && [ $# -le 5 ] || fail 64 "usage: emit.sh EVENT ROOM [JSON [KEEP [KEY]]]"
 
-pickle=$(EVENT=$1 ROOM=$2 JSON=${3-null} LC_ALL=C awk '
+pickle=$(EVENT=$1 ROOM=$2 JSON=${3-null} KEEP=${4-} KEY=${5-} LC_ALL=C awk '
 function fail() {
   print "emit.sh: the JSON is not valid" (text == "" ? ": it is not complete" : " at: " substr(text, 1, 40)) > "/dev/stderr"
   exit 65
@@ -87,15 +89,21 @@ function value() {
   if (take("null")) return "N"
   return quoted()
 }
+function parsed(json,   result) {
+  text = json
+  result = value()
+  space()
+  if (text != "") fail()
+  return result
+}
+function name(raw) { return raw == "" ? "N" : string(raw) }
 BEGIN {
   HEX = "0123456789abcdef0123456789ABCDEF"
   for (i = 1; i < 256; i++) ord[sprintf("%c", i)] = i
-  text = ENVIRON["JSON"]
-  data = value()
-  space()
-  if (text != "") fail()
-  room = ENVIRON["ROOM"] == "" ? "N" : string(ENVIRON["ROOM"])
-  printf "(Vmethod\nVemit\nVevent\n%sVdata\n%sVnamespace\nV/\nVroom\n%sd.", string(ENVIRON["EVENT"]), data, room
+  data = parsed(ENVIRON["JSON"])
+  keep = ENVIRON["KEEP"] == "" ? "N" : parsed(ENVIRON["KEEP"])
+  printf "(Vmethod\nVemit\nVevent\n%sVdata\n%sVnamespace\nV/\nVroom\n%sVkeep\n%sVkey\n%sd.", string(ENVIRON["EVENT"]), data,
+    name(ENVIRON["ROOM"]), keep, name(ENVIRON["KEY"])
 }') || exit
 
 address=${REDIS:-redis://localhost:6379} login=""

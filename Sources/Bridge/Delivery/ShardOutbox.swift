@@ -17,14 +17,18 @@ final class ShardOutbox {
     private var scratch = JSONWriter(capacity: 256)
     /// Consecutive events of one read for the same rooms, joined so that each client gets one write. Nil while nothing waits.
     @exclusivity(unchecked) private var pendingPacket: PacketBuilder?
+    private var pendingTreatment = WaitTreatment.disconnect
     private var pendingNamespace: ByteString = ""
     private var pendingRooms = PubSubMessage.Rooms.everyone
     private var pendingIsLocal = false
     /// The other loops that get it.
     private var pendingOthers: [Int] = []
     private let joinLimitBytes: Int
+    /// Nil if every packet is treated alike.
+    private let treatments: WaitTreatments?
 
-    init(loopCount: Int, joinLimitBytes: Int) {
+    init(loopCount: Int, joinLimitBytes: Int, rules: RoomRules = RoomRules()) {
+        treatments = WaitTreatments(rules)
         unsafe batches = Array(repeating: [], count: loopCount)
         self.joinLimitBytes = joinLimitBytes
     }
@@ -56,9 +60,19 @@ final class ShardOutbox {
             && emit.namespace == pendingNamespace
     }
 
-    /// Adds the event of an emit that can join the pending packet.
-    func join(_ event: EncodedEvent, namespace: ByteString) {
-        unsafe pendingPacket?.append(event, namespace: namespace, scratch: &scratch)
+    /// Adds the event of an emit that can join the pending packet, or lets it begin another if the two are treated differently
+    /// or can be replaced by newer ones.
+    func join(_ event: EncodedEvent, of emit: PubSubMessage.Emit) {
+        if let treatments {
+            let treatment = treatments.treatment(of: event, emit)
+            if treatment != pendingTreatment || treatment.isLatest {
+                flushPending()
+                pendingTreatment = treatment
+                unsafe pendingPacket = PacketBuilder(event, namespace: emit.namespace, scratch: &scratch)
+                return
+            }
+        }
+        unsafe pendingPacket?.append(event, namespace: emit.namespace, scratch: &scratch)
     }
 
     /// Delivers an event. One packet for all waits for more events of the same rooms; an event that asks for acks doesn't.
@@ -71,6 +85,7 @@ final class ShardOutbox {
             pendingRooms = emit.rooms
             pendingIsLocal = isLocal
             pendingOthers = others
+            pendingTreatment = treatments?.treatment(of: event, emit) ?? .disconnect
             unsafe pendingPacket = PacketBuilder(event, namespace: emit.namespace, scratch: &scratch)
             return
         }
@@ -78,7 +93,7 @@ final class ShardOutbox {
             if let address = emit.callback {
                 .expectingAck(EventBody(event), address)
             } else {
-                .packet(packet(of: event, namespace: emit.namespace))
+                .packet(packet(of: event, emit))
             }
         deliver(
             Delivery(namespace: emit.namespace, rooms: emit.rooms, skip: emit.skip, content: content),
@@ -86,8 +101,9 @@ final class ShardOutbox {
     }
 
     /// A packet of one event.
-    func packet(of event: EncodedEvent, namespace: ByteString) -> EncodedPacket {
-        PacketBuilder(event, namespace: namespace, scratch: &scratch).build()
+    func packet(of event: EncodedEvent, _ emit: PubSubMessage.Emit) -> EncodedPacket {
+        PacketBuilder(event, namespace: emit.namespace, scratch: &scratch)
+            .build(treatments?.treatment(of: event, emit) ?? .disconnect)
     }
 
     /// Hands everything collected to the loops, at the end of a read.
@@ -108,7 +124,8 @@ final class ShardOutbox {
     private func flushPending(isLast: Bool = false) {
         guard let packet = unsafe pendingPacket.take() else { return }
         let delivery = Delivery(
-            namespace: pendingNamespace, rooms: pendingRooms, skip: [], content: .packet(packet.build()))
+            namespace: pendingNamespace, rooms: pendingRooms, skip: [], content: .packet(packet.build(pendingTreatment))
+        )
         deliver(delivery, isLocal: pendingIsLocal, others: pendingOthers, isLast: isLast)
     }
 

@@ -38,7 +38,8 @@ struct EmitEndpoint: Sendable {
             }
             do throws(EmitFields.Refusal) {
                 let fields = try EmitFields(document)
-                let payload = PubSubMessageEncoder.emit(document, room: fields.room, hostID: hostID)
+                let payload = PubSubMessageEncoder.emit(
+                    document, room: fields.room, keep: fields.keep, key: fields.key, hostID: hostID)
                 return .success(Request(payload: payload, wantsReport: fields.wantsReport))
             } catch {
                 return .failure(.jsonError(.badRequest, error.sentence))
@@ -64,12 +65,17 @@ private struct EmitFields {
 
     /// A text or a list of texts; nil for everybody.
     private(set) var room: JSONDocument.Node?
+    /// True, false or a number of seconds; nil for null.
+    private(set) var keep: JSONDocument.Node?
+    /// A text; nil for null.
+    private(set) var key: JSONDocument.Node?
     private(set) var wantsReport = false
 
     init(_ document: borrowing JSONDocument) throws(Refusal) {
         var hasEvent = false
         // Flask-SocketIO calls the room `to`, and called it `room` before.
         var to: JSONDocument.Node?
+        var asksToBeKept = false
         for (key, value) in document.members(of: document.root) {
             let kind = document.kind(of: value)
             if document.isString(key, equalTo: "event") {
@@ -83,6 +89,17 @@ private struct EmitFields {
                 guard kind == .string || kind == .null else {
                     throw Refusal(sentence: "namespace must be a text, or null for /.")
                 }
+            } else if document.isString(key, equalTo: "keep") {
+                let request: KeepRequest?
+                do throws(SenderMistake) { request = try document.readKeep(value) } catch {
+                    throw Refusal(sentence: "keep must be true, false, or a number of seconds above 0.")
+                }
+                keep = request == nil ? nil : value
+                asksToBeKept = request != nil && request != .no
+            } else if document.isString(key, equalTo: "key") {
+                do throws(SenderMistake) { if try document.readKey(value) != nil { self.key = value } } catch {
+                    throw Refusal(sentence: "key must be a text of at most \(KeepRequest.maximumKeyBytes) bytes.")
+                }
             } else if document.isString(key, equalTo: "report") {
                 guard let bool = document.bool(value) else {
                     throw Refusal(sentence: "report must be true or false.")
@@ -92,16 +109,20 @@ private struct EmitFields {
                 throw Refusal(
                     sentence: """
                         The key '\(document.byteString(key) ?? "")' is unknown: an emit has event, data, room or to, \
-                        namespace, secret and report.
+                        namespace, keep, key, secret and report.
                         """)
             }
         }
         guard hasEvent else { throw Refusal(sentence: "event is missing: it must be a text.") }
-        guard let to else { return }
-        if let room, Self.names(room, document) != Self.names(to, document) {
-            throw Refusal(sentence: "room and to mean the same but differ: leave one of them out.")
+        if let to {
+            if let room, Self.names(room, document) != Self.names(to, document) {
+                throw Refusal(sentence: "room and to mean the same but differ: leave one of them out.")
+            }
+            room = to
         }
-        room = to
+        guard room != nil || !asksToBeKept else {
+            throw Refusal(sentence: "keep needs a room: a message for everybody can't be kept.")
+        }
     }
 
     /// Nil for null and the empty text; both mean everybody.

@@ -8,6 +8,8 @@ struct EmitReport: Sendable {
     /// Servers subscribed to the channel, including this one; nil if it wasn't published.
     private(set) var subscribers: Int?
     private(set) var reasons: [Reason]
+    /// Rooms that keep it.
+    var kept = 0
     /// The namespace has clients on this server.
     var hasClients: Bool { sum.lookup.sockets > 0 }
 
@@ -70,6 +72,7 @@ struct EmitReport: Sendable {
             ("matched", .integer(sum.matched)), ("queued", .integer(sum.queued)),
             ("skipped", .object([("skip_sid", .integer(sum.skippedBySid)), ("slow_client", .integer(sum.tooSlow))])),
             ("published", .bool(subscribers != nil)), ("redis_subscribers", subscribers.map { .integer($0) } ?? .null),
+            ("kept", .integer(kept)),
             ("reasons", .list(reasons.map(\.json))),
         ])
     }

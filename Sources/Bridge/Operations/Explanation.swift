@@ -16,6 +16,8 @@ struct Explanation: Sendable {
     var canary: Int64?
     /// The secrets of the room-space; nil for a public room, or if Redis can't be asked.
     var secrets: RoomSecrets?
+    /// The kept messages of the room; nil if there are none.
+    var kept: (count: Int, oldest: Int64)?
 
     func json(_ readiness: Readiness, at now: NIODeadline, milliseconds: Int64) -> JSONValue {
         let reasons = readiness.reasons(at: now)
@@ -36,6 +38,10 @@ struct Explanation: Sendable {
             ("elsewhere", .list(Self.names(lookup.elsewhere[room] ?? []))),
             ("namespaces", .list(Self.names(lookup.namespaces))),
             ("room_space", roomSpace),
+            (
+                "kept",
+                kept.map { .object([("values", .integer($0.count)), ("oldest", .integer(Int($0.oldest)))]) } ?? .null
+            ),
             ("now", .integer(Int(milliseconds))),
             (
                 "refusals",
@@ -137,9 +143,10 @@ struct Explainer: Sendable {
             guard let space = JoinRequest.roomSpace(of: room) else { return eventLoop.makeSucceededFuture(nil) }
             return router.examineRoomSecrets(of: space).map { $0 }
         }
+        let kept = Scrape.nilAfterTimeout(on: eventLoop) { router.keptSummary(of: room, in: namespace) }
         return scrape.collect(on: eventLoop).and(EventLoopFuture.whenAllSucceed(parts, on: eventLoop))
-            .and(canary).and(secret).map { replies in
-                let (((numbers, parts), canary), secret) = replies
+            .and(canary).and(secret).and(kept).map { replies in
+                let ((((numbers, parts), canary), secret), kept) = replies
                 var explanation = Explanation(
                     configuration: configuration, hostID: hostID, room: room, namespace: namespace, numbers: numbers)
                 let now = WallClock.milliseconds()
@@ -149,6 +156,7 @@ struct Explainer: Sendable {
                 }
                 explanation.canary = canary ?? nil
                 explanation.secrets = secret ?? nil
+                explanation.kept = kept ?? nil
                 return explanation
             }
     }

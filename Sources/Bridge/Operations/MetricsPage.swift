@@ -14,6 +14,7 @@ struct MetricsPage {
     func write(to text: inout PrometheusText) {
         writeReadiness(to: &text)
         writeCounts(to: &text)
+        writeKept(to: &text)
         writeSenders(to: &text)
         writeRedis(to: &text)
     }
@@ -56,6 +57,24 @@ struct MetricsPage {
             "ws_emit_client_refusals_total",
             "Refused requests, packets and events of clients, by cause; logged once a minute.", label: "cause",
             total.counters.refusals.labelled)
+        text.counters(
+            "ws_emit_packets_dropped_slow_total",
+            "Packets that a slow client didn't get: it was closed (disconnect), newer ones had no room (drop-oldest), or a newer"
+                + " one took their place (latest).",
+            label: "policy", total.counters.packetsDroppedSlow.labelled)
+    }
+
+    private func writeKept(to text: inout PrometheusText) {
+        let kept = numbers.router.kept
+        text.single("ws_emit_kept_values", .gauge, "Messages kept for clients that join.", Double(kept.values))
+        text.single("ws_emit_kept_rooms", .gauge, "Rooms with kept messages.", Double(kept.rooms))
+        text.single("ws_emit_kept_bytes", .gauge, "Memory of kept messages.", Double(kept.bytes))
+        text.counters(
+            "ws_emit_kept_dropped_total", "Messages not kept, or no longer.", label: "reason",
+            [
+                ("evicted", kept.counters.evicted), ("expired", kept.counters.expired),
+                ("too_large", kept.counters.tooLarge), ("without_key", kept.counters.withoutKey),
+            ])
     }
 
     private func writeSenders(to text: inout PrometheusText) {

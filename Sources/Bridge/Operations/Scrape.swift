@@ -7,6 +7,7 @@ struct RouterNumbers: Sendable {
     var counters = RouterCounters()
     var redis = RedisCounters()
     var senders: [SenderTable.Entry] = []
+    var kept = KeptMessages.Numbers()
 }
 
 /// Collects the counters of the event loops. A loop that hangs keeps nobody waiting: its last known numbers are used.

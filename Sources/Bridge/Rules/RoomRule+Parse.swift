@@ -3,10 +3,10 @@ import Bytes
 extension RoomRule {
     /// Reads `ROOM option…`.
     ///
-    /// - Parameter defaults: what a rule that keeps messages doesn't say.
+    /// - Parameter defaults: the values of options that a rule with `keep` leaves out.
     /// - Parameter isKeepImplied: the rule keeps messages, unless it says no.
     /// - Returns: nil for a line without a rule.
-    init?(_ line: String, place: String, isKeepImplied: Bool, defaults: KeepRule) throws(RuleError) {
+    convenience init?(_ line: String, place: String, isKeepImplied: Bool, defaults: KeepRule) throws(RuleError) {
         let line = RuleWords(line)
         func wrong(_ cause: String) -> RuleError { RuleError(place: place, cause: cause) }
         guard !line.isQuoteOpen else {
@@ -23,7 +23,7 @@ extension RoomRule {
             try options.finish(isKeepImplied: isKeepImplied)
             self.init(
                 room: GlobPattern(room), event: options.event, namespace: options.namespace ?? GlobPattern("/"),
-                keep: options.keep, slow: options.slow, place: place)
+                keep: options.keep, slow: options.slow, key: options.key, place: place)
         } catch {
             throw wrong(error.cause)
         }
@@ -35,7 +35,7 @@ extension RoomRule {
     private enum Option: String, CaseIterable {
         case event, namespace, keep, key, values, bytes, slow
 
-        /// What stands before the `=`; nil without one.
+        /// The text before the `=`; nil without one.
         static func name(of word: String) -> String? { word.firstIndex(of: "=").map { String(word[..<$0]) } }
     }
 
@@ -43,12 +43,13 @@ extension RoomRule {
         let cause: String
     }
 
-    /// What the options of a line say.
+    /// The options of a line.
     private struct Options {
         var event: GlobPattern?
         var namespace: GlobPattern?
         var keep: Keeping?
         var slow: SlowClientPolicy?
+        var key: JSONPointer? { keepRule.key }
         private var keepRule: KeepRule
         private var given: Set<Option> = []
 
@@ -58,8 +59,9 @@ extension RoomRule {
             let name = Option.name(of: word)
             guard let option = Option(rawValue: name ?? word) else {
                 throw Mistake(
-                    cause: "\(shown(word)) is no option of a rule: use event=, namespace=, keep, key=, values=, bytes= or "
-                        + "slow=" + (name == nil ? ", and put a name with blanks in double quotes" : ""))
+                    cause:
+                        "\(shown(word)) is no option of a rule: use event=, namespace=, keep, key=, values=, bytes= or "
+                        + "slow=" + (name == nil ? ", and put names with blanks in double quotes" : ""))
             }
             guard given.insert(option).inserted else {
                 throw Mistake(cause: "the rule has \(option) twice: one is possible")
@@ -96,7 +98,9 @@ extension RoomRule {
                 guard let count = Int(value), BridgeLimits.keepRoomValues.contains(count) else { return false }
                 keepRule.maxValues = count
             case .bytes:
-                guard let count = Int(byteCount: value), BridgeLimits.keepRoomBytes.contains(count) else { return false }
+                guard let count = Int(byteCount: value), BridgeLimits.keepRoomBytes.contains(count) else {
+                    return false
+                }
                 keepRule.maxBytes = count
             case .slow:
                 slow = SlowClientPolicy(rawValue: value)
@@ -107,12 +111,19 @@ extension RoomRule {
 
         /// Checks the options together.
         mutating func finish(isKeepImplied: Bool) throws(Mistake) {
-            let refinement = [Option.key, .values, .bytes].first { given.contains($0) }
-            if let refinement, !isKeepImplied || keep == .no, keep == nil || keep == .no {
-                throw Mistake(cause: "\(refinement)= says how messages are kept, and the rule doesn't keep them: add keep")
+            let keepsNone = keep == .no || keep == nil && !isKeepImplied
+            if keepsNone, given.contains(.key), slow != .latest {
+                throw Mistake(
+                    cause: "key= says which messages take one another's place, and the rule has neither keep nor "
+                        + "slow=latest: add one, or leave key= out")
             }
-            // The options that refine it may stand behind it.
-            if keep != .no, isKeepImplied || keep != nil { keep = .yes(keepRule) }
+            if keepsNone, let refinement = [Option.values, .bytes].first(where: { given.contains($0) }) {
+                throw Mistake(
+                    cause: "\(refinement)= says how messages are kept, and the rule keeps none: add keep, or leave "
+                        + "\(refinement)= out")
+            }
+            // Its refinements may stand behind `keep`.
+            if !keepsNone { keep = .yes(keepRule) }
             if keep == nil, slow == nil {
                 throw Mistake(cause: "the rule says nothing of its rooms: add keep, keep=no or slow=")
             }
@@ -121,7 +132,7 @@ extension RoomRule {
         private static func flaw(_ option: Option) -> String {
             switch option {
             case .event, .namespace: "no namespace, since they begin with /"
-            case .keep: "no time up to \(BridgeLimits.keepAges.upperBound.components.seconds / 86_400) days"
+            case .keep: "no time from 50ms to \(BridgeLimits.keepAges.upperBound.components.seconds / 86_400)d"
             case .key: "no JSON pointer"
             case .values:
                 "no whole number from \(BridgeLimits.keepRoomValues.lowerBound) to \(BridgeLimits.keepRoomValues.upperBound)"
@@ -135,7 +146,8 @@ extension RoomRule {
             case .event: "write an event or a pattern, such as event=price"
             case .namespace: "write one or a pattern, such as namespace=/chat or namespace=*"
             case .keep: "use keep, keep=no or a time, such as keep=90s, keep=1h or keep=7d"
-            case .key: "write the place of the key in the event's data, such as key=/sku, with ~1 for / and ~0 for ~ in a name"
+            case .key:
+                "write the place of the key in the event's data, such as key=/sku, with ~1 for / and ~0 for ~ in a key"
             case .values: "write how many messages of a room are kept, such as values=100"
             case .bytes: "write a size, such as bytes=65536, bytes=64K or bytes=1M"
             case .slow: "use \(SlowClientPolicy.names)"

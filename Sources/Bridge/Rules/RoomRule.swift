@@ -1,27 +1,39 @@
 import Bytes
 
-/// One rule: the messages that it is for, and what it says of them.
+/// One rule: the messages that it is for, and its decisions on them.
 ///
 /// ```
 /// shop:* event=price key=/sku keep=1h slow=latest
 /// ```
-struct RoomRule: Sendable {
+///
+/// A class, because a message is compared with each rule, and copies of a structure would retain all its arrays each time.
+final class RoomRule: Sendable {
     /// The decision on whether messages are kept.
     enum Keeping: Sendable, Equatable {
         case no
         case yes(KeepRule)
     }
 
-    var room: GlobPattern
+    let room: GlobPattern
     /// Nil for all events.
-    var event: GlobPattern?
-    var namespace: GlobPattern
+    let event: GlobPattern?
+    let namespace: GlobPattern
     /// Nil if the rule doesn't mention it.
-    var keep: Keeping?
+    let keep: Keeping?
     /// Nil if the rule doesn't mention it.
-    var slow: SlowClientPolicy?
+    let slow: SlowClientPolicy?
+    /// Where in an event's first argument the key is; nil if all messages of an event have the same key.
+    let key: JSONPointer?
     /// Where the rule was written, for messages about it.
-    var place: String
+    let place: String
+
+    init(
+        room: GlobPattern, event: GlobPattern?, namespace: GlobPattern, keep: Keeping?, slow: SlowClientPolicy?,
+        key: JSONPointer?, place: String
+    ) {
+        (self.room, self.event, self.namespace) = (room, event, namespace)
+        (self.keep, self.slow, self.key, self.place) = (keep, slow, key, place)
+    }
 
     /// True if it is for some or all events of the room.
     func isFor(namespace: ByteString, room: UnsafeRawBufferPointer) -> Bool {
@@ -60,9 +72,11 @@ struct KeepRule: Sendable, Equatable {
     var maxBytes: Int
 }
 
-/// What the rules say of one event in one room.
+/// The decision of the rules on one event in one room.
 struct RoomPolicy: Sendable, Equatable {
     /// Nil if its messages aren't kept.
     var keep: KeepRule?
     var slow = SlowClientPolicy.disconnect
+    /// The place of the key for policy `latest`: that of the rule which decides on slow clients, or else of the one that keeps.
+    var slowKey: JSONPointer?
 }

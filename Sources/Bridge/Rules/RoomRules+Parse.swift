@@ -36,6 +36,7 @@ extension RoomRules {
         let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
         let text = source.text.starts(with: byteOrderMark) ? source.text.dropFirst(3) : source.text[...]
         let lines = text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        let rulesBefore = rules.count
         var wrongLines = 0
         for (index, bytes) in lines.enumerated() {
             let place = lines.count == 1 && source.isKeepImplied ? source.name : "\(source.name):\(index + 1)"
@@ -50,7 +51,8 @@ extension RoomRules {
                     errors.append(
                         RuleError(
                             place: place,
-                            cause: "this is rule \(rules.count), and at most \(BridgeLimits.rules) are possible: use patterns"
+                            cause:
+                                "this is rule \(rules.count), and at most \(BridgeLimits.rules) are possible: use patterns"
                         ))
                     return
                 }
@@ -58,6 +60,14 @@ extension RoomRules {
                 wrongLines += 1
                 if wrongLines <= BridgeLimits.shownRuleErrors { errors.append(error) }
             }
+        }
+        if source.isKeepImplied, rules.count == rulesBefore, wrongLines == 0 {
+            errors.append(
+                RuleError(
+                    place: source.name,
+                    cause:
+                        "there is no rule: write rooms, such as 'shop:*'; a name that begins with # needs double quotes"
+                ))
         }
         if wrongLines > BridgeLimits.shownRuleErrors {
             let more = wrongLines - BridgeLimits.shownRuleErrors
@@ -91,15 +101,15 @@ extension RoomRules {
                     "\(rule.place): the rule keeps messages of all rooms and events, up to \(keepBytes) bytes of memory "
                         + "(--keep-bytes); name rooms or events, such as shop:* or event=price")
             }
-            let earlier = rules[..<index].filter { $0.covers(rule) }
-            let keep = rule.keep == nil ? nil : earlier.first { $0.keep != nil }
-            let slow = rule.slow == nil ? nil : earlier.first { $0.slow != nil }
+            let keep = rule.keep == nil ? nil : rules[..<index].first { $0.keep != nil && $0.covers(rule) }
+            let slow = rule.slow == nil ? nil : rules[..<index].first { $0.slow != nil && $0.covers(rule) }
             guard let decisive = keep ?? slow, (rule.keep == nil) == (keep == nil), (rule.slow == nil) == (slow == nil)
             else { continue }
             warnings.append(
                 "\(rule.place): the rule has no effect, because \(decisive.place) decides on all its messages before; "
                     + "put the narrower rule first")
         }
-        return warnings
+        let more = warnings.count - BridgeLimits.shownRuleErrors
+        return more > 0 ? warnings.dropLast(more) + ["\(more) more rules are probably mistakes"] : warnings
     }
 }

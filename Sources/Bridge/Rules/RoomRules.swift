@@ -22,12 +22,10 @@ package struct RoomRules: Sendable {
     /// False if the rules keep no event of the room.
     func mayKeep(namespace: ByteString, room: UnsafeRawBufferPointer) -> Bool {
         guard keepsAny else { return false }
-        for index in rules.indices {
-            guard let keep = rules[index].keep, unsafe rules[index].isFor(namespace: namespace, room: room) else {
-                continue
-            }
-            if keep != .no { return true }
-            if rules[index].isForAllEvents { return false }
+        for rule in rules where rule.keep != nil {
+            guard unsafe rule.isFor(namespace: namespace, room: room) else { continue }
+            if rule.keep != .no { return true }
+            if rule.isForAllEvents { return false }
         }
         return false
     }
@@ -35,23 +33,20 @@ package struct RoomRules: Sendable {
     func policy(namespace: ByteString, room: ByteString, event: ByteString) -> RoomPolicy {
         var policy = RoomPolicy()
         var (isKeepOpen, isSlowOpen) = (keepsAny, hasSlowPolicies)
-        guard isKeepOpen || isSlowOpen else { return policy }
         unsafe room.withUnsafeBytes { room in
-            for index in rules.indices where isKeepOpen || isSlowOpen {
-                let (keep, slow) = (rules[index].keep, rules[index].slow)
-                guard isKeepOpen && keep != nil || isSlowOpen && slow != nil, rules[index].isFor(event: event),
-                    unsafe rules[index].isFor(namespace: namespace, room: room)
-                else { continue }
-                if isKeepOpen, let keep {
+            for rule in rules where isKeepOpen && rule.keep != nil || isSlowOpen && rule.slow != nil {
+                guard unsafe rule.isFor(namespace: namespace, room: room), rule.isFor(event: event) else { continue }
+                if isKeepOpen, let keep = rule.keep {
                     if case .yes(let rule) = keep { policy.keep = rule }
                     isKeepOpen = false
                 }
-                if isSlowOpen, let slow {
-                    policy.slow = slow
+                if isSlowOpen, let slow = rule.slow {
+                    (policy.slow, policy.slowKey) = (slow, rule.key)
                     isSlowOpen = false
                 }
             }
         }
+        if policy.slowKey == nil { policy.slowKey = policy.keep?.key }
         return policy
     }
 }

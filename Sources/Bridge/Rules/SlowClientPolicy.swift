@@ -1,4 +1,4 @@
-/// What becomes of a client for which more than the bound waits (`slow` of a rule).
+/// The treatment of a client for which more than the bound waits (`slow` of a rule).
 package enum SlowClientPolicy: String, Sendable, CaseIterable {
     /// It is disconnected.
     case disconnect

@@ -14,6 +14,8 @@ struct FilterOptions: ParsableArguments {
     var method: [TextPattern] = []
     @Option(pattern: "Host id of the sender.")
     var host: [TextPattern] = []
+    @Option(pattern: "Key of a value that ws-emit keeps.")
+    var key: [TextPattern] = []
 
     @Option(pattern: "Not this event.")
     var notEvent: [TextPattern] = []
@@ -25,8 +27,13 @@ struct FilterOptions: ParsableArguments {
     var notMethod: [TextPattern] = []
     @Option(pattern: "Not this host id.")
     var notHost: [TextPattern] = []
+    @Option(pattern: "Not this key.")
+    var notKey: [TextPattern] = []
 
-    @Flag(help: "Also show the messages by which each ws-emit checks its own subscription; --method shows them too.")
+    @Flag(
+        help:
+            "Also show the messages between servers, by which ws-emit checks its subscription and agrees on kept values; --method shows them too."
+    )
     var canaries = false
 
     @Option(

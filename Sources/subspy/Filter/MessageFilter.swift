@@ -20,7 +20,7 @@ final class MessageFilter {
     }
 
     // Copied from the options: their property wrappers take more time than a message.
-    private let event, room, namespace, method, host: Choice
+    private let event, room, namespace, method, host, key: Choice
     private let grep: [ContentPattern]
     private let sizes: ClosedRange<Int>
     private let share: Double?
@@ -36,7 +36,8 @@ final class MessageFilter {
         namespace = Choice(wanted: options.namespace, unwanted: options.notNamespace)
         method = Choice(wanted: options.method, unwanted: options.notMethod)
         host = Choice(wanted: options.host, unwanted: options.notHost)
-        hasPatterns = ![event, room, namespace, method, host].allSatisfy(\.isEmpty)
+        key = Choice(wanted: options.key, unwanted: options.notKey)
+        hasPatterns = ![event, room, namespace, method, host, key].allSatisfy(\.isEmpty)
         grep = options.grep
         hidesCanaries = !options.canaries && options.method.isEmpty
         let minimum = options.minSize ?? 0
@@ -69,7 +70,7 @@ final class MessageFilter {
         func texts(_ text: ByteString?) -> [ByteString] { text.map { [$0] } ?? [] }
         return event.accepts(texts(summary.event)) && namespace.accepts(texts(summary.namespace))
             && method.accepts(texts(summary.method)) && host.accepts(texts(summary.hostID))
-            && room.accepts(summary.rooms)
+            && room.accepts(summary.rooms) && key.accepts(texts(summary.key))
     }
 
     private func accepts(_ payload: UnsafeRawBufferPointer, _ inspection: MessageInspector.Inspection) -> Bool {

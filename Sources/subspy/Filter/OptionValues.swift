@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bytes
 
 extension Option {
     /// A repeatable option that takes patterns.
@@ -23,30 +24,20 @@ extension Option {
 /// Times as people write them.
 enum TimeSpan {
     static func parse(_ text: String) throws -> Duration {
-        let units: [(suffix: String, seconds: Double)] = [("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600)]
-        let unit = units.first { text.hasSuffix($0.suffix) }
-        guard let number = Double(text.dropLast(unit?.suffix.count ?? 0)), number > 0 else {
-            throw ValidationError("write a time, as in 500ms, 10s, 2m or 1h")
+        guard let time = Duration(text: text), time > .zero else {
+            throw ValidationError("write a time up to 100 years, as in 500ms, 10s, 2m or 1h")
         }
-        let seconds = number * (unit?.seconds ?? 1)
-        guard seconds <= Limits.timeSeconds else { throw ValidationError("that is too long") }
-        return .nanoseconds(Int64(seconds * 1e9))
+        return time
     }
 }
 
 /// Sizes as people write them.
 enum ByteCount {
     static func parse(_ text: String) throws -> Int {
-        var digits = text[...]
-        var shift = 0
-        for (suffix, bits) in [("k", 10), ("K", 10), ("M", 20), ("G", 30)] where digits.hasSuffix(suffix) {
-            digits = digits.dropLast()
-            shift = bits
-        }
-        guard let number = Int(digits), number >= 0, number <= Int.max >> shift else {
+        guard let count = Int(byteCount: text) else {
             throw ValidationError("write a number of bytes, as in 200, 1k or 2M")
         }
-        return number << shift
+        return count
     }
 }
 

@@ -17,6 +17,7 @@ struct EmitCommand: ParsableCommand {
             Examples:
               subspy emit update --room time --data '{"time": 1}'
               subspy emit update --data @update.json --as pickle --protocol 4
+              subspy emit price --room shop --data '{"sku": "tea", "cents": 250}' --keep 3600 --key tea
               subspy emit tick --repeat 10 --every 1s
               tail -f log.jsonl | subspy emit log --room admins --data -
             """)
@@ -39,6 +40,16 @@ struct EmitCommand: ParsableCommand {
             valueName: "json"))
     var data: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Ask ws-emit to keep it as the last value of its room: yes, or a number of seconds; no forbids it.",
+            valueName: "seconds"),
+        transform: KeepRequest.parse)
+    var keep: KeepRequest?
+
+    @Option(help: .init("Key of the value among those that are kept of the event.", valueName: "text"))
+    var key: String?
+
     @Option(help: .init("Number of events.", valueName: "n"))
     var `repeat` = 1
 
@@ -48,6 +59,12 @@ struct EmitCommand: ParsableCommand {
     func validate() throws {
         guard !room.contains("") else {
             throw ValidationError("--room must not be empty: leave it out to reach everybody")
+        }
+        guard keep == nil || keep == .no || !room.isEmpty else {
+            throw ValidationError("--keep goes with --room: a message for everybody can't be kept")
+        }
+        if let key, key.utf8.count > KeepRequest.maximumKeyBytes {
+            throw ValidationError("--key has more than \(KeepRequest.maximumKeyBytes) bytes")
         }
         guard self.repeat >= 1 else { throw ValidationError("--repeat must be at least 1") }
         if every != nil, data != "-", self.repeat == 1 {
@@ -59,7 +76,7 @@ struct EmitCommand: ParsableCommand {
     func run() throws {
         let url = try connection.url(channel: publishing.channel)
         let message = OutgoingMessage.emit(
-            event: event, rooms: room, namespace: publishing.namespace, hostID: HostID.random())
+            event: event, rooms: room, namespace: publishing.namespace, keep: keep, key: key, hostID: HostID.random())
         let payload = data == "-" ? nil : try self.payload(message)
         try connection.run(url) { session in
             let publisher = Publisher(session: session, redisChannel: publishing.channel)
@@ -132,6 +149,18 @@ struct EmitCommand: ParsableCommand {
         // With --every each line waits for its time instead.
         if every == nil { publisher.wantsMore = { lines.resume() } }
         lines.start()
+    }
+}
+
+extension KeepRequest {
+    /// Reads the value of `--keep`.
+    fileprivate static func parse(_ text: String) throws -> KeepRequest {
+        if text == "yes" { return .yes }
+        if text == "no" { return .no }
+        guard let request = Double(text).flatMap({ KeepRequest(seconds: $0) }) else {
+            throw ValidationError("write yes, no, or a number of seconds above 0")
+        }
+        return request
     }
 }
 

@@ -87,33 +87,38 @@ final class RecordingReader {
     /// nil for a line that is damaged.
     private func read(_ text: UnsafeRawBufferPointer) throws(Failure) -> Line? {
         do throws(JSONError) { try unsafe document.parse(text) } catch { return nil }
-        let root = document.root
-        for (key, isText) in [("subspy_recording", false), ("subspy_messages", true)] as [(StaticString, Bool)] {
-            guard let version = document.value(forKey: key, in: root).flatMap({ document.int64($0) }) else { continue }
+        let line = LineValues(of: document)
+        if let version = line.version {
             guard version == RecordingFormat.version else {
                 throw Failure(description: "\(file.path): a recording of format \(version), which a newer subspy wrote")
             }
-            if !hasHeader { self.isText = isText }
+            if !hasHeader { isText = line.isTextHeader }
             hasHeader = true
-            readStart(document.value(forKey: "start_us", in: root).flatMap { document.int64($0) } ?? 0)
+            readStart(line.start ?? 0)
             return unsafe .other(text)
         }
-        let time = document.value(forKey: "us", in: root).flatMap { document.int64($0) }
-        let message = document.value(forKey: "message", in: root)
         if !hasHeader {
             // Messages written by hand need no header.
-            guard message != nil else { throw Failure(description: "\(file.path) is no recording: it has no header") }
+            guard line.message != nil else {
+                throw Failure(description: "\(file.path) is no recording: it has no header")
+            }
             (hasHeader, isText, firstStart) = (true, true, 0)
         }
-        if let name = document.value(forKey: "channel", in: root).flatMap({ document.byteString($0) }) {
-            redisChannel = name
-        } else if message != nil {
+        if let name = line.channel, document.kind(of: name) == .string {
+            readChannel(name)
+        } else if line.message != nil {
             redisChannel = ByteString(Defaults.redisChannel)
         } else {
-            return unsafe time == nil ? nil : .other(text)
+            return unsafe line.time == nil ? nil : .other(text)
         }
-        guard time != nil || message != nil, let payload = payload(of: root, message) else { return nil }
-        return .message(entry(time ?? latest &- base, payload))
+        guard line.time != nil || line.message != nil, let payload = payload(of: line) else { return nil }
+        return .message(entry(line.time ?? latest &- base, payload))
+    }
+
+    /// Most lines name the same channel; its name isn't copied again.
+    private func readChannel(_ name: JSONDocument.Node) {
+        if let content = unsafe document.unescapedContent(of: name), unsafe redisChannel.hasBytes(content) { return }
+        if let name = document.byteString(name) { redisChannel = name }
     }
 
     /// Shifts the messages that follow by the time between the headers, so that they come after the earlier ones.
@@ -121,12 +126,45 @@ final class RecordingReader {
         if let firstStart { base = max(latest, start &- firstStart) } else { firstStart = start }
     }
 
-    private func payload(of root: JSONDocument.Node, _ message: JSONDocument.Node?) -> [UInt8]? {
-        if let message { return try? MessageText.payload(of: message, in: root, document) }
-        if let text = document.value(forKey: "text", in: root) { return document.byteString(text)?.bytes }
-        guard let text = document.value(forKey: "base64", in: root),
-            let content = unsafe document.unescapedContent(of: text)
-        else { return nil }
+    private func payload(of line: LineValues) -> [UInt8]? {
+        if let message = line.message { return try? MessageText.payload(of: message, in: document.root, document) }
+        if let text = line.text { return document.byteString(text)?.bytes }
+        guard let text = line.base64, let content = unsafe document.unescapedContent(of: text) else { return nil }
         return unsafe Base64.decode(content.assumingMemoryBound(to: UInt8.self).span, .strict)
+    }
+}
+
+/// The values of a line by their keys, found in one pass; nil for a key that is missing, and for one of a number that has none.
+private struct LineValues {
+    /// The version of a header.
+    private(set) var version: Int64?
+    /// A header of JSON lines.
+    private(set) var isTextHeader = false
+    private(set) var start: Int64?
+    private(set) var time: Int64?
+    private(set) var channel, text, base64, message: JSONDocument.Node?
+
+    init(of document: borrowing JSONDocument) {
+        for (key, value) in document.members(of: document.root) {
+            // The keys of most lines first.
+            if document.isString(key, equalTo: "us") {
+                time = document.int64(value)
+            } else if document.isString(key, equalTo: "channel") {
+                channel = value
+            } else if document.isString(key, equalTo: "base64") {
+                base64 = value
+            } else if document.isString(key, equalTo: "text") {
+                text = value
+            } else if document.isString(key, equalTo: "message") {
+                message = value
+            } else if document.isString(key, equalTo: "start_us") {
+                start = document.int64(value)
+            } else if document.isString(key, equalTo: "subspy_recording") {
+                if let number = document.int64(value) { (version, isTextHeader) = (number, false) }
+            } else if document.isString(key, equalTo: "subspy_messages"), version == nil {
+                version = document.int64(value)
+                isTextHeader = true
+            }
+        }
     }
 }

@@ -134,7 +134,7 @@ final class HTTPReplaySink: ReplaySink {
     }
 }
 
-/// The body of `POST /emit` for a recorded message: `event`, `data`, `room`, `namespace` and `secret`.
+/// The body of `POST /emit` for a recorded message: `event`, `data`, `room`, `namespace`, `keep`, `key` and `secret`.
 struct EmitRequest {
     let body: [UInt8]
     /// True when the message had a callback or a skip_sid, which the request has no key for.
@@ -156,10 +156,12 @@ struct EmitRequest {
         isSimplified = ["callback", "skip_sid"].contains { key in message[key].map { !$0.isNone } ?? false }
         var writer = JSONWriter()
         var attachments: [[UInt8]] = []
-        let fields: [(key: StaticString, value: PickleValue)] = [
+        var fields: [(key: StaticString, value: PickleValue)] = [
             ("event", event), ("data", arguments.values.first ?? .null), ("room", message["room"] ?? .null),
             ("namespace", namespace), ("secret", .text(secret)),
         ]
+        if let keep = message["keep"], !keep.isNone { fields.append(("keep", keep)) }
+        if let key = message["key"], !key.isNone { fields.append(("key", key)) }
         for (index, field) in fields.enumerated() {
             writer.append(index == 0 ? "{" : ",")
             writer.appendString(field.key)

@@ -151,6 +151,8 @@ final class MessagePrinter {
         case .room: renderer.appendField("room", to: &text)
         case .namespace: renderer.appendField("namespace", to: &text)
         case .skipSID: renderer.appendField("skip_sid", to: &text)
+        case .keep: renderer.appendField("keep", to: &text)
+        case .key: renderer.appendField("key", to: &text)
         case .sid: renderer.appendField("sid", to: &text)
         case .host: renderer.appendField("host_id", to: &text)
         case .data: renderer.appendJSON(message.contentKey, to: &text)
@@ -203,7 +205,7 @@ final class MessagePrinter {
 
     // MARK: For people
 
-    /// A heading, the reason why receivers drop the message, and its data.
+    /// A heading, the reason why receivers drop the message or the sender's mistakes, and its data.
     private func appendPretty(_ message: ShownMessage) {
         appendHeading(message)
         if let reason = message.inspection.dropReason {
@@ -216,6 +218,10 @@ final class MessagePrinter {
                 unsafe renderer.render(message.payload)
             }
         } else {
+            for mistake in message.inspection.mistakes.all {
+                line.append("\n")
+                palette.paint(.warning, &line) { $0.append(text: "  \(mistake.advice)") }
+            }
             renderer.render(message.contentKey)
         }
         guard unsafe renderer.withBytes({ unsafe !$0.isEmpty }) else { return }
@@ -248,6 +254,8 @@ final class MessagePrinter {
         if message.isEmit, room.count == 0 { line.append(" → everyone") } else { append(" → ", room) }
         if message.inspection.summary.namespace != "/" { append("  namespace ", field("namespace")) }
         append("  skips ", field("skip_sid"))
+        append("  keep ", field("keep"))
+        append("  key ", field("key"))
         if message.isEmit, field("callback").count > 0 { line.append("  wants an ack") }
         palette.paint(.quiet, &line) { line in
             line.append("  ")

@@ -147,6 +147,15 @@ struct MessageRenderer: ~Copyable {
         unsafe json.output.withUnsafeBytes { unsafe writer.append(raw: $0) }
     }
 
+    /// Appends the key and its value in brackets, `(keep 300) `.
+    mutating func appendLabelled(_ key: StaticString, to writer: inout JSONWriter) {
+        writer.append("(")
+        writer.append(key)
+        writer.append(" ")
+        appendField(key, to: &writer)
+        writer.append(") ")
+    }
+
     // MARK: Values
 
     /// - Returns: false when the text would have been too long.

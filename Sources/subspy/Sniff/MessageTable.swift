@@ -41,7 +41,8 @@ struct MessageTable {
         line.append(0x0A)
     }
 
-    /// Appends a row. Brackets mark other methods than emit in the place of the event, and `(everyone)`, which is no room.
+    /// Appends a row. Brackets mark other methods than emit in the place of the event, and `(everyone)`, which is no room,
+    /// and `(keep 300)` and `(key tea)` before the data.
     mutating func append(
         _ message: ShownMessage, _ timestamps: Timestamps, _ renderer: inout MessageRenderer, truncation: Int?,
         to line: inout JSONWriter
@@ -77,6 +78,8 @@ struct MessageTable {
             unsafe renderer.render(message.payload)
         }
         cell.removeAll()
+        if message.inspection.summary.hasKeep { renderer.appendLabelled("keep", to: &cell) }
+        if message.inspection.summary.key != nil { renderer.appendLabelled("key", to: &cell) }
         unsafe renderer.withBytes { unsafe PrintableText.append($0, characters: truncation, to: &cell) }
         unsafe cell.withUnsafeBytes { unsafe row.append($0, nil, to: &line) }
     }

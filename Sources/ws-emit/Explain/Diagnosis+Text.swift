@@ -1,5 +1,6 @@
 import Bridge
 import Bytes
+import RedisPubSub
 
 extension Diagnosis {
     /// The printed text: findings first, then notes.
@@ -13,6 +14,11 @@ extension Diagnosis {
             lines.append(
                 "Within \(Self.seconds(heard.seconds)) \(Self.count(heard.messages, "message")) came by on"
                     + " \(question.redis).")
+        }
+        if facts.keptValues > 0 {
+            lines.append(
+                "Room \(question.room) keeps \(Self.count(facts.keptValues, "message")) for clients that join, the oldest from"
+                    + " \(WallClock.text(Int64(facts.oldestKept))).")
         }
         if findings.isEmpty {
             lines.append(
@@ -40,6 +46,7 @@ extension Diagnosis {
             ("room", .text(question.room)), ("namespace", .text(question.namespace)),
             ("instance", .text(question.instance)), ("version", .text(facts.version)), ("redis", .text(facts.redis)),
             ("channels", .list(facts.channels.map { .text($0) })), ("members", .integer(facts.members)),
+            ("kept", .integer(facts.keptValues)),
             ("listened_seconds", heard.map { .number($0.seconds) } ?? .null),
             ("messages", heard.flatMap { $0.failure == nil ? .integer($0.messages) : nil } ?? .null),
             ("findings", .list(findings.map(\.json))), ("notes", .list(notes.map(\.json))),

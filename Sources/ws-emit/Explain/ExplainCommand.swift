@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bytes
 import Glibc
 import NIOCore
 import NIOPosix
@@ -65,12 +66,12 @@ struct ExplainCommand: AsyncParsableCommand {
         let targets = try InstanceAddress.candidates(
             adminAddress: adminAddress, url: url, secret: secret, environment: environment)
         guard !room.isEmpty else { throw ValidationError("--room is empty: give the room that the page joins") }
-        guard let seconds = Self.seconds(listen), seconds <= 86_400 else {
+        guard let time = Duration(text: listen), time <= .seconds(86_400) else {
             throw ValidationError("--listen \(listen) is not a time up to a day: write 3, 3s, 500ms or 1m")
         }
         let named = try environment.setting(redis, "--redis", "REDIS").map { try redisURL($0, environment) }
         do {
-            let diagnosis = try await diagnose(targets, named, seconds, environment)
+            let diagnosis = try await diagnose(targets, named, time / .seconds(1), environment)
             print(output == .json ? diagnosis.json : diagnosis.text + "\n", terminator: "")
             if !diagnosis.findings.isEmpty { throw ExitCode(1) }
         } catch let failure as InstanceAddress.Failure {
@@ -117,15 +118,5 @@ struct ExplainCommand: AsyncParsableCommand {
     private func redisURL(_ setting: Setting, _ environment: Environment) throws -> RedisURL? {
         let passwordFile = redisPasswordFile ?? environment.value("REDIS_PASSWORD_FILE")
         return try setting.redisURL(passwordFile: passwordFile)?.namingService(channel)
-    }
-
-    /// Seconds from a number with or without a unit; nil for anything else.
-    static func seconds(_ text: String) -> Double? {
-        let number = text.prefix { $0.isNumber || $0 == "." }
-        let units = ["": 1.0, "s": 1, "ms": 0.001, "m": 60]
-        guard let value = Double(number), value.isFinite, let unit = units[String(text.dropFirst(number.count))] else {
-            return nil
-        }
-        return value * unit
     }
 }

@@ -39,6 +39,9 @@ struct InstanceFacts {
     var hasSecret: Bool? { json["room_space"]["has_secret"].bool }
     /// Problems with the keys of the secret.
     var secretProblems: [Problem] { json["room_space"]["problems"].list.map(Problem.init) }
+    /// Messages that the room keeps for clients that join, and the time of the oldest.
+    var keptValues: Int { json["kept"]["values"].integer ?? 0 }
+    var oldestKept: Int { json["kept"]["oldest"].integer ?? 0 }
     var refusals: [Refusal] { json["refusals"].list.map(Refusal.init) }
     var senders: [Sender] { json["senders"].list.map(Sender.init) }
 

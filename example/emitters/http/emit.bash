@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Emits one event by POST /emit: emit.bash EVENT ROOM [JSON]. An empty ROOM is everybody.
+# Emits one event by POST /emit: emit.bash EVENT ROOM [JSON [KEEP [KEY]]]. An empty ROOM is everybody.
+# KEEP is true, false or seconds, empty for none: whether ws-emit keeps the event for clients that join later, one for
+# each KEY.
 # Environment: WS_EMIT_URL (http://localhost:8899), SECRET, the one that ws-emit was started with. Needs nothing but bash.
 set -euo pipefail
 
@@ -12,13 +14,14 @@ quoted() {
   printf '"%s"' "$text"
 }
 
-[ $# -eq 2 ] || [ $# -eq 3 ] || fail 64 "usage: emit.bash EVENT ROOM [JSON]"
+[ $# -ge 2 ] && [ $# -le 5 ] || fail 64 "usage: emit.bash EVENT ROOM [JSON [KEEP [KEY]]]"
 [ -n "${SECRET:-}" ] || fail 64 "SECRET is not set: it is the one that ws-emit was started with"
 url=${WS_EMIT_URL:-http://localhost:8899}
 [[ $url =~ ^http://([^/:]+)(:([0-9]+))?(/.*)?$ ]] || fail 64 "WS_EMIT_URL is no URL such as http://localhost:8899"
 host=${BASH_REMATCH[1]} port=${BASH_REMATCH[3]:-80} path=${BASH_REMATCH[4]%/}/emit
 
-body="{\"event\":$(quoted "$1"),\"room\":$(quoted "$2"),\"data\":${3-null},\"secret\":$(quoted "$SECRET")}"
+body="{\"event\":$(quoted "$1"),\"room\":$(quoted "$2"),\"data\":${3-null}"
+body+=",\"keep\":${4:-null},\"key\":$(quoted "${5-}"),\"secret\":$(quoted "$SECRET")}"
 length=$(printf %s "$body" | wc -c)
 
 { exec 3<>"/dev/tcp/$host/$port"; } 2>/dev/null || fail 69 "nothing answers at $url"

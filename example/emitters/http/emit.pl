@@ -1,5 +1,7 @@
 #!/usr/bin/env perl
-# Emits one event by POST /emit: emit.pl EVENT ROOM [JSON]. An empty ROOM is everybody.
+# Emits one event by POST /emit: emit.pl EVENT ROOM [JSON [KEEP [KEY]]]. An empty ROOM is everybody.
+# KEEP is true, false or seconds, empty for none: whether ws-emit keeps the event for clients that join later, one for
+# each KEY.
 # Environment: WS_EMIT_URL (http://localhost:8899), SECRET, the one that ws-emit was started with. Needs nothing but Perl.
 use strict;
 use warnings;
@@ -13,13 +15,16 @@ sub fail {
     exit $code;
 }
 
-fail(64, "usage: emit.pl EVENT ROOM [JSON]") unless @ARGV == 2 || @ARGV == 3;
-my ($event, $room, $json) = @ARGV;
+fail(64, "usage: emit.pl EVENT ROOM [JSON [KEEP [KEY]]]") unless @ARGV >= 2 && @ARGV <= 5;
+my ($event, $room, $json, $keep, $key) = @ARGV;
 my $secret = $ENV{SECRET} || fail(64, "SECRET is not set: it is the one that ws-emit was started with");
-my $data = eval { JSON::PP->new->utf8->allow_nonref->decode($json // "null") };
+my ($data, $kept) = eval {
+    map { JSON::PP->new->utf8->allow_nonref->decode($_) } $json // "null", ($keep // "") eq "" ? "null" : $keep;
+};
 fail(65, "the JSON is not valid: " . $@ =~ s/ at \S+ line \d+\.?\n//r) if $@;
 my $body = JSON::PP->new->utf8->encode({
-    event => decode("UTF-8", $event), room => decode("UTF-8", $room), data => $data, secret => decode("UTF-8", $secret),
+    event => decode("UTF-8", $event), room => decode("UTF-8", $room), data => $data, keep => $kept,
+    key => decode("UTF-8", $key // ""), secret => decode("UTF-8", $secret),
 });
 
 my $url = ($ENV{WS_EMIT_URL} || "http://localhost:8899") . "/emit";
