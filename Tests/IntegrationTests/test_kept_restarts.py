@@ -90,9 +90,10 @@ def test_no_joiner_sees_an_older_value_after_a_newer_one(own_redis, start_bridge
                 stopped.wait(0.01)
     finally:
         stopped.set()
+        for joiner in joiners:  # they wait for further messages
+            joiner.join()
         publisher.stopped.set()
-        for thread in [*joiners, publisher]:
-            thread.join()
+        publisher.join()
     failures = [joiner.failure for joiner in joiners if joiner.failure]
     assert not failures, failures
     assert min(joiner.joins for joiner in joiners) >= 5 * (LIFETIMES - 3)

@@ -164,14 +164,14 @@ extension ClientRefusal {
         case .queueFull:
             return (
                 "a client too slow was disconnected: more than --max-queue waited for it",
-                "raise --max-queue, emit less, or let a rule give its rooms slow drop-oldest or slow latest (docs/rules.md)"
+                "raise --max-queue, emit less, or let a rule give its rooms slow=drop-oldest or slow=latest (docs/rules.md)"
             )
         case .stalled:
             return (
                 "a client too slow was disconnected: it took nothing for longer than --stall-timeout, and more than"
                     + " \(BridgeLimits.stallBytes) bytes waited",
                 "nothing, if it slept or lost its network; otherwise raise --stall-timeout, or let a rule give its rooms"
-                    + " slow drop-oldest or slow latest (docs/rules.md)"
+                    + " slow=drop-oldest or slow=latest (docs/rules.md)"
             )
         case .unreadAcks:
             return (
