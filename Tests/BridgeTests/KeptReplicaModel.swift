@@ -107,7 +107,7 @@ final class KeptReplicaModel {
     // MARK: Running
 
     /// - Returns: problems found.
-    func run(for duration: Int = 20_000) -> [String] {
+    func run(for duration: Int = 10_000) -> [String] {
         for index in servers.indices {
             after(chance(0.5) ? 0 : Int.random(in: 0...2000, using: &random), nil) { $0.start(index) }
         }
@@ -117,7 +117,7 @@ final class KeptReplicaModel {
         run(until: duration)
         isQuiet = true
         for index in servers.indices where !servers[index].isAlive { start(index) }
-        run(until: duration + 30_000)
+        run(until: duration + 12_000)
         checkAgreement()
         return problems
     }
