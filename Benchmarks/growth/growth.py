@@ -181,7 +181,7 @@ def main():
         "slow": lambda: table(
             f"{min(10000, most):,} clients, one in ten doesn't read; 1 kB messages",
             ["policy", "p99, readers alone", "p99, among all", "ratio", "memory during the run", "closed", "packets dropped"],
-            slow(program, min(10000, most), 200)),
+            slow(program, min(10000, most), 300)),
         "loops": lambda: table("Event loops, 1,000 clients in one room",
                                ["event loops", "CPU time per delivery", "busiest loop, per message"],
                                loops(program, runs, most)),
