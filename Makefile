@@ -1,4 +1,5 @@
 # make demo    installs missing packages, builds, and shows the time example at http://localhost:7788; Ctrl-C ends it
+# make demo-shop shows the shop example instead
 # make test    installs missing packages and runs all tests: swift test, then real emitters, clients and a browser
 # make build   builds the programs for release
 # make install builds the programs with the Swift runtime linked in and installs them, the systemd unit, the manual pages
@@ -9,10 +10,13 @@
 # make bench-micro compares codec, packet writer, room index and frame outlet with a committed baseline
 # make format  formats the Swift sources; make lint only checks them
 # make fuzz    fuzzes the pickle codec with coverage under the address sanitizer for 60 seconds; SECONDS=600 for longer
-.PHONY: demo test build bench bench-growth bench-micro format lint fuzz standalone install uninstall deb
+.PHONY: demo demo-shop test build bench bench-growth bench-micro format lint fuzz standalone install uninstall deb
 
 demo:
 	@scripts/demo
+
+demo-shop:
+	@scripts/demo shop
 
 test:
 	@scripts/install-packages build demo test

@@ -3,7 +3,7 @@
 
 Prints one table for each. Costs are CPU time of the server, medians of several runs. Standard library only.
 
-usage: growth.py --ours PATH [--only sockets,rooms,memberships,bytes,nobody,memory,pauses,loops] [--runs N] [--most N]
+usage: growth.py --ours PATH [--only sockets,rooms,memberships,bytes,nobody,memory,pauses,slow,loops] [--runs N] [--most N]
 """
 import argparse
 import random
@@ -14,6 +14,7 @@ import sys
 
 from load import Load, message
 from pauses import pauses
+from slow import slow
 
 
 def table(title, columns, rows):
@@ -149,7 +150,7 @@ def loops(program, runs, most):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--ours", required=True)
-    parser.add_argument("--only", default="sockets,rooms,memberships,bytes,nobody,memory,pauses,loops")
+    parser.add_argument("--only", default="sockets,rooms,memberships,bytes,nobody,memory,pauses,slow,loops")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--most", type=int, help="clients at most; default: what the descriptor limit allows")
     arguments = parser.parse_args()
@@ -177,6 +178,10 @@ def main():
             ((f"{count:,}", operation, f"{used:.1f} us" if operation != "nothing" else "",
               f"{work:.1f} ms", f"{wait:.1f} ms", f"{ping:.1f} ms")
              for count in (1000, 10000) if count < most for operation, used, work, wait, ping in pauses(program, count))),
+        "slow": lambda: table(
+            f"{min(10000, most):,} clients, one in ten doesn't read; 1 kB messages",
+            ["policy", "p99, readers alone", "p99, among all", "ratio", "memory during the run", "closed", "packets dropped"],
+            slow(program, min(10000, most), 200)),
         "loops": lambda: table("Event loops, 1,000 clients in one room",
                                ["event loops", "CPU time per delivery", "busiest loop, per message"],
                                loops(program, runs, most)),

@@ -149,6 +149,16 @@ package enum BridgeLimits {
 
     /// Memory that a kept message takes beyond its bytes and names (measured).
     static let keptValueOverheadBytes = 400
+    /// A write of kept messages to Redis, and a page read from there: some milliseconds of its time.
+    static let keptBatchBytes = 256 << 10
+    static let keptPageBytes = 1 << 20
+    static let keptPageFields = 16
+    /// How long the end of the process waits until kept messages are written.
+    static let keptShutdownTime = TimeAmount.seconds(1)
+    /// How long a join waits for kept messages that are being read from Redis.
+    static let keptJoinTime = TimeAmount.seconds(1)
+    /// Forgotten values that are remembered, lest a stored value come back.
+    static let keptRemovals = 4096
 
     // MARK: Delivery
 
@@ -166,6 +176,11 @@ package enum BridgeLimits {
     static let stallBytes = 1 << 20
     /// The rate of a slow phone.
     static let slowestBytesPerSecond = 100_000
+    /// Bytes on their way to a slow client that may go before its close frame: about what such a phone takes within
+    /// `closeTimeout`.
+    static let bytesBeforeClose = 256 << 10
+    /// Slow clients whose next request each event loop refuses with the reason; the others get that of any ended session.
+    static let rememberedSlowClients = 1024
 
     // MARK: Connections
 
@@ -215,7 +230,7 @@ package enum BridgeLimits {
     static let ruleLineBytes = 4096
     /// Bytes of a text with rules: the most rules, with a comment of ten lines each.
     package static let ruleFileBytes = 1 << 20
-    /// Wrong lines of a text that are reported; so many scroll off no terminal.
+    /// Wrong lines of a text that are reported, and warnings about rules; so many scroll off no terminal.
     static let shownRuleErrors = 20
     /// The range of a kept message's age. A value that nobody has renewed in a year is out of date.
     package static let keepAges = Duration.milliseconds(50)...Duration.seconds(366 * 86_400)

@@ -12,7 +12,6 @@ struct BridgeCounters: CounterTable, Sendable, Equatable {
     var pingTimeouts = 0
     var invalidPackets = 0
     var slowClientsClosed = 0
-    var packetsDroppedSlow = 0
     var packetsDroppedClosed = 0
     var namespacesRefused = 0
     var joins = 0
@@ -25,11 +24,14 @@ struct BridgeCounters: CounterTable, Sendable, Equatable {
     var parkedGivenUp = 0
     var keptGiven = 0
     var unfinishedGivenUp = 0
+    /// Packets that a client got too late to get, by their policy.
+    var packetsDroppedSlow = CaseCounts<SlowClientPolicy>()
     /// Refused requests, packets and events of clients, by cause.
     var refusals = CaseCounts<ClientRefusal.Cause>()
 
     static func += (left: inout BridgeCounters, right: BridgeCounters) {
         for field in fields { left[keyPath: field.path] += right[keyPath: field.path] }
+        left.packetsDroppedSlow += right.packetsDroppedSlow
         left.refusals += right.refusals
     }
 
@@ -54,7 +56,6 @@ struct BridgeCounters: CounterTable, Sendable, Equatable {
             ("ping_timeouts", "Sessions closed because no pong came from the client.", \.pingTimeouts),
             ("invalid_packets", "Sessions closed because of a packet that breaks the protocol.", \.invalidPackets),
             ("slow_clients_closed", "Sessions closed because of --max-queue or --stall-timeout.", \.slowClientsClosed),
-            ("packets_dropped_slow", "Packets that waited for a client closed as too slow.", \.packetsDroppedSlow),
             ("packets_dropped_closed", "Packets that waited when their session closed.", \.packetsDroppedClosed),
             ("namespaces_refused", "CONNECTs refused: --namespace, --max-namespaces.", \.namespacesRefused),
             ("joins", "Rooms joined.", \.joins),

@@ -180,8 +180,10 @@ package struct BridgeServer: Sendable {
     private func logCounters() async {
         guard let numbers = try? await scrape.collect(on: group.any()).get() else { return }
         var metadata: Logger.Metadata = [:]
-        let refusals = numbers.total.counters.refusals.labelled.filter { $0.value > 0 }
-        for (name, value) in numbers.total.counters.nonZero + refusals + numbers.router.counters.nonZero {
+        let counters = numbers.total.counters
+        let dropped = counters.packetsDroppedSlow.labelled.map { ("packets_dropped_slow_\($0.key)", $0.value) }
+        let labelled = (dropped + counters.refusals.labelled).filter { $0.1 > 0 }
+        for (name, value) in counters.nonZero + labelled + numbers.router.counters.nonZero {
             metadata[name] = "\(value)"
         }
         logger.info("ws-emit stopped", metadata: metadata)

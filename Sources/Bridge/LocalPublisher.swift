@@ -91,8 +91,10 @@ final class LocalPublisher {
         return broker.publish(ByteBuffer(bytes: payload), to: redisChannel)
     }
 
-    /// Publishes a canary. A failure is not counted, and logged only if Redis refuses PUBLISH: readiness reports the others.
-    func publishCanary(_ payload: [UInt8]) -> EventLoopFuture<Int> {
+    /// Publishes a message of ws-emit servers among themselves. A failure is not counted, and logged only if Redis refuses PUBLISH:
+    /// readiness reports the others.
+    @discardableResult
+    func publishInternal(_ payload: [UInt8]) -> EventLoopFuture<Int> {
         let published = send(payload)
         published.assumeIsolated().whenComplete { result in
             switch result {

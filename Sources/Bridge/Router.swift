@@ -21,6 +21,9 @@ final class Router: PubSubDelegate {
     let secrets: RoomSecretReader
     let senders: SenderMonitor
     let keeper: MessageKeeper
+    let storage: KeptStorage?
+    /// Joins that wait for kept messages from Redis.
+    private var waitingJoins: [(join: Join, loop: Int)] = []
     /// Nil without recovery.
     let recovery: RouterRecovery?
     private let readiness: Readiness
@@ -48,7 +51,8 @@ final class Router: PubSubDelegate {
         rooms = RoomDirectory(loopCount: loopCount)
         recovery = RouterRecovery(configuration, rooms: rooms)
         outbox = ShardOutbox(
-            loopCount: loopCount, joinLimitBytes: configuration.maxJoinedBytes, recovery: recovery)
+            loopCount: loopCount, joinLimitBytes: configuration.maxJoinedBytes, rules: configuration.rules,
+            recovery: recovery)
         publisher = LocalPublisher(broker: broker, configuration: configuration, logger: logger)
         canaries = CanaryMonitor(
             configuration: configuration, hostID: hostID, loopCount: loopCount, publisher: publisher,
@@ -58,6 +62,10 @@ final class Router: PubSubDelegate {
         secrets = RoomSecretReader(broker: broker, limit: configuration.maxSecretBytes, logger: logger)
         senders = SenderMonitor(configuration: configuration, logger: logger, now: broker.eventLoop.now)
         keeper = MessageKeeper(configuration: configuration, eventLoop: broker.eventLoop, logger: logger)
+        storage = KeptStorage(
+            store: keeper.store, broker: broker, publisher: publisher, configuration: configuration, hostID: hostID,
+            logger: logger)
+        keeper.storage = storage
     }
 
     func start(shards: [NIOLoopBound<Shard>]) {
@@ -71,6 +79,11 @@ final class Router: PubSubDelegate {
         }
         gaps.announce = { [weak self] in
             self?.announceGap()
+            self?.outbox.flush()
+        }
+        storage?.becameSynced = { [weak self] isFirst in
+            self?.joinWaiting()
+            if !isFirst { self?.keptMessagesAreCurrent() }
             self?.outbox.flush()
         }
         broker.start(delegate: self)
@@ -98,7 +111,8 @@ final class Router: PubSubDelegate {
     func shutdown() -> EventLoopFuture<Void> {
         for timer in timers { timer.cancel() }
         gaps.shutdown()
-        return broker.shutdown()
+        let stored = storage?.shutdown() ?? eventLoop.makeSucceededVoidFuture()
+        return stored.assumeIsolated().flatMap { self.broker.shutdown() }.nonisolated()
     }
 
     // MARK: PubSubDelegate
@@ -144,8 +158,10 @@ final class Router: PubSubDelegate {
                 outbox.flush()
             }
             sendCanary()
+            storage?.subscriptionChanged(state)
         case .lost(let cause, let since):
             gaps.subscriptionWasLost(cause, since: since)
+            storage?.subscriptionChanged(state)
         }
     }
 
@@ -177,7 +193,9 @@ final class Router: PubSubDelegate {
             recovery?.note(command)
             outbox.appendToAll(command)
         case .canary(let id): if canaries.arrived(id) { outbox.appendToAll(.canary(id: id)) }
-        case .callback, .keptRequest, .keptStored: unsafe counters.messagesIgnored += 1
+        case .keptRequest(let host, let id): storage?.requestSeen(of: host, id: id)
+        case .keptStored(let writer, let host, let id): storage?.storedSeen(by: writer, for: host, id: id)
+        case .callback: unsafe counters.messagesIgnored += 1
         case .ignored(let reason):
             unsafe counters.messagesIgnored += 1
             if let reason = DropReason(reason) { unsafe counters.drops[reason] += 1 }
@@ -188,7 +206,7 @@ final class Router: PubSubDelegate {
         let mayKeep = keeper.mayKeep(emit)
         if outbox.canJoin(emit) {
             let event = try decoder.encodeEventInPlace()
-            outbox.join(event, namespace: emit.namespace)
+            outbox.join(event, of: emit)
             unsafe counters.messagesDelivered += 1
             if mayKeep { keeper.keep(event, of: emit) }
             return
@@ -225,6 +243,27 @@ final class Router: PubSubDelegate {
     func join(_ join: Join, loop: Int) {
         // Adds provisional interest, so that later messages find the loop.
         rooms.add(1, namespace: join.namespace, room: join.room, loop: loop)
+        if let storage, !storage.isSettled, keeper.mayKeepByRule(join.room, of: join.namespace) {
+            if waitingJoins.isEmpty {
+                let bound = NIOLoopBound(self, eventLoop: eventLoop)
+                eventLoop.scheduleTask(in: BridgeLimits.keptJoinTime) {
+                    bound.value.joinWaiting()
+                    bound.value.outbox.flush()
+                }
+            }
+            return waitingJoins.append((join, loop))
+        }
+        give(join, loop: loop)
+    }
+
+    /// Kept messages have been read from Redis, or that takes too long.
+    private func joinWaiting() {
+        let joins = waitingJoins
+        waitingJoins = []
+        for (join, loop) in joins { give(join, loop: loop) }
+    }
+
+    private func give(_ join: Join, loop: Int) {
         var join = join
         join.kept = keeper.packets(namespace: join.namespace, room: join.room)
         if let recovery { join.kept = recovery.addOffsets(to: join.kept, countsLast: true) }
@@ -282,6 +321,12 @@ final class Router: PubSubDelegate {
         unsafe counters.publishFailures = publisher.failureCount
         unsafe counters.publishQueueFull = publisher.queueFullCount
         unsafe counters.secretsUnusable = secrets.unusableCount
+        if let stored = storage?.counters {
+            unsafe counters.keptWrites = stored.writes
+            unsafe counters.keptStoreFailures = stored.failures
+            unsafe counters.keptDamaged = stored.damaged
+            unsafe counters.keptLeasesTaken = stored.leasesTaken
+        }
         unsafe counters.canariesSent = canaries.sentCount
         unsafe counters.canariesReturned = canaries.returnedCount
         unsafe counters.sendersForgotten = senders.forgotten

@@ -17,6 +17,10 @@ struct RouterCounters: CounterTable, Sendable {
     var subscriptionChanges = 0
     var canariesSent = 0
     var canariesReturned = 0
+    var keptWrites = 0
+    var keptStoreFailures = 0
+    var keptDamaged = 0
+    var keptLeasesTaken = 0
     var sendersForgotten = 0
     var explanationsForgotten = 0
     var gapsForgotten = 0
@@ -48,6 +52,13 @@ struct RouterCounters: CounterTable, Sendable {
             ("subscription_changes", "Times the subscription came up or was lost.", \.subscriptionChanges),
             ("canaries_sent", "Canaries sent.", \.canariesSent),
             ("canaries_returned", "Canaries that came back and reached every event loop.", \.canariesReturned),
+            ("kept_writes", "Kept messages written to Redis or deleted there.", \.keptWrites),
+            (
+                "kept_store_failures", "Reads and writes of kept messages that Redis refused or missed.",
+                \.keptStoreFailures
+            ),
+            ("kept_damaged", "Kept messages in Redis that can't be read.", \.keptDamaged),
+            ("kept_leases_taken", "Times that this server became the writer of kept messages.", \.keptLeasesTaken),
             (
                 "senders_forgotten", "Senders that made room for others: --max-senders was reached.",
                 \.sendersForgotten

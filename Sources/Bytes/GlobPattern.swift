@@ -18,6 +18,8 @@ package struct GlobPattern: Hashable, Sendable {
 
     private let steps: [Step]
     private let sets: [CharacterSet]
+    /// True if one of the alternatives is `*`.
+    package let matchesEverything: Bool
 
     package init(_ text: String) {
         var steps: [Step] = []
@@ -41,6 +43,11 @@ package struct GlobPattern: Hashable, Sendable {
             }
         }
         (self.steps, self.sets) = (steps, sets)
+        matchesEverything = Self.alternatives(steps).contains { $0 == [Self.anything] }
+    }
+
+    private static func alternatives(_ steps: [Step]) -> [ArraySlice<Step>] {
+        steps.split(separator: alternative, omittingEmptySubsequences: false)
     }
 
     private static func characterSet(_ rest: inout Substring.UnicodeScalarView) -> CharacterSet? {
@@ -66,14 +73,9 @@ package struct GlobPattern: Hashable, Sendable {
         return nil
     }
 
-    /// True if one of the alternatives is `*`.
-    package var matchesEverything: Bool {
-        steps.split(separator: Self.alternative, omittingEmptySubsequences: false).contains { $0 == [Self.anything] }
-    }
-
     /// True if each alternative matches names that begin with this ASCII character.
     package func canBegin(with byte: UInt8) -> Bool {
-        steps.split(separator: Self.alternative, omittingEmptySubsequences: false).allSatisfy { steps in
+        Self.alternatives(steps).allSatisfy { steps in
             switch steps.first {
             case nil: false
             case Self.anyCharacter, Self.anything: true

@@ -38,6 +38,17 @@ package protocol PubSubBroker: AnyObject {
     ///   server doesn't permit `GETRANGE`, `GET` is used, which may return more.
     func get(_ key: [UInt8], upTo limit: Int) -> EventLoopFuture<ByteBuffer?>
 
+    /// True if there is a server that runs scripts.
+    var hasScripts: Bool { get }
+
+    /// Runs a script on the server (`EVAL`), in one step for everybody else.
+    ///
+    /// - Parameters:
+    ///   - script: returns an array of texts, which must be bounded: a reply beyond `maximumReplyBytes` ends the connection.
+    ///   - keys: all keys that it uses, of one slot.
+    /// - Returns: the texts. Fails as `publish` does; after a timeout or a lost connection the script may still run, or have run.
+    func evaluate(_ script: StaticString, keys: [[UInt8]], arguments: [[UInt8]]) -> EventLoopFuture<[ByteBuffer]>
+
     /// Ends the subscription and all connections; commands that have no reply yet fail with `RedisError.shutDown`.
     func shutdown() -> EventLoopFuture<Void>
 }
@@ -53,6 +64,14 @@ extension PubSubBroker {
     }
 
     package func obstacle(toPublishing byteCount: Int) -> RedisError? { nil }
+
+    package var hasScripts: Bool { false }
+
+    package func evaluate(
+        _ script: StaticString, keys: [[UInt8]], arguments: [[UInt8]]
+    ) -> EventLoopFuture<[ByteBuffer]> {
+        eventLoop.makeFailedFuture(RedisError.notConnected)
+    }
 }
 
 /// The receiver of a broker's messages and events. All calls are made on the broker's event loop.

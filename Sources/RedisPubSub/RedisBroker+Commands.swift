@@ -20,6 +20,17 @@ extension RedisBroker {
         return keys.get(key, upTo: limit, over: commands)
     }
 
+    package var hasScripts: Bool { true }
+
+    package func evaluate(
+        _ script: StaticString, keys names: [[UInt8]], arguments: [[UInt8]]
+    ) -> EventLoopFuture<[ByteBuffer]> {
+        guard !isShutDown else { return eventLoop.makeFailedFuture(RedisError.shutDown) }
+        guard let commands else { return eventLoop.makeFailedFuture(RedisError.notConnected) }
+        let command = RedisCommand.evaluate(script, keys: names, arguments: arguments)
+        return keys.query(.evaluate, command, over: commands).map { $0.texts }
+    }
+
     /// Reads a key, and sets it first if it doesn't exist. Needs the right to `EVAL`. Fails as `get` does.
     package func get(_ key: [UInt8], orSet value: [UInt8]) -> EventLoopFuture<ByteBuffer?> {
         query(.get, RedisCommand.get(key, orSet: value)).map { $0.bytes }
@@ -29,9 +40,7 @@ extension RedisBroker {
     ///
     /// Patterns do not count as subscriptions there.
     package func activeChannels() -> EventLoopFuture<[ByteBuffer]> {
-        query(.channels, RedisCommand.words(["PUBSUB", "CHANNELS"])).map { reply in
-            if case .texts(let names) = reply { names } else { [] }
-        }
+        query(.channels, RedisCommand.words(["PUBSUB", "CHANNELS"])).map { $0.texts }
     }
 
     private func query(_ command: RedisError.Command, _ bytes: ByteBuffer) -> EventLoopFuture<RedisReply> {

@@ -25,7 +25,7 @@ package final class RedisBroker: PubSubBroker {
     private(set) var commands: RedisLink?
     private var formerMaster: RedisFormerMaster?
     private var watch: RedisServerWatch?
-    let keys: RedisKeyReader
+    let keys: RedisKeyCommands
 
     private var outages: RedisOutageLog
     private var subscriptionState: SubscriptionState?
@@ -50,7 +50,7 @@ package final class RedisBroker: PubSubBroker {
         var logger = logger
         logger[metadataKey: "redis"] = "\(url)"
         context = RedisContext(url: url, configuration: configuration, eventLoop: eventLoop, logger: logger)
-        keys = RedisKeyReader(context)
+        keys = RedisKeyCommands(context)
         outages = RedisOutageLog(logger: logger, start: eventLoop.now)
     }
 

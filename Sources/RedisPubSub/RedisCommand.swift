@@ -26,8 +26,14 @@ enum RedisCommand {
     /// The value of a key, which is set first if it doesn't exist. Only Redis 7.0 and later have one command for this, so it is
     /// a script.
     static func get(_ key: [UInt8], orSet value: [UInt8]) -> ByteBuffer {
-        let script = "redis.call('SETNX', KEYS[1], ARGV[1]) return redis.call('GET', KEYS[1])"
-        return arguments([Array("EVAL".utf8), Array(script.utf8), Array("1".utf8), key, value])
+        evaluate(
+            "redis.call('SETNX', KEYS[1], ARGV[1]) return redis.call('GET', KEYS[1])", keys: [key], arguments: [value])
+    }
+
+    static func evaluate(_ script: StaticString, keys: [[UInt8]], arguments: [[UInt8]]) -> ByteBuffer {
+        let text = script.withUTF8Buffer { unsafe Array($0) }
+        return self.arguments(
+            [Array("EVAL".utf8), text, Array(String(keys.count).utf8)] + keys + arguments)
     }
 }
 

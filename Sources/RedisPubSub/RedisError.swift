@@ -59,6 +59,7 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
         case ping = "PING"
         case publish = "PUBLISH"
         case get = "GET"
+        case evaluate = "EVAL"
         case channels = "PUBSUB"
         case sentinel = "SENTINEL"
         case info = "INFO"
@@ -70,8 +71,8 @@ package enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
         /// True if a reply, which is no error, fits the command. Another one means that the server is no Redis.
         func accepts(_ reply: RedisReply) -> Bool {
             switch (self, reply) {
-            case (.get, .bulk), (.get, .null), (.channels, .texts): true
-            case (.get, _), (.channels, _): false
+            case (.get, .bulk), (.get, .null), (.channels, .texts), (.evaluate, .texts): true
+            case (.get, _), (.channels, _), (.evaluate, _): false
             default: true
             }
         }

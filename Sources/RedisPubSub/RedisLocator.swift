@@ -46,7 +46,7 @@ final class RedisSeeds: RedisLocator {
     func learnNodes(over connection: RedisConnection, to endpoint: RedisURL.Endpoint) {
         connection.ask(.cluster, ["CLUSTER", "NODES"]).assumeIsolated().whenSuccess { reply in
             guard let text = reply.bytes else { return }
-            self.learn(RedisKeyReader.nodes(in: String(buffer: text), askedAt: endpoint))
+            self.learn(RedisKeyCommands.nodes(in: String(buffer: text), askedAt: endpoint))
         }
     }
 

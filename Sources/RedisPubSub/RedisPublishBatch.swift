@@ -5,7 +5,7 @@ import NIOCore
 /// It is meant for publishing by the hundred thousand: no buffer, no promise and no system call for each message.
 package final class RedisPublishBatch {
     /// The PUBLISH commands in RESP.
-    package private(set) var commands = ByteBuffer()
+    private(set) var commands = ByteBuffer()
     /// The messages in the batch, and the bytes of their payloads.
     package private(set) var messageCount = 0
     package private(set) var payloadBytes = 0

@@ -22,4 +22,7 @@ enum RedisReply: Equatable, Sendable {
 
     /// The content of `bulk`.
     var bytes: ByteBuffer? { if case .bulk(let bytes) = self { bytes } else { nil } }
+
+    /// The content of `texts`.
+    var texts: [ByteBuffer] { if case .texts(let texts) = self { texts } else { [] } }
 }

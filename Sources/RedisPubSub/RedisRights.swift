@@ -4,6 +4,13 @@ struct RedisRights: Sendable {
     var user: [UInt8]?
     var channels: [String] = []
 
+    /// The keys and commands of the scripts that store kept messages.
+    private static let evaluate =
+        ["~{ws-emit:kept:*"]
+        + [
+            "eval", "exists", "get", "set", "del", "pttl", "pexpire", "hset", "hdel", "hscan", "hget", "hstrlen",
+        ].map { "+\($0)" }
+
     /// The error for a command that the server refused, with advice if rights are missing.
     func refusal(of command: RedisError.Command, _ message: String) -> RedisError {
         .refused(command: command, message: message + advice(for: command, refusedWith: message))
@@ -11,13 +18,16 @@ struct RedisRights: Sendable {
 
     /// How to give the user its rights; empty for other refusals, and for commands that we can do without.
     func advice(for command: RedisError.Command, refusedWith message: String) -> String {
-        guard message.hasPrefix("NOPERM") else { return "" }
+        // In a script, a refused command has another error in each release.
+        let isOfScript = message.contains("ACL failure in script") || message.contains("user executing the script")
+        guard message.hasPrefix("NOPERM") || isOfScript else { return "" }
         let rules: [String]
         switch command {
         case .subscribe, .publish:
             guard !channels.isEmpty else { return "" }
             rules = channels.map { "&\($0)" } + ["+@pubsub", "+ping"]
         case .get: rules = ["~ws-emit::*", "+get", "+getrange"]
+        case .evaluate: rules = Self.evaluate
         case .select: rules = ["+select"]
         default: return ""
         }

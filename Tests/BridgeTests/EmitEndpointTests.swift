@@ -93,6 +93,33 @@ import Testing
         #expect(Self.status(#"{"secret":"no","event":"e",\#(keys)}"#).0 == 403)
     }
 
+    @Test(arguments: [
+        (#""keep":true,"room":"r""#, #","keep":true"#), (#""room":"r","keep":false"#, #","keep":false"#),
+        (#""keep":false"#, #","keep":false"#), (#""to":["r"],"keep":0.5,"key":"a""#, #","keep":0.5,"key":"a""#),
+        (#""room":"r","keep":300,"key":"\u00e9""#, ##","keep":300,"key":"\u00e9""##), (#""key":"a""#, #","key":"a""#),
+        (#""keep":null,"key":null"#, ""), (#""key":"""#, ""),
+    ])
+    func `keep and key are published as they are`(keys: String, published: String) {
+        let answer = Self.room(keys)
+        #expect(published.isEmpty ? !answer.contains("ke") : answer.hasSuffix(published), "\(answer)")
+    }
+
+    @Test(arguments: [
+        (#""room":"r","keep":0"#, "keep must be true, false, or a number of seconds above 0."),
+        (#""room":"r","keep":-1"#, "keep must be true"), (#""room":"r","keep":"300""#, "keep must be true"),
+        (#""room":"r","keep":[true]"#, "keep must be true"), (#""room":"r","keep":1e999"#, "keep must be true"),
+        (#""room":"r","keep":NaN"#, "keep must be true"),
+        (#""keep":true"#, "keep needs a room: a message for everybody can't"),
+        (#""room":null,"keep":300"#, "keep needs a room"), (#""room":"","to":null,"keep":300"#, "keep needs a room"),
+        (#""room":"r","key":5"#, "key must be a text of at most 1024 bytes."),
+        (#""room":"r","key":["a"]"#, "key must be a text"),
+        (#""room":"r","key":"\#(String(repeating: "x", count: 1025))""#, "key must be a text"),
+    ])
+    func `a keep or key that means nothing is refused in one sentence`(keys: String, sentence: String) {
+        let answer = Self.room(keys)
+        #expect(answer.hasPrefix(#"400 {"error":""# + sentence), "\(answer)")
+    }
+
     @Test func `an emit has an event`() {
         let answer = Self.status(#"{"secret":"123"}"#)
         #expect(answer.0 == 400 && answer.1.contains("event is missing"))

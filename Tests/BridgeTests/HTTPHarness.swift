@@ -1,8 +1,8 @@
 import NIOCore
 import NIOEmbedded
-import RedisPubSub
 
 @testable import Bridge
+@testable import RedisPubSub
 
 /// A connection to a bridge of one event loop that answers `POST /emit`, without sockets.
 final class HTTPHarness {

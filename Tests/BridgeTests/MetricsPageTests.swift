@@ -38,7 +38,7 @@ import Testing
             lines.filter { !$0.hasPrefix("#") && $0.contains("{") }.flatMap { line in
                 line.split(separator: "{")[1].split(separator: ",").map { String($0.prefix { $0 != "=" }) }
             })
-        #expect(labels == ["reason", "dialect", "cause", "host_id", "status", "le", "result"])
+        #expect(labels == ["reason", "dialect", "cause", "policy", "host_id", "status", "le", "result"])
         #expect(!lines.contains { $0.contains("a-room-of-mine") })
     }
 

@@ -132,6 +132,131 @@ import Testing
         #expect(Self.payload(&queue) == [#"4217["x"]"#])
     }
 
+    // MARK: Packets that give way
+
+    private static func packet(_ text: String, _ treatment: WaitTreatment) -> EncodedPacket {
+        var frames = ByteBuffer()
+        let part = Array(text.utf8).withUnsafeBytes { PacketBuilder.appendFrame($0, to: &frames) }
+        return EncodedPacket(frames: frames, firstPart: part, furtherParts: [], treatment: treatment)
+    }
+
+    private static func latest(_ text: String, _ identity: UInt64) -> EncodedPacket {
+        packet(text, WaitTreatment(policy: .latest, identity: identity))
+    }
+
+    /// Queues a packet as a client gets it that takes nothing.
+    private static func wait(_ packet: EncodedPacket, in queue: inout OutgoingQueue) {
+        _ = queue.makeIndex()
+        if !packet.treatment.isLatest || !queue.replace(with: packet) { queue.append(packet) }
+    }
+
+    @Test func `a newer packet stands where the one of its identity stood`() {
+        var queue = OutgoingQueue()
+        for (text, identity) in [("a1", 1), ("b1", 2), ("a2", 1), ("c1", 3), ("b2", 2), ("a3", 1)] as [(String, UInt64)]
+        {
+            Self.wait(Self.latest(text, identity), in: &queue)
+        }
+        #expect(queue.packetCount == 3 && queue.byteCount == 12 && queue.bytesBesidesLatest == 0)
+        #expect(Self.frames(&queue) == ["1:a3", "1:b2", "1:c1"] && !queue.isIndexed)
+    }
+
+    @Test func `packets that were queued before the index was made count too, the newest in the place of the oldest`() {
+        var queue = OutgoingQueue()
+        for text in ["a1", "a2"] { queue.append(Self.latest(text, 1)) }
+        queue.append(Self.text("4z"))
+        queue.append(Self.latest("a3", 1))
+        #expect(queue.makeIndex() == 2 && queue.makeIndex() == 0)
+        #expect(queue.packetCount == 2 && queue.bytesBesidesLatest == 4)
+        #expect(Self.payload(&queue) == ["a3", "4z"])
+    }
+
+    @Test func `a packet that has left is not replaced, nor one of which a poll has taken parts`() {
+        var queue = OutgoingQueue()
+        let many = EventBody(json: Array("[]".utf8), attachments: (0..<20).map { [$0] })
+        let packet = many.withEncodedEvent { event in
+            var scratch = JSONWriter()
+            return PacketBuilder(event, namespace: "/", scratch: &scratch)
+                .build(WaitTreatment(policy: .latest, identity: 1))
+        }
+        queue.append(packet)
+        #expect(Self.payload(&queue).count == 16)
+        Self.wait(Self.latest("a2", 1), in: &queue)
+        Self.wait(Self.latest("a3", 1), in: &queue)
+        #expect(queue.packetCount == 2)
+        #expect(queue.dropOldest(downTo: 0, leaving: 0) == 0)
+        #expect(Self.payload(&queue).suffix(2) == ["bEw==", "a3"])
+        Self.wait(Self.latest("a4", 1), in: &queue)
+        #expect(Self.payload(&queue) == ["a4"])
+    }
+
+    @Test func `the oldest packets that may be dropped are, and no others`() {
+        var queue = OutgoingQueue()
+        for (text, treatment) in [("k1", .disconnect), ("d1", .dropOldest), ("d2", .dropOldest), ("k2", .disconnect)]
+            as [(String, WaitTreatment)]
+        {
+            queue.append(Self.packet(text, treatment))
+        }
+        queue.append(Self.latest("l1", 1))
+        queue.append(Self.packet("d3", .dropOldest))
+        _ = queue.makeIndex()
+        #expect(queue.dropOldest(downTo: 20, leaving: 0) == 1 && queue.packetCount == 5 && queue.byteCount == 20)
+        #expect(queue.dropOldest(downTo: 0, leaving: 4) == 1)
+        #expect(queue.dropOldest(downTo: 0, leaving: 0) == 1)
+        queue.append(Self.packet("d4", .dropOldest))
+        #expect(Self.frames(&queue) == ["1:k1", "1:k2", "1:l1", "1:d4"])
+        #expect(queue.isEmpty && queue.byteCount == 0 && queue.packetCount == 0)
+    }
+
+    @Test func `a queue behaves as a plain list does, in any order of what happens to it`() {
+        var random = SystemRandomNumberGenerator()
+        for _ in 0..<200 {
+            var queue = OutgoingQueue()
+            var model: [(text: String, treatment: WaitTreatment)] = []
+            for step in 0..<300 {
+                switch UInt8.random(in: 0..<16, using: &random) {
+                case 0..<12:
+                    let treatment: WaitTreatment =
+                        switch UInt8.random(in: 0..<8, using: &random) {
+                        case 0: .disconnect
+                        case 1...4: .dropOldest
+                        default: WaitTreatment(policy: .latest, identity: .random(in: 1...5, using: &random))
+                        }
+                    Self.wait(Self.packet("\(step)", treatment), in: &queue)
+                    if treatment.isLatest, let index = model.firstIndex(where: { $0.treatment == treatment }) {
+                        model[index].text = "\(step)"
+                    } else {
+                        model.append(("\(step)", treatment))
+                    }
+                case 12..<15:
+                    let limit = Int.random(in: 0..<200, using: &random)
+                    _ = queue.makeIndex()
+                    _ = queue.dropOldest(downTo: limit, leaving: 1)
+                    while model.reduce(0, { $0 + $1.text.utf8.count + 2 }) > limit, model.count > 1,
+                        let index = model.firstIndex(where: { $0.treatment.isDropOldest })
+                    {
+                        model.remove(at: index)
+                    }
+                default:
+                    #expect(Self.payload(&queue) == model.prefix(16).map(\.text))
+                    model.removeFirst(min(16, model.count))
+                }
+                #expect(queue.packetCount == model.count)
+                #expect(queue.byteCount == model.reduce(0) { $0 + $1.text.utf8.count + 2 })
+            }
+            #expect(Self.frames(&queue) == model.map { "1:" + $0.text })
+        }
+    }
+
+    @Test func `a packet that stays in front does not keep the places of those dropped behind it`() {
+        var queue = OutgoingQueue()
+        queue.append(Self.text("4a"))
+        for number in 0..<100_000 {
+            Self.wait(Self.packet("\(number % 10)", .dropOldest), in: &queue)
+            _ = queue.dropOldest(downTo: 100, leaving: 1)
+        }
+        #expect(queue.packetCount == 33 && queue.capacity < 200)
+    }
+
     @Test func `an emptied queue is as new`() {
         var queue = OutgoingQueue()
         queue.append(Self.event("[]", attachments: (0..<20).map { [$0] }))

@@ -37,6 +37,13 @@ import Testing
         #expect(try Self.rule("a keep slow=disconnect")?.slow == .disconnect)
     }
 
+    @Test func `a key is for keep and for latest`() throws {
+        let latest = try #require(try Self.rule("a slow=latest key=/sku"))
+        #expect(latest.key == JSONPointer("/sku") && latest.keep == nil)
+        #expect(try Self.rule("a keep=no slow=latest key=/sku")?.keep == .no)
+        #expect(Self.cause("a slow=drop-oldest key=/sku") != nil)
+    }
+
     @Test func `keep may be implied`() throws {
         #expect(try Self.rule("a", isKeepImplied: true)?.keep == .yes(Self.defaults))
         #expect(
@@ -87,7 +94,10 @@ import Testing
             "a keep key=sku",
             "key=sku is no JSON pointer: write the place of the key in the event's data, such as key=/sku, with ~1 for / and ~0 for ~ in a key"
         ),
-        ("a key=/sku", "key= says how messages are kept, and the rule keeps none: add keep, or leave key= out"),
+        (
+            "a key=/sku",
+            "key= says which messages take one another's place, and the rule has neither keep nor slow=latest: add one, or leave key= out"
+        ),
         (
             "a keep=no values=1",
             "values= says how messages are kept, and the rule keeps none: add keep, or leave values= out"

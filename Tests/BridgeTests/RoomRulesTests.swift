@@ -52,6 +52,13 @@ import Testing
         #expect(rules.keepsAny && rules.hasSlowPolicies)
     }
 
+    @Test func `the key of latest is that of its rule, or of the rule that keeps`() throws {
+        let rules = try Self.rules("a slow=latest key=/a\nb slow=latest\n* keep key=/c")
+        let policies = ["a", "b", "c"].map { rules.policy(namespace: "/", room: .init($0), event: "e") }
+        #expect(policies.map(\.slowKey) == ["/a", "/c", "/c"].map { JSONPointer($0) })
+        #expect(policies.allSatisfy { $0.keep?.key == JSONPointer("/c") })
+    }
+
     @Test func `a rule is for its event and namespace`() throws {
         let rules = try Self.rules(
             "a event=price|stock keep=1\na namespace=/chat keep=2\na namespace=* event=x* keep=3")
@@ -181,6 +188,11 @@ import Testing
     func `a rule without effect draws a warning`(text: String, isWarned: Bool) throws {
         let warnings = try Self.rules(text).warnings(keepBytes: 7)
         #expect(warnings.contains { $0.contains("the rule has no effect, because rules.conf:") } == isWarned)
+    }
+
+    @Test func `many warnings are counted`() throws {
+        let warnings = try Self.rules(String(repeating: "a keep\n", count: 1000)).warnings(keepBytes: 7)
+        #expect(warnings.count == 21 && warnings.last == "979 more rules are probably mistakes")
     }
 
     // MARK: Examples

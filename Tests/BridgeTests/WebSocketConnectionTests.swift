@@ -11,7 +11,8 @@ import Testing
 @Suite struct WebSocketConnectionTests {
     private final class Link: WebSocketLink {
         var isWritable = true
-        var unsentBytes: Int { isWritable ? 0 : 1 }
+        var unsentBytes: Int { isWritable ? 0 : waitingBytes }
+        var waitingBytes = 1
         let openDescriptor: CInt = -1
         private(set) var sent: [[UInt8]] = []
         private(set) var isClosed = false
@@ -81,6 +82,26 @@ import Testing
     private var closeCode: Int? {
         guard let frame = link.sent.last, frame.count == 4, frame[0] == 0x88 else { return nil }
         return Int(frame[2]) << 8 | Int(frame[3])
+    }
+
+    @Test func `a slow client gets the reason behind the bytes that it hasn't read, unless these are many`() {
+        link.isWritable = false
+        link.waitingBytes = BridgeLimits.bytesBeforeClose
+        webSocket.close(.slowClient(.stalled))
+        let text = Array("slow client: nothing was taken for --stall-timeout".utf8)
+        #expect(link.sent.last == [0x88, UInt8(2 + text.count), 0x0F, 0xA8] + text && !link.isClosed)
+        eventLoop.advanceTime(by: .seconds(3))
+        #expect(link.isClosed, "it has read neither")
+        for cause in EngineIOSession.SlowClient.allCases { #expect(cause.text.utf8.count <= 123) }
+    }
+
+    @Test(arguments: [EngineIOSession.CloseReason.slowClient(.queueFull), .pingTimeout])
+    func `a client that leaves too much unread is cut off`(reason: EngineIOSession.CloseReason) {
+        link.isWritable = false
+        if reason != .pingTimeout { link.waitingBytes = BridgeLimits.bytesBeforeClose + 1 }
+        let count = link.sent.count
+        webSocket.close(reason)
+        #expect(link.sent.count == count && link.isClosed)
     }
 
     @Test func `the 101 response leaves with the first write`() {

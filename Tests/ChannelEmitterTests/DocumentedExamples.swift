@@ -22,12 +22,18 @@ struct DocumentedExamples {
         try await emitter.emit("thumbnail", "tea.png", image, room: "shop", skipSIDs: ["its-sid"])
         try await emitter.closeRoom("shop")
 
-        let published = await listener.next(6)
+        try await emitter.emit("price", ["sku": "tea", "cents": 250], room: "shop", keep: .seconds(3600), key: "tea")
+        try await emitter.emit("price", room: "shop", keep: .no, key: "tea")
+
+        let published = await listener.next(8)
         #expect(
             published[0] == published[1] && published[0].contains(#""data":{"time":1},"namespace":"/","room":"time""#))
         #expect(published[2].contains(#""data":{"item":"tea","cents":250},"namespace":"/","room":["shop","admins"]"#))
         #expect(published[3].contains(#""data":{"item":"tea"},"namespace":"/shop","room":null"#))
         #expect(published[4].contains(#""data":[["tea.png",{"_placeholder":true,"num":0}],"iVBORw=="],"binary":true"#))
+
+        #expect(
+            published[6].hasSuffix(#""keep":3600,"key":"tea""#) && published[7].hasSuffix(#""keep":false,"key":"tea""#))
 
         await emitter.close()
         do {

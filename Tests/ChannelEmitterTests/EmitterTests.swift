@@ -29,6 +29,25 @@ struct EmitterTests {
         }
     }
 
+    @Test func `keep and key are published`() async throws {
+        let server = try await RedisServer.started()
+        let url = "redis://127.0.0.1:\(server.port)"
+        let (emitter, listener) = (try Emitter(url), try await ChannelListener(url))
+        for keep in [.yes, .no, .seconds(60), .duration(.milliseconds(1500))] as [Keep] {
+            try await emitter.emit("e", room: "r", keep: keep)
+        }
+        try await emitter.emit("e", rooms: ["r"], keep: .yes, key: "tea")
+        try await emitter.emit("e", keep: .no, key: "tea")
+        let keys = await listener.next(6).map { $0.components(separatedBy: #""callback":null"#).last }
+        #expect(
+            keys == [
+                #","keep":true"#, #","keep":false"#, #","keep":60"#, #","keep":1.5"#, #","keep":true,"key":"tea""#,
+                #","keep":false,"key":"tea""#,
+            ])
+        await emitter.close()
+        try await listener.close()
+    }
+
     @Test func `another channel, and pickles`() async throws {
         let server = try await RedisServer.started()
         let url = "redis://127.0.0.1:\(server.port)"
@@ -193,6 +212,15 @@ struct EmitterTests {
             ({ try await emitter.emit("x", namespace: "chat") }, "the namespace chat does not begin with a slash"),
             ({ try await emitter.emit("x", deep) }, "an argument is nested in more than 512"),
             ({ try await emitter.emit("x", .data([UInt8](repeating: 0, count: 17 << 20))) }, "the message has "),
+            ({ try await emitter.emit("x", keep: .yes) }, "a message for everybody can't be kept"),
+            (
+                { try await emitter.emit("x", room: "r", keep: .seconds(0)) },
+                "the time to keep the message must be above 0"
+            ),
+            (
+                { try await emitter.emit("x", room: "r", key: String(repeating: "é", count: 513)) },
+                "the key has 1026 bytes, more than 1024"
+            ),
             ({ try await emitter.closeRoom("") }, "the room is an empty text"),
             ({ try await emitter.enterRoom("r", sid: "") }, "the sid is an empty text"),
             ({ try await emitter.leaveRoom("", sid: "s") }, "the room is an empty text"),

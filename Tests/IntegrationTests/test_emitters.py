@@ -2,6 +2,7 @@
 own servers, exactly as what Python emits."""
 import json
 import os
+import pickle
 import subprocess
 
 import pytest
@@ -15,6 +16,7 @@ EMITTERS = ROOT / "example/emitters"
 # Compiling takes longer than a test may.
 pytestmark = pytest.mark.timeout(1800)
 
+ODD_KEY = "é \"'\\ 😀"
 ODD_TEXT = "é комната 😀 \"q\" 'a' \\ \\u0041 \n \t \u2028 \x7f \x01 $HOME `x` %41 <&>"
 CASES = [
     ("update", {"time": 1}),
@@ -186,6 +188,37 @@ def test_floats_keep_all_digits(name, program, bridge, member, redis_server, roo
     assert client.receive() == ("n", ALL_DIGITS)
 
 
+@pytest.fixture
+def published(redis_server):
+    """Reads keep and key of the next emit to a room on the channel."""
+    subscription = redis_server.client.pubsub(ignore_subscribe_messages=True)
+    subscription.subscribe("flask-socketio")
+    eventually(lambda: subscription.subscribed, "the test subscribes")
+    subscription.get_message(timeout=PATIENCE)
+    def keys(room):
+        while True:
+            payload = eventually(lambda: subscription.get_message(timeout=PATIENCE), "a message is published")["data"]
+            message = json.loads(payload) if payload[:1] == b"{" else pickle.loads(payload)
+            if message.get("room") == room:
+                return [repr(message.get(key)) for key in ("keep", "key")]
+    yield keys
+    subscription.close()
+
+
+KEEPS = [(["true"], [True, None]), (["60", "tea"], [60, "tea"]), (["false", ""], [False, None]), (["0.5", ODD_KEY], [0.5, ODD_KEY]),
+         (["", "tea"], [None, "tea"])]
+
+
+@pytest.mark.parametrize("name", PICKLING + JSON_WRITING)
+def test_an_emitter_may_ask_to_keep_its_event(name, program, published, member, redis_server, room):
+    client = member("newest" if name in JSON_WRITING else "5.13", room)
+    for words, keys in KEEPS:
+        result = program(name)("update", room, "1", *words, REDIS=redis_server.url)
+        assert (result.returncode, result.stderr) == (0, ""), result
+        assert published(room) == [repr(key) for key in keys], words
+        assert client.receive() == ("update", 1)
+
+
 @pytest.mark.parametrize("name", [name for name in PICKLING if "of" not in name])
 def test_an_empty_room_is_everybody(name, program, own_redis, start_bridge, closing):
     client = closing(LibraryClient(start_bridge(own_redis)))
@@ -198,7 +231,8 @@ def test_what_went_wrong_is_one_sentence_and_an_exit_code(name, program, own_red
     emit = program(name)
     away, password = f"redis://:Secr3t@127.0.0.1:{free_port()}", f"redis://:Secr3t@127.0.0.1:{own_redis.port}"
     own_redis.client.config_set("requirepass", "another")
-    wrong = [(["x"], 64, own_redis.url), (["x", "r", "1", "2"], 64, own_redis.url),
+    wrong = [(["x"], 64, own_redis.url), (["x", "r", "1", "2", "3", "4"], 64, own_redis.url),
+             (["x", "r", "1", "{"], 65, own_redis.url),
              (["x", "r", "1"], 69, away), (["x", "r", "1"], 69, password)]
     wrong += [(["x", "r", text], 65, own_redis.url) for text in ("{", '{"a":}', "[1,]", "[1 2]", "nul", '"a', "1 2", "")]
     if emit.name != "emit-manager.py":
@@ -239,6 +273,16 @@ def test_http_arrives_as_what_python_emits(name, http_program, bridge, member, e
         result = http_program(name)(*arguments(event, odd_room, data), WS_EMIT_URL=bridge.url, SECRET="123")
         assert (result.returncode, result.stdout, result.stderr) == (0, "OK\n", ""), (event, data, result)
         assert exact(client.receive()) == exact(reference.receive())
+
+
+@pytest.mark.parametrize("name", OVER_HTTP)
+def test_an_emit_over_http_may_ask_to_be_kept(name, http_program, bridge, published, room):
+    for words, keys in KEEPS:
+        result = http_program(name)("update", room, "1", *words, WS_EMIT_URL=bridge.url, SECRET="123")
+        assert (result.returncode, result.stdout, result.stderr) == (0, "OK\n", ""), result
+        assert published(room) == [repr(key) for key in keys], words
+    result = http_program(name)("update", room, "1", "0", WS_EMIT_URL=bridge.url, SECRET="123")
+    assert result.returncode == 69 and "keep must be true" in result.stdout + result.stderr, result
 
 
 @pytest.mark.parametrize("name", OVER_HTTP)

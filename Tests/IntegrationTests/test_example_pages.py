@@ -9,7 +9,7 @@ from support.processes import ROOT
 from support.waiting import PATIENCE
 
 
-@pytest.fixture(params=["time", "rooms", "dir2web"])
+@pytest.fixture(params=["time", "rooms", "dir2web", "shop"])
 def example(request, tmp_path, redis_server, start_bridge):
     for name in "x" * 255, "plain.txt", "日" * 80:
         (tmp_path / name).write_text("word " * 500 + "x" * 500)
@@ -74,5 +74,5 @@ def test_text_stands_out_from_each_ground(scheme):
         light, dark = sorted((brightness(colors[text]), brightness(colors[ground])), reverse=True)
         return (light + 0.05) / (dark + 0.05)
     pairs = [(text, ground) for text in ("text", "muted", "accent", "good", "bad") for ground in ("ground", "panel", "code")]
-    pairs += [(text, "flash") for text in ("text", "muted", "accent", "bad")]
+    pairs += [(text, "flash") for text in ("text", "muted", "accent", "good", "bad")]
     assert {pair: round(contrast(*pair), 1) for pair in pairs if contrast(*pair) < 4.5} == {}

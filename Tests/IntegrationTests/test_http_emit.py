@@ -116,7 +116,8 @@ def test_to_is_the_room(bridge, raw, member, room, report):
     ("event", {"event": None}), ("event", {"event": 5}), ("event", {"event": ["a"]}), ("room", {"room": 5}),
     ("room", {"room": []}), ("room", {"room": ["a", 1]}), ("to", {"to": 5}), ("to", {"to": "another"}),
     ("report", {"report": "yes"}), ("report", {"report": None}), ("namespace", {"namespace": 5}), ("rooms", {"rooms": "a"}),
-    ("skip_sid", {"skip_sid": "a"}), ("extra", {"extra": None})], ids=str)
+    ("keep", {"keep": 0}), ("keep", {"keep": "300"}), ("keep", {"keep": True, "room": None}), ("key", {"key": 5}),
+    ("key", {"key": "k" * 1025}), ("skip_sid", {"skip_sid": "a"}), ("extra", {"extra": None})], ids=str)
 def test_a_wrong_key_is_refused_by_its_name_and_reaches_nobody(bridge, member, room, key, changes):
     answer = post(bridge, {**message(room), **changes})
     assert answer.status == 400 and answer.headers["Content-Type"] == "application/json", answer

@@ -42,7 +42,7 @@ def test_every_family_has_help_and_a_type_and_no_label_is_a_room(operated, closi
     for name, (kind, help_text) in families.items():
         assert name.startswith("ws_emit_") and kind in ("counter", "gauge", "histogram") and len(help_text) > 8, name
     labels = {label for series in samples.values() for key in series for label, _ in key}
-    assert labels <= {"le", "reason", "dialect", "cause", "status", "host_id", "result"}
+    assert labels <= {"le", "reason", "dialect", "cause", "status", "host_id", "policy", "result"}
     assert "a-room-of-mine" not in answer.text
 
 
@@ -84,7 +84,7 @@ def test_a_slow_client_and_what_waited_for_it_are_counted(operated, closing, pub
     for _ in range(20):
         publish(data=["y" * 100])
     becomes(bridge, "ws_emit_slow_clients_closed_total", 1)
-    assert bridge.admin.metric("ws_emit_packets_dropped_slow_total") > 1
+    assert bridge.admin.metric("ws_emit_packets_dropped_slow_total", policy="disconnect") > 1
     assert client.get().status == 400
 
 

@@ -1,12 +1,15 @@
 """Emitters and servers of many releases of python-socketio on one channel, with ws-emit among them."""
 import json
+import pickle
 import threading
+import urllib.request
 
 import pytest
 
-from support.clients import RawClient, http_request
+from support.clients import LibraryClient, RawClient, http_request
 from support.processes import Bridge, Emitter, RedisServer
 from support.python_server import PythonServer
+from support.waiting import PATIENCE
 
 EMITTERS = ["4.6", "5.4", "5.11", "5.13", "5.15", "newest"]
 ROUNDS = 30
@@ -201,7 +204,76 @@ def test_python_servers_and_ws_emit_deliver_each_others_emits(release, own_redis
         emitter.stop()
 
 
+class OldClient:
+    """A client of protocol 3, which polls, for servers of python-socketio 4."""
+
+    def __init__(self, server):
+        self.url = f"{server.url}/socket.io/?EIO=3&transport=polling&b64=1"
+        self.packets = []
+        self.url += "&sid=" + json.loads(self.receive()[1:])["sid"]
+        assert self.receive() == "40"
+
+    def receive(self):
+        while not self.packets:
+            with urllib.request.urlopen(self.url, timeout=PATIENCE) as response:
+                rest = response.read().decode()
+            while rest:
+                length, _, rest = rest.partition(":")
+                self.packets.append(rest[:int(length)])
+                rest = rest[int(length):]
+        return self.packets.pop(0)
+
+    def join(self, room):
+        packet = "420" + json.dumps(["join", {"room": room}])
+        urllib.request.urlopen(self.url, f"{len(packet)}:{packet}".encode(), timeout=PATIENCE).close()
+        assert self.receive() == '430[{"ok":true}]'
+
+    def close(self):
+        urllib.request.urlopen(self.url, b"1:1", timeout=PATIENCE).close()
+
+
+class PollingMember:
+    """A client of a library, whose events read as packets."""
+
+    def __init__(self, server):
+        self.client = LibraryClient(server, transports=["polling"])
+        self.close = self.client.close
+
+    def join(self, room):
+        assert self.client.join(room)["ok"]
+
+    def receive(self):
+        return "42" + json.dumps(self.client.receive(), separators=(",", ":"))
+
+
+@pytest.mark.parametrize("release", EMITTERS)
+def test_python_servers_ignore_keep_and_key(release, own_redis, start_bridge, closing, room):
+    server = closing(PythonServer(release, own_redis))
+    member = closing(OldClient(server) if release == "4.6" else PollingMember(server))
+    ours = closing(RawClient(start_bridge(own_redis)))
+    for client in (member, ours):
+        client.join(room)
+    forms = [json.dumps] if release in ("5.15", "newest") else [json.dumps, lambda message: pickle.dumps(message, 2)]
+    for number, keys in enumerate([{}, {"keep": True}, {"keep": 60, "key": "tea"}, {"keep": False}, {"key": "tea"}, {"keep": 0.5},
+                                   {"keep": "wrong", "key": 5}]):
+        for form in forms:
+            own_redis.client.publish("flask-socketio", form(
+                {"method": "emit", "event": "x", "data": {"n": number}, "namespace": "/", "room": room, "skip_sid": None,
+                 "callback": None, "host_id": "h", **keys}))
+            assert [client.receive() for client in (member, ours)] == [f'42["x",{{"n":{number}}}]'] * 2, (keys, form)
+    # Nor does a message between ws-emit's end their subscription.
+    for message in ({"method": "ws-emit-kept-request", "host_id": "a", "id": 1},
+                    {"method": "ws-emit-kept-stored", "host_id": "a", "for": "b", "id": 1}):
+        own_redis.client.publish("flask-socketio", json.dumps(message))
+    own_redis.client.publish("flask-socketio", json.dumps(
+        {"method": "emit", "event": "last", "data": None, "namespace": "/", "room": room, "host_id": "h"}))
+    assert [client.receive() for client in (member, ours)] == ['42["last"]'] * 2
+
+
 MISTAKES = {
+    "a time as text": ({"keep": "300"}, "keep is neither"),
+    "a number as key": ({"keep": True, "key": 5}, "key is no text"),
+    "keep for everybody": ({"keep": True, "room": None}, "keep stands in a message for everybody"),
     "no namespace": ({"namespace": None}, "the namespace is missing"),
     "a namespace without slash": ({"namespace": "chat"}, "no slash"),
     "an empty skip_sid": ({"skip_sid": []}, "skip_sid is an empty list"),

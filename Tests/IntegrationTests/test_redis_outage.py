@@ -120,7 +120,7 @@ def emitted(bridge, count, size):
 
 @pytest.mark.parametrize("flags, count", [(["--max-redis-queue", "30000"], 100), ([], 2000)])
 def test_what_is_answered_with_OK_is_published_though_redis_pauses(own_redis, start_bridge, flags, count):
-    bridge = start_bridge(own_redis, *flags, "--canary-interval", "none", admin=True)
+    bridge = start_bridge(own_redis, *flags, "--canary-interval", "none", "--keep-bytes", "0", admin=True)
     other = own_redis.client.pubsub()
     other.subscribe("flask-socketio")
     assert other.get_message(timeout=10)["type"] == "subscribe"

@@ -231,3 +231,19 @@ def test_its_cluster_brings_all_messages_and_secrets(other_release, start_bridge
             assert client.join(f"{space}::x", secret="S3cret") == [{"ok": True}]
     finally:
         group.close()
+
+
+def test_kept_messages_are_stored_and_taken_over(server, start_bridge, closing):
+    keep = ("--keep", "r", *QUICK)
+    first, second = start_bridge(server, *keep), start_bridge(server, *keep)
+    server.client.publish("flask-socketio", message("r", 1))
+    lease = "{ws-emit:kept:flask-socketio}:writer"
+    eventually(lambda: server.client.hlen("{ws-emit:kept:flask-socketio}") == 1, "the value is stored")
+    before = server.client.get(lease)
+    for bridge in (first, second):
+        bridge.running.stop(signal.SIGKILL)
+        server.client.publish("flask-socketio", message("r", 2))
+        fresh = start_bridge(server, *keep)
+        client = closing(RawClient(fresh))
+        assert client.join("r") == [{"ok": True}] and client.receive_event()[0] == "x"
+    eventually(lambda: server.client.get(lease) not in (None, before), "another server writes")

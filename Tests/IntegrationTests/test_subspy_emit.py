@@ -67,6 +67,19 @@ def test_an_emit_as_json(subspy, quiet_redis, channel, arguments, data):
     assert spy.code() == 0
 
 
+@pytest.mark.parametrize("arguments, keys", [
+    (["--keep", "yes"], {"keep": True}), (["--keep=no"], {"keep": False}), (["--keep", "60"], {"keep": 60}),
+    (["--keep=0.5", "--key", "комната"], {"keep": 0.5, "key": "комната"}), (["--keep=yes", "--key", "a"], {"keep": True, "key": "a"}),
+    (["--key", "a"], {"key": "a"}), ([], {})])
+@pytest.mark.parametrize("form, loads", [("json", json.loads), ("pickle", pickle.loads)])
+def test_an_emit_that_is_kept(subspy, quiet_redis, channel, arguments, keys, form, loads):
+    spy = subspy("emit", "x", "--room", "r", "--as", form, *arguments, redis=quiet_redis)
+    message = loads(channel())
+    assert {key: message[key] for key in ("keep", "key") if key in message} == keys
+    assert type(message.get("keep")) is type(keys.get("keep"))
+    assert spy.code() == 0
+
+
 def test_a_list_is_wrapped_for_receivers_that_would_spread_it(subspy, quiet_redis, channel):
     subspy("emit", "l", "--data", "[1, 2]", "--room", "a", "--room", "b", "--namespace", "/chat", redis=quiet_redis)
     message = json.loads(channel())
@@ -152,7 +165,9 @@ def test_orders(subspy, quiet_redis, channel, arguments, expected, form, loads):
 
 @pytest.mark.parametrize("arguments, sentence", [
     (["emit", "x", "--data", "nonsense"], "--data: JSON: byte 0"), (["emit", "x", "--data", ""], "--data is empty"),
-    (["emit"], "event"), (["emit", "x", "--data", "@/nonexistent"], "No such file"), (["enter-room", "s"], "room")])
+    (["emit"], "event"), (["emit", "x", "--data", "@/nonexistent"], "No such file"), (["enter-room", "s"], "room"),
+    (["emit", "x", "--keep", "yes"], "--keep goes with --room"), (["emit", "x", "--room", "r", "--keep=0"], "write yes, no, or a number of seconds above 0"),
+    (["emit", "x", "--room", "r", "--keep", "x"], "write yes, no, or a number of seconds above 0"), (["emit", "x", "--key", "k" * 1025], "1024 bytes")])
 def test_bad_options(subspy, arguments, sentence):
     spy = subspy(*arguments)
     assert spy.rest() == []

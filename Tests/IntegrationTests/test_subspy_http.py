@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from support.subspy import TIME, subspy  # noqa: F401 (fixture)
+from support.subspy import TIME, listening, subspy  # noqa: F401 (fixture)
 from support.waiting import free_port
 from test_subspy_convert import recording
 
@@ -59,6 +59,14 @@ def test_what_the_request_can_not_say_is_counted(subspy, bridge, raw, room, tmp_
         f"subspy: published 3 messages, {sum(map(len, said))} bytes; 2 without callback or skip_sid, which /emit can't say; "
         f"{len(unsaid)} left out, which /emit can't say\n")
     assert [client.receive() for _ in said] == ['42["update",1]', '42["update",2]', '42["update",3]']
+
+
+def test_keep_and_key_are_posted(subspy, bridge, redis_server, room, tmp_path):
+    spy = listening(redis_server, subspy("--room", room, "--output", "json", "--count", 3, redis=redis_server))
+    sent = [pickle.dumps(emit(room, 1, keep=60, key="tea")), modern(room, [2], keep=False), pickle.dumps(emit(room, 3, keep=None))]
+    replayed(subspy, recording(tmp_path / "r", *sent), bridge.url)
+    messages = [json.loads(line)["message"] for line in spy.rest()]
+    assert [(one["data"], one.get("keep"), one.get("key")) for one in messages] == [(1, 60, "tea"), (2, False, None), (3, None, None)]
 
 
 def test_filters_rewriting_and_a_secret_file(subspy, bridge, raw, room, tmp_path):

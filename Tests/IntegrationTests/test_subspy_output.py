@@ -121,6 +121,43 @@ def test_every_field_of_a_format(subspy, quiet_redis):
     ]
 
 
+KEPT = [json.dumps(message(keep=300, key="te\na")), pickle.dumps(message(keep=True), 2), json.dumps(message(key="tea", keep=None)),
+        json.dumps(message(keep=False))]
+
+
+@pytest.mark.parametrize("arguments, shown", [
+    (["--format", "%K|%y\n"], ["300|te\\na", "true|", "|tea", "false|"]),
+    (["--output", "table"], ["(keep 300) (key te\\na) {'time'", "(keep true) {'time'", "(key tea) {'time'", "(keep false) {'time'"]),
+    (["--output", "json"], ['"keep":300,"key":"te\\na"}', '"keep":true}', '"key":"tea","keep":null}', '"keep":false}']),
+    (["--output", "python"], ["'keep': 300, 'key': 'te\\na'}", "'keep': True}", "'key': 'tea', 'keep': None}", "'keep': False}"]),
+    (["--format", "%K|%y\n", "--redact", "key"], ["300|***", "true|", "|***", "false|"]),
+    (["--output", "table", "--redact", "k*"], ["(keep ***) (key ***) {'time'", "(keep ***) {'time'", "(key ***) {'time'",
+                                               "(keep ***) {'time'"]),
+])
+def test_keep_and_key_are_shown_where_a_message_has_them(subspy, quiet_redis, arguments, shown):
+    lines = lines_of(subspy, quiet_redis, arguments, [*KEPT, json.dumps(TIME)])
+    assert all(part in line for part, line in zip(shown, lines[-5:])), lines
+    assert "keep" not in lines[-1] and "(key" not in lines[-1]
+
+
+def test_the_pretty_form_shows_keep_and_key(terminal, quiet_redis):
+    spy = terminal("--count", "2", "--color", "never", redis=quiet_redis, columns=150)
+    eventually(lambda: quiet_redis.subscribers() == 1, "subspy subscribes")
+    publish(quiet_redis, KEPT[0], KEPT[3])
+    assert spy.code() == 0
+    assert "update → time  keep 300  key te\\na  " in spy.plain and "update → time  keep false  " in spy.plain
+
+
+def test_the_pretty_form_shows_a_senders_mistakes(terminal, quiet_redis):
+    spy = terminal("--count", "1", "--color", "never", redis=quiet_redis, columns=150)
+    eventually(lambda: quiet_redis.subscribers() == 1, "subspy subscribes")
+    publish(quiet_redis, json.dumps(message(keep="300", data=1)))
+    assert spy.code() == 0
+    lines = spy.plain.split("\r\n")
+    assert lines[0].endswith("JSON 5.14.0, from ce56fbc1…") and lines[1].startswith("  keep is neither true, false nor a number")
+    assert lines[2] == "  1"
+
+
 def test_a_format_prints_no_line_feed_of_its_own(subspy, quiet_redis):
     assert lines_of(subspy, quiet_redis, ["--format", "%e,"], [json.dumps(TIME)] * 2) == ["update,update,"]
 

@@ -81,6 +81,14 @@ def test_pickle_becomes_json_and_json_becomes_pickle(rewritten, data, written, b
     assert (changed, error) == ([as_pickle], "")
 
 
+@pytest.mark.parametrize("keys", [{"keep": True}, {"keep": False, "key": "é"}, {"keep": 60}, {"keep": 0.5, "key": "a"}])
+def test_keep_and_key_stay_in_the_other_form(rewritten, keys):
+    for payload in (pickle.dumps(old({"a": 1}, **keys)), json.dumps(modern([{"a": 1}], **keys)).encode()):
+        for form in ("json", "pickle"):
+            message, = rewritten([payload], "--as", form)[0]
+            assert {key: message.get(key) for key in keys} == keys and type(message["keep"]) is type(keys["keep"])
+
+
 def test_each_stays_as_it_is_in_its_own_form(rewritten):
     as_pickle, as_json = old((b"A", {1: {2}})), modern([[BINARY["$"]], "QQ=="], binary=True)
     payloads = [pickle.dumps(as_pickle), json.dumps(as_json).encode()]

@@ -134,6 +134,34 @@ import Testing
         return pickle
     }
 
+    @Test(arguments: 0...5) func `messages with keep and key are read by the parser, and those without them as before`(
+        version: Int
+    ) throws {
+        let decoders = Decoders()
+        let values: [(keep: PickleValue, key: PickleValue)] = [
+            (.null, .null), (true, .null), (.null, .null), (60, "tea"), (.null, "tea"), (false, 5), ("x", .null),
+            (0.5, .null),
+        ]
+        for (index, (keep, key)) in (values + values + values).enumerated() {
+            let payload = try pickle(
+                [
+                    "method": "emit", "event": "x", "data": 1, "namespace": "/", "room": "r", "keep": keep, "key": key,
+                    "host_id": "h",
+                ], version: version)
+            let json = Array(
+                emitText("\"room\": \"r\", \"keep\": \(index % 3 == 0 ? "null" : "60"), \"key\": null").utf8)
+            for (payload, isLocated) in [
+                (payload, version > 0 && keep == .null && key == .null), (json, index % 3 == 0),
+                (try message(version: version), version > 0),
+            ] {
+                let difference = decoders.difference(payload)
+                #expect(difference == nil, "\(keep), \(key)")
+                _ = try decoders.fast.decode(bytes: payload)
+                #expect(decoders.isLocated == isLocated, "\(keep), \(key)")
+            }
+        }
+    }
+
     @Test(arguments: 0...5) func `an emit to one room is located at every protocol but 0`(version: Int)
         throws
     {

@@ -14,6 +14,27 @@ import Testing
                 + #""callback":null,"host_id":"h"}"#)
     }
 
+    @Test(
+        arguments: [
+            (.yes, nil, #""keep":true"#), (.no, "a", #""keep":false,"key":"a""#),
+            (.forSeconds(300), nil, #""keep":300"#),
+            (.forSeconds(0.5), "é", ##""keep":0.5,"key":"\u00e9""##), (nil, "a", #""key":"a""#),
+        ] as [(KeepRequest?, String?, String)])
+    func `keep and key stand before the host id, and are read back`(keep: KeepRequest?, key: String?, json: String)
+        throws
+    {
+        let message = OutgoingMessage.emit(event: "e", rooms: ["r"], namespace: "/", keep: keep, key: key, hostID: "h")
+        let text = String(decoding: message.json(), as: UTF8.self)
+        #expect(text.hasSuffix(#""callback":null,\#(json),"host_id":"h"}"#), "\(text)")
+        for payload in [message.json()] + (0...5).map({ message.pickle(version: $0) }) {
+            guard case .emit(let emit) = try PubSubMessageDecoder(hostID: "own").decode(bytes: payload) else {
+                Issue.record("no emit")
+                continue
+            }
+            #expect(emit.keep == keep && emit.key?.text == key)
+        }
+    }
+
     static let controls: [(message: OutgoingMessage, json: String)] = [
         (
             .closeRoom("r", namespace: "/n", hostID: "h"),

@@ -1,3 +1,4 @@
+import Bytes
 import Foundation
 import JSONCodec
 import PickleCodec
@@ -11,7 +12,10 @@ import Testing
         return try Array(body.utf8).withUnsafeBytes { bytes in
             try document.parse(bytes)
             let room = document.value(forKey: "room", in: document.root)
-            return String(decoding: PubSubMessageEncoder.emit(document, room: room, hostID: "ours"), as: UTF8.self)
+            let emit = PubSubMessageEncoder.emit(
+                document, room: room, keep: document.value(forKey: "keep", in: document.root),
+                key: document.value(forKey: "key", in: document.root), hostID: "ours")
+            return String(decoding: emit, as: UTF8.self)
         }
     }
 
@@ -26,6 +30,26 @@ import Testing
     func `an HTTP emit is decoded as the event in its body`(body: String, event: String) throws {
         let text = try published(body)
         #expect(try makeDecoder(hostID: "other").event(text: text) == event)
+    }
+
+    @Test(
+        arguments: [
+            (#""keep": true"#, .yes, nil), (#""keep": 0.5, "key": "a""#, .forSeconds(0.5), "a"),
+            (#""key": "é""#, nil, "é"),
+            (#""keep": false, "key": "a\"""#, .no, "a\""), ("", nil, nil),
+        ] as [(String, KeepRequest?, ByteString?)])
+    func `keep and key are the same in each format`(keys: String, keep: KeepRequest?, key: ByteString?) throws {
+        let payload = Array(
+            try published(#"{"event": "x", "data": [1], "room": "r"\#(keys.isEmpty ? "" : ", " + keys)}"#).utf8)
+        for format in PubSubMessageEncoder.Format.allCases {
+            let bytes = PubSubMessageEncoder.emit(payload, as: format)
+            guard case .emit(let emit) = try makeDecoder(hostID: "other").decode(bytes: bytes) else {
+                Issue.record("no emit")
+                continue
+            }
+            #expect(emit.keep == keep && emit.key == key, "\(format)")
+            #expect(!keys.isEmpty || !String(decoding: bytes, as: UTF8.self).contains("ke"))
+        }
     }
 
     @Test func `an HTTP emit has python-socketio's keys in their order`() throws {

@@ -125,6 +125,12 @@ final class BrokerProbe: Sendable {
             .flatMap { $0.readableBytes > 0 ? String(buffer: $0) : nil }
     }
 
+    func evaluate(_ script: StaticString, keys: [[UInt8]], arguments: [[UInt8]]) async throws -> [[UInt8]] {
+        let (loop, parts) = (loop, parts)
+        return try await loop.flatSubmit { parts.value.broker.evaluate(script, keys: keys, arguments: arguments) }.get()
+            .map { Array($0.readableBytesView) }
+    }
+
     func counters() async throws -> RedisCounters {
         try await on { $0.broker.counters }
     }

@@ -190,6 +190,36 @@ struct RedisBrokerTests {
         try await probe.shutdown()
     }
 
+    @Test func `a script gets keys and arguments of any bytes, and its texts come back`() async throws {
+        let server = try await RedisServer.started()
+        let probe = try await BrokerProbe("redis://127.0.0.1:\(server.port)")
+        let bytes: [UInt8] = [0, 13, 10, 255, 36]
+        let texts = try await probe.evaluate(
+            "redis.call('SET', KEYS[1], ARGV[1]) return {redis.call('GET', KEYS[1]), ARGV[2]}",
+            keys: [bytes], arguments: [bytes, []])
+        #expect(texts == [bytes, []])
+        #expect(try await probe.evaluate("return {}", keys: [], arguments: []) == [])
+        let error = await #expect(throws: RedisError.self) {
+            try await probe.evaluate("return redis.call('HGET', KEYS[1], 'x')", keys: [bytes], arguments: [])
+        }
+        #expect(error?.description.contains("WRONGTYPE") == true)
+        try await probe.shutdown()
+    }
+
+    @Test(arguments: ["+ping", "+eval", "+eval +get ~{ws-emit:kept:*"])
+    func `a script without all of its rights fails with the line to paste`(rights: String) async throws {
+        let server = try await RedisServer.started()
+        try server.command("ACL", "SETUSER", "me", "on", ">pw")
+        for right in rights.split(separator: " ") { try server.command("ACL", "SETUSER", "me", String(right)) }
+        let probe = try await BrokerProbe("redis://me:pw@127.0.0.1:\(server.port)", channels: [])
+        let error = await #expect(throws: RedisError.self) {
+            try await probe.evaluate(
+                "return {redis.call('HGET', KEYS[1], 'x')}", keys: [Array("{ws-emit:kept:c}".utf8)], arguments: [])
+        }
+        #expect(error?.description.contains("ACL SETUSER me '~{ws-emit:kept:*' +eval +exists +get") == true)
+        try await probe.shutdown()
+    }
+
     @Test func `of a large value only the beginning is read`() async throws {
         let server = try await RedisServer.started()
         try server.command("EVAL", "redis.call('SET', 'k', string.rep('x', 100000000))", "0")

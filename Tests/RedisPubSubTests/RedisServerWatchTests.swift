@@ -76,7 +76,7 @@ import Testing
     }
 }
 
-@Suite struct RedisKeyReaderTests {
+@Suite struct RedisKeyCommandsTests {
     static let asked = RedisURL.Endpoint.tcp(host: "asked", port: 1)
 
     static let messages: [(String, RedisURL.Endpoint?, Bool)] = [
@@ -92,7 +92,7 @@ import Testing
     @Test(arguments: messages) func `a redirection is read as the server writes it`(
         _ message: String, _ endpoint: RedisURL.Endpoint?, _ isAsk: Bool
     ) {
-        let redirection = RedisKeyReader.Redirection(message, askedAt: Self.asked)
+        let redirection = RedisKeyCommands.Redirection(message, askedAt: Self.asked)
         #expect(redirection?.endpoint == endpoint)
         #expect((redirection?.isAsk ?? false) == isAsk)
     }
@@ -107,7 +107,7 @@ import Testing
 
             """
         #expect(
-            RedisKeyReader.nodes(in: text, askedAt: Self.asked) == [
+            RedisKeyCommands.nodes(in: text, askedAt: Self.asked) == [
                 .tcp(host: "127.0.0.1", port: 7_004), .tcp(host: "asked", port: 7_002),
             ])
     }

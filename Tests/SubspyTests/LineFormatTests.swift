@@ -25,7 +25,7 @@ import Testing
     @Test(arguments: [
         (
             "%e %q",
-            "%q is no field; there are %T time, %m method, %e event, %r room, %n namespace, %k skipSID, %i sid, %h host, "
+            "%q is no field; there are %T time, %m method, %e event, %r room, %n namespace, %k skipSID, %K keep, %y key, %i sid, %h host, "
                 + "%d data, %D pythonData, %j message, %p pythonMessage, %s size, %f wireFormat, %c redisChannel, "
                 + "%N number, %x dropReason, %%"
         ),

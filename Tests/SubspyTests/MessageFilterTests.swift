@@ -10,6 +10,8 @@ import Testing
         #"{"method":"close_room","room":"room-1","namespace":"/"}"#,
         "oops",
         #"{"method":"ws-emit-canary","id":1,"host_id":"ws-emit-0"}"#,
+        #"{"method":"ws-emit-kept-request","host_id":"ws-emit-0","id":1}"#,
+        #"{"method":"emit","event":"d","data":1,"namespace":"/","room":"kept","host_id":"x","keep":true,"key":"tea"}"#,
     ]
 
     /// The numbers of the messages that pass.
@@ -26,15 +28,16 @@ import Testing
 
     @Test(
         arguments: [
-            ([], [0, 1, 2, 3, 4]), (["--canaries"], [0, 1, 2, 3, 4, 5]), (["--method", "ws-*"], [5]),
+            ([], [0, 1, 2, 3, 4, 7]), (["--canaries"], [0, 1, 2, 3, 4, 5, 6, 7]), (["--method", "ws-*"], [5, 6]),
             (["--event", "a"], [0]), (["--event", "[ab]"], [0, 1]), (["--event", "/^[bc]$/"], [1, 2]),
-            (["--event", "a", "--event", "c"], [0, 2]), (["--not-event", "a"], [1, 2, 3, 4]),
+            (["--event", "a", "--event", "c"], [0, 2]), (["--not-event", "a"], [1, 2, 3, 4, 7]),
             (["--room", "room-?"], [0, 1, 3]), (["--room", "x"], [1]), (["--not-room", "*"], [2, 4]),
             (["--namespace", "/chat"], [1]), (["--not-namespace", "/"], [1, 4]), (["--method", "*_room"], [3]),
-            (["--host", "h*"], [0]), (["--not-host", "h1", "--method", "emit"], [1, 2]),
+            (["--host", "h*"], [0]), (["--not-host", "h1", "--method", "emit"], [1, 2, 7]), (["--key", "t*"], [7]),
+            (["--not-key", "*"], [0, 1, 2, 3, 4]), (["--key", "tea", "--event", "a"], []),
             (["--grep", "комната"], [2]), (["--grep", "/room-[12]/"], [0, 1, 3]), (["--grep", "'event': 'a'"], [0]),
             (["--grep", #""event":"b""#], [1]), (["--grep", "oops"], [4]), (["--max-size", "60"], [3, 4]),
-            (["--min-size", "60"], [0, 1, 2]),
+            (["--min-size", "60"], [0, 1, 2, 7]),
         ] as [([String], [Int])])
     func `messages pass by their fields, texts and sizes`(arguments: [String], expected: [Int]) throws {
         #expect(try passing(arguments) == expected)

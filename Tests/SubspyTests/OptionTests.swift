@@ -42,6 +42,8 @@ import Testing
         ("top --once --count 2", "--once does not go with --count"),
         ("top --max-rows 0", "--max-rows must be at least 1"), ("top --every 10ms", "--every must be at least 100ms"),
         ("emit x --room ''", "--room must not be empty: leave it out to reach everybody"),
+        ("emit x --keep yes", "--keep goes with --room: a message for everybody can't be kept"),
+        ("emit x --keep=60 --key a", "--keep goes with --room: a message for everybody can't be kept"),
         ("publish --protocol 4", "--protocol goes with --as pickle"),
         ("publish --as pickle --protocol 6", "--protocol must be 0 to 5"),
         ("emit x --repeat 0", "--repeat must be at least 1"),
@@ -70,7 +72,9 @@ import Testing
         "output --output xml", "output --color red", "output --timestamps never", "output --redact ''",
         "output --format ''", "output --format %q", "filter --event /(/", "filter --sample 2", "stop --duration soon",
         "stop --nonsense", "top --by colour", "rewrite --map-room x", "rewrite --map-room =x", "rewrite --as xml",
-        "replay x --speed fast", "replay x --to-http https://x/emit", "publish --namespace chat",
+        "replay x --speed fast", "replay x --to-http https://x/emit", "publish --namespace chat", "emit x --keep 0",
+        "emit x --keep nan", "emit x --keep soon",
+        "emit x --key \(String(repeating: "k", count: 1025))",
     ])
     func `a wrong value is told with its option`(arguments: String) throws {
         let words = arguments.split(separator: " ")

@@ -177,7 +177,7 @@ import Testing
         #expect(
             text.hasPrefix(
                 #"{"room":"time","namespace":"/","instance":"127.0.0.1:8898","version":"0.1.0","#
-                    + #""redis":"redis://localhost:6379/0","channels":["flask-socketio"],"members":0,"listened_seconds":3.0,"#
+                    + #""redis":"redis://localhost:6379/0","channels":["flask-socketio"],"members":0,"kept":0,"listened_seconds":3.0,"#
                     + #""messages":0,"findings":[{"code":"nobody_connected","text":"#))
         #expect(
             text.contains(#""notes":[{"code":"unknown_session","#) && text.hasSuffix(#""age_seconds":600}]}"# + "\n"))

@@ -23,6 +23,7 @@ final class EncodedPacket: Sendable {
     }
 
     let frames: ByteBuffer
+    let treatment: WaitTreatment
     private let firstPart: Part
     /// Empty for most packets, so that they need no array.
     private let furtherParts: [Part]
@@ -30,8 +31,9 @@ final class EncodedPacket: Sendable {
     var partCount: Int { 1 + furtherParts.count }
     var byteCount: Int { frames.readableBytes }
 
-    init(frames: ByteBuffer, firstPart: Part, furtherParts: [Part]) {
+    init(frames: ByteBuffer, firstPart: Part, furtherParts: [Part], treatment: WaitTreatment = .disconnect) {
         self.frames = frames
+        self.treatment = treatment
         self.firstPart = firstPart
         self.furtherParts = furtherParts
     }
@@ -50,6 +52,23 @@ final class EncodedPacket: Sendable {
 
     private func part(_ index: Int) -> Part? {
         index == 0 ? firstPart : furtherParts.indices.contains(index - 1) ? furtherParts[index - 1] : nil
+    }
+
+    /// The bytes of one part.
+    func content(ofPart index: Int) -> ByteBuffer? {
+        part(index).flatMap { frames.getSlice(at: $0.content.lowerBound, length: $0.content.count) }
+    }
+
+    /// The JSON array of the first event, which has no ack id: `42/chat,["x",1]`, `451-["x",{…}]`.
+    func eventJSON(namespace: ByteString) -> ByteBufferView? {
+        guard let text = content(ofPart: 0)?.readableBytesView.dropFirst(2) else { return nil }
+        var json = text
+        if part(1)?.isAttachment == true {
+            guard let dash = json.firstIndex(of: UInt8(ascii: "-")) else { return nil }
+            json = json[(dash + 1)...]
+        }
+        if namespace != SocketIOPacket.root { json = json.dropFirst(namespace.count + 1) }
+        return json.first == UInt8(ascii: "[") ? json : nil
     }
 
     func partByteCount(_ index: Int) -> Int { part(index)?.content.count ?? 0 }

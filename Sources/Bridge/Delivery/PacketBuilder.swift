@@ -36,8 +36,8 @@ struct PacketBuilder {
         appendAttachments(of: event)
     }
 
-    consuming func build() -> EncodedPacket {
-        EncodedPacket(frames: frames, firstPart: firstPart, furtherParts: furtherParts)
+    consuming func build(_ treatment: WaitTreatment = .disconnect) -> EncodedPacket {
+        EncodedPacket(frames: frames, firstPart: firstPart, furtherParts: furtherParts, treatment: treatment)
     }
 
     private static func writeHead(

@@ -17,18 +17,24 @@ final class ShardOutbox {
     private var scratch = JSONWriter(capacity: 256)
     /// Consecutive events of one read for the same rooms, joined so that each client gets one write. Nil while nothing waits.
     @exclusivity(unchecked) private var pendingPacket: PacketBuilder?
+    private var pendingTreatment = WaitTreatment.disconnect
     private var pendingNamespace: ByteString = ""
     private var pendingRooms = PubSubMessage.Rooms.everyone
     private var pendingIsLocal = false
     /// The other loops that get it.
     private var pendingOthers: [Int] = []
     private let joinLimitBytes: Int
+    /// Nil if every packet is treated alike.
+    private let treatments: WaitTreatments?
     /// Nil without recovery.
     private let recovery: RouterRecovery?
     /// The position of the first event in the pending packet.
     private var pendingOffset = RecoveryOffset.none
 
-    init(loopCount: Int, joinLimitBytes: Int, recovery: RouterRecovery? = nil) {
+    init(
+        loopCount: Int, joinLimitBytes: Int, rules: RoomRules = RoomRules(), recovery: RouterRecovery? = nil
+    ) {
+        treatments = WaitTreatments(rules)
         self.recovery = recovery
         unsafe batches = Array(repeating: [], count: loopCount)
         self.joinLimitBytes = joinLimitBytes
@@ -66,10 +72,26 @@ final class ShardOutbox {
             && emit.namespace == pendingNamespace
     }
 
-    /// Adds the event of an emit that can join the pending packet.
-    func join(_ event: EncodedEvent, namespace: ByteString) {
+    /// Adds the event of an emit that can join the pending packet, or lets it begin another if the two are treated differently
+    /// or can be replaced by newer ones.
+    func join(_ event: EncodedEvent, of emit: PubSubMessage.Emit) {
+        if let treatments {
+            let treatment = treatments.treatment(of: event, emit)
+            if treatment != pendingTreatment || treatment.isLatest {
+                flushPending()
+                beginPacket(event, of: emit, treatment)
+                return
+            }
+        }
         unsafe pendingPacket?.append(
-            event, namespace: namespace, offset: recovery?.nextInPacket(), scratch: &scratch)
+            event, namespace: emit.namespace, offset: recovery?.nextInPacket(), scratch: &scratch)
+    }
+
+    private func beginPacket(_ event: EncodedEvent, of emit: PubSubMessage.Emit, _ treatment: WaitTreatment) {
+        let offset = recovery?.next()
+        pendingOffset = offset ?? .none
+        pendingTreatment = treatment
+        unsafe pendingPacket = PacketBuilder(event, namespace: emit.namespace, offset: offset, scratch: &scratch)
     }
 
     /// Delivers an event. One packet for all waits for more events of the same rooms; an event that asks for acks doesn't.
@@ -82,9 +104,7 @@ final class ShardOutbox {
             pendingRooms = emit.rooms
             pendingIsLocal = isLocal
             pendingOthers = others
-            let offset = recovery?.next()
-            pendingOffset = offset ?? .none
-            unsafe pendingPacket = PacketBuilder(event, namespace: emit.namespace, offset: offset, scratch: &scratch)
+            beginPacket(event, of: emit, treatments?.treatment(of: event, emit) ?? .disconnect)
             return
         }
         let delivery =
@@ -102,7 +122,8 @@ final class ShardOutbox {
     func delivery(of event: EncodedEvent, _ emit: PubSubMessage.Emit) -> Delivery {
         flushPending()
         let offset = recovery?.next()
-        let packet = PacketBuilder(event, namespace: emit.namespace, offset: offset, scratch: &scratch).build()
+        let packet = PacketBuilder(event, namespace: emit.namespace, offset: offset, scratch: &scratch)
+            .build(treatments?.treatment(of: event, emit) ?? .disconnect)
         var delivery = Delivery(
             namespace: emit.namespace, rooms: emit.rooms, skip: emit.skip, content: .packet(packet))
         if let offset {
@@ -129,7 +150,7 @@ final class ShardOutbox {
     /// - Parameter isLast: nothing follows in this read.
     func flushPending(isLast: Bool = false) {
         guard let builder = unsafe pendingPacket.take() else { return }
-        let packet = builder.build()
+        let packet = builder.build(pendingTreatment)
         var delivery = Delivery(
             namespace: pendingNamespace, rooms: pendingRooms, skip: [], content: .packet(packet))
         if let recovery {

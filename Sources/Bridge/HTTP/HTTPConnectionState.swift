@@ -132,7 +132,7 @@ struct HTTPConnectionState {
         upgradeOffer = framing.upgradeOffer
         if let fault = framing.fault { return refuse(head, .malformed(.badRequest, fault)) }
         // The parser stands still behind CONNECT, too.
-        if head.method == .CONNECT {
+        if case .CONNECT = head.method {
             return refuse(head, .malformed(.methodNotAllowed, "This server is not a proxy"))
         }
         let limit = bodyLimit(head)

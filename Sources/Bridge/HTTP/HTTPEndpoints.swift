@@ -145,7 +145,7 @@ struct HTTPEndpoints: HTTPRequestHandler {
     }
 
     private func route(_ head: HTTPRequestHead, body: ByteBuffer, to endpoint: EmitEndpoint) -> HTTPAction {
-        guard head.method == .POST else {
+        guard case .POST = head.method else {
             let response =
                 head.method == .OPTIONS
                 ? HTTPResponse(.ok, contentType: HTTPResponse.html, text: "")

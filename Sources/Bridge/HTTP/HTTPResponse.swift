@@ -43,7 +43,8 @@ struct HTTPResponse: Sendable {
 
         init(of request: HTTPRequestHead) {
             persistence = !request.isKeepAlive ? .close : request.version == .http1_1 ? .implied : .keepAlive
-            includesBody = request.method != .HEAD
+            // `==` would compare the methods' names.
+            if case .HEAD = request.method { includesBody = false }
         }
     }
 

@@ -19,14 +19,12 @@ struct RequestFraming {
     private(set) var fault: String?
 
     /// Bits for the lengths of the header names below, so that few other names are compared.
-    private static let lengths: UInt32 = 1 << 4 | 1 << 6 | 1 << 10 | 1 << 14 | 1 << 16 | 1 << 17
+    private static let lengths: UInt32 = 1 << 4 | 1 << 6 | 1 << 7 | 1 << 14 | 1 << 17
 
     /// - Parameter head: as the parser has read it.
     init(_ head: HTTPRequestHead) {
         var (hosts, codings) = (0, 0)
-        // Most requests have none, and their Connection headers needn't be read.
-        let upgrade = head.headers.first(name: "upgrade")
-        var (optionNamesUpgrade, optionMentionsUpgrade) = (false, false)
+        var upgrade: String?
         for (name, value) in head.headers where Self.lengths & 1 << name.utf8.count != 0 {
             let content = Self.trimmed(value)
             switch name.lowercased() {
@@ -34,11 +32,7 @@ struct RequestFraming {
                 hosts += 1
                 if !content.utf8.allSatisfy(Self.isInHost) { fault = "The Host header is not a valid host" }
             case "expect": expectsContinue = content.lowercased() == "100-continue"
-            // The parser treats the second like the first.
-            case "connection" where upgrade != nil, "proxy-connection" where upgrade != nil:
-                let options = value.lowercased()
-                optionNamesUpgrade = optionNamesUpgrade || Self.names("upgrade", in: options)
-                optionMentionsUpgrade = optionMentionsUpgrade || options.contains("upgrade")
+            case "upgrade": upgrade = upgrade ?? value
             case "content-length":
                 contentLength = Int(content)
                 if contentLength == nil { fault = "The Content-Length is not a valid number" }
@@ -53,9 +47,15 @@ struct RequestFraming {
         let isOld = head.version == .http1_0
         if hosts > 1 || hosts == 0 && !isOld { fault = "A request must have exactly one Host header" }
         if codings > 0, isOld { fault = "HTTP/1.0 has no transfer codings" }
-        if let upgrade, optionMentionsUpgrade {
-            upgradeOffer = optionNamesUpgrade && !upgrade.isEmpty ? .plain : .unclear
-        }
+        if let upgrade { upgradeOffer = Self.offer(of: upgrade, head.headers) }
+    }
+
+    /// Reads the Connection headers, which only matter to a request with an Upgrade header. The parser treats Proxy-Connection
+    /// like Connection.
+    private static func offer(of upgrade: String, _ headers: HTTPHeaders) -> UpgradeOffer {
+        let options = (headers["connection"] + headers["proxy-connection"]).map { $0.lowercased() }
+        guard options.contains(where: { $0.contains("upgrade") }) else { return .none }
+        return !upgrade.isEmpty && options.contains { names("upgrade", in: $0) } ? .plain : .unclear
     }
 
     /// Removes white space at the end of values, which the parser leaves there (RFC 9110, section 5.5).

@@ -1,4 +1,5 @@
 import Bytes
+import DequeModule
 import PubSubMessages
 
 /// The last messages of rooms, given to sockets that join. Lives on the router's event loop.
@@ -31,7 +32,7 @@ final class KeptMessages {
     }
 
     private let limitBytes: Int
-    private var rooms: [RoomName: Room] = [:]
+    private(set) var rooms: [RoomName: Room] = [:]
     /// The room used longest ago, and the one used last.
     private unowned var oldestRoom: Room?
     private unowned var newestRoom: Room?
@@ -62,6 +63,18 @@ final class KeptMessages {
         var withoutKey = 0
     }
 
+    // For storage in Redis, in `KeptMessages+Storage.swift`.
+    /// True while this process writes to Redis: changes are recorded.
+    var recordsChanges = false { didSet { if !recordsChanges { forgetChanges() } } }
+    /// The slots that have changed, oldest change first. One that has a value stands here only if that says so.
+    var changedSlots = Deque<Slot>()
+    /// What was forgotten since the subscription began, and when: a stored value that is older is no value any more.
+    var removals = KeptRemovals()
+    /// Counts the merges of stored values.
+    var mergeNumber = 0
+    /// The present merge has found a value here that is newer than the stored one.
+    var ownIsNewer = false
+
     init(limitBytes: Int) { self.limitBytes = limitBytes }
 
     var isEmpty: Bool { rooms.isEmpty }
@@ -86,24 +99,41 @@ final class KeptMessages {
             forget(slot)
             return false
         }
+        add(value, in: slot, cost: cost, isLive: true, limits: limits)
+        return true
+    }
+
+    /// Adds a value that fits.
+    private func add(_ value: Value, in slot: Slot, cost: Int, isLive: Bool, limits: RoomLimits) {
         let name = RoomName(namespace: slot.namespace, room: slot.room)
         let room = rooms[name] ?? addRoom(name)
-        remove(ValueName(slot), from: room)
-        let entry = Entry(slot: slot, value: value, cost: cost)
+        let former = take(ValueName(slot), from: room)
+        let entry = Entry(slot: slot, value: value, cost: cost, isLive: isLive)
+        entry.isChanged = former?.isChanged ?? false
         room.append(entry)
         byteCount += cost
         valueCount += 1
         nextExpiry = min(nextExpiry, value.expires)
         use(room)
+        if isLive { noteChange(of: entry) }
         while room.byteCount > limits.bytes || room.entries.count > limits.values, let first = room.first {
             evict(first, of: room)
         }
         while byteCount > limitBytes, let room = oldestRoom, let first = room.first { evict(first, of: room) }
-        return true
+    }
+
+    /// Takes a value from Redis in place of the one here.
+    func load(_ value: Value, in slot: Slot, limits: RoomLimits) {
+        // Later messages get later stamps here too, unless somebody's clock is far ahead.
+        if value.stamp < lastStamp + 60_000 { lastStamp = max(lastStamp, value.stamp) }
+        let cost = Self.cost(of: slot, value)
+        guard cost <= min(limits.bytes, limitBytes) else { return }
+        add(value, in: slot, cost: cost, isLive: false, limits: limits)
     }
 
     /// Forgets the value of one slot.
     func forget(_ slot: Slot) {
+        removals.add(slot)
         guard let room = rooms[RoomName(namespace: slot.namespace, room: slot.room)] else { return }
         remove(ValueName(slot), from: room)
         removeIfEmpty(room)
@@ -111,6 +141,7 @@ final class KeptMessages {
 
     /// Forgets all values of an event, whatever their keys are.
     func forget(event: ByteString, namespace: ByteString, room name: ByteString) {
+        removals.add(event: event, namespace: namespace, room: name)
         guard let room = rooms[RoomName(namespace: namespace, room: name)] else { return }
         for name in room.entries.keys where name.event == event { remove(name, from: room) }
         removeIfEmpty(room)
@@ -160,7 +191,7 @@ final class KeptMessages {
         let room: ByteString
     }
 
-    private struct ValueName: Hashable {
+    struct ValueName: Hashable {
         let event: ByteString
         let key: ByteString
 
@@ -189,13 +220,18 @@ final class KeptMessages {
         removeIfEmpty(room)
     }
 
-    private func remove(_ name: ValueName, from room: Room) {
-        guard let entry = room.remove(name) else { return }
-        byteCount -= entry.cost
-        valueCount -= 1
+    func remove(_ name: ValueName, from room: Room) {
+        if let entry = take(name, from: room) { noteRemoval(of: entry) }
     }
 
-    private func removeIfEmpty(_ room: Room) {
+    private func take(_ name: ValueName, from room: Room) -> Entry? {
+        guard let entry = room.remove(name) else { return nil }
+        byteCount -= entry.cost
+        valueCount -= 1
+        return entry
+    }
+
+    func removeIfEmpty(_ room: Room) {
         guard room.entries.isEmpty else { return }
         rooms[room.name] = nil
         unlink(room)
@@ -225,15 +261,22 @@ final class KeptMessages {
     }
 
     /// One value, in the list of its room.
-    private final class Entry {
+    final class Entry {
         let slot: Slot
         let value: Value
         let cost: Int
+        /// Received since the subscription began.
+        var isLive: Bool
+        /// Stands in `changedSlots`.
+        var isChanged = false
+        /// The last merge that found a stored value of the slot.
+        var mergeNumber = 0
         // The table of the room owns the entries.
         unowned var next: Entry?
         unowned var previous: Entry?
 
-        init(slot: Slot, value: Value, cost: Int) {
+        init(slot: Slot, value: Value, cost: Int, isLive: Bool) {
+            self.isLive = isLive
             self.slot = slot
             self.value = value
             self.cost = cost
@@ -241,11 +284,13 @@ final class KeptMessages {
     }
 
     /// The values of one room, oldest first.
-    private final class Room {
+    final class Room {
         let name: RoomName
         private(set) var entries: [ValueName: Entry] = [:]
-        private(set) unowned var first: Entry?
+        private unowned var head: Entry?
         private unowned var last: Entry?
+        /// Stored values are loaded in any order.
+        private var isUnsorted = false
         private(set) var byteCount = 0
         // The table of rooms owns them.
         /// The rooms used before and after this one.
@@ -265,7 +310,31 @@ final class KeptMessages {
             entry.previous = last
             last?.next = entry
             last = entry
-            if first == nil { first = entry }
+            if head == nil { head = entry }
+            if !entry.isLive { isUnsorted = true }
+        }
+
+        /// The value published first.
+        var first: Entry? {
+            if isUnsorted { sort() }
+            return head
+        }
+
+        /// Loaded values were published before those received here.
+        private func sort() {
+            isUnsorted = false
+            head = nil
+            last = nil
+            let sorted = entries.values.sorted {
+                ($0.isLive ? 1 : 0, $0.value.stamp) < ($1.isLive ? 1 : 0, $1.value.stamp)
+            }
+            for entry in sorted {
+                entry.previous = last
+                entry.next = nil
+                last?.next = entry
+                last = entry
+                if head == nil { head = entry }
+            }
         }
 
         func remove(_ name: ValueName) -> Entry? {
@@ -274,7 +343,7 @@ final class KeptMessages {
             packets = nil
             let next = entry.next
             next?.previous = entry.previous
-            if let previous = entry.previous { previous.next = next } else { first = next }
+            if let previous = entry.previous { previous.next = next } else { head = next }
             if last === entry { last = entry.previous }
             entry.next = nil
             return entry

@@ -8,11 +8,15 @@ import RedisPubSub
 /// Decides which messages are kept, by the operator's rules and the message's own word. Lives on the router's event loop.
 final class MessageKeeper {
     let store: KeptMessages
+    /// Told of changes.
+    var storage: KeptStorage?
     private let configuration: BridgeConfiguration
     private let logger: Logger
     private let eventLoop: any EventLoop
     private var warnings = RepeatLimit()
     private var scratch = JSONWriter(capacity: 256)
+    /// For clients that join and read slowly.
+    private let treatments: WaitTreatments?
     /// Some rule keeps messages.
     let keepsByRule: Bool
     /// False with `--keep-bytes 0`.
@@ -22,6 +26,7 @@ final class MessageKeeper {
         self.configuration = configuration
         self.eventLoop = eventLoop
         self.logger = logger
+        treatments = WaitTreatments(configuration.rules)
         store = KeptMessages(limitBytes: configuration.keepBytes)
         isOn = configuration.keepBytes > 0
         keepsByRule = isOn && configuration.rules.keepsAny
@@ -30,6 +35,10 @@ final class MessageKeeper {
     /// True if a rule may keep a message for the room, whatever its event is.
     func mayKeep(_ room: UnsafeRawBufferPointer, of namespace: ByteString) -> Bool {
         unsafe keepsByRule && configuration.rules.mayKeep(namespace: namespace, room: room)
+    }
+
+    func mayKeepByRule(_ room: ByteString, of namespace: ByteString) -> Bool {
+        unsafe room.withUnsafeBytes { unsafe mayKeep($0, of: namespace) }
     }
 
     /// True if the event of an emit must be written even if nobody is there to get it.
@@ -56,7 +65,10 @@ final class MessageKeeper {
                 continue
             }
             guard let key = emit.key ?? key(in: event, rule, room: room) else { continue }
-            let shared = packet ?? PacketBuilder(event, namespace: emit.namespace, scratch: &scratch).build()
+            let shared =
+                packet
+                ?? PacketBuilder(event, namespace: emit.namespace, scratch: &scratch)
+                .build(treatments?.treatment(of: event, emit) ?? .disconnect)
             packet = shared
             let slot = KeptMessages.Slot(namespace: emit.namespace, room: room, event: content.name, key: key)
             let value = KeptMessages.Value(packet: shared, stamp: store.stamp(at: now), expires: now + age)
@@ -69,6 +81,7 @@ final class MessageKeeper {
                 warnTooLarge(slot, shared.byteCount, limits)
             }
         }
+        storage?.changed()
         return count
     }
 
@@ -111,7 +124,7 @@ final class MessageKeeper {
         } catch {}
         store.noteMissingKey()
         warn(
-            "a message is not kept: the rule's key \(pointer) is no text of at most --max-name bytes in it",
+            "a message is not kept: the rule's key \(pointer) is no text of at most \(configuration.maxNameBytes) bytes in it",
             room: room)
         return nil
     }

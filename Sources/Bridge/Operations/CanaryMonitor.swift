@@ -52,7 +52,7 @@ final class CanaryMonitor {
     }
 
     func publish(_ payload: [UInt8]) {
-        publisher.publishCanary(payload).assumeIsolated().whenComplete { result in
+        publisher.publishInternal(payload).assumeIsolated().whenComplete { result in
             var failure: String?
             if case .failure(let error) = result { failure = "\(error)" }
             self.readiness.update { [failure] in $0.publishFailure = failure }

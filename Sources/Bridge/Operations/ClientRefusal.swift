@@ -27,6 +27,9 @@ struct ClientRefusal: Sendable, Hashable {
         case tooManyNamespaces
         case joinRefused
         case unhandledEvent
+        case queueFull
+        case stalled
+        case unreadAcks
     }
 
     let cause: Cause
@@ -158,6 +161,23 @@ extension ClientRefusal {
                 "a client sends the event \(shownDetail) in namespace \(Self.shown(namespace)), which nobody handles",
                 "ws-emit takes only join and leave from clients\(hint): let the page send the rest to your backend, by HTTP"
             )
+        case .queueFull:
+            return (
+                "a client too slow was disconnected: more than --max-queue waited for it",
+                "raise --max-queue, emit less, or let a rule give its rooms slow=drop-oldest or slow=latest (docs/rules.md)"
+            )
+        case .stalled:
+            return (
+                "a client too slow was disconnected: it took nothing for longer than --stall-timeout, and more than"
+                    + " \(BridgeLimits.stallBytes) bytes waited",
+                "nothing, if it slept or lost its network; otherwise raise --stall-timeout, or let a rule give its rooms"
+                    + " slow=drop-oldest or slow=latest (docs/rules.md)"
+            )
+        case .unreadAcks:
+            return (
+                "a client too slow was disconnected: it asks for acks and doesn't read them",
+                "let it read what it gets, or send fewer events at once"
+            )
         }
     }
 
@@ -168,6 +188,14 @@ extension ClientRefusal {
 }
 
 extension ClientRefusal {
+    init(_ slowClient: EngineIOSession.SlowClient) {
+        switch slowClient {
+        case .queueFull: self.init(Cause.queueFull)
+        case .stalled: self.init(Cause.stalled)
+        case .unreadAcks: self.init(Cause.unreadAcks)
+        }
+    }
+
     /// The refusal of a request below the Engine.IO path.
     init(_ refusal: EngineIORefusal, of head: HTTPRequestHead) {
         switch refusal {
@@ -176,6 +204,7 @@ extension ClientRefusal {
         case .invalidWebSocketUpgrade: self.init(.websocketWithoutUpgrade)
         case .invalidSession(nil): self.init(.invalidRequest, "a POST without sid")
         case .foreignSession, .invalidSession: self.init(.unknownSession)
+        case .slowClient: self.init(.endedSession)
         case .invalidJSONPIndex, .unexpectedRequest, .originNotAccepted, .overlappingPoll, .invalidPayload:
             self.init(.invalidRequest, ByteString("\(refusal)"))
         }

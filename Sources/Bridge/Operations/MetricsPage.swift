@@ -65,6 +65,11 @@ struct MetricsPage {
             "ws_emit_client_refusals_total",
             "Refused requests, packets and events of clients, by cause; logged once a minute.", label: "cause",
             total.counters.refusals.labelled)
+        text.counters(
+            "ws_emit_packets_dropped_slow_total",
+            "Packets that a slow client didn't get: it was closed (disconnect), newer ones had no room (drop-oldest), or a newer"
+                + " one took their place (latest).",
+            label: "policy", total.counters.packetsDroppedSlow.labelled)
     }
 
     private func writeKept(to text: inout PrometheusText) {

@@ -23,7 +23,7 @@ extension RoomRule {
             try options.finish(isKeepImplied: isKeepImplied)
             self.init(
                 room: GlobPattern(room), event: options.event, namespace: options.namespace ?? GlobPattern("/"),
-                keep: options.keep, slow: options.slow, place: place)
+                keep: options.keep, slow: options.slow, key: options.key, place: place)
         } catch {
             throw wrong(error.cause)
         }
@@ -49,6 +49,7 @@ extension RoomRule {
         var namespace: GlobPattern?
         var keep: Keeping?
         var slow: SlowClientPolicy?
+        var key: JSONPointer? { keepRule.key }
         private var keepRule: KeepRule
         private var given: Set<Option> = []
 
@@ -110,9 +111,13 @@ extension RoomRule {
 
         /// Checks the options together.
         mutating func finish(isKeepImplied: Bool) throws(Mistake) {
-            let refinement = [Option.key, .values, .bytes].first { given.contains($0) }
             let keepsNone = keep == .no || keep == nil && !isKeepImplied
-            if let refinement, keepsNone {
+            if keepsNone, given.contains(.key), slow != .latest {
+                throw Mistake(
+                    cause: "key= says which messages take one another's place, and the rule has neither keep nor "
+                        + "slow=latest: add one, or leave key= out")
+            }
+            if keepsNone, let refinement = [Option.values, .bytes].first(where: { given.contains($0) }) {
                 throw Mistake(
                     cause: "\(refinement)= says how messages are kept, and the rule keeps none: add keep, or leave "
                         + "\(refinement)= out")

@@ -22,15 +22,17 @@ final class RoomRule: Sendable {
     let keep: Keeping?
     /// Nil if the rule doesn't mention it.
     let slow: SlowClientPolicy?
+    /// Where in an event's first argument the key is; nil if all messages of an event have the same key.
+    let key: JSONPointer?
     /// Where the rule was written, for messages about it.
     let place: String
 
     init(
         room: GlobPattern, event: GlobPattern?, namespace: GlobPattern, keep: Keeping?, slow: SlowClientPolicy?,
-        place: String
+        key: JSONPointer?, place: String
     ) {
         (self.room, self.event, self.namespace) = (room, event, namespace)
-        (self.keep, self.slow, self.place) = (keep, slow, place)
+        (self.keep, self.slow, self.key, self.place) = (keep, slow, key, place)
     }
 
     /// True if it is for some or all events of the room.
@@ -75,4 +77,6 @@ struct RoomPolicy: Sendable, Equatable {
     /// Nil if its messages aren't kept.
     var keep: KeepRule?
     var slow = SlowClientPolicy.disconnect
+    /// The place of the key for policy `latest`: that of the rule which decides on slow clients, or else of the one that keeps.
+    var slowKey: JSONPointer?
 }

@@ -101,15 +101,15 @@ extension RoomRules {
                     "\(rule.place): the rule keeps messages of all rooms and events, up to \(keepBytes) bytes of memory "
                         + "(--keep-bytes); name rooms or events, such as shop:* or event=price")
             }
-            let earlier = rules[..<index].filter { $0.covers(rule) }
-            let keep = rule.keep == nil ? nil : earlier.first { $0.keep != nil }
-            let slow = rule.slow == nil ? nil : earlier.first { $0.slow != nil }
+            let keep = rule.keep == nil ? nil : rules[..<index].first { $0.keep != nil && $0.covers(rule) }
+            let slow = rule.slow == nil ? nil : rules[..<index].first { $0.slow != nil && $0.covers(rule) }
             guard let decisive = keep ?? slow, (rule.keep == nil) == (keep == nil), (rule.slow == nil) == (slow == nil)
             else { continue }
             warnings.append(
                 "\(rule.place): the rule has no effect, because \(decisive.place) decides on all its messages before; "
                     + "put the narrower rule first")
         }
-        return warnings
+        let more = warnings.count - BridgeLimits.shownRuleErrors
+        return more > 0 ? warnings.dropLast(more) + ["\(more) more rules are probably mistakes"] : warnings
     }
 }

@@ -41,11 +41,12 @@ package struct RoomRules: Sendable {
                     isKeepOpen = false
                 }
                 if isSlowOpen, let slow = rule.slow {
-                    policy.slow = slow
+                    (policy.slow, policy.slowKey) = (slow, rule.key)
                     isSlowOpen = false
                 }
             }
         }
+        if policy.slowKey == nil { policy.slowKey = policy.keep?.key }
         return policy
     }
 }

@@ -22,7 +22,7 @@ extension Session {
     func received(_ poll: PendingPoll) {
         stall = nil
         timerFired(at: .now)
-        if isClosed { return poll.promise.succeed(HTTPResponse(.invalidSession(sid))) }
+        if isClosed { return poll.promise.succeed(HTTPResponse(table.refusal(of: sid))) }
         if let recovery, recovery.isRepeated(poll) {
             poll.promise.succeed(HTTPResponse(.invalidSession(sid)))
             return close(.transportClosed)
@@ -52,7 +52,7 @@ extension Session {
     /// A POST body. Packets before a broken one take effect; then the session ends.
     func received(body: ArraySlice<UInt8>) -> HTTPResponse {
         timerFired(at: .now)
-        if isClosed { return HTTPResponse(.invalidSession(sid)) }
+        if isClosed { return HTTPResponse(table.refusal(of: sid)) }
         guard engine.acceptsPosts else {
             refused(ClientRefusal(.invalidRequest, "a POST to a session that has its websocket"))
             return HTTPResponse(.unexpectedRequest)

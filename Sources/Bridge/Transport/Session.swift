@@ -29,7 +29,7 @@ final class Session: UnfinishedInput, WebSocketOwner {
     /// Bytes of packets that the client caused itself since its queue was last seen empty.
     private var solicitedBytes: UInt32 = 0
     /// Bytes of the last response to a poll, which take their time on the way.
-    private var payloadBytes: UInt32 = 0
+    private(set) var payloadBytes: UInt32 = 0
     /// Set while many bytes wait and the client takes none of them; with the bytes that its websocket had not sent then.
     var stall: (since: EngineIOSession.Instant, unsentBytes: Int)?
     var poll: PendingPoll?
@@ -53,19 +53,13 @@ final class Session: UnfinishedInput, WebSocketOwner {
     /// Queues a packet; it leaves at the table's next flush.
     func enqueue(_ packet: EncodedPacket) {
         guard !isClosed else { return }
+        if packet.treatment.isLatest, !queue.isEmpty, replaceWaiting(with: packet) { return }
         let waiting = queue.byteCount + (webSocket?.unsentBytes ?? 0)
-        if waiting > 0, waiting + packet.byteCount > table.queueLimit, !mayQueueBeyondLimit {
-            return closeAsTooSlow(
-                "client too slow, transport closed: raise --max-queue, or emit less", waitingBytes: waiting,
-                limit: table.queueLimit)
-        }
+        if waiting > 0, waiting + packet.byteCount > table.queueLimit, !makeRoom(for: packet.byteCount) { return }
         table.counters.packetsQueued += 1
         queue.append(packet)
         touch()
     }
-
-    /// The default limit always admits two messages, even if their JSON is longer than the messages.
-    private var mayQueueBeyondLimit: Bool { table.configuration.maxQueuedBytes == nil && queue.packetCount < 2 }
 
     /// Queues a packet that the client has caused itself, such as an ack. A client that asks without reading must not fill
     /// the queue with them: thousands of small packets take many times their bytes.
@@ -75,9 +69,7 @@ final class Session: UnfinishedInput, WebSocketOwner {
         solicitedBytes = UInt32(clamping: Int(solicitedBytes) + packet.byteCount)
         let limit = max(BridgeLimits.solicitedBytes, table.configuration.maxPayload)
         if solicitedBytes > limit, queue.packetCount > 1 {
-            return closeAsTooSlow(
-                "client too slow, transport closed: it asks for acks and doesn't read them",
-                waitingBytes: queue.byteCount, limit: limit)
+            return closeAsTooSlow(.unreadAcks, limit: limit)
         }
         enqueue(packet)
     }
@@ -90,14 +82,6 @@ final class Session: UnfinishedInput, WebSocketOwner {
             sid: sid, transport: transport, timing: table.configuration.timing,
             maxPayload: table.configuration.maxPayload)
         return unsafe text.withUnsafeBytes { unsafe EncodedPacket(text: $0) }
-    }
-
-    private func closeAsTooSlow(_ sentence: String, waitingBytes: Int, limit: Int) {
-        table.counters.slowClientsClosed += 1
-        table.logger.warning(
-            "\(sentence)",
-            metadata: ["sid": "\(sid)", "queued_bytes": "\(waitingBytes)", "limit_bytes": "\(limit)"])
-        close(.slowClient)
     }
 
     func touch() {
@@ -165,23 +149,11 @@ final class Session: UnfinishedInput, WebSocketOwner {
             if reason == .noNamespace { refused(ClientRefusal(.noNamespace)) }
             close(reason)
         }
-        if queue.byteCount > BridgeLimits.stallBytes { checkProgress(at: now) } else if stall != nil { stall = nil }
-    }
-
-    /// The queue's limit is large, since a healthy client may get several large messages at once. A client that takes
-    /// nothing may hold that much for a short time only.
-    private func checkProgress(at now: EngineIOSession.Instant) {
-        let unsent = webSocket?.unsentBytes ?? 0
-        guard let stall, stall.unsentBytes == unsent else {
-            stall = (now, unsent)
-            return
+        if queue.byteCount > BridgeLimits.stallBytes || stall != nil && queue.isIndexed {
+            checkProgress(at: now)
+        } else if stall != nil {
+            stall = nil
         }
-        let download = engine.phase == .websocket ? 0 : Int(payloadBytes) / BridgeLimits.slowestBytesPerSecond
-        let patience = table.configuration.stallTimeout + .seconds(download)
-        guard !isClosed, now - stall.since >= patience else { return }
-        closeAsTooSlow(
-            "client too slow, transport closed: it has taken nothing for longer than --stall-timeout",
-            waitingBytes: queue.byteCount + unsent, limit: BridgeLimits.stallBytes)
     }
 
     func giveUpUnfinished() { close(.transportClosed) }
@@ -189,6 +161,7 @@ final class Session: UnfinishedInput, WebSocketOwner {
     /// Ends the session: rooms, waiting poll, websocket. Idempotent.
     func close(_ reason: EngineIOSession.CloseReason) {
         guard table.remove(self) else { return }
+        if case .slowClient(let cause) = reason, engine.phase != .websocket { table.remember(self, as: cause) }
         engine.close()
         if !reason.isRecoverable { recovery?.pending = [] }
         for socket in sockets {
@@ -200,11 +173,13 @@ final class Session: UnfinishedInput, WebSocketOwner {
         }
         // A client that closes knows it; its poll just ends, as the protocol's test suite demands.
         let lastPacket: EngineIOPacketType = reason == .clientClosed ? .noop : .close
-        endPoll(with: ByteBuffer(bytes: [lastPacket.rawValue]))
-        if reason == .slowClient {
-            table.counters.packetsDroppedSlow += queue.packetCount + 1
+        if case .slowClient(let cause) = reason {
+            table.counters.packetsDroppedSlow[.disconnect] += queue.packetCount + 1
+            poll?.promise.succeed(HTTPResponse(.slowClient(cause)))
+            poll = nil
         } else {
             table.counters.packetsDroppedClosed += queue.packetCount
+            endPoll(with: ByteBuffer(bytes: [lastPacket.rawValue]))
         }
         if queue.byteCount > BridgeLimits.stallBytes { table.host?.connections.total.mayTrimMemory() }
         queue.removeAll()

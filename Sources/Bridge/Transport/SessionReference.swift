@@ -17,7 +17,7 @@ struct SessionReference: Sendable {
     func poll(_ poll: PendingPoll) {
         run { table in
             guard let session = session(in: table) else {
-                return poll.promise.succeed(HTTPResponse(.invalidSession(sid)))
+                return poll.promise.succeed(HTTPResponse(table.refusal(of: sid)))
             }
             session.received(poll)
             table.flush()
@@ -35,7 +35,7 @@ struct SessionReference: Sendable {
     func post(_ body: ByteBuffer, promise: EventLoopPromise<HTTPResponse>) {
         run { table in
             guard let session = session(in: table) else {
-                return promise.succeed(HTTPResponse(.invalidSession(sid)))
+                return promise.succeed(HTTPResponse(table.refusal(of: sid)))
             }
             let bytes = Array(body.readableBytesView)
             promise.succeed(session.received(body: (EngineIOPayload.jsonpBody(bytes[...]) ?? bytes)[...]))
@@ -45,7 +45,7 @@ struct SessionReference: Sendable {
     /// Succeeds with nil if a websocket may probe, and with the refusal otherwise.
     func checkUpgrade(promise: EventLoopPromise<EngineIORefusal?>) {
         run { table in
-            guard let session = session(in: table) else { return promise.succeed(.invalidSession(sid)) }
+            guard let session = session(in: table) else { return promise.succeed(table.refusal(of: sid)) }
             promise.succeed(session.acceptsUpgrade ? nil : .unexpectedRequest)
         }
     }

@@ -1,4 +1,5 @@
 import Bytes
+import DequeModule
 import Logging
 import NIOCore
 import SocketIOProtocol
@@ -45,6 +46,8 @@ final class SessionTable {
     /// Scratch space that joins one client's packets for one write.
     var joinedFrames = ByteBuffer()
     private var scratch = JSONWriter(capacity: 256)
+    /// Polling sessions that were closed as too slow, the oldest first: their clients learn the reason at the next request.
+    private var slowClients: Deque<(sid: ByteString, cause: EngineIOSession.SlowClient)> = []
     /// Sessions that the current round of deadline checks hasn't reached yet.
     private var dueForCheck = 0
 
@@ -88,6 +91,16 @@ final class SessionTable {
         if session.index < sessions.count { sessions[session.index].index = session.index }
         counters.sessionsClosed += 1
         return true
+    }
+
+    /// The refusal of a request for a session that isn't here.
+    func refusal(of sid: ByteString) -> EngineIORefusal {
+        slowClients.first { $0.sid == sid }.map { .slowClient($0.cause) } ?? .invalidSession(sid)
+    }
+
+    func remember(_ session: Session, as cause: EngineIOSession.SlowClient) {
+        if slowClients.count == BridgeLimits.rememberedSlowClients { slowClients.removeFirst() }
+        slowClients.append((session.sid, cause))
     }
 
     // MARK: Outgoing

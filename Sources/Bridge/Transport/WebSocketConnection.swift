@@ -127,20 +127,28 @@ final class WebSocketConnection: DirectSocketOwner, UnfinishedInput {
             case .clientClosed: .normalClosure
             case .serverShutdown: .goingAway
             case .invalidPacket, .overlappingPolls: .protocolError
-            case .transportClosed, .pollAborted, .pingTimeout, .noNamespace, .slowClient: .policyViolation
+            case .transportClosed, .pollAborted, .pingTimeout, .noNamespace: .policyViolation
+            case .slowClient: .slowClient
             }
-        close(code)
+        if case .slowClient(let cause) = reason {
+            close(code, cause.text, behind: BridgeLimits.bytesBeforeClose)
+        } else {
+            close(code)
+        }
     }
 
-    /// Sends a close frame and waits for the client's, within a deadline. A client that doesn't read gets none.
-    func close(_ code: WebSocketCloseCode) {
+    /// Sends a close frame and waits for the client's, within a deadline.
+    ///
+    /// - Parameter limit: the unsent bytes that may go before it. A client for which more waits gets none.
+    func close(_ code: WebSocketCloseCode, _ reason: String = "", behind limit: Int = 0) {
         guard !isClosing, let link else { return }
         isClosing = true
         session = nil
-        guard isWritable else { return link.close() }
+        guard isWritable || unsentBytes <= limit else { return link.close() }
         var frame = ByteBuffer()
-        WebSocketFrameHeader.write(.close, payloadBytes: 2, to: &frame)
+        WebSocketFrameHeader.write(.close, payloadBytes: 2 + reason.utf8.count, to: &frame)
         frame.writeInteger(code.rawValue)
+        frame.writeString(reason)
         write(frame)
         closeAtDeadline()
     }

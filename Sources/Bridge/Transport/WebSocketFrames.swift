@@ -182,6 +182,8 @@ enum WebSocketCloseCode: UInt16 {
     case policyViolation = 1008
     case messageTooLarge = 1009
     case tryAgainLater = 1013
+    /// In the range that applications choose themselves, so that pages can tell it from other reasons.
+    case slowClient = 4008
 }
 
 /// The payload of a client's close frame: nothing, or a code and a reason (RFC 6455, sections 5.5.1 and 7.4).

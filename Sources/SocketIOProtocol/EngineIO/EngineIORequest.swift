@@ -69,6 +69,8 @@ package enum EngineIORefusal: Error, Equatable, CustomStringConvertible {
     case invalidSession(ByteString?)
     /// A sid made by another process of a cluster.
     case foreignSession(ByteString)
+    /// The session was closed because its client was too slow.
+    case slowClient(EngineIOSession.SlowClient)
     case unexpectedRequest
     case originNotAccepted
     case overlappingPoll
@@ -94,6 +96,7 @@ package enum EngineIORefusal: Error, Equatable, CustomStringConvertible {
             Invalid session \(sid): another ws-emit opened it, or this one before a restart. Behind a load balancer, send \
             each client to one ws-emit by a cookie, or let pages use transports: ['websocket']
             """
+        case .slowClient(let cause): cause.text
         case .unexpectedRequest: "Unexpected HTTP request"
         case .originNotAccepted: "Not an accepted origin."
         case .overlappingPoll: "Overlapping polls end the session"

@@ -25,7 +25,8 @@ package struct EngineIOSession: Sendable {
     package enum Phase: Equatable, Sendable { case polling, probing, probed, websocket, closed }
     package enum CloseReason: Sendable, Equatable {
         case clientClosed, transportClosed, pingTimeout, invalidPacket, overlappingPolls, pollAborted
-        case noNamespace, slowClient, serverShutdown
+        case noNamespace, serverShutdown
+        case slowClient(SlowClient)
 
         /// The client may come back for what it has missed. Mirrors Socket.IO's recoverable reasons; a client that ends its
         /// Engine.IO session without a DISCONNECT may, too.
@@ -33,6 +34,20 @@ package struct EngineIOSession: Sendable {
             switch self {
             case .clientClosed, .transportClosed, .pingTimeout, .overlappingPolls, .pollAborted, .slowClient: true
             case .invalidPacket, .noNamespace, .serverShutdown: false
+            }
+        }
+    }
+
+    /// The reason why a client counts as too slow.
+    package enum SlowClient: Sendable, Equatable, CaseIterable {
+        case queueFull, stalled, unreadAcks
+
+        /// The reason as the page sees it; short enough for a close frame (RFC 6455, section 5.5).
+        package var text: String {
+            switch self {
+            case .queueFull: "slow client: more waited than --max-queue allows"
+            case .stalled: "slow client: nothing was taken for --stall-timeout"
+            case .unreadAcks: "slow client: it asks for acks and doesn't read them"
             }
         }
     }

@@ -30,7 +30,10 @@ struct FilterOptions: ParsableArguments {
     @Option(pattern: "Not this key.")
     var notKey: [TextPattern] = []
 
-    @Flag(help: "Also show the messages between servers, by which ws-emit checks its subscription and agrees on kept values; --method shows them too.")
+    @Flag(
+        help:
+            "Also show the messages between servers, by which ws-emit checks its subscription and agrees on kept values; --method shows them too."
+    )
     var canaries = false
 
     @Option(

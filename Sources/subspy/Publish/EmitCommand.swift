@@ -41,9 +41,8 @@ struct EmitCommand: ParsableCommand {
     var data: String?
 
     @Option(
-        defaultAsFlag: KeepRequest.yes,
         help: ArgumentHelp(
-            "Ask ws-emit to keep it as the last value of its room: bare, or for a number of seconds; no forbids it.",
+            "Ask ws-emit to keep it as the last value of its room: yes, or a number of seconds; no forbids it.",
             valueName: "seconds"),
         transform: KeepRequest.parse)
     var keep: KeepRequest?
@@ -156,15 +155,12 @@ struct EmitCommand: ParsableCommand {
 extension KeepRequest {
     /// Reads the value of `--keep`.
     fileprivate static func parse(_ text: String) throws -> KeepRequest {
-        switch text {
-        case "no": return .no
-        case "yes": return .yes
-        default:
-            guard let seconds = Double(text), let request = KeepRequest(seconds: seconds) else {
-                throw ValidationError("write a number of seconds above 0, or no")
-            }
-            return request
+        if text == "yes" { return .yes }
+        if text == "no" { return .no }
+        guard let request = Double(text).flatMap({ KeepRequest(seconds: $0) }) else {
+            throw ValidationError("write yes, no, or a number of seconds above 0")
         }
+        return request
     }
 }
 

@@ -205,7 +205,7 @@ final class MessagePrinter {
 
     // MARK: For people
 
-    /// A heading, the reason why receivers drop the message, and its data.
+    /// A heading, the reason why receivers drop the message or the sender's mistakes, and its data.
     private func appendPretty(_ message: ShownMessage) {
         appendHeading(message)
         if let reason = message.inspection.dropReason {
@@ -218,6 +218,10 @@ final class MessagePrinter {
                 unsafe renderer.render(message.payload)
             }
         } else {
+            for mistake in message.inspection.mistakes.all {
+                line.append("\n")
+                palette.paint(.warning, &line) { $0.append(text: "  \(mistake.advice)") }
+            }
             renderer.render(message.contentKey)
         }
         guard unsafe renderer.withBytes({ unsafe !$0.isEmpty }) else { return }

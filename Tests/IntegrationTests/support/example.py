@@ -10,11 +10,11 @@ MESSAGES = "[data-messages]"
 class Example:
     """A program of the tree and the ws-emit it needs, both started."""
 
-    def __init__(self, program, *arguments, redis_server, start_bridge, env=None, **bridge_options):
+    def __init__(self, program, *arguments, redis_server, start_bridge, env=None, flags=(), **bridge_options):
         self.port = free_port()
         self.origin = f"http://localhost:{self.port}"
         self.url = self.origin + "/"
-        self.bridge = start_bridge(redis_server, origins=[self.origin], **bridge_options)
+        self.bridge = start_bridge(redis_server, *flags, origins=[self.origin], **bridge_options)
         self.running = Running([ROOT / program, *arguments], env={
             **environment(self.port, redis_server.url, self.bridge.url), **(env or {})})
         self.running.wait_for_line(f"open {self.origin}")

@@ -16,11 +16,13 @@ import Foundation
             // A program of your own has its data at hand: emit("update", ["time": 1, "tags": ["a", "b"]], room: "time")
             let data = try EventValue(json: words.count >= 3 ? words[3] : "null")
             let keep = try keep(words.count >= 4 ? words[4] : "")
+            let key = words.count == 5 ? words[5] : ""
             let emitter = try Emitter(
                 environment["REDIS"] ?? "redis://localhost:6379",
                 format: environment["FORMAT"] == "json" ? .json : .pickle())
-            print(try await emitter.emit(
-                event, data, room: room.isEmpty ? nil : room, keep: keep, key: words.count == 5 ? words[5] : nil)
+            print(
+                try await emitter.emit(
+                    event, data, room: room.isEmpty ? nil : room, keep: keep, key: key.isEmpty ? nil : key))
             await emitter.close()
         } catch {
             switch error.code {
@@ -36,7 +38,8 @@ import Foundation
         case .bool(let isKept): isKept ? .yes : .no
         case .int(let seconds): .seconds(seconds)
         case .double(let seconds): .duration(.seconds(seconds))
-        default: nil
+        case .null: nil
+        default: fail(65, "KEEP is neither true, false nor seconds")
         }
     }
 

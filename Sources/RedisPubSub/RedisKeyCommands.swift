@@ -1,8 +1,8 @@
 import NIOCore
 
-/// Reads keys: over the connection for commands, and where a cluster's node redirects us (`MOVED`, `ASK`), over a few further
-/// connections, which are kept open.
-final class RedisKeyReader {
+/// Sends commands that name keys: over the connection for commands, and where a cluster's node redirects us (`MOVED`, `ASK`), over
+/// a few further connections, which are kept open.
+final class RedisKeyCommands {
     /// The node of a cluster that has a key, as another node names it.
     struct Redirection: Equatable {
         let endpoint: RedisURL.Endpoint
@@ -40,41 +40,48 @@ final class RedisKeyReader {
 
     /// Reads at most `limit` bytes, or all of the value where the server doesn't permit `GETRANGE`.
     func get(_ key: [UInt8], upTo limit: Int, over commands: RedisLink) -> EventLoopFuture<ByteBuffer?> {
-        guard permitsRanges else { return get(RedisCommand.get(key), over: commands) }
-        let beginning = get(RedisCommand.get(key, upTo: limit), over: commands)
+        let whole = { self.query(.get, RedisCommand.get(key), over: commands).map { $0.bytes } }
+        guard permitsRanges else { return whole() }
+        let beginning = query(.get, RedisCommand.get(key, upTo: limit), over: commands).map { $0.bytes }
         return beginning.assumeIsolated().flatMapError { [weak self] error in
             guard let self, !self.isStopped, case RedisError.refused(.get, let message) = error,
                 message.contains("to run") || message.hasPrefix("ERR unknown")
             else { return beginning }
             self.permitsRanges = false
-            return self.get(RedisCommand.get(key), over: commands)
+            return whole()
         }.nonisolated()
     }
 
-    private func get(_ command: ByteBuffer, over commands: RedisLink) -> EventLoopFuture<ByteBuffer?> {
-        let reply = commands.query(.get, command).map { $0.bytes }
-        return following(reply, askedAt: commands.target ?? context.url.endpoint, command, steps: 0)
+    /// Sends a command whose keys are in one slot.
+    func query(_ command: RedisError.Command, _ bytes: ByteBuffer, over commands: RedisLink) -> EventLoopFuture<
+        RedisReply
+    > {
+        let reply = commands.query(command, bytes)
+        return following(reply, askedAt: commands.target ?? context.url.endpoint, command, bytes, steps: 0)
     }
 
     /// The reply, or the one of the node that it redirects to.
     private func following(
-        _ reply: EventLoopFuture<ByteBuffer?>, askedAt endpoint: RedisURL.Endpoint, _ command: ByteBuffer, steps: Int
-    ) -> EventLoopFuture<ByteBuffer?> {
+        _ reply: EventLoopFuture<RedisReply>, askedAt endpoint: RedisURL.Endpoint, _ command: RedisError.Command,
+        _ bytes: ByteBuffer, steps: Int
+    ) -> EventLoopFuture<RedisReply> {
         reply.assumeIsolated().flatMapError { [weak self] error in
             guard let self, !self.isStopped, steps < Self.maximumSteps,
-                case RedisError.refused(.get, let message) = error,
+                case RedisError.refused(command, let message) = error,
                 let redirection = Redirection(message, askedAt: endpoint)
             else { return reply }
-            return self.get(command, from: redirection, steps: steps + 1)
+            return self.query(command, bytes, at: redirection, steps: steps + 1)
         }.nonisolated()
     }
 
-    private func get(_ command: ByteBuffer, from redirection: Redirection, steps: Int) -> EventLoopFuture<ByteBuffer?> {
+    private func query(
+        _ command: RedisError.Command, _ bytes: ByteBuffer, at redirection: Redirection, steps: Int
+    ) -> EventLoopFuture<RedisReply> {
         context.counts.total.redirects += 1
         let link = link(to: redirection.endpoint)
         if redirection.isAsk { _ = link.query(.asking, RedisCommand.words(["ASKING"])) }
-        let reply = link.query(.get, command).map { $0.bytes }
-        return following(reply, askedAt: redirection.endpoint, command, steps: steps)
+        let reply = link.query(command, bytes)
+        return following(reply, askedAt: redirection.endpoint, command, bytes, steps: steps)
     }
 
     private func link(to endpoint: RedisURL.Endpoint) -> RedisLink {
