@@ -188,6 +188,26 @@ import Testing
         #expect(page.take() == [2])
     }
 
+    @Test func `a poll that the browser repeats has lost its response, and the page comes back for it`() {
+        let bridge = Self.bridge()
+        let page = Page(bridge, in: "r")
+        func poll(_ timestamp: ByteString) -> HTTPResponse? {
+            var response: HTTPResponse?
+            let promise = bridge.eventLoops[0].makePromise(of: HTTPResponse.self)
+            promise.futureResult.assumeIsolated().whenSuccess { response = $0 }
+            page.session.received(PendingPoll(jsonpIndex: nil, timestamp: timestamp, promise: promise))
+            bridge.run()
+            return response
+        }
+        bridge.publish(Self.emit(1))
+        #expect(poll("a")?.status == .ok)
+        bridge.publish(Self.emit(2))
+        #expect(poll("b")?.status == .ok)
+        #expect(poll("b")?.status == .badRequest && page.session.isClosed)
+        page.comeBack()
+        #expect(page.isRecovered && page.take() == [1, 2])
+    }
+
     @Test func `two pages can't have the same connection`() {
         let bridge = Self.bridge()
         let page = Page(bridge, in: "r")

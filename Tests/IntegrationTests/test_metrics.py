@@ -42,7 +42,7 @@ def test_every_family_has_help_and_a_type_and_no_label_is_a_room(operated, closi
     for name, (kind, help_text) in families.items():
         assert name.startswith("ws_emit_") and kind in ("counter", "gauge", "histogram") and len(help_text) > 8, name
     labels = {label for series in samples.values() for key in series for label, _ in key}
-    assert labels <= {"le", "reason", "dialect", "cause", "status", "host_id", "policy"}
+    assert labels <= {"le", "reason", "dialect", "cause", "status", "host_id", "policy", "result"}
     assert "a-room-of-mine" not in answer.text
 
 

@@ -4,6 +4,7 @@ import json
 import random
 
 import pytest
+import requests
 import websocket
 
 from support.clients import LibraryClient, PollingClient, RawClient
@@ -324,6 +325,27 @@ def test_python_clients_see_one_argument_more(recovering, publish, closing, room
     publish(room, 1)
     event, number, offset = client.receive()
     assert (event, number) == ("x", 1) and len(offset) == 10
+
+
+def test_emits_over_http_are_missed_and_recovered_like_others(recovering, closing, room):
+    bridge = recovering("--threads", "4", admin=True)
+    visitor = closing(Visitor(bridge).join(room))
+    visitor.cut()
+    eventually(lambda: bridge.admin.metric("ws_emit_parked_sockets") == 1, "the server has noticed")
+    emit = {"event": "x", "room": room, "secret": "123"}
+    assert requests.post(bridge.url + "/emit", json={**emit, "data": 1}, timeout=PATIENCE).status_code == 200
+    # One who is away isn't counted.
+    report = requests.post(bridge.url + "/emit", json={**emit, "data": 2, "report": True}, timeout=PATIENCE).json()
+    assert report["matched"] == report["queued"] == 0, report
+    visitor.open()
+    assert visitor.recovered and visitor.numbers(2) == [1, 2]
+    # Kept messages are for those who join, and this one has never left.
+    assert requests.post(bridge.url + "/emit", json={**emit, "data": 3, "keep": True}, timeout=PATIENCE).status_code == 200
+    assert visitor.numbers(3) == [3]
+    visitor.cut()
+    assert requests.post(bridge.url + "/emit", json={**emit, "data": 4}, timeout=PATIENCE).status_code == 200
+    visitor.open()
+    assert visitor.recovered and visitor.numbers(4) == [4]
 
 
 def test_random_cuts_lose_and_repeat_nothing(recovering, publish, command, closing):

@@ -82,7 +82,8 @@ struct TransportEndpoint: Sendable {
                 session.post(body, promise: promise)
                 return .later(response)
             }
-            let poll = PendingPoll(jsonpIndex: request.jsonpIndex, promise: promise)
+            let poll = PendingPoll(
+                jsonpIndex: request.jsonpIndex, timestamp: request.timestamp, promise: promise)
             session.poll(poll)
             return .poll(session, poll, response)
         }

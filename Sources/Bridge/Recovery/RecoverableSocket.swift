@@ -142,6 +142,16 @@ final class SessionRecovery {
     /// The client has got everything up to this event, since it has sent the pong to a later ping.
     private(set) var confirmedPosition = RecoveryOffset.none
 
+    private var pollTimestamp: ByteString?
+
+    /// Browsers repeat a GET by themselves if its connection breaks, and what was sent in response to it is lost. So the session has
+    /// to end, although the client hasn't noticed anything: it comes back for what it has missed.
+    func isRepeated(_ poll: PendingPoll) -> Bool {
+        guard let timestamp = poll.timestamp else { return false }
+        defer { pollTimestamp = timestamp }
+        return timestamp == pollTimestamp
+    }
+
     func pongArrived() { confirmedPosition = max(confirmedPosition, pingPosition) }
 
     /// Packets from after a position follow. A pong to an earlier ping says nothing of them.

@@ -33,7 +33,8 @@ extension Shard {
         return .success(
             RecoverableSocket(
                 sid: socket.sid, pid: pid, namespace: namespace, start: state.start,
-                confirmed: max(state.start, socket.session.recovery?.confirmedPosition ?? .none), completeSince: state.completeSince,
+                confirmed: max(state.start, socket.session.recovery?.confirmedPosition ?? .none),
+                completeSince: state.completeSince,
                 rooms: rooms.map { ($0.name, state.since[$0.name] ?? state.start) },
                 formerRooms: state.formerRooms, wantsGaps: socket.wantsGaps, secrets: state.secrets,
                 owedAcks: socket.owedAcks))

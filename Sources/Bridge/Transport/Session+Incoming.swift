@@ -7,6 +7,7 @@ import SocketIOProtocol
 /// A GET that waits for packets; its connection may be on another event loop.
 struct PendingPoll {
     let jsonpIndex: Int?
+    var timestamp: ByteString?
     let promise: EventLoopPromise<HTTPResponse>
 }
 
@@ -22,6 +23,10 @@ extension Session {
         stall = nil
         timerFired(at: .now)
         if isClosed { return poll.promise.succeed(HTTPResponse(table.refusal(of: sid))) }
+        if let recovery, recovery.isRepeated(poll) {
+            poll.promise.succeed(HTTPResponse(.invalidSession(sid)))
+            return close(.transportClosed)
+        }
         switch engine.pollArrived(hasQueuedPackets: hasSendablePackets) {
         case .hold: self.poll = poll
         case .respond:

@@ -10,6 +10,8 @@ package struct EngineIORequest: Equatable, Sendable {
     package var sid: ByteString?
     /// The callback index of a JSONP client.
     package var jsonpIndex: Int?
+    /// The text by which the client distinguishes its requests.
+    package var timestamp: ByteString?
 
     /// - Throws: the refusal to respond with, in the words of python-engineio 4.15.
     package init(
@@ -19,16 +21,19 @@ package struct EngineIORequest: Equatable, Sendable {
         var transportName: [UInt8]?
         var jsonp: [UInt8]?
         var sid: ByteString?
+        var timestamp: ByteString?
         FormEncoding.forEachPair(in: query) { name, value in
             switch String(decoding: name, as: UTF8.self) {
             case "EIO": version = value
             case "transport": transportName = value
             case "sid": sid = ByteString(bytes: value)
             case "j": jsonp = value
+            case "t": timestamp = ByteString(bytes: value)
             default: break
             }
         }
         self.sid = sid
+        self.timestamp = timestamp
         if let transportName {
             switch String(decoding: transportName, as: UTF8.self) {
             case "polling": transport = .polling

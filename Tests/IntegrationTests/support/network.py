@@ -26,9 +26,12 @@ class Proxy:
         return f"ws://{self.host}:{self.port}{path}?{query}"
 
     def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
+        while True:
+            try:
                 near, _ = self._listener.accept()
+            except OSError:
+                return  # closed
+            with contextlib.suppress(OSError):
                 far = socket.create_connection(self._target)
                 self._pairs.append((near, far))
                 for source, sink in ((near, far), (far, near)):
