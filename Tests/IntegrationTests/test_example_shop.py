@@ -259,7 +259,7 @@ def test_what_changed_while_no_ws_emit_ran_is_emitted_when_one_does(start_shop, 
 
 # The page is away.
 
-def test_a_page_that_was_cut_off_catches_up_with_all_it_missed(start_shop, open_page, emit):
+def test_a_page_that_was_cut_off_catches_up_with_what_it_missed(start_shop, open_page, emit):
     shop = start_shop(STILL)
     page = open_page(shop)
     is_complete(page)
@@ -270,7 +270,7 @@ def test_a_page_that_was_cut_off_catches_up_with_all_it_missed(start_shop, open_
         emit("price", "espresso", price, was)
     emit("stock", "jasmine", 3, 9)
     shop.network.works()
-    page.says("Live", "Back at ", "Caught up: 4 changes missed.")
+    page.says("Live", "Back at ", "Caught up: 2 values changed meanwhile.")
     page.part("espresso", "price", "€17.50")
     page.part("jasmine", "stock", "only 3 left")
     assert page.missed() == ["espresso", "jasmine"]
@@ -306,7 +306,7 @@ def test_the_button_puts_the_page_to_sleep_and_it_catches_up(start_shop, open_pa
     page.page.driver.switch_to.active_element.send_keys(Keys.ENTER)
     page.says("Asleep", "The connection is closed until ")
     emit("price", "mug", 1350, 1400)
-    page.says("Live", "after 1 second.", "Caught up: 1 change missed.")
+    page.says("Live", "after 1 second.", "Caught up: 1 value changed meanwhile.")
     page.part("mug", "price", "€13.50")
 
 
@@ -319,7 +319,7 @@ def test_a_phone_that_wakes_notices_at_once_that_its_connection_is_gone(start_sh
     emit("price", "mug", 1350, 1400)
     # A minute passes, in which no timer of the page runs. Without the check, the client would wait for the server's ping.
     page.page.run("const now = Date.now; Date.now = () => now() + 60000; document.dispatchEvent(new Event('visibilitychange'))")
-    page.says("Live", "Caught up: 1 change missed.")
+    page.says("Live", "Caught up: 1 value changed meanwhile.")
     page.part("mug", "price", "€13.50")
 
 
@@ -343,7 +343,7 @@ def test_the_page_of_a_busy_shop_catches_up(start_shop, open_page):
     page.says("Opened")
     page.page.run("document.querySelector('[data-sleep]').dataset.sleep = 4")
     page.page.click("[data-sleep]")
-    page.says("Live", "after 4 seconds", "Caught up: ", " changes missed.")
+    page.says("Live", "after 4 seconds", "Caught up: ", " values changed meanwhile.")
     assert page.missed()
     page.page.screenshot("shop", height=900)
 

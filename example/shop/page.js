@@ -83,7 +83,7 @@ let catchingUp = null;
 let timer;
 
 function catchUp(sentence, isOpening = false) {
-  catchingUp = {sentence, isOpening, since: Date.now(), values: new Set(), changes: 0, oldest: Infinity};
+  catchingUp = {sentence, isOpening, since: Date.now(), values: new Set(), changed: new Set(), oldest: Infinity};
   say("waiting", "Live", isOpening ? "The current prices are on their way." : "What changed meanwhile is on its way.");
 }
 
@@ -110,8 +110,9 @@ for (const event of ["price", "stock"]) {
     const isNew = show(event, message, isFromBefore && !isOpening);
     if (isNew && !isOpening) flash(cards.get(message.sku));
     if (!isFromBefore) return;
-    catchingUp.values.add(`${event} ${message.sku}`);
-    catchingUp.changes += isNew;
+    const name = `${event} ${message.sku}`;
+    catchingUp.values.add(name);
+    if (isNew) catchingUp.changed.add(name);
     catchingUp.oldest = Math.min(catchingUp.oldest, message.at);
     finishIn(500);
   });
@@ -120,9 +121,12 @@ for (const event of ["price", "stock"]) {
 const opened = ({values, oldest}) => values.size
   ? `Opened with ${count(values.size, "kept value")}, the oldest from ${clock(oldest)}.`
   : "Each change appears at once.";
-const recovered = ({changes}) => changes ? `Caught up: ${count(changes, "change")} missed.` : "Nothing changed meanwhile.";
-const restored = ({values, changes}) => values.size
-  ? `Values restored: ${changes} of ${values.size} had changed.`
+// Values, not messages: with slow=latest, the newest message of an article may have taken the place of those before it.
+const recovered = ({changed}) => changed.size
+  ? `Caught up: ${count(changed.size, "value")} changed meanwhile.`
+  : "Nothing changed meanwhile.";
+const restored = ({values, changed}) => values.size
+  ? `Values restored: ${changed.size} of ${values.size} had changed.`
   : "Nothing was kept, so changes of this time may be missing.";
 
 let lostAt = null;
