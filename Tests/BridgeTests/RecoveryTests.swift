@@ -226,7 +226,7 @@ import Testing
     @Test(arguments: [
         (EngineIOSession.CloseReason.invalidPacket, false), (.serverShutdown, false), (.clientClosed, true),
         (.transportClosed, true), (.pingTimeout, true), (.overlappingPolls, true), (.pollAborted, true),
-        (.slowClient, true),
+        (.slowClient(.queueFull), true),
     ])
     func `it depends on the reason whether a connection can be recovered`(
         reason: EngineIOSession.CloseReason, expected: Bool
