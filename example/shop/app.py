@@ -34,7 +34,8 @@ class Article:
         """Changes the price or the stock a little. Returns which of the two."""
         if random.random() < 0.4:
             price = self.messages["price"]["price"]
-            steps = [step for step in (-40, -20, -10, 10, 20, 30) if abs(price + step - self.list_price) <= self.list_price // 4]
+            bound = self.list_price // 4
+            steps = [step for step in (-40, -20, -10, 10, 20, 30) if abs(price + step - self.list_price) <= bound]
             self.set("price", price + random.choice(steps))
             return "price"
         stock = self.messages["stock"]["stock"]
@@ -95,7 +96,8 @@ def positive(text):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="shop/run", description="Shows prices and stock of a shop in the browser, as they change.")
+    parser = argparse.ArgumentParser(
+        prog="shop/run", description="Shows prices and stock of a shop in the browser, as they change.")
     parser.add_argument("seconds", metavar="SECONDS", nargs="?", type=positive, default=1.5,
                         help="between two changes, on average; 1.5 by default")
     seconds = parser.parse_args().seconds

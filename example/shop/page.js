@@ -187,7 +187,8 @@ for (const button of document.querySelectorAll("[data-sleep]")) {
     if (!socket.connected) return;
     const milliseconds = button.dataset.sleep * 1000;
     isAsleep = true;
-    say("lost", "Asleep", `The connection is closed until ${clock(Date.now() + milliseconds)}. The prices are from ${clock(Date.now())}.`);
+    const [from, until] = [Date.now(), Date.now() + milliseconds];
+    say("lost", "Asleep", `The connection is closed until ${clock(until)}. The prices are from ${clock(from)}.`);
     socket.io.reconnection(false);
     socket.io.engine.close();  // not socket.disconnect(), which tells the server that this socket won't come back
     setTimeout(() => {
