@@ -193,10 +193,8 @@ final class ClientEvents {
     private func joined(_ join: PendingJoin, kept: [EncodedPacket]) {
         if join.request.wantsGaps { join.socket.wantsGaps = true }
         shard?.sessions.counters.joins += 1
-        if let ackID = join.ackID { join.socket.acknowledge(ackID, #"[{"ok":true}]"#) }
-        shard?.sessions.counters.keptGiven += kept.count
-        if !kept.isEmpty { join.socket.recovery?.completeSince = shard?.registry.position ?? .none }
-        for packet in kept { join.socket.session.enqueue(packet) }
+        if let ackID = join.ackID { join.socket.acknowledge(ackID, keptCount: kept.count) }
+        shard?.give(kept, to: join.socket)
     }
 
     private func refuse(_ refusal: JoinRequest.Refusal, _ join: PendingJoin) {

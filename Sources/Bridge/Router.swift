@@ -184,6 +184,10 @@ final class Router: PubSubDelegate {
             // Adds provisional interest, so that the next emit to the room finds the loop.
             if let loop = send(.enterRoom(sid: sid, room: room, namespace: namespace), toOwnerOf: sid) {
                 rooms.add(1, namespace: namespace, room: room, loop: loop)
+                let kept = keptPackets(of: room, in: namespace)
+                if !kept.isEmpty {
+                    outbox.append(.giveKeptTo(sid: sid, namespace: namespace, packets: kept), loop: loop)
+                }
             }
         case .leaveRoom(let sid, let room, let namespace):
             send(.leaveRoom(sid: sid, room: room, namespace: namespace), toOwnerOf: sid)
@@ -265,9 +269,14 @@ final class Router: PubSubDelegate {
 
     private func give(_ join: Join, loop: Int) {
         var join = join
-        join.kept = keeper.packets(namespace: join.namespace, room: join.room)
-        if let recovery { join.kept = recovery.addOffsets(to: join.kept, countsLast: true) }
+        join.kept = keptPackets(of: join.room, in: join.namespace)
         outbox.append(.join(join), loop: loop)
+    }
+
+    /// The kept messages of a room, for one socket that enters it now.
+    private func keptPackets(of room: ByteString, in namespace: ByteString) -> [EncodedPacket] {
+        let packets = keeper.packets(namespace: namespace, room: room)
+        return recovery?.addOffsets(to: packets, countsLast: true) ?? packets
     }
 
     /// Tells the pages that asked of the last gap.

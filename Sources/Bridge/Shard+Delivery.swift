@@ -25,6 +25,8 @@ extension Shard {
         case .enterRoom(let sid, let room, let namespace):
             if let socket = socket(sid, in: namespace) { registry.enter(socket, room: room) }
             router.enterPerformed(namespace: namespace, room: room, loop: loopIndex)
+        case .giveKeptTo(let sid, let namespace, let packets):
+            if let socket = socket(sid, in: namespace) { give(packets, to: socket) }
         case .join(let join):
             events.joinArrived(join)
             if !router.isLocal(to: eventLoop) {
@@ -138,6 +140,14 @@ extension Shard {
             }
         }
         return rooms
+    }
+
+    /// Gives the kept messages of a room to a socket that has entered it.
+    func give(_ kept: [EncodedPacket], to socket: Socket) {
+        guard !kept.isEmpty else { return }
+        sessions.counters.keptGiven += kept.count
+        socket.recovery?.completeSince = registry.position
+        for packet in kept { socket.session.enqueue(packet) }
     }
 
     private func give(_ kept: KeptPackets) {

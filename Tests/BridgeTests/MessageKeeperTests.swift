@@ -36,7 +36,7 @@ import Testing
         let client = bridge.client(loop: loopCount - 1)
         client.send(#"421["join",{"room":"r"}]"#)
         bridge.publish(Self.emit("[4]"))
-        #expect(client.packets() == [#"431[{"ok":true}]"#, #"42["y",2]"#, #"42["x",3]"#, #"42["x",4]"#])
+        #expect(client.packets() == [#"431[{"ok":true,"kept":2}]"#, #"42["y",2]"#, #"42["x",3]"#, #"42["x",4]"#])
     }
 
     @Test func `a message that is published while a join is under way reaches the client once`() throws {
@@ -47,7 +47,7 @@ import Testing
         // The router takes the join and the message in either order.
         bridge.publish(Self.emit("[2]"))
         let packets = client.packets()
-        #expect(packets.first == #"431[{"ok":true}]"#)
+        #expect(packets.first == #"431[{"ok":true,"kept":1}]"#)
         #expect(packets.last == #"42["x",2]"# && packets.count { $0 == #"42["x",2]"# } == 1, "\(packets)")
     }
 
@@ -125,6 +125,22 @@ import Testing
         bridge.publish(Self.emit("[1]"), Self.emit(long), Self.emit(long))
         #expect(Self.join(bridge).count == 1)
         #expect(bridge.logged.count { $0.contains("--keep-room-bytes") } == 1, "\(bridge.logged)")
+    }
+
+    @Test(arguments: [1, 2])
+    func `a client that a backend enters into a room gets what is kept`(loopCount: Int) throws {
+        let bridge = try Self.bridge(loopCount: loopCount, "r keep")
+        bridge.publish(Self.emit("[1]"))
+        let client = bridge.client(loop: loopCount - 1)
+        let enter = ["method": #""enter_room""#, "room": #""r""#, "sid": "\"\(client.sid)\""]
+        bridge.publish(ChannelHarness.message(enter), Self.emit("[2]"))
+        #expect(client.packets() == [#"42["x",1]"#, #"42["x",2]"#])
+    }
+
+    @Test func `the log says once that kept messages make room for newer ones`() throws {
+        let bridge = try Self.bridge("r keep values=2")
+        bridge.publish((0..<9).map { Array(Self.emit("[1]", event: "e\($0)").utf8) })
+        #expect(bridge.logged.count { $0.contains("--keep-room-values") } == 1, "\(bridge.logged)")
     }
 
     @Test(arguments: [1, 2])

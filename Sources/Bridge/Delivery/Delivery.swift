@@ -61,6 +61,8 @@ enum ShardCommand: Sendable {
     case keptMessagesAreCurrent
     /// Give them to these pages.
     case giveKept([KeptPackets])
+    /// Give the kept messages of a room to a socket that a backend has made enter it.
+    case giveKeptTo(sid: ByteString, namespace: ByteString, packets: [EncodedPacket])
     /// The following command stands behind every event up to this one.
     case position(RecoveryOffset)
     /// Connect a recovered socket. Indirect, since it would make every command four times as large.

@@ -75,8 +75,10 @@ final class MessageKeeper {
             let limits = KeptMessages.RoomLimits(
                 bytes: rule?.maxBytes ?? configuration.keepRoomBytes,
                 values: rule?.maxValues ?? configuration.keepRoomValues)
+            let evicted = store.counters.evicted
             if store.keep(value, in: slot, limits: limits) {
                 count += 1
+                if store.counters.evicted > evicted { warnEvicted(room) }
             } else {
                 warnTooLarge(slot, shared.byteCount, limits)
             }
@@ -133,6 +135,17 @@ final class MessageKeeper {
         warn(
             "a message is not kept: it takes \(byteCount) bytes, and its room may keep \(limits.bytes): raise bytes= of its rule,"
                 + " --keep-room-bytes or --keep-bytes", room: slot.room)
+    }
+
+    private func warnEvicted(_ room: ByteString) {
+        // Any room will do: it may be one after the other.
+        guard warnings.isDue("evicted", at: eventLoop.now) else { return }
+        logger.warning(
+            """
+            kept messages make room for newer ones, so clients that join miss them: raise --keep-room-values or \
+            --keep-room-bytes (in a rule values=, bytes=), or --keep-bytes
+            """,
+            metadata: ["room": "\(room)", "evicted": "\(store.counters.evicted)"])
     }
 
     /// Warns once a minute for each room.

@@ -25,7 +25,12 @@ struct PendingJoins {
     /// Removes a join; nil when it was cancelled meanwhile.
     mutating func take(_ number: UInt64) -> PendingJoin? {
         guard let join = joins.removeValue(forKey: number) else { return nil }
-        if let index = join.socket.pendingJoins.firstIndex(of: number) { join.socket.pendingJoins.remove(at: index) }
+        if join.socket.pendingJoins.count == 1 {
+            // Gives its memory back.
+            join.socket.pendingJoins = []
+        } else if let index = join.socket.pendingJoins.firstIndex(of: number) {
+            join.socket.pendingJoins.remove(at: index)
+        }
         return join
     }
 

@@ -79,6 +79,18 @@ extension Socket {
         }
     }
 
+    /// Acks a join.
+    ///
+    /// - Parameter keptCount: the kept messages that follow.
+    func acknowledge(_ id: Int, keptCount: Int) {
+        guard keptCount > 0 else { return acknowledge(id, #"[{"ok":true}]"#) }
+        acknowledge(id) { packet in
+            packet.append(#"[{"ok":true,"kept":"#)
+            packet.appendInteger(Int64(keptCount))
+            packet.append("}]")
+        }
+    }
+
     /// - Parameter arguments: a JSON array.
     func acknowledge(_ id: Int, _ arguments: StaticString) {
         acknowledge(id) { $0.append(arguments) }
