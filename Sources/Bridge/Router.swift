@@ -23,7 +23,7 @@ final class Router: PubSubDelegate {
     let keeper: MessageKeeper
     let storage: KeptStorage?
     /// Joins that wait for kept messages from Redis.
-    private var waitingJoins: [(join: Join, loop: Int)] = []
+    var waitingJoins: [(join: Join, loop: Int)] = []
     /// Nil without recovery.
     let recovery: RouterRecovery?
     private let readiness: Readiness
@@ -32,7 +32,7 @@ final class Router: PubSubDelegate {
     // Exclusivity is unchecked as in `PubSubMessageDecoder`.
     @exclusivity(unchecked) var counters = RouterCounters()
     /// Decoding has taken memory that should be given back.
-    private var hasLargeScratch = false
+    var hasLargeScratch = false
 
     init(
         broker: any PubSubBroker, configuration: BridgeConfiguration, hostID: ByteString, loopCount: Int,
@@ -241,120 +241,5 @@ final class Router: PubSubDelegate {
         }
         outbox.append(command, loop: loop)
         return loop
-    }
-
-    /// Gives a join its place among the messages.
-    func join(_ join: Join, loop: Int) {
-        // Adds provisional interest, so that later messages find the loop.
-        rooms.add(1, namespace: join.namespace, room: join.room, loop: loop)
-        if let storage, !storage.isSettled, keeper.mayKeepByRule(join.room, of: join.namespace) {
-            if waitingJoins.isEmpty {
-                let bound = NIOLoopBound(self, eventLoop: eventLoop)
-                eventLoop.scheduleTask(in: BridgeLimits.keptJoinTime) {
-                    bound.value.joinWaiting()
-                    bound.value.outbox.flush()
-                }
-            }
-            return waitingJoins.append((join, loop))
-        }
-        give(join, loop: loop)
-    }
-
-    /// Kept messages have been read from Redis, or that takes too long.
-    private func joinWaiting() {
-        let joins = waitingJoins
-        waitingJoins = []
-        for (join, loop) in joins { give(join, loop: loop) }
-    }
-
-    private func give(_ join: Join, loop: Int) {
-        var join = join
-        join.kept = keptPackets(of: join.room, in: join.namespace)
-        outbox.append(.join(join), loop: loop)
-    }
-
-    /// The kept messages of a room, for one socket that enters it now.
-    private func keptPackets(of room: ByteString, in namespace: ByteString) -> [EncodedPacket] {
-        let packets = keeper.packets(namespace: namespace, room: room)
-        return recovery?.addOffsets(to: packets, countsLast: true) ?? packets
-    }
-
-    /// Tells the pages that asked of the last gap.
-    func announceGap() {
-        guard var announcement = gaps.takeAnnouncement() else { return }
-        recovery?.gapEnded()
-        announcement.keptRooms = keeper.store.roomNames
-        outbox.appendToAll(.announceGap(announcement))
-    }
-
-    /// The kept messages are those of all servers again, after a gap: pages that asked get them, after the news of the gap.
-    func keptMessagesAreCurrent() {
-        announceGap()
-        outbox.appendToAll(.keptMessagesAreCurrent)
-    }
-
-    func giveKept(of rooms: Set<KeptMessages.RoomName>, loop: Int) {
-        let kept = rooms.map {
-            let packets = keeper.packets(namespace: $0.namespace, room: $0.room)
-            return KeptPackets(room: $0, packets: recovery?.addOffsets(to: packets, countsLast: false) ?? packets)
-        }
-        outbox.append(.giveKept(kept.filter { !$0.packets.isEmpty }), loop: loop)
-    }
-
-    /// True if a client on the loop has this sid.
-    func hasSocket(_ sid: ByteString, in namespace: ByteString, loop: Int) -> EventLoopFuture<Bool> {
-        let shard = shards[rooms.owner(of: sid) ?? loop]
-        return shard.eventLoop.submit { shard.value.registry.namespaces[namespace]?.sockets[sid] != nil }
-    }
-
-    // MARK: Operations
-
-    /// Publishes a canary; it comes back through the subscription, or at once where there is no Redis.
-    ///
-    /// - Returns: its id; nil while there is no subscription, or without canaries.
-    @discardableResult
-    func sendCanary() -> Int64? {
-        guard let (id, payload) = canaries.next() else { return nil }
-        if broker is LocalBroker {
-            received(payload.span, on: Span())
-            receivedBatch()
-        } else {
-            canaries.publish(payload)
-        }
-        return id
-    }
-
-    /// Everything that was counted here.
-    func numbers() -> RouterNumbers {
-        senders.tick(at: .now())
-        unsafe counters.publishFailures = publisher.failureCount
-        unsafe counters.publishQueueFull = publisher.queueFullCount
-        unsafe counters.secretsUnusable = secrets.unusableCount
-        if let stored = storage?.counters {
-            unsafe counters.keptWrites = stored.writes
-            unsafe counters.keptStoreFailures = stored.failures
-            unsafe counters.keptDamaged = stored.damaged
-            unsafe counters.keptLeasesTaken = stored.leasesTaken
-        }
-        unsafe counters.canariesSent = canaries.sentCount
-        unsafe counters.canariesReturned = canaries.returnedCount
-        unsafe counters.sendersForgotten = senders.forgotten
-        unsafe counters.explanationsForgotten = senders.refusalsForgotten
-        unsafe counters.gapsForgotten = gaps.forgotten
-        return unsafe RouterNumbers(
-            counters: counters, redis: broker.counters, senders: senders.entries, kept: keeper.store.numbers,
-            recoveryLogBytes: recovery?.log.byteCount ?? 0)
-    }
-
-    /// Gives back the memory that large messages took: some time later, since they come in bursts.
-    private func giveMemoryBack() {
-        let hasFreedMuch = rooms.localLoop >= 0 && shards[rooms.localLoop].value.connections.total.takeTrim()
-        if hasLargeScratch || decoder.writerBytes > BridgeLimits.keptScratchBytes {
-            hasLargeScratch = false
-            decoder.releaseScratch()
-        } else if !hasFreedMuch {
-            return
-        }
-        Memory.trim()
     }
 }

@@ -1,0 +1,69 @@
+import Bytes
+import NIOCore
+
+/// Joins, and the kept messages that they bring.
+extension Router {
+    /// Gives a join its place among the messages.
+    func join(_ join: Join, loop: Int) {
+        // Adds provisional interest, so that later messages find the loop.
+        rooms.add(1, namespace: join.namespace, room: join.room, loop: loop)
+        if let storage, !storage.isSettled, keeper.mayKeepByRule(join.room, of: join.namespace) {
+            if waitingJoins.isEmpty {
+                let bound = NIOLoopBound(self, eventLoop: eventLoop)
+                eventLoop.scheduleTask(in: BridgeLimits.keptJoinTime) {
+                    bound.value.joinWaiting()
+                    bound.value.outbox.flush()
+                }
+            }
+            return waitingJoins.append((join, loop))
+        }
+        give(join, loop: loop)
+    }
+
+    /// Kept messages have been read from Redis, or that takes too long.
+    func joinWaiting() {
+        let joins = waitingJoins
+        waitingJoins = []
+        for (join, loop) in joins { give(join, loop: loop) }
+    }
+
+    private func give(_ join: Join, loop: Int) {
+        var join = join
+        join.kept = keptPackets(of: join.room, in: join.namespace)
+        outbox.append(.join(join), loop: loop)
+    }
+
+    /// The kept messages of a room, for one socket that enters it now.
+    func keptPackets(of room: ByteString, in namespace: ByteString) -> [EncodedPacket] {
+        let packets = keeper.packets(namespace: namespace, room: room)
+        return recovery?.addOffsets(to: packets, countsLast: true) ?? packets
+    }
+
+    /// Tells the pages that asked of the last gap.
+    func announceGap() {
+        guard var announcement = gaps.takeAnnouncement() else { return }
+        recovery?.gapEnded()
+        announcement.keptRooms = keeper.store.roomNames
+        outbox.appendToAll(.announceGap(announcement))
+    }
+
+    /// The kept messages are those of all servers again, after a gap: pages that asked get them, after the news of the gap.
+    func keptMessagesAreCurrent() {
+        announceGap()
+        outbox.appendToAll(.keptMessagesAreCurrent)
+    }
+
+    func giveKept(of rooms: Set<KeptMessages.RoomName>, loop: Int) {
+        let kept = rooms.map {
+            let packets = keeper.packets(namespace: $0.namespace, room: $0.room)
+            return KeptPackets(room: $0, packets: recovery?.addOffsets(to: packets, countsLast: false) ?? packets)
+        }
+        outbox.append(.giveKept(kept.filter { !$0.packets.isEmpty }), loop: loop)
+    }
+
+    /// True if a client on the loop has this sid.
+    func hasSocket(_ sid: ByteString, in namespace: ByteString, loop: Int) -> EventLoopFuture<Bool> {
+        let shard = shards[rooms.owner(of: sid) ?? loop]
+        return shard.eventLoop.submit { shard.value.registry.namespaces[namespace]?.sockets[sid] != nil }
+    }
+}
