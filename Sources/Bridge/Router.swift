@@ -94,7 +94,7 @@ final class Router: PubSubDelegate {
             }
         }
         every(BridgeLimits.memoryInterval) { router in
-            router.keeper.store.expire(at: WallClock.milliseconds())
+            router.keeper.store.expire(at: WallClock.now())
             router.recovery?.expire()
             router.giveMemoryBack()
         }

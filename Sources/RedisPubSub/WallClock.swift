@@ -3,8 +3,11 @@ import NIOCore
 
 /// The time of day, for people and other machines. Deadlines use the monotonic clock.
 package enum WallClock {
+    /// Milliseconds since 1970, UTC, at present.
+    package static func now() -> Int64 { nanoseconds / 1_000_000 }
+
     /// Milliseconds since 1970, UTC, of a time on the monotonic clock, rounded down.
-    package static func milliseconds(_ deadline: NIODeadline = .now()) -> Int64 {
+    package static func milliseconds(_ deadline: NIODeadline) -> Int64 {
         // The time that passes between reading the two clocks makes the result earlier, as rounding does.
         let wall = nanoseconds
         return (wall - (NIODeadline.now() - deadline).nanoseconds) / 1_000_000

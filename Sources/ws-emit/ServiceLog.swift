@@ -71,7 +71,7 @@ enum StandardError {
     /// Writes one line of the log.
     static func write(_ text: String, _ level: Logger.Level) {
         let head =
-            isJournal ? "<\(priority(of: level))>" : "\(WallClock.text(WallClock.milliseconds())) \(level) ws-emit: "
+            isJournal ? "<\(priority(of: level))>" : "\(WallClock.text(WallClock.now())) \(level) ws-emit: "
         writeLine(head + text)
     }
 

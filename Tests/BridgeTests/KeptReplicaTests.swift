@@ -115,15 +115,15 @@ import Testing
         #expect(it.replica.isWriter)
     }
 
-    @Test func `the writer writes at most every 50 ms, and extends the lease each second`() {
+    @Test func `the writer writes at most every 100 ms, and extends the lease each second`() {
         var it = Case.writer()
         let start = it.now
         it.replica.changed(at: it.time)
         #expect(it.pass() == [.write])
-        #expect(it.now == start + 50)
+        #expect(it.now == start + 100)
         #expect(it.wrote(.written(all: true)) == [])
         #expect(it.pass() == [.write])
-        #expect(it.now == start + 1050)
+        #expect(it.now == start + 1100)
     }
 
     @Test func `the writer serves a request after everything is written`() {

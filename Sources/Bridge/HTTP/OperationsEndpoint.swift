@@ -75,7 +75,7 @@ struct OperationsEndpoint: Sendable {
             on: host.eventLoop)
         return .later(
             explained.map { [readiness] explanation in
-                Self.response(.ok, explanation.json(readiness, at: .now(), milliseconds: WallClock.milliseconds()))
+                Self.response(.ok, explanation.json(readiness, at: .now(), milliseconds: WallClock.now()))
             })
     }
 
@@ -104,7 +104,7 @@ struct OperationsEndpoint: Sendable {
     private func metricsPage(on eventLoop: any EventLoop) -> EventLoopFuture<HTTPResponse> {
         scrape.collect(on: eventLoop).map { [readiness, metrics] numbers in
             var text = PrometheusText()
-            MetricsPage(numbers: numbers, readiness: readiness, now: .now(), milliseconds: WallClock.milliseconds())
+            MetricsPage(numbers: numbers, readiness: readiness, now: .now(), milliseconds: WallClock.now())
                 .write(to: &text)
             metrics.write(to: &text)
             return HTTPResponse(.ok, contentType: PrometheusText.contentType, text: text.text)

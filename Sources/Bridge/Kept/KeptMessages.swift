@@ -107,12 +107,17 @@ final class KeptMessages {
     private func add(_ value: Value, in slot: Slot, cost: Int, isLive: Bool, limits: RoomLimits) {
         let name = RoomName(namespace: slot.namespace, room: slot.room)
         let room = rooms[name] ?? addRoom(name)
-        let former = take(ValueName(slot), from: room)
-        let entry = Entry(slot: slot, value: value, cost: cost, isLive: isLive)
-        entry.isChanged = former?.isChanged ?? false
-        room.append(entry)
+        let entry: Entry
+        if let former = room.entries[ValueName(slot)] {
+            entry = former
+            byteCount -= former.cost
+            room.replace(former, by: value, cost: cost, isLive: isLive)
+        } else {
+            entry = Entry(slot: slot, value: value, cost: cost, isLive: isLive)
+            room.append(entry)
+            valueCount += 1
+        }
         byteCount += cost
-        valueCount += 1
         nextExpiry = min(nextExpiry, value.expires)
         use(room)
         if isLive { noteChange(of: entry) }
@@ -221,14 +226,10 @@ final class KeptMessages {
     }
 
     func remove(_ name: ValueName, from room: Room) {
-        if let entry = take(name, from: room) { noteRemoval(of: entry) }
-    }
-
-    private func take(_ name: ValueName, from room: Room) -> Entry? {
-        guard let entry = room.remove(name) else { return nil }
+        guard let entry = room.remove(name) else { return }
         byteCount -= entry.cost
         valueCount -= 1
-        return entry
+        noteRemoval(of: entry)
     }
 
     func removeIfEmpty(_ room: Room) {
@@ -263,8 +264,8 @@ final class KeptMessages {
     /// One value, in the list of its room.
     final class Entry {
         let slot: Slot
-        let value: Value
-        let cost: Int
+        fileprivate(set) var value: Value
+        fileprivate(set) var cost: Int
         /// Received since the subscription began.
         var isLive: Bool
         /// Stands in `changedSlots`.
@@ -304,6 +305,20 @@ final class KeptMessages {
 
         func append(_ entry: Entry) {
             entries[ValueName(entry.slot)] = entry
+            link(entry)
+        }
+
+        /// Gives an entry a newer value, and makes it the last.
+        func replace(_ entry: Entry, by value: Value, cost: Int, isLive: Bool) {
+            unlink(entry)
+            entry.value = value
+            entry.cost = cost
+            entry.isLive = isLive
+            entry.mergeNumber = 0
+            link(entry)
+        }
+
+        private func link(_ entry: Entry) {
             byteCount += entry.cost
             nextExpiry = min(nextExpiry, entry.value.expires)
             packets = nil
@@ -339,6 +354,11 @@ final class KeptMessages {
 
         func remove(_ name: ValueName) -> Entry? {
             guard let entry = entries.removeValue(forKey: name) else { return nil }
+            unlink(entry)
+            return entry
+        }
+
+        private func unlink(_ entry: Entry) {
             byteCount -= entry.cost
             packets = nil
             let next = entry.next
@@ -346,7 +366,6 @@ final class KeptMessages {
             if let previous = entry.previous { previous.next = next } else { head = next }
             if last === entry { last = entry.previous }
             entry.next = nil
-            return entry
         }
 
         func packets(at now: Int64) -> [EncodedPacket] {

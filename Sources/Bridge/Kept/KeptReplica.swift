@@ -76,7 +76,7 @@ struct KeptReplica {
     /// An unsynced server gives up waiting for `stored` after this time and up to `takeOverDelay` more.
     static let coldDelay = TimeAmount.milliseconds(500)
     /// The shortest time between two writes.
-    static let flushInterval = TimeAmount.milliseconds(50)
+    static let flushInterval = TimeAmount.milliseconds(100)
     static let renewInterval = TimeAmount.seconds(1)
     static let leaseTime = TimeAmount.seconds(3)
     /// How often others look for a lease that has expired.

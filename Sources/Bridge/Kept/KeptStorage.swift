@@ -121,7 +121,7 @@ final class KeptStorage {
 
     private func timerFired() {
         timerDeadline = nil
-        store.expire(at: WallClock.milliseconds())
+        store.expire(at: WallClock.now())
         step { $0.proceed(at: $1) }
     }
 
@@ -131,7 +131,7 @@ final class KeptStorage {
         switch action {
         case .beginEpoch: store.beginEpoch()
         case .publishRequest(let id):
-            requestStamp = WallClock.milliseconds()
+            requestStamp = WallClock.now()
             publisher.publishInternal(PubSubMessageEncoder.keptRequest(host: hostID, id: id))
         case .publishStored(let host, let id):
             publisher.publishInternal(PubSubMessageEncoder.keptStored(host: hostID, for: host, id: id))
@@ -207,7 +207,7 @@ final class KeptStorage {
     }
 
     private func evaluate(_ batch: KeptMessages.Batch) -> EventLoopFuture<[ByteBuffer]> {
-        let age = max(0, batch.lastExpiry - WallClock.milliseconds())
+        let age = max(0, batch.lastExpiry - WallClock.now())
         var arguments = [token, Self.leaseMilliseconds, Self.text(age), Self.text(batch.values.count)]
         for (field, value) in batch.values {
             arguments.append(field)
@@ -270,7 +270,7 @@ final class KeptStorage {
                 "a kept message in Redis can't be read and is left out: somebody else has written it (docs/redis.md)",
                 metadata: ["key": "\(String(decoding: keys[0], as: UTF8.self))", "field": "\(name)"])
         }
-        guard value.expires > WallClock.milliseconds() else { return }
+        guard value.expires > WallClock.now() else { return }
         let rule = configuration.rules.policy(namespace: slot.namespace, room: slot.room, event: slot.event).keep
         let limits = KeptMessages.RoomLimits(
             bytes: rule?.maxBytes ?? configuration.keepRoomBytes,

@@ -55,7 +55,7 @@ final class MessageKeeper {
     func keep(_ event: EncodedEvent, of emit: PubSubMessage.Emit) -> Int {
         guard case .these(let rooms) = emit.rooms, let content = EventContent(event) else { return 0 }
         var count = 0
-        let now = WallClock.milliseconds()
+        let now = WallClock.now()
         var packet: EncodedPacket?
         for room in rooms {
             let rule = configuration.rules.policy(namespace: emit.namespace, room: room, event: content.name).keep
@@ -158,6 +158,6 @@ final class MessageKeeper {
 
     /// The values of a room for a client that joins.
     func packets(namespace: ByteString, room: ByteString) -> [EncodedPacket] {
-        store.isEmpty ? [] : store.packets(namespace: namespace, room: room, at: WallClock.milliseconds())
+        store.isEmpty ? [] : store.packets(namespace: namespace, room: room, at: WallClock.now())
     }
 }

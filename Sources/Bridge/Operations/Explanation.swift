@@ -149,7 +149,7 @@ struct Explainer: Sendable {
                 let ((((numbers, parts), canary), secret), kept) = replies
                 var explanation = Explanation(
                     configuration: configuration, hostID: hostID, room: room, namespace: namespace, numbers: numbers)
-                let now = WallClock.milliseconds()
+                let now = WallClock.now()
                 for case (let lookup, let refusals)? in parts {
                     explanation.lookup.add(lookup)
                     explanation.add(refusals, at: now)

@@ -14,7 +14,7 @@ struct RecentRefusals {
     private(set) var all: [Entry] = []
 
     /// Takes linear time: some hundred comparisons at most, which cost much less than the refused request.
-    mutating func note(_ refusal: ClientRefusal, at now: Int64 = WallClock.milliseconds()) {
+    mutating func note(_ refusal: ClientRefusal, at now: Int64 = WallClock.now()) {
         if let index = all.firstIndex(where: { $0.refusal == refusal }) {
             var known = all.remove(at: index)
             known.count += 1
