@@ -157,6 +157,12 @@ package enum BridgeLimits {
     static let keptShutdownTime = TimeAmount.seconds(1)
     /// How long a join waits for kept messages that are being read from Redis.
     static let keptJoinTime = TimeAmount.seconds(1)
+    /// Clients that join before everything is read from Redis, after a start; they get the rest then. Beyond, later ones don't.
+    static let keptEarlyJoins = 50_000
+    /// A longer kept message isn't copied for a client that joins, and gets no offset of its own.
+    static let keptCopyBytes = 4 << 10
+    /// Rooms in which one message is kept: far above what emitters name.
+    static let keptRoomsOfMessage = 1000
     /// Forgotten values that are remembered, lest a stored value come back.
     static let keptRemovals = 4096
 

@@ -173,7 +173,8 @@ final class ClientEvents {
             let limit = max(configuration.maxRoomsPerSocket, configuration.maxPendingJoins)
             let number = try pendingJoins.add(join, limit: limit)
             router.join(
-                Join(number: number, namespace: socket.namespace.name, room: room), from: eventLoop, loop: loopIndex)
+                Join(number: number, sid: socket.sid, namespace: socket.namespace.name, room: room),
+                from: eventLoop, loop: loopIndex)
         } catch {
             refuse(error, join)
         }

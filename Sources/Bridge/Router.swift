@@ -24,6 +24,10 @@ final class Router: PubSubDelegate {
     let storage: KeptStorage?
     /// Joins that wait for kept messages from Redis.
     var waitingJoins: [(join: Join, loop: Int)] = []
+    /// Messages may have been missed since pages were given the kept ones.
+    var keptMayBeOld = false
+    /// Joins done before everything was read, with the number of values that were read.
+    var earlyJoins: [(join: Join, loop: Int, loadCount: Int)] = []
     /// Nil without recovery.
     let recovery: RouterRecovery?
     private let readiness: Readiness
@@ -81,9 +85,10 @@ final class Router: PubSubDelegate {
             self?.announceGap()
             self?.outbox.flush()
         }
-        storage?.becameSynced = { [weak self] isFirst in
+        storage?.becameSynced = { [weak self] in
             self?.joinWaiting()
-            if !isFirst { self?.keptMessagesAreCurrent() }
+            self?.giveRestToEarlyJoins()
+            self?.keptMessagesAreCurrent()
             self?.outbox.flush()
         }
         broker.start(delegate: self)
@@ -161,13 +166,17 @@ final class Router: PubSubDelegate {
             storage?.subscriptionChanged(state)
         case .lost(let cause, let since):
             gaps.subscriptionWasLost(cause, since: since)
+            keptMayBeOld = true
             storage?.subscriptionChanged(state)
         }
     }
 
     func subscriptionLossExplained(_ loss: SubscriptionLoss) { gaps.explained(loss.cause) }
 
-    func outageChanged(_ outage: RedisOutage?) { readiness.update { $0.outage = outage } }
+    func outageChanged(_ outage: RedisOutage?) {
+        readiness.update { $0.outage = outage }
+        storage?.isAway = outage != nil
+    }
 
     // MARK: Routing
 
@@ -184,10 +193,7 @@ final class Router: PubSubDelegate {
             // Adds provisional interest, so that the next emit to the room finds the loop.
             if let loop = send(.enterRoom(sid: sid, room: room, namespace: namespace), toOwnerOf: sid) {
                 rooms.add(1, namespace: namespace, room: room, loop: loop)
-                let kept = keptPackets(of: room, in: namespace)
-                if !kept.isEmpty {
-                    outbox.append(.giveKeptTo(sid: sid, namespace: namespace, packets: kept), loop: loop)
-                }
+                give(keptPackets(of: room, in: namespace), of: room, in: namespace, to: sid, loop: loop)
             }
         case .leaveRoom(let sid, let room, let namespace):
             send(.leaveRoom(sid: sid, room: room, namespace: namespace), toOwnerOf: sid)

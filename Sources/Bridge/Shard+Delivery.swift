@@ -25,8 +25,9 @@ extension Shard {
         case .enterRoom(let sid, let room, let namespace):
             if let socket = socket(sid, in: namespace) { registry.enter(socket, room: room) }
             router.enterPerformed(namespace: namespace, room: room, loop: loopIndex)
-        case .giveKeptTo(let sid, let namespace, let packets):
-            if let socket = socket(sid, in: namespace) { give(packets, to: socket) }
+        case .giveKeptTo(let sid, let kept):
+            guard let socket = socket(sid, in: kept.room.namespace), socket.roomNames.contains(kept.room) else { return }
+            give(kept.packets, to: socket)
         case .join(let join):
             events.joinArrived(join)
             if !router.isLocal(to: eventLoop) {

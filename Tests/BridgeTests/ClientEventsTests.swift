@@ -224,7 +224,11 @@ import Testing
         client.send("leave", 4)
         client.send("join", 5)
         client.answerAll()
-        #expect(client.acks() == [1, 2].map { Self.ack($0, .leftMeanwhile) } + [Self.ack(4, nil), Self.ack(5, nil)])
+        client.send("join", 6)
+        client.answerAll()
+        #expect(
+            client.acks() == [1, 2].map { Self.ack($0, .leftMeanwhile) }
+                + [Self.ack(4, nil), Self.ack(5, .tooManyPendingJoins), Self.ack(6, nil)])
     }
 
     @Test func `the number of rooms is bounded where a room is entered, however many joins are under way`() {

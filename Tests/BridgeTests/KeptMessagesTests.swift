@@ -114,6 +114,24 @@ import Testing
         #expect(store.counters.tooLarge == 1 && store.byteCount == 0 && store.isEmpty)
     }
 
+    @Test func aLoadedValueIsGivenToThoseWhoJoinedBeforeIt() {
+        let store = KeptMessages(limitBytes: 1 << 20)
+        func load(_ event: String, stamp: Int64) {
+            let packet = Array(event.utf8).withUnsafeBytes { EncodedPacket(text: $0) }
+            store.load(.init(packet: packet, stamp: stamp, expires: 1000), in: slot(event), limits: roomy)
+        }
+        func later(than count: Int) -> Int { store.packets(namespace: "/", room: "r", loadedAfter: count, at: 0).count }
+        load("a", stamp: 1)
+        let count = store.loadCount
+        #expect(later(than: 0) == 1 && later(than: count) == 0)
+        load("b", stamp: 2)
+        #expect(later(than: count) == 1)
+        load("a", stamp: 1)
+        #expect(later(than: count) == 1, "it is the same")
+        store.keep(value("b2", store), in: slot("b"), limits: roomy)
+        #expect(later(than: count) == 0, "a newer one was received meanwhile")
+    }
+
     @Test func stampsIncreaseEvenIfTheClockDoesNot() {
         let store = KeptMessages(limitBytes: 1)
         #expect([5, 5, 3, 9].map { store.stamp(at: $0) } == [5, 6, 7, 9])

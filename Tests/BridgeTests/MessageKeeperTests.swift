@@ -127,6 +127,20 @@ import Testing
         #expect(bridge.logged.count { $0.contains("--keep-room-bytes") } == 1, "\(bridge.logged)")
     }
 
+    @Test func `a rule for all rooms leaves out messages to single clients`() throws {
+        let bridge = try Self.bridge("* keep")
+        let sid = "AAAAabcdefghijklmnop"
+        bridge.publish(Self.emit("[1]", room: sid), Self.emit("[2]", room: "notifications_global"))
+        #expect(Self.join(bridge, room: sid).count == 1)
+        #expect(Self.join(bridge, room: "notifications_global").last == #"42["x",2]"#)
+    }
+
+    @Test func `events that end a client's connection are not kept`() throws {
+        let bridge = try Self.bridge("r keep")
+        bridge.publish(Self.emit("[1]", event: "connect"), Self.emit("[1]", event: "disconnect"))
+        #expect(Self.join(bridge).count == 1)
+    }
+
     @Test(arguments: [1, 2])
     func `a client that a backend enters into a room gets what is kept`(loopCount: Int) throws {
         let bridge = try Self.bridge(loopCount: loopCount, "r keep")

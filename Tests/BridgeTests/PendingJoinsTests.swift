@@ -34,6 +34,16 @@ import Testing
         #expect(full.pendingJoins.count == 2)
     }
 
+    @Test func `a cancelled join counts until it is back`() throws {
+        let socket = BridgeHarness().makeSocket()
+        var joins = PendingJoins()
+        let number = try joins.add(Self.join("a", of: socket), limit: 1)
+        #expect(joins.takeAll(of: socket, room: "a").count == 1)
+        #expect(throws: JoinRequest.Refusal.tooManyPendingJoins) { try joins.add(Self.join("a", of: socket), limit: 1) }
+        #expect(joins.take(number) == nil)
+        _ = try joins.add(Self.join("a", of: socket), limit: 1)
+    }
+
     @Test func `joins are cancelled by socket, by socket and room, or by room and namespace, oldest first`() throws {
         let harness = BridgeHarness()
         let (one, two, elsewhere) = (harness.makeSocket(), harness.makeSocket(), harness.makeSocket(in: "/chat"))

@@ -31,7 +31,7 @@ import Testing
             #expect(value.stamp == 5 && value.expires == 9)
             #expect(value.event == EventBody(json: Array(json.utf8), attachments: attachments))
             var scratch = JSONWriter(capacity: 64)
-            let packet = value.packet(namespace: namespace, scratch: &scratch)
+            let packet = value.packet(namespace: namespace, scratch: &scratch) { _ in .disconnect }
             #expect(packet.frames == Self.packet(json, attachments, namespace: namespace).frames)
         }
     }

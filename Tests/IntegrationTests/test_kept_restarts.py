@@ -8,6 +8,7 @@ import pytest
 import websocket
 
 from support.clients import RawClient
+from support.waiting import eventually
 
 pytestmark = pytest.mark.ours
 LIFETIMES = 10  # of servers, three at a time
@@ -97,6 +98,46 @@ def test_no_joiner_sees_an_older_value_after_a_newer_one(own_redis, start_bridge
     failures = [joiner.failure for joiner in joiners if joiner.failure]
     assert not failures, failures
     assert min(joiner.joins for joiner in joiners) >= 5 * (LIFETIMES - 3)
+
+
+def publish(redis_server, room, number, **more):
+    redis_server.client.publish("flask-socketio", json.dumps(
+        {"method": "emit", "event": "n", "data": [number], "binary": False, "namespace": "/", "room": room, "skip_sid": None,
+         "callback": None, "host_id": "test", **more}))
+
+
+@pytest.mark.parametrize("flags", [("--keep", ROOM), ()], ids=["by rule", "by the message"])
+def test_a_page_that_joins_at_once_after_a_restart_gets_the_values(own_redis, start_bridge, flags):
+    bridge = start_bridge(own_redis, *flags, subscribes=False, admin=True)
+    bridge.admin.wait_until_ready()
+    publish(own_redis, ROOM, 7, keep=True)
+    eventually(lambda: own_redis.client.exists("{ws-emit:kept:flask-socketio}"), "the value is stored")
+    bridge.stop()
+    bridge = start_bridge(own_redis, *flags, subscribes=False)
+    client = RawClient(bridge)
+    client.join(ROOM)
+    assert client.receive_event() == ["n", 7]
+    client.close()
+
+
+def test_a_server_that_stops_stores_what_a_writer_has_left_behind(own_redis, start_bridge):
+    """The writer ends, a message comes, and the other server ends before it has become the writer."""
+    servers = [start_bridge(own_redis, "--keep", ROOM, subscribes=False, admin=True) for _ in range(2)]
+    for server in servers:
+        server.admin.wait_until_ready()
+    publish(own_redis, ROOM, 1)
+    eventually(lambda: own_redis.client.exists("{ws-emit:kept:flask-socketio}"), "the value is stored")
+    writer = next(s for s in servers if s.admin.metric("ws_emit_kept_leases_taken_total"))
+    servers.remove(writer)
+    writer.stop()
+    publish(own_redis, ROOM, 2)
+    eventually(lambda: servers[0].admin.metric("ws_emit_messages_for_nobody_total") >= 2, "it has the second message")
+    servers[0].stop()
+    bridge = start_bridge(own_redis, "--keep", ROOM, subscribes=False, admin=True)
+    client = RawClient(bridge)
+    client.join(ROOM)
+    assert client.receive_event() == ["n", 2]
+    client.close()
 
 
 def test_a_fresh_server_gives_what_was_published_last(own_redis, start_bridge):

@@ -23,6 +23,7 @@ struct Delivery: Sendable {
 struct Join: Sendable {
     /// Its number in ``PendingJoins``.
     let number: UInt64
+    let sid: ByteString
     let namespace: ByteString
     let room: ByteString
     /// The kept messages of the room, for this client alone.
@@ -61,8 +62,9 @@ enum ShardCommand: Sendable {
     case keptMessagesAreCurrent
     /// Give them to these pages.
     case giveKept([KeptPackets])
-    /// Give the kept messages of a room to a socket that a backend has made enter it.
-    case giveKeptTo(sid: ByteString, namespace: ByteString, packets: [EncodedPacket])
+    /// Give kept messages of a room to a socket in it: one that a backend has made enter it, or that joined before they were
+    /// read from Redis.
+    case giveKeptTo(sid: ByteString, KeptPackets)
     /// The following command stands behind every event up to this one.
     case position(RecoveryOffset)
     /// Connect a recovered socket. Indirect, since it would make every command four times as large.

@@ -99,7 +99,8 @@ final class EncodedPacket: Sendable {
         let rest = frames.getSlice(at: first.frameStart, length: frames.writerIndex - first.frameStart)
         let moved = parts.map { $0.moved(by: -first.frameStart) }
         return EncodedPacket(
-            frames: rest ?? ByteBuffer(), firstPart: moved[0], furtherParts: Array(moved.dropFirst()))
+            frames: rest ?? ByteBuffer(), firstPart: moved[0], furtherParts: Array(moved.dropFirst()),
+            treatment: treatment)
     }
 
     /// The packet with an offset as one more argument of its only event.
@@ -116,7 +117,20 @@ final class EncodedPacket: Sendable {
         let distance = frames.writerIndex - end
         frames.writeBuffer(&attachments)
         return EncodedPacket(
-            frames: frames, firstPart: first, furtherParts: furtherParts.map { $0.moved(by: distance) })
+            frames: frames, firstPart: first, furtherParts: furtherParts.map { $0.moved(by: distance) },
+            treatment: treatment)
+    }
+
+    /// The packet with another offset as the last argument of its only event, which has one.
+    func replacing(_ offset: RecoveryOffset) -> EncodedPacket {
+        var frames = frames
+        let start = firstPart.content.upperBound - 2 - RecoveryOffset.length
+        unsafe frames.withUnsafeMutableReadableBytes { bytes in
+            guard start >= 0, start + RecoveryOffset.length <= bytes.count else { return }
+            unsafe offset.write(
+                to: UnsafeMutableRawBufferPointer(rebasing: bytes[start..<(start + RecoveryOffset.length)]))
+        }
+        return EncodedPacket(frames: frames, firstPart: firstPart, furtherParts: furtherParts, treatment: treatment)
     }
 
     /// The websocket frames from one part on; all of them for 0.

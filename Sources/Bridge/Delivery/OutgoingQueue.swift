@@ -147,6 +147,18 @@ extension OutgoingQueue {
         guard let index, let position = index.latest[packet.treatment.identity] else { return false }
         let offset = position - index.start
         guard offset > 0 || partsTaken == 0, let old = self[offset] else { return false }
+        if packet.treatment.keepsOrder {
+            if offset == 0 {
+                _ = popFirst()
+            } else {
+                index.forget(old, at: position)
+                byteCount -= old.byteCount
+                self[offset] = nil
+                index.holes += 1
+            }
+            append(packet)
+            return true
+        }
         self[offset] = packet
         byteCount += packet.byteCount - old.byteCount
         index.latestBytes += packet.byteCount - old.byteCount

@@ -34,7 +34,7 @@ final class ShardOutbox {
     init(
         loopCount: Int, joinLimitBytes: Int, rules: RoomRules = RoomRules(), recovery: RouterRecovery? = nil
     ) {
-        treatments = WaitTreatments(rules)
+        treatments = WaitTreatments(rules, keepsOrder: recovery != nil)
         self.recovery = recovery
         unsafe batches = Array(repeating: [], count: loopCount)
         self.joinLimitBytes = joinLimitBytes

@@ -6,6 +6,9 @@ struct WaitTreatment: Sendable, Equatable {
     let policy: SlowClientPolicy
     /// Equal for packets of policy `latest` that take each other's place; 0 for other policies.
     let identity: UInt64
+    /// A newer packet goes to the end of the queue instead of the place of the older one: clients may say by the offset of an event
+    /// which ones they have got.
+    var keepsOrder = false
 
     /// A client for which too much of this waits is closed.
     static let disconnect = WaitTreatment(policy: .disconnect, identity: 0)

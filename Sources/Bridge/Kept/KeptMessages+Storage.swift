@@ -31,6 +31,9 @@ extension KeptMessages {
         if recordsChanges, !entry.isChanged { changedSlots.append(entry.slot) }
     }
 
+    /// True if slots that have no value any more make up most of the changes: nobody takes them.
+    var hasTooManyChanges: Bool { changedSlots.count > valueCount + BridgeLimits.keptRemovals }
+
     func forgetChanges() {
         for slot in changedSlots { entry(of: slot)?.isChanged = false }
         changedSlots.removeAll()
@@ -46,10 +49,14 @@ extension KeptMessages {
                 // A slot that was removed and set again stands here twice.
                 guard entry.isChanged else { continue }
                 entry.isChanged = false
-                guard let value = encoded(entry) else { continue }
-                batch.values.append((field, value))
-                batch.lastExpiry = max(batch.lastExpiry, entry.value.expires)
-                byteCount += value.count
+                if let value = encoded(entry) {
+                    batch.values.append((field, value))
+                    batch.lastExpiry = max(batch.lastExpiry, entry.value.expires)
+                    byteCount += value.count
+                } else {
+                    // It can't be stored, and the one before it is not the last.
+                    batch.removals.append(field)
+                }
             } else {
                 batch.removals.append(field)
             }
@@ -84,6 +91,15 @@ extension KeptMessages {
     func beginEpoch() {
         removals = KeptRemovals()
         for room in rooms.values { for entry in room.entries.values { entry.isLive = false } }
+    }
+
+    /// Makes changes of all values received since the subscription began.
+    ///
+    /// - Returns: false if there are none.
+    func markLiveChanged() -> Bool {
+        let live = rooms.values.flatMap(\.entries.values).filter(\.isLive)
+        for entry in live.sorted(by: { $0.value.stamp < $1.value.stamp }) { noteChange(of: entry) }
+        return !live.isEmpty
     }
 
     func beginMerge() {

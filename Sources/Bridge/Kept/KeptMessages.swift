@@ -1,6 +1,7 @@
 import Bytes
 import DequeModule
 import PubSubMessages
+import RedisPubSub
 
 /// The last messages of rooms, given to sockets that join. Lives on the router's event loop.
 ///
@@ -39,6 +40,8 @@ final class KeptMessages {
     private var lastStamp: Int64 = 0
     /// No value expires earlier.
     private var nextExpiry = Int64.max
+    /// Values taken from Redis so far.
+    private(set) var loadCount = 0
     private(set) var byteCount = 0
     private(set) var valueCount = 0
     private(set) var counters = Counters()
@@ -75,7 +78,13 @@ final class KeptMessages {
     /// The present merge has found a value here that is newer than the stored one.
     var ownIsNewer = false
 
-    init(limitBytes: Int) { self.limitBytes = limitBytes }
+    /// The last argument of kept messages, if connections can be recovered.
+    private let offset: RecoveryOffset?
+
+    init(limitBytes: Int, offset: RecoveryOffset? = nil) {
+        self.limitBytes = limitBytes
+        self.offset = offset
+    }
 
     var isEmpty: Bool { rooms.isEmpty }
 
@@ -92,7 +101,7 @@ final class KeptMessages {
     /// - Returns: false if it is larger than the room may be.
     @discardableResult
     func keep(_ value: Value, in slot: Slot, limits: RoomLimits) -> Bool {
-        let cost = Self.cost(of: slot, value)
+        let cost = cost(of: slot, value)
         guard cost <= min(limits.bytes, limitBytes) else {
             counters.tooLarge += 1
             // The value before it is not the last one any more.
@@ -111,9 +120,13 @@ final class KeptMessages {
         if let former = room.entries[ValueName(slot)] {
             entry = former
             byteCount -= former.cost
+            // Loaded once more.
+            let isSame = !isLive && !former.isLive && former.value.stamp == value.stamp
+            if !isSame { entry.loadNumber = isLive ? 0 : loadCount }
             room.replace(former, by: value, cost: cost, isLive: isLive)
         } else {
             entry = Entry(slot: slot, value: value, cost: cost, isLive: isLive)
+            entry.loadNumber = isLive ? 0 : loadCount
             room.append(entry)
             valueCount += 1
         }
@@ -128,11 +141,12 @@ final class KeptMessages {
     }
 
     /// Takes a value from Redis in place of the one here.
-    func load(_ value: Value, in slot: Slot, limits: RoomLimits) {
+    func load(_ value: Value, in slot: Slot, limits: RoomLimits, at now: Int64 = WallClock.now()) {
         // Later messages get later stamps here too, unless somebody's clock is far ahead.
-        if value.stamp < lastStamp + 60_000 { lastStamp = max(lastStamp, value.stamp) }
-        let cost = Self.cost(of: slot, value)
+        if value.stamp < now + 60_000 { lastStamp = max(lastStamp, value.stamp) }
+        let cost = cost(of: slot, value)
         guard cost <= min(limits.bytes, limitBytes) else { return }
+        loadCount += 1
         add(value, in: slot, cost: cost, isLive: false, limits: limits)
     }
 
@@ -177,7 +191,14 @@ final class KeptMessages {
     func packets(namespace: ByteString, room name: ByteString, at now: Int64) -> [EncodedPacket] {
         guard !rooms.isEmpty, let room = rooms[RoomName(namespace: namespace, room: name)] else { return [] }
         use(room)
-        return room.packets(at: now)
+        return room.packets(at: now, offset)
+    }
+
+    /// The values of a room that were loaded after the first `count` loaded values, in the order of publishing.
+    func packets(namespace: ByteString, room name: ByteString, loadedAfter count: Int, at now: Int64) -> [EncodedPacket] {
+        guard let room = rooms[RoomName(namespace: namespace, room: name)] else { return [] }
+        return room.entries.values.filter { $0.loadNumber > count && $0.value.expires > now }
+            .sorted { $0.value.stamp < $1.value.stamp }.map { $0.packet(offset) }
     }
 
     /// The number of values of a room, and the stamp of the oldest; nil if it has none.
@@ -207,8 +228,8 @@ final class KeptMessages {
     }
 
     /// Memory of one value: its bytes and its names twice, and the objects and table entries around it (measured).
-    private static func cost(of slot: Slot, _ value: Value) -> Int {
-        value.packet.byteCount + slot.namespace.count + slot.room.count + 2 * (slot.event.count + slot.key.count)
+    private func cost(of slot: Slot, _ value: Value) -> Int {
+        (offset == nil ? 1 : 2) * value.packet.byteCount + slot.namespace.count + slot.room.count + 2 * (slot.event.count + slot.key.count)
             + BridgeLimits.keptValueOverheadBytes
     }
 
@@ -270,8 +291,11 @@ final class KeptMessages {
         var isLive: Bool
         /// Stands in `changedSlots`.
         var isChanged = false
+        /// Counts loaded values; 0 for one received here.
+        fileprivate(set) var loadNumber = 0
         /// The last merge that found a stored value of the slot.
         var mergeNumber = 0
+        fileprivate var packetWithOffset: EncodedPacket?
         // The table of the room owns the entries.
         unowned var next: Entry?
         unowned var previous: Entry?
@@ -281,6 +305,14 @@ final class KeptMessages {
             self.slot = slot
             self.value = value
             self.cost = cost
+        }
+
+        /// As clients get it; written once.
+        fileprivate func packet(_ offset: RecoveryOffset?) -> EncodedPacket {
+            guard let offset else { return value.packet }
+            let packet = packetWithOffset ?? value.packet.adding(offset)
+            packetWithOffset = packet
+            return packet
         }
     }
 
@@ -312,6 +344,7 @@ final class KeptMessages {
         func replace(_ entry: Entry, by value: Value, cost: Int, isLive: Bool) {
             unlink(entry)
             entry.value = value
+            entry.packetWithOffset = nil
             entry.cost = cost
             entry.isLive = isLive
             entry.mergeNumber = 0
@@ -368,14 +401,14 @@ final class KeptMessages {
             entry.next = nil
         }
 
-        func packets(at now: Int64) -> [EncodedPacket] {
+        func packets(at now: Int64, _ offset: RecoveryOffset?) -> [EncodedPacket] {
             if let packets, now < nextExpiry { return packets }
             var found: [EncodedPacket] = []
             nextExpiry = .max
             var entry = first
             while let current = entry {
                 if current.value.expires > now {
-                    found.append(current.value.packet)
+                    found.append(current.packet(offset))
                     nextExpiry = min(nextExpiry, current.value.expires)
                 }
                 entry = current.next

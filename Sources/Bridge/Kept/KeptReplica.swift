@@ -79,6 +79,8 @@ struct KeptReplica {
     static let flushInterval = TimeAmount.milliseconds(100)
     static let renewInterval = TimeAmount.seconds(1)
     static let leaseTime = TimeAmount.seconds(3)
+    /// A writer that has not extended the lease for so long has ended.
+    static let silenceOfDeadWriter = TimeAmount.milliseconds(1500)
     /// How often others look for a lease that has expired.
     static let checkInterval = TimeAmount.seconds(2)
     static let retryInterval = TimeAmount.seconds(1)
@@ -230,9 +232,16 @@ struct KeptReplica {
             if let request = requests[host], id >= request.id { requests[host]?.isServed = true }
             if !isCold { coldWriters.remove(host) }
         }
-        guard host == self.host, id >= firstRequestID else { return [] }
+        guard host == self.host, (firstRequestID...max(firstRequestID, requestID)).contains(id) else { return [] }
         wantedMerge = coldWriters.contains(writer) ? .newer : .stored
         return proceed(at: now)
+    }
+
+    /// More changes wait than the store may record: all values are compared when this process becomes the writer again.
+    mutating func changesOverflowed() -> [Action] {
+        guard hasUnbrokenChanges else { return [] }
+        hasUnbrokenChanges = false
+        return [.stopRecording]
     }
 
     /// A kept value has changed here.

@@ -10,8 +10,7 @@ import RedisPubSub
 ///     KeptMessages ◀── merges, changes ────────────┘
 final class KeptStorage {
     /// The values of this process are those of all servers, for the first time or again after a gap.
-    var becameSynced: (_ isFirst: Bool) -> Void = { _ in }
-    private var hasBeenSynced = false
+    var becameSynced: () -> Void = {}
     private(set) var counters = Counters()
 
     struct Counters: Sendable, Equatable {
@@ -44,6 +43,7 @@ final class KeptStorage {
     private var hasBeenSubscribed = false
     private var isShutDown = false
     private var scratch = JSONWriter(capacity: 256)
+    private let treatments: WaitTreatments?
     private var warnings = RepeatLimit()
 
     /// Nil where nothing is stored: without Redis, and with `--keep-bytes 0`.
@@ -57,6 +57,7 @@ final class KeptStorage {
         self.broker = broker
         self.publisher = publisher
         self.configuration = configuration
+        treatments = WaitTreatments(configuration.rules, keepsOrder: configuration.recovery != nil)
         self.hostID = hostID
         self.logger = logger
         keys = Self.keys(of: redisChannel)
@@ -70,7 +71,14 @@ final class KeptStorage {
     }
 
     /// True if a joiner gets the last values, or waiting for them is no use: Redis is away, or refuses.
-    var isSettled: Bool { replica.isSynced || replica.hasFailed || hasBeenSubscribed && !replica.isSubscribed }
+    var isSettled: Bool {
+        replica.isSynced || replica.hasFailed || isAway || hasBeenSubscribed && !replica.isSubscribed
+    }
+
+    /// False if values may still be read from Redis.
+    var isSynced: Bool { replica.isSynced }
+    /// Redis is away.
+    var isAway = false
 
     // MARK: Events
 
@@ -91,7 +99,9 @@ final class KeptStorage {
 
     /// A value has been kept or forgotten.
     func changed() {
-        guard !hasNotedChange, !isShutDown else { return }
+        guard !isShutDown else { return }
+        if store.hasTooManyChanges { step { replica, _ in replica.changesOverflowed() } }
+        guard !hasNotedChange else { return }
         step { replica, now in
             replica.changed(at: now)
             return []
@@ -144,9 +154,12 @@ final class KeptStorage {
         case .stopRecording: store.recordsChanges = false
         case .releaseLease: _ = evaluate(KeptScripts.release, [token])
         case .becameSynced:
-            let isFirst = !hasBeenSynced
-            hasBeenSynced = true
-            becameSynced(isFirst)
+            if !store.isEmpty {
+                logger.info(
+                    "kept messages are those of all servers",
+                    metadata: ["messages": "\(store.numbers.values)", "rooms": "\(store.numbers.rooms)"])
+            }
+            becameSynced()
         }
     }
 
@@ -160,6 +173,14 @@ final class KeptStorage {
 
     private func take(_ condition: KeptReplica.Condition, unlessEmpty: Bool) {
         let epoch = replica.epoch
+        takeLease(condition, unlessEmpty: unlessEmpty) { taken in
+            self.step { $0.took(taken, epoch: epoch, at: $1) }
+        }
+    }
+
+    private func takeLease(
+        _ condition: KeptReplica.Condition, unlessEmpty: Bool, then done: @escaping (KeptReplica.TakeResult) -> Void
+    ) {
         tokenNumber += 1
         let prefix = hostID.bytes + [UInt8(ascii: ":")]
         let token = prefix + Self.text(tokenNumber)
@@ -183,7 +204,7 @@ final class KeptStorage {
             }
             if taken == .taken || taken == .ours { self.token = token }
             if taken == .taken { self.counters.leasesTaken += 1 }
-            self.step { $0.took(taken, epoch: epoch, at: $1) }
+            done(taken)
         }
     }
 
@@ -249,7 +270,9 @@ final class KeptStorage {
         _ fields: ArraySlice<[UInt8]>, _ merge: KeptMerge, epoch: Int, then done: @escaping () -> Void
     ) {
         guard let field = fields.first else { return done() }
-        evaluate(KeptScripts.get, [field, Self.text(configuration.keepBytes)]).assumeIsolated().whenComplete { result in
+        // The room could not have a longer one.
+        let limit = min(configuration.keepBytes, max(configuration.keepRoomBytes, configuration.rules.largestRoomBytes))
+        evaluate(KeptScripts.get, [field, Self.text(limit)]).assumeIsolated().whenComplete { result in
             guard epoch == self.replica.epoch else { return }
             switch result {
             case .failure(let error): self.readFailed(error, epoch)
@@ -277,7 +300,12 @@ final class KeptStorage {
             values: rule?.maxValues ?? configuration.keepRoomValues)
         store.merge(
             slot, value, bytes, merge, limits: limits, before: requestStamp,
-            packet: { value.packet(namespace: slot.namespace, scratch: &self.scratch) })
+            packet: {
+                value.packet(namespace: slot.namespace, scratch: &self.scratch) { event in
+                    self.treatments?.treatment(
+                        of: event, namespace: slot.namespace, rooms: .these([slot.room]), key: slot.key) ?? .disconnect
+                }
+            })
     }
 
     private func readToEnd(_ merge: KeptMerge, _ epoch: Int) {
@@ -308,11 +336,21 @@ final class KeptStorage {
         let isWriter = replica.isWriter
         isShutDown = true
         timer?.cancel()
-        guard isWriter else { return broker.eventLoop.makeSucceededVoidFuture() }
+        if !isWriter {
+            // The writer may have ended before it could write the last messages.
+            store.recordsChanges = true
+            guard store.markLiveChanged() else { return broker.eventLoop.makeSucceededVoidFuture() }
+        }
         let promise = broker.eventLoop.makePromise(of: Void.self)
         let timeout = broker.eventLoop.scheduleTask(in: BridgeLimits.keptShutdownTime) { promise.succeed() }
         promise.futureResult.whenComplete { _ in timeout.cancel() }
-        writeRest(promise)
+        if isWriter {
+            writeRest(promise)
+        } else {
+            takeLease(.isQuiet(KeptReplica.silenceOfDeadWriter), unlessEmpty: false) { taken in
+                if taken == .taken || taken == .ours { self.writeRest(promise) } else { promise.succeed() }
+            }
+        }
         return promise.futureResult
     }
 

@@ -26,8 +26,9 @@ final class MessageKeeper {
         self.configuration = configuration
         self.eventLoop = eventLoop
         self.logger = logger
-        treatments = WaitTreatments(configuration.rules)
-        store = KeptMessages(limitBytes: configuration.keepBytes)
+        treatments = WaitTreatments(configuration.rules, keepsOrder: configuration.recovery != nil)
+        store = KeptMessages(
+            limitBytes: configuration.keepBytes, offset: RouterRecovery.offsetOfKept(configuration))
         isOn = configuration.keepBytes > 0
         keepsByRule = isOn && configuration.rules.keepsAny
     }
@@ -57,14 +58,16 @@ final class MessageKeeper {
         var count = 0
         let now = WallClock.now()
         var packet: EncodedPacket?
-        for room in rooms {
+        for room in rooms.prefix(BridgeLimits.keptRoomsOfMessage) where !Self.reservedNames.contains(content.name) {
             let rule = configuration.rules.policy(namespace: emit.namespace, room: room, event: content.name).keep
             guard let age = age(emit.keep, rule) else { continue }
+            // A message to one client; nobody else should ever get it.
+            if emit.keep == nil, rule?.leavesOutSids == true, SessionID.looksLikeOne(room) { continue }
             guard content.hasData else {
                 forget(content.name, key: emit.key, room: room, rule: rule, namespace: emit.namespace)
                 continue
             }
-            guard let key = emit.key ?? key(in: event, rule, room: room) else { continue }
+            guard let key = emit.key ?? key(in: event, named: content.name, rule, room: room) else { continue }
             let shared =
                 packet
                 ?? PacketBuilder(event, namespace: emit.namespace, scratch: &scratch)
@@ -86,6 +89,11 @@ final class MessageKeeper {
         storage?.changed()
         return count
     }
+
+    /// Clients end the connection when an event has one of these names.
+    private static let reservedNames: Set<ByteString> = [
+        "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener",
+    ]
 
     /// A message without data forgets the value with its key. Without a key, where a rule takes the key from the data, it
     /// forgets all values of its event.
@@ -112,7 +120,7 @@ final class MessageKeeper {
     private static func milliseconds(_ duration: Duration) -> Int64 { TimeAmount(duration).nanoseconds / 1_000_000 }
 
     /// The key that the rule's JSON pointer finds in the first argument; empty without a pointer, nil if it finds no text.
-    private func key(in event: EncodedEvent, _ rule: KeepRule?, room: ByteString) -> ByteString? {
+    private func key(in event: EncodedEvent, named name: ByteString, _ rule: KeepRule?, room: ByteString) -> ByteString? {
         guard let pointer = rule?.key else { return "" }
         var document = JSONDocument()
         do {
@@ -126,15 +134,17 @@ final class MessageKeeper {
         } catch {}
         store.noteMissingKey()
         warn(
+            of: "key",
             "a message is not kept: the rule's key \(pointer) is no text of at most \(configuration.maxNameBytes) bytes in it",
-            room: room)
+            room: room, event: name)
         return nil
     }
 
     private func warnTooLarge(_ slot: KeptMessages.Slot, _ byteCount: Int, _ limits: KeptMessages.RoomLimits) {
         warn(
+            of: "size",
             "a message is not kept: it takes \(byteCount) bytes, and its room may keep \(limits.bytes): raise bytes= of its rule,"
-                + " --keep-room-bytes or --keep-bytes", room: slot.room)
+                + " --keep-room-bytes or --keep-bytes", room: slot.room, event: slot.event)
     }
 
     private func warnEvicted(_ room: ByteString) {
@@ -148,10 +158,10 @@ final class MessageKeeper {
             metadata: ["room": "\(room)", "evicted": "\(store.counters.evicted)"])
     }
 
-    /// Warns once a minute for each room.
-    private func warn(_ sentence: String, room: ByteString) {
-        guard warnings.isDue("\(room)", at: eventLoop.now) else { return }
-        logger.warning("\(sentence)", metadata: ["room": "\(room)"])
+    /// Warns of each cause once a minute: it may be one room after the other.
+    private func warn(of cause: String, _ sentence: String, room: ByteString, event: ByteString) {
+        guard warnings.isDue(cause, at: eventLoop.now) else { return }
+        logger.warning("\(sentence)", metadata: ["room": "\(room)", "event": "\(event)"])
     }
 
     // MARK: Reading

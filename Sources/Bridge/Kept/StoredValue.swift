@@ -17,6 +17,8 @@ struct StoredValue: Equatable {
     /// Longer names aren't stored.
     static let maximumFieldBytes = 64 << 10
     static let maximumAttachments = 1000
+    /// Milliseconds since 1970 of the year 9999.
+    private static let latestTime: Int64 = 253_370_764_800_000
 
     let stamp: Int64
     let expires: Int64
@@ -30,8 +32,8 @@ struct StoredValue: Equatable {
         var reader = Reader(rest: bytes[...])
         guard reader.byte() == Self.version, let stamp = reader.integer(bytes: 8),
             let expires = reader.integer(bytes: 8),
-            let jsonLength = reader.integer(bytes: 4), let count = reader.integer(bytes: 4), stamp > 0, expires > 0,
-            count <= Self.maximumAttachments
+            let jsonLength = reader.integer(bytes: 4), let count = reader.integer(bytes: 4), stamp > 0,
+            stamp < Self.latestTime, expires > 0, expires < Self.latestTime, count <= Self.maximumAttachments
         else { return nil }
         var lengths: [Int] = []
         for _ in 0..<count {
@@ -72,8 +74,12 @@ struct StoredValue: Equatable {
         left.dropFirst(headBytes) == right.dropFirst(headBytes)
     }
 
-    func packet(namespace: ByteString, scratch: inout JSONWriter) -> EncodedPacket {
-        event.withEncodedEvent { PacketBuilder($0, namespace: namespace, scratch: &scratch).build() }
+    func packet(
+        namespace: ByteString, scratch: inout JSONWriter, treatment: (EncodedEvent) -> WaitTreatment
+    ) -> EncodedPacket {
+        event.withEncodedEvent { event in
+            PacketBuilder(event, namespace: namespace, scratch: &scratch).build(treatment(event))
+        }
     }
 
     /// True if a client can read it as an event: JSON in UTF-8 that begins with a text, and placeholders of attachments that exist.

@@ -42,7 +42,8 @@ extension Router {
     ///
     /// - Returns: the room-spaces whose secret still opens them.
     private func readSecrets(of socket: RecoverableSocket) -> EventLoopFuture<Set<ByteString>> {
-        let spaces = Set(socket.rooms.compactMap { JoinRequest.roomSpace(of: $0.name) })
+        let names = socket.rooms.map(\.name) + socket.formerRooms.map(\.name)
+        let spaces = Set(names.compactMap { JoinRequest.roomSpace(of: $0) })
             .filter { socket.secrets[$0] != nil }
         if spaces.isEmpty { return eventLoop.makeSucceededFuture([]) }
         let reads = spaces.map { space in
@@ -65,11 +66,15 @@ extension Router {
             defer { recovery.end() }
             guard case .success(let opened) = opened else { throw .secretUnavailable }
             var socket = socket
-            socket.rooms.removeAll { room in
-                guard let space = JoinRequest.roomSpace(of: room.name) else { return false }
-                return socket.secrets[space] != nil && !opened.contains(space)
+            let secrets = socket.secrets
+            func isShut(_ room: ByteString) -> Bool {
+                guard let space = JoinRequest.roomSpace(of: room) else { return false }
+                return secrets[space] != nil && !opened.contains(space)
             }
             try recovery.update(&socket, from: firstCommand)
+            // Also those that a backend has closed: their last messages may be for those with the new secret.
+            socket.rooms.removeAll { isShut($0.name) }
+            socket.formerRooms.removeAll { isShut($0.name) }
             outbox.flushPending()
             let restored = try restoredSocket(socket, request, recovery, number: number)
             unsafe counters.recoveries[.recovered] += 1

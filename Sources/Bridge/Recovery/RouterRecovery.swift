@@ -58,17 +58,19 @@ final class RouterRecovery {
         for name in names where rooms.isAnyone(in: name, of: delivery.namespace) { append(name) }
     }
 
-    /// Gives kept messages the offsets that their client will know. They aren't in the log, so a client that has not got the
-    /// last of them isn't recovered: until then its offset is one from before the following command's position.
+    /// Gives the last of the kept messages of a join the offset that its client will know: a client that has got it has got all of
+    /// them. They aren't in the log, so another client isn't recovered until it has got a later event or responded to a ping.
     ///
-    /// - Parameter countsLast: a client that has got the last of the packets has got all that come with this command.
-    func addOffsets(to packets: [EncodedPacket], countsLast: Bool) -> [EncodedPacket] {
-        if packets.isEmpty { return [] }
-        let before = log.last
-        let offset = next()
-        return packets.indices.map {
-            packets[$0].adding(countsLast && $0 == packets.indices.last ? offset : before)
-        }
+    /// - Returns: the packets, which have an offset from before every event. The last gets one of its own unless it is long: a copy
+    ///   for each join must cost little.
+    func addOffset(to packets: [EncodedPacket]) -> [EncodedPacket] {
+        guard let last = packets.last, last.byteCount <= BridgeLimits.keptCopyBytes else { return packets }
+        return packets.dropLast() + [last.replacing(next())]
+    }
+
+    /// The offset of kept messages: from before every event of this process.
+    static func offsetOfKept(_ configuration: BridgeConfiguration) -> RecoveryOffset? {
+        configuration.recovery.map { _ in RecoveryOffset(microseconds: 0, of: configuration.instance) }
     }
 
     /// Messages may have been missed up to now.

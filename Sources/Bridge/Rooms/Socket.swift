@@ -22,6 +22,8 @@ final class Socket {
     var wantsGaps = false
     /// The numbers of its joins in ``PendingJoins``, oldest first.
     var pendingJoins: [UInt64] = []
+    /// Joins that are not back yet, also cancelled ones.
+    var joinsUnderWay = 0
     var owedAcks = OwedAcks()
     /// Nil without recovery.
     var recovery: RecoveryState?

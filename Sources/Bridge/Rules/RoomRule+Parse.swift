@@ -21,8 +21,13 @@ extension RoomRule {
             var options = Options(defaults)
             for word in line.words.dropFirst() { try options.take(word) }
             try options.finish(isKeepImplied: isKeepImplied)
+            let pattern = GlobPattern(room)
+            if case .yes(var keep) = options.keep {
+                keep.leavesOutSids = pattern.matchesEverything
+                options.keep = .yes(keep)
+            }
             self.init(
-                room: GlobPattern(room), event: options.event, namespace: options.namespace ?? GlobPattern("/"),
+                room: pattern, event: options.event, namespace: options.namespace ?? GlobPattern("/"),
                 keep: options.keep, slow: options.slow, key: options.key, place: place)
         } catch {
             throw wrong(error.cause)

@@ -70,6 +70,8 @@ struct KeepRule: Sendable, Equatable {
     var maxValues: Int
     /// Their bytes.
     var maxBytes: Int
+    /// The rule is for all rooms, so it leaves out those named after clients.
+    var leavesOutSids = false
 }
 
 /// The decision of the rules on one event in one room.

@@ -8,6 +8,8 @@ package struct RoomRules: Sendable {
     let keepsAny: Bool
     /// True if a rule has another policy than to disconnect slow clients.
     let hasSlowPolicies: Bool
+    /// Bytes that a room may keep by the most generous rule.
+    let largestRoomBytes: Int
 
     package init() { self.init([]) }
 
@@ -15,6 +17,7 @@ package struct RoomRules: Sendable {
         self.rules = rules
         keepsAny = rules.contains { if case .yes = $0.keep { true } else { false } }
         hasSlowPolicies = rules.contains { $0.slow ?? .disconnect != .disconnect }
+        largestRoomBytes = rules.map { if case .yes(let keep) = $0.keep { keep.maxBytes } else { 0 } }.max() ?? 0
     }
 
     var isEmpty: Bool { rules.isEmpty }

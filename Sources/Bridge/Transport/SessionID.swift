@@ -48,6 +48,13 @@ package enum SessionID {
         parts(of: sid).map { $0.instance != instance } ?? false
     }
 
+    /// True if a name is most likely the sid of a client of any server: 20 of the characters, large and small letters among
+    /// them.
+    package static func looksLikeOne(_ name: ByteString) -> Bool {
+        guard parts(of: name) != nil else { return false }
+        return name.bytes.contains { (65...90).contains($0) } && name.bytes.contains { (97...122).contains($0) }
+    }
+
     private static func parts(of sid: ByteString) -> (loop: Int, instance: Instance)? {
         guard sid.count == length else { return nil }
         return unsafe sid.withUnsafeBytes { bytes in
