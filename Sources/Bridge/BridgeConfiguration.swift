@@ -147,8 +147,9 @@ package enum BridgeLimits {
 
     // MARK: Kept messages
 
-    /// Memory that a kept message takes beyond its bytes and names (measured).
-    static let keptValueOverheadBytes = 400
+    /// Memory that a kept message takes beyond its bytes and names, and a room that has some (measured, docs/performance.md).
+    static let keptValueOverheadBytes = 550
+    static let keptRoomOverheadBytes = 300
     /// A write of kept messages to Redis, and a page read from there: some milliseconds of its time.
     static let keptBatchBytes = 256 << 10
     static let keptPageBytes = 1 << 20

@@ -236,6 +236,7 @@ final class KeptMessages {
     private func addRoom(_ name: RoomName) -> Room {
         let room = Room(name: name)
         rooms[name] = room
+        byteCount += BridgeLimits.keptRoomOverheadBytes
         link(room)
         return room
     }
@@ -256,6 +257,7 @@ final class KeptMessages {
     func removeIfEmpty(_ room: Room) {
         guard room.entries.isEmpty else { return }
         rooms[room.name] = nil
+        byteCount -= BridgeLimits.keptRoomOverheadBytes
         unlink(room)
     }
 
