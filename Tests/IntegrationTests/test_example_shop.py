@@ -152,7 +152,10 @@ def emit(own_redis):
 
 
 def is_complete(page):
-    return eventually(lambda: not any("–" in pair for pair in page.values().values()) and page.values(), "all values are there")
+    def values():
+        shown = page.values()
+        return not any("–" in pair for pair in shown.values()) and shown
+    return eventually(values, "all values are there")
 
 
 # What the README says, in two shells.

@@ -142,13 +142,25 @@ struct StoredValue: Equatable {
 
     /// The field of a slot; nil if its names can't be stored.
     static func field(of slot: KeptMessages.Slot) -> [UInt8]? {
+        let names = (slot.namespace, slot.room, slot.event, slot.key)
         var field: [UInt8] = []
-        for name in [slot.namespace, slot.room, slot.event, slot.key] {
-            field += "\(name.count):".utf8
-            field += name.bytes
-            field.append(UInt8(ascii: ","))
-        }
+        field.reserveCapacity(names.0.count + names.1.count + names.2.count + names.3.count + 32)
+        append(names.0, to: &field)
+        append(names.1, to: &field)
+        append(names.2, to: &field)
+        append(names.3, to: &field)
         return field.count <= maximumFieldBytes && isNamespace(slot.namespace) ? field : nil
+    }
+
+    private static func append(_ name: ByteString, to field: inout [UInt8]) {
+        if name.count < 10 {
+            field.append(UInt8(ascii: "0") + UInt8(name.count))
+        } else {
+            field += "\(name.count)".utf8
+        }
+        field.append(UInt8(ascii: ":"))
+        field += name.bytes
+        field.append(UInt8(ascii: ","))
     }
 
     static func slot(ofField field: [UInt8]) -> KeptMessages.Slot? {
