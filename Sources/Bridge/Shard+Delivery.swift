@@ -26,7 +26,9 @@ extension Shard {
             if let socket = socket(sid, in: namespace) { registry.enter(socket, room: room) }
             router.enterPerformed(namespace: namespace, room: room, loop: loopIndex)
         case .giveKeptTo(let sid, let kept):
-            guard let socket = socket(sid, in: kept.room.namespace), socket.roomNames.contains(kept.room) else { return }
+            guard let socket = socket(sid, in: kept.room.namespace), socket.roomNames.contains(kept.room) else {
+                return
+            }
             give(kept.packets, to: socket)
         case .join(let join):
             events.joinArrived(join)

@@ -195,7 +195,8 @@ final class KeptMessages {
     }
 
     /// The values of a room that were loaded after the first `count` loaded values, in the order of publishing.
-    func packets(namespace: ByteString, room name: ByteString, loadedAfter count: Int, at now: Int64) -> [EncodedPacket] {
+    func packets(namespace: ByteString, room name: ByteString, loadedAfter count: Int, at now: Int64) -> [EncodedPacket]
+    {
         guard let room = rooms[RoomName(namespace: namespace, room: name)] else { return [] }
         return room.entries.values.filter { $0.loadNumber > count && $0.value.expires > now }
             .sorted { $0.value.stamp < $1.value.stamp }.map { $0.packet(offset) }
@@ -229,7 +230,8 @@ final class KeptMessages {
 
     /// Memory of one value: its bytes and its names twice, and the objects and table entries around it (measured).
     private func cost(of slot: Slot, _ value: Value) -> Int {
-        (offset == nil ? 1 : 2) * value.packet.byteCount + slot.namespace.count + slot.room.count + 2 * (slot.event.count + slot.key.count)
+        (offset == nil ? 1 : 2) * value.packet.byteCount + slot.namespace.count + slot.room.count + 2
+            * (slot.event.count + slot.key.count)
             + BridgeLimits.keptValueOverheadBytes
     }
 

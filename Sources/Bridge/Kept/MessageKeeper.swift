@@ -120,7 +120,8 @@ final class MessageKeeper {
     private static func milliseconds(_ duration: Duration) -> Int64 { TimeAmount(duration).nanoseconds / 1_000_000 }
 
     /// The key that the rule's JSON pointer finds in the first argument; empty without a pointer, nil if it finds no text.
-    private func key(in event: EncodedEvent, named name: ByteString, _ rule: KeepRule?, room: ByteString) -> ByteString? {
+    private func key(in event: EncodedEvent, named name: ByteString, _ rule: KeepRule?, room: ByteString) -> ByteString?
+    {
         guard let pointer = rule?.key else { return "" }
         var document = JSONDocument()
         do {
