@@ -82,7 +82,7 @@ def test_a_single_server_has_its_values_after_a_restart(own_redis, start, number
         own_redis.client.publish(CHANNEL, message(value))
     gives(bridge, ("price", 9))
     if number == signal.SIGKILL:
-        # What was published in the last 50 ms may be lost.
+        # What was published in the last 100 ms may be lost.
         eventually(lambda: stored(own_redis.client) == 1, "the value is stored")
         time.sleep(0.2)
     bridge.running.stop(number)
