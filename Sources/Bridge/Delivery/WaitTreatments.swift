@@ -61,13 +61,6 @@ final class WaitTreatments {
     /// The key that a rule's JSON pointer finds in the first argument; empty without a pointer, nil if it finds no text.
     private func key(in event: EncodedEvent, _ pointer: JSONPointer?) -> ByteString? {
         guard let pointer else { return "" }
-        do {
-            try unsafe document.parse(event.json)
-        } catch {
-            return nil
-        }
-        var elements = document.elements(of: document.root)
-        guard elements.next() != nil, let argument = elements.next() else { return nil }
-        return pointer.text(in: document, at: argument)
+        return pointer.text(inFirstArgumentOf: event, using: &document)
     }
 }

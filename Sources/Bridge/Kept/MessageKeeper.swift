@@ -15,6 +15,8 @@ final class MessageKeeper {
     private let eventLoop: any EventLoop
     private var warnings = RepeatLimit()
     private var scratch = JSONWriter(capacity: 256)
+    /// Scratch space for events in which a rule's key is looked up.
+    private var document = JSONDocument()
     /// For clients that join and read slowly.
     private let treatments: WaitTreatments?
     /// Some rule keeps messages.
@@ -123,16 +125,9 @@ final class MessageKeeper {
     private func key(in event: EncodedEvent, named name: ByteString, _ rule: KeepRule?, room: ByteString) -> ByteString?
     {
         guard let pointer = rule?.key else { return "" }
-        var document = JSONDocument()
-        do {
-            try unsafe document.parse(event.json)
-            let argument = document.elements(of: document.root).dropFirst().first { _ in true }
-            if let argument, let key = pointer.text(in: document, at: argument),
-                key.count <= configuration.maxNameBytes
-            {
-                return key
-            }
-        } catch {}
+        if let key = pointer.text(inFirstArgumentOf: event, using: &document), key.count <= configuration.maxNameBytes {
+            return key
+        }
         store.noteMissingKey()
         warn(
             of: "key",

@@ -1,5 +1,6 @@
 import Bytes
 import JSONCodec
+import PubSubMessages
 
 /// A place in a JSON value, such as `/sku` (RFC 6901).
 package struct JSONPointer: Hashable, Sendable, CustomStringConvertible {
@@ -61,6 +62,20 @@ package struct JSONPointer: Hashable, Sendable, CustomStringConvertible {
         case .integer: unsafe ByteString(document.source(of: node))
         default: nil
         }
+    }
+
+    /// The text or integer at this place in the first argument of an event; nil if there is neither.
+    ///
+    /// - Parameter document: scratch space.
+    func text(inFirstArgumentOf event: EncodedEvent, using document: inout JSONDocument) -> ByteString? {
+        do {
+            try unsafe document.parse(event.json)
+        } catch {
+            return nil
+        }
+        var elements = document.elements(of: document.root)
+        guard elements.next() != nil, let argument = elements.next() else { return nil }
+        return text(in: document, at: argument)
     }
 
     /// Digits without a leading zero.
